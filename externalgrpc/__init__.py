@@ -1,0 +1,1 @@
+"""The server: Cluster Autoscaler's externalgrpc protocol over VPS clouds."""

@@ -1,0 +1,1 @@
+"""Turn an order and join credentials into user-data."""

@@ -1,0 +1,99 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ShowRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ShowResponse(_message.Message):
+    __slots__ = ("cluster", "version", "uptime_seconds", "dry_run", "groups", "machines", "accounts")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    version: str
+    uptime_seconds: float
+    dry_run: bool
+    groups: _containers.RepeatedCompositeFieldContainer[Group]
+    machines: _containers.RepeatedCompositeFieldContainer[Machine]
+    accounts: _containers.RepeatedCompositeFieldContainer[Account]
+    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ...) -> None: ...
+
+class Group(_message.Message):
+    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    MIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    DEPARTED_FIELD_NUMBER: _ClassVar[int]
+    PRICE_PER_HOUR_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    account: str
+    min: int
+    max: int
+    target: int
+    candidates: _containers.RepeatedScalarFieldContainer[str]
+    trouble: str
+    departed: bool
+    price_per_hour: str
+    currency: str
+    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ...) -> None: ...
+
+class Machine(_message.Message):
+    __slots__ = ("name", "group", "account", "provider_id", "machine_type", "location", "phase", "age_seconds", "addresses", "error_code", "error_message", "registered")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_CODE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REGISTERED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    group: str
+    account: str
+    provider_id: str
+    machine_type: str
+    location: str
+    phase: str
+    age_seconds: float
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    error_code: str
+    error_message: str
+    registered: bool
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., account: _Optional[str] = ..., provider_id: _Optional[str] = ..., machine_type: _Optional[str] = ..., location: _Optional[str] = ..., phase: _Optional[str] = ..., age_seconds: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ..., registered: _Optional[bool] = ...) -> None: ...
+
+class Account(_message.Message):
+    __slots__ = ("name", "provider", "listed_seconds_ago", "trouble", "machines", "budget_remaining", "budget_limit")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    LISTED_SECONDS_AGO_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_REMAINING_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    provider: str
+    listed_seconds_ago: float
+    trouble: str
+    machines: int
+    budget_remaining: int
+    budget_limit: int
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., listed_seconds_ago: _Optional[float] = ..., trouble: _Optional[str] = ..., machines: _Optional[int] = ..., budget_remaining: _Optional[int] = ..., budget_limit: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,94 @@
+"""Name everything that can go wrong between us and a cloud.
+
+::
+
+    CloudError                 account, operation, request id; a message for a person
+     +- NoCapacity             the cloud has none to give
+     |   +- OutOfStock         this machine type, in this location, now
+     |   +- QuotaExceeded      this account may not have more
+     +- NotNow                 ask again later
+     |   +- Throttled          refused before anything was done
+     |   +- Unreachable        nobody knows whether it was done
+     +- Refused                asking again changes nothing
+         +- BadCredentials     the token is wrong, expired, or lacks a right
+         +- BadOrder           what we asked for is wrong: our configuration is
+
+The vendor's own error is chained (``raise ... from error``) and never leaks by itself.
+"""
+
+from __future__ import annotations
+
+
+class CloudError(Exception):
+    """Tell what a cloud said no to, in words for a person.
+
+    ``account`` is the configured login, ``operation`` the call ("create", "instances", ...),
+    ``request_id`` the cloud's own id of the exchange where it gives one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        account: str = "",
+        operation: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.account = account
+        self.operation = operation
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.account, self.operation) if part)
+        told = f"{where}: {self.message}" if where else self.message
+        return f"{told} (request {self.request_id})" if self.request_id else told
+
+
+class NoCapacity(CloudError):
+    """The cloud has none to give; nothing was made."""
+
+
+class OutOfStock(NoCapacity):
+    """This machine type cannot be had in this location now; another candidate may do."""
+
+
+class QuotaExceeded(NoCapacity):
+    """The account's own limit is reached; no candidate of this account will do."""
+
+
+class NotNow(CloudError):
+    """The same call may succeed later."""
+
+
+class Throttled(NotNow):
+    """Refused before anything was done; ``retry_after_s`` seconds from now it may pass."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        account: str = "",
+        operation: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message, account=account, operation=operation, request_id=request_id)
+        self.retry_after_s = retry_after_s
+
+
+class Unreachable(NotNow):
+    """No answer, or one that says nothing: nobody knows whether the call had its effect."""
+
+
+class Refused(CloudError):
+    """The same call will be refused again until a person changes something."""
+
+
+class BadCredentials(Refused):
+    """The token is wrong, expired, or lacks the right to do this."""
+
+
+class BadOrder(Refused):
+    """What was asked for is wrong: a type, image, key, network or option of our configuration."""
