@@ -1,0 +1,178 @@
+"""The values that configuration is made of: node groups, accounts, and what they share.
+
+Plain frozen values; :mod:`externalgrpc.config` is the only place that makes them from a file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from decimal import Decimal
+
+from providers import contract
+
+MAX_CLUSTER_NAME = 32
+"""Longest cluster name: its mark must fit a 50-character tag (Linode's limit)."""
+
+MAX_GROUP_NAME = 40
+"""Longest group name: mark and node names must fit the strictest cloud."""
+
+DEFAULT_PROVISION_TIMEOUT_S = 900.0
+"""Cluster Autoscaler's own --max-node-provision-time default."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Taint:
+    """A node taint; ``effect`` is NoSchedule, PreferNoSchedule or NoExecute."""
+
+    key: str
+    value: str = ""
+    effect: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Candidate:
+    """One thing a group may order: a machine type in a location."""
+
+    machine_type: str
+    location: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KubeletReserve:
+    """What kubelet and kernel keep from pods; template and join read the same numbers.
+
+    ``memory_overhead`` is the share of nominal memory that kernel and firmware take before
+    kubelet sees it. The other figures are kubeadm's defaults: nothing reserved, eviction at
+    100 MiB of memory and 10 % of the root disk, 110 pods.
+    """
+
+    max_pods: int = 110
+    cpu_millis: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    eviction_memory_bytes: int = 100 * 1024 * 1024
+    eviction_disk_fraction: float = 0.10
+    memory_overhead: float = 0.075
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AutoscalingOverrides:
+    """What the operator sets of CA's per-group options; None leaves CA's default."""
+
+    scale_down_utilization_threshold: float | None = None
+    scale_down_gpu_utilization_threshold: float | None = None
+    scale_down_unneeded_time_s: float | None = None
+    scale_down_unready_time_s: float | None = None
+    max_node_provision_time_s: float | None = None
+    ignore_daemonsets_utilization: bool | None = None
+
+    @property
+    def any(self) -> bool:
+        """Tell whether the operator set anything at all."""
+        return any(getattr(self, field.name) is not None for field in dataclasses.fields(self))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeGroup:
+    """A pool of like machines, as the configuration describes it.
+
+    ``candidates`` are tried in order. ``user_data`` is the text of ``userDataFile`` before its
+    variables are filled in. ``join`` says how a machine becomes a node: ``raw`` (``user_data``
+    does it), ``image`` (the image does it), or empty (no way is configured). ``options`` is an
+    instance of the cloud's own group options.
+    """
+
+    name: str
+    account: str
+    candidates: tuple[Candidate, ...]
+    min_size: int
+    max_size: int
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    image: str = ""
+    join: str = ""
+    user_data: str = dataclasses.field(default="", repr=False)
+    ssh_keys: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    firewalls: tuple[str, ...] = ()
+    placement_group: str = ""
+    public_ipv4: bool = True
+    public_ipv6: bool = True
+    server_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reserve: KubeletReserve = KubeletReserve()
+    overrides: AutoscalingOverrides = AutoscalingOverrides()
+    options: object = None
+    departed: bool = False
+
+    @property
+    def provision_timeout_s(self) -> float:
+        """Tell how long a machine may take to register, in seconds."""
+        return self.overrides.max_node_provision_time_s or DEFAULT_PROVISION_TIMEOUT_S
+
+    @property
+    def region_free(self) -> bool:
+        """Tell whether the group spans several locations, so that its template names none."""
+        return len({candidate.location for candidate in self.candidates}) > 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A configured login at one cloud.
+
+    ``provider`` is the entry point's name. ``budget_share`` is the part of the account's rate
+    budget that is ours (0 to 1]: others use the account too.
+    """
+
+    name: str
+    provider: str
+    token: str = dataclasses.field(default="", repr=False)
+    endpoint: str = ""
+    budget_share: float = 1.0
+    settings: object = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything the file says, checked.
+
+    ``rates`` gives, for each currency, how much of ``currency`` one unit of it is worth.
+    ``cover_forgotten`` switches the cure for an autoscaler that forgets its launches.
+    """
+
+    cluster: str
+    accounts: Mapping[str, Account]
+    groups: tuple[NodeGroup, ...]
+    currency: str = "EUR"
+    rates: Mapping[str, Decimal] = dataclasses.field(default_factory=dict)
+    cover_forgotten: bool = True
+    gpu_label: str = "vps-autoscaler/gpu"
+
+
+def order_for(
+    group: NodeGroup,
+    *,
+    cluster: str,
+    node_name: str,
+    machine_type: contract.MachineType,
+    location: str,
+    user_data: str,
+) -> contract.Order:
+    """Make the order for one machine of a group."""
+    return contract.Order(
+        node_name=node_name,
+        cluster=cluster,
+        group=group.name,
+        machine_type=machine_type,
+        location=location,
+        image=group.image,
+        user_data=user_data,
+        ssh_keys=group.ssh_keys,
+        networks=group.networks,
+        firewalls=group.firewalls,
+        placement_group=group.placement_group,
+        public_ipv4=group.public_ipv4,
+        public_ipv6=group.public_ipv6,
+        labels=group.server_labels,
+        options=group.options,
+    )
