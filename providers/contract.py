@@ -182,6 +182,9 @@ class Provider(Protocol):
         what stands left of ``://`` in ``node.spec.providerID``; fixed for ever.
     ``token_variable``
         the environment variable that holds the token when no file does; "" where none is needed.
+    ``joins_by_itself``
+        whether its machines become nodes with nothing for the user to write: False for every
+        real cloud, True only where machines are simulated (MemoryCloud must set it True).
     ``account_options``, ``group_options``
         frozen dataclasses with the cloud's own settings of an account and of a group; field
         names become camelCase keys in the configuration file, unknown keys are refused.
@@ -201,6 +204,7 @@ class Provider(Protocol):
 
     scheme: ClassVar[str]
     token_variable: ClassVar[str]
+    joins_by_itself: ClassVar[bool]
     account_options: ClassVar[type]
     group_options: ClassVar[type]
     supports: ClassVar[frozenset[str]]
