@@ -1,0 +1,30 @@
+"""Tell the time; handed in everywhere, so that a whole server can be replayed."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two clocks: one that never jumps, for intervals, and one that the clouds share."""
+
+    def monotonic(self) -> float:
+        """Give seconds that only ever grow."""
+        ...
+
+    def unix(self) -> float:
+        """Give Unix time in seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def monotonic(self) -> float:
+        """Give seconds that only ever grow."""
+        return time.monotonic()
+
+    def unix(self) -> float:
+        """Give Unix time in seconds."""
+        return time.time()

@@ -1,0 +1,38 @@
+"""THE state: one frozen value, and pure functions over it.
+
+``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
+``answers`` the way up, ``plan`` what is due, ``view`` what is read. Time, randomness and I/O are
+handed in: a whole history replays from a seed.
+"""
+
+from externalgrpc.fleet.answers import deleted, looked_up, missing_looked_up, ordered
+from externalgrpc.fleet.listing import not_listed, observe
+from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
+from externalgrpc.fleet.wishes import (
+    NodeRef,
+    autoscaler_started,
+    configure,
+    grow,
+    register,
+    retire,
+    shrink,
+)
+
+__all__ = [
+    "AccountState",
+    "Fleet",
+    "NodeRef",
+    "Snapshot",
+    "autoscaler_started",
+    "configure",
+    "deleted",
+    "grow",
+    "looked_up",
+    "missing_looked_up",
+    "not_listed",
+    "observe",
+    "ordered",
+    "register",
+    "retire",
+    "shrink",
+]

@@ -1,0 +1,256 @@
+"""The values that the fleet is made of.
+
+Everything is keyed by **node name**, which we mint before a cloud answers, so that a launch, its
+server, its Node and its deletion meet under one name from first to last. Instants (``*_at``,
+``born``) are seconds of one monotonic clock; only :attr:`Instance.created_at` is Unix time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from externalgrpc import groups
+from providers import contract
+
+NEVER = float("-inf")
+
+
+class Phase(enum.Enum):
+    """Where a launch is on its way."""
+
+    HELD = "held"
+    """Not sent yet: it waits for its turn, a listing, a catalogue or the cloud's patience."""
+    ASKED = "asked"
+    """The request is under way."""
+    UNSURE = "unsure"
+    """Sent, and nobody knows whether it was done: listings and look-ups decide."""
+    ACCEPTED = "accepted"
+    """The cloud took the order."""
+    FAILED = "failed"
+    """It will not come; shown with its error until CA deletes it."""
+
+
+class ErrorClass(enum.IntEnum):
+    """CA's InstanceErrorClass, as it goes over the wire."""
+
+    OUT_OF_RESOURCES = 1
+    OTHER = 99
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a launch failed: a class, a code from a small fixed set, a sentence for a person."""
+
+    error_class: ErrorClass
+    code: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """An order in the air.
+
+    ``doubtful_since`` is the instant from which the settling time runs: when the order was
+    accepted, or when its reply was lost. ``refused`` are the candidates that the cloud refused
+    for this very launch. ``may_land`` stays true as long as a create that was sent may still
+    make a machine that nobody knows.
+    """
+
+    name: str
+    group: str
+    account: str
+    born: float
+    phase: Phase = Phase.HELD
+    candidate: groups.Candidate | None = None
+    not_before: float = NEVER
+    refused: frozenset[groups.Candidate] = frozenset()
+    asked_at: float = NEVER
+    doubtful_since: float = NEVER
+    instance: contract.Instance | None = None
+    failure: Failure | None = None
+    may_land: bool = False
+    looking: bool = False
+    look_at: float = float("inf")
+    attempts: int = 0
+    vanished: int = 0
+
+
+class Deletion(enum.Enum):
+    """Where the deletion of a retired name is."""
+
+    AWAITED = "awaited"
+    """A create of this name may still land; there is no id to delete yet."""
+    OWED = "owed"
+    """To be sent (again)."""
+    SENT = "sent"
+    """The request is under way."""
+    DONE = "done"
+    """The cloud took it; listings have to agree."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """A name that must not exist, or one machine of two that share a name (``surplus``).
+
+    Kept until two listings that began after the settling time agree that it is gone. ``key`` is
+    the node name, or the provider id where the machine has no name of its own.
+    """
+
+    key: str
+    name: str
+    group: str
+    account: str
+    since: float
+    deletion: Deletion
+    instance_id: str = ""
+    provider_id: str = ""
+    doubtful_since: float = NEVER
+    not_before: float = NEVER
+    attempts: int = 0
+    absences: int = 0
+    looking: bool = False
+    told: str = ""
+    surplus: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A member that was seen once and that the last listing lacks: a look-up decides."""
+
+    instance: contract.Instance
+    account: str
+    looking: bool = False
+    look_at: float = NEVER
+
+
+class Gone(NamedTuple):
+    """A machine that is no more: whose it was, and whether we let it go."""
+
+    group: str
+    let_go: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One complete listing of one account and the instant it began."""
+
+    account: str
+    begun_at: float
+    instances: tuple[contract.Instance, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """What an account can order.
+
+    ``machine_types`` keeps types that are no longer sold, so that a group of them keeps its
+    shape; ``offers`` holds what is sold now, in stock or not: only that can be ordered.
+    """
+
+    machine_types: Mapping[str, contract.MachineType] = dataclasses.field(default_factory=dict)
+    offers: Mapping[groups.Candidate, contract.Offer] = dataclasses.field(default_factory=dict)
+    read_at: float = NEVER
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often to list, in seconds: with something in the air, and with nothing."""
+
+    busy_s: float = 3.0
+    steady_s: float = 35.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """What we know of one account.
+
+    ``settle_s``, ``scheme`` and ``hands`` are the cloud's constants, ``rate_per_s`` our share of
+    its request budget. ``listed_at`` is when the last listing was begun, successful or not.
+    ``snapshot`` is None until the account was listed once; ``settled_at`` is the end of the first
+    settling time, before which orders are held.
+    """
+
+    name: str
+    provider: str
+    scheme: str
+    settle_s: float
+    rate_per_s: float
+    hands: int
+    pace: Pace
+    snapshot: Snapshot | None = None
+    settled_at: float = float("inf")
+    listing: bool = False
+    listed_at: float = NEVER
+    failures: int = 0
+    trouble: str = ""
+    catalogue: Catalogue | None = None
+    cataloguing: bool = False
+    catalogue_at: float = NEVER
+    catalogue_failures: int = 0
+    catalogue_trouble: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """A no that later launches can learn from: when it was said, and what it said."""
+
+    at: float
+    failure: Failure
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """The members of all snapshots, arranged for look-ups; rebuilt once a listing."""
+
+    by_provider_id: Mapping[str, contract.Instance] = dataclasses.field(default_factory=dict)
+    by_name: Mapping[str, contract.Instance] = dataclasses.field(default_factory=dict)
+    by_group: Mapping[str, tuple[contract.Instance, ...]] = dataclasses.field(default_factory=dict)
+    account_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The only state in the program: one frozen value; functions make the next one of it.
+
+    ``blocked`` says of groups that cannot work at all, as configured, why. ``refusals`` is the
+    memory of what was sold out, over quota or refused, by ``("stock", account, candidate)``,
+    ``("quota", account)``, ``("credentials", account)`` or ``("order", group, candidate)``.
+    ``registered`` are the provider ids whose Nodes CA has shown us. ``covers`` holds, for each
+    group that a fresh CA has not grown yet, the names of the machines that were in the air when
+    it started. ``gone`` remembers, for a while and by name and provider id, machines that were
+    ours.
+    """
+
+    groups: Mapping[str, groups.NodeGroup] = dataclasses.field(default_factory=dict)
+    blocked: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    accounts: Mapping[str, AccountState] = dataclasses.field(default_factory=dict)
+    index: Index = Index()
+    launches: Mapping[str, Launch] = dataclasses.field(default_factory=dict)
+    retired: Mapping[str, Retirement] = dataclasses.field(default_factory=dict)
+    missing: Mapping[str, Missing] = dataclasses.field(default_factory=dict)
+    refusals: Mapping[tuple[Any, ...], Refusal] = dataclasses.field(default_factory=dict)
+    registered: frozenset[str] = frozenset()
+    covers: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    gone: Mapping[str, Gone] = dataclasses.field(default_factory=dict)
+    memo: dict[Any, Any] = dataclasses.field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+
+def key_of(instance: contract.Instance) -> str:
+    """Name a machine: by its node name, or by its provider id where the mark is lost."""
+    return instance.node_name or instance.provider_id
+
+
+def placeholder_id(scheme: str, name: str) -> str:
+    """Make the id under which a launch without a machine is listed."""
+    return f"{scheme}://launching/{name}"
+
+
+def placeholder_name(provider_id: str) -> str:
+    """Read the launch's name out of a placeholder id; empty for any other id."""
+    _, found, name = provider_id.partition("://launching/")
+    return name if found else ""

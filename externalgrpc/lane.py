@@ -1,0 +1,243 @@
+"""The one place with worker threads and rate budgets: one eye, several hands an account.
+
+Jobs block; the reconciler never waits for one, it is called back. Reads wait while the budget is
+at its reserve, so that creates and deletes always find some of it left.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from externalgrpc import clock, events
+from providers import contract, errors
+
+T = TypeVar("T")
+
+_LOG = events.Log("lane")
+
+RESERVE = 0.10
+"""The part of the budget that reads leave to writes."""
+
+
+class Lane(Protocol):
+    """What the reconciler asks of a lane; tests hand in one that needs no threads."""
+
+    def read(
+        self,
+        operation: str,
+        job: Callable[[], T],
+        done: Callable[[T | errors.CloudError], None],
+        cost: int = 1,
+    ) -> None:
+        """Run a job that only looks; ``cost`` is the number of requests it is expected to take."""
+        ...
+
+    def write(
+        self, operation: str, job: Callable[[], T], done: Callable[[T | errors.CloudError], None]
+    ) -> None:
+        """Run a job that makes or deletes something."""
+        ...
+
+    def close(self, timeout_s: float) -> bool:
+        """Take no more jobs and wait for the writes under way; tell whether all came to an end."""
+        ...
+
+
+class Bucket:
+    """Count requests against a documented limit, corrected by what the cloud's answers say."""
+
+    def __init__(self, rate: contract.Rate, share: float, now: float) -> None:
+        self.capacity = max(1.0, rate.requests * share)
+        self.refill_per_s = self.capacity / rate.per_s
+        self._share = share
+        self._tokens = self.capacity
+        self._at = now
+        self._told_at = 0.0
+
+    def wait_s(self, now: float, cost: float, reserve: float) -> float:
+        """Say how long until ``cost`` requests may be sent, leaving ``reserve`` of the budget."""
+        self._fill(now)
+        wanted = min(cost + reserve * self.capacity, self.capacity)
+        lacking = wanted - self._tokens
+        return lacking / self.refill_per_s if lacking > 0 else 0.0
+
+    def take(self, cost: float) -> None:
+        """Spend."""
+        self._tokens -= cost
+
+    def correct(self, told: contract.Budget | None) -> None:
+        """Believe the cloud's own figure; what others' share leaves us counts."""
+        if told is None or told.seen_at <= self._told_at or told.limit <= 0:
+            return
+        self._told_at = told.seen_at
+        ours = told.remaining - (1.0 - self._share) * told.limit
+        self._tokens = min(self.capacity, ours)
+
+    def pause(self, wait_s: float) -> None:
+        """Spend nothing for a while: the cloud said so."""
+        self._tokens = min(self._tokens, 1.0 - wait_s * self.refill_per_s)
+
+    def _fill(self, now: float) -> None:
+        passed = max(0.0, now - self._at)
+        self._at = now
+        self._tokens = min(self.capacity, self._tokens + passed * self.refill_per_s)
+
+
+class ThreadLane:
+    """A lane on real threads: one for reads, ``hands`` for writes, started when first needed."""
+
+    def __init__(
+        self,
+        account: str,
+        provider: contract.Provider,
+        *,
+        share: float,
+        time_source: clock.Clock,
+        observe: Callable[[str, str, float], None] | None = None,
+    ) -> None:
+        self.account = account
+        self.provider = provider
+        self._clock = time_source
+        self._observe = observe
+        self._free = threading.Condition()
+        now = time_source.monotonic()
+        self._bucket = Bucket(provider.rate, share, now)
+        self._creates = (
+            Bucket(provider.create_rate, share, now) if provider.create_rate is not None else None
+        )
+        self._reads: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._writes: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._eye: threading.Thread | None = None
+        self._hands: list[threading.Thread] = []
+        self._busy_writes = 0
+        self._closed = False
+
+    def read(
+        self,
+        operation: str,
+        job: Callable[[], T],
+        done: Callable[[T | errors.CloudError], None],
+        cost: int = 1,
+    ) -> None:
+        """Queue a job for the eye; ``done`` is called on its thread."""
+        with self._free:
+            if self._closed:
+                return
+            if self._eye is None:
+                self._eye = self._start(self._reads, "eye")
+        self._reads.put(lambda: self._run(operation, job, done, cost=cost, reserve=RESERVE))
+
+    def write(
+        self,
+        operation: str,
+        job: Callable[[], T],
+        done: Callable[[T | errors.CloudError], None],
+    ) -> None:
+        """Queue a job for a hand; ``done`` is called on its thread."""
+        with self._free:
+            if self._closed:
+                return
+            self._busy_writes += 1
+            if len(self._hands) < min(self.provider.hands, self._busy_writes):
+                self._hands.append(self._start(self._writes, f"hand-{len(self._hands) + 1}"))
+
+        def run() -> None:
+            try:
+                self._run(operation, job, done, cost=1, reserve=0.0)
+            finally:
+                with self._free:
+                    self._busy_writes -= 1
+                    self._free.notify_all()
+
+        self._writes.put(run)
+
+    def close(self, timeout_s: float) -> bool:
+        """Take no more jobs; wait up to ``timeout_s`` seconds for the writes under way.
+
+        Creates that were not sent are dropped, deletes that were queued are still sent.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._free:
+            self._closed = True
+            self._free.notify_all()
+            while self._busy_writes and time.monotonic() < deadline:
+                self._free.wait(deadline - time.monotonic())
+            ended = self._busy_writes == 0
+            hands = len(self._hands)
+        self._reads.put(None)
+        for _ in range(hands):
+            self._writes.put(None)
+        return ended
+
+    def _start(
+        self, jobs: queue.SimpleQueue[Callable[[], None] | None], what: str
+    ) -> threading.Thread:
+        def work() -> None:
+            while (job := jobs.get()) is not None:
+                job()
+
+        thread = threading.Thread(target=work, name=f"{self.account}-{what}", daemon=True)
+        thread.start()
+        return thread
+
+    def _run(
+        self,
+        operation: str,
+        job: Callable[[], T],
+        done: Callable[[T | errors.CloudError], None],
+        *,
+        cost: int,
+        reserve: float,
+    ) -> None:
+        if not self._await_budget(operation, cost, reserve):
+            done(errors.Throttled("the server is stopping", operation=operation))
+            return
+        began = self._clock.monotonic()
+        answer: T | errors.CloudError
+        try:
+            answer = job()
+        except errors.CloudError as error:
+            error.account = error.account or self.account
+            error.operation = error.operation or operation
+            answer = error
+        except Exception as error:  # noqa: BLE001 - a cloud's code may fail in any way; we stay up
+            _LOG.exception("cloud code failed", account=self.account, operation=operation)
+            answer = errors.Unreachable(
+                f"unexpected {type(error).__name__} in the cloud's code",
+                account=self.account,
+                operation=operation,
+            )
+        outcome = type(answer).__name__ if isinstance(answer, errors.CloudError) else "ok"
+        if self._observe is not None:
+            self._observe(operation, outcome, self._clock.monotonic() - began)
+        with self._free:
+            told = self.provider.budget()
+            self._bucket.correct(told)
+            if isinstance(answer, errors.Throttled) and told is not None and told.remaining <= 0:
+                self._bucket.pause(answer.retry_after_s or 1.0)
+        done(answer)
+
+    def _await_budget(self, operation: str, cost: int, reserve: float) -> bool:
+        with self._free:
+            told = False
+            while not self._closed or operation == "delete":
+                now = self._clock.monotonic()
+                wait_s = self._bucket.wait_s(now, cost, reserve)
+                if operation == "create" and self._creates is not None:
+                    wait_s = max(wait_s, self._creates.wait_s(now, 1, 0.0))
+                if wait_s <= 0:
+                    self._bucket.take(cost)
+                    if operation == "create" and self._creates is not None:
+                        self._creates.take(1)
+                    return True
+                if wait_s > 1 and not told:
+                    told = True
+                    _LOG.warning(
+                        "budget spent", account=self.account, operation=operation, wait_s=wait_s
+                    )
+                self._free.wait(min(wait_s, 5.0))
+            return False
