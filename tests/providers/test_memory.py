@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 from providers import contract as cloud
 from providers import datacenter, errors, memory
@@ -473,3 +475,18 @@ def test_all_mistakes_are_told_at_once():
 def test_foreign_settings_are_refused():
     with pytest.raises(TypeError, match="Options"):
         memory.MemoryCloud(login(settings=cloud.NoOptions()))
+
+
+def test_the_example_describes_this_cloud():
+    """Every type, place and setting that the example names is one."""
+    example = Path(__file__).parents[2] / "examples" / "memory.yaml"
+    text = yaml.safe_load(example.read_text())
+    (account,) = text["accounts"]
+    snake = {re.sub(r"([A-Z])", r"_\1", key).lower(): v for key, v in account["options"].items()}
+    _, provider, _ = bench(**snake)
+    sold = {(one.machine_type, one.location): one.in_stock for one in provider.offers()}
+    for group in text["nodes"]:
+        regions = group.get("regions") or [group["region"]]
+        stock = [sold[group["instanceType"], region] for region in regions]
+        assert stock[-1] is True, group["name"]
+    assert [sold["medium", region] for region in ("south", "east")] == [False, True]
