@@ -1,0 +1,187 @@
+"""Turn the file's accounts into logins: names, clouds, tokens, the clouds' own settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from pathlib import Path as FilePath
+from typing import Final
+
+from externalgrpc import clouds, groups
+from externalgrpc.config import fields, files, model, options, rules, validate
+from externalgrpc.config.mistakes import Path
+
+LONGEST_NAME: Final = 63
+
+_TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,}", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a file is read in: its directory, the environment, the clouds, the files it names."""
+
+    directory: FilePath
+    environ: Mapping[str, str]
+    installed: Mapping[str, clouds.Cloud]
+    files: files.Files
+
+    def resolve(self, name: str) -> FilePath:
+        """Find a file that the configuration names, relative to the configuration."""
+        return self.directory / name
+
+
+def cloud(
+    name: str, path: Path, around: Surroundings, findings: validate.Findings
+) -> clouds.Cloud | None:
+    """Find a cloud by the name in the file; an unknown or broken one is filed."""
+    try:
+        return around.installed[name]
+    except KeyError:
+        cure = validate.nearest(name, around.installed)
+        findings.add(path, f"{fields.describe(name)} is not an installed cloud", cure)
+    except clouds.BrokenCloud as error:
+        findings.add(path, str(error), "Ask whoever maintains this cloud")
+    return None
+
+
+def configured(
+    entries: Iterable[tuple[int, model.AccountEntry]],
+    around: Surroundings,
+    findings: validate.Findings,
+) -> dict[str, groups.Account]:
+    """Make the accounts that the file lists, by name; wrong ones are filed and left out."""
+    accounts: dict[str, groups.Account] = {}
+    for index, entry in entries:
+        path: Path = ("accounts", index)
+        name = _name(entry, path, accounts, findings)
+        account = _account(name, entry, path, around, findings)
+        if account is not None and name not in accounts:
+            accounts[name] = account
+    _same_login_twice(accounts, findings)
+    return accounts
+
+
+def implied(
+    provider: str, path: Path, around: Surroundings, findings: validate.Findings
+) -> groups.Account | None:
+    """Make the account of a cloud that the file has no account of: it bears the cloud's name."""
+    entry = model.AccountEntry.model_validate({"name": provider, "provider": provider})
+    return _account(provider, entry, path, around, findings)
+
+
+def _name(
+    entry: model.AccountEntry,
+    path: Path,
+    before: Mapping[str, groups.Account],
+    findings: validate.Findings,
+) -> str:
+    if entry.name is None:
+        findings.missing((*path, "name"), "Give the account a name")
+        return ""
+    wrong = rules.name(entry.name, LONGEST_NAME)
+    if wrong:
+        findings.add((*path, "name"), f"{fields.describe(entry.name)} {wrong}")
+    if entry.name in before:
+        told = f"{fields.describe(entry.name)} is the name of an account above"
+        findings.add((*path, "name"), told, "Rename one")
+    return entry.name
+
+
+def _account(
+    name: str,
+    entry: model.AccountEntry,
+    path: Path,
+    around: Surroundings,
+    findings: validate.Findings,
+) -> groups.Account | None:
+    if entry.provider is None:
+        findings.missing((*path, "provider"), f"Add one of {', '.join(around.installed)}")
+        return None
+    at = (*path, "provider")
+    of = cloud(entry.provider, at, around, findings)
+    if of is None:
+        return None
+    settings = options.read(of.account_options, entry.options, (*path, "options"), findings)
+    return groups.Account(
+        name=name,
+        provider=entry.provider,
+        token=_token(entry, of, path, around, findings),
+        endpoint=_endpoint(entry.endpoint, (*path, "endpoint"), findings),
+        budget_share=1.0 if entry.budget_share is None else entry.budget_share,
+        settings=settings,
+    )
+
+
+def _token(
+    entry: model.AccountEntry,
+    of: clouds.Cloud,
+    path: Path,
+    around: Surroundings,
+    findings: validate.Findings,
+) -> str:
+    """Find an account's token: its file, else the cloud's variable; never tell what it is."""
+    at = (*path, "tokenFile")
+    if entry.token_file is not None:
+        return _token_in_file(entry.token_file, at, around, findings)
+    if findings.tree.has(at) or not of.token_variable:
+        return ""
+    token = around.environ.get(of.token_variable, "").strip()
+    cure = f"Set {of.token_variable}, or give the account a tokenFile"
+    if not token:
+        findings.add(path, f"there is no token for {entry.provider}", cure)
+    elif not _TOKEN.fullmatch(token):
+        findings.add(path, f"{of.token_variable} does not hold a token", cure)
+    return token
+
+
+def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate.Findings) -> str:
+    if _LIKE_A_TOKEN.fullmatch(name) or not name:
+        findings.add(at, "is not the path of a file", "Put the token into a file and name that")
+        return ""
+    where = around.resolve(name)
+    told = f"the token file {fields.describe(str(where))}"
+    try:
+        token = around.files.read(where).decode("ascii").strip()
+    except files.Unreadable as error:
+        findings.add(at, f"{told} {error}", "Create it with the token as its only line")
+        return ""
+    except UnicodeDecodeError:
+        findings.add(at, f"{told} is not plain text", "Keep the token as its only line")
+        return ""
+    if not token:
+        findings.add(at, f"{told} is empty", "Write the token into it")
+    elif not _TOKEN.fullmatch(token):
+        findings.add(at, f"{told} holds more than a token", "Keep the token as its only line")
+    return token
+
+
+def _endpoint(endpoint: str | None, at: Path, findings: validate.Findings) -> str:
+    if endpoint is None:
+        return ""
+    cure = "Write it like https://api.example.org/v1"
+    try:
+        parts = urllib.parse.urlsplit(endpoint)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fine = False
+    if not fine or not re.fullmatch(r"[\x21-\x7e]+", endpoint, re.ASCII):
+        findings.add(at, "is not an http or https address", cure)
+    elif parts.username is not None or parts.query or parts.fragment:
+        findings.add(at, "must not carry credentials, a query or a fragment", cure)
+    return endpoint
+
+
+def _same_login_twice(accounts: Mapping[str, groups.Account], findings: validate.Findings) -> None:
+    """Refuse one login under two names: every machine would be counted twice."""
+    seen: dict[tuple[str, str, str], str] = {}
+    for name, account in accounts.items():
+        if not account.token:
+            continue
+        login = (account.provider, account.endpoint, account.token)
+        if login in seen:
+            told = f"accounts {seen[login]} and {name} are one login: machines would count twice"
+            findings.add(("accounts",), told, "Give each its own tokenFile, or keep one")
+        seen.setdefault(login, name)

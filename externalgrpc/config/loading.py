@@ -1,0 +1,154 @@
+"""Load a configuration: file -> frozen Config, or every mistake at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path as FilePath
+from typing import TypeVar
+
+from externalgrpc import clouds, groups
+from externalgrpc.config import accounts, fields, files, lines, model, nodes, rules, validate
+from externalgrpc.config.mistakes import ConfigError, Mistake, Path
+
+Entry = TypeVar("Entry", bound=model.Entry)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a configuration comes from and what it is read with.
+
+    ``cluster`` is what the command line said, empty when nothing. ``installed`` maps the names
+    of clouds to their classes (:func:`externalgrpc.clouds.installed`).
+    """
+
+    path: FilePath
+    cluster: str
+    environ: Mapping[str, str]
+    installed: Mapping[str, clouds.Cloud]
+
+
+def load(
+    path: FilePath | str,
+    *,
+    cluster: str,
+    environ: Mapping[str, str],
+    clouds: Mapping[str, clouds.Cloud],
+) -> groups.Config:
+    """Load a configuration file and the files that it names; contacts nobody.
+
+    ``cluster`` is the one of the command line, empty when none was given. Raises ConfigError
+    with every mistake, and nothing else.
+    """
+    source = Source(path=FilePath(path), cluster=cluster, environ=environ, installed=clouds)
+    return read(source, files.Files())
+
+
+def read(source: Source, seen: files.Files) -> groups.Config:
+    """Load a configuration, noting in ``seen`` what every file held; raises ConfigError."""
+    try:
+        raw = seen.read(source.path)
+    except files.Unreadable as error:
+        mistake = Mistake(
+            file=str(source.path), line=1, column=1, path="", message=str(error), cure=""
+        )
+        raise ConfigError([mistake]) from error
+    findings = validate.Findings(lines.read(raw, str(source.path)))
+    config = _config(source, seen, findings)
+    found = findings.taken()
+    if found:
+        raise ConfigError(found)
+    return config
+
+
+def _config(source: Source, seen: files.Files, findings: validate.Findings) -> groups.Config:
+    """Judge the whole file; the result counts only when nothing was found."""
+    data = findings.tree.value
+    top = dict(data) if isinstance(data, dict) else {}
+    account_list, node_list = top.pop("accounts", []), top.pop("nodes", None)
+    file = validate.partial(model.File, top, (), findings) or model.File.model_validate({})
+    around = accounts.Surroundings(
+        directory=source.path.parent,
+        environ=source.environ,
+        installed=source.installed,
+        files=seen,
+    )
+    cluster = _cluster(source.cluster, file, findings)
+    logins = accounts.configured(
+        _entries(model.AccountEntry, account_list, "accounts", findings), around, findings
+    )
+    reader = nodes.Reader(cluster=cluster, logins=logins, around=around, findings=findings)
+    if node_list is None:
+        findings.missing(("nodes",), "List the node groups under nodes:")
+    elif node_list == []:
+        findings.add(("nodes",), "is empty", "List at least one node group")
+    found = reader.read(_entries(model.NodeEntry, node_list or [], "nodes", findings))
+    return groups.Config(
+        cluster=cluster,
+        accounts=reader.logins,
+        groups=found,
+        currency=_currency(file.currency, ("currency",), findings),
+        rates=_rates(file, findings),
+        cover_forgotten=file.cover_forgotten_machines,
+        gpu_label=_gpu_label(file.gpu_label, findings),
+    )
+
+
+def _entries(
+    kind: type[Entry], data: object, key: str, findings: validate.Findings
+) -> list[tuple[int, Entry]]:
+    """Read a list of mappings, entry by entry, so that one mistake does not hide the next."""
+    if not isinstance(data, list):
+        if isinstance(data, lines.Surprise):
+            findings.add((key,), data.message, data.cure)
+        else:
+            told = f"must be a list, not {fields.describe(data)}"
+            findings.add((key,), told, "Begin each entry with a dash")
+        return []
+    read_entries = (
+        (index, validate.partial(kind, each, (key, index), findings))
+        for index, each in enumerate(data)
+    )
+    return [(index, entry) for index, entry in read_entries if entry is not None]
+
+
+def _cluster(given: str, file: model.File, findings: validate.Findings) -> str:
+    at: Path = ("cluster",)
+    if file.cluster is not None and given and file.cluster != given:
+        told = f"{fields.describe(file.cluster)} is not what --cluster says ({given})"
+        findings.add(at, told, "Keep one of the two")
+    cluster = file.cluster if file.cluster is not None else given
+    if not cluster and file.cluster is None:
+        cure = "Add cluster: <name> or --cluster: it marks our machines as this cluster's"
+        findings.missing(at, cure)
+        return ""
+    wrong = rules.name(cluster, groups.MAX_CLUSTER_NAME)
+    if wrong:
+        findings.add(at, f"{fields.describe(cluster)} {wrong}", "Choose another name")
+    return cluster
+
+
+def _currency(code: str, at: Path, findings: validate.Findings, *, key: bool = False) -> str:
+    wrong = rules.currency(code)
+    if wrong:
+        findings.add(at, f"{fields.describe(code)} {wrong}", "Write it like EUR", key=key)
+    return code
+
+
+def _rates(file: model.File, findings: validate.Findings) -> dict[str, Decimal]:
+    for code, rate in file.exchange_rates.items():
+        at = ("exchangeRates", code)
+        _currency(code, at, findings, key=True)
+        if rate <= 0:
+            findings.add(at, f"{rate} is not above zero", f"Say what one {code} is worth")
+        elif code == file.currency and rate != 1:
+            findings.add(at, f"one {code} is one {code}", "Remove it, or change currency")
+    return dict(file.exchange_rates)
+
+
+def _gpu_label(label: str, findings: validate.Findings) -> str:
+    wrong = rules.key(label) or rules.node_label(label)
+    if wrong:
+        findings.add(("gpuLabel",), f"{fields.describe(label)} {wrong}", "Choose another key")
+    return label

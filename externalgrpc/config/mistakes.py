@@ -1,0 +1,68 @@
+"""Tell a person what is wrong with a file: where, what, and what to do about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+MAX_REPORTED = 200
+"""Mistakes told at once; a file with more is not a configuration."""
+
+Step = str | int
+Path = tuple[Step, ...]
+"""The way from the top of a file to a value: keys and list indices."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Mistake:
+    """One thing that is wrong with a file.
+
+    ``line`` and ``column`` count from 1 in ``file`` as it lies on disk, also inside a ConfigMap.
+    ``path`` is the offending key path (``nodes[0].minSize``), empty when it is the file itself.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        what = f"{self.path}: {self.message}" if self.path else self.message
+        told = f"{self.file}:{self.line}:{self.column}: {what}"
+        return f"{told}. {self.cure}" if self.cure else told
+
+
+class ConfigError(Exception):
+    """Carry every mistake of a configuration; nothing of it was used."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        found = tuple(sorted(set(mistakes)))
+        super().__init__(found)
+        self.left_out = max(0, len(found) - MAX_REPORTED)
+        self.mistakes = found[:MAX_REPORTED]
+
+    def __str__(self) -> str:
+        lines = [str(mistake) for mistake in self.mistakes]
+        if self.left_out:
+            lines.append("... and more")
+        return "\n".join(lines)
+
+
+def spell(path: Path) -> str:
+    """Write a path the way people do: ``nodes[0].labels.tier``."""
+    told = ""
+    for step in path:
+        if isinstance(step, int):
+            told += f"[{step}]"
+        else:
+            told += f".{step}" if told else step
+    return told
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """Quote a value for an error text: printable, in one line, never long."""
+    printable = text if text.isprintable() else ascii(text)[1:-1]
+    cut = printable if len(printable) <= limit else printable[: limit - 3] + "..."
+    return f'"{cut}"'

@@ -1,0 +1,209 @@
+"""Describe the file: every key, its type and what it is for.
+
+Every key is optional here, so that one mistake does not hide the next; what must be there is
+listed for editors (``required``) and demanded where entries are turned into frozen values.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from externalgrpc import groups
+from externalgrpc.config import fields
+
+Share = fields.Number
+Sizes = fields.Integer
+Texts = list[str]
+
+LARGEST_GROUP = 10_000
+"""More machines than one Kubernetes cluster holds."""
+
+
+def _required(*names: str) -> Any:  # noqa: ANN401 - pydantic's own type for schema additions
+    return {"required": list(names)}
+
+
+class Entry(pydantic.BaseModel):
+    """A mapping of the file: camelCase keys, nothing unknown, no type turned into another."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=fields.camel,
+        hide_input_in_errors=True,
+    )
+
+
+class TaintEntry(Entry):
+    """A taint that the group's nodes register with."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_required("key", "effect"))
+
+    key: str | None = None
+    value: str = ""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class KubeletEntry(Entry):
+    """What kubelet and kernel keep from pods; must be what the machines really run with."""
+
+    max_pods: Sizes | None = Field(
+        default=None, ge=1, le=10_000, description="Most pods on a node (110)."
+    )
+    cpu: fields.CpuMillis | None = Field(
+        default=None, description="systemReserved + kubeReserved cpu."
+    )
+    memory: fields.Bytes | None = Field(
+        default=None,
+        description="systemReserved + kubeReserved memory, without the eviction threshold.",
+    )
+    ephemeral_storage: fields.Bytes | None = Field(
+        default=None, description="systemReserved + kubeReserved disk."
+    )
+    eviction_memory: fields.Bytes | None = Field(
+        default=None, description="evictionHard memory.available (100Mi)."
+    )
+    eviction_disk_percent: Share | None = Field(
+        default=None, ge=0, lt=100, description="evictionHard nodefs.available, in percent (10)."
+    )
+    memory_overhead_percent: Share | None = Field(
+        default=None,
+        ge=0,
+        lt=100,
+        description="What kernel and firmware take of the nominal memory, in percent (7.5).",
+    )
+
+
+class AutoscalingEntry(Entry):
+    """Cluster Autoscaler's options for this group; what is not set stays CA's own default."""
+
+    scale_down_utilization_threshold: Share | None = Field(default=None, ge=0, le=1)
+    scale_down_gpu_utilization_threshold: Share | None = Field(default=None, ge=0, le=1)
+    scale_down_unneeded_time: fields.Seconds | None = None
+    scale_down_unready_time: fields.Seconds | None = None
+    max_node_provision_time: fields.Seconds | None = None
+    ignore_daemon_sets_utilization: bool | None = None
+
+
+class NodeEntry(Entry):
+    """A group of like machines."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_required("name", "maxSize"))
+
+    name: str | None = Field(
+        default=None,
+        description="Lower-case name; part of every node name; fixed once machines exist.",
+    )
+    min_size: Sizes = Field(default=0, ge=0, le=LARGEST_GROUP, description="Fewest machines.")
+    max_size: Sizes | None = Field(
+        default=None, ge=0, le=LARGEST_GROUP, description="Most machines."
+    )
+    instance_type: str | None = Field(default=None, description="The machine type to order.")
+    instance_types: Texts | None = Field(
+        default=None, min_length=1, description="Machine types, tried in order; all of one shape."
+    )
+    provider: str | None = Field(default=None, description="The cloud, where no account says it.")
+    account: str | None = Field(
+        default=None, description="One of accounts, where a cloud has several."
+    )
+    region: str | None = Field(default=None, description="Where to order.")
+    regions: Texts | None = Field(
+        default=None,
+        min_length=1,
+        description="Places, tried in order; several make pods region-free.",
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels that the group's nodes carry."
+    )
+    taints: list[TaintEntry] = Field(
+        default_factory=list, description="Taints that the group's nodes register with."
+    )
+    image: str | None = Field(
+        default=None, description="Operating system image, in the cloud's words."
+    )
+    join: Literal["raw", "image"] | None = Field(
+        default=None,
+        description="How a machine becomes a node: raw (userDataFile does it) or image (the image "
+        "does it). Implied by userDataFile.",
+    )
+    user_data_file: str | None = Field(
+        default=None,
+        description="cloud-init or script; relative to this file; @@NAME@@ variables filled.",
+    )
+    ssh_keys: Texts = Field(
+        default_factory=list, description="Keys to put on the machine, in the cloud's words."
+    )
+    networks: Texts = Field(
+        default_factory=list, description="Private networks, in the cloud's words."
+    )
+    firewalls: Texts = Field(default_factory=list, description="Firewalls, in the cloud's words.")
+    placement_group: str | None = Field(default=None, description="Spread machines over hosts.")
+    public_ipv4: bool = Field(
+        default=True, description="Whether machines get a public IPv4 address."
+    )
+    public_ipv6: bool = Field(
+        default=True, description="Whether machines get a public IPv6 address."
+    )
+    server_labels: dict[str, str] = Field(
+        default_factory=dict, description="Labels on the cloud's own server."
+    )
+    kubelet: KubeletEntry = Field(default_factory=KubeletEntry)
+    autoscaling_options: AutoscalingEntry = Field(default_factory=AutoscalingEntry)
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="The cloud's own settings of a group."
+    )
+
+
+class AccountEntry(Entry):
+    """A login at one cloud."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_required("name", "provider"))
+
+    name: str | None = Field(default=None, description="What nodes[].account says.")
+    provider: str | None = Field(default=None, description="The cloud.")
+    token_file: str | None = Field(
+        default=None, description="File with the token; read again when it changes."
+    )
+    endpoint: str | None = Field(
+        default=None, description="Address of the API, where not the vendor's."
+    )
+    budget_share: Share | None = Field(
+        default=None, gt=0, le=1, description="Our part of the account's rate limit (1)."
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="The cloud's own settings of a login."
+    )
+
+
+class File(Entry):
+    """The configuration of vps-autoscaler."""
+
+    model_config = pydantic.ConfigDict(
+        title="vps-autoscaler configuration", json_schema_extra=_required("nodes")
+    )
+
+    cluster: str | None = Field(
+        default=None,
+        description=f"Marks our machines; at most {groups.MAX_CLUSTER_NAME} characters.",
+    )
+    accounts: list[AccountEntry] = Field(
+        default_factory=list, description="Logins; one per provider is implied when absent."
+    )
+    nodes: list[NodeEntry] | None = Field(
+        default=None, min_length=1, description="The node groups."
+    )
+    currency: str = Field(default="EUR", description="The currency that prices are told in.")
+    exchange_rates: dict[str, fields.Money] = Field(
+        default_factory=dict, description="What one unit of another currency is worth in ours."
+    )
+    cover_forgotten_machines: bool = Field(
+        default=True,
+        description="Let machines that a restarted autoscaler forgot answer its first growth.",
+    )
+    gpu_label: str = Field(
+        default="vps-autoscaler/gpu", description="Label key of nodes with GPUs."
+    )

@@ -1,0 +1,308 @@
+"""Turn the file's entries under ``nodes`` into node groups."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from externalgrpc import clouds, groups
+from externalgrpc.bootstrap import raw
+from externalgrpc.config import accounts, fields, files, mistakes, model, options, rules, validate
+from externalgrpc.config.mistakes import Mistake, Path
+
+MOST_CANDIDATES: Final = 64
+"""More types times regions than this would take longer to try than a machine to boot."""
+
+_COMMON: Final[Mapping[str, str]] = {
+    "networks": "networks",
+    "firewalls": "firewalls",
+    "placement_group": "placementGroup",
+    "public_ipv4": "publicIPv4",
+    "public_ipv6": "publicIPv6",
+    "ssh_keys": "sshKeys",
+}
+"""The settings that a cloud may not support, as its class and as the file spell them."""
+
+
+@dataclasses.dataclass(slots=True)
+class Reader:
+    """Read the groups of one file; ``logins`` grows by the accounts that groups imply."""
+
+    cluster: str
+    logins: dict[str, groups.Account]
+    around: accounts.Surroundings
+    findings: validate.Findings
+
+    def read(self, entries: Iterable[tuple[int, model.NodeEntry]]) -> tuple[groups.NodeGroup, ...]:
+        """Make every group that is right; the others are filed."""
+        found: dict[str, groups.NodeGroup] = {}
+        for index, entry in entries:
+            path: Path = ("nodes", index)
+            self._name(entry, path, found)
+            group = self._group(entry, path)
+            if group is not None:
+                found.setdefault(group.name, group)
+        return tuple(found.values())
+
+    def _name(
+        self, entry: model.NodeEntry, path: Path, before: Mapping[str, groups.NodeGroup]
+    ) -> None:
+        at = (*path, "name")
+        if entry.name is None:
+            self.findings.missing(at, "Give the group a name")
+            return
+        wrong = rules.name(entry.name, groups.MAX_GROUP_NAME)
+        if wrong:
+            self.findings.add(at, f"{fields.describe(entry.name)} {wrong}", "Choose another name")
+        if entry.name in before:
+            told = f"{fields.describe(entry.name)} is the name of a group above"
+            self.findings.add(at, told, "Rename one")
+
+    def _group(self, entry: model.NodeEntry, path: Path) -> groups.NodeGroup | None:
+        """Make one group; None when the file does not say enough to make any."""
+        account = self._account(entry, path)
+        of = self.around.installed[account.provider] if account is not None else None
+        candidates = self._candidates(entry, path)
+        self._sizes(entry, path)
+        self._labels(entry.labels, (*path, "labels"), rules.node_label)
+        self._labels(entry.server_labels, (*path, "serverLabels"), lambda _key: "")
+        taints = self._taints(entry.taints, (*path, "taints"))
+        user_data = self._user_data(entry, path)
+        own: object = None
+        if of is not None:
+            self._supported(entry, of, path)
+            at = (*path, "options")
+            own = options.read(of.group_options, entry.options, at, self.findings)
+        if account is None or of is None or not candidates:
+            return None
+        group = groups.NodeGroup(
+            name=entry.name or "",
+            account=account.name,
+            candidates=candidates,
+            min_size=entry.min_size,
+            max_size=entry.max_size or 0,
+            labels=entry.labels,
+            taints=taints,
+            image=entry.image or "",
+            join=entry.join or ("raw" if user_data else ""),
+            user_data=user_data,
+            ssh_keys=tuple(entry.ssh_keys),
+            networks=tuple(entry.networks),
+            firewalls=tuple(entry.firewalls),
+            placement_group=entry.placement_group or "",
+            public_ipv4=entry.public_ipv4,
+            public_ipv6=entry.public_ipv6,
+            server_labels=entry.server_labels,
+            reserve=_reserve(entry.kubelet),
+            overrides=_overrides(entry.autoscaling_options),
+            options=own,
+        )
+        self._user_data_size(group, account, of, path)
+        return group
+
+    def _account(self, entry: model.NodeEntry, path: Path) -> groups.Account | None:
+        """Find the login of a group: named, the only one of its cloud, or implied by it."""
+        at: Path = (*path, "account")
+        if entry.account is not None:
+            account = self.logins.get(entry.account)
+            if account is None and entry.account == (entry.provider or entry.account):
+                account = self._implied(entry.account, at, only_if_known=entry.provider is None)
+            if account is None:
+                cure = validate.nearest(entry.account, self.logins)
+                self.findings.add(at, f"{fields.describe(entry.account)} is no account", cure)
+            elif entry.provider not in {None, account.provider}:
+                told = f"account {account.name} is at {account.provider}"
+                self.findings.add((*path, "provider"), told, "Remove provider, or correct one")
+            return account
+        at = (*path, "provider")
+        if entry.provider is None:
+            if not self.findings.tree.has((*path, "account")):
+                self.findings.missing(at, f"Add one of {', '.join(self.around.installed)}")
+            return None
+        there = [each for each in self.logins.values() if each.provider == entry.provider]
+        if len(there) > 1:
+            names = ", ".join(account.name for account in there)
+            told = f"{entry.provider} has several accounts: {names}"
+            self.findings.add(at, told, "Say which with account:")
+            return None
+        return there[0] if there else self._implied(entry.provider, at, only_if_known=False)
+
+    def _implied(self, provider: str, at: Path, *, only_if_known: bool) -> groups.Account | None:
+        """Imply the account of a cloud that has none in the file."""
+        has_own = any(account.provider == provider for account in self.logins.values())
+        if has_own or (only_if_known and provider not in self.around.installed):
+            return None
+        if accounts.cloud(provider, at, self.around, self.findings) is None:
+            return None
+        if provider in self.logins:
+            told = f"the account called {provider} is at {self.logins[provider].provider}"
+            self.findings.add(at, told, "Rename that account")
+            return None
+        account = accounts.implied(provider, at, self.around, self.findings)
+        if account is not None:
+            self.logins[provider] = account
+        return account
+
+    def _candidates(self, entry: model.NodeEntry, path: Path) -> tuple[groups.Candidate, ...]:
+        """Cross machine types with regions, in order: each type in every region, then the next."""
+        types = self._one_or_several(
+            entry.instance_type, entry.instance_types, path, "instanceType", "instanceTypes"
+        )
+        regions = self._one_or_several(entry.region, entry.regions, path, "region", "regions")
+        if len(types) * len(regions) > MOST_CANDIDATES:
+            told = f"{len(types)} types in {len(regions)} regions are too many to try in order"
+            self.findings.add(path, told, f"Keep at most {MOST_CANDIDATES} combinations")
+            return ()
+        return tuple(
+            groups.Candidate(machine_type, location)
+            for machine_type, location in itertools.product(types, regions)
+        )
+
+    def _one_or_several(
+        self, one: str | None, several: Sequence[str] | None, path: Path, key: str, keys: str
+    ) -> list[str]:
+        """Take a setting that is given as one or as a list; both or neither is filed."""
+        has_one = self.findings.tree.has((*path, key))
+        has_several = self.findings.tree.has((*path, keys))
+        if has_one and has_several:
+            self.findings.add((*path, keys), f"is given beside {key}", "Keep one", key=True)
+        elif not has_one and not has_several:
+            self.findings.missing((*path, key), f"Add {key}, or {keys} with a list")
+        named = [one] if one is not None else list(several or ())
+        at: Path = (*path, key) if one is not None else (*path, keys)
+        for index, name in enumerate(named):
+            where = at if one is not None else (*at, index)
+            wrong = rules.ware(name)
+            if wrong:
+                self.findings.add(where, f"{fields.describe(name)} {wrong}")
+            elif name in named[:index]:
+                self.findings.add(where, f"{fields.describe(name)} is there twice", "Remove one")
+        return named
+
+    def _sizes(self, entry: model.NodeEntry, path: Path) -> None:
+        if entry.max_size is None:
+            self.findings.missing((*path, "maxSize"), "Say how large the group may become")
+        elif entry.min_size > entry.max_size:
+            told = f"{entry.min_size} is more than maxSize {entry.max_size}"
+            self.findings.add((*path, "minSize"), told, "Lower minSize or raise maxSize")
+
+    def _labels(self, labels: Mapping[str, str], path: Path, further: Callable[[str], str]) -> None:
+        for key, value in labels.items():
+            wrong = rules.key(key) or further(key)
+            if wrong:
+                told = f"the label key {fields.describe(key)} {wrong}"
+                self.findings.add((*path, key), told, "Choose another key", key=True)
+            wrong = rules.value(value)
+            if wrong:
+                self.findings.add((*path, key), f"the label value {fields.describe(value)} {wrong}")
+
+    def _taints(self, entries: Sequence[model.TaintEntry], path: Path) -> tuple[groups.Taint, ...]:
+        taints: list[groups.Taint] = []
+        for index, entry in enumerate(entries):
+            at = (*path, index)
+            if entry.key is None:
+                self.findings.missing((*at, "key"), "Add the taint's key")
+            if entry.effect is None:
+                self.findings.missing((*at, "effect"), f"Add one of {', '.join(rules.EFFECTS)}")
+            wrong = rules.key(entry.key) if entry.key is not None else ""
+            if wrong:
+                told = f"the taint key {fields.describe(entry.key)} {wrong}"
+                self.findings.add((*at, "key"), told, "Choose another key")
+            wrong = rules.value(entry.value)
+            if wrong:
+                told = f"the taint value {fields.describe(entry.value)} {wrong}"
+                self.findings.add((*at, "value"), told)
+            taint = groups.Taint(key=entry.key or "", value=entry.value, effect=entry.effect or "")
+            if any((each.key, each.effect) == (taint.key, taint.effect) for each in taints):
+                told = f"{taint.key}:{taint.effect} is there twice"
+                self.findings.add(at, told, "A node has one taint of a key and effect")
+            taints.append(taint)
+        return tuple(taints)
+
+    def _user_data(self, entry: model.NodeEntry, path: Path) -> str:
+        """Read a group's user-data file and look for variables that stand for nothing."""
+        at = (*path, "userDataFile")
+        if entry.user_data_file is None:
+            if entry.join == "raw":
+                self.findings.missing(at, "join: raw needs the file that does it")
+            return ""
+        where = self.around.resolve(entry.user_data_file)
+        told = f"the user-data file {fields.describe(str(where))}"
+        try:
+            text = self.around.files.read(where).decode("utf-8")
+        except files.Unreadable as error:
+            self.findings.add(at, f"{told} {error}", "Create it, or correct the path")
+            return ""
+        except UnicodeDecodeError:
+            self.findings.add(at, f"{told} is not UTF-8 text", "Save it as UTF-8")
+            return ""
+        if not text.strip():
+            self.findings.add(at, f"{told} is empty", "Write into it how a machine joins")
+        for variable in raw.unknown(text):
+            self.findings.add_elsewhere(
+                Mistake(
+                    file=str(where),
+                    line=variable.line,
+                    column=variable.column,
+                    path=mistakes.shorten(f"@@{variable.name}@@"),
+                    message="is no variable",
+                    cure=validate.nearest(variable.name, raw.VARIABLES),
+                )
+            )
+        return text
+
+    def _user_data_size(
+        self, group: groups.NodeGroup, account: groups.Account, of: clouds.Cloud, path: Path
+    ) -> None:
+        limit = clouds.user_data_limit_bytes(of)
+        if limit is None or not group.user_data or not self.findings.clean(path):
+            return
+        size = raw.worst_case_bytes(
+            group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
+        )
+        if size > limit:
+            told = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
+            cure = "Shorten it, or fetch the larger part at boot"
+            self.findings.add((*path, "userDataFile"), told, cure)
+
+    def _supported(self, entry: model.NodeEntry, of: clouds.Cloud, path: Path) -> None:
+        """Refuse a common setting that this cloud cannot do, where it was set to matter."""
+        for name, key in _COMMON.items():
+            field = model.NodeEntry.model_fields[name]
+            default = field.get_default(call_default_factory=True, validated_data={})
+            if name not in of.supports and getattr(entry, name) != default:
+                told = "is something this cloud cannot do"
+                self.findings.add((*path, key), told, "Remove it", key=True)
+
+
+def _reserve(entry: model.KubeletEntry) -> groups.KubeletReserve:
+    default = groups.KubeletReserve()
+
+    def share(percent: float | None, otherwise: float) -> float:
+        return otherwise if percent is None else percent / 100
+
+    def number(given: int | None, otherwise: int) -> int:
+        return otherwise if given is None else given
+
+    return groups.KubeletReserve(
+        max_pods=number(entry.max_pods, default.max_pods),
+        cpu_millis=number(entry.cpu, default.cpu_millis),
+        memory_bytes=number(entry.memory, default.memory_bytes),
+        disk_bytes=number(entry.ephemeral_storage, default.disk_bytes),
+        eviction_memory_bytes=number(entry.eviction_memory, default.eviction_memory_bytes),
+        eviction_disk_fraction=share(entry.eviction_disk_percent, default.eviction_disk_fraction),
+        memory_overhead=share(entry.memory_overhead_percent, default.memory_overhead),
+    )
+
+
+def _overrides(entry: model.AutoscalingEntry) -> groups.AutoscalingOverrides:
+    return groups.AutoscalingOverrides(
+        scale_down_utilization_threshold=entry.scale_down_utilization_threshold,
+        scale_down_gpu_utilization_threshold=entry.scale_down_gpu_utilization_threshold,
+        scale_down_unneeded_time_s=entry.scale_down_unneeded_time,
+        scale_down_unready_time_s=entry.scale_down_unready_time,
+        max_node_provision_time_s=entry.max_node_provision_time,
+        ignore_daemonsets_utilization=entry.ignore_daemon_sets_utilization,
+    )
