@@ -246,12 +246,17 @@ def test_a_pod_costs_what_it_requests() -> None:
         (pod({"cpu": "-1", "memory": "much"}), 0, 0),
         (b"", 0, 0),
     ],
+    ids=["sum", "init", "sidecar", "sidecar-init", "init-sidecar", "overhead", "absurd", "empty"],
 )
 def test_requests_add_up_as_the_scheduler_does(bytes_: bytes, cpu_millis: int, memory: int) -> None:
     assert pods.requests(pods.read(bytes_)) == (cpu_millis, memory)
 
 
-@pytest.mark.parametrize("bytes_", [b"", pod(), pod({}), pod({"cpu": "0"}), pod({"cpu": "x"})])
+@pytest.mark.parametrize(
+    "bytes_",
+    [b"", pod(), pod({}), pod({"cpu": "0"}), pod({"cpu": "x"})],
+    ids=["nothing", "no-container", "no-request", "zero", "unreadable"],
+)
 def test_a_pod_without_requests_is_worth_the_schedulers_floor(bytes_: bytes) -> None:
     floor = pricing.pod_price(PRICES, pod({"cpu": "100m", "memory": "200Mi"}), hours=HOUR)
     assert pricing.pod_price(PRICES, bytes_, hours=HOUR) == floor > 0

@@ -112,6 +112,15 @@ def test_reservations_of_the_kubelet_are_taken_off() -> None:
     }
 
 
+def test_every_rounding_is_downwards() -> None:
+    # Half of 2,047 bytes is a little less than 1 KiB, and must not become one.
+    tiny = dataclasses.replace(SMALL, memory_bytes=2047, disk_bytes=2047)
+    reserve = groups.KubeletReserve(memory_overhead=0.5)
+    node = described(prospect(tiny), group=dataclasses.replace(GROUP, reserve=reserve))
+    assert node.status.capacity["memory"].string == "0"
+    assert node.status.capacity["ephemeral-storage"].string == "1Ki"
+
+
 def test_a_machine_smaller_than_its_reserve_offers_nothing_and_no_less() -> None:
     reserve = groups.KubeletReserve(cpu_millis=4000, memory_bytes=8 * GIB, disk_bytes=99 * GIB)
     node = described(prospect(), group=dataclasses.replace(GROUP, reserve=reserve))
