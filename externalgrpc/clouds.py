@@ -75,6 +75,10 @@ class Installed(Mapping[str, Cloud]):
     def __len__(self) -> int:
         return len(self._entry_points)
 
+    def module(self, name: str) -> str:
+        """Tell which module a cloud comes from, without importing it."""
+        return self._entry_points[name].module
+
     def __contains__(self, name: object) -> bool:
         return name in self._entry_points
 

@@ -124,10 +124,9 @@ def _schema(kind: str | list[str], **more: Any) -> pydantic.WithJsonSchema:  # n
 Number = Annotated[
     float,
     pydantic.BeforeValidator(_number),
-    pydantic.Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST),
-    _schema("number"),
+    pydantic.Field(allow_inf_nan=False),
 ]
-Integer = Annotated[int, pydantic.Field(ge=-LARGEST, le=LARGEST)]
+Integer = int
 Money = Annotated[
     Decimal,
     pydantic.BeforeValidator(_money),

@@ -26,6 +26,10 @@ def _required(*names: str) -> Any:  # noqa: ANN401 - pydantic's own type for sch
     return {"required": list(names)}
 
 
+def _one_of(*names: str) -> Any:  # noqa: ANN401 - as above
+    return {"oneOf": [_required(name) for name in names]}
+
+
 class Entry(pydantic.BaseModel):
     """A mapping of the file: camelCase keys, nothing unknown, no type turned into another."""
 
@@ -92,7 +96,16 @@ class AutoscalingEntry(Entry):
 class NodeEntry(Entry):
     """A group of like machines."""
 
-    model_config = pydantic.ConfigDict(json_schema_extra=_required("name", "maxSize"))
+    model_config = pydantic.ConfigDict(
+        json_schema_extra={
+            **_required("name", "maxSize"),
+            "allOf": [
+                _one_of("instanceType", "instanceTypes"),
+                _one_of("region", "regions"),
+                {"anyOf": [_required("provider"), _required("account")]},
+            ],
+        }
+    )
 
     name: str | None = Field(
         default=None,

@@ -1,0 +1,194 @@
+"""Check a configuration against the clouds that it names; nothing is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from externalgrpc import clouds, groups
+from externalgrpc.checks import offline, ordering
+from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
+from providers import contract, errors
+
+T = TypeVar("T")
+OpenProvider = Callable[[groups.Account], contract.Provider]
+
+_LITTLE_LEFT = 0.1
+"""The share of a rate budget below which a check warns."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """What one account can order."""
+
+    types: Mapping[str, contract.MachineType]
+    offers: tuple[contract.Offer, ...]
+
+
+def check(
+    configuration: groups.Config,
+    installed: Mapping[str, clouds.Cloud],
+    open_provider: OpenProvider,
+) -> Report:
+    """Check a configuration offline, then ask each account's cloud about it.
+
+    A cloud that refuses or cannot be reached is a finding; the others are asked all the same.
+    """
+    report = offline.check(configuration, installed)
+    accounts: list[AccountReport] = []
+    found: dict[str, GroupReport] = {group.name: group for group in report.groups}
+    for account in configuration.accounts.values():
+        its = [group for group in configuration.groups if group.account == account.name]
+        known = [group.name for group in configuration.groups]
+        try:
+            provider = open_provider(account)
+        except errors.CloudError as error:
+            finding = _refusal("login", error)
+            accounts.append(_account(account, [finding]))
+            continue
+        try:
+            told, market = _ask_account(account, its, known, provider)
+            accounts.append(told)
+            for group in its:
+                if market is not None:
+                    found[group.name] = _ask_group(
+                        configuration, account, group, found[group.name], provider, market
+                    )
+        finally:
+            provider.close()
+    return dataclasses.replace(
+        report, online=True, accounts=tuple(accounts), groups=tuple(found.values())
+    )
+
+
+def _account(account: groups.Account, findings: Sequence[Finding]) -> AccountReport:
+    return AccountReport(name=account.name, provider=account.provider, findings=tuple(findings))
+
+
+def _ask_account(
+    account: groups.Account,
+    its: Sequence[groups.NodeGroup],
+    known: Sequence[str],
+    provider: contract.Provider,
+) -> tuple[AccountReport, Market | None]:
+    """Ask what an account may do and can order; None for the market when it cannot be told."""
+    findings: list[Finding] = []
+    machines = _ask("machines", provider.instances, findings)
+    refused = any(finding.about == "machines" for finding in findings)
+    types = None if refused else _ask("machine types", provider.machine_types, findings)
+    offers = None if types is None else _ask("offers", provider.offers, findings)
+    quota = None if refused else _ask("quota", provider.quota, findings)
+    if not refused:
+        findings.insert(0, Finding(verdict=Verdict.FINE, about="token", message="it works"))
+    findings += _orphans(machines or (), known)
+    findings += _quota(quota, its)
+    budget = provider.budget()
+    findings += _budget(budget)
+    report = dataclasses.replace(
+        _account(account, findings),
+        machines=None if machines is None else len(machines),
+        machine_types=None if types is None else len(types),
+        budget=budget,
+        quota=quota,
+    )
+    if types is None or offers is None:
+        return report, None
+    return report, Market(types={each.name: each for each in types}, offers=offers)
+
+
+def _ask(about: str, question: Callable[[], T], findings: list[Finding]) -> T | None:
+    try:
+        return question()
+    except errors.CloudError as error:
+        findings.append(_refusal(about, error))
+        return None
+
+
+def _refusal(about: str, error: errors.CloudError) -> Finding:
+    """Say why a cloud did not answer, and what a person can do."""
+    match error:
+        case errors.BadCredentials():
+            cure = "Give the account a token that is valid and may read and write servers"
+        case errors.Throttled():
+            cure = "The account's rate limit is used up: try again later"
+        case errors.Unreachable():
+            cure = "Look at the network, the endpoint and the cloud's status page"
+        case _:
+            cure = ""
+    return Finding(verdict=Verdict.FAILURE, about=about, message=error.message, cure=cure)
+
+
+def _orphans(machines: Sequence[contract.Instance], known: Sequence[str]) -> Iterator[Finding]:
+    """Tell of machines with our cluster's mark whose group is not in the configuration."""
+    lost = sorted({machine.group for machine in machines if machine.group not in known})
+    for name in lost:
+        count = sum(machine.group == name for machine in machines)
+        whose = f"of a group {name!r} that is not configured" if name else "of no group"
+        yield Finding(
+            verdict=Verdict.WARNING,
+            about="orphans",
+            message=f"{count} machines carry this cluster's mark and are {whose}",
+            cure="Configure the group again until it is empty, or delete them",
+        )
+
+
+def _quota(quota: contract.Quota | None, its: Sequence[groups.NodeGroup]) -> Iterator[Finding]:
+    wanted = sum(group.max_size for group in its)
+    if quota is not None and quota.limit is not None and wanted > quota.limit:
+        yield Finding(
+            verdict=Verdict.WARNING,
+            about="quota",
+            message=f"its groups may grow to {wanted} machines; the account may have {quota.limit}",
+            cure="Ask the cloud for more, or lower maxSize",
+        )
+
+
+def _budget(budget: contract.Budget | None) -> Iterator[Finding]:
+    if budget is not None and budget.remaining < budget.limit * _LITTLE_LEFT:
+        yield Finding(
+            verdict=Verdict.WARNING,
+            about="budget",
+            message=f"{budget.remaining} of {budget.limit} requests are left",
+            cure="Find out who else uses the account, or lower budgetShare",
+        )
+
+
+def _ask_group(
+    configuration: groups.Config,
+    account: groups.Account,
+    group: groups.NodeGroup,
+    before: GroupReport,
+    provider: contract.Provider,
+    market: Market,
+) -> GroupReport:
+    candidates, findings = ordering.judge(
+        group,
+        types=market.types,
+        offers=market.offers,
+        currency=configuration.currency,
+        rates=configuration.rates,
+        provider_name=account.provider,
+    )
+    orders = ordering.orders(
+        group,
+        candidates,
+        cluster=configuration.cluster,
+        provider=account.provider,
+        scheme=provider.scheme,
+    )
+    findings += ordering.size(group, orders, provider.user_data_limit_bytes)
+    for order in orders:
+        refusals: list[Finding] = []
+        problems = _ask("order", functools.partial(provider.check_order, order), refusals)
+        findings += refusals
+        findings += [
+            Finding(verdict=Verdict.FAILURE, about="order", message=problem)
+            for problem in problems or ()
+        ]
+        if refusals:
+            break
+    return dataclasses.replace(
+        before, candidates=candidates, findings=tuple(dict.fromkeys((*before.findings, *findings)))
+    )

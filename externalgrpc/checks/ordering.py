@@ -1,0 +1,229 @@
+"""Judge what a group would order: types, places, shapes, prices, stock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from externalgrpc import groups
+from externalgrpc.bootstrap import raw
+from externalgrpc.checks import successors
+from externalgrpc.checks.report import CandidateReport, Finding, Verdict
+from externalgrpc.config import validate
+from providers import contract
+
+_GIB = 1024**3
+
+
+def judge(
+    group: groups.NodeGroup,
+    *,
+    types: Mapping[str, contract.MachineType],
+    offers: Sequence[contract.Offer],
+    currency: str,
+    rates: Mapping[str, Decimal],
+    provider_name: str,
+) -> tuple[tuple[CandidateReport, ...], list[Finding]]:
+    """Compare a group's candidates with what its account can order."""
+    there = {(offer.machine_type, offer.location): offer for offer in offers}
+    candidates = tuple(
+        _candidate(group, each, types, there, currency, rates) for each in group.candidates
+    )
+    findings = [
+        *_types(group, types, offers, provider_name),
+        *_places(group, offers, provider_name),
+        *_offered(candidates),
+        *_shapes(group, types),
+        *_prices(candidates, currency),
+    ]
+    return candidates, findings
+
+
+def orders(
+    group: groups.NodeGroup,
+    candidates: Sequence[CandidateReport],
+    *,
+    cluster: str,
+    provider: str,
+    scheme: str,
+) -> tuple[contract.Order, ...]:
+    """Make the orders to ask the cloud about: each type and each place at least once."""
+    asked: list[contract.Order] = []
+    types: set[str] = set()
+    places: set[str] = set()
+    for candidate in candidates:
+        if candidate.machine_type is None or candidate.offer is None:
+            continue
+        if candidate.name in types and candidate.location in places:
+            continue
+        types.add(candidate.name)
+        places.add(candidate.location)
+        user_data = raw.fill(
+            group,
+            cluster=cluster,
+            node_name=raw.LONGEST_NODE_NAME,
+            machine_type=candidate.name,
+            location=candidate.location,
+            provider=provider,
+            scheme=scheme,
+        )
+        asked.append(
+            groups.order_for(
+                group,
+                cluster=cluster,
+                node_name=raw.LONGEST_NODE_NAME,
+                machine_type=candidate.machine_type,
+                location=candidate.location,
+                user_data=user_data,
+            )
+        )
+    return tuple(asked)
+
+
+def size(
+    group: groups.NodeGroup, asked: Sequence[contract.Order], limit_bytes: int
+) -> list[Finding]:
+    """Tell when user-data is larger than the account's cloud takes."""
+    largest = max((len(order.user_data.encode()) for order in asked), default=0)
+    if largest <= limit_bytes:
+        return []
+    told = f"{group.name}'s user-data becomes {largest} bytes; the cloud takes {limit_bytes}"
+    cure = "Shorten the file, or fetch the larger part at boot"
+    return [Finding(verdict=Verdict.FAILURE, about="userDataFile", message=told, cure=cure)]
+
+
+def _candidate(
+    group: groups.NodeGroup,
+    candidate: groups.Candidate,
+    types: Mapping[str, contract.MachineType],
+    there: Mapping[tuple[str, str], contract.Offer],
+    currency: str,
+    rates: Mapping[str, Decimal],
+) -> CandidateReport:
+    offer = there.get((candidate.machine_type, candidate.location))
+    price: Decimal | None = None
+    if offer is not None:
+        rate = Decimal(1) if offer.currency == currency else rates.get(offer.currency)
+        own = offer.price_per_hour + (offer.ipv4_per_hour if group.public_ipv4 else 0)
+        price = None if rate is None else own * rate
+    return CandidateReport(
+        name=candidate.machine_type,
+        location=candidate.location,
+        machine_type=types.get(candidate.machine_type),
+        offer=offer,
+        price_per_hour=price,
+    )
+
+
+def _types(
+    group: groups.NodeGroup,
+    types: Mapping[str, contract.MachineType],
+    offers: Sequence[contract.Offer],
+    provider_name: str,
+) -> Iterator[Finding]:
+    """Tell of types that are gone, going, or no whole card, and what could stand in."""
+    names = dict.fromkeys(candidate.machine_type for candidate in group.candidates)
+    places = list(dict.fromkeys(candidate.location for candidate in group.candidates))
+    siblings = [types[name] for name in names if name in types]
+    for name in names:
+        known = types.get(name)
+        shape = known or (siblings[0] if siblings else None)
+        near = successors.nearest(
+            name, shape=shape, types=types.values(), offers=offers, locations=places
+        )
+        cure = f"Nearest: {successors.tell(near)}" if near else ""
+        if known is None:
+            told = f"{provider_name} has no machine type {name}, or has it no more"
+            yield Finding(verdict=Verdict.FAILURE, about=name, message=told, cure=cure)
+        elif known.deprecated:
+            told = f"{provider_name} is going to withdraw {name}"
+            yield Finding(verdict=Verdict.WARNING, about=name, message=told, cure=cure)
+        if known is not None and known.gpu_model and not known.gpus:
+            told = f"{name} is a fraction of a {known.gpu_model}: Kubernetes counts whole cards"
+            yield Finding(verdict=Verdict.FAILURE, about=name, message=told)
+
+
+def _places(
+    group: groups.NodeGroup, offers: Sequence[contract.Offer], provider_name: str
+) -> Iterator[Finding]:
+    known = {offer.location for offer in offers}
+    for place in dict.fromkeys(candidate.location for candidate in group.candidates):
+        if place not in known:
+            told = f"{provider_name} has no region {place}, or offers nothing there"
+            cure = validate.nearest(place, known)
+            yield Finding(verdict=Verdict.FAILURE, about=place, message=told, cure=cure)
+
+
+def _offered(candidates: Sequence[CandidateReport]) -> Iterator[Finding]:
+    """Tell what is not offered, or sold out; stock is a hint that an order may disprove."""
+    offered = [each for each in candidates if each.offer is not None]
+    in_stock = [each for each in offered if each.offer is not None and each.offer.in_stock]
+    for each in candidates:
+        name = f"{each.name} in {each.location}"
+        if each.machine_type is not None and each.offer is None:
+            yield Finding(verdict=Verdict.NOTE, about=name, message="is not offered")
+        elif each.offer is not None and not each.offer.in_stock:
+            yield Finding(verdict=Verdict.NOTE, about=name, message="is sold out now")
+    if any(each.machine_type for each in candidates) and not offered:
+        told = "nothing that the group may order is offered where it may order it"
+        cure = "Change its types or regions: offers differ by region"
+        yield Finding(verdict=Verdict.FAILURE, about="offers", message=told, cure=cure)
+    elif offered and not in_stock:
+        told = "everything that the group may order is sold out now"
+        cure = "Add types or regions to fall back to"
+        yield Finding(verdict=Verdict.WARNING, about="stock", message=told, cure=cure)
+
+
+def _shapes(
+    group: groups.NodeGroup, types: Mapping[str, contract.MachineType]
+) -> Iterator[Finding]:
+    """Tell how a group's types differ: the autoscaler is shown one shape for all of them."""
+    names = dict.fromkeys(candidate.machine_type for candidate in group.candidates)
+    known = [types[name] for name in names if name in types]
+    for other in known[1:]:
+        first = known[0]
+        differ = [
+            f"{what} ({one} and {two})"
+            for what, one, two in (
+                ("architecture", first.arch, other.arch),
+                ("gpus", first.gpus, other.gpus),
+                ("cpu", f"{first.cpu_millis / 1000:g}", f"{other.cpu_millis / 1000:g}"),
+                ("memory", _gib(first.memory_bytes), _gib(other.memory_bytes)),
+                ("disk", _gib(first.disk_bytes), _gib(other.disk_bytes)),
+            )
+            if one != two
+        ]
+        if differ:
+            apart = first.arch != other.arch or first.gpus != other.gpus
+            yield Finding(
+                verdict=Verdict.FAILURE if apart else Verdict.WARNING,
+                about=other.name,
+                message=f"differs from {first.name} in {', '.join(differ)}; "
+                "the autoscaler is shown one shape for the whole group",
+                cure="Give types of another shape a group of their own",
+            )
+
+
+def _prices(candidates: Sequence[CandidateReport], currency: str) -> Iterator[Finding]:
+    foreign = {
+        each.offer.currency
+        for each in candidates
+        if each.offer is not None and each.price_per_hour is None
+    }
+    for code in sorted(foreign):
+        yield Finding(
+            verdict=Verdict.WARNING,
+            about="prices",
+            message=f"prices are in {code}, and there is no rate to {currency}",
+            cure=f"Add exchangeRates with what one {code} is worth in {currency}",
+        )
+    for each in candidates:
+        if each.offer is not None and not each.offer.price_per_hour:
+            told = "is listed without a price"
+            yield Finding(
+                verdict=Verdict.NOTE, about=f"{each.name} in {each.location}", message=told
+            )
+
+
+def _gib(amount_bytes: int) -> str:
+    return f"{amount_bytes / _GIB:g} GiB"

@@ -1,0 +1,103 @@
+"""Generate the JSON schema that editors check the file with, from the model that reads it.
+
+It is a little laxer than the reader, which also knows the file system, the other entries and
+Kubernetes' rules. ``python -m externalgrpc.config.schema`` writes the one that is published,
+with the settings of the clouds that come with the project.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from externalgrpc import clouds
+from externalgrpc.config import model, options
+
+_OWN_MODULES = "providers."
+
+
+def generate(installed: Mapping[str, clouds.Cloud]) -> dict[str, Any]:
+    """Generate the schema, with the settings of every cloud given.
+
+    A cloud that cannot be imported or whose settings cannot be described is left out.
+    """
+    schema = model.File.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = schema["$defs"]
+    for entry, attribute in (
+        (definitions["AccountEntry"], "account_options"),
+        (definitions["NodeEntry"], "group_options"),
+    ):
+        entry["properties"]["provider"]["examples"] = sorted(installed)
+        for name in sorted(installed):
+            own = _own(installed, name, attribute)
+            if own is not None:
+                definitions.update(own.pop("$defs", {}))
+                key = f"{name}.{attribute}"
+                definitions[key] = own
+                entry.setdefault("allOf", []).append(_when(name, key))
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": schema["title"], **_tidy(schema)}
+
+
+def text(installed: Mapping[str, clouds.Cloud]) -> str:
+    """Write the schema as it is stored in a file."""
+    return json.dumps(generate(installed), indent=2, sort_keys=True) + "\n"
+
+
+def own_clouds() -> dict[str, clouds.Cloud]:
+    """Find the installed clouds that come with the project."""
+    found: dict[str, clouds.Cloud] = {}
+    installed = clouds.installed()
+    for name in installed:
+        if installed.module(name).startswith(_OWN_MODULES):
+            found[name] = installed[name]
+    return found
+
+
+def _own(installed: Mapping[str, clouds.Cloud], name: str, attribute: str) -> dict[str, Any] | None:
+    try:
+        described = options.describe(getattr(installed[name], attribute))
+    except (clouds.BrokenCloud, options.Indescribable):
+        return None
+    template = f"#/$defs/{name}.{attribute}.{{model}}"
+    own = described.model_json_schema(ref_template=template)
+    own["$defs"] = {
+        f"{name}.{attribute}.{inner}": definition
+        for inner, definition in own.get("$defs", {}).items()
+    }
+    return own
+
+
+def _when(provider: str, key: str) -> dict[str, Any]:
+    """Say that an entry with this provider has these options."""
+    return {
+        "if": {"properties": {"provider": {"const": provider}}, "required": ["provider"]},
+        "then": {"properties": {"options": {"$ref": f"#/$defs/{key}"}}},
+    }
+
+
+def _tidy(node: Any) -> Any:  # noqa: ANN401 - JSON
+    """Take out what helps nobody: titles that repeat the key, and ``null`` for absent keys."""
+    if isinstance(node, list):
+        return [_tidy(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {
+        key: _tidy(value)
+        for key, value in node.items()
+        if key != "title" or not isinstance(value, str)
+    }
+    if kept.get("default", "") is None:
+        del kept["default"]
+    either = kept.get("anyOf")
+    if isinstance(either, list) and {"type": "null"} in either:
+        real = [each for each in either if each != {"type": "null"}]
+        del kept["anyOf"]
+        kept = {**kept, **real[0]} if len(real) == 1 else {**kept, "anyOf": real}
+    return kept
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text(own_clouds()))
