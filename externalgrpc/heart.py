@@ -13,13 +13,17 @@ LONGEST_SLEEP_S = 30.0
 
 
 class Heart:
-    """One thread that pumps; :meth:`beat` wakes it, many beats at once are one."""
+    """One thread that pumps; :meth:`beat` wakes it, many beats at once are one.
+
+    ``beat_at`` is the monotonic instant of the last pump: an old one means a hang.
+    """
 
     def __init__(self, time_source: clock.Clock) -> None:
         self._clock = time_source
         self._due = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self.beat_at = time_source.monotonic()
 
     def beat(self) -> None:
         """Pump soon; callable from any thread, cheap."""
@@ -36,6 +40,7 @@ class Heart:
                 self._due.clear()
                 if self._stopped:
                     return
+                self.beat_at = self._clock.monotonic()
                 try:
                     wake_at = pump()
                 except Exception:  # noqa: BLE001 - a heart must not stop; the log tells

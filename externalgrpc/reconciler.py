@@ -27,7 +27,7 @@ class Seat:
     account: groups.Account
     provider: contract.Provider
     lane: lane.Lane
-    pace: state.Pace = state.Pace()
+    pace: state.Pace = dataclasses.field(default_factory=state.Pace)
 
 
 class Reconciler:
@@ -129,6 +129,10 @@ class Reconciler:
     def registered(self, provider_id: str) -> None:
         """Note that a machine of ours was seen as a Node."""
         self._change(lambda fleet: fleets.register(fleet, (provider_id,)))
+
+    def nudge(self) -> None:
+        """Look whether something has fallen due."""
+        self._wake()
 
     # ---- carrying out ---------------------------------------------------------------------
 

@@ -1,0 +1,180 @@
+"""Put a server together from a configuration, and take a new one while it runs.
+
+The one place where accounts become providers and lanes, and where groups are told whether they
+can work. The command line, the tests and the benchmarks all build their server here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+from externalgrpc import (
+    clock,
+    clouds,
+    describe,
+    dryrun,
+    events,
+    groups,
+    heart,
+    lane,
+    metrics,
+    reconciler,
+)
+from externalgrpc.bootstrap import raw
+from externalgrpc.config import cannot_join
+from externalgrpc.fleet import plan, state
+from providers import contract, errors
+
+_LOG = events.Log("assembly")
+
+
+class MakeLane(Protocol):
+    """Make the lane of an account; tests hand in one that needs no threads."""
+
+    def __call__(self, account: groups.Account, provider: contract.Provider) -> lane.Lane:
+        """Make a lane for an open provider."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a server is made of that a test may want to replace."""
+
+    time_source: clock.Clock = dataclasses.field(default_factory=clock.SystemClock)
+    chance: random.Random = dataclasses.field(default_factory=random.SystemRandom)
+    open_provider: Callable[[clouds.Cloud, contract.Login], contract.Provider] = (
+        lambda cloud, login: cloud.open(login)
+    )
+    make_lane: MakeLane | None = None
+    pace: state.Pace = dataclasses.field(default_factory=state.Pace)
+    dry_run: bool = False
+
+
+class Assembly:
+    """A reconciler with its accounts, its heart and what describes it."""
+
+    def __init__(
+        self, config: groups.Config, installed: Mapping[str, clouds.Cloud], parts: Parts
+    ) -> None:
+        self._installed = installed
+        self._parts = parts
+        self._config = config
+        self._providers: dict[str, contract.Provider] = {}
+        self.metrics = metrics.Metrics()
+        self.heart = heart.Heart(parts.time_source)
+        self.reconciler = reconciler.Reconciler(
+            time_source=parts.time_source,
+            chance=parts.chance,
+            prepare=self._prepare,
+            wake=self.heart.beat,
+            count=self.metrics.count,
+        )
+        self.describer = describe.Describer(config, {})
+        self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)
+        self.apply(config)
+
+    def apply(self, config: groups.Config) -> None:
+        """Take a configuration: open the accounts that are new or changed, tell the fleet.
+
+        An account that is no longer configured keeps its provider: its machines still count.
+        """
+        held = self.reconciler.seats()
+        seats: dict[str, reconciler.Seat] = {}
+        for name, account in config.accounts.items():
+            before = held.get(name)
+            if (
+                before is not None
+                and before.account == account
+                and (config.cluster == self._config.cluster)
+            ):
+                seats[name] = dataclasses.replace(before, pace=self._parts.pace)
+            else:
+                seats[name] = self._seat(config.cluster, account)
+                if before is not None:
+                    before.lane.close(0.0)
+                    _LOG.info("account reopened", account=name)
+        self._config = config
+        self._providers.update({name: seat.provider for name, seat in seats.items()})
+        self.describer.configure(config, self._providers)
+        blocked = {
+            group.name: why
+            for group in config.groups
+            if (why := cannot_join(group, self._cloud_of(config, group)))
+        }
+        for name, why in blocked.items():
+            _LOG.error("group left out", group=name, reason=why)
+        self.reconciler.configure(config.groups, seats, blocked)
+
+    def start(self) -> None:
+        """Start to list and to carry out."""
+        self.heart.start(self.reconciler.pump)
+
+    def stop(self, grace_s: float) -> None:
+        """Stop; wait up to ``grace_s`` seconds for creates and deletes under way."""
+        self.heart.stop()
+        self.reconciler.close(grace_s)
+
+    def _seat(self, cluster: str, account: groups.Account) -> reconciler.Seat:
+        login = contract.Login(
+            account=account.name,
+            cluster=cluster,
+            token=account.token,
+            endpoint=account.endpoint,
+            settings=account.settings,
+        )
+        provider = self._parts.open_provider(self._installed[account.provider], login)
+        if self._parts.dry_run:
+            provider = cast("contract.Provider", dryrun.DryRun(provider))
+        return reconciler.Seat(
+            account=account,
+            provider=provider,
+            lane=self._lane(account, provider),
+            pace=self._parts.pace,
+        )
+
+    def _lane(self, account: groups.Account, provider: contract.Provider) -> lane.Lane:
+        if self._parts.make_lane is not None:
+            return self._parts.make_lane(account, provider)
+        return lane.ThreadLane(
+            account.name,
+            provider,
+            share=account.budget_share,
+            time_source=self._parts.time_source,
+            observe=self.metrics.observer(account.name),
+        )
+
+    def _cloud_of(self, config: groups.Config, group: groups.NodeGroup) -> clouds.Cloud:
+        return self._installed[config.accounts[group.account].provider]
+
+    def _prepare(self, request: plan.Create) -> contract.Order:
+        account = self.reconciler.seats()[request.account].account
+        provider = self._providers[request.account]
+        try:
+            user_data = raw.fill(
+                request.group,
+                cluster=self._config.cluster,
+                node_name=request.name,
+                machine_type=request.candidate.machine_type,
+                location=request.candidate.location,
+                provider=account.provider,
+                scheme=provider.scheme,
+            )
+        except raw.UnsafeValue as error:
+            raise errors.BadOrder(str(error)) from error
+        size = len(user_data.encode())
+        if size > provider.user_data_limit_bytes:
+            raise errors.BadOrder(
+                f"user-data has {size} bytes, {account.provider} takes "
+                f"{provider.user_data_limit_bytes}"
+            )
+        return groups.order_for(
+            request.group,
+            cluster=self._config.cluster,
+            node_name=request.name,
+            machine_type=request.machine_type,
+            location=request.candidate.location,
+            user_data=user_data,
+        )

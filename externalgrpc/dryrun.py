@@ -1,0 +1,52 @@
+"""Look at a cloud as always, and make or delete nothing: what would be done is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from externalgrpc import events
+from providers import contract, errors
+
+_LOG = events.Log("dryrun")
+
+
+class DryRun:
+    """A provider that passes every question on and answers every create with a refusal.
+
+    A refusal, not a pretence: a machine that only seems to exist would be counted, and CA would
+    wait for its node. CA sees a failed launch that says why.
+    """
+
+    def __init__(self, provider: contract.Provider) -> None:
+        self._provider = provider
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the provider has
+        return getattr(self._provider, name)
+
+    @classmethod
+    def open(cls, login: contract.Login) -> contract.Provider:
+        """Refuse: a dry run is put around a provider that is open already."""
+        raise TypeError(f"a dry run cannot open account {login.account} by itself")
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        """Tell what would be ordered; raises BadOrder."""
+        _LOG.warning(
+            "dry run: would create",
+            name=order.node_name,
+            group=order.group,
+            type=order.machine_type.name,
+            location=order.location,
+            image=order.image,
+            user_data_bytes=len(order.user_data.encode()),
+        )
+        raise errors.BadOrder("dry run: nothing is created")
+
+    def delete(self, instance_id: str) -> None:
+        """Tell what would be deleted; raises Throttled, so that it stays owed."""
+        _LOG.warning("dry run: would delete", id=instance_id)
+        raise errors.Throttled("dry run: nothing is deleted", retry_after_s=600.0)
+
+    def node_labels(self, machine_type: contract.MachineType, location: str) -> Mapping[str, str]:
+        """Pass on."""
+        return self._provider.node_labels(machine_type, location)

@@ -1,0 +1,254 @@
+"""The 15 RPCs: protobuf in, domain call, protobuf out; nothing else.
+
+No RPC waits for a cloud. The hot ones (NodeGroupForNode, TargetSize, GetOptions) answer with bytes
+that were serialized once: a loop of Cluster Autoscaler 1.36 makes five such calls a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf import message as protobuf
+
+from externalgrpc import caller, describe, events, fleet, options, pricing, status
+from externalgrpc.fleet import view, wishes
+from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.reconciler import Reconciler
+
+SERVICE = "clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider"
+FAKE_NODE = "k8s.io/cluster-autoscaler/fake-node-reason"
+_TEMPLATE_PREFIX = "template-node-for-"
+_NO_GROUP = pb.NodeGroupForNodeResponse(nodeGroup=pb.NodeGroup()).SerializeToString()
+_STATES = {
+    view.Showing.RUNNING: pb.InstanceStatus.InstanceState.instanceRunning,
+    view.Showing.CREATING: pb.InstanceStatus.InstanceState.instanceCreating,
+    view.Showing.DELETING: pb.InstanceStatus.InstanceState.instanceDeleting,
+}
+
+_LOG = events.Log("service")
+
+Reply = protobuf.Message | bytes
+
+
+class CloudProvider:
+    """Serve the autoscaler's contract over a reconciler.
+
+    Every method takes a request message and returns a reply, as a message or already serialized;
+    what it raises is turned into a status by :mod:`externalgrpc.status`.
+    """
+
+    def __init__(self, reconciler: Reconciler, describer: describe.Describer) -> None:
+        self._reconciler = reconciler
+        self._describer = describer
+        self._generation = caller.Generation.UNKNOWN
+        self._cautioned: set[options.Caution] = set()
+
+    def NodeGroups(self, _request: pb.NodeGroupsRequest) -> Reply:  # noqa: N802 - the RPC's name
+        """List the groups that are served; never fails."""
+        state = self._reconciler.fleet
+        return pb.NodeGroupsResponse(
+            nodeGroups=[self._describer.node_group(state, group) for group in view.served(state)]
+        )
+
+    def NodeGroupForNode(self, request: pb.NodeGroupForNodeRequest) -> Reply:  # noqa: N802
+        """Name the group of a node; an empty id for one that is not ours, being deleted or gone."""
+        node = request.node
+        provider_id = node.providerID
+        state = self._reconciler.fleet
+        owner = view.whose(state, provider_id)
+        if owner is None:
+            return _NO_GROUP
+        key = ("for-node", owner[0])
+        reply: bytes | None = state.memo.get(key)
+        if reply is None:
+            group = state.groups[owner[0]]
+            served = any(each is group for each in view.served(state))
+            message = self._describer.node_group(state, group) if served else pb.NodeGroup()
+            reply = pb.NodeGroupForNodeResponse(nodeGroup=message).SerializeToString()
+            state.memo[key] = reply
+        if provider_id not in state.registered and _is_real(node):
+            self._reconciler.registered(provider_id)
+        return reply
+
+    def PricingNodePrice(self, request: pb.PricingNodePriceRequest) -> Reply:  # noqa: N802
+        """Price a node for a period, in the configured currency."""
+        state = self._reconciler.fleet
+        owner = view.whose(state, request.node.providerID)
+        name = owner[0] if owner else pricing.group_of_template(request.node.name, state.groups)
+        price = pricing.node_price(
+            self._describer.prices(state),
+            request.node,
+            group=state.groups.get(name),
+            hours=pricing.window_hours(request),
+        )
+        return pb.PricingNodePriceResponse(price=price)
+
+    def PricingPodPrice(self, request: pb.PricingPodPriceRequest) -> Reply:  # noqa: N802
+        """Price what a pod requests for a period; always above zero."""
+        price = pricing.pod_price(
+            self._describer.prices(self._reconciler.fleet),
+            pricing.pod_of(request),
+            hours=pricing.window_hours(request),
+        )
+        return pb.PricingPodPriceResponse(price=price)
+
+    def GPULabel(self, _request: pb.GPULabelRequest) -> Reply:  # noqa: N802
+        """Name the label of GPU nodes. Asked once per CA process: this is how a fresh one shows."""
+        self._generation = caller.Generation.UNKNOWN
+        self._reconciler.autoscaler_started()
+        return pb.GPULabelResponse(label=self._describer.gpu_label)
+
+    def GetAvailableGPUTypes(self, _request: pb.GetAvailableGPUTypesRequest) -> Reply:  # noqa: N802
+        """Name the GPU types that the configured groups can have."""
+        reply = pb.GetAvailableGPUTypesResponse()
+        for name in self._describer.gpu_types(self._reconciler.fleet):
+            reply.gpuTypes[name].SetInParent()
+        return reply
+
+    def Cleanup(self, _request: pb.CleanupRequest) -> Reply:  # noqa: N802
+        """Do nothing: CA calls this when it stops, and machines must outlive it."""
+        return pb.CleanupResponse()
+
+    def Refresh(self, _request: pb.RefreshRequest) -> Reply:  # noqa: N802
+        """Nudge; listings have a pace of their own, and a cloud that is down is no error here."""
+        self._reconciler.nudge()
+        return pb.RefreshResponse()
+
+    def NodeGroupTargetSize(self, request: pb.NodeGroupTargetSizeRequest) -> Reply:  # noqa: N802
+        """Count the members of a group."""
+        state = self._reconciler.fleet
+        key = ("target", request.id)
+        reply: bytes | None = state.memo.get(key)
+        if reply is None:
+            wishes.known(state, request.id)
+            size = view.target(state, request.id)
+            reply = pb.NodeGroupTargetSizeResponse(targetSize=size).SerializeToString()
+            state.memo[key] = reply
+        return reply
+
+    def NodeGroupIncreaseSize(  # noqa: N802
+        self, request: pb.NodeGroupIncreaseSizeRequest
+    ) -> Reply:
+        """Order machines; answers before a cloud is asked."""
+        cover = self._describer.cover_forgotten and self._generation.may_forget
+        self._reconciler.grow(request.id, request.delta, cover=cover)
+        return pb.NodeGroupIncreaseSizeResponse()
+
+    def NodeGroupDeleteNodes(  # noqa: N802
+        self, request: pb.NodeGroupDeleteNodesRequest
+    ) -> Reply:
+        """Let machines go, all of the batch or none of it; what is gone already is success."""
+        nodes = [
+            fleet.NodeRef(
+                provider_id=node.providerID, name=node.name, fake=FAKE_NODE in node.annotations
+            )
+            for node in request.nodes
+        ]
+        self._reconciler.retire(request.id, nodes)
+        return pb.NodeGroupDeleteNodesResponse()
+
+    def NodeGroupDecreaseTargetSize(  # noqa: N802
+        self, request: pb.NodeGroupDecreaseTargetSizeRequest
+    ) -> Reply:
+        """Withdraw launches that were not sent; the rest is a warning, not an error."""
+        self._reconciler.shrink(request.id, request.delta)
+        return pb.NodeGroupDecreaseTargetSizeResponse()
+
+    def NodeGroupNodes(self, request: pb.NodeGroupNodesRequest) -> Reply:  # noqa: N802
+        """List a group's machines: members, failed launches, and those being deleted."""
+        state = self._reconciler.fleet
+        wishes.known(state, request.id)
+        members = view.members(state, request.id)
+        instances = [_instance(member) for member in members]
+        shown = {member.provider_id for member in members}
+        instances += [
+            pb.Instance(
+                id=machine.provider_id,
+                status=pb.InstanceStatus(instanceState=_STATES[view.Showing.DELETING]),
+            )
+            for machine in view.leaving(state, request.id)
+            if machine.provider_id not in shown
+        ]
+        return pb.NodeGroupNodesResponse(instances=instances)
+
+    def NodeGroupTemplateNodeInfo(  # noqa: N802
+        self, request: pb.NodeGroupTemplateNodeInfoRequest
+    ) -> Reply:
+        """Describe a fresh node of the group, in both generations of the field."""
+        state = self._reconciler.fleet
+        node = self._describer.template_node(state, wishes.known(state, request.id))
+        return pb.NodeGroupTemplateNodeInfoResponse(legacyNodeInfo=node, nodeBytes=node)
+
+    def NodeGroupGetOptions(  # noqa: N802
+        self, request: pb.NodeGroupAutoscalingOptionsRequest
+    ) -> Reply:
+        """Give the operator's overrides laid over CA's defaults; nothing where there are none."""
+        group = wishes.known(self._reconciler.fleet, request.id)
+        generation = caller.generation_of(request)
+        if generation is not caller.Generation.UNKNOWN:
+            self._generation = generation
+        answer = options.reply(request, group.overrides)
+        if answer.caution is not options.Caution.NONE and answer.caution not in self._cautioned:
+            self._cautioned.add(answer.caution)
+            _LOG.warning("overridden options", group=request.id, caution=answer.caution.value)
+        return answer.data
+
+
+def register(server: grpc.Server, service: CloudProvider) -> None:
+    """Add the 15 RPCs to a server."""
+    rpcs = pb.DESCRIPTOR.services_by_name["CloudProvider"].methods
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                SERVICE,
+                {
+                    rpc.name: grpc.unary_unary_rpc_method_handler(
+                        guarded(rpc.name, getattr(service, rpc.name)),
+                        request_deserializer=getattr(pb, rpc.input_type.name).FromString,
+                        response_serializer=serialize,
+                    )
+                    for rpc in rpcs
+                },
+            ),
+        )
+    )
+
+
+def serialize(reply: Reply) -> bytes:
+    """Serialize a reply that is not serialized yet."""
+    return reply if isinstance(reply, bytes) else reply.SerializeToString()
+
+
+def guarded(
+    rpc: str, method: Callable[[Any], Reply]
+) -> Callable[[Any, grpc.ServicerContext], Reply]:
+    """Turn what an RPC raises into a status and a sentence; the unexpected goes to our log only."""
+
+    def call(request: object, context: grpc.ServicerContext) -> Reply:
+        try:
+            return method(request)
+        except Exception as error:  # noqa: BLE001 - the table decides, INTERNAL is for the rest
+            code = status.code_of(error)
+            if code is grpc.StatusCode.INTERNAL:
+                _LOG.exception("rpc failed", rpc=rpc)
+                context.abort(code, f"{rpc}: internal error, see the server's log")
+            _LOG.warning("rpc refused", rpc=rpc, code=code.name, reason=str(error))
+            context.abort(code, str(error))
+        raise AssertionError("abort raises")
+
+    return call
+
+
+def _is_real(node: pb.ExternalGrpcNode) -> bool:
+    return FAKE_NODE not in node.annotations and not node.name.startswith(_TEMPLATE_PREFIX)
+
+
+def _instance(member: view.Member) -> pb.Instance:
+    shown = pb.InstanceStatus(instanceState=_STATES[member.showing])
+    if member.failure is not None:
+        shown.errorInfo.errorCode = member.failure.code
+        shown.errorInfo.errorMessage = member.failure.message
+        shown.errorInfo.instanceErrorClass = int(member.failure.error_class)
+    return pb.Instance(id=member.provider_id, status=shown)

@@ -1,0 +1,188 @@
+"""Run a server until it is told to stop: signals, reloads, the live table."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import io
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+
+from rich.console import Console
+from rich.live import Live
+
+from externalgrpc import assembly, clouds, config, events, groups, metrics, server, service, show
+from externalgrpc import clock as clocks
+from externalgrpc.config import watch
+from externalgrpc.pb import fleet_pb2
+
+_LOG = events.Log("serving")
+
+GRACE_S = 25.0
+"""Calls and cloud requests under way may take this long at a stop; Kubernetes kills after 30 s."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How to serve; ``metrics_address`` is ``host:port`` or empty for no HTTP."""
+
+    source: config.Source
+    listening: server.Listening
+    metrics_address: str = ""
+    first_listing_s: float = 3.0
+    dry_run: bool = False
+    live: bool = False
+
+
+def run(serving: Serving, console: Console, tell: Callable[[str, groups.Config], None]) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+
+    ``tell`` is called once, with the address and the configuration, when calls are answered.
+    Raises ConfigError, CannotListen, or a cloud's error at opening.
+    """
+    stop = threading.Event()
+    reload = threading.Event()
+    _on_signals(stop, reload)
+    watcher = watch.Watch(serving.source)
+    time_source = clocks.SystemClock()
+    plant = assembly.Assembly(
+        watcher.config, serving.source.installed, assembly.Parts(dry_run=serving.dry_run)
+    )
+    cloud_provider = service.CloudProvider(plant.reconciler, plant.describer)
+    fleet_view = show.Show(
+        plant.reconciler,
+        plant.describer,
+        time_source,
+        version=importlib.metadata.version("vps-autoscaler"),
+        dry_run=serving.dry_run,
+    )
+    grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
+    http = _metrics_server(serving.metrics_address, plant, time_source)
+    plant.start()
+    plant.reconciler.await_first_listings(serving.first_listing_s)
+    grpc_server.start()
+    tell(grpc_server.address, watcher.config)
+    try:
+        with _live(fleet_view, console) if serving.live else contextlib.nullcontext():
+            _watch(watcher, plant, stop, reload)
+    finally:
+        grpc_server.stop(GRACE_S / 5)
+        plant.stop(GRACE_S)
+        if http is not None:
+            http.stop()
+
+
+def _watch(
+    watcher: watch.Watch,
+    plant: assembly.Assembly,
+    stop: threading.Event,
+    reload: threading.Event,
+) -> None:
+    """Look after the files every few seconds, and at once on SIGHUP, until told to stop."""
+    while not stop.is_set():
+        reload.wait(watch.INTERVAL_S)
+        if stop.is_set():
+            return
+        asked = reload.is_set()
+        reload.clear()
+        try:
+            fresh = watcher.reload() if asked else watcher.poll()
+        except config.ConfigError as error:
+            plant.metrics.count("reloads", {"outcome": "refused"})
+            _LOG.error("configuration not reloaded: the last good one stays", mistakes=str(error))
+            continue
+        if fresh is not None:
+            try:
+                plant.apply(fresh)
+            except (clouds.BrokenCloud, clouds.UnknownCloud, ValueError) as error:
+                plant.metrics.count("reloads", {"outcome": "refused"})
+                _LOG.error("configuration not reloaded", reason=str(error))
+                continue
+            plant.metrics.count("reloads", {"outcome": "taken"})
+            _LOG.info("configuration reloaded", groups=[group.name for group in fresh.groups])
+
+
+def _on_signals(stop: threading.Event, reload: threading.Event) -> None:
+    def on_stop(number: int, _frame: FrameType | None) -> None:
+        _LOG.info("stopping", signal=signal.Signals(number).name)
+        stop.set()
+        reload.set()
+
+    def on_reload(_number: int, _frame: FrameType | None) -> None:
+        reload.set()
+
+    signal.signal(signal.SIGTERM, on_stop)
+    signal.signal(signal.SIGINT, on_stop)
+    signal.signal(signal.SIGHUP, on_reload)
+
+
+def _metrics_server(
+    address: str, plant: assembly.Assembly, time_source: clocks.Clock
+) -> metrics.MetricsServer | None:
+    if not address:
+        return None
+    host, _, port = address.rpartition(":")
+    try:
+        http = metrics.MetricsServer(
+            host.strip("[]") or "0.0.0.0",  # noqa: S104 - ":9090" means everywhere, as in Go
+            int(port),
+            plant.metrics,
+            lambda: health(plant, time_source),
+        )
+    except (OSError, ValueError) as error:
+        raise server.CannotListen(f"cannot serve metrics on {address}: {error}") from error
+    http.start()
+    _LOG.info("metrics served", address=f"{host}:{http.port}")
+    return http
+
+
+def health(plant: assembly.Assembly, time_source: clocks.Clock) -> tuple[bool, str]:
+    """Tell whether the server is alive: its heart beats. A cloud that is down is no reason."""
+    beat_s = time_source.monotonic() - plant.heart.beat_at
+    good = beat_s < 120.0
+    return good, "ok" if good else f"no heartbeat for {beat_s:.0f} s"
+
+
+class _Above(io.TextIOBase):
+    """A stream that prints above a live table."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self._console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+        return len(text)
+
+
+def log_stream(console: Console) -> io.TextIOBase:
+    """Give the stream for logs that shares a terminal with the live table."""
+    return _Above(console)
+
+
+@contextlib.contextmanager
+def _live(fleet_view: show.Show, console: Console) -> Iterator[None]:
+    from externalgrpc import tables  # noqa: PLC0415 - only a terminal needs it
+
+    def draw() -> object:
+        return tables.fleet(fleet_view.Show(fleet_pb2.ShowRequest()))
+
+    with Live(get_renderable=draw, console=console, refresh_per_second=2, transient=False):  # type: ignore[arg-type]
+        yield
+
+
+def try_lines(address: str, config_in_force: groups.Config) -> Mapping[str, str]:
+    """Give the grpcurl lines worth trying first, by what they show."""
+    group = config_in_force.groups[0].name
+    call = f"grpcurl -plaintext {address} {service.SERVICE}"
+    data = f'grpcurl -plaintext -d \'{{"id":"{group}","delta":2}}\' {address} {service.SERVICE}'
+    one = f'grpcurl -plaintext -d \'{{"id":"{group}"}}\' {address} {service.SERVICE}'
+    return {
+        "the groups": f"{call}/NodeGroups",
+        f"two machines for {group}": f"{data}/NodeGroupIncreaseSize",
+        f"the machines of {group}": f"{one}/NodeGroupNodes",
+        "everything, as a table": f"vps-autoscaler ls --address {address}",
+    }

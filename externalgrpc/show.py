@@ -1,0 +1,152 @@
+"""Serve the fleet's own view: all that the server knows, for ``ls`` and the live table."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import grpc
+
+from externalgrpc import clock, describe, groups, pricing, service
+from externalgrpc.fleet import state, view
+from externalgrpc.pb import fleet_pb2 as pb
+from externalgrpc.reconciler import Reconciler
+from providers import contract
+
+SERVICE = "vpsautoscaler.v1.Fleet"
+
+
+class Show:
+    """Answer ``Fleet.Show`` from memory."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        describer: describe.Describer,
+        time_source: clock.Clock,
+        *,
+        version: str,
+        dry_run: bool = False,
+    ) -> None:
+        self._reconciler = reconciler
+        self._describer = describer
+        self._clock = time_source
+        self._version = version
+        self._dry_run = dry_run
+        self._started_at = time_source.monotonic()
+
+    def Show(self, _request: pb.ShowRequest) -> pb.ShowResponse:  # noqa: N802 - the RPC's name
+        """Tell groups, machines, accounts and orphans as they are known now."""
+        fleet = self._reconciler.fleet
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        reply = pb.ShowResponse(
+            cluster=self._describer.config.cluster,
+            version=self._version,
+            uptime_seconds=now - self._started_at,
+            dry_run=self._dry_run,
+            groups=[self._group(fleet, group) for group in fleet.groups.values()],
+        )
+        for name in fleet.groups:
+            for member in view.members(fleet, name):
+                reply.machines.append(_member(fleet, name, member, now, unix_now))
+            for machine in view.leaving(fleet, name):
+                reply.machines.append(_machine(fleet, machine, "deleting", unix_now))
+        for orphan in view.orphans(fleet):
+            reply.machines.append(_machine(fleet, orphan, "orphan", unix_now))
+        reply.accounts.extend(self._account(fleet, name, now) for name in fleet.accounts)
+        return reply
+
+    def _group(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Group:
+        try:
+            price: Decimal | None = pricing.group_price_per_hour(
+                self._describer.prices(fleet), group
+            )
+        except pricing.NoPrice:
+            price = None
+        return pb.Group(
+            id=group.name,
+            account=group.account,
+            min=group.min_size,
+            max=group.max_size,
+            target=view.target(fleet, group.name),
+            candidates=[f"{c.machine_type}/{c.location}" for c in group.candidates],
+            trouble=view.trouble(fleet, group.name),
+            departed=group.departed,
+            price_per_hour="" if price is None else f"{price:.5f}",
+            currency=self._describer.config.currency,
+        )
+
+    def _account(self, fleet: state.Fleet, name: str, now: float) -> pb.Account:
+        account = fleet.accounts[name]
+        seat = self._reconciler.seats().get(name)
+        budget = seat.provider.budget() if seat is not None else None
+        return pb.Account(
+            name=name,
+            provider=account.provider,
+            listed_seconds_ago=now - account.snapshot.begun_at if account.snapshot else -1.0,
+            trouble=account.trouble or account.catalogue_trouble,
+            machines=len(account.snapshot.instances) if account.snapshot else 0,
+            budget_remaining=budget.remaining if budget else -1,
+            budget_limit=budget.limit if budget else -1,
+        )
+
+
+def register(server: grpc.Server, shown: Show) -> None:
+    """Add the service to a server."""
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                SERVICE,
+                {
+                    "Show": grpc.unary_unary_rpc_method_handler(
+                        service.guarded("Show", shown.Show),
+                        request_deserializer=pb.ShowRequest.FromString,
+                        response_serializer=service.serialize,
+                    )
+                },
+            ),
+        )
+    )
+
+
+def _member(
+    fleet: state.Fleet, group: str, member: view.Member, now: float, unix_now: float
+) -> pb.Machine:
+    instance = member.instance or (member.launch.instance if member.launch else None)
+    if instance is not None:
+        shown = _machine(fleet, instance, _phase(member), unix_now)
+    else:
+        shown = pb.Machine(name=member.name, provider_id=member.provider_id, phase=_phase(member))
+    shown.group = group
+    if member.launch is not None:
+        shown.age_seconds = now - member.launch.born
+        shown.account = member.launch.account
+        if member.launch.candidate is not None and not shown.machine_type:
+            shown.machine_type = member.launch.candidate.machine_type
+            shown.location = member.launch.candidate.location
+    if member.failure is not None:
+        shown.error_code = member.failure.code
+        shown.error_message = member.failure.message
+    return shown
+
+
+def _phase(member: view.Member) -> str:
+    if member.instance is not None:
+        return member.instance.state.value
+    return member.launch.phase.value if member.launch is not None else "unknown"
+
+
+def _machine(
+    fleet: state.Fleet, instance: contract.Instance, phase: str, unix_now: float
+) -> pb.Machine:
+    return pb.Machine(
+        name=instance.node_name,
+        group=instance.group,
+        account=fleet.index.account_of.get(instance.provider_id, ""),
+        provider_id=instance.provider_id,
+        machine_type=instance.machine_type,
+        location=instance.location,
+        phase=phase,
+        age_seconds=max(0.0, unix_now - instance.created_at) if instance.created_at else -1.0,
+        addresses=list(instance.addresses),
+        registered=instance.provider_id in fleet.registered,
+    )

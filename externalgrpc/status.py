@@ -1,0 +1,30 @@
+"""One table: from an error to a gRPC status code."""
+
+from __future__ import annotations
+
+import grpc
+
+from externalgrpc import pods, pricing, refusals, template
+from providers import errors
+
+TABLE: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
+    (refusals.UnknownGroup, grpc.StatusCode.NOT_FOUND),
+    (refusals.NotOurs, grpc.StatusCode.INVALID_ARGUMENT),
+    (refusals.OutOfBounds, grpc.StatusCode.OUT_OF_RANGE),
+    (refusals.NotReady, grpc.StatusCode.UNAVAILABLE),
+    (pricing.NoPrice, grpc.StatusCode.NOT_FOUND),
+    (pods.UnreadablePod, grpc.StatusCode.INVALID_ARGUMENT),
+    (template.NoCandidate, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.NoCapacity, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (errors.NotNow, grpc.StatusCode.UNAVAILABLE),
+    (errors.BadCredentials, grpc.StatusCode.PERMISSION_DENIED),
+    (errors.Refused, grpc.StatusCode.FAILED_PRECONDITION),
+)
+
+
+def code_of(error: Exception) -> grpc.StatusCode:
+    """Give the status code of an error; INTERNAL for one that nobody expected."""
+    for kind, code in TABLE:
+        if isinstance(error, kind):
+            return code
+    return grpc.StatusCode.INTERNAL

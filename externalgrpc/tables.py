@@ -1,0 +1,143 @@
+"""Show what a server knows to a person's eyes: groups, machines, accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import json_format
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from externalgrpc.pb import fleet_pb2 as pb
+
+_STYLES = {
+    "held": "yellow",
+    "asked": "yellow",
+    "unsure": "bold yellow",
+    "accepted": "cyan",
+    "creating": "cyan",
+    "running": "green",
+    "stopped": "red",
+    "deleting": "magenta",
+    "failed": "bold red",
+    "orphan": "red",
+}
+
+
+def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
+    """Draw everything, one table under the other."""
+    parts: list[RenderableType] = [_heading(shown), _groups(shown, wide=wide)]
+    if shown.machines:
+        parts.append(_machines(shown, wide=wide))
+    parts.append(_accounts(shown))
+    return Group(*parts)
+
+
+def as_dict(shown: pb.ShowResponse) -> dict[str, Any]:
+    """Give everything as plain values, with every field present."""
+    return json_format.MessageToDict(
+        shown, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def seconds(age_s: float) -> str:
+    """Write an age as people do: 42s, 7m, 3h20m, 5d."""
+    if age_s < 0:
+        return "-"
+    minutes, whole = int(age_s) // 60, int(age_s)
+    if whole < 100:
+        return f"{whole}s"
+    if minutes < 100:
+        return f"{minutes}m"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h{minutes % 60:02d}m"
+    return f"{minutes // (24 * 60)}d"
+
+
+def _heading(shown: pb.ShowResponse) -> Text:
+    text = Text(f"cluster {shown.cluster}", style="bold")
+    text.append(f"  vps-autoscaler {shown.version}, up {seconds(shown.uptime_seconds)}", "dim")
+    if shown.dry_run:
+        text.append("  DRY RUN: nothing is created or deleted", style="bold yellow")
+    return text
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in columns:
+        right = column in ("min", "target", "max", "age", "machines", "budget", "price/h")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
+    table = _table("group", "account", "min", "target", "max", "price/h", "machines", "candidates")
+    for group in shown.groups:
+        phases: dict[str, int] = {}
+        for machine in shown.machines:
+            if machine.group == group.id:
+                phases[machine.phase] = phases.get(machine.phase, 0) + 1
+        states = Text(", ").join(
+            Text(f"{count} {phase}", style=_STYLES.get(phase, ""))
+            for phase, count in phases.items()
+        )
+        candidates = ", ".join(group.candidates if wide else group.candidates[:2])
+        if not wide and len(group.candidates) > 2:
+            candidates += f" +{len(group.candidates) - 2}"
+        price = f"{group.price_per_hour} {group.currency}" if group.price_per_hour else "?"
+        table.add_row(
+            Text(group.id, style="bold"),
+            group.account,
+            str(group.min),
+            str(group.target),
+            str(group.max),
+            price,
+            states or Text("-", style="dim"),
+            Text(group.trouble, style="red") if group.trouble else candidates,
+        )
+    return table
+
+
+def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
+    columns = ["machine", "group", "phase", "type", "location", "age"]
+    table = _table(*columns, *(("node", "provider id", "addresses") if wide else ()), "")
+    for machine in shown.machines:
+        error = f"{machine.error_code}: {machine.error_message}" if machine.error_code else ""
+        row: list[RenderableType] = [
+            machine.name or machine.provider_id,
+            machine.group or "-",
+            Text(machine.phase, style=_STYLES.get(machine.phase, "")),
+            machine.machine_type or "-",
+            machine.location or "-",
+            seconds(machine.age_seconds),
+        ]
+        if wide:
+            row += [
+                "yes" if machine.registered else "-",
+                machine.provider_id,
+                ", ".join(machine.addresses),
+            ]
+        table.add_row(*row, Text(error, style="red"))
+    return table
+
+
+def _accounts(shown: pb.ShowResponse) -> Table:
+    table = _table("account", "provider", "machines", "listed", "budget", "")
+    for account in shown.accounts:
+        listed = account.listed_seconds_ago
+        budget = (
+            f"{account.budget_remaining}/{account.budget_limit}"
+            if account.budget_limit >= 0
+            else "-"
+        )
+        table.add_row(
+            account.name,
+            account.provider,
+            str(account.machines),
+            f"{seconds(listed)} ago" if listed >= 0 else "never",
+            budget,
+            Text(account.trouble, style="red"),
+        )
+    return table
