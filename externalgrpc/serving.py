@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
+from typing import IO
 
 from rich.console import Console
 from rich.live import Live
@@ -37,13 +38,19 @@ class Serving:
     live: bool = False
 
 
-def run(serving: Serving, console: Console, tell: Callable[[str, groups.Config], None]) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+def run(
+    serving: Serving,
+    console: Console,
+    tell: Callable[[str, groups.Config], None],
+    *,
+    stop: threading.Event | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or ``stop``; SIGHUP reads the configuration again.
 
     ``tell`` is called once, with the address and the configuration, when calls are answered.
     Raises ConfigError, CannotListen, or a cloud's error at opening.
     """
-    stop = threading.Event()
+    stop = stop or threading.Event()
     reload = threading.Event()
     _on_signals(stop, reload)
     watcher = watch.Watch(serving.source)
@@ -146,19 +153,21 @@ def health(plant: assembly.Assembly, time_source: clocks.Clock) -> tuple[bool, s
     return good, "ok" if good else f"no heartbeat for {beat_s:.0f} s"
 
 
-class _Above(io.TextIOBase):
+class _Above(io.StringIO):
     """A stream that prints above a live table."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
 
     def write(self, text: str) -> int:
+        """Print."""
         if text.strip():
             self._console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
         return len(text)
 
 
-def log_stream(console: Console) -> io.TextIOBase:
+def log_stream(console: Console) -> IO[str]:
     """Give the stream for logs that shares a terminal with the live table."""
     return _Above(console)
 

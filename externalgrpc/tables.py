@@ -10,7 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from externalgrpc import checks
 from externalgrpc.pb import fleet_pb2 as pb
+from providers import contract
 
 _STYLES = {
     "held": "yellow",
@@ -141,3 +143,77 @@ def _accounts(shown: pb.ShowResponse) -> Table:
             Text(account.trouble, style="red"),
         )
     return table
+
+
+_VERDICTS = {
+    checks.Verdict.FINE: Text("ok", style="green"),
+    checks.Verdict.NOTE: Text("note", style="cyan"),
+    checks.Verdict.WARNING: Text("warning", style="yellow"),
+    checks.Verdict.FAILURE: Text("FAILS", style="bold red"),
+}
+
+
+def report(checked: checks.Report) -> RenderableType:
+    """Draw what a check found: accounts, groups with their candidates, then every finding."""
+    parts: list[RenderableType] = []
+    if checked.online:
+        parts.append(_checked_accounts(checked))
+    parts.append(_checked_groups(checked))
+    findings = _table("", "about", "what", "cure")
+    for finding in sorted(checked.findings(), key=lambda each: -each.verdict):
+        findings.add_row(_VERDICTS[finding.verdict], finding.about, finding.message, finding.cure)
+    if findings.row_count:
+        parts.append(findings)
+    asked = "asked the clouds" if checked.online else "offline; --online asks the clouds too"
+    good = Text("all is well", "green") if checked.ok else Text("would not work", "bold red")
+    parts.append(Text.assemble(f"cluster {checked.cluster}: ", good, f" ({asked})"))
+    return Group(*parts)
+
+
+def _checked_accounts(checked: checks.Report) -> Table:
+    table = _table("account", "provider", "machines", "types", "budget", "quota")
+    for account in checked.accounts:
+        table.add_row(
+            account.name,
+            account.provider,
+            _known(account.machines),
+            _known(account.machine_types),
+            f"{account.budget.remaining}/{account.budget.limit}" if account.budget else "-",
+            _quota(account.quota),
+        )
+    return table
+
+
+def _checked_groups(checked: checks.Report) -> Table:
+    table = _table("group", "account", "min", "max", "type", "location", "price/h", "stock")
+    for group in checked.groups:
+        head = [group.name, group.account, str(group.min_size), str(group.max_size)]
+        if not group.candidates:
+            table.add_row(*head, "-", "-", "-", "-")
+        for candidate in group.candidates:
+            price = candidate.price_per_hour
+            table.add_row(
+                *head,
+                candidate.name,
+                candidate.location,
+                f"{price:.5f} {checked.currency}" if price is not None else "?",
+                _stock(candidate),
+            )
+            head = ["", "", "", ""]
+    return table
+
+
+def _stock(candidate: checks.CandidateReport) -> Text:
+    if candidate.machine_type is None or candidate.offer is None:
+        return Text("not sold", style="red")
+    return Text("yes", "green") if candidate.offer.in_stock else Text("sold out", "yellow")
+
+
+def _known(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _quota(quota: contract.Quota | None) -> str:
+    if quota is None:
+        return "-"
+    return f"{_known(quota.used)}/{_known(quota.limit)} {quota.note}".strip()

@@ -1,0 +1,177 @@
+"""``ls``, ``check``, ``render`` and ``schema``: look, and change nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from externalgrpc import client, clouds, config, groups
+from externalgrpc.commands import parameters
+
+_SECRETS = re.compile(
+    r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"  # kubeadm bootstrap token
+    r"|\bK10[0-9a-f]{64}::[^\s\"']+"  # k3s token
+    r"|(?<=token: )\S{8,}|(?<=TOKEN=)\S{8,}|(?<=password: )\S+"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
+    re.DOTALL,
+)
+
+
+@click.command(name="ls")
+@parameters.connection
+@click.option("--wide", is_flag=True, help="Show provider ids, addresses and registration too.")
+@parameters.OUTPUT
+def list_fleet(
+    *,
+    address: str,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    server_name: str,
+    wide: bool,
+    output: str,
+) -> None:
+    """List groups, machines and accounts of a running server."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from externalgrpc import tables  # noqa: PLC0415
+
+    connection = client.Connection(
+        address=address, ca=ca, certificate=cert, key=key, server_name=server_name
+    )
+    try:
+        with connection.open() as channel:
+            shown = client.show(channel, address)
+    except client.CannotReach as error:
+        raise click.ClickException(str(error)) from error
+    if output == "json":
+        click.echo(json.dumps(tables.as_dict(shown), indent=2))
+    else:
+        Console().print(tables.fleet(shown, wide=wide))
+
+
+@click.command()
+@parameters.CONFIG
+@parameters.CLUSTER
+@click.option(
+    "--online", is_flag=True, help="Ask the clouds too: token, types, regions, images, prices."
+)
+@parameters.OUTPUT
+@click.pass_context
+def check(
+    context: click.Context, *, config_path: Path, cluster: str, online: bool, output: str
+) -> None:
+    """Check a configuration and print every mistake at once, with its line and cure.
+
+    Exit code 1 when something would not work; warnings leave it 0.
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    from externalgrpc import checks, tables  # noqa: PLC0415
+
+    source = parameters.source(config_path, cluster)
+    try:
+        loaded = config.load(
+            config_path, cluster=cluster, environ=source.environ, clouds=source.installed
+        )
+    except config.ConfigError as error:
+        if output == "json":
+            mistakes = [
+                {
+                    "file": each.file,
+                    "line": each.line,
+                    "column": each.column,
+                    "path": each.path,
+                    "message": each.message,
+                    "cure": each.cure,
+                }
+                for each in error.mistakes
+            ]
+            click.echo(json.dumps({"ok": False, "mistakes": mistakes}, indent=2))
+        else:
+            click.echo(str(error), err=True)
+            click.echo(f"{len(error.mistakes)} mistakes; nothing was started", err=True)
+        context.exit(1)
+    except clouds.BrokenCloud as error:
+        raise click.ClickException(str(error)) from error
+    if online:
+        with Console(stderr=True).status("asking the clouds ..."):
+            report = checks.check_online(
+                loaded, source.installed, lambda account: parameters.open_account(loaded, account)
+            )
+    else:
+        report = checks.check_offline(loaded, source.installed)
+    if output == "json":
+        click.echo(json.dumps(checks.plain(report), indent=2))
+    else:
+        Console().print(tables.report(report))
+    context.exit(0 if report.ok else 1)
+
+
+@click.command()
+@parameters.CONFIG
+@parameters.CLUSTER
+@click.argument("group_name", metavar="GROUP")
+@click.option("--show-secrets", is_flag=True, help="Print tokens and keys as they are.")
+@parameters.OUTPUT
+def render(
+    *, config_path: Path, cluster: str, group_name: str, show_secrets: bool, output: str
+) -> None:
+    """Render the user-data and the template Node of a group, as its next machine would get them.
+
+    The template needs the cloud's list of machine types, so the cloud is asked (the memory cloud
+    needs no network). Secrets are masked.
+    """
+    from externalgrpc import rendering  # noqa: PLC0415
+    from providers import errors  # noqa: PLC0415
+
+    loaded = parameters.load(config_path, cluster)
+    group = next((each for each in loaded.groups if each.name == group_name), None)
+    if group is None:
+        known = ", ".join(each.name for each in loaded.groups)
+        raise click.ClickException(f"no group is called {group_name!r} (there are: {known})")
+    account = loaded.accounts[group.account]
+    provider = parameters.open_account(loaded, account)
+    try:
+        user_data = rendering.user_data(loaded, group, provider)
+        try:
+            node: dict[str, Any] | None = rendering.node(loaded, group, provider)
+            trouble = ""
+        except errors.CloudError as error:
+            node, trouble = None, f"no template: {error}"
+    finally:
+        provider.close()
+    if not show_secrets:
+        user_data = _SECRETS.sub("***", user_data)
+    _print_rendered(group, user_data, node, output)
+    if trouble:
+        raise click.ClickException(trouble)
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration, for editors."""
+    from externalgrpc.config import schema as schemas  # noqa: PLC0415
+
+    click.echo(schemas.text(clouds.installed()))
+
+
+def _print_rendered(
+    group: groups.NodeGroup, user_data: str, node: dict[str, Any] | None, output: str
+) -> None:
+    if output == "json":
+        rendered = {"group": group.name, "userData": user_data, "node": node}
+        click.echo(json.dumps(rendered, indent=2))
+        return
+    size = len(user_data.encode())
+    click.echo(f"# ---- user-data of {group.name}: {size} bytes before the cloud's encoding ----")
+    click.echo(user_data or "# (none)")
+    if node is not None:
+        import yaml  # noqa: PLC0415
+
+        click.echo(f"# ---- template Node of {group.name} ----")
+        click.echo(yaml.safe_dump(node, sort_keys=False))

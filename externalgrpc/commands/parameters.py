@@ -1,0 +1,91 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from externalgrpc import clouds, config, groups
+from providers import contract
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_ADDRESS = "127.0.0.1:8086"
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=FILE,
+    required=True,
+    envvar="VPS_AUTOSCALER_CONFIG",
+    help="Configuration file: a ConfigMap with the text under data.config, or the bare text.",
+)
+CLUSTER = click.option(
+    "--cluster",
+    default="",
+    envvar="VPS_AUTOSCALER_CLUSTER",
+    help="Name of the cluster, if the file does not say it. Machines are marked with it.",
+)
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
+
+
+def connection(command: F) -> F:
+    """Add the options with which a command reaches a running server."""
+    for option in (
+        click.option("--server-name", default="", help="Name in the server's certificate."),
+        click.option("--key", type=FILE, help="Its key (PEM)."),
+        click.option("--cert", type=FILE, help="Certificate to show (PEM)."),
+        click.option("--ca", type=FILE, help="CA that signed the server's certificate (PEM)."),
+        click.option(
+            "--address",
+            default=DEFAULT_ADDRESS,
+            show_default=True,
+            envvar="VPS_AUTOSCALER_ADDRESS",
+            help="Where the server listens: host:port or unix:/path.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def source(path: Path, cluster: str) -> config.Source:
+    """Say where a configuration comes from, with this process's environment and clouds."""
+    return config.Source(
+        path=path, cluster=cluster, environ=os.environ, installed=clouds.installed()
+    )
+
+
+def load(path: Path, cluster: str) -> groups.Config:
+    """Load a configuration; every mistake is one line on standard error, exit code 1."""
+    found = source(path, cluster)
+    try:
+        return config.load(path, cluster=cluster, environ=found.environ, clouds=found.installed)
+    except (config.ConfigError, clouds.BrokenCloud) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def open_account(loaded: groups.Config, account: groups.Account) -> contract.Provider:
+    """Log into an account's cloud; contacts nobody yet."""
+    cloud = clouds.installed()[account.provider]
+    return cloud.open(
+        contract.Login(
+            account=account.name,
+            cluster=loaded.cluster,
+            token=account.token,
+            endpoint=account.endpoint,
+            settings=account.settings,
+        )
+    )

@@ -1,0 +1,128 @@
+"""Compare what all accounts sell: one list, one currency, cheapest first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from externalgrpc import groups
+from providers import contract
+
+GIB = 1024**3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a machine must at least be."""
+
+    cpu_millis: int = 0
+    memory_bytes: int = 0
+    arch: str = ""
+    gpu: bool = False
+    region_like: str = ""
+    sold_out: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Deal:
+    """A machine type in a location of an account; ``price`` per hour in one currency, or None."""
+
+    account: str
+    machine_type: contract.MachineType
+    offer: contract.Offer
+    price: Decimal | None
+
+    def plain(self) -> dict[str, Any]:
+        """Give what a script reads."""
+        return {
+            "account": self.account,
+            "instanceType": self.machine_type.name,
+            "region": self.offer.location,
+            "cpuMillis": self.machine_type.cpu_millis,
+            "memoryBytes": self.machine_type.memory_bytes,
+            "diskBytes": self.machine_type.disk_bytes,
+            "arch": self.machine_type.arch,
+            "gpus": self.machine_type.gpus,
+            "pricePerHour": None if self.price is None else str(self.price),
+            "inStock": self.offer.in_stock,
+        }
+
+
+def deals(
+    config: groups.Config, account: groups.Account, provider: contract.Provider
+) -> list[Deal]:
+    """Ask an account what it sells; raises CloudError."""
+    types = {each.name: each for each in provider.machine_types()}
+    return [
+        Deal(
+            account=account.name,
+            machine_type=types[offer.machine_type],
+            offer=offer,
+            price=_price(config, offer),
+        )
+        for offer in provider.offers()
+        if offer.machine_type in types
+    ]
+
+
+def choose(found: Iterable[Deal], wanted: Wanted) -> list[Deal]:
+    """Keep what is wanted, cheapest first; what has no price comes last."""
+    kept = [
+        deal
+        for deal in found
+        if deal.machine_type.cpu_millis >= wanted.cpu_millis
+        and deal.machine_type.memory_bytes >= wanted.memory_bytes
+        and (not wanted.arch or deal.machine_type.arch == wanted.arch)
+        and (not wanted.gpu or deal.machine_type.gpus > 0)
+        and wanted.region_like.lower() in deal.offer.location.lower()
+        and (wanted.sold_out or deal.offer.in_stock)
+        and not deal.machine_type.deprecated
+    ]
+    return sorted(
+        kept,
+        key=lambda deal: (
+            deal.price is None,
+            deal.price or Decimal(0),
+            deal.account,
+            deal.machine_type.name,
+            deal.offer.location,
+        ),
+    )
+
+
+def table(shown: Iterable[Deal], *, currency: str) -> Table:
+    """Draw a list of deals."""
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in ("account", "type", "region", "cpu", "GiB", "disk GB", "arch", "gpus"):
+        right = column in ("cpu", "GiB", "disk GB", "gpus")
+        drawn.add_column(column, justify="right" if right else "left", overflow="fold")
+    drawn.add_column(f"{currency}/h", justify="right", no_wrap=True)
+    drawn.add_column("stock")
+    for deal in shown:
+        kind = deal.machine_type
+        drawn.add_row(
+            deal.account,
+            kind.name,
+            deal.offer.location,
+            f"{kind.cpu_millis / 1000:g}",
+            f"{kind.memory_bytes / GIB:g}",
+            f"{kind.disk_bytes / 10**9:.0f}",
+            kind.arch,
+            str(kind.gpus or "-"),
+            "?" if deal.price is None else f"{deal.price:.5f}",
+            Text("yes", "green") if deal.offer.in_stock else Text("sold out", "yellow"),
+        )
+    return drawn
+
+
+def _price(config: groups.Config, offer: contract.Offer) -> Decimal | None:
+    rate = Decimal(1) if offer.currency == config.currency else config.rates.get(offer.currency)
+    if rate is None or offer.price_per_hour <= 0:
+        return None
+    return (offer.price_per_hour + offer.ipv4_per_hour) * rate

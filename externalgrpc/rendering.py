@@ -1,0 +1,64 @@
+"""Render what a group's next machine would get, without a server."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from externalgrpc import groups, names, template
+from externalgrpc.bootstrap import raw
+from providers import contract
+
+
+def user_data(config: groups.Config, group: groups.NodeGroup, provider: contract.Provider) -> str:
+    """Render the user-data of one machine of a group, under a name as it might be minted."""
+    first = group.candidates[0]
+    return raw.fill(
+        group,
+        cluster=config.cluster,
+        node_name=next(names.mint(group.name, random.Random(0))),  # noqa: S311 - an example
+        machine_type=first.machine_type,
+        location=first.location,
+        provider=config.accounts[group.account].provider,
+        scheme=provider.scheme,
+    )
+
+
+def node(
+    config: groups.Config, group: groups.NodeGroup, provider: contract.Provider
+) -> dict[str, Any]:
+    """Render the template Node of a group as kubectl would print it; asks the cloud for types.
+
+    Raises CloudError when the cloud cannot be asked, BadOrder when it knows none of the types.
+    """
+    from providers import errors  # noqa: PLC0415
+
+    types = {each.name: each for each in provider.machine_types()}
+    prospects = [
+        template.Prospect(
+            machine_type=types[each.machine_type],
+            location=each.location,
+            cloud_labels=provider.node_labels(types[each.machine_type], each.location),
+        )
+        for each in group.candidates
+        if each.machine_type in types
+    ]
+    try:
+        made = template.node(group, prospects, gpu_label=config.gpu_label)
+    except template.NoCandidate as error:
+        raise errors.BadOrder(str(error)) from error
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"labels": dict(sorted(made.metadata.labels.items()))},
+        "spec": {
+            "taints": [
+                {"key": taint.key, "value": taint.value, "effect": taint.effect}
+                for taint in made.spec.taints
+            ]
+        },
+        "status": {
+            "capacity": {key: amount.string for key, amount in made.status.capacity.items()},
+            "allocatable": {key: amount.string for key, amount in made.status.allocatable.items()},
+        },
+    }
