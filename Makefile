@@ -1,24 +1,87 @@
-# Everything a person or CI runs here. `make help` lists it.
+# Everything that a person or CI runs here; `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CONFIG ?= examples/memory.yaml
 STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help stubs stubs-check
+.PHONY: help run demo test check-all lint types floors unit e2e bench laws mutations stubs stubs-check lock schema clean
 
 help: ## Show this list.
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-stubs: ## Regenerate externalgrpc/pb from proto/.
+run: $(VENV)/.run ## Serve the embedded memory cloud (CONFIG=examples/memory.yaml) on 127.0.0.1:8086.
+	@$(BIN)/vps-autoscaler serve --config $(CONFIG)
+
+demo: $(VENV)/.run ## Watch a stand-in autoscaler drive a server for about a minute.
+	@$(BIN)/vps-autoscaler demo --config $(CONFIG)
+
+test: $(VENV)/.dev lint types floors stubs-check unit ## Lint, types, floors, stubs, tests: all that needs only Python.
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && echo "lint: clean"
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+floors: $(VENV)/.dev
+	@$(BIN)/lint-imports --no-logo >$(VENV)/floors.txt 2>&1 && echo "floors: kept" || { cat $(VENV)/floors.txt; exit 1; }
+
+unit: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m "not e2e"
+
+e2e: $(VENV)/.dev ## Drive the server with the real cluster-autoscaler (on PATH or in CLUSTER_AUTOSCALER; needs Go).
+	@$(BIN)/python -m pytest -m e2e tests/e2e
+
+bench: $(VENV)/.dev ## Measure: RPCs against a bare handler, loops of CA, growth, idle requests, memory.
+	@$(BIN)/python -m tests.bench
+
+laws: $(VENV)/.dev ## Run thousands of whole-server fault histories (SEEDS=0-2000).
+	@$(BIN)/python -m tests.laws.histories --seeds $(or $(SEEDS),0-2000)
+
+mutations: $(VENV)/.dev ## Plant mistakes in a copy of the core, one by one: each must be caught.
+	@$(BIN)/python -m tests.laws.mutations
+
+stubs: $(VENV)/.dev ## Regenerate externalgrpc/pb from proto/.
 	@$(PROTOC) --python_out=. --pyi_out=. $(STUBS:%=proto/%.proto)
 	@$(PROTOC) --grpc_python_out=. proto/externalgrpc.proto proto/fleet.proto
 
-stubs-check: ## Fail when the committed stubs are not what proto/ generates.
+stubs-check: $(VENV)/.dev
 	@out=$$(mktemp -d) && trap 'rm -rf $$out' EXIT \
 	&& $(PROTOC) --python_out=$$out --pyi_out=$$out $(STUBS:%=proto/%.proto) \
 	&& $(PROTOC) --grpc_python_out=$$out proto/externalgrpc.proto proto/fleet.proto \
 	&& for f in $$out/externalgrpc/pb/*; do diff -q $$f externalgrpc/pb/$$(basename $$f) \
-	|| { echo "stubs are stale: run 'make stubs' and commit"; exit 1; }; done && echo "stubs are fresh"
+	|| { echo "stubs are stale: run 'make stubs' and commit"; exit 1; }; done && echo "stubs: fresh"
+
+schema: $(VENV)/.dev ## Regenerate docs/config.schema.json.
+	@$(BIN)/vps-autoscaler schema > docs/config.schema.json
+
+lock: $(VENV)/.dev ## Resolve the dependencies again and write requirements/ with hashes.
+	@$(PIP) uv
+	@for set in run:: dev:--extra:dev; do IFS=: read -r name flag extra <<<"$$set"; \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-header --no-annotate $$flag $$extra -o requirements/$$name.txt pyproject.toml requirements/build.in; done
+
+# A stamp file says which set of hashed requirements the virtual environment holds.
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV), development tools included ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.run
+
+clean: ## Remove the virtual environment and all caches.
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

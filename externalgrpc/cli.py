@@ -12,7 +12,7 @@ from externalgrpc.commands import cloud, look, serve
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(importlib.metadata.version("vps-autoscaler"), prog_name="vps-autoscaler")
-def cli() -> None:  # noqa: D301 - the escape is click's mark for a verbatim block
+def cli() -> None:
     """Scale self-managed Kubernetes on VPS clouds: the hands of Cluster Autoscaler.
 
     The upstream Cluster Autoscaler decides; this server speaks its externalgrpc protocol and
