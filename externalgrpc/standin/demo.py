@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import grpc
 from rich import console as rich_console
-from rich import live, markup, table, text
+from rich import live, text
 
-from externalgrpc import clock
+from externalgrpc import clock, tables
 from externalgrpc.pb import externalgrpc_pb2 as wire
-from externalgrpc.pb import fleet_pb2
 from externalgrpc.standin import client, events, loop
 
 _STEP_S = 9.0
@@ -168,50 +167,8 @@ def _screen(
         yield lambda: screen.update(_picture(driver, feed), refresh=True)
 
 
-def _picture(driver: loop.StandIn, feed: _Feed) -> table.Table:
-    shown = driver.kubelets.shown
-    joined = {node.provider_id for node in driver.kubelets.nodes}
-    picture = table.Table.grid(padding=(0, 1))
-    picture.add_row(_groups(shown))
-    picture.add_row(_machines(shown, joined))
-    for line in feed.lines:
-        picture.add_row(line)
-    return picture
-
-
-def _groups(shown: fleet_pb2.ShowResponse) -> table.Table:
-    groups = table.Table(title="Groups", title_justify="left", expand=True)
-    for heading in ("group", "target", "min", "max", "ordered in turn", "trouble"):
-        groups.add_column(heading)
-    for group in shown.groups:
-        groups.add_row(
-            group.id,
-            str(group.target),
-            str(group.min),
-            str(group.max),
-            markup.escape(", ".join(group.candidates)),
-            markup.escape(group.trouble),
-        )
-    return groups
-
-
-def _machines(shown: fleet_pb2.ShowResponse, joined: set[str]) -> table.Table:
-    machines = table.Table(title="Machines", title_justify="left", expand=True)
-    for heading in ("name", "group", "type", "location", "phase", "age"):
-        machines.add_column(heading)
-    for machine in sorted(shown.machines, key=lambda one: (one.group, one.age_seconds)):
-        phase = "node" if machine.provider_id in joined else machine.phase
-        if machine.error_message:
-            phase = f"{phase}: {machine.error_message}"
-        machines.add_row(
-            machine.name,
-            machine.group,
-            machine.machine_type,
-            machine.location,
-            markup.escape(phase),
-            f"{machine.age_seconds:.0f} s",
-        )
-    return machines
+def _picture(driver: loop.StandIn, feed: _Feed) -> rich_console.RenderableType:
+    return rich_console.Group(tables.fleet(driver.kubelets.shown), *feed.lines)
 
 
 def _sum_up(console: rich_console.Console, feed: _Feed, *, done: bool) -> None:

@@ -16,7 +16,7 @@ import grpc
 from externalgrpc import clock
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.pb import k8s_core_v1_pb2 as core
-from externalgrpc.standin import client, events, kubelets
+from externalgrpc.standin import client, events, growths, kubelets
 
 _CREATING = wire.InstanceStatus.InstanceState.instanceCreating
 _DELETING = wire.InstanceStatus.InstanceState.instanceDeleting
@@ -32,14 +32,6 @@ class Pace:
     backoff_s: float = 10.0
     provision_s: float = 900.0
     relist_s: float = 120.0
-
-
-@dataclasses.dataclass(slots=True)
-class _Growth:
-    """A scale-up request that has not been fulfilled yet."""
-
-    left: int
-    asked_at: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +72,7 @@ class StandIn:
             channel, time_source, tell, self._labels, join_s=self._pace.join_s
         )
         self._wanted: collections.Counter[str] = collections.Counter()
-        self._growths: dict[str, _Growth] = {}
-        self._backed_off_until: dict[str, float] = {}
+        self._growths = growths.Growths(self._pace.backoff_s)
         self._listed: dict[str, tuple[float, tuple[wire.Instance, ...]]] = {}
         self._failed: set[str] = set()
         self._unregistered_since: dict[str, float] = {}
@@ -94,7 +85,8 @@ class StandIn:
     def want(self, group: str, pods: int) -> None:
         """Let so many pods want a node of a group each, from now on."""
         self._wanted[group] = pods
-        self._event(events.Kind.WANTED, group, f"{pods} pods want a node of {group} each")
+        told = f"{pods} pods want a node of {group} each" if pods else f"no pod wants {group} now"
+        self._event(events.Kind.WANTED, group, told)
 
     @property
     def at_rest(self) -> bool:
@@ -224,9 +216,7 @@ class StandIn:
             group,
             f"one cannot be made: {told.errorCode}: {told.errorMessage}",
         )
-        growth = self._growths.get(group)
-        if growth is not None:
-            growth.left -= 1
+        if self._growths.lose_one(group):
             self._back_off(group)
 
     def _give_up_overdue(self, look: _Look) -> None:
@@ -258,23 +248,24 @@ class StandIn:
         }
 
     def _keep_growths(self, look: _Look) -> None:
+        """Close the requests that are fulfilled, and those that took too long."""
         now = self._clock.monotonic()
-        for group, growth in tuple(self._growths.items()):
+        for group, growth in self._growths.all():
             if group not in look.groups:
-                del self._growths[group]
+                self._growths.close(group)
                 continue
             upcoming = look.targets[group] - len(self._registered(look, group))
             if upcoming <= 0 or growth.left <= 0:
-                del self._growths[group]
+                self._growths.close(group)
             elif now - growth.asked_at > self._client.options(group).provision_s:
-                del self._growths[group]
+                self._growths.close(group)
                 self._event(events.Kind.OVERDUE, group, f"{growth.left} did not come in time")
                 self._back_off(group)
                 if self._modern:
                     self._client.decrease(group, -growth.left)
 
     def _back_off(self, group: str) -> None:
-        self._backed_off_until[group] = self._clock.monotonic() + self._pace.backoff_s
+        self._growths.back_off(group, self._clock.monotonic())
         text = f"{group} is left alone for {self._pace.backoff_s:.0f} s"
         self._event(events.Kind.BACKED_OFF, group, text)
 
@@ -283,7 +274,7 @@ class StandIn:
     def _scale_up(self, look: _Look, group: str) -> None:
         now = self._clock.monotonic()
         registered = len(self._registered(look, group))
-        backed_off = now < self._backed_off_until.get(group, now)
+        backed_off = self._growths.backed_off(group, now)
         # Since 1.36 machines that this process has not asked for itself are not expected.
         expects = not self._modern or (group in self._growths and not backed_off)
         upcoming = max(0, look.targets[group] - registered) if expects else 0
@@ -304,8 +295,7 @@ class StandIn:
             self._back_off(group)
             return
         self._event(events.Kind.ASKED, group, f"{delta} more asked for")
-        left = self._growths[group].left if group in self._growths else 0
-        self._growths[group] = _Growth(left=left + delta, asked_at=now)
+        self._growths.ask(group, delta, now)
         self._client.options(group)
         self._client.target(group)
 
