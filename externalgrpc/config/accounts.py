@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from externalgrpc import clouds, groups
-from externalgrpc.config import fields, files, model, options, rules, validate
+from externalgrpc.config import fields, files, mistakes, model, options, rules, validate
 from externalgrpc.config.mistakes import Path
 
 LONGEST_NAME: Final = 63
@@ -55,6 +55,8 @@ def configured(
     """Make the accounts that the file lists, by name; wrong ones are filed and left out."""
     accounts: dict[str, groups.Account] = {}
     for index, entry in entries:
+        if findings.full:
+            break
         path: Path = ("accounts", index)
         name = _name(entry, path, accounts, findings)
         account = _account(name, entry, path, around, findings)
@@ -68,6 +70,11 @@ def implied(
     provider: str, path: Path, around: Surroundings, findings: validate.Findings
 ) -> groups.Account | None:
     """Make the account of a cloud that the file has no account of: it bears the cloud's name."""
+    of = cloud(provider, path, around, findings)
+    if of is not None and options.needed(of.account_options):
+        told = f"an account at {provider} has settings that must be given"
+        findings.add(path, told, "List it under accounts: with its options")
+        return None
     entry = model.AccountEntry.model_validate({"name": provider, "provider": provider})
     return _account(provider, entry, path, around, findings)
 
@@ -142,7 +149,7 @@ def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate
         findings.add(at, "is not the path of a file", "Put the token into a file and name that")
         return ""
     where = around.resolve(name)
-    told = f"the token file {fields.describe(str(where))}"
+    told = f"the token file {mistakes.file_name(where)}"
     try:
         token = around.files.read(where).decode("ascii").strip()
     except files.Unreadable as error:

@@ -64,13 +64,15 @@ def _read(path: Path) -> bytes:
         raise Unreadable(f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise Unreadable("is not a path") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Unreadable("is not a regular file")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             raw = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise Unreadable(f"cannot be read: {error.strerror or error}") from error
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror or error}") from error
+    finally:
+        os.close(descriptor)
     if len(raw) > MAX_BYTES:
         raise Unreadable(f"is larger than {MAX_BYTES} bytes")
     return raw

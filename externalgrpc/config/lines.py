@@ -1,35 +1,28 @@
 """Read YAML so that every value knows the line and column it came from.
 
 Nothing is guessed: a plain scalar that YAML 1.1 reads otherwise than a person does (``no``,
-``010``, ``1:30``) becomes a :class:`Surprise`, which no field accepts. Anchors, aliases and merge
-keys work; size, depth and the number of values after expansion are bounded, so that a hostile
-file costs little and ends in a clear mistake.
+``010``, ``1:30``) becomes a :class:`scalars.Surprise`, which no field accepts. Anchors, aliases
+and merge keys work; size, depth and the number of values after expansion are bounded, so that a
+hostile file costs little and ends in a clear mistake.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
 import yaml
 
-from externalgrpc.config import mistakes
+from externalgrpc.config import mistakes, scalars
 from externalgrpc.config.mistakes import ConfigError, Mistake, Path
 
 MAX_BYTES = 1 << 20
 """As large as a ConfigMap may be."""
 
 MAX_DEPTH = 24
-MAX_VALUES = 50_000
+MAX_VALUES = 20_000
 
 _PUT = "Put the configuration under data.config, as a block that begins with |"
-_TAG = "tag:yaml.org,2002:"
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
-_NUMBER_ELSEWHERE = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+")
-_NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,14 +31,6 @@ class Position:
 
     line: int
     column: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Surprise:
-    """A value that means something else than it seems to; no field accepts it."""
-
-    message: str
-    cure: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,12 +174,7 @@ class _Walk:
         )
 
     def _value(self, node: yaml.Node, path: Path, depth: int = 0) -> object:
-        place = self._shift(_place(node.start_mark))
-        self._values[path] = place
-        self._count += 1
-        if self._count > MAX_VALUES or depth > MAX_DEPTH:
-            told = f"grows beyond {MAX_VALUES} values or {MAX_DEPTH} levels through its aliases"
-            raise _single(self._file, place, told, "Use fewer aliases")
+        self._values[path] = self._bounded(node, depth)
         if isinstance(node, yaml.MappingNode):
             self._plain_tag(node, path, "map")
             return self._mapping(node, path, depth)
@@ -204,21 +184,32 @@ class _Walk:
                 self._value(child, (*path, index), depth + 1)
                 for index, child in enumerate(node.value)
             ]
-        return _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        return scalars.read(node) if isinstance(node, yaml.ScalarNode) else None
+
+    def _bounded(self, node: yaml.Node, depth: int) -> Position:
+        """Count a value; raises ConfigError when there are too many. Return its place."""
+        place = self._shift(_place(node.start_mark))
+        self._count += 1
+        if self._count > MAX_VALUES or depth > MAX_DEPTH:
+            told = f"grows beyond {MAX_VALUES} values or {MAX_DEPTH} levels"
+            raise _single(self._file, place, told, "Split it, or use fewer aliases")
+        return place
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, object]:
         result: dict[str, object] = {}
         for key, value in node.value:
-            if key.tag == _TAG + "merge":
+            if key.tag == scalars.TAG + "merge":
                 result.update(self._merged(value, path, depth + 1))
         first: dict[str, Position] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == _TAG + "merge":
+            if key_node.tag == scalars.TAG + "merge":
                 continue
             place = self._shift(_place(key_node.start_mark))
-            key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
-            if not isinstance(key, str) or not key:
-                self._file_mistake(place, path, "a key must be a text", 'Quote it: "..."')
+            key = scalars.read(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            if isinstance(key, scalars.Surprise):
+                self._file_mistake(place, path, f"a key here {key.message}", key.cure)
+            elif not isinstance(key, str) or not key:
+                self._file_mistake(place, path, "a key here is not a text", "Put it in quotes")
             elif key in first:
                 told = f"is given twice; the first is in line {first[key].line}"
                 self._file_mistake(place, (*path, key), told, "Remove one")
@@ -233,16 +224,15 @@ class _Walk:
         bases = node.value if isinstance(node, yaml.SequenceNode) else [node]
         result: dict[str, object] = {}
         for base in reversed(bases):
-            place = self._shift(_place(base.start_mark))
-            if not isinstance(base, yaml.MappingNode):
+            place = self._bounded(base, depth)
+            if isinstance(base, yaml.MappingNode):
+                result.update(self._mapping(base, path, depth))
+            else:
                 self._file_mistake(place, path, "<< takes a mapping or a list of them", "")
-                continue
-            value = self._value(base, path, depth + 1)
-            result.update(value if isinstance(value, dict) else {})
         return result
 
     def _plain_tag(self, node: yaml.Node, path: Path, expected: str) -> None:
-        if node.tag != _TAG + expected:
+        if node.tag != scalars.TAG + expected:
             place = self._shift(_place(node.start_mark))
             self._file_mistake(place, path, "carries a YAML tag", "Remove the tag")
 
@@ -256,38 +246,6 @@ class _Walk:
             cure=cure,
         )
         self._found.append((path, mistake))
-
-
-def _scalar(node: yaml.ScalarNode) -> object:
-    """Read a scalar as a person would, or say why that cannot be done."""
-    text = str(node.value)
-    if _NOT_TEXT.search(text):
-        return Surprise("holds a control character or half a character", "Remove it")
-    kind = node.tag.removeprefix(_TAG)
-    if kind == "str" and node.style is None and _NUMBER_ELSEWHERE.fullmatch(text):
-        kind = "float"
-    if kind in {"str", "timestamp", "value", "merge"}:
-        return text
-    if node.style is not None or kind not in {"bool", "int", "float", "null"}:
-        return Surprise("carries a YAML tag", "Remove the tag")
-    return _number_or_word(kind, text)
-
-
-def _number_or_word(kind: str, text: str) -> object:
-    if kind == "null":
-        return Surprise("has no value", "Give it one, or remove the line")
-    if kind == "bool" and text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if _DECIMAL.fullmatch(text):
-        return Decimal(text)
-    told = mistakes.shorten(text)
-    if kind == "bool":
-        cure = f"Quote it ({told}) if it is a text, write true or false if it is a switch"
-        return Surprise(f"{text} without quotes is a boolean in YAML", cure)
-    cure = f"Quote it ({told}) if it is a text, write it in plain decimal digits if it is a number"
-    return Surprise(f"{told} without quotes can be taken for a number or a time", cure)
 
 
 def _entry(node: yaml.MappingNode, name: str) -> yaml.Node | None:

@@ -9,7 +9,17 @@ from pathlib import Path as FilePath
 from typing import TypeVar
 
 from externalgrpc import clouds, groups
-from externalgrpc.config import accounts, fields, files, lines, model, nodes, rules, validate
+from externalgrpc.config import (
+    accounts,
+    fields,
+    files,
+    lines,
+    model,
+    nodes,
+    rules,
+    scalars,
+    validate,
+)
 from externalgrpc.config.mistakes import ConfigError, Mistake, Path
 
 Entry = TypeVar("Entry", bound=model.Entry)
@@ -100,17 +110,18 @@ def _entries(
 ) -> list[tuple[int, Entry]]:
     """Read a list of mappings, entry by entry, so that one mistake does not hide the next."""
     if not isinstance(data, list):
-        if isinstance(data, lines.Surprise):
+        if isinstance(data, scalars.Surprise):
             findings.add((key,), data.message, data.cure)
         else:
             told = f"must be a list, not {fields.describe(data)}"
             findings.add((key,), told, "Begin each entry with a dash")
         return []
-    read_entries = (
-        (index, validate.partial(kind, each, (key, index), findings))
-        for index, each in enumerate(data)
-    )
-    return [(index, entry) for index, entry in read_entries if entry is not None]
+    found: list[tuple[int, Entry]] = []
+    for index, each in enumerate(data):
+        entry = None if findings.full else validate.partial(kind, each, (key, index), findings)
+        if entry is not None:
+            found.append((index, entry))
+    return found
 
 
 def _cluster(given: str, file: model.File, findings: validate.Findings) -> str:

@@ -57,8 +57,14 @@ def spell(path: Path) -> str:
         if isinstance(step, int):
             told += f"[{step}]"
         else:
-            told += f".{step}" if told else step
+            shown = shorten(step, 80)[1:-1]
+            told += f".{shown}" if told else shown
     return told
+
+
+def file_name(path: object) -> str:
+    """Quote the path of a file: whole, unless it is absurd."""
+    return shorten(str(path), 400)
 
 
 def shorten(text: str, limit: int = 60) -> str:

@@ -9,7 +9,17 @@ from typing import Final
 
 from externalgrpc import clouds, groups
 from externalgrpc.bootstrap import raw
-from externalgrpc.config import accounts, fields, files, mistakes, model, options, rules, validate
+from externalgrpc.config import (
+    accounts,
+    fields,
+    files,
+    mistakes,
+    model,
+    options,
+    rules,
+    settings,
+    validate,
+)
 from externalgrpc.config.mistakes import Mistake, Path
 
 MOST_CANDIDATES: Final = 64
@@ -39,6 +49,8 @@ class Reader:
         """Make every group that is right; the others are filed."""
         found: dict[str, groups.NodeGroup] = {}
         for index, entry in entries:
+            if self.findings.full:
+                break
             path: Path = ("nodes", index)
             self._name(entry, path, found)
             group = self._group(entry, path)
@@ -95,8 +107,8 @@ class Reader:
             public_ipv4=entry.public_ipv4,
             public_ipv6=entry.public_ipv6,
             server_labels=entry.server_labels,
-            reserve=_reserve(entry.kubelet),
-            overrides=_overrides(entry.autoscaling_options),
+            reserve=settings.reserve(entry.kubelet),
+            overrides=settings.overrides(entry.autoscaling_options),
             options=own,
         )
         self._user_data_size(group, account, of, path)
@@ -229,7 +241,7 @@ class Reader:
                 self.findings.missing(at, "join: raw needs the file that does it")
             return ""
         where = self.around.resolve(entry.user_data_file)
-        told = f"the user-data file {fields.describe(str(where))}"
+        told = f"the user-data file {mistakes.file_name(where)}"
         try:
             text = self.around.files.read(where).decode("utf-8")
         except files.Unreadable as error:
@@ -257,7 +269,8 @@ class Reader:
         self, group: groups.NodeGroup, account: groups.Account, of: clouds.Cloud, path: Path
     ) -> None:
         limit = clouds.user_data_limit_bytes(of)
-        if limit is None or not group.user_data or not self.findings.clean(path):
+        clean = self.findings.clean(path) and self.findings.clean(("cluster",))
+        if limit is None or not group.user_data or not clean:
             return
         size = raw.worst_case_bytes(
             group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
@@ -275,34 +288,3 @@ class Reader:
             if name not in of.supports and getattr(entry, name) != default:
                 told = "is something this cloud cannot do"
                 self.findings.add((*path, key), told, "Remove it", key=True)
-
-
-def _reserve(entry: model.KubeletEntry) -> groups.KubeletReserve:
-    default = groups.KubeletReserve()
-
-    def share(percent: float | None, otherwise: float) -> float:
-        return otherwise if percent is None else percent / 100
-
-    def number(given: int | None, otherwise: int) -> int:
-        return otherwise if given is None else given
-
-    return groups.KubeletReserve(
-        max_pods=number(entry.max_pods, default.max_pods),
-        cpu_millis=number(entry.cpu, default.cpu_millis),
-        memory_bytes=number(entry.memory, default.memory_bytes),
-        disk_bytes=number(entry.ephemeral_storage, default.disk_bytes),
-        eviction_memory_bytes=number(entry.eviction_memory, default.eviction_memory_bytes),
-        eviction_disk_fraction=share(entry.eviction_disk_percent, default.eviction_disk_fraction),
-        memory_overhead=share(entry.memory_overhead_percent, default.memory_overhead),
-    )
-
-
-def _overrides(entry: model.AutoscalingEntry) -> groups.AutoscalingOverrides:
-    return groups.AutoscalingOverrides(
-        scale_down_utilization_threshold=entry.scale_down_utilization_threshold,
-        scale_down_gpu_utilization_threshold=entry.scale_down_gpu_utilization_threshold,
-        scale_down_unneeded_time_s=entry.scale_down_unneeded_time,
-        scale_down_unready_time_s=entry.scale_down_unready_time,
-        max_node_provision_time_s=entry.max_node_provision_time,
-        ignore_daemonsets_utilization=entry.ignore_daemon_sets_utilization,
-    )

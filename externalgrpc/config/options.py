@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from decimal import Decimal
@@ -36,6 +37,7 @@ class Indescribable(TypeError):
     """Say that a cloud's options use a type that no file can express: the cloud's own mistake."""
 
 
+@functools.lru_cache(maxsize=64)
 def describe(cls: type) -> type[model.Entry]:
     """Build the model of a dataclass.
 
@@ -63,6 +65,11 @@ def read(cls: type, data: object, path: Path, findings: validate.Findings) -> ob
     except (ValueError, TypeError) as error:
         findings.add(path, str(error) or "is refused by the cloud's own rules")
         return None
+
+
+def needed(cls: type) -> bool:
+    """Tell whether a cloud's settings have one that must be given."""
+    return dataclasses.is_dataclass(cls) and any(map(_needed, dataclasses.fields(cls)))
 
 
 def _describe(cls: type, above: tuple[type, ...]) -> type[model.Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -11,7 +12,7 @@ from typing import TypeVar
 import pydantic
 from pydantic_core import ErrorDetails
 
-from externalgrpc.config import fields, lines, mistakes
+from externalgrpc.config import fields, lines, mistakes, scalars
 from externalgrpc.config.mistakes import Mistake, Path
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -152,7 +153,7 @@ def _sentence(detail: ErrorDetails) -> tuple[str, str]:
     kind, given = detail["type"], detail["input"]
     context: Mapping[str, object] = detail.get("ctx", {})
     told, cure = detail["msg"].removeprefix("Input "), ""
-    if isinstance(given, lines.Surprise):
+    if isinstance(given, scalars.Surprise):
         told, cure = given.message, given.cure
     elif kind == "refused":
         told, cure = str(context["message"]), str(context["cure"])
@@ -161,7 +162,10 @@ def _sentence(detail: ErrorDetails) -> tuple[str, str]:
     elif kind in _EXPECTED:
         told, cure = _wrong_type(given, _EXPECTED[kind])
     elif kind == "literal_error":
-        told = f"{fields.describe(given)} is not one of {context['expected']}"
+        expected = str(context["expected"])
+        told = f"{fields.describe(given)} is not one of {expected}"
+        close = nearest(str(given), re.findall(r"'([^']*)'", expected))
+        cure = close if close.startswith("Did") else ""
     elif kind == "too_short" and not given:
         told, cure = "is empty", "Give it at least one entry, or remove the line"
     elif kind in _BOUNDS:
@@ -170,7 +174,7 @@ def _sentence(detail: ErrorDetails) -> tuple[str, str]:
 
 
 def _wrong_type(given: object, expected: str) -> tuple[str, str]:
-    if isinstance(given, lines.Surprise):
+    if isinstance(given, scalars.Surprise):
         return given.message, given.cure
     cure = ""
     if expected == "a text" and not isinstance(given, (dict, list)):

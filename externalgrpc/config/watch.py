@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from externalgrpc import groups
 from externalgrpc.config import files, loading
-from externalgrpc.config.mistakes import ConfigError
 
 INTERVAL_S = 3.0
 """Seconds between two looks; a change is taken once two looks in a row saw the same."""

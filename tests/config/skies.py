@@ -69,6 +69,12 @@ class Rich(Plain):
     )
 
 
+class Own(Rich):
+    """A rich cloud whose account needs nothing said."""
+
+    account_options: ClassVar[type] = contract.NoOptions
+
+
 class Dream(Rich):
     """A simulated cloud: no token, and its machines join by themselves."""
 
@@ -81,7 +87,7 @@ class Dream(Rich):
 
 SKIES = cast(
     "Mapping[str, clouds.Cloud]",
-    {"plain": Plain, "rich": Rich, "dream": Dream, "hetzner": Plain},
+    {"plain": Plain, "rich": Rich, "own": Own, "dream": Dream, "hetzner": Plain},
 )
 TOKEN = "t0k3n-that-nobody-may-see"
 ENVIRON = {"PLAIN_TOKEN": TOKEN, "RICH_TOKEN": f"{TOKEN}-of-rich"}
