@@ -88,7 +88,7 @@ class MemoryCloud:
             raise errors.BadOrder(words, account=self._login.account, operation="create")
 
         def work(request: datacenter.Request, now: float) -> contract.Instance:
-            server = self._cloud.rent(request, now, order)
+            server = self._cloud.sales.rent(request, now, order)
             return self._instance(server, now, receipt=server.id)
 
         return self._write("create", order.node_name, self._cloud.options.create_latency_s, work)
@@ -102,10 +102,10 @@ class MemoryCloud:
         """
 
         def work(request: datacenter.Request, now: float) -> contract.Instance | None:
-            failure = self._cloud.failure(receipt, now)
+            failure = self._cloud.sales.failure(receipt, now)
             if failure:
                 raise request.refusal(errors.OutOfStock, failure)
-            server = self._cloud.find(
+            server = self._cloud.sales.find(
                 cluster=self._login.cluster, server_id=instance_id, node_name=node_name
             )
             return None if server is None else self._instance(server, now)
@@ -118,7 +118,7 @@ class MemoryCloud:
             "delete",
             instance_id,
             self._cloud.options.delete_latency_s,
-            lambda _request, now: self._cloud.scrap(instance_id, now),
+            lambda _request, now: self._cloud.sales.scrap(instance_id, now),
         )
 
     def budget(self) -> contract.Budget | None:
@@ -143,7 +143,7 @@ class MemoryCloud:
         return self._read(
             "quota",
             lambda _request, _now: contract.Quota(
-                limit=self._cloud.options.quota, used=self._cloud.used()
+                limit=self._cloud.options.quota, used=self._cloud.sales.used()
             ),
         )
 
@@ -190,7 +190,7 @@ class MemoryCloud:
         self, after: int
     ) -> Callable[[datacenter.Request, float], list[contract.Instance]]:
         def work(_request: datacenter.Request, now: float) -> list[contract.Instance]:
-            servers = self._cloud.page(now, cluster=self._login.cluster, after=after)
+            servers = self._cloud.sales.page(now, cluster=self._login.cluster, after=after)
             return [self._instance(server, now - server.lag_s) for server in servers]
 
         return work
@@ -205,11 +205,11 @@ class MemoryCloud:
                     price_per_hour=plan.price_per_hour,
                     currency=settings.currency,
                     ipv4_per_hour=settings.ipv4_per_hour,
-                    in_stock=self._cloud.free(plan.name, location),
+                    in_stock=self._cloud.sales.free(plan.name, location),
                 )
 
     def _problems(self, order: contract.Order) -> tuple[str, ...]:
-        return tuple(self._cloud.nonsense(order))
+        return tuple(self._cloud.sales.nonsense(order))
 
     def _is_too_large(self, order: contract.Order) -> bool:
         return len(order.user_data.encode()) > self.user_data_limit_bytes

@@ -65,8 +65,9 @@ class Options:
     pass in a burst of ``burst`` and then at ``requests_per_hour``.
 
     ``late_listing_s`` is how long, at most, listings lag behind a creation or a deletion.
-    ``state_file`` keeps the machines over restarts of the process. ``seed`` decides everything
-    that is left to chance.
+    ``state_file`` keeps the machines over restarts of the process, and over a change of these
+    settings: an account that changes is opened anew. ``seed`` decides everything that is left to
+    chance.
     """
 
     machine_types: tuple[Plan, ...] = CATALOGUE
