@@ -5,13 +5,17 @@ No lock, no clock, no chance: :class:`providers.datacenter.Datacenter` has those
 
 from __future__ import annotations
 
+import bisect
 import collections
 import dataclasses
 import heapq
+import itertools
 from typing import Any
 
 from providers import contract
 from providers.datacenter import options
+
+_UNTIDY = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,8 @@ class Racks:
         self.unsaved = False
         self._last_id = 1000
         self._servers: dict[str, Server] = {}
+        # Every id of a machine or ghost, ascending; some that are no more, until it is tidied.
+        self._order: list[int] = []
         self._ids: dict[tuple[str, ...], list[str]] = {}
         self._taken: collections.Counter[str] = collections.Counter()
         # Gone, but listings lag behind and show them still.
@@ -105,6 +111,10 @@ class Racks:
         there = self._servers.get(server.id)
         if there is not None:
             self._forget_keys(there)
+        elif not self._order or _number(server) > self._order[-1]:
+            self._order.append(_number(server))
+        else:
+            bisect.insort(self._order, _number(server))
         self._servers[server.id] = server
         for key in _keys(server):
             self._ids.setdefault(key, []).append(server.id)
@@ -127,6 +137,8 @@ class Racks:
         for server in tuple(self._ghosts.values()):
             if server.state(now - server.lag_s) is None:
                 del self._ghosts[server.id]
+        if len(self._order) > 2 * (len(self._servers) + len(self._ghosts)) + _UNTIDY:
+            self._order = sorted(int(name) for name in (*self._servers, *self._ghosts))
 
     def page(self, now: float, *, cluster: str, after: int, size: int) -> tuple[Server, ...]:
         """Give up to ``size`` of a cluster's machines with ids above ``after``, as listings do.
@@ -134,14 +146,16 @@ class Racks:
         Ids only grow and a page begins after the last id of the one before, so that a machine
         that stands throughout is never missed.
         """
-        shown = (
-            server
-            for server in (*self._servers.values(), *self._ghosts.values())
-            if server.cluster == cluster
-            and _number(server) > after
-            and server.state(now - server.lag_s) is not None
-        )
-        return tuple(heapq.nsmallest(size, shown, key=_number))
+        found: list[Server] = []
+        for number in itertools.islice(self._order, bisect.bisect_right(self._order, after), None):
+            server = self._servers.get(str(number)) or self._ghosts.get(str(number))
+            if server is None or server.cluster != cluster:
+                continue
+            if server.state(now - server.lag_s) is not None:
+                found.append(server)
+                if len(found) == size:
+                    break
+        return tuple(found)
 
     def document(self) -> dict[str, Any]:
         """Write everything down as JSON values, except user-data: it holds credentials."""
@@ -163,6 +177,9 @@ class Racks:
         for server in tuple(self._servers.values()):
             self._take_out(server)
         self._leaving.clear()
+        for server in fresh:
+            self._ghosts.pop(server.id, None)
+        self._order = sorted(int(server_id) for server_id in self._ghosts)
         for server in fresh:
             self.put(server)
         self._last_id = max(self._last_id, last_id)

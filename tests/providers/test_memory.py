@@ -490,3 +490,31 @@ def test_the_example_describes_this_cloud():
         stock = [sold[group["instanceType"], region] for region in regions]
         assert stock[-1] is True, group["name"]
     assert [sold["medium", region] for region in ("south", "east")] == [False, True]
+
+
+def test_a_listing_stays_whole_and_cheap_after_many_came_and_went():
+    _, provider, time = bench(page_size=10, delete_time_s=0, late_listing_s=5, seed=1)
+    kept = []
+    for number in range(400):
+        made = provider.create(order(f"web-{number}"))
+        if number % 20:
+            provider.delete(made.id)
+        else:
+            kept.append(made.id)
+        time.pass_by(1)
+    time.pass_by(5)
+    assert [one.id for one in provider.instances()] == kept
+
+
+def test_a_machine_that_another_process_still_has_is_listed_once(tmp_path: Path):
+    settings = {"state_file": str(tmp_path / "s.json"), "late_listing_s": 50, "delete_time_s": 0}
+    _, ahead, time = bench(**settings)
+    _, behind, _ = bench(**settings)
+    made = ahead.create(order("web-1"))
+    time.pass_by(60)
+    ahead.delete(made.id)
+    assert [one.id for one in ahead.instances()] == [made.id], "listings lag"
+    # Its clock is behind: to it the machine stands, and it writes so.
+    behind.cloud.power_off(behind.create(order("web-2")).id)
+    ids = [one.id for one in ahead.instances()]
+    assert sorted(ids) == sorted(set(ids))
