@@ -16,6 +16,12 @@ from externalgrpc import clouds
 from externalgrpc.config import model, options
 
 _OWN_MODULES = "providers."
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
 
 
 def generate(installed: Mapping[str, clouds.Cloud]) -> dict[str, Any]:
@@ -79,13 +85,16 @@ def _when(provider: str, key: str) -> dict[str, Any]:
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """Take out what helps nobody: titles that repeat the key, and ``null`` for absent keys."""
+    """Take out what helps nobody: titles that repeat the key, and ``null`` for absent keys.
+
+    Bounds of numbers that are read from several types come in Python's words.
+    """
     if isinstance(node, list):
         return [_tidy(each) for each in node]
     if not isinstance(node, dict):
         return node
     kept = {
-        key: _tidy(value)
+        (_BOUNDS.get(key, key) if isinstance(value, (int, float)) else key): _tidy(value)
         for key, value in node.items()
         if key != "title" or not isinstance(value, str)
     }
