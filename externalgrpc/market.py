@@ -7,10 +7,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from externalgrpc import groups
 from providers import contract
 
@@ -94,31 +90,6 @@ def choose(found: Iterable[Deal], wanted: Wanted) -> list[Deal]:
             deal.offer.location,
         ),
     )
-
-
-def table(shown: Iterable[Deal], *, currency: str) -> Table:
-    """Draw a list of deals."""
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for column in ("account", "type", "region", "cpu", "GiB", "disk GB", "arch", "gpus"):
-        right = column in ("cpu", "GiB", "disk GB", "gpus")
-        drawn.add_column(column, justify="right" if right else "left", overflow="fold")
-    drawn.add_column(f"{currency}/h", justify="right", no_wrap=True)
-    drawn.add_column("stock")
-    for deal in shown:
-        kind = deal.machine_type
-        drawn.add_row(
-            deal.account,
-            kind.name,
-            deal.offer.location,
-            f"{kind.cpu_millis / 1000:g}",
-            f"{kind.memory_bytes / GIB:g}",
-            f"{kind.disk_bytes / 10**9:.0f}",
-            kind.arch,
-            str(kind.gpus or "-"),
-            "?" if deal.price is None else f"{deal.price:.5f}",
-            Text("yes", "green") if deal.offer.in_stock else Text("sold out", "yellow"),
-        )
-    return drawn
 
 
 def _price(config: groups.Config, offer: contract.Offer) -> Decimal | None:

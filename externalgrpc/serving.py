@@ -5,20 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
-import io
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import IO
-
-from rich.console import Console
-from rich.live import Live
+from typing import Protocol
 
 from externalgrpc import assembly, clouds, config, events, groups, metrics, server, service, show
 from externalgrpc import clock as clocks
 from externalgrpc.config import watch
-from externalgrpc.pb import fleet_pb2
 
 _LOG = events.Log("serving")
 
@@ -35,14 +30,21 @@ class Serving:
     metrics_address: str = ""
     first_listing_s: float = 3.0
     dry_run: bool = False
-    live: bool = False
+
+
+class Screen(Protocol):
+    """Something that shows a running server to a person."""
+
+    def showing(self, fleet_view: show.Show) -> contextlib.AbstractContextManager[None]:
+        """Show, for as long as the context lasts."""
+        ...
 
 
 def run(
     serving: Serving,
-    console: Console,
     tell: Callable[[str, groups.Config], None],
     *,
+    screen: Screen | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; SIGHUP reads the configuration again.
@@ -73,7 +75,7 @@ def run(
     grpc_server.start()
     tell(grpc_server.address, watcher.config)
     try:
-        with _live(fleet_view, console) if serving.live else contextlib.nullcontext():
+        with screen.showing(fleet_view) if screen is not None else contextlib.nullcontext():
             _watch(watcher, plant, stop, reload)
     finally:
         grpc_server.stop(GRACE_S / 5)
@@ -151,36 +153,6 @@ def health(plant: assembly.Assembly, time_source: clocks.Clock) -> tuple[bool, s
     beat_s = time_source.monotonic() - plant.heart.beat_at
     good = beat_s < 120.0
     return good, "ok" if good else f"no heartbeat for {beat_s:.0f} s"
-
-
-class _Above(io.StringIO):
-    """A stream that prints above a live table."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
-
-    def write(self, text: str) -> int:
-        """Print."""
-        if text.strip():
-            self._console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
-        return len(text)
-
-
-def log_stream(console: Console) -> IO[str]:
-    """Give the stream for logs that shares a terminal with the live table."""
-    return _Above(console)
-
-
-@contextlib.contextmanager
-def _live(fleet_view: show.Show, console: Console) -> Iterator[None]:
-    from externalgrpc import tables  # noqa: PLC0415 - only a terminal needs it
-
-    def draw() -> object:
-        return tables.fleet(fleet_view.Show(fleet_pb2.ShowRequest()))
-
-    with Live(get_renderable=draw, console=console, refresh_per_second=2, transient=False):  # type: ignore[arg-type]
-        yield
 
 
 def try_lines(address: str, config_in_force: groups.Config) -> Mapping[str, str]:

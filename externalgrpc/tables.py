@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf import json_format
@@ -10,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from externalgrpc import checks
+from externalgrpc import checks, market
 from externalgrpc.pb import fleet_pb2 as pb
 from providers import contract
 
@@ -220,3 +221,28 @@ def _quota(quota: contract.Quota | None) -> str:
     if quota is None:
         return "-"
     return f"{_known(quota.used)}/{_known(quota.limit)} {quota.note}".strip()
+
+
+def deals(shown: Iterable[market.Deal], *, currency: str) -> Table:
+    """Draw a list of deals."""
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in ("account", "type", "region", "cpu", "GiB", "disk GB", "arch", "gpus"):
+        right = column in ("cpu", "GiB", "disk GB", "gpus")
+        drawn.add_column(column, justify="right" if right else "left", overflow="fold")
+    drawn.add_column(f"{currency}/h", justify="right", no_wrap=True)
+    drawn.add_column("stock")
+    for deal in shown:
+        kind = deal.machine_type
+        drawn.add_row(
+            deal.account,
+            kind.name,
+            deal.offer.location,
+            f"{kind.cpu_millis / 1000:g}",
+            f"{kind.memory_bytes / market.GIB:g}",
+            f"{kind.disk_bytes / 10**9:.0f}",
+            kind.arch,
+            str(kind.gpus or "-"),
+            "?" if deal.price is None else f"{deal.price:.5f}",
+            Text("yes", "green") if deal.offer.in_stock else Text("sold out", "yellow"),
+        )
+    return drawn

@@ -69,7 +69,9 @@ def offers(
     else:
         from rich.console import Console  # noqa: PLC0415
 
-        Console().print(market.table(shown, currency=loaded.currency))
+        from externalgrpc import tables  # noqa: PLC0415
+
+        Console().print(tables.deals(shown, currency=loaded.currency))
         if len(shown) < len(chosen):
             click.echo(f"{len(chosen) - len(shown)} more; --limit 0 shows all")
     for told in silent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -77,18 +78,20 @@ def serve(
     end. SIGHUP and a changed file read the configuration again; a bad file is reported and the
     last good one stays.
     """
-    from rich.console import Console  # noqa: PLC0415 - a short start-up is felt
-
-    from externalgrpc import server, serving  # noqa: PLC0415
+    from externalgrpc import server, serving  # noqa: PLC0415 - a short start-up is felt
 
     if bool(tls_cert) != bool(tls_key) or (tls_client_ca and not tls_cert):
         raise click.UsageError("--tls-cert and --tls-key go together; --tls-client-ca needs both")
-    console = Console()
-    show_live = console.is_terminal if live is None else live
+    show_live = sys.stdout.isatty() if live is None else live
+    screen = None
+    if show_live:
+        from externalgrpc import livetable  # noqa: PLC0415 - only a terminal needs it
+
+        screen = livetable.Screen()
     events.set_up(
         level=log_level,
         as_json=log_format == "json",
-        stream=serving.log_stream(console) if show_live else None,
+        stream=screen.log_stream() if screen is not None else None,
     )
     tls = (
         server.TLS(certificate=tls_cert, key=tls_key, client_ca=tls_client_ca)
@@ -100,7 +103,6 @@ def serve(
         listening=server.Listening(address=listen, tls=tls, reflection=reflection),
         metrics_address=metrics_address,
         dry_run=dry_run,
-        live=show_live,
     )
 
     def tell(address: str, in_force: groups.Config) -> None:
@@ -110,7 +112,7 @@ def serve(
             for shows, line in serving.try_lines(address, in_force).items():
                 click.echo(f"  # {shows}\n  {line}")
 
-    _run(lambda: serving.run(what, console, tell))
+    _run(lambda: serving.run(what, tell, screen=screen))
 
 
 @click.command()
@@ -150,7 +152,7 @@ def demo(*, config_path: Path, cluster: str) -> None:
 
         threading.Thread(target=drive, name="demo", daemon=True).start()
 
-    _run(lambda: serving.run(what, console, tell, stop=stop))
+    _run(lambda: serving.run(what, tell, stop=stop))
 
 
 def _announce(address: str, in_force: groups.Config) -> None:
