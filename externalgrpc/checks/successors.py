@@ -35,7 +35,8 @@ def nearest(
     for machine_type in types:
         its = [offer for offer in every if offer.machine_type == machine_type.name]
         here = [offer for offer in its if offer.location in locations and offer.in_stock]
-        if machine_type.deprecated or machine_type.name == name or not its:
+        part_of_a_card = machine_type.gpu_model and not machine_type.gpus
+        if machine_type.deprecated or part_of_a_card or machine_type.name == name or not its:
             continue
         offer = min(here or its, key=_price)
         key = (not here, *_unlike(name, shape, machine_type), _price(offer), machine_type.name)
