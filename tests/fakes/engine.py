@@ -30,8 +30,8 @@ import dataclasses
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from tests.fakes import faults, limits, remote, vendor, wire
 from tests.fakes.faults import Fault, FaultKind
@@ -73,6 +73,13 @@ class Exchange:
     fault: faults.FaultKind | None
     worked: bool
     sent: bool
+
+
+class _Route(NamedTuple):
+    method: str
+    pattern: re.Pattern[str]
+    template: str
+    function: Callable[[Request], Reply]
 
 
 class Fake(vendor.Vendor, remote.Knobs):
@@ -195,13 +202,13 @@ class Fake(vendor.Vendor, remote.Knobs):
         functions = (name for name in names if callable(getattr(type(self), name, None)))
         return (getattr(self, name) for name in functions)
 
-    def _collect(self) -> list[tuple[str, re.Pattern[str], str, Callable[[Request], Reply]]]:
+    def _collect(self) -> list[_Route]:
         table = []
         for function in self._methods():
             for method, template in getattr(function, "_routes", ()):
                 pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template)
-                table.append((method, re.compile(pattern + r"\Z"), template, function))
-        return sorted(table, key=lambda row: row[2].count("{"))
+                table.append(_Route(method, re.compile(pattern + r"\Z"), template, function))
+        return sorted(table, key=lambda each: each.template.count("{"))
 
     def _answer(self, request: wire.Request) -> wire.Answer:
         if request.path.startswith(remote.PREFIX):
@@ -220,24 +227,24 @@ class Fake(vendor.Vendor, remote.Knobs):
     def _exchange(self, request: wire.Request) -> wire.Answer:
         released = self._released
         fault = self.faults.strike(request)
-        template, reply, worked = "", None, False
+        reply, worked = None, False
         if fault is None or fault.works:
-            template, reply, worked = self._work(request)
+            reply, worked = self._work(request)
         cut: wire.Cut | None = None
+        if fault is not None and fault.kind is faults.FaultKind.HANG:
+            self._note(request, reply or Reply(status=0), fault, worked=worked, sent=False)
+            released.wait()
+            return Reply(status=0), wire.Cut.SILENT
         if fault is not None:
-            if fault.kind is faults.FaultKind.HANG:
-                self._note(request, template, reply or Reply(status=0), fault, worked, sent=False)
-                released.wait()
-                return Reply(status=0), wire.Cut.SILENT
             reply, cut = self._struck(fault, reply)
         assert reply is not None
-        self._note(request, template, reply, fault, worked, sent=cut is None)
+        self._note(request, reply, fault, worked=worked, sent=cut is None)
         return reply, cut
 
-    def _work(self, request: wire.Request) -> tuple[str, Reply, bool]:
-        """Answer as the vendor would: (route's template, reply, whether a route was reached)."""
+    def _work(self, request: wire.Request) -> tuple[Reply, bool]:
+        """Answer as the vendor would, and tell whether a route was reached."""
         if not self.authorised(request):
-            return "", self.unauthorised(request), False
+            return self.unauthorised(request), False
         with self.lock:
             now = self.now()
             counted = tuple(self.limits(request))
@@ -248,10 +255,9 @@ class Fake(vendor.Vendor, remote.Knobs):
             told = dict(self.rate_headers(empty or counted[0], now)) if counted else {}
         told.update(self.reply_headers())
         if empty is not None:
-            return "", self.throttled(empty, now).with_headers(told), False
+            return self.throttled(empty, now).with_headers(told), False
         self._wait(request)
-        template, reply = self._routed(request)
-        return template, reply.with_headers(told), True
+        return self._routed(request).with_headers(told), True
 
     def _wait(self, request: wire.Request) -> None:
         for method, path, seconds in self._latency:
@@ -259,22 +265,24 @@ class Fake(vendor.Vendor, remote.Knobs):
                 self._closed.wait(seconds)
                 return
 
-    def _routed(self, request: wire.Request) -> tuple[str, Reply]:
-        below = request.path.removeprefix(self.prefix)
-        allowed = False
-        for method, pattern, template, function in self._routes:
-            found = pattern.match(below) if request.path.startswith(self.prefix) else None
-            if found is None:
-                continue
-            allowed = True
-            if method != request.method:
-                continue
-            with self.lock:
-                asked = dataclasses.replace(request, params=found.groupdict())
-                return template, self._done(function, asked).frozen()
-        if allowed:
-            return "", self.error(405, "method_not_allowed", "method not allowed")
-        return "", self.error(404, "not_found", "not found")
+    def _matching(self, request: wire.Request) -> Iterator[_Route]:
+        """Give the routes whose template the path fits, whatever their method."""
+        if request.path.startswith(self.prefix):
+            below = request.path.removeprefix(self.prefix)
+            yield from (each for each in self._routes if each.pattern.match(below))
+
+    def _routed(self, request: wire.Request) -> Reply:
+        matching = tuple(self._matching(request))
+        for each in matching:
+            if each.method == request.method:
+                found = each.pattern.match(request.path.removeprefix(self.prefix))
+                params = found.groupdict() if found else {}
+                with self.lock:
+                    asked = dataclasses.replace(request, params=params)
+                    return self._done(each.function, asked).frozen()
+        if matching:
+            return self.error(405, "method_not_allowed", "method not allowed")
+        return self.error(404, "not_found", "not found")
 
     def _done(self, function: Callable[[Request], Reply], request: Request) -> Reply:
         try:
@@ -328,20 +336,20 @@ class Fake(vendor.Vendor, remote.Knobs):
     def _note(
         self,
         request: wire.Request,
-        template: str,
         reply: Reply,
         fault: faults.Fault | None,
-        worked: bool,  # noqa: FBT001  (one caller, in this file)
         *,
+        worked: bool,
         sent: bool,
     ) -> None:
         quiet = {key: value for key, value in request.headers.items() if key != "authorization"}
+        route = next((r for r in self._matching(request) if r.method == request.method), None)
         with self.changed:
             self.exchanges.append(
                 Exchange(
                     at=self.now(),
                     request=dataclasses.replace(request, headers=quiet),
-                    template=template,
+                    template=route.template if route else "",
                     reply=reply,
                     fault=fault.kind if fault else None,
                     worked=worked,

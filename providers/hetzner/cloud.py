@@ -1,0 +1,323 @@
+"""Be the provider: one login at one Hetzner Cloud project.
+
+Servers carry three labels (cluster, group, node name); a server without our cluster's is nobody
+of ours. A server's name is the node's name and unique in the project, so the same order sent twice
+makes one server: the second is told that the name is taken, and finds the first by its marks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from hcloud.helpers import labels as label_rules
+
+from providers import contract, errors
+from providers.hetzner import finding, options, reading, spreading, wire, words
+
+USER_DATA_LIMIT_BYTES = 32 * 1024
+REQUESTS_AN_HOUR = 3600
+RESERVED_PREFIX = "hetzner.cloud/"
+
+_log = logging.getLogger("providers.hetzner")
+
+
+class HetznerCloud:
+    """One login at Hetzner Cloud; safe to use from several threads.
+
+    Where no SSH key is ordered, Hetzner makes a root password and mails it to the account's
+    owner; it also stands in the answer to the create, where it is neither kept nor logged.
+    """
+
+    scheme: ClassVar[str] = reading.SCHEME
+    token_variable: ClassVar[str] = "HCLOUD_TOKEN"  # noqa: S105  (the variable's name)
+    joins_by_itself: ClassVar[bool] = False
+    account_options: ClassVar[type] = options.AccountOptions
+    group_options: ClassVar[type] = contract.NoOptions
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
+    )
+
+    def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
+        settings = login.settings
+        if not isinstance(settings, options.AccountOptions):
+            settings = options.AccountOptions()
+        self.settle_s: float = settings.settle_s
+        self.hands: int = settings.hands
+        self.user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
+        self.rate: contract.Rate = contract.Rate(requests=REQUESTS_AN_HOUR, per_s=3600.0)
+        self.create_rate: contract.Rate | None = None
+        self._login = login
+        self._clock = clock
+        self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
+        self._finder = finding.Finder(self._connection, clock)
+        self._shards = spreading.Shards(self._connection, clock)
+        self._told = _Once()
+
+    @classmethod
+    def open(cls, login: contract.Login) -> contract.Provider:
+        """Make a provider for a login; contacts nobody."""
+        return cls(login)
+
+    def machine_types(self) -> tuple[contract.MachineType, ...]:
+        """List every server type, sold out or not; one request for each 50."""
+        with self._connection.operation("machine_types"):
+            return tuple(reading.machine_type(row) for row in self._types())
+
+    def offers(self) -> tuple[contract.Offer, ...]:
+        """List what can be had where, for how much, net; one request more than the types."""
+        with self._connection.operation("offers"):
+            pricing = self._connection.get("/pricing")["pricing"]
+            return tuple(reading.offers(self._types(), pricing, self._clock()))
+
+    def _types(self) -> list[dict[str, Any]]:
+        return self._connection.pages("/server_types", "server_types")
+
+    def instances(self) -> tuple[contract.Instance, ...]:
+        """List every server of our cluster; one request for each 50, any failed one fails all."""
+        with self._connection.operation("instances"):
+            rows = self._connection.pages(
+                "/servers",
+                "servers",
+                sort="id:asc",
+                label_selector=reading.selector(cluster=self._login.cluster),
+            )
+            ours = (row for row in rows if reading.is_ours(row, self._login.cluster))
+            return tuple(reading.instance(row, self._unknown_state) for row in ours)
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        """Order one server; see the contract for what is raised.
+
+        Usually one request; the first of a group also asks for the ids of what it names. With
+        ``placement_group: spread`` it is put into one of the group's own placement groups.
+        """
+        with self._connection.operation("create"):
+            if problem := _impossible(order):
+                raise errors.BadOrder(problem)
+            if not order.ssh_keys and self._told.first(f"password {order.group}"):
+                told = {"account": self._login.account, "group": order.group}
+                _log.warning("no_ssh_key_so_hetzner_mails_root_passwords", extra={"fields": told})
+            body = self._body(order)
+            if order.placement_group == finding.SPREAD:
+                return self._spread(order, body)
+            if order.placement_group:
+                body["placement_group"] = self._finder.placement_group(order.placement_group)
+            return self._post(order, body)
+
+    def _body(self, order: contract.Order) -> dict[str, Any]:
+        find = self._finder
+        body: dict[str, Any] = {
+            "name": order.node_name,
+            "server_type": order.machine_type.name,
+            "location": order.location,
+            "image": find.image(order.image, order.machine_type.arch),
+            "labels": reading.marks(order),
+            "start_after_create": True,
+            "public_net": {"enable_ipv4": order.public_ipv4, "enable_ipv6": order.public_ipv6},
+        }
+        if order.user_data:
+            body["user_data"] = order.user_data
+        if order.ssh_keys:
+            body["ssh_keys"] = [int(told) if _is_number(told) else told for told in order.ssh_keys]
+        if order.networks:
+            body["networks"] = [find.network(told) for told in order.networks]
+        if order.firewalls:
+            body["firewalls"] = [{"firewall": find.firewall(told)} for told in order.firewalls]
+        return body
+
+    def _spread(self, order: contract.Order, body: dict[str, Any]) -> contract.Instance:
+        """Order into a placement group of the group's own; a full one is passed over once."""
+        try:
+            return self._in_shard(order, body)
+        except wire.SaidNoError as error:
+            if error.code != words.NO_PLACE:
+                raise
+        return self._in_shard(order, body)
+
+    def _in_shard(self, order: contract.Order, body: dict[str, Any]) -> contract.Instance:
+        shard = self._shards.claim(order)
+        try:
+            made = self._post(order, {**body, "placement_group": shard})
+        except wire.SaidNoError as error:
+            if error.code == words.NO_PLACE:
+                self._shards.refused(order)
+            else:
+                self._shards.drop(order)
+            raise
+        self._shards.filled(order, int(made.id))
+        return made
+
+    def _post(self, order: contract.Order, body: dict[str, Any]) -> contract.Instance:
+        try:
+            told = self._connection.ask("POST", "/servers", json=body)
+        except wire.SaidNoError as error:
+            if error.code == words.TAKEN:
+                return self._already_there(order, error)
+            if error.code == words.NOT_FOUND:
+                self._finder.forget()
+                self._shards.forget()
+            raise
+        return self._accepted(told["server"], told["action"])
+
+    def _accepted(self, row: Mapping[str, Any], action: Mapping[str, Any]) -> contract.Instance:
+        _raise_fate(action)
+        return reading.instance(row, self._unknown_state, receipt=str(int(action["id"])))
+
+    def _already_there(self, order: contract.Order, taken: wire.SaidNoError) -> contract.Instance:
+        """Find the server that has the order's name: ours when an earlier try made it."""
+        name = order.node_name
+        rows = [
+            row
+            for row in self._connection.get("/servers", name=name)["servers"]
+            if row["name"] == name
+        ]
+        if not rows:
+            raise wire.NoAnswerError(f"the name {name} is taken, but no server shows it") from taken
+        labels = rows[0]["labels"]
+        ours = reading.marks(order)
+        if any(labels.get(key) != ours[key] for key in (reading.CLUSTER, reading.NODE)):
+            raise errors.BadOrder(
+                f"a server named {name} exists already and is not of this cluster: {taken.message}"
+            ) from taken
+        number = int(rows[0]["id"])
+        actions = self._connection.get(f"/servers/{number}/actions", sort="id:asc")["actions"]
+        for action in actions:
+            if action["command"] == "create_server":
+                return self._accepted(rows[0], action)
+        return reading.instance(rows[0], self._unknown_state)
+
+    def look_up(
+        self, *, node_name: str, instance_id: str, receipt: str
+    ) -> contract.Instance | None:
+        """Find one server of ours by id, or by its name mark; see the contract.
+
+        A server that is not running yet costs a second request, for the fate of its order.
+        """
+        with self._connection.operation("look_up"):
+            row = self._by_id(instance_id) if instance_id else self._by_mark(node_name)
+            if receipt and (row is None or row["status"] != "running"):
+                action = self._maybe(f"/actions/{int(receipt)}")
+                if action is not None:
+                    _raise_fate(action["action"])
+            if row is None:
+                return None
+            if not reading.is_ours(row, self._login.cluster):
+                told = {"account": self._login.account, "server": instance_id}
+                if self._told.first(f"foreign {instance_id}"):
+                    _log.warning("server_lacks_our_mark", extra={"fields": told})
+                return None
+            return reading.instance(row, self._unknown_state, receipt)
+
+    def _by_id(self, instance_id: str) -> dict[str, Any] | None:
+        if not _is_number(instance_id):
+            return None
+        told = self._maybe(f"/servers/{instance_id}")
+        return None if told is None else told["server"]
+
+    def _by_mark(self, node_name: str) -> dict[str, Any] | None:
+        selector = reading.selector(cluster=self._login.cluster, node=node_name)
+        rows = self._connection.pages("/servers", "servers", sort="id:asc", label_selector=selector)
+        ours = (row for row in rows if row["labels"].get(reading.NODE) == node_name)
+        return next(ours, None)
+
+    def _maybe(self, path: str) -> dict[str, Any] | None:
+        """Read what may not be there; only the vendor's own word for that is believed."""
+        try:
+            return self._connection.get(path)
+        except wire.SaidNoError as error:
+            if error.code == words.NOT_FOUND:
+                return None
+            raise
+
+    def delete(self, instance_id: str) -> None:
+        """Delete one server by id; one that is gone already is success."""
+        with self._connection.operation("delete"):
+            if not _is_number(instance_id):
+                raise errors.BadOrder(f"{instance_id!r} is no id of a Hetzner server")
+            try:
+                self._connection.ask("DELETE", f"/servers/{instance_id}")
+            except wire.SaidNoError as error:
+                if error.code != words.NOT_FOUND:
+                    raise
+
+    def budget(self) -> contract.Budget | None:
+        """Tell the rate budget as the last answer's headers showed it."""
+        return self._connection.budget
+
+    def node_labels(
+        self,
+        machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
+        location: str,
+    ) -> Mapping[str, str]:
+        """Give what Hetzner's controller manager and CSI driver put on a node."""
+        told = {
+            "topology.kubernetes.io/region": location,
+            "instance.hetzner.cloud/provided-by": "cloud",
+            "csi.hetzner.cloud/location": location,
+        }
+        zone = words.ZONES.get(location)
+        return {**told, "topology.kubernetes.io/zone": zone} if zone else told
+
+    def check_order(self, order: contract.Order) -> tuple[str, ...]:
+        """Look for everything that an order names; one request a name and one more."""
+        with self._connection.operation("check_order"):
+            problem = _impossible(order)
+            return (*((problem,) if problem else ()), *self._finder.problems(order))
+
+    def quota(self) -> contract.Quota | None:
+        """Tell nothing: the API does not show a project's limits."""
+        return None
+
+    def close(self) -> None:
+        """Let go of connections; harmless twice."""
+        self._connection.close()
+
+    def _unknown_state(self, word: str) -> None:
+        if self._told.first(f"state {word}"):
+            told = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_server_state", extra={"fields": told})
+
+
+class _Once:
+    """Remember what was said, so that it is said once."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._said: set[str] = set()
+
+    def first(self, what: str) -> bool:
+        """Tell whether this is the first time."""
+        with self._guard:
+            new = what not in self._said
+            self._said.add(what)
+            return new
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _impossible(order: contract.Order) -> str:
+    """Tell why an order cannot work, as far as that shows without asking; "" when it does not."""
+    size = len(order.user_data.encode())
+    if size > USER_DATA_LIMIT_BYTES:
+        return f"user-data of {size} bytes is over Hetzner's limit of {USER_DATA_LIMIT_BYTES}"
+    if not (order.public_ipv4 or order.public_ipv6 or order.networks):
+        return "a server without public IPv4 and IPv6 addresses needs a network"
+    if any(key.startswith(RESERVED_PREFIX) for key in order.labels):
+        return f"server labels must not start with {RESERVED_PREFIX}: Hetzner keeps it for itself"
+    good, problem = label_rules.LabelValidator.validate_verbose(reading.marks(order))
+    return "" if good else problem
+
+
+def _raise_fate(action: Mapping[str, Any]) -> None:
+    """Raise what an accepted order failed with, if it did."""
+    if action["status"] != "error":
+        return
+    told = action.get("error") or {}
+    code, message = str(told.get("code", "")), str(told.get("message", "no reason given"))
+    sense = words.fate_class(code, message)
+    raise sense(f"the order was accepted and then failed: {message} ({code})")

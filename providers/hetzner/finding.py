@@ -1,0 +1,152 @@
+"""Find what the configuration names: images, keys, networks, firewalls, placement groups.
+
+Answers are kept for some minutes, so that a hundred machines of a group ask once; not for ever,
+since a snapshot of the same label may be newer tomorrow.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from providers import contract, errors
+from providers.hetzner import wire, words
+
+KEPT_S = 300.0
+SPREAD = "spread"
+"""The placement group that is ours to make: see :mod:`providers.hetzner.spreading`."""
+
+Row = Mapping[str, Any]
+_ARCHITECTURES = {ours: theirs for theirs, ours in words.ARCHITECTURES.items()}
+_SELECTS = ("=", "!", " in (", " notin (")
+
+
+class Finder:
+    """Turn names, ids and label selectors into ids; raises BadOrder for what is not there."""
+
+    def __init__(self, connection: wire.Connection, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._kept: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    def image(self, told: str, architecture: str) -> int:
+        """Find an image for an architecture of ours ("amd64", ...).
+
+        ``told`` is a name, an id, or a label selector, which finds the newest snapshot that
+        carries the labels. One name stands for one image an architecture.
+        """
+        if not told:
+            raise errors.BadOrder("no image is configured")
+        return self._once(("image", told, architecture), lambda: self._image(told, architecture))
+
+    def network(self, told: str) -> int:
+        """Find a network by name or id."""
+        return self._once(("network", told), lambda: int(self._row("network", told)["id"]))
+
+    def firewall(self, told: str) -> int:
+        """Find a firewall by name or id."""
+        return self._once(("firewall", told), lambda: int(self._row("firewall", told)["id"]))
+
+    def placement_group(self, told: str) -> int:
+        """Find a placement group by name or id."""
+        key = ("placement_group", told)
+        return self._once(key, lambda: int(self._row("placement_group", told)["id"]))
+
+    def forget(self) -> None:
+        """Drop what is kept: the cloud no longer knows something that we sent."""
+        with self._guard:
+            self._kept.clear()
+
+    def problems(self, order: contract.Order) -> tuple[str, ...]:
+        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        self.forget()
+        zone = self._zone(order.location)
+        checks: list[Callable[[], object]] = [
+            functools.partial(self.image, order.image, order.machine_type.arch),
+            *(functools.partial(self._row, "ssh_key", told) for told in order.ssh_keys),
+            *(functools.partial(self._row, "firewall", told) for told in order.firewalls),
+            *(functools.partial(self._network_in, zone, told) for told in order.networks),
+        ]
+        if order.placement_group not in {"", SPREAD}:
+            told = order.placement_group
+            checks.append(functools.partial(self._row, "placement_group", told))
+        wrong = [] if zone else [f"there is no location {order.location!r}"]
+        for check in checks:
+            try:
+                check()
+            except errors.BadOrder as error:
+                wrong.append(error.message)
+        return tuple(wrong)
+
+    def _zone(self, location: str) -> str:
+        rows = self._connection.get("/locations", name=location)["locations"]
+        return str(rows[0]["network_zone"]) if rows else ""
+
+    def _network_in(self, zone: str, told: str) -> None:
+        row = self._row("network", told)
+        zones = {str(subnet["network_zone"]) for subnet in row["subnets"]}
+        if zone and zone not in zones:
+            raise errors.BadOrder(f"network {told!r} has no subnet in network zone {zone}")
+
+    def _once(self, key: tuple[str, ...], find: Callable[[], int]) -> int:
+        # The lock is held while we ask: whoever else wants the same waits for the one answer.
+        with self._guard:
+            kept_until, found = self._kept.get(key, (0.0, 0))
+            if self._clock() < kept_until:
+                return found
+            found = find()
+            self._kept[key] = (self._clock() + KEPT_S, found)
+            return found
+
+    def _row(self, kind: str, told: str) -> Row:
+        """Find one thing by id (digits) or name."""
+        words_for_people = kind.replace("_", " ").replace("ssh", "SSH")
+        if told.isascii() and told.isdigit():
+            row = self._by_id(kind, told)
+        else:
+            rows = self._connection.get(f"/{kind}s", name=told)[f"{kind}s"]
+            row = next((each for each in rows if each["name"] == told), None)
+        if row is None:
+            raise errors.BadOrder(f"there is no {words_for_people} {told!r}")
+        return row
+
+    def _by_id(self, kind: str, number: str) -> Row | None:
+        try:
+            row: Row = self._connection.get(f"/{kind}s/{number}")[kind]
+        except wire.SaidNoError as error:
+            if error.code == words.NOT_FOUND:
+                return None
+            raise
+        return row
+
+    def _image(self, told: str, architecture: str) -> int:
+        theirs = _ARCHITECTURES.get(architecture, architecture)
+        if told.isascii() and told.isdigit():
+            row = self._by_id("image", told)
+            if row is None:
+                raise errors.BadOrder(f"there is no image {told}")
+            if row["architecture"] != theirs:
+                raise errors.BadOrder(
+                    f"image {told} is for {row['architecture']}, the machine type needs {theirs}"
+                )
+            if row["status"] != "available":
+                raise errors.BadOrder(f"image {told} is {row['status']}, not available")
+            return int(row["id"])
+        about = {"architecture": theirs, "status": "available", "include_deprecated": "true"}
+        if any(sign in told for sign in _SELECTS):
+            about |= {"type": "snapshot", "label_selector": told}
+        else:
+            about |= {"name": told}
+        found = self._connection.pages("/images", "images", **about)
+        newest = _newest(row for row in found if row["architecture"] == theirs)
+        if newest is None:
+            raise errors.BadOrder(f"there is no image {told!r} for {theirs}")
+        return int(newest["id"])
+
+
+def _newest(rows: Iterable[Row]) -> Row | None:
+    """Give the newest image, one that is not deprecated before one that is."""
+    return max(rows, key=lambda row: (not row.get("deprecated"), row["created"]), default=None)

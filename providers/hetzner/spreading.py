@@ -1,0 +1,158 @@
+"""Spread a group's machines over placement groups, which hold ten servers each.
+
+A shard is a spread placement group of ours, ``<cluster>-<group>-<number>``, marked with cluster
+and group. Claims are counted before the create is sent, so that parallel creates do not overfill
+a shard; what the cloud then shows replaces what we counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+
+from providers import contract, errors
+from providers.hetzner import reading, wire, words
+
+ROOM = 10
+"""How many servers a spread group holds (the vendor's limit)."""
+
+_VIEW_KEPT_S = 60.0
+_CLAIM_KEPT_S = 900.0
+_NAMES_TRIED = 5
+
+
+@dataclasses.dataclass(slots=True)
+class _Claim:
+    shard: int
+    until: float
+    server: int = 0
+
+
+@dataclasses.dataclass(slots=True)
+class _View:
+    """The shards of one group as last listed: id -> servers in it."""
+
+    read_at: float
+    shards: dict[int, set[int]]
+    names: set[str]
+
+
+class Shards:
+    """The placement groups of one account; safe to use from several threads."""
+
+    def __init__(self, connection: wire.Connection, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._views: dict[tuple[str, str], _View] = {}
+        self._claims: dict[str, _Claim] = {}
+        self._full: dict[int, float] = {}
+
+    def claim(self, order: contract.Order) -> int:
+        """Take room for an order's machine; give the placement group's id.
+
+        The same order gets the same shard while its claim stands. Makes a shard when all are
+        full; raises what the API says, QuotaExceeded at the project's 50 groups among it.
+        """
+        # Held while we ask: who comes at once with us must count on the shard that we make.
+        with self._guard:
+            now = self._clock()
+            self._claims = {k: v for k, v in self._claims.items() if v.until > now}
+            held = self._claims.get(order.node_name)
+            if held is not None and not self._is_full(held.shard, now):
+                return held.shard
+            view = self._view(order, now)
+            shard = self._with_room(view, now)
+            if not shard and view.read_at < now:
+                view = self._view(order, now, afresh=True)
+                shard = self._with_room(view, now)
+            if not shard:
+                shard = self._make(order, view)
+            self._claims[order.node_name] = _Claim(shard, now + _CLAIM_KEPT_S)
+            return shard
+
+    def filled(self, order: contract.Order, server: int) -> None:
+        """Note which server a claim became; the count by listing takes over in time."""
+        with self._guard:
+            claim = self._claims.get(order.node_name)
+            if claim is not None:
+                claim.server = server
+                claim.until = self._clock() + _VIEW_KEPT_S
+
+    def drop(self, order: contract.Order) -> None:
+        """Give a claim back: the order was refused."""
+        with self._guard:
+            self._claims.pop(order.node_name, None)
+
+    def refused(self, order: contract.Order) -> None:
+        """Give a claim back and leave its shard alone for a while: the cloud could not place."""
+        with self._guard:
+            claim = self._claims.pop(order.node_name, None)
+            if claim is not None:
+                self._full[claim.shard] = self._clock() + _VIEW_KEPT_S
+
+    def forget(self) -> None:
+        """Drop what was listed: the cloud no longer knows something that we sent."""
+        with self._guard:
+            self._views.clear()
+
+    def _with_room(self, view: _View, now: float) -> int:
+        """Give the oldest shard with room, 0 when there is none."""
+        return next((each for each in sorted(view.shards) if self._room(each, view, now)), 0)
+
+    def _is_full(self, shard: int, now: float) -> bool:
+        return self._full.get(shard, 0.0) > now
+
+    def _room(self, shard: int, view: _View, now: float) -> bool:
+        servers = set(view.shards[shard])
+        pending = 0
+        for claim in self._claims.values():
+            if claim.shard == shard and claim.server:
+                servers.add(claim.server)
+            elif claim.shard == shard:
+                pending += 1
+        return len(servers) + pending < ROOM and not self._is_full(shard, now)
+
+    def _view(self, order: contract.Order, now: float, *, afresh: bool = False) -> _View:
+        key = (order.cluster, order.group)
+        view = self._views.get(key)
+        if view is None or afresh or now - view.read_at > _VIEW_KEPT_S:
+            rows = self._connection.pages(
+                "/placement_groups",
+                "placement_groups",
+                sort="id:asc",
+                label_selector=reading.selector(cluster=order.cluster, group=order.group),
+            )
+            view = _View(
+                read_at=now,
+                shards={int(row["id"]): {int(each) for each in row["servers"]} for row in rows},
+                names={str(row["name"]) for row in rows},
+            )
+            self._views[key] = view
+        return view
+
+    def _make(self, order: contract.Order, view: _View) -> int:
+        """Make the next shard; a name that others took is passed over."""
+        number = 0
+        for _ in range(_NAMES_TRIED):
+            number += 1
+            while f"{order.cluster}-{order.group}-{number}" in view.names:
+                number += 1
+            name = f"{order.cluster}-{order.group}-{number}"
+            marks = {reading.CLUSTER: order.cluster, reading.GROUP: order.group}
+            body = {"name": name, "type": "spread", "labels": marks}
+            try:
+                row = self._connection.ask("POST", "/placement_groups", json=body)
+            except wire.SaidNoError as error:
+                if error.code != words.TAKEN:
+                    raise
+                continue
+            shard = int(row["placement_group"]["id"])
+            view.shards[shard] = set()
+            view.names.add(name)
+            return shard
+        raise errors.BadOrder(
+            f"placement groups named {order.cluster}-{order.group}-1 and on are not ours: "
+            "rename them, or name a placement group in the configuration"
+        )

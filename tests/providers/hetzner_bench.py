@@ -1,0 +1,163 @@
+"""Set up a Hetzner login at its fake, the hooks behind it, and the check against the document.
+
+Every exchange of every test goes through the vendor's OpenAPI document when it is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import pytest
+
+from providers import contract as cloud
+from providers.hetzner import HetznerCloud
+from tests.fakes import engine, hetzner, spec
+from tests.providers import contract
+
+CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
+IMAGE, TYPE, PLACE = "debian-13", "cx23", "nbg1"
+
+KNOWN = (
+    spec.Known(
+        where="request",
+        route="^POST /servers$",
+        problem=r"^image: \d+ is not of type 'string'",
+        why="the vendor's own SDKs send an image's id as a number",
+    ),
+    spec.Known(
+        where="request",
+        route="^POST /servers$",
+        problem=r"^ssh_keys/\d+: \d+ is not of type 'string'",
+        why="the document's own text says that ids are integers",
+    ),
+)
+
+
+@functools.cache
+def document() -> spec.Document | None:
+    """Load the vendor's document once, None where it is not there."""
+    return spec.load("hetzner", KNOWN)
+
+
+def left_out(what: str) -> NoReturn:
+    """Skip a test for want of the document, and say so where it is read."""
+    told = f"LEFT OUT: the vendor's document does not lie beside the repository: {what}"
+    warnings.warn(told, stacklevel=2)
+    pytest.skip(told)
+
+
+class HetznerControls(contract.Controls):
+    def __init__(self, fake: hetzner.HetznerFake) -> None:
+        self.fake = fake
+        self.token = fake.token
+
+    def add(self, *, cluster: str, group: str, node_name: str) -> str:
+        told = {"cluster": cluster, "group": group, "node": node_name if cluster else ""}
+        labels = {f"vps-autoscaler/{key}": value for key, value in told.items() if value}
+        return str(self.fake.add(node_name, labels).id)
+
+    def count(self) -> int:
+        return len(self.fake.servers)
+
+    def requests(self) -> int:
+        return len(self.fake.exchanges)
+
+    def user_data(self, instance_id: str) -> bytes:
+        return self.fake.servers[int(instance_id)].user_data.encode()
+
+    def rename(self, instance_id: str, name: str) -> None:
+        self.fake.servers[int(instance_id)].name = name
+
+    def run(self, instance_id: str) -> None:
+        self.fake.advance(self.fake.create_s + self.fake.boot_s)
+        assert self.fake.servers[int(instance_id)].status(self.fake.now()) == "running"
+
+    def settle(self) -> None:
+        self.fake.advance(self.fake.delete_s + 0.1)
+
+    def sell_out(self, machine_type: str, location: str) -> str:
+        self.fake.sell_out(machine_type, location)
+        return "error during placement"
+
+    def fill_quota(self) -> str:
+        self.fake.server_limit = len(self.fake.servers)
+        return "server limit exceeded"
+
+    def throttle(self) -> str:
+        self.fake.fail(engine.FaultKind.THROTTLED, times=None)
+        return "rate_limit_exceeded"
+
+    def revoke_token(self) -> str:
+        self.fake.token = "another"
+        return "unable to authenticate"
+
+    def go_down(self) -> str:
+        text = "something broke"
+        self.fake.fail(
+            engine.FaultKind.ERROR, status=500, code="server_error", message=text, times=None
+        )
+        return text
+
+    def fail_page(self, number: int) -> None:
+        self.fake.fail(engine.FaultKind.CUT, method="GET", path="/servers$", skip=number - 1)
+
+    def lose_reply(self, *, after_work: bool) -> None:
+        self.fake.fail(engine.FaultKind.LOST, method="POST", path="/servers$", after=after_work)
+
+    def mend(self) -> None:
+        self.fake.faults.clear()
+        self.fake.token = self.token
+
+
+def login(fake: hetzner.HetznerFake, **changes: Any) -> cloud.Login:
+    """Make a login at a fake."""
+    told: dict[str, Any] = {
+        "account": ACCOUNT,
+        "cluster": CLUSTER,
+        "token": fake.token,
+        "endpoint": fake.url,
+        "connect_timeout_s": 2.0,
+        "read_timeout_s": 10.0,
+    }
+    return cloud.Login(**{**told, **changes})
+
+
+def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
+    """Make an order that the fake takes."""
+    told: dict[str, Any] = {
+        "node_name": node_name,
+        "cluster": CLUSTER,
+        "group": "web",
+        "machine_type": cloud.MachineType(
+            name=TYPE, cpu_millis=2000, memory_bytes=4 * 1024**3, disk_bytes=40 * 1000**3
+        ),
+        "location": PLACE,
+        "image": IMAGE,
+        "user_data": "#!/bin/sh\n",
+    }
+    return cloud.Order(**{**told, **changes})
+
+
+@contextlib.contextmanager
+def serving(**fake_settings: Any) -> Iterator[hetzner.HetznerFake]:
+    """Run a fake; at the end hold all that went over the wire to the vendor's document."""
+    with hetzner.HetznerFake(**{"token": TOKEN, **fake_settings}) as fake:
+        yield fake
+    vendors = document()
+    if vendors is not None:
+        wrong = vendors.problems(fake.exchanges)
+        assert not wrong, "\n".join(wrong)
+
+
+@contextlib.contextmanager
+def opened(fake: hetzner.HetznerFake, **changes: Any) -> Iterator[HetznerCloud]:
+    """Open a login at a fake, and close it."""
+    provider = HetznerCloud(login(fake, **changes))
+    try:
+        yield provider
+    finally:
+        provider.close()

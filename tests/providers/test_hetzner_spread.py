@@ -1,0 +1,187 @@
+"""Placement groups that we make: ten servers each, no matter how many hands order at once."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+from collections.abc import Iterator
+
+import pytest
+
+from providers import contract as cloud
+from providers import errors
+from providers.hetzner import HetznerCloud
+from tests.fakes import engine, hetzner
+from tests.providers import hetzner_bench
+
+
+@pytest.fixture
+def fake() -> Iterator[hetzner.HetznerFake]:
+    with hetzner_bench.serving() as it:
+        yield it
+
+
+@pytest.fixture
+def clock() -> engine.StoppedClock:
+    return engine.StoppedClock()
+
+
+@pytest.fixture
+def provider(fake: hetzner.HetznerFake, clock: engine.StoppedClock) -> Iterator[HetznerCloud]:
+    it = HetznerCloud(hetzner_bench.login(fake), clock=clock)
+    yield it
+    it.close()
+
+
+def order(number: int, group: str = "web") -> cloud.Order:
+    return hetzner_bench.order(f"{group}-{number}", group=group, placement_group="spread")
+
+
+def sizes(fake: hetzner.HetznerFake) -> dict[str, int]:
+    return {group["name"]: len(group["servers"]) for group in fake.placement_groups}
+
+
+def test_the_eleventh_server_gets_the_second_group(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    for number in range(23):
+        provider.create(order(number))
+    assert sizes(fake) == {"blue-web-1": 10, "blue-web-2": 10, "blue-web-3": 3}
+    marks = {"vps-autoscaler/cluster": "blue", "vps-autoscaler/group": "web"}
+    assert all(group["labels"] == marks for group in fake.placement_groups)
+    provider.create(order(0, "db"))
+    assert sizes(fake)["blue-db-1"] == 1
+    assert len(fake.log("GET", "/placement_groups")) == 2, "one listing a group, not one a server"
+
+
+def test_parallel_creates_do_not_overfill(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    fake.slow(0.02, method="POST")
+    with concurrent.futures.ThreadPoolExecutor(8) as hands:
+        made = list(hands.map(provider.create, map(order, range(35))))
+    assert len({each.id for each in made}) == 35
+    assert collections.Counter(sizes(fake).values()) == {10: 3, 5: 1}
+    refused = [each for each in fake.log("POST", "/servers$") if each.reply.status != 201]
+    assert refused == []
+
+
+def test_room_that_came_free_is_used_again(
+    fake: hetzner.HetznerFake, provider: HetznerCloud, clock: engine.StoppedClock
+) -> None:
+    made = [provider.create(order(number)) for number in range(10)]
+    fake.advance(20)
+    provider.delete(made[3].id)
+    fake.advance(5)
+    clock.now += 120
+    provider.create(order(10))
+    assert sizes(fake) == {"blue-web-1": 10}
+
+
+def test_a_second_process_goes_on_where_the_first_stood(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    for number in range(12):
+        provider.create(order(number))
+    with hetzner_bench.opened(fake) as successor:
+        successor.create(order(12))
+    assert sizes(fake) == {"blue-web-1": 10, "blue-web-2": 3}
+
+
+def test_a_group_that_others_filled_is_passed_over(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    provider.create(order(0))
+    (first,) = fake.placement_groups
+    first["servers"] += range(100, 109)
+    made = provider.create(order(1))
+    assert sizes(fake) == {"blue-web-1": 10, "blue-web-2": 1}
+    assert [each.reply.status for each in fake.log("POST", "/servers$")] == [201, 422, 201]
+    assert fake.servers[int(made.id)].placement_group == fake.placement_groups[1]["id"]
+    provider.create(order(2))
+    assert sizes(fake) == {"blue-web-1": 10, "blue-web-2": 2}
+
+
+def test_a_cloud_that_cannot_place_is_out_of_stock(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    fake.fail(
+        engine.FaultKind.ERROR,
+        method="POST",
+        path="/servers$",
+        status=422,
+        code="placement_error",
+        times=None,
+    )
+    with pytest.raises(errors.OutOfStock, match="placement_error"):
+        provider.create(order(0))
+    assert len(fake.log("POST", "/servers$")) == 2, "one other placement group is tried, no more"
+
+
+def test_a_refused_order_takes_no_room(fake: hetzner.HetznerFake, provider: HetznerCloud) -> None:
+    fake.sell_out("cx23", "nbg1")
+    for number in range(15):
+        with pytest.raises(errors.OutOfStock):
+            provider.create(order(number))
+    fake.restock("cx23", "nbg1")
+    for number in range(10):
+        provider.create(order(number))
+    assert sizes(fake) == {"blue-web-1": 10}
+
+
+def test_a_lost_reply_keeps_its_room_and_its_group(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    for number in range(9):
+        provider.create(order(number))
+    fake.fail(engine.FaultKind.LOST, method="POST", path="/servers$")
+    with pytest.raises(errors.Unreachable):
+        provider.create(order(9))
+    provider.create(order(10))
+    assert sizes(fake) == {"blue-web-1": 9, "blue-web-2": 1}
+    provider.create(order(9))
+    assert sizes(fake) == {"blue-web-1": 10, "blue-web-2": 1}
+
+
+def test_a_group_whose_making_was_lost_is_found_again(
+    fake: hetzner.HetznerFake, provider: HetznerCloud, clock: engine.StoppedClock
+) -> None:
+    fake.fail(engine.FaultKind.LOST, method="POST", path="/placement_groups$", after=True)
+    with pytest.raises(errors.Unreachable):
+        provider.create(order(0))
+    assert sizes(fake) == {"blue-web-1": 0}
+    clock.now += 1
+    provider.create(order(0))
+    assert sizes(fake) == {"blue-web-1": 1}
+
+
+def test_a_name_that_others_took_is_passed_over(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    fake.add_placement_group("blue-web-1")
+    provider.create(order(0))
+    assert sizes(fake) == {"blue-web-1": 0, "blue-web-2": 1}
+    for number in range(1, 6):
+        fake.add_placement_group(f"blue-db-{number}")
+    with pytest.raises(errors.BadOrder, match="are not ours"):
+        provider.create(order(0, "db"))
+
+
+def test_a_group_that_was_deleted_is_made_again(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    provider.create(order(0))
+    fake.placement_groups.clear()
+    with pytest.raises(errors.BadOrder, match="placement group"):
+        provider.create(order(1))
+    provider.create(order(1))
+    assert sizes(fake) == {"blue-web-1": 1}
+
+
+def test_the_projects_limit_on_groups_is_a_quota(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    for number in range(50):
+        fake.add_placement_group(f"other-{number}")
+    with pytest.raises(errors.QuotaExceeded, match="placement_group_limit"):
+        provider.create(order(0))
