@@ -79,7 +79,7 @@ class Reader:
         candidates = self._candidates(entry, path)
         self._sizes(entry, path)
         self._labels(entry.labels, (*path, "labels"), rules.node_label)
-        self._labels(entry.server_labels, (*path, "serverLabels"), lambda _key: "")
+        self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
         taints = self._taints(entry.taints, (*path, "taints"))
         user_data = self._user_data(entry, path)
         own: object = None

@@ -11,6 +11,9 @@ from typing import Final
 
 EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
+OUR_PREFIX: Final = "vps-autoscaler"
+"""The prefix of the labels that mark a server as ours, at clouds that have labels."""
+
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_PART}(\.{_PART})*", re.ASCII)
@@ -87,6 +90,12 @@ def node_label(text: str) -> str:
     if _within(prefix, _KUBELET_DOMAINS):
         return ""
     return "may not be set by a kubelet on its own node (NodeRestriction), so it would never join"
+
+
+def server_label(text: str) -> str:
+    """Judge whether a user may put this label on a server: our own marks are not theirs."""
+    ours = text.rpartition("/")[0] == OUR_PREFIX
+    return f"is kept for our own marks ({OUR_PREFIX}/...)" if ours else ""
 
 
 def ware(text: str) -> str:

@@ -139,6 +139,11 @@ ROWS = [
     ),
     ({"serverLabels": "{a/: x}"}, '7:18 nodes[0].serverLabels.a/: the label key "a/" is not made'),
     (
+        {"serverLabels": "{vps-autoscaler/cluster: x}"},
+        '7:18 nodes[0].serverLabels.vps-autoscaler/cluster: the label key "vps-autoscaler/cluster" '
+        "is kept for our own marks",
+    ),
+    (
         {"kubelet": "{maxpods: 3}"},
         "7:13 nodes[0].kubelet.maxpods: is not a known key. Did you mea",
     ),
