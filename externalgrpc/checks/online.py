@@ -38,6 +38,7 @@ def check(
     """
     report = offline.check(configuration, installed)
     accounts: list[AccountReport] = []
+    owners: dict[tuple[str, str], str] = {}
     found: dict[str, GroupReport] = {group.name: group for group in report.groups}
     for account in configuration.accounts.values():
         its = [group for group in configuration.groups if group.account == account.name]
@@ -49,7 +50,7 @@ def check(
             accounts.append(_account(account, [finding]))
             continue
         try:
-            told, market = _ask_account(account, its, known, provider)
+            told, market = _ask_account(account, its, known, owners, provider)
             accounts.append(told)
             for group in its:
                 if market is not None:
@@ -71,6 +72,7 @@ def _ask_account(
     account: groups.Account,
     its: Sequence[groups.NodeGroup],
     known: Sequence[str],
+    owners: dict[tuple[str, str], str],
     provider: contract.Provider,
 ) -> tuple[AccountReport, Market | None]:
     """Ask what an account may do and can order; None for the market when it cannot be told."""
@@ -83,6 +85,7 @@ def _ask_account(
     if not refused:
         findings.insert(0, Finding(verdict=Verdict.FINE, about="token", message="it works"))
     findings += _orphans(machines or (), known)
+    findings += _shared(account, machines or (), owners)
     findings += _quota(quota, its)
     budget = provider.budget()
     findings += _budget(budget)
@@ -132,6 +135,24 @@ def _orphans(machines: Sequence[contract.Instance], known: Sequence[str]) -> Ite
             message=f"{count} machines carry this cluster's mark and are {whose}",
             cure="Configure the group again until it is empty, or delete them",
         )
+
+
+def _shared(
+    account: groups.Account,
+    machines: Sequence[contract.Instance],
+    owners: dict[tuple[str, str], str],
+) -> Iterator[Finding]:
+    """Tell of machines that another account shows too, and note whose the others are."""
+    before = {owners.get((account.endpoint, machine.provider_id)) for machine in machines}
+    for other in sorted(name for name in before if name is not None):
+        yield Finding(
+            verdict=Verdict.FAILURE,
+            about="account",
+            message=f"it shows the machines of account {other}: each would count twice",
+            cure="Keep one account for each project of the cloud",
+        )
+    for machine in machines:
+        owners.setdefault((account.endpoint, machine.provider_id), account.name)
 
 
 def _quota(quota: contract.Quota | None, its: Sequence[groups.NodeGroup]) -> Iterator[Finding]:

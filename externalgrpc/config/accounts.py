@@ -145,15 +145,15 @@ def _token(
 
 
 def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate.Findings) -> str:
-    if _LIKE_A_TOKEN.fullmatch(name) or not name:
-        findings.add(at, "is not the path of a file", "Put the token into a file and name that")
-        return ""
     where = around.resolve(name)
     told = f"the token file {mistakes.file_name(where)}"
     try:
         token = around.files.read(where).decode("ascii").strip()
     except files.Unreadable as error:
-        findings.add(at, f"{told} {error}", "Create it with the token as its only line")
+        if _LIKE_A_TOKEN.fullmatch(name) or not name:
+            findings.add(at, "is not the path of a file", "Put the token into a file and name that")
+        else:
+            findings.add(at, f"{told} {error}", "Create it with the token as its only line")
         return ""
     except UnicodeDecodeError:
         findings.add(at, f"{told} is not plain text", "Keep the token as its only line")

@@ -322,6 +322,21 @@ def test_a_cloud_that_refuses_is_a_finding_and_the_other_is_asked(
     assert closed == ["vendor"]
 
 
+def test_two_tokens_of_one_project_are_noticed_by_their_machines(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("y")
+    text = (
+        "accounts:\n- {name: one, provider: hetzner}\n"
+        "- {name: two, provider: hetzner, tokenFile: token}\n" + group(account="one")
+    )
+    assert checked(tmp_path, text).ok
+    report = checked(tmp_path, text, rent=(("demo", "a"),))
+    one, two = report.accounts
+    assert [each.about for each in one.findings] == ["token"]
+    assert [each.message for each in two.findings if each.verdict is Verdict.FAILURE] == [
+        "it shows the machines of account one: each would count twice"
+    ]
+
+
 def test_a_cloud_that_cannot_be_opened_is_a_finding(tmp_path: Path) -> None:
     def open_provider(account: groups.Account) -> contract.Provider:
         raise errors.BadCredentials("no", account=account.name)

@@ -356,6 +356,13 @@ def test_a_quoted_config_map_is_told_where_its_text_begins(tmp_path: Path) -> No
     assert {each.partition(" ")[0] for each in mistakes(tmp_path, text)} == {"3:11"}
 
 
+def test_what_surrounds_the_text_in_a_config_map_is_kubernetes_own(tmp_path: Path) -> None:
+    around = SEED.replace(
+        "metadata:\n", "metadata:\n  creationTimestamp: null\n  generation: 010\n"
+    )
+    assert load(tmp_path, around + "  other: yes\nimmutable: false\n").groups
+
+
 def test_a_syntax_error_inside_a_config_map_has_the_files_line(tmp_path: Path) -> None:
     text = "kind: ConfigMap\ndata:\n  config: |\n    nodes:\n    - name: [\n"
     assert mistakes(tmp_path, text)[0].startswith("6:5 is not valid YAML")
@@ -418,6 +425,13 @@ def test_an_unknown_variable_is_told_in_its_own_file(tmp_path: Path) -> None:
     assert str(second).startswith(
         f'{tmp_path}/join:2:18: "@@FOO@@": is no variable. Known: CLUSTER'
     )
+
+
+def test_a_file_may_have_a_name_like_a_token(tmp_path: Path) -> None:
+    name = "a-token-file-with-a-name-of-many-letters"
+    (tmp_path / name).write_text("t")
+    head = f"accounts: [{{name: x, provider: plain, tokenFile: {name}}}]\n"
+    assert load(tmp_path, head + group(provider="plain")).accounts["x"].token == "t"
 
 
 def test_max_size_zero_is_a_group_that_may_not_grow(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import config
+from externalgrpc import config, groups
 from externalgrpc.config import watch
 from tests.config import skies
 from tests.config.test_mistakes import group
@@ -21,7 +21,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def settled(watched: watch.Watch) -> config.groups.Config | None:
+def settled(watched: watch.Watch) -> groups.Config | None:
     """Look twice, as a change needs; the first look must not take it yet."""
     assert watched.poll() is None
     return watched.poll()
