@@ -1,0 +1,361 @@
+"""One request, once, in bounded time; whatever comes back is an answer, a no, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import email.utils
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from providers import contract, errors, rest
+from tests.fakes import engine
+
+TOKEN = "tok-3nS3cret4711"
+NOW = 1_790_000_000.0
+
+
+class Toy(engine.Fake):
+    """A cloud whose every answer is the test's."""
+
+    prefix = "/v9"
+
+    def __init__(self, *answers: engine.Reply) -> None:
+        super().__init__(token=TOKEN)
+        self.answers = list(answers)
+
+    def error(self, status: int, code: str, message: str) -> engine.Reply:
+        return engine.Reply(status=status, body={"id": code, "message": message})
+
+    @engine.route("GET", "/thing")
+    @engine.route("POST", "/thing")
+    @engine.route("DELETE", "/thing")
+    def thing(self, request: engine.Request) -> engine.Reply:
+        return self.answers.pop(0) if self.answers else engine.Reply(body={"thing": 1})
+
+
+def translate(error: rest.SaidNoError) -> errors.CloudError:
+    """Mean by a status what the tests need."""
+    message = error.sentence("message")
+    match error.status:
+        case 401:
+            return errors.BadCredentials(message)
+        case 409:
+            return errors.OutOfStock(message)
+        case 422:
+            return errors.BadOrder(message, request_id="r-1")
+        case 429:
+            return errors.Throttled(message, retry_after_s=error.wait_s)
+    return errors.Unreachable(message)
+
+
+def budget(headers: rest.Headers, now: float) -> contract.Budget | None:
+    left = headers.get("left")
+    if left is None:
+        return None
+    return contract.Budget(limit=9, remaining=int(left), reset_at=now + 5, seen_at=now)
+
+
+def connection(endpoint: str, **changes: Any) -> rest.Connection:
+    told = {"connect_timeout_s": 2.0, "read_timeout_s": 5.0, **changes}
+    login = contract.Login(
+        account="the-account", cluster="blue", token=TOKEN, endpoint=endpoint, **told
+    )
+    vendor = rest.Vendor(endpoint="https://api.example", translate=translate, budget=budget)
+    return rest.Connection(login, vendor, hands=4, clock=lambda: NOW)
+
+
+@contextlib.contextmanager
+def talking(*answers: engine.Reply) -> Iterator[tuple[Toy, rest.Connection]]:
+    with Toy(*answers) as fake:
+        talk = connection(fake.url)
+        try:
+            yield fake, talk
+        finally:
+            talk.close()
+
+
+def fails(talk: rest.Connection, *, orders: bool = False) -> errors.CloudError:
+    """Ask within an operation that must fail; give what came out."""
+    with pytest.raises(errors.CloudError) as caught, talk.operation("create", orders=orders):
+        talk.ask("POST", "/thing", body={"name": "é"})
+    return caught.value
+
+
+def test_a_request_says_who_what_and_in_json() -> None:
+    with talking(engine.Reply(status=201, body={"price": 0.00595, "n": 1})) as (fake, talk):
+        answer = talk.ask("POST", "/thing", params={"page": 2}, body={"name": "é ☃"})
+    assert answer == {"price": Decimal("0.00595"), "n": 1}
+    (exchange,) = fake.exchanges
+    assert exchange.request.query == (("page", "2"),)
+    assert exchange.request.json() == {"name": "é ☃"}
+    assert exchange.request.header("Content-Type") == "application/json"
+    assert exchange.request.header("User-Agent") == "vps-autoscaler"
+
+
+def test_a_204_is_empty_and_a_read_has_no_body() -> None:
+    with talking(engine.Reply(status=204), engine.Reply(body={"a": 1})) as (fake, talk):
+        assert talk.ask("DELETE", "/thing") == {}
+        assert talk.get("/thing", q="x") == {"a": 1}
+    assert [each.request.body for each in fake.exchanges] == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (engine.Reply(body=None), "nothing in it"),
+        (engine.Reply(status=202, body=None), "202 with nothing in it"),
+        (engine.Reply(body=b"<html>hello</html>", content_type="text/html"), "no JSON object"),
+        (engine.Reply(body=b'{"thing": '), "no JSON object"),
+        (engine.Reply(body=b'{"thing": NaN}'), "no JSON object"),
+        (engine.Reply(body=b"[1]"), "no JSON object"),
+        (engine.Reply(body=b"null"), "no JSON object"),
+        (engine.Reply(body=b'{"a":' * 100_000), "no JSON object"),
+        (engine.Reply(body=b'{"a":' + b"9" * 5000 + b"}"), "no JSON object"),
+        (engine.Reply(body=b"\xff\xfe\x00"), "no JSON object"),
+        (engine.Reply(status=302, headers={"Location": "http://127.0.0.1:1/"}), "really"),
+        (engine.Reply(status=500, body=engine.HTML_PAGE, content_type="text/html"), "500"),
+        (engine.Reply(status=503), "503 Service Unavailable without a word of its own"),
+    ],
+)
+def test_what_is_no_answer_makes_nobody_wiser(reply: engine.Reply, words: str) -> None:
+    with talking(reply) as (fake, talk):
+        error = fails(talk, orders=True)
+        assert len(fake.exchanges) == 1
+    assert type(error) is errors.Unreachable
+    assert words in error.message
+    assert (error.account, error.operation) == ("the-account", "create")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (engine.FaultKind.LOST, {}),
+        (engine.FaultKind.LOST, {"after": True}),
+        (engine.FaultKind.CUT, {}),
+        (engine.FaultKind.TRUNCATED, {}),
+        (engine.FaultKind.EMPTY, {}),
+        (engine.FaultKind.HTML, {}),
+        (engine.FaultKind.HTML, {"after": True, "status": 200}),
+        (engine.FaultKind.ERROR, {"status": 500}),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_nothing_is_sent_twice(
+    kind: engine.FaultKind, settings: dict[str, Any], method: str
+) -> None:
+    with talking() as (fake, talk):
+        fake.fail(kind, times=None, **settings)
+        with pytest.raises(errors.Unreachable), talk.operation("any"):
+            talk.ask(method, "/thing")
+        assert len(fake.exchanges) == 1
+
+
+def test_a_refused_connection_is_no_answer_and_heals() -> None:
+    with talking() as (fake, talk):
+        fake.refuse()
+        assert "no connection" in fails(talk).message
+        fake.accept()
+        assert talk.get("/thing") == {"thing": 1}
+
+
+def test_an_address_that_is_none() -> None:
+    for endpoint in ("http://127.0.0.1:1", "ftp://x", "nonsense"):
+        assert type(fails(connection(endpoint))) is errors.Unreachable
+
+
+def test_silence_ends_with_the_read_timeout() -> None:
+    with Toy() as fake:
+        fake.fail(engine.FaultKind.HANG, times=None)
+        talk = connection(fake.url, read_timeout_s=0.2)
+        began = time.monotonic()
+        assert "no answer in time" in fails(talk).message
+        assert time.monotonic() - began < 2
+        fake.release()
+        talk.close()
+
+
+@contextlib.contextmanager
+def raw(serve: Callable[[socket.socket, threading.Event], None]) -> Iterator[str]:
+    """Answer one connection with bytes of one's own."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def work() -> None:
+            peer, _ = listener.accept()
+            with peer, contextlib.suppress(OSError):
+                peer.recv(65536)
+                serve(peer, over)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_an_answer_that_drips_ends_too() -> None:
+    def drip(peer: socket.socket, over: threading.Event) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not over.wait(0.05):
+            peer.sendall(b" ")
+
+    with raw(drip) as url:
+        talk = connection(url, read_timeout_s=0.3)
+        began = time.monotonic()
+        assert "no whole answer within 0.3 s" in fails(talk).message
+        assert time.monotonic() - began < 3
+        talk.close()
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        b"I am no HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
+    ],
+)
+def test_garbage_on_the_wire_is_no_answer(spoken: bytes) -> None:
+    with raw(lambda peer, _over: peer.sendall(spoken)) as url:
+        talk = connection(url, read_timeout_s=2.0)
+        assert type(fails(talk)) is errors.Unreachable
+        talk.close()
+
+
+def test_an_endless_answer_is_not_kept() -> None:
+    vendor = rest.Vendor(endpoint="", translate=translate, largest_answer_bytes=1000)
+    with Toy(engine.Reply(body={"a": "x" * 2000})) as fake:
+        login = contract.Login(account="a", cluster="b", token=TOKEN, endpoint=fake.url)
+        talk = rest.Connection(login, vendor, hands=1)
+        assert "more than 1000 bytes" in fails(talk).message
+        talk.close()
+
+
+# What the cloud says no to.
+
+
+def test_a_no_has_the_vendors_text() -> None:
+    said = {"id": "x", "message": "  the size\n is   wrong "}
+    with talking(engine.Reply(status=422, body=said)) as (_, talk):
+        error = fails(talk, orders=True)
+    assert type(error) is errors.BadOrder
+    assert str(error) == "the-account create: the size is wrong (request r-1)"
+    assert isinstance(error.__cause__, rest.SaidNoError)
+
+
+def test_a_long_text_is_cut() -> None:
+    with talking(engine.Reply(status=422, body={"message": "x" * 9000})) as (_, talk):
+        assert len(fails(talk, orders=True).message) < 600
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_only_an_order_can_be_refused_for_what_it_orders(status: int) -> None:
+    """A look-up that raised NoCapacity or BadOrder would tell a machine's fate."""
+    reply = engine.Reply(status=status, body={"message": "no such plan"})
+    with talking(reply, reply) as (_, talk):
+        assert isinstance(fails(talk, orders=True), errors.NoCapacity | errors.BadOrder)
+        error = fails(talk)
+    assert type(error) is errors.Unreachable
+    assert error.message == "no such plan"
+
+
+def test_what_our_own_code_raises_gets_its_place() -> None:
+    talk = connection("http://127.0.0.1:1")
+    with pytest.raises(errors.BadOrder) as caught, talk.operation("create", orders=True):
+        raise errors.BadOrder("no image is configured")
+    assert str(caught.value) == "the-account create: no image is configured"
+    with pytest.raises(errors.Unreachable) as unread, talk.operation("instances"):
+        raise KeyError("droplets")
+    assert "could not be read: KeyError('droplets')" in str(unread.value)
+
+
+def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    said = engine.Reply(status=401, body={"message": f"bad token {TOKEN}!"})
+    with talking(said, engine.Reply()) as (_, talk):
+        error = fails(talk)
+        told = [repr(error), str(error), repr(error.__cause__), repr(talk)]
+        told.append(str(fails(talk)))
+    assert "bad token (our token)!" in error.message
+    assert TOKEN not in caplog.text + "".join(told)
+
+
+# How long to wait, and what is left.
+
+
+@pytest.mark.parametrize(
+    ("told", "wait_s"),
+    [
+        ("7", 7.0),
+        ("2.5", 2.5),
+        ("0", 1.0),
+        ("-17", 1.0),
+        ("86400", 60.0),
+        ("inf", 60.0),
+        ("nan", 1.0),
+        ("-inf", 1.0),
+        ("soon", None),
+        ("", None),
+        ("Fri, 99 Foo 2026", None),
+    ],
+)
+def test_a_retry_after_within_bounds(told: str, wait_s: float | None) -> None:
+    assert rest.retry_after_s(told, NOW) == wait_s
+
+
+def test_a_retry_after_may_be_a_date() -> None:
+    when = datetime.datetime.fromtimestamp(NOW + 30, datetime.UTC)
+    assert rest.retry_after_s(email.utils.format_datetime(when, usegmt=True), NOW) == 30.0
+    past = datetime.datetime.fromtimestamp(NOW - 9000, datetime.UTC)
+    assert rest.retry_after_s(email.utils.format_datetime(past, usegmt=True), NOW) == 1.0
+
+
+def test_a_429_tells_how_long() -> None:
+    slow = engine.Reply(status=429, body={"message": "slow down"}, headers={"Retry-After": "-3"})
+    with talking(slow) as (_, talk):
+        error = fails(talk)
+    assert isinstance(error, errors.Throttled)
+    assert error.retry_after_s == 1.0
+
+
+def test_the_budget_is_what_the_last_answer_said_of_it() -> None:
+    replies = (
+        engine.Reply(body={}, headers={"Left": "4"}),
+        engine.Reply(body={}),
+        engine.Reply(status=500, headers={"Left": "3"}),
+    )
+    with talking(*replies) as (_, talk):
+        assert talk.budget is None
+        told = []
+        for _ in replies:
+            with contextlib.suppress(rest.SaidNoError):
+                talk.get("/thing")
+            assert talk.budget is not None
+            told.append(talk.budget.remaining)
+    assert told == [4, 4, 3]
+
+
+def test_many_threads_share_a_connection() -> None:
+    with talking() as (fake, talk):
+        fake.slow(0.05)
+        with contextlib.ExitStack() as all_done:
+            for _ in range(6):
+                thread = threading.Thread(target=lambda: talk.get("/thing"))
+                thread.start()
+                all_done.callback(thread.join, 10)
+        assert len(fake.exchanges) == 6
+        assert fake.peak > 1
+    talk.close()
