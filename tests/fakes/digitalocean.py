@@ -157,7 +157,7 @@ class DigitalOceanFake(digitalocean_account.Account):
                 if not row["available"]:
                     self.refuse_with(422, "Region is not available")
                 return row
-        self.refuse_with(422, "You specified an invalid region for Droplet creation.")
+        return self.refuse_with(422, "You specified an invalid region for Droplet creation.")
 
     def _check_stock(self, size: Row, region: Row) -> None:
         kind, place = size["slug"], region["slug"]
@@ -235,7 +235,7 @@ class DigitalOceanFake(digitalocean_account.Account):
         return droplet
 
     def fail_action(self, *, leave: str = "new", times: int = 1) -> None:
-        """Let the next creates' actions error after the 202; the droplet is left "new" or "gone"."""
+        """Let the next creates' actions error after the 202, leaving them "new" or "gone"."""
         self.failing += [leave] * times
 
     def sell_out(self, kind: str, place: str, *, listed: bool = True, text: str = "") -> None:

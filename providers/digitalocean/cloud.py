@@ -1,0 +1,297 @@
+"""Be the provider: one login at one DigitalOcean account.
+
+Droplets carry three tags (see :mod:`providers.marks`); one without our cluster's is nobody of
+ours. Names are not unique: the same order sent twice makes two droplets, so a create is sent once,
+and whoever lost its answer looks the node name's tag up before sending it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from providers import contract, errors, keeping, marks, rest, strays
+from providers.digitalocean import finding, gpus, listing, options, ordering, reading, words
+
+ENDPOINT = "https://api.digitalocean.com/v2"
+REQUESTS_AN_HOUR = 5000
+
+_log = logging.getLogger("providers.digitalocean")
+
+Row = dict[str, Any]
+
+
+class DigitalOceanCloud:
+    """One login at DigitalOcean; safe to use from several threads.
+
+    Where no SSH key is ordered, DigitalOcean makes a root password and mails it to the account's
+    owner.
+    """
+
+    scheme: ClassVar[str] = reading.SCHEME
+    token_variable: ClassVar[str] = "DIGITALOCEAN_TOKEN"  # noqa: S105  (the variable's name)
+    joins_by_itself: ClassVar[bool] = False
+    account_options: ClassVar[type] = options.AccountOptions
+    group_options: ClassVar[type] = contract.NoOptions
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
+    )
+
+    def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
+        settings = login.settings
+        if not isinstance(settings, options.AccountOptions):
+            settings = options.AccountOptions()
+        self.settle_s: float = settings.settle_s
+        self.hands: int = settings.hands
+        self.user_data_limit_bytes: int = ordering.USER_DATA_LIMIT_BYTES
+        self.rate: contract.Rate = contract.Rate(requests=REQUESTS_AN_HOUR, per_s=3600.0)
+        self.create_rate: contract.Rate | None = None
+        self._login = login
+        self._connection = rest.Connection(
+            login,
+            rest.Vendor(endpoint=ENDPOINT, translate=words.translate, budget=words.budget),
+            hands=settings.hands,
+            clock=clock,
+        )
+        self._finder = finding.Finder(self._connection, clock)
+        self._gpus = gpus.Watch(clock)
+        self._strays = strays.Strays(login.account, self._scrap)
+        self._told = keeping.Once()
+
+    @classmethod
+    def open(cls, login: contract.Login) -> contract.Provider:
+        """Make a provider for a login; contacts nobody."""
+        return cls(login)
+
+    def machine_types(self) -> tuple[contract.MachineType, ...]:
+        """List every size, sold out or not; one request for each 200."""
+        with self._connection.operation("machine_types"):
+            return tuple(reading.machine_type(row) for row in self._sizes())
+
+    def offers(self) -> tuple[contract.Offer, ...]:
+        """List every size in every region; one request more than the types."""
+        with self._connection.operation("offers"):
+            regions = listing.pages(self._connection, "/regions", "regions")
+            return tuple(reading.offers(self._sizes(), regions))
+
+    def _sizes(self) -> list[Row]:
+        return listing.pages(self._connection, "/sizes", "sizes")
+
+    def instances(self) -> tuple[contract.Instance, ...]:
+        """List every droplet of our cluster; one request for each 200, any failed one fails all.
+
+        Lists by tag leave GPU droplets out, and ``type=gpus``, which shows them, knows no tag: a
+        second list of all GPU droplets of the account is needed. It is read in our first minutes
+        (a predecessor's orders may still land), as long as we ordered or saw a GPU droplet of
+        ours, and otherwise every tenth time.
+        """
+        with self._connection.operation("instances"):
+            self._strays.sweep()
+            cluster = self._login.cluster
+            rows = self._tagged(marks.cluster_tag(cluster))
+            if self._gpus.due():
+                found = [row for row in self._gpu_droplets() if self._is_ours(row)]
+                self._gpus.looked(found=bool(found))
+                rows += found
+            return tuple(self._instance(row) for row in rows if self._is_ours(row))
+
+    def _tagged(self, tag: str) -> list[Row]:
+        return listing.pages(self._connection, "/droplets", "droplets", tag_name=tag)
+
+    def _gpu_droplets(self) -> list[Row]:
+        return listing.pages(self._connection, "/droplets", "droplets", type="gpus")
+
+    def _is_ours(self, row: Row) -> bool:
+        return marks.is_ours(reading.tags(row), self._login.cluster)
+
+    def _instance(self, row: Row, receipt: str = "") -> contract.Instance:
+        mark = marks.read(reading.tags(row))
+        return reading.instance(row, mark, self._unknown_state, receipt)
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        """Order one droplet, once; see the contract for what is raised.
+
+        Usually one request; the first of a group also asks for the ids of what it names. The same
+        order twice makes two droplets: after an Unreachable look its node name up first. A
+        droplet that came without its marks is deleted again, and BadOrder raised.
+        """
+        with self._connection.operation("create", orders=True):
+            for problem in ordering.impossible(order):
+                raise errors.BadOrder(problem)
+            if not order.ssh_keys and self._told.first(f"password {order.group}"):
+                told = {"account": self._login.account, "group": order.group}
+                _log.warning("no_ssh_key_so_digitalocean_mails_root_passwords", extra=_fields(told))
+            body = ordering.body(order, self._finder)
+            if order.machine_type.gpus:
+                self._gpus.expect()
+            try:
+                answer = self._connection.ask("POST", "/droplets", body=body)
+            except rest.SaidNoError as error:
+                if isinstance(self._connection.meaning(error), errors.BadOrder):
+                    self._finder.forget()
+                raise
+            return self._accepted(order, answer)
+
+    def _accepted(self, order: contract.Order, answer: Row) -> contract.Instance:
+        row = answer["droplet"]
+        number = str(int(row["id"]))
+        worn = row.get("tags") or ()
+        if not (
+            marks.is_ours(worn, order.cluster)
+            and marks.is_node(worn, order.node_name)
+            and marks.read(worn).group == order.group
+        ):
+            self._strays.scrap(number)
+            raise errors.BadOrder(
+                f"droplet {number} was made without its tags and is being deleted again: the "
+                "token needs the scopes tag:create and tag:read, and tags keep the capitals of "
+                "their first use"
+            )
+        made = (answer.get("links") or {}).get("actions") or ()
+        action = next((each["id"] for each in made if each.get("rel") == "create"), "")
+        return self._instance(row, receipt=str(action))
+
+    def look_up(
+        self, *, node_name: str, instance_id: str, receipt: str
+    ) -> contract.Instance | None:
+        """Find one droplet of ours by id, or by the tag of its node name; see the contract.
+
+        One request by id and one more while it is not active, for the fate of its order; by name
+        one or two, since GPU droplets are listed apart. Of two droplets of one name the older.
+        """
+        with self._connection.operation("look_up"):
+            row = self._by_id(instance_id) if instance_id else self._by_mark(node_name)
+            if receipt and (row is None or row["status"] != "active"):
+                self._raise_fate(receipt)
+            if row is None:
+                return None
+            if reading.has_gpu(row):
+                self._gpus.expect()
+            if not self._is_ours(row):
+                if self._told.first(f"foreign {row['id']}"):
+                    told = {"account": self._login.account, "droplet": row["id"]}
+                    _log.warning("droplet_lacks_our_mark", extra=_fields(told))
+                return None
+            return self._instance(row, receipt)
+
+    def _by_id(self, instance_id: str) -> Row | None:
+        if not _is_number(instance_id):
+            return None
+        told = self._maybe(f"/droplets/{instance_id}")
+        return None if told is None else told["droplet"]
+
+    def _by_mark(self, node_name: str) -> Row | None:
+        try:
+            tag = marks.node_tag(node_name)
+        except ValueError:
+            return None  # no droplet can carry it
+        return self._oldest(self._tagged(tag), node_name) or self._oldest(
+            self._gpu_droplets(), node_name
+        )
+
+    def _oldest(self, rows: list[Row], node_name: str) -> Row | None:
+        named = (
+            row
+            for row in rows
+            if self._is_ours(row) and marks.is_node(reading.tags(row), node_name)
+        )
+        return min(
+            named, key=lambda row: (str(row.get("created_at")), int(row["id"])), default=None
+        )
+
+    def _raise_fate(self, receipt: str) -> None:
+        """Raise that an accepted order failed, if it did; the API never says why."""
+        if not _is_number(receipt):
+            return
+        told = self._maybe(f"/actions/{receipt}")
+        if told is not None and told["action"]["status"] == words.ERRORED:
+            raise errors.OutOfStock(
+                f"the order was accepted and then failed: its action {receipt} errored; "
+                "DigitalOcean does not say why"
+            )
+
+    def _maybe(self, path: str) -> Row | None:
+        """Read what may not be there; only the vendor's own word for that is believed."""
+        try:
+            return self._connection.get(path)
+        except rest.SaidNoError as error:
+            if words.code_of(error) == words.NOT_FOUND:
+                return None
+            raise
+
+    def delete(self, instance_id: str) -> None:
+        """Delete one droplet by id; one that is gone already is success.
+
+        A delete of a droplet that is still ``new`` may be taken and ignored: look it up.
+        """
+        with self._connection.operation("delete"):
+            if not _is_number(instance_id):
+                raise errors.BadOrder(f"{instance_id!r} is no id of a droplet")
+            self._delete(instance_id)
+
+    def _delete(self, instance_id: str) -> bool:
+        """Ask for a deletion; tell whether it was gone already."""
+        try:
+            self._connection.ask("DELETE", f"/droplets/{instance_id}")
+        except rest.SaidNoError as error:
+            if words.code_of(error) != words.NOT_FOUND:
+                raise
+            return True
+        return False
+
+    def _scrap(self, instance_id: str) -> bool:
+        with self._connection.operation("delete"):
+            return self._delete(instance_id)
+
+    def budget(self) -> contract.Budget | None:
+        """Tell the hourly budget as the last answer's headers showed it."""
+        return self._connection.budget
+
+    def node_labels(
+        self,
+        machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
+        location: str,
+    ) -> Mapping[str, str]:
+        """Give what DigitalOcean's controller manager and CSI driver put on a node."""
+        return {"topology.kubernetes.io/region": location, "region": location}
+
+    def check_order(self, order: contract.Order) -> tuple[str, ...]:
+        """Look for everything that an order names; one request for each kind of thing."""
+        with self._connection.operation("check_order"):
+            wrong = tuple(ordering.impossible(order))
+            try:
+                worn = ordering.tags(order)
+            except ValueError:
+                worn = ()  # told already
+            return wrong + self._finder.problems(order, worn)
+
+    def quota(self) -> contract.Quota | None:
+        """Tell the account's droplet limit and how many there are; three requests."""
+        with self._connection.operation("quota"):
+            account = self._connection.get("/account")["account"]
+            used = sum(
+                listing.total(self._connection, "/droplets", type=kind)
+                for kind in ("droplets", "gpus")
+            )
+            status = str(account.get("status", "active"))
+            note = "" if status == "active" else f"account {status}: {account['status_message']}"
+            return contract.Quota(limit=int(account["droplet_limit"]), used=used, note=note)
+
+    def close(self) -> None:
+        """Let go of connections; harmless twice."""
+        self._connection.close()
+
+    def _unknown_state(self, word: str) -> None:
+        if self._told.first(f"state {word}"):
+            told = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_droplet_state", extra=_fields(told))
+
+
+def _fields(told: Mapping[str, object]) -> dict[str, object]:
+    return {"fields": told}
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -1,0 +1,162 @@
+"""Find what the configuration names: images, keys, VPCs, firewalls.
+
+Answers are kept for some minutes (see :mod:`providers.keeping`).
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Callable, Collection
+from typing import Any
+
+from providers import contract, errors, keeping, rest
+from providers.digitalocean import listing, words
+
+Row = dict[str, Any]
+
+
+class Finder:
+    """Turn names and ids into what the API takes; raises BadOrder for what is not there."""
+
+    def __init__(self, connection: rest.Connection, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._kept = keeping.Kept(clock)
+
+    def image(self, told: str, location: str) -> int | str:
+        """Find an image: by slug or id, or the newest of ours in a region by name or tag.
+
+        A public image is sent by its slug, which outlives its id.
+        """
+        if not told:
+            raise errors.BadOrder("no image is configured")
+        return self._kept.once(("image", told, location), lambda: self._image(told, location))
+
+    def ssh_key(self, told: str) -> int:
+        """Find a key by id, fingerprint or name."""
+        keys = self._list("/account/keys", "ssh_keys")
+        row = _first(keys, told, "id", "fingerprint", "name")
+        if row is None:
+            raise errors.BadOrder(f"there is no SSH key {told!r}")
+        return int(row["id"])
+
+    def vpc(self, names: Collection[str], location: str) -> str:
+        """Find the one VPC among these ids and names that lies in a region.
+
+        A droplet is in one VPC, and a VPC in one region: a group that may order in several
+        regions names one VPC for each.
+        """
+        rows = self._list("/vpcs", "vpcs")
+        here: set[str] = set()
+        for told in names:
+            found = [row for row in rows if told in (str(row["id"]), row.get("name"))]
+            if not found:
+                raise errors.BadOrder(f"there is no VPC {told!r}")
+            here.update(str(row["id"]) for row in found if row.get("region") == location)
+        if len(here) != 1:
+            named = ", ".join(repr(told) for told in names)
+            how_many = f"{len(here)} lie" if here else "none lies"
+            raise errors.BadOrder(f"of the networks {named} {how_many} in {location}, not one")
+        return here.pop()
+
+    def firewall_tag(self, told: str, worn: Collection[str]) -> str:
+        """Find the tag through which a firewall takes a droplet; "" when it wears one already.
+
+        The API attaches no firewall at create, but a firewall applies to whatever carries one of
+        its tags. ``told`` is its id or name.
+        """
+        row = _first(self._list("/firewalls", "firewalls"), told, "id", "name")
+        if row is None:
+            raise errors.BadOrder(f"there is no firewall {told!r}")
+        tags = sorted(str(tag) for tag in row.get("tags") or ())
+        if set(tags) & set(worn):
+            return ""
+        if len(tags) != 1:
+            having = f"has {len(tags)} ({', '.join(tags)})" if tags else "has none"
+            raise errors.BadOrder(
+                f"firewall {told!r} {having}: droplets join a firewall by its tag, so it needs "
+                "exactly one, or one that the group's server labels set"
+            )
+        return tags[0]
+
+    def forget(self) -> None:
+        """Drop what is kept: the cloud no longer knows something that we sent."""
+        self._kept.forget()
+
+    def problems(self, order: contract.Order, worn: Collection[str]) -> tuple[str, ...]:
+        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        wrong: list[str] = []
+
+        def look(find: Callable[[], object]) -> None:
+            try:
+                find()
+            except errors.BadOrder as error:
+                wrong.append(error.message)
+
+        self.forget()
+        regions = {str(row["slug"]) for row in self._list("/regions", "regions")}
+        if order.location not in regions:
+            wrong.append(f"there is no region {order.location!r}")
+        look(lambda: self.image(order.image, order.location))
+        for name in order.ssh_keys:
+            look(lambda name=name: self.ssh_key(name))  # type: ignore[misc]
+        for name in order.firewalls:
+            look(lambda name=name: self.firewall_tag(name, worn))  # type: ignore[misc]
+        if order.networks:
+            look(lambda: self.vpc(order.networks, order.location))
+        return tuple(wrong)
+
+    def _list(self, path: str, key: str, **params: str) -> list[Row]:
+        return self._kept.once(
+            (path, *sorted(params.items())),
+            lambda: listing.pages(self._connection, path, key, **params),
+        )
+
+    def _image(self, told: str, location: str) -> int | str:
+        row = self._public_or_by_id(told)
+        if row is None:
+            ours = self._list("/images", "images", private="true")
+            named = [each for each in ours if told in (each.get("name"), *(each.get("tags") or ()))]
+            row = _newest(named, location)
+        if row is None:
+            raise errors.BadOrder(f"there is no image {told!r}")
+        status = row.get("status", "available")
+        if status != "available":
+            raise errors.BadOrder(f"image {told!r} is {status}, not available")
+        if row.get("slug") == told:
+            return told
+        if not row.get("public") and location not in row["regions"]:
+            places = ", ".join(sorted(map(str, row["regions"]))) or "no region"
+            raise errors.BadOrder(f"image {told!r} is in {places}, not in {location}: transfer it")
+        return int(row["id"])
+
+    def _public_or_by_id(self, told: str) -> Row | None:
+        try:
+            path = f"/images/{urllib.parse.quote(told, safe='')}"
+            row: Row = self._connection.get(path)["image"]
+        except rest.SaidNoError as error:
+            if words.code_of(error) == words.NOT_FOUND:
+                return None
+            raise
+        return row
+
+
+def _first(rows: list[Row], told: str, *keys: str) -> Row | None:
+    """Find a row by the first of these keys that has ``told`` anywhere."""
+    for key in keys:
+        for row in rows:
+            if str(row.get(key)) == told:
+                return row
+    return None
+
+
+def _newest(rows: list[Row], location: str) -> Row | None:
+    """Give the newest image, one that is usable in a region before one that is not."""
+    return max(
+        rows,
+        key=lambda row: (
+            location in row["regions"],
+            row.get("status") == "available",
+            str(row.get("created_at", "")),
+        ),
+        default=None,
+    )

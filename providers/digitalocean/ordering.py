@@ -1,0 +1,59 @@
+"""Write what an order asks of DigitalOcean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from providers import contract, marks
+from providers.digitalocean import finding
+
+USER_DATA_LIMIT_BYTES = 64 * 1024
+
+
+def tags(order: contract.Order) -> tuple[str, ...]:
+    """Give the tags of the droplet that an order asks for; raises ValueError."""
+    return marks.tags(
+        cluster=order.cluster,
+        group=order.group,
+        node_name=order.node_name,
+        labels=order.labels,
+    )
+
+
+def impossible(order: contract.Order) -> Iterator[str]:
+    """Tell why an order cannot work, as far as that shows without asking."""
+    size = len(order.user_data.encode())
+    if size > USER_DATA_LIMIT_BYTES:
+        yield f"user-data of {size} bytes is over DigitalOcean's limit of {USER_DATA_LIMIT_BYTES}"
+    if order.public_ipv6 and not order.public_ipv4:
+        yield "DigitalOcean has no droplets with a public IPv6 address alone: switch off both"
+    if order.placement_group:
+        yield "DigitalOcean has no placement groups"
+    try:
+        tags(order)
+    except ValueError as error:
+        yield str(error)
+
+
+def body(order: contract.Order, find: finding.Finder) -> dict[str, Any]:
+    """Write the request for an order; raises BadOrder for what is not there."""
+    worn = list(tags(order))
+    for told in order.firewalls:
+        if joining := find.firewall_tag(told, worn):
+            worn.append(joining)
+    asked: dict[str, Any] = {
+        "name": order.node_name,
+        "size": order.machine_type.name,
+        "region": order.location,
+        "image": find.image(order.image, order.location),
+        "tags": worn,
+        "ssh_keys": [find.ssh_key(told) for told in order.ssh_keys],
+        "ipv6": order.public_ipv6,
+        "public_networking": order.public_ipv4,
+    }
+    if order.user_data:
+        asked["user_data"] = order.user_data
+    if order.networks:
+        asked["vpc_uuid"] = find.vpc(order.networks, order.location)
+    return asked
