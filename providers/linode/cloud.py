@@ -1,0 +1,309 @@
+"""Be the provider: one login at one Linode account.
+
+Machines carry three tags (cluster, group, node name: :mod:`providers.marks`); a machine without
+our cluster's is nobody of ours. A machine's label is the node's name and unique in the account, so
+the same order sent twice makes one machine: the second is told that the label is taken, and finds
+the first by its marks.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from providers import contract, errors, keeping, marks
+from providers.linode import finding, options, reading, wire, words
+
+USER_DATA_LIMIT_BYTES = 16384
+LISTINGS = contract.Rate(requests=200, per_s=60.0)
+CREATES = contract.Rate(requests=20, per_s=15.0)
+
+_INSTANCES = "/linode/instances"
+_LABEL = re.compile(r"[a-zA-Z]((?!--|__|\.\.)[a-zA-Z0-9-_.]){2,63}")
+_BY_ID = {"+order_by": "id", "+order": "asc"}
+
+_log = logging.getLogger("providers.linode")
+
+
+class LinodeCloud:
+    """One login at Linode; safe to use from several threads."""
+
+    scheme: ClassVar[str] = reading.SCHEME
+    token_variable: ClassVar[str] = "LINODE_TOKEN"  # noqa: S105  (the variable's name)
+    joins_by_itself: ClassVar[bool] = False
+    account_options: ClassVar[type] = options.AccountOptions
+    group_options: ClassVar[type] = options.GroupOptions
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
+    )
+
+    def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
+        settings = login.settings
+        if not isinstance(settings, options.AccountOptions):
+            settings = options.AccountOptions()
+        self.settle_s: float = settings.settle_s
+        self.hands: int = settings.hands
+        self.user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
+        self.rate: contract.Rate = LISTINGS
+        self.create_rate: contract.Rate | None = CREATES
+        self._login = login
+        self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
+        self._finder = finding.Finder(self._connection, clock)
+        self._told = keeping.Once()
+
+    @classmethod
+    def open(cls, login: contract.Login) -> contract.Provider:
+        """Make a provider for a login; contacts nobody."""
+        return cls(login)
+
+    def machine_types(self) -> tuple[contract.MachineType, ...]:
+        """List every type, sold out or not; one request."""
+        with self._connection.operation("machine_types"):
+            return tuple(reading.machine_type(row) for row in self._types())
+
+    def offers(self) -> tuple[contract.Offer, ...]:
+        """List what can be had where, for how much; three requests."""
+        with self._connection.operation("offers"):
+            types, regions = self._types(), self._connection.pages("/regions")
+            availability = self._connection.pages(
+                "/regions/availability", key=lambda row: (row["plan"], row["region"])
+            )
+            return tuple(reading.offers(types, regions, availability))
+
+    def _types(self) -> list[wire.Row]:
+        return self._connection.pages("/linode/types")
+
+    def instances(self) -> tuple[contract.Instance, ...]:
+        """List every machine of our cluster; one request for each 500, any failed one fails all."""
+        with self._connection.operation("instances"):
+            tag = marks.cluster_tag(self._login.cluster)
+            rows = self._connection.pages(_INSTANCES, filters={"tags": tag, **_BY_ID})
+            return tuple(self._read(row) for row in rows if self._is_ours(row))
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        """Order one machine; see the contract for what is raised.
+
+        Usually one request; the first of a group also asks for what it names. Where no SSH key
+        is ordered, Linode wants a root password: one is made up, sent, and forgotten.
+        """
+        with self._connection.operation("create"):
+            if problems := self._impossible(order):
+                raise errors.BadOrder("; ".join(problems))
+            try:
+                row = self._connection.post(_INSTANCES, self._body(order))
+            except wire.SaidNoError as error:
+                if "label" in error.fields or words.means_taken(error.sentences):
+                    row = self._already_there(order, error)
+                else:
+                    if words.error_class(error.status, error.sentences) is errors.BadOrder:
+                        self._finder.forget()
+                    raise
+            if not self._is(row, order):
+                raise wire.NoAnswerError(f"machine {row['id']} was made, but not with our tags")
+            made = self._read(row)
+            self._mind_watchdog(order, row)
+            return made
+
+    def _body(self, order: contract.Order) -> dict[str, Any]:
+        find, needed = self._finder, bool(order.user_data)
+        body: dict[str, Any] = {
+            "type": order.machine_type.name,
+            "region": find.region(order.location, for_user_data=needed),
+            "image": find.image(order.image, for_user_data=needed),
+            "label": order.node_name,
+            "tags": list(_tags(order)),
+            "booted": True,
+            "swap_size": 0,  # the API's own default is 512 MB, and a kubelet refuses swap
+        }
+        if order.user_data:
+            encoded = base64.b64encode(order.user_data.encode()).decode("ascii")
+            body["metadata"] = {"user_data": encoded}
+        if order.ssh_keys:
+            body["authorized_keys"] = [find.key(told) for told in order.ssh_keys]
+        else:
+            body["root_pass"] = f"aA1-{secrets.token_urlsafe(32)}"
+        if order.networks:
+            body["interfaces"] = _interfaces(order, find.subnet(order.networks, order.location))
+        if order.firewalls:
+            body["firewall_id"] = find.firewall(order.firewalls[0])
+        if _options(order).private_ip:
+            body["private_ip"] = True
+        if order.networks or order.firewalls or _options(order).private_ip:
+            # These are said in the older of two ways; the account's setting must not pick one.
+            body["interface_generation"] = "legacy_config"
+        if order.placement_group:
+            number = find.placement_group(order.placement_group, order.location)
+            body["placement_group"] = {"id": number}
+        return body
+
+    def _already_there(self, order: contract.Order, refusal: wire.SaidNoError) -> wire.Row:
+        """Find the machine that has the order's label: ours when an earlier try made it."""
+        name = order.node_name
+        found = self._connection.pages(_INSTANCES, filters={"label": name})
+        rows = [row for row in found if row["label"] == name]
+        if not rows:
+            if words.means_taken(refusal.sentences):
+                told = f"the label {name} is taken, but no machine shows it"
+                raise wire.NoAnswerError(told) from refusal
+            raise refusal
+        if not self._is(rows[0], order):
+            raise errors.BadOrder(
+                f"a machine labelled {name} exists already and is not of this cluster: "
+                f"{refusal.message}"
+            ) from refusal
+        return rows[0]
+
+    def _mind_watchdog(self, order: contract.Order, row: wire.Row) -> None:
+        """Switch the watchdog off where the group wants that; failing is told, not raised.
+
+        The machine is made by now: an error would only hide it. Left on, the watchdog boots a
+        machine again that powered itself off, which its state then shows.
+        """
+        if _options(order).watchdog or row.get("watchdog_enabled") is False:
+            return
+        try:
+            self._connection.put(f"{_INSTANCES}/{int(row['id'])}", {"watchdog_enabled": False})
+        except (wire.SaidNoError, wire.NoAnswerError) as error:
+            self._warn("watchdog_stays_on", machine=row["id"], reason=str(error))
+
+    def look_up(
+        self,
+        *,
+        node_name: str,
+        instance_id: str,
+        receipt: str,  # noqa: ARG002  (Linode makes no receipts)
+    ) -> contract.Instance | None:
+        """Find one machine of ours by id, or by its name mark; see the contract.
+
+        Of two machines with one name mark (a clone keeps its tags) the older is given.
+        """
+        with self._connection.operation("look_up"):
+            if not instance_id:
+                return self._by_mark(node_name)
+            if not _is_number(instance_id):
+                return None
+            row = self._connection.maybe(f"{_INSTANCES}/{instance_id}")
+            if row is None:
+                return None
+            if not self._is_ours(row):
+                if self._told.first(f"foreign {instance_id}"):
+                    self._warn("machine_lacks_our_mark", machine=instance_id)
+                return None
+            return self._read(row)
+
+    def _by_mark(self, node_name: str) -> contract.Instance | None:
+        try:
+            tag = marks.node_tag(node_name)
+        except ValueError:
+            return None  # no machine of ours can carry it
+        rows = self._connection.pages(_INSTANCES, filters={"tags": tag, **_BY_ID})
+        ours = [
+            row
+            for row in rows
+            if self._is_ours(row) and marks.is_node(reading.tags(row), node_name)
+        ]
+        return self._read(min(ours, key=lambda row: int(row["id"]))) if ours else None
+
+    def delete(self, instance_id: str) -> None:
+        """Delete one machine by id; one that is gone already is success."""
+        with self._connection.operation("delete"):
+            if not _is_number(instance_id):
+                raise errors.BadOrder(f"{instance_id!r} is no id of a Linode")
+            try:
+                self._connection.delete(f"{_INSTANCES}/{instance_id}")
+            except wire.SaidNoError as error:
+                if not error.means_gone:
+                    raise
+
+    def budget(self) -> contract.Budget | None:
+        """Tell the budget of listings as the last one's headers showed it."""
+        return self._connection.budget
+
+    def node_labels(
+        self,
+        machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
+        location: str,
+    ) -> Mapping[str, str]:
+        """Give what Linode's controller manager and CSI driver put on a node; there is no zone."""
+        return {
+            "topology.kubernetes.io/region": location,
+            "topology.linode.com/region": location,
+        }
+
+    def check_order(self, order: contract.Order) -> tuple[str, ...]:
+        """Look for everything that an order names; about one request a name."""
+        with self._connection.operation("check_order"):
+            return (*self._impossible(order), *self._finder.problems(order))
+
+    def quota(self) -> contract.Quota | None:
+        """Tell nothing: the API does not show an account's limits."""
+        return None
+
+    def close(self) -> None:
+        """Let go of connections; harmless twice."""
+        self._connection.close()
+
+    def _impossible(self, order: contract.Order) -> tuple[str, ...]:
+        """Tell why an order cannot work, as far as that shows without asking."""
+        wrong: list[str] = []
+        size = len(order.user_data.encode())
+        if size > USER_DATA_LIMIT_BYTES:
+            wrong.append(
+                f"user-data of {size} bytes is over Linode's limit of {USER_DATA_LIMIT_BYTES}"
+            )
+        if not _LABEL.fullmatch(order.node_name):
+            wrong.append(f"{order.node_name!r} is no label of a Linode")
+        if len(order.firewalls) > 1:
+            wrong.append("a Linode is born with one firewall; name only one")
+        if not (order.public_ipv4 or order.networks):
+            wrong.append("a Linode without a public interface needs a network")
+        try:
+            _tags(order)
+        except ValueError as error:
+            wrong.append(str(error))
+        return tuple(wrong)
+
+    def _is_ours(self, row: wire.Row) -> bool:
+        return marks.is_ours(reading.tags(row), self._login.cluster)
+
+    def _is(self, row: wire.Row, order: contract.Order) -> bool:
+        """Tell whether a machine is the one that an order asks for."""
+        return self._is_ours(row) and marks.is_node(reading.tags(row), order.node_name)
+
+    def _read(self, row: wire.Row) -> contract.Instance:
+        return reading.instance(row, self._unknown_state)
+
+    def _unknown_state(self, word: str) -> None:
+        if self._told.first(f"state {word}"):
+            self._warn("unknown_machine_state", state=word, taken_for="running")
+
+    def _warn(self, event: str, **fields: object) -> None:
+        _log.warning(event, extra={"fields": {"account": self._login.account, **fields}})
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _options(order: contract.Order) -> options.GroupOptions:
+    told = order.options
+    return told if isinstance(told, options.GroupOptions) else options.GroupOptions()
+
+
+def _tags(order: contract.Order) -> tuple[str, ...]:
+    return marks.tags(
+        cluster=order.cluster, group=order.group, node_name=order.node_name, labels=order.labels
+    )
+
+
+def _interfaces(order: contract.Order, subnet: int) -> list[dict[str, Any]]:
+    """Give eth0 (public, with the default route) and eth1 (the subnet), or the subnet alone."""
+    inner: dict[str, Any] = {"purpose": "vpc", "subnet_id": subnet}
+    if not order.public_ipv4:
+        return [{**inner, "primary": True}]
+    return [{"purpose": "public", "primary": True}, inner]

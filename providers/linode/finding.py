@@ -1,0 +1,207 @@
+"""Find what the configuration names: images, keys, subnets, firewalls, placement groups.
+
+Answers are kept for some minutes, so that a hundred machines of a group ask once; not for ever,
+since an image of the same label may be newer tomorrow.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from providers import contract, errors, keeping
+from providers.linode import wire
+
+METADATA = "Metadata"
+CLOUD_INIT = "cloud-init"
+"""What a region and an image must be capable of for user-data to reach cloud-init."""
+
+_IMAGE_ID = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9._-]*")
+_KEY_TEXT = re.compile(r"(sk-)?(ssh|ecdsa)-[^ ]+ +[A-Za-z0-9+/=]+( .*)?")
+
+Row = Mapping[str, Any]
+
+
+class Finder:
+    """Turn names into what an order needs; raises BadOrder for what is not there."""
+
+    def __init__(self, connection: wire.Connection, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._kept = keeping.Kept(clock)
+
+    def forget(self) -> None:
+        """Drop what is kept: the cloud may no longer know something that we sent."""
+        self._kept.forget()
+
+    def image(self, told: str, *, for_user_data: bool) -> str:
+        """Find an image by id ("linode/debian13", "private/123", "123"), label or tag.
+
+        Of several with one label or tag the newest is taken. One that must take user-data and
+        has no cloud-init is refused.
+        """
+        if not told:
+            raise errors.BadOrder("no image is configured")
+        row = self._kept.once(("image", told), lambda: self._image(told))
+        if for_user_data and CLOUD_INIT not in row.get("capabilities", [CLOUD_INIT]):
+            raise errors.BadOrder(f"image {told!r} has no cloud-init, so user-data would be lost")
+        return str(row["id"])
+
+    def region(self, told: str, *, for_user_data: bool) -> str:
+        """Find a region; one that must take user-data and has no metadata service is refused."""
+        row = self._kept.once(("region", told), lambda: self._region(told))
+        if for_user_data and METADATA not in row.get("capabilities", [METADATA]):
+            raise errors.BadOrder(
+                f"region {told!r} has no metadata service, so user-data would be lost"
+            )
+        return str(row["id"])
+
+    def key(self, told: str) -> str:
+        """Give a public key's text: the text itself, or of a key in the profile by label or id."""
+        if _KEY_TEXT.fullmatch(told):
+            return told
+        rows = self._kept.once(("keys",), lambda: tuple(self._connection.pages("/profile/sshkeys")))
+        return str(
+            _only(rows, told, f"SSH key {told!r} in the profile of the token's user")["ssh_key"]
+        )
+
+    def firewall(self, told: str) -> int:
+        """Find a firewall by label or id."""
+        kind = "/networking/firewalls"
+        return int(self._kept.once((kind, told), lambda: self._row(kind, "firewall", told))["id"])
+
+    def placement_group(self, told: str, location: str) -> int:
+        """Find a placement group by label or id; it must be in the order's region."""
+        kind = "/placement/groups"
+        row = self._kept.once((kind, told), lambda: self._row(kind, "placement group", told))
+        if row["region"] != location:
+            raise errors.BadOrder(
+                f"placement group {told!r} is in {row['region']}, the order is for {location}"
+            )
+        return int(row["id"])
+
+    def subnet(self, told: tuple[str, ...], location: str) -> int:
+        """Find the one subnet of an order among its networks.
+
+        Each is a subnet's id, ``<vpc>/<subnet>`` by labels, or a VPC's label when that has only
+        one subnet. A VPC lives in one region, so a group in several names one network for each,
+        and that of the order's region is taken.
+        """
+        rows = self._kept.once(("vpcs",), lambda: tuple(self._connection.pages("/vpcs")))
+        here = {
+            int(subnet["id"])
+            for each in told
+            for vpc, subnet in _subnets(rows, each)
+            if vpc["region"] == location
+        }
+        if len(here) != 1:
+            what = "more than one subnet" if here else "no subnet"
+            raise errors.BadOrder(
+                f"networks {', '.join(told)} name {what} in {location}; a machine has one"
+            )
+        return here.pop()
+
+    def problems(self, order: contract.Order) -> tuple[str, ...]:
+        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        self.forget()
+        needed = bool(order.user_data)
+        checks: list[Callable[[], object]] = [
+            functools.partial(self.region, order.location, for_user_data=needed),
+            functools.partial(self.image, order.image, for_user_data=needed),
+            *(functools.partial(self.key, told) for told in order.ssh_keys),
+            *(functools.partial(self.firewall, told) for told in order.firewalls),
+        ]
+        if order.networks:
+            checks.append(functools.partial(self.subnet, order.networks, order.location))
+        if order.placement_group:
+            told = order.placement_group
+            checks.append(functools.partial(self.placement_group, told, order.location))
+        wrong: list[str] = []
+        for check in checks:
+            try:
+                check()
+            except errors.BadOrder as error:
+                wrong.append(error.message)
+        return tuple(wrong)
+
+    def _region(self, told: str) -> Row:
+        row = self._connection.maybe(f"/regions/{urllib.parse.quote(told, safe='')}")
+        if row is None:
+            raise errors.BadOrder(f"there is no region {told!r}")
+        if row["id"] != told:  # an old name still works, but machines are shown in the new one
+            raise errors.BadOrder(f"region {told!r} is called {row['id']!r} now")
+        return row
+
+    def _image(self, told: str) -> Row:
+        if _is_number(told):
+            told = f"private/{told}"
+        if "/" in told:
+            known = _IMAGE_ID.fullmatch(told) is not None
+            row = self._connection.maybe(f"/images/{told}") if known else None
+            if row is None:
+                raise errors.BadOrder(f"there is no image {told!r}")
+            if row.get("status", "available") != "available":
+                raise errors.BadOrder(f"image {told!r} is {row['status']}, not available")
+            return row
+        filters = {"+or": [{"label": told}, {"tags": told}]}
+        found = [
+            row
+            for row in self._connection.pages("/images", filters=filters)
+            if told == row["label"] or told in (row.get("tags") or ())
+        ]
+        ready = [row for row in found if row.get("status", "available") == "available"]
+        newest = max(
+            ready, key=lambda row: (not row.get("deprecated"), str(row["created"])), default=None
+        )
+        if newest is None:
+            what = "no image" if not found else "no image that is available yet of"
+            raise errors.BadOrder(f"there is {what} {told!r}")
+        return newest
+
+    def _row(self, path: str, kind: str, told: str) -> Row:
+        """Find one thing by id (digits) or label."""
+        if _is_number(told):
+            row = self._connection.maybe(f"{path}/{told}")
+            if row is None:
+                raise errors.BadOrder(f"there is no {kind} {told!r}")
+            return row
+        return _only(
+            self._connection.pages(path, filters={"label": told}), told, f"{kind} {told!r}"
+        )
+
+
+def _only(rows: Iterable[Row], told: str, words_for_people: str) -> Row:
+    """Give the row of this id or label; raises BadOrder when there is none, or more than one."""
+    listed = tuple(rows)
+    by_id = [row for row in listed if _is_number(told) and str(row["id"]) == told]
+    found = by_id or [row for row in listed if row["label"] == told]
+    if not found:
+        raise errors.BadOrder(f"there is no {words_for_people}")
+    if len(found) > 1:
+        raise errors.BadOrder(f"there is more than one {words_for_people}: name it by its id")
+    return found[0]
+
+
+def _subnets(vpcs: Iterable[Row], told: str) -> list[tuple[Row, Row]]:
+    """Give the subnets that a network of the configuration may mean, each with its VPC."""
+    label, _, inner = told.partition("/")
+    both = [(vpc, subnet) for vpc in vpcs for subnet in vpc["subnets"]]
+    if _is_number(told):
+        found = [(vpc, subnet) for vpc, subnet in both if str(subnet["id"]) == told]
+    else:
+        found = [
+            (vpc, subnet)
+            for vpc, subnet in both
+            if vpc["label"] == label and inner in ("", subnet["label"])
+        ]
+    if not found:
+        raise errors.BadOrder(
+            f"there is no subnet {told!r}: give its id, <vpc>/<subnet>, or a VPC that has only one"
+        )
+    return found
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -1,0 +1,325 @@
+"""Talk to the API through the vendor's SDK, with its traps closed.
+
+``linode_api4`` has no time-outs, sends a POST again after a 408, a 429, a 502 or a lost
+connection, and its lazy lists may raise in the middle. Its low-level client is used, with an
+adapter of our own in its session: it sends once, in bounded time, and every exchange that is not
+a whole, good answer raises :class:`SaidNoError` or :class:`NoAnswerError` there, before the SDK
+sees it. Pages are counted here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import linode_api4
+import requests
+import requests.adapters
+import requests.auth
+
+from providers import contract, errors
+from providers.linode import words
+
+ENDPOINT = "https://api.linode.com/v4"
+PAGE_SIZE = 500
+SHORTEST_WAIT_S = 1.0
+LONGEST_WAIT_S = 60.0
+"""What a 429 may tell us to wait: Retry-After was seen negative, and no window is longer."""
+
+_SUCCESS = range(200, 300)
+_CLIENT_ERROR = 400
+_LONGEST_SENTENCE = 500
+_INSTANCES = "/linode/instances"
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+Row = Mapping[str, Any]
+
+
+class NoAnswerError(Exception):
+    """No whole answer came; nobody knows whether the request had its effect."""
+
+
+class SaidNoError(Exception):
+    """The cloud said no; ``fields`` and ``sentences`` are empty when it had no words for it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        sentences: tuple[str, ...],
+        fields: frozenset[str],
+        wait_s: float | None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.sentences = sentences
+        self.fields = fields
+        self.wait_s = wait_s
+
+    @property
+    def means_gone(self) -> bool:
+        """Tell whether this is the vendor's own word for "there is none"."""
+        return words.means_gone(self.status, self.sentences)
+
+    def as_cloud_error(self) -> errors.CloudError:
+        """Give our own error for it."""
+        sense = words.error_class(self.status, self.sentences)
+        if sense is errors.Throttled:
+            return errors.Throttled(self.message, retry_after_s=self.wait_s)
+        return sense(self.message)
+
+
+class _OneTry(requests.adapters.HTTPAdapter):
+    """Send once, in bounded time; raise unless the answer is whole, good and ours to read."""
+
+    def __init__(
+        self,
+        heard: Callable[[requests.PreparedRequest, requests.Response], None],
+        *,
+        timeout_s: tuple[float, float],
+        pool: int,
+    ) -> None:
+        super().__init__(pool_maxsize=pool, max_retries=0)
+        self._heard = heard
+        self._timeout_s = timeout_s
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        *rest: Any,  # noqa: ANN401  (whatever the library passes is passed on)
+        **named: Any,  # noqa: ANN401
+    ) -> requests.Response:
+        """Send a request and read the whole answer; raises SaidNoError or NoAnswerError."""
+        named["timeout"] = self._timeout_s
+        try:
+            response = super().send(request, *rest, **named)
+            # Read here: requests would read later, where the SDK could take it for its own.
+            body = response.content
+        except requests.RequestException as error:
+            raise NoAnswerError(_why(error)) from error
+        self._heard(request, response)
+        payload = _json_object(body)
+        if response.status_code not in _SUCCESS:
+            raise _said_no(response, payload)
+        if payload is None:
+            raise NoAnswerError(f"answered {response.status_code} with no JSON object in it")
+        return response
+
+
+class _NoAuth(requests.auth.AuthBase):
+    """Leave the header alone: without this a .netrc file would overwrite the token's."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class Connection:
+    """One login's connection; safe to use from several threads.
+
+    ``hands`` bounds how many threads will use it at once. ``clock`` gives Unix seconds.
+    """
+
+    def __init__(self, login: contract.Login, *, hands: int, clock: Callable[[], float]) -> None:
+        self._account = login.account
+        self._clock = clock
+        self._budget: contract.Budget | None = None
+        self._client = linode_api4.LinodeClient(
+            login.token,
+            base_url=(login.endpoint or ENDPOINT).rstrip("/"),
+            user_agent="vps-autoscaler",
+            retry=False,
+        )
+        session = self._client.session
+        if not isinstance(session, requests.Session):
+            raise TypeError(
+                "this linode_api4 has no requests session: its retries of POST cannot be "
+                "switched off, and it is not safe to use"
+            )
+        session.auth = _NoAuth()
+        timeout_s = (login.connect_timeout_s, login.read_timeout_s)
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, _OneTry(self._heard, timeout_s=timeout_s, pool=hands + 2))
+        self._session = session
+
+    @property
+    def budget(self) -> contract.Budget | None:
+        """Tell the budget of listings as the last listing showed it.
+
+        Creates and single reads have limits of their own, which say nothing of this one.
+        """
+        return self._budget
+
+    def get(self, path: str, *, filters: Mapping[str, object] | None = None, **query: int) -> Row:
+        """Read once; ``filters`` goes into X-Filter. Raises SaidNoError or NoAnswerError."""
+        asked = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+        return _object(self._client.get(asked, filters=filters))
+
+    def maybe(self, path: str) -> Row | None:
+        """Read what may not be there; only the vendor's own word for that is believed."""
+        try:
+            return self.get(path)
+        except SaidNoError as error:
+            if error.means_gone:
+                return None
+            raise
+
+    def post(self, path: str, body: Mapping[str, object]) -> Row:
+        """Send a body once; raises SaidNoError or NoAnswerError."""
+        return _object(self._client.post(path, data=body))
+
+    def put(self, path: str, body: Mapping[str, object]) -> Row:
+        """Change something, once; raises SaidNoError or NoAnswerError."""
+        return _object(self._client.put(path, data=body))
+
+    def delete(self, path: str) -> None:
+        """Delete something, once; raises SaidNoError or NoAnswerError."""
+        self._client.delete(path)
+
+    def pages(
+        self,
+        path: str,
+        *,
+        filters: Mapping[str, object] | None = None,
+        key: Callable[[Row], object] = lambda row: row["id"],
+    ) -> list[Row]:
+        """Read a whole list or raise NoAnswerError: never a part.
+
+        A list that was seen to change while it was read is an error too: its length, as each page
+        tells it, must stay, and as many different rows (by ``key``) must come. (A deletion and a
+        creation between two pages hide from that count; who misses a row looks it up by id.)
+        """
+        rows: dict[object, Row] = {}
+        lengths: set[tuple[int, int]] = set()
+        page, pages, results = 1, 1, 0
+        while page <= pages:
+            told = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
+            if told["page"] != page:
+                raise NoAnswerError(f"{path} answered page {told['page']} when asked for {page}")
+            pages, results = int(told["pages"]), int(told["results"])
+            lengths.add((pages, results))
+            rows.update((key(row), row) for row in told["data"])
+            if len(lengths) > 1:
+                raise NoAnswerError(f"{path} changed while it was read: {sorted(lengths)}")
+            page += 1
+        if len(rows) != results:
+            raise NoAnswerError(
+                f"{path} changed while it was read: {len(rows)} rows came, {results} were announced"
+            )
+        return list(rows.values())
+
+    @contextlib.contextmanager
+    def operation(self, name: str) -> Iterator[None]:
+        """Let nothing but a CloudError out, with our account and the operation in it."""
+        try:
+            self._check_token()
+            yield
+        except errors.CloudError as error:
+            error.account, error.operation = self._account, name
+            raise
+        except SaidNoError as error:
+            told = error.as_cloud_error()
+            told.account, told.operation = self._account, name
+            raise told from error
+        except NoAnswerError as error:
+            raise errors.Unreachable(str(error), account=self._account, operation=name) from error
+        except (
+            requests.RequestException,  # raised before anything is sent: a broken endpoint
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ArithmeticError,
+        ) as error:
+            raise errors.Unreachable(
+                f"the answer could not be read: {error!r}", account=self._account, operation=name
+            ) from error
+
+    def _check_token(self) -> None:
+        """Refuse what no header can carry, before a library quotes it in its complaint."""
+        if not _TOKEN.fullmatch(self._client.token):
+            raise errors.BadCredentials("the token is empty or holds characters that no token has")
+
+    def close(self) -> None:
+        """Let go of connections; harmless twice."""
+        self._session.close()
+
+    def _heard(self, request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Keep the rate budget that the headers of a listing tell."""
+        if request.method != "GET" or not request.path_url.split("?")[0].endswith(_INSTANCES):
+            return
+        seen_at = self._clock()
+        limit, remaining, reset_at = (
+            _number(response.headers.get(f"X-RateLimit-{name}"))
+            for name in ("Limit", "Remaining", "Reset")
+        )
+        if limit is None or remaining is None or reset_at is None:
+            return
+        self._budget = contract.Budget(
+            limit=int(limit),
+            remaining=min(max(0, int(remaining)), int(limit)),
+            reset_at=max(seen_at, reset_at),
+            seen_at=seen_at,
+        )
+
+
+def _object(answer: object) -> Row:
+    if not isinstance(answer, dict):
+        raise NoAnswerError("answered something that is no JSON object")
+    return answer
+
+
+def _json_object(body: bytes) -> Row | None:
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def _number(header: str | None) -> float | None:
+    try:
+        number = float(header or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _said_no(response: requests.Response, payload: Row | None) -> SaidNoError | NoAnswerError:
+    status = response.status_code
+    if status < _CLIENT_ERROR:
+        return NoAnswerError(f"answered {status}: is the endpoint really the vendor's API?")
+    listed = (payload or {}).get("errors")
+    told = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    told = [row for row in told if isinstance(row.get("reason"), str) and row["reason"].strip()]
+    message = "; ".join(_sentence(row) for row in told)[:_LONGEST_SENTENCE]
+    wait_s = _number(response.headers.get("Retry-After"))
+    return SaidNoError(
+        message or f"answered {status} {response.reason} without a word of its own",
+        status=status,
+        sentences=tuple(row["reason"] for row in told),
+        fields=frozenset(str(row["field"]) for row in told if row.get("field")),
+        wait_s=None if wait_s is None else min(max(wait_s, SHORTEST_WAIT_S), LONGEST_WAIT_S),
+    )
+
+
+def _sentence(row: Row) -> str:
+    field, reason = row.get("field"), str(row["reason"]).strip()
+    return f"{field}: {reason}" if field else reason
+
+
+def _why(error: requests.RequestException) -> str:
+    """Say what broke without the library's wrapping of it."""
+    cause: object = error.args[0] if error.args else error
+    reason = getattr(cause, "reason", None) or cause
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection in time: {reason}"
+    if isinstance(error, requests.ReadTimeout):
+        return f"no answer in time: {reason}"
+    return f"no answer: {reason}"
