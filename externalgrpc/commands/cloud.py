@@ -97,7 +97,11 @@ def purge(*, config_path: Path, cluster: str, yes: bool, dry_run: bool) -> None:
         for account in loaded.accounts.values():
             provider = stack.enter_context(_opened(loaded, account))
             try:
-                marked += [(provider, machine) for machine in provider.instances()]
+                marked += [
+                    (provider, machine)
+                    for machine in provider.instances()
+                    if machine.state is not contract.InstanceState.DELETING
+                ]
             except errors.CloudError as error:
                 raise click.ClickException(f"nothing was deleted: {error}") from error
         if not marked:

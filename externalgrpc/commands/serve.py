@@ -140,19 +140,22 @@ def demo(*, config_path: Path, cluster: str) -> None:
         listening=server.Listening(address="127.0.0.1:0"),
     )
     stop = threading.Event()
+    ended_well: list[bool] = []
 
     def tell(address: str, in_force: groups.Config) -> None:
         _announce(address, in_force)
 
         def drive() -> None:
             try:
-                show.run_demo(address, console)
+                ended_well.append(show.run_demo(address, console))
             finally:
                 stop.set()
 
         threading.Thread(target=drive, name="demo", daemon=True).start()
 
     _run(lambda: serving.run(what, tell, stop=stop))
+    if ended_well != [True]:
+        raise click.ClickException("the demonstration did not come to its end")
 
 
 def _announce(address: str, in_force: groups.Config) -> None:
