@@ -20,8 +20,8 @@ TWO_POOLS = """
 cluster: test
 nodes:
 - {name: alpha, provider: memory, instanceType: small, region: north, minSize: 0, maxSize: 5}
-- {name: beta, provider: memory, instanceType: medium, regions: [south, east], minSize: 1, maxSize: 9,
-   labels: {tier: batch}, taints: [{key: tier, value: batch, effect: NoSchedule}]}
+- {name: beta, provider: memory, instanceType: medium, regions: [south, east], minSize: 1,
+   maxSize: 9, labels: {tier: batch}, taints: [{key: tier, value: batch, effect: NoSchedule}]}
 """
 
 

@@ -71,7 +71,9 @@ HOT: dict[str, Callable[[int], bytes]] = {
 
 
 def rpcs(machines: int = 1000, rounds: int = 15, calls: int = 400) -> None:
-    say(f"\nHot RPCs at N={machines} against a bare handler, {rounds} interleaved rounds of {calls}")
+    say(
+        f"\nHot RPCs at N={machines} against a bare handler, {rounds} interleaved rounds of {calls}"
+    )
     say(f"{'rpc':<22}{'ours us':>9}{'bare us':>9}{'ratio':>7}{'cpu us':>9}{'bare':>9}{'ratio':>7}")
     with (
         rig.running("tests.bench.ours", "--machines", str(machines)) as our,
@@ -182,14 +184,18 @@ def start() -> None:
                 our.call(rpc)(data)
             for pool in range(ours.POOLS):
                 our.call("NodeGroupNodes")(target(pool))
-            say(f"RSS at {machines:>5} machines (the cloud in RAM included): {our.rss_mib():.0f} MiB")
+            say(
+                f"RSS at {machines:>5} machines (the cloud in RAM included): {our.rss_mib():.0f} MiB"
+            )
 
 
 def _first_answer(path: Path) -> float:
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "externalgrpc", "serve", "--config", str(path)]
-        + ["--listen", "127.0.0.1:0", "--no-live"],
+        [
+            *(sys.executable, "-m", "externalgrpc", "serve", "--config", str(path)),
+            *("--listen", "127.0.0.1:0", "--no-live"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -29,9 +29,7 @@ def main() -> None:
         return grpc.unary_unary_rpc_method_handler(lambda _request, _context: reply)
 
     handlers = {
-        rpc.name: constant(
-            REPLIES[rpc.name].SerializeToString() if rpc.name in REPLIES else b""
-        )
+        rpc.name: constant(REPLIES[rpc.name].SerializeToString() if rpc.name in REPLIES else b"")
         for rpc in pb.DESCRIPTOR.services_by_name["CloudProvider"].methods
     }
     serving.add_generic_rpc_handlers(

@@ -84,7 +84,9 @@ class Measured:
     def cpu_us(self) -> float:
         return self.cpu_s / len(self.latencies_s) * 1e6
 
-    def add(self, process: Process, calls: Sequence[tuple[Callable[[bytes], bytes], bytes]]) -> None:
+    def add(
+        self, process: Process, calls: Sequence[tuple[Callable[[bytes], bytes], bytes]]
+    ) -> None:
         cpu_before = process.cpu_s()
         taken: list[float] = []
         for call, request in calls:
