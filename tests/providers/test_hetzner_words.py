@@ -280,7 +280,8 @@ def test_a_taken_name_without_a_server_decides_nothing(
     fake.lag_s = 60.0
     provider.create(hetzner_bench.order())
     again = dataclasses.replace(hetzner_bench.order())
-    refused(lambda: provider.create(again), errors.Unreachable, "create")
+    error = refused(lambda: provider.create(again), errors.Unreachable, "create")
+    assert "is taken, but no server shows it" in error.message
     fake.advance(60)
     assert provider.create(again).state is cloud.InstanceState.RUNNING
     other = hetzner_bench.order(cluster="blue", group="web", node_name="web-a1")
