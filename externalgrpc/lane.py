@@ -6,6 +6,7 @@ at its reserve, so that creates and deletes always find some of it left.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -22,9 +23,18 @@ _LOG = events.Log("lane")
 RESERVE = 0.10
 """The part of the budget that reads leave to writes."""
 
+LONGEST_PAUSE_S = 3600.0
+"""A cloud that asks for more patience than this is asked again all the same."""
+
+_RECHECK_S = 5.0
+"""Budgets are looked at again after this long: the clock they run by may be a simulated one."""
+
 
 class Lane(Protocol):
-    """What the reconciler asks of a lane; tests hand in one that needs no threads."""
+    """What the reconciler asks of a lane; tests hand in one that needs no threads.
+
+    ``done`` is called exactly once for every job, also when the job was never run.
+    """
 
     def read(
         self,
@@ -56,7 +66,7 @@ class Bucket:
         self._share = share
         self._tokens = self.capacity
         self._at = now
-        self._told_at = 0.0
+        self._told_at = -math.inf
 
     def wait_s(self, now: float, cost: float, reserve: float) -> float:
         """Say how long until ``cost`` requests may be sent, leaving ``reserve`` of the budget."""
@@ -69,17 +79,22 @@ class Bucket:
         """Spend."""
         self._tokens -= cost
 
-    def correct(self, told: contract.Budget | None) -> None:
-        """Believe the cloud's own figure; what others' share leaves us counts."""
+    def correct(self, now: float, told: contract.Budget | None) -> None:
+        """Believe the cloud's own figures: never more is spent than it says is left."""
         if told is None or told.seen_at <= self._told_at or told.limit <= 0:
             return
+        self._fill(now)
         self._told_at = told.seen_at
-        ours = told.remaining - (1.0 - self._share) * told.limit
-        self._tokens = min(self.capacity, ours)
+        # The limit in force may not be the documented one; what is left bounds our own count,
+        # and others who use the account show in it.
+        self.capacity = max(1.0, told.limit * self._share)
+        self._tokens = min(self._tokens, self.capacity, float(told.remaining))
 
-    def pause(self, wait_s: float) -> None:
+    def pause(self, now: float, wait_s: float) -> None:
         """Spend nothing for a while: the cloud said so."""
-        self._tokens = min(self._tokens, 1.0 - wait_s * self.refill_per_s)
+        patience_s = min(wait_s, LONGEST_PAUSE_S) if wait_s > 0 else 0.0
+        self._fill(now)
+        self._tokens = min(self._tokens, 1.0 - patience_s * self.refill_per_s)
 
     def _fill(self, now: float) -> None:
         passed = max(0.0, now - self._at)
@@ -125,11 +140,12 @@ class ThreadLane:
     ) -> None:
         """Queue a job for the eye; ``done`` is called on its thread."""
         with self._free:
-            if self._closed:
+            if not self._closed:
+                if self._eye is None:
+                    self._eye = self._start(self._reads, "eye")
+                self._reads.put(lambda: self._run(operation, job, done, cost, RESERVE))
                 return
-            if self._eye is None:
-                self._eye = self._start(self._reads, "eye")
-        self._reads.put(lambda: self._run(operation, job, done, cost=cost, reserve=RESERVE))
+        done(self._stopping(operation))
 
     def write(
         self,
@@ -138,47 +154,51 @@ class ThreadLane:
         done: Callable[[T | errors.CloudError], None],
     ) -> None:
         """Queue a job for a hand; ``done`` is called on its thread."""
-        with self._free:
-            if self._closed:
-                return
-            self._busy_writes += 1
-            if len(self._hands) < min(self.provider.hands, self._busy_writes):
-                self._hands.append(self._start(self._writes, f"hand-{len(self._hands) + 1}"))
 
         def run() -> None:
             try:
-                self._run(operation, job, done, cost=1, reserve=0.0)
+                self._run(operation, job, done, 1, 0.0)
             finally:
                 with self._free:
                     self._busy_writes -= 1
                     self._free.notify_all()
 
-        self._writes.put(run)
+        with self._free:
+            if not self._closed:
+                self._busy_writes += 1
+                if len(self._hands) < min(self.provider.hands, self._busy_writes):
+                    self._hands.append(self._start(self._writes, f"hand-{len(self._hands) + 1}"))
+                self._writes.put(run)
+                return
+        done(self._stopping(operation))
 
     def close(self, timeout_s: float) -> bool:
         """Take no more jobs; wait up to ``timeout_s`` seconds for the writes under way.
 
-        Creates that were not sent are dropped, deletes that were queued are still sent.
+        What was queued and not sent comes back as Throttled, but for deletes: they are still
+        sent. May be called again, to wait longer.
         """
         deadline = time.monotonic() + timeout_s
         with self._free:
-            self._closed = True
+            if not self._closed:
+                self._closed = True
+                self._reads.put(None)
+                for _ in self._hands:
+                    self._writes.put(None)
             self._free.notify_all()
-            while self._busy_writes and time.monotonic() < deadline:
-                self._free.wait(deadline - time.monotonic())
-            ended = self._busy_writes == 0
-            hands = len(self._hands)
-        self._reads.put(None)
-        for _ in range(hands):
-            self._writes.put(None)
-        return ended
+            while self._busy_writes and (left_s := deadline - time.monotonic()) > 0:
+                self._free.wait(left_s)
+            return self._busy_writes == 0
 
     def _start(
         self, jobs: queue.SimpleQueue[Callable[[], None] | None], what: str
     ) -> threading.Thread:
         def work() -> None:
             while (job := jobs.get()) is not None:
-                job()
+                try:
+                    job()
+                except Exception:  # noqa: BLE001 - one answer is lost, the lane must not be
+                    _LOG.exception("answer not taken", account=self.account)
 
         thread = threading.Thread(target=work, name=f"{self.account}-{what}", daemon=True)
         thread.start()
@@ -189,12 +209,11 @@ class ThreadLane:
         operation: str,
         job: Callable[[], T],
         done: Callable[[T | errors.CloudError], None],
-        *,
         cost: int,
         reserve: float,
     ) -> None:
         if not self._await_budget(operation, cost, reserve):
-            done(errors.Throttled("the server is stopping", operation=operation))
+            done(self._stopping(operation))
             return
         began = self._clock.monotonic()
         answer: T | errors.CloudError
@@ -211,17 +230,30 @@ class ThreadLane:
                 account=self.account,
                 operation=operation,
             )
-        outcome = type(answer).__name__ if isinstance(answer, errors.CloudError) else "ok"
-        if self._observe is not None:
-            self._observe(operation, outcome, self._clock.monotonic() - began)
-        with self._free:
-            told = self.provider.budget()
-            self._bucket.correct(told)
-            if isinstance(answer, errors.Throttled) and told is not None and told.remaining <= 0:
-                self._bucket.pause(answer.retry_after_s or 1.0)
+        try:
+            self._note(operation, answer, began)
+        except Exception:  # noqa: BLE001 - the answer matters more than its bookkeeping
+            _LOG.exception("budget not noted", account=self.account, operation=operation)
         done(answer)
 
+    def _note(self, operation: str, answer: object, began: float) -> None:
+        """Measure a request, and take what its answer says about the budget."""
+        now = self._clock.monotonic()
+        if self._observe is not None:
+            failed = isinstance(answer, errors.CloudError)
+            self._observe(operation, type(answer).__name__ if failed else "ok", now - began)
+        told = self.provider.budget()
+        with self._free:
+            self._bucket.correct(now, told)
+            if isinstance(answer, errors.Throttled):
+                spent = told is not None and told.remaining <= 0
+                # Without a budget to read, a told time is all there is; with some left, it was
+                # the machine that was busy, not the account.
+                if spent or (told is None and answer.retry_after_s is not None):
+                    self._bucket.pause(now, answer.retry_after_s or 1.0)
+
     def _await_budget(self, operation: str, cost: int, reserve: float) -> bool:
+        """Wait for the budget to allow a request; False when the lane closes first."""
         with self._free:
             told = False
             while not self._closed or operation == "delete":
@@ -239,5 +271,12 @@ class ThreadLane:
                     _LOG.warning(
                         "budget spent", account=self.account, operation=operation, wait_s=wait_s
                     )
-                self._free.wait(min(wait_s, 5.0))
+                self._free.wait(min(wait_s, _RECHECK_S))
             return False
+
+    def _stopping(self, operation: str) -> errors.Throttled:
+        return errors.Throttled(
+            "not sent: this connection is being closed",
+            account=self.account,
+            operation=operation,
+        )

@@ -1,17 +1,19 @@
 """THE state: one frozen value, and pure functions over it.
 
 ``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
-``answers`` the way up, ``plan`` what is due, ``view`` what is read. Time, randomness and I/O are
-handed in: a whole history replays from a seed.
+``answers`` the way up, ``retired`` what must not exist, ``stock`` what clouds said no to, ``plan``
+what is due, ``configured`` what the operator asks for, ``view`` what is read. Time, randomness and
+I/O are handed in: a whole history replays from a seed.
 """
 
-from externalgrpc.fleet.answers import deleted, looked_up, missing_looked_up, ordered
+from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered
+from externalgrpc.fleet.configured import configure
 from externalgrpc.fleet.listing import not_listed, observe
+from externalgrpc.fleet.retired import deleted
 from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
 from externalgrpc.fleet.wishes import (
     NodeRef,
     autoscaler_started,
-    configure,
     grow,
     register,
     retire,

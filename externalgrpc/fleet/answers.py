@@ -1,4 +1,4 @@
-"""The way up: what the cloud answered to one order, one look-up, one deletion.
+"""The way up: what the cloud answered to one order or one look-up.
 
 An answer may come late, after CA let the launch go or a listing showed its machine; each function
 looks at what the fleet says now, not at what it said when the request was sent.
@@ -7,15 +7,12 @@ looks at what the fleet says now, not at what it said when the request was sent.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
-from externalgrpc.fleet import listing, plan, state
+from externalgrpc import groups
+from externalgrpc.fleet import identity, listing, retired, state, stock
 from providers import contract, errors
-
-RETRY_S = 5.0
-"""A request that nobody could take is sent again after this long, doubling up to MAX_RETRY_S."""
-
-MAX_RETRY_S = 60.0
 
 MAX_VANISHED = 3
 """How many machines one launch may lose after they were accepted before it fails for good."""
@@ -27,32 +24,20 @@ def ordered(
     """Take the answer to a create."""
     launch = fleet.launches.get(name)
     if launch is None:
-        return _ordered_retired(fleet, name, answer, now)
+        return retired.ordered(fleet, name, answer, now=now)
     if launch.phase is not state.Phase.ASKED:
-        # A listing was quicker than the reply, and what it shows is there.
-        if launch.instance is None or not isinstance(answer, contract.Instance):
-            return fleet
-        same = launch.instance.provider_id == answer.provider_id
-        receipt = answer.receipt if same else launch.instance.receipt
-        return _put(
-            fleet,
-            dataclasses.replace(
-                launch, instance=dataclasses.replace(launch.instance, receipt=receipt)
-            ),
-        )
-    if isinstance(answer, contract.Instance):
-        return _put(
-            fleet,
-            dataclasses.replace(
-                launch,
-                phase=state.Phase.ACCEPTED,
-                instance=answer,
-                doubtful_since=now,
-                may_land=True,
-                look_at=now + listing.FATE_AFTER_S,
-            ),
-        )
-    return _refused(fleet, launch, answer, now=now)
+        return _overtaken(fleet, launch, answer)
+    if isinstance(answer, errors.CloudError):
+        return _refused(fleet, launch, answer, now=now)
+    accepted = dataclasses.replace(
+        launch,
+        phase=state.Phase.ACCEPTED,
+        instance=answer,
+        doubtful_since=now,
+        may_land=True,
+        look_at=now + listing.FATE_AFTER_S,
+    )
+    return _put(fleet, accepted)
 
 
 def looked_up(
@@ -70,22 +55,20 @@ def looked_up(
     """
     launch = fleet.launches.get(name)
     if launch is None:
-        return _looked_up_retired(fleet, name, answer, now)
-    launch = dataclasses.replace(launch, looking=False, look_at=float("inf"))
+        return retired.looked_up(fleet, name, answer, now=now)
+    accepted = launch.phase is state.Phase.ACCEPTED
+    launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
     match answer:
         case contract.Instance():
-            if launch.phase in (state.Phase.UNSURE, state.Phase.FAILED):
-                launch = dataclasses.replace(
-                    launch, phase=state.Phase.ACCEPTED, instance=answer, failure=None
-                )
-            waited = max(now - launch.doubtful_since, listing.FATE_AFTER_S)
-            return _put(fleet, dataclasses.replace(launch, look_at=now + waited))
+            return _put(fleet, _found(launch, answer, now))
         case None:
             return _certainly_none(fleet, launch, mint=mint, now=now)
-        case errors.NoCapacity() | errors.BadOrder():
-            return _relaunch(_remember(fleet, launch, answer, now), launch, answer, mint, now)
+        case errors.NoCapacity() | errors.BadOrder() if accepted:
+            fleet = stock.remember(fleet, launch, answer, now=now)
+            return _relaunch(fleet, launch, answer, mint, now)
         case _:
-            return _put(fleet, dataclasses.replace(launch, look_at=now + _wait(answer, 1)))
+            wait_s = stock.retry_wait_s(answer, 1)
+            return _put(fleet, dataclasses.replace(launch, look_at=now + wait_s))
 
 
 def missing_looked_up(
@@ -100,63 +83,35 @@ def missing_looked_up(
     if held is None:
         return fleet
     missing = dict(fleet.missing)
-    if answer is None:
+    going = isinstance(answer, contract.Instance) and (
+        answer.state is contract.InstanceState.DELETING
+    )
+    if answer is None or going:
         del missing[provider_id]
         lost = state.Gone(held.instance.group, let_go=False)
-        gone = {**fleet.gone, provider_id: lost, state.key_of(held.instance): lost}
+        gone = {**fleet.gone, provider_id: lost}
+        gone.setdefault(identity.key_of(held.instance), lost)
         return dataclasses.replace(fleet, missing=missing, gone=gone)
     if isinstance(answer, contract.Instance):
         # It waits for the next listing: only that can show it as a member again.
-        missing[provider_id] = dataclasses.replace(held, looking=False, look_at=float("inf"))
+        missing[provider_id] = dataclasses.replace(held, looking=False, look_at=math.inf)
     else:
-        missing[provider_id] = dataclasses.replace(
-            held, looking=False, look_at=now + _wait(answer, 1)
-        )
+        wait_s = stock.retry_wait_s(answer, 1)
+        missing[provider_id] = dataclasses.replace(held, looking=False, look_at=now + wait_s)
     return dataclasses.replace(fleet, missing=missing)
 
 
-def deleted(
-    fleet: state.Fleet, key: str, error: errors.CloudError | None, *, now: float
+def _overtaken(
+    fleet: state.Fleet, launch: state.Launch, answer: contract.Instance | errors.CloudError
 ) -> state.Fleet:
-    """Take the answer to a delete; no error means that the cloud took it."""
-    retirement = fleet.retired.get(key)
-    if retirement is None or retirement.deletion is not state.Deletion.SENT:
+    """Take the answer to a create whose machine a listing showed first: keep its receipt."""
+    held = launch.instance
+    if held is None or not isinstance(answer, contract.Instance):
         return fleet
-    attempts = retirement.attempts + 1
-    if error is None:
-        retirement = dataclasses.replace(
-            retirement,
-            deletion=state.Deletion.DONE,
-            doubtful_since=now,
-            absences=0,
-            attempts=attempts,
-            told="",
-        )
-    else:
-        retirement = dataclasses.replace(
-            retirement,
-            deletion=state.Deletion.OWED,
-            not_before=now + _wait(error, attempts),
-            attempts=attempts,
-            told=error.message,
-        )
-    return dataclasses.replace(fleet, retired={**fleet.retired, key: retirement})
-
-
-def failure_of(error: errors.CloudError) -> state.Failure:
-    """Say an error in CA's terms: a class, a code from a fixed set, a sentence."""
-    resources = state.ErrorClass.OUT_OF_RESOURCES
-    match error:
-        case errors.QuotaExceeded():
-            return state.Failure(resources, "QuotaExceeded", error.message)
-        case errors.NoCapacity():
-            return state.Failure(resources, "OutOfStock", error.message)
-        case errors.BadCredentials():
-            return state.Failure(state.ErrorClass.OTHER, "BadCredentials", error.message)
-        case errors.Refused():
-            return state.Failure(state.ErrorClass.OTHER, "BadOrder", error.message)
-        case _:
-            return state.Failure(state.ErrorClass.OTHER, "CloudError", error.message)
+    if held.provider_id != answer.provider_id:
+        return fleet
+    receipted = dataclasses.replace(held, receipt=answer.receipt)
+    return _put(fleet, dataclasses.replace(launch, instance=receipted))
 
 
 def _refused(
@@ -168,27 +123,26 @@ def _refused(
             held = dataclasses.replace(
                 launch,
                 phase=state.Phase.HELD,
-                not_before=now + _wait(error, attempts),
+                not_before=now + stock.retry_wait_s(error, attempts),
                 attempts=attempts,
                 may_land=False,
             )
             return _put(fleet, held)
-        case errors.NoCapacity() | errors.Refused():
-            fleet = _remember(fleet, launch, error, now)
-            refused = launch.refused
-            if launch.candidate is not None and isinstance(error, errors.OutOfStock):
-                refused |= {launch.candidate}
-            failure = None if isinstance(error, errors.OutOfStock) else failure_of(error)
-            return _put(
-                fleet,
-                dataclasses.replace(
-                    launch,
-                    phase=state.Phase.FAILED if failure else state.Phase.HELD,
-                    failure=failure,
-                    refused=refused,
-                    may_land=False,
-                ),
+        case errors.OutOfStock():
+            fleet = stock.remember(fleet, launch, error, now=now)
+            next_one = dataclasses.replace(
+                launch, phase=state.Phase.HELD, refused=_refusals(launch), may_land=False
             )
+            return _put(fleet, next_one)
+        case errors.NoCapacity() | errors.Refused():
+            fleet = stock.remember(fleet, launch, error, now=now)
+            failed = dataclasses.replace(
+                launch,
+                phase=state.Phase.FAILED,
+                failure=stock.failure_of(error),
+                may_land=False,
+            )
+            return _put(fleet, failed)
         case _:
             unsure = dataclasses.replace(
                 launch,
@@ -200,34 +154,53 @@ def _refused(
             return _put(fleet, unsure)
 
 
-def _remember(
-    fleet: state.Fleet, launch: state.Launch, error: errors.CloudError, now: float
-) -> state.Fleet:
-    key = plan.refusal_key(launch, error)
-    if key is None:
-        return fleet
-    refusal = state.Refusal(now, failure_of(error))
-    return dataclasses.replace(fleet, refusals={**fleet.refusals, key: refusal})
+def _found(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch:
+    """Note that the machine is there; from time to time its fate is looked up again."""
+    waited = max(now - launch.doubtful_since, listing.FATE_AFTER_S)
+    if launch.phase is state.Phase.ASKED:
+        return launch
+    if launch.phase is state.Phase.ACCEPTED:
+        return dataclasses.replace(launch, look_at=now + waited)
+    return dataclasses.replace(
+        launch,
+        phase=state.Phase.ACCEPTED,
+        instance=instance,
+        failure=None,
+        may_land=True,
+        look_at=now + waited,
+    )
 
 
 def _certainly_none(
     fleet: state.Fleet, launch: state.Launch, *, mint: Iterator[str], now: float
 ) -> state.Fleet:
-    if launch.phase is state.Phase.UNSURE:
-        wait = min(RETRY_S * 2 ** max(launch.attempts - 1, 0), MAX_RETRY_S)
-        held = dataclasses.replace(
-            launch, phase=state.Phase.HELD, not_before=now + wait, may_land=False
-        )
-        return _put(fleet, held)
-    if launch.phase is state.Phase.FAILED:
-        return _put(fleet, dataclasses.replace(launch, may_land=False))
-    if launch.phase is not state.Phase.ACCEPTED:
-        return _put(fleet, launch)
-    settled_at = launch.doubtful_since + fleet.accounts[launch.account].settle_s
-    if now <= settled_at:
-        return _put(fleet, dataclasses.replace(launch, look_at=settled_at + 1))
-    gone = errors.CloudError("the machine disappeared before it ran; the cloud does not say why")
-    return _relaunch(fleet, launch, gone, mint, now)
+    match launch.phase:
+        case state.Phase.UNSURE:
+            wait_s = min(
+                stock.RETRY_S * 2.0 ** min(max(launch.attempts - 1, 0), 10), stock.MAX_RETRY_S
+            )
+            held = dataclasses.replace(
+                launch, phase=state.Phase.HELD, not_before=now + wait_s, may_land=False
+            )
+            return _put(fleet, held)
+        case state.Phase.FAILED:
+            return _put(fleet, dataclasses.replace(launch, may_land=False))
+        case state.Phase.ACCEPTED if _is_lacking(fleet, launch):
+            gone = errors.CloudError(
+                "the machine disappeared before it ran; the cloud does not say why"
+            )
+            return _relaunch(fleet, launch, gone, mint, now)
+        case state.Phase.ACCEPTED | state.Phase.HELD | state.Phase.ASKED:
+            # The look-up alone proves nothing: a listing that lacks it brings the next one.
+            return _put(fleet, launch)
+
+
+def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:
+    """Tell whether a listing that began after the settling time lacks a launch's machine."""
+    account = fleet.accounts[launch.account]
+    if account.snapshot is None or launch.name in fleet.index.by_name:
+        return False
+    return account.snapshot.begun_at > launch.doubtful_since + account.settle_s
 
 
 def _relaunch(
@@ -239,106 +212,43 @@ def _relaunch(
 ) -> state.Fleet:
     """Give up an accepted order that failed: its name is retired, a new one takes its place.
 
-    A name is never used for two machines: the first one may still be shown for a while.
+    A name is never used for two machines: the first one may still be shown for a while. Where a
+    fresh CA's growth was to be covered by the old name, the new one covers it.
     """
-    launches = {name: held for name, held in fleet.launches.items() if name != launch.name}
-    retired = dict(fleet.retired)
+    retirements = dict(fleet.retired)
     if launch.instance is not None:
-        retired[launch.name] = state.Retirement(
+        retirements[launch.name] = retired.owed(
+            dataclasses.replace(launch.instance, node_name=launch.name, group=launch.group),
+            launch.account,
+            now,
             key=launch.name,
-            name=launch.name,
-            group=launch.group,
-            account=launch.account,
-            since=now,
-            deletion=state.Deletion.OWED,
-            instance_id=launch.instance.id,
-            provider_id=launch.instance.provider_id,
         )
-    taken = fleet.launches.keys() | retired.keys() | fleet.index.by_name.keys()
-    name = next(name for name in mint if name not in taken)
-    refused = launch.refused
-    if launch.candidate is not None and isinstance(error, errors.OutOfStock):
-        refused |= {launch.candidate}
+    name = next(name for name in mint if not state.name_is_taken(fleet, name))
+    sold_out = isinstance(error, errors.OutOfStock)
     vanished = launch.vanished + 1
-    lasting = isinstance(error, errors.OutOfStock) or type(error) is errors.CloudError
-    fails = not lasting or vanished >= MAX_VANISHED
+    may_pass = sold_out or type(error) is errors.CloudError
+    fails = not may_pass or vanished >= MAX_VANISHED
+    launches = {key: held for key, held in fleet.launches.items() if key != launch.name}
     launches[name] = state.Launch(
         name=name,
         group=launch.group,
         account=launch.account,
         born=launch.born,
-        refused=refused,
+        refused=_refusals(launch) if sold_out else launch.refused,
         vanished=vanished,
         phase=state.Phase.FAILED if fails else state.Phase.HELD,
-        failure=failure_of(error) if fails else None,
+        failure=stock.failure_of(error) if fails else None,
         candidate=launch.candidate if fails else None,
     )
-    missing = {
-        pid: held
-        for pid, held in fleet.missing.items()
-        if state.key_of(held.instance) != launch.name
-    }
-    return dataclasses.replace(fleet, launches=launches, retired=retired, missing=missing)
+    covers = dict(fleet.covers)
+    covering = covers.get(launch.group, frozenset())
+    if launch.name in covering:
+        covers[launch.group] = covering - {launch.name} | {name}
+    return dataclasses.replace(fleet, launches=launches, retired=retirements, covers=covers)
 
 
-def _ordered_retired(
-    fleet: state.Fleet, name: str, answer: contract.Instance | errors.CloudError, now: float
-) -> state.Fleet:
-    """Take the answer to a create whose launch was let go while it was under way."""
-    retirement = fleet.retired.get(name)
-    if retirement is None or retirement.deletion is not state.Deletion.AWAITED:
-        return fleet
-    retired = dict(fleet.retired)
-    if isinstance(answer, contract.Instance):
-        retired[name] = dataclasses.replace(
-            retirement,
-            deletion=state.Deletion.OWED,
-            instance_id=answer.id,
-            provider_id=answer.provider_id,
-        )
-    elif isinstance(answer, errors.NoCapacity | errors.Refused | errors.Throttled):
-        del retired[name]
-        gone = {**fleet.gone, name: state.Gone(retirement.group, let_go=True)}
-        return dataclasses.replace(fleet, retired=retired, gone=gone)
-    else:
-        retired[name] = dataclasses.replace(retirement, doubtful_since=now)
-    return dataclasses.replace(fleet, retired=retired)
-
-
-def _looked_up_retired(
-    fleet: state.Fleet,
-    name: str,
-    answer: contract.Instance | errors.CloudError | None,
-    now: float,
-) -> state.Fleet:
-    retirement = fleet.retired.get(name)
-    if retirement is None or retirement.deletion is not state.Deletion.AWAITED:
-        return fleet
-    retired = dict(fleet.retired)
-    match answer:
-        case contract.Instance():
-            retired[name] = dataclasses.replace(
-                retirement,
-                looking=False,
-                deletion=state.Deletion.OWED,
-                instance_id=answer.id,
-                provider_id=answer.provider_id,
-            )
-        case None:
-            del retired[name]
-            gone = {**fleet.gone, name: state.Gone(retirement.group, let_go=True)}
-            return dataclasses.replace(fleet, retired=retired, gone=gone)
-        case _:
-            retired[name] = dataclasses.replace(
-                retirement, looking=False, not_before=now + _wait(answer, 1)
-            )
-    return dataclasses.replace(fleet, retired=retired)
-
-
-def _wait(error: errors.CloudError, attempts: int) -> float:
-    if isinstance(error, errors.Throttled) and error.retry_after_s is not None:
-        return max(error.retry_after_s, 1.0)
-    return float(min(RETRY_S * 2 ** max(attempts - 1, 0), MAX_RETRY_S))
+def _refusals(launch: state.Launch) -> frozenset[groups.Candidate]:
+    return launch.refused if launch.candidate is None else launch.refused | {launch.candidate}
 
 
 def _put(fleet: state.Fleet, launch: state.Launch) -> state.Fleet:

@@ -19,7 +19,9 @@ def read(
     now: float,
 ) -> state.Fleet:
     """Take a catalogue; types that are no longer sold stay known for the shapes of old groups."""
-    held = fleet.accounts[account]
+    held = fleet.accounts.get(account)
+    if held is None:
+        return fleet
     known = dict(held.catalogue.machine_types) if held.catalogue is not None else {}
     known.update({machine_type.name: machine_type for machine_type in machine_types})
     sold = {
@@ -40,7 +42,9 @@ def read(
 
 def not_read(fleet: state.Fleet, account: str, trouble: str, *, now: float) -> state.Fleet:
     """Note that the catalogue could not be read; what was known stays."""
-    held = fleet.accounts[account]
+    held = fleet.accounts.get(account)
+    if held is None:
+        return fleet
     failures = held.catalogue_failures + 1
     wait = min(plan.CATALOGUE_RETRY_S * 2.0 ** min(failures - 1, 10), plan.CATALOGUE_S)
     held = dataclasses.replace(

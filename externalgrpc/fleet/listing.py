@@ -7,23 +7,15 @@ looked up by id before it is believed gone, and not before the cloud's settling 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import configured, index, retired, state, view
 from providers import contract
 
 FATE_AFTER_S = 20.0
 """An accepted machine that is not running after this long has its order's fate looked up."""
 
-ABSENCES = 2
-"""How many listings must agree, after the settling time, that a retired machine is gone."""
-
-REPEAT_DELETE_S = 30.0
-"""A deletion that listings contradict is repeated after this long, doubling to ten minutes."""
-
-MAX_REPEAT_DELETE_S = 600.0
-
-GONE_REMEMBERED = 4_000
+GONE_REMEMBERED = 20_000
 """How many names and ids of machines that are gone are remembered."""
 
 
@@ -34,29 +26,36 @@ def observe(
 
     Surplus machines of one name are retired (the registered one stays, else the older), launches
     that are shown become machines, members that are not shown are put up for a look-up, and
-    retired names come nearer to being forgotten.
+    retired names come nearer to being forgotten. A listing that began before the one we have, or
+    of an account that is no more, changes nothing.
     """
-    account = fleet.accounts[snapshot.account]
+    account = fleet.accounts.get(snapshot.account)
+    if account is None:
+        return fleet
+    if account.snapshot is not None and snapshot.begun_at < account.snapshot.begun_at:
+        return _with_account(fleet, dataclasses.replace(account, listing=False))
     first = account.snapshot is None
     before = _members_before(fleet, snapshot.account)
-    fleet = _returned(fleet, snapshot, now)
+    fleet = retired.returned(fleet, snapshot, now=now)
     fleet = _surplus(fleet, snapshot, now)
-    arrivals = _arrivals(fleet, snapshot, before) if not first else {}
+    arrivals = _arrivals(fleet, snapshot) if not first and not account.settled else {}
+    settles_at = snapshot.begun_at + account.settle_s if first else account.settles_at
     account = dataclasses.replace(
         account,
         snapshot=snapshot,
-        settled_at=snapshot.begun_at + account.settle_s if first else account.settled_at,
+        settles_at=settles_at,
+        settled=account.settled or snapshot.begun_at >= settles_at,
         listing=False,
         failures=0,
         trouble="",
     )
-    accounts = {**fleet.accounts, account.name: account}
-    fleet = dataclasses.replace(fleet, accounts=accounts, index=_index(accounts.values()))
-    fleet = _missing(fleet, snapshot, before, now)
+    fleet = _with_account(fleet, account)
+    built = index.build(fleet.accounts.values(), fleet.retired)
+    fleet = dataclasses.replace(fleet, index=built)
+    fleet = _missing(fleet, snapshot.account, before, now)
     fleet = _launches(fleet, snapshot, now)
-    if now < account.settled_at or snapshot.begun_at < account.settled_at:
-        fleet = _stand_in(fleet, arrivals)
-    fleet = _retired(fleet, snapshot, now)
+    fleet = _stand_in(fleet, arrivals)
+    fleet = retired.listed(fleet, snapshot, now=now)
     if first:
         fleet = _first_covers(fleet, account.name, unix_now)
     return _tidy(fleet)
@@ -64,9 +63,17 @@ def observe(
 
 def not_listed(fleet: state.Fleet, account: str, trouble: str) -> state.Fleet:
     """Note that a listing failed; what was known stays."""
-    held = fleet.accounts[account]
-    held = dataclasses.replace(held, listing=False, failures=held.failures + 1, trouble=trouble)
-    return dataclasses.replace(fleet, accounts={**fleet.accounts, account: held})
+    held = fleet.accounts.get(account)
+    if held is None:
+        return fleet
+    failures = held.failures + 1
+    return _with_account(
+        fleet, dataclasses.replace(held, listing=False, failures=failures, trouble=trouble)
+    )
+
+
+def _with_account(fleet: state.Fleet, account: state.AccountState) -> state.Fleet:
+    return dataclasses.replace(fleet, accounts={**fleet.accounts, account.name: account})
 
 
 def _members_before(fleet: state.Fleet, account: str) -> dict[str, contract.Instance]:
@@ -78,43 +85,13 @@ def _members_before(fleet: state.Fleet, account: str) -> dict[str, contract.Inst
     return known
 
 
-def _returned(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
-    """Retire again what was let go, was gone, and is shown again."""
-    retired = dict(fleet.retired)
-    for instance in snapshot.instances:
-        gone = fleet.gone.get(instance.provider_id)
-        if gone is None or not gone.let_go or view.is_retired(fleet, instance):
-            continue
-        key = state.key_of(instance)
-        retired[key] = _owed(instance, snapshot.account, now, key=key)
-    if len(retired) == len(fleet.retired):
-        return fleet
-    return dataclasses.replace(fleet, retired=retired)
-
-
-def _owed(
-    instance: contract.Instance, account: str, now: float, *, key: str, surplus: bool = False
-) -> state.Retirement:
-    return state.Retirement(
-        key=key,
-        name=instance.node_name,
-        group=instance.group,
-        account=account,
-        since=now,
-        deletion=state.Deletion.OWED,
-        instance_id=instance.id,
-        provider_id=instance.provider_id,
-        surplus=surplus,
-    )
-
-
 def _surplus(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
     """Retire all but one of the machines that share a name (some clouds allow it)."""
     by_name: dict[str, list[contract.Instance]] = {}
     for instance in snapshot.instances:
-        if instance.node_name and instance.provider_id not in fleet.retired:
+        if instance.node_name and not view.is_retired(fleet, instance):
             by_name.setdefault(instance.node_name, []).append(instance)
-    retired = dict(fleet.retired)
+    surplus: dict[str, state.Retirement] = {}
     for same in by_name.values():
         if len(same) < 2:
             continue
@@ -131,20 +108,19 @@ def _surplus(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.
         for instance in same:
             if instance is not keep:
                 key = instance.provider_id
-                retired[key] = _owed(instance, snapshot.account, now, key=key, surplus=True)
-    if len(retired) == len(fleet.retired):
+                surplus[key] = retired.owed(instance, snapshot.account, now, key=key, surplus=True)
+    if not surplus:
         return fleet
-    return dataclasses.replace(fleet, retired=retired)
+    return dataclasses.replace(fleet, retired={**fleet.retired, **surplus})
 
 
-def _arrivals(
-    fleet: state.Fleet, snapshot: state.Snapshot, before: Mapping[str, contract.Instance]
-) -> dict[str, int]:
+def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
     """Count, by group, machines with our mark that this process neither knew nor ordered."""
     arrived: dict[str, int] = {}
     for instance in snapshot.instances:
         known = (
-            instance.provider_id in before
+            instance.provider_id in fleet.index.by_provider_id
+            or instance.provider_id in fleet.missing
             or instance.node_name in fleet.launches
             or view.is_retired(fleet, instance)
         )
@@ -156,88 +132,77 @@ def _arrivals(
 def _stand_in(fleet: state.Fleet, arrivals: Mapping[str, int]) -> state.Fleet:
     """Let late arrivals of the process before us answer launches that are still held."""
     left = dict(arrivals)
-    launches = dict(fleet.launches)
-    for launch in fleet.launches.values():
-        unsent = launch.phase is state.Phase.HELD and not launch.may_land
-        if unsent and left.get(launch.group, 0) > 0:
+    answered: list[str] = []
+    for launch in fleet.launches.values() if left else ():
+        if launch.phase is state.Phase.HELD and left.get(launch.group, 0) > 0:
             left[launch.group] -= 1
-            del launches[launch.name]
-    if len(launches) == len(fleet.launches):
-        return fleet
-    return dataclasses.replace(fleet, launches=launches)
-
-
-def _index(accounts: Iterable[state.AccountState]) -> state.Index:
-    by_provider_id: dict[str, contract.Instance] = {}
-    by_name: dict[str, contract.Instance] = {}
-    by_group: dict[str, list[contract.Instance]] = {}
-    account_of: dict[str, str] = {}
-    for account in accounts:
-        for instance in account.snapshot.instances if account.snapshot else ():
-            if instance.provider_id in by_provider_id:
-                continue  # two logins into one project show one machine twice
-            by_provider_id[instance.provider_id] = instance
-            account_of[instance.provider_id] = account.name
-            if instance.node_name:
-                by_name[instance.node_name] = instance
-            by_group.setdefault(instance.group, []).append(instance)
-    return state.Index(
-        by_provider_id=by_provider_id,
-        by_name=by_name,
-        by_group={name: tuple(found) for name, found in by_group.items()},
-        account_of=account_of,
-    )
+            answered.append(launch.name)
+    return retired.withdraw(fleet, answered)
 
 
 def _missing(
-    fleet: state.Fleet,
-    snapshot: state.Snapshot,
-    before: Mapping[str, contract.Instance],
-    now: float,
+    fleet: state.Fleet, account: str, before: Mapping[str, contract.Instance], now: float
 ) -> state.Fleet:
-    shown = {instance.provider_id for instance in snapshot.instances}
+    """Put members that the listing lacks up for a look-up; ``before`` is what was there."""
+    shown = fleet.index.by_provider_id
     missing = {
-        pid: dataclasses.replace(held, look_at=now) if held.account == snapshot.account else held
-        for pid, held in fleet.missing.items()
-        if pid not in shown
+        provider_id: dataclasses.replace(held, look_at=now) if held.account == account else held
+        for provider_id, held in fleet.missing.items()
+        if provider_id not in shown
     }
     gone = dict(fleet.gone)
     for provider_id, instance in before.items():
-        known = provider_id in shown or provider_id in missing
-        if known or view.is_retired(fleet, instance) or instance.node_name in fleet.launches:
+        if provider_id in shown or provider_id in missing:
+            continue
+        if view.is_retired(fleet, instance) or instance.node_name in fleet.launches:
             continue
         if instance.state is contract.InstanceState.DELETING:
             gone[provider_id] = state.Gone(instance.group, let_go=False)
-            continue
-        missing[provider_id] = state.Missing(
-            instance=instance, account=snapshot.account, look_at=now
-        )
+        elif instance.group in fleet.groups:
+            missing[provider_id] = state.Missing(instance=instance, account=account, look_at=now)
     return dataclasses.replace(fleet, missing=missing, gone=gone)
 
 
 def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
-    shown = {i.node_name: i for i in snapshot.instances if i.provider_id not in fleet.retired}
+    shown = fleet.index.by_name
     settle_s = fleet.accounts[snapshot.account].settle_s
     launches: dict[str, state.Launch] = {}
     for name, launch in fleet.launches.items():
-        if launch.account != snapshot.account:
+        landed = shown.get(name)
+        nameless = _without_its_name(fleet, launch)
+        if landed is not None and not nameless:
+            flying = _landed(launch, landed, now)
+            if flying is not None:
+                launches[name] = flying
+        elif nameless:
+            continue
+        elif launch.account != snapshot.account:
             launches[name] = launch
-        elif name in shown:
-            landed = _landed(launch, shown[name], now)
-            if landed is not None:
-                launches[name] = landed
         else:
             launches[name] = _unseen(launch, snapshot.begun_at, settle_s, now)
     return dataclasses.replace(fleet, launches=launches)
 
 
+def _without_its_name(fleet: state.Fleet, launch: state.Launch) -> bool:
+    """Tell whether a launch's machine is shown, but with its name mark lost or changed.
+
+    It stands for itself then, under its provider id.
+    """
+    if launch.instance is None:
+        return False
+    instance = fleet.index.by_provider_id.get(launch.instance.provider_id)
+    return instance is not None and instance.node_name != launch.name
+
+
 def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch | None:
     """Follow a launch whose machine is shown until it runs; from then on it is a machine only."""
-    receipt = launch.instance.receipt if launch.instance is not None else instance.receipt
     if instance.state is contract.InstanceState.RUNNING:
         return None
+    held = launch.instance
+    same = held is not None and held.provider_id == instance.provider_id
+    receipt = held.receipt if held is not None and same else instance.receipt
     look_at = launch.look_at
-    was_stopped = launch.instance is not None and launch.instance.state is instance.state
+    was_stopped = held is not None and held.state is instance.state
     if instance.state is contract.InstanceState.STOPPED and not was_stopped:
         look_at = min(look_at, now)
     elif launch.phase is not state.Phase.ACCEPTED:
@@ -248,6 +213,7 @@ def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> st
         instance=dataclasses.replace(instance, receipt=receipt),
         failure=None,
         doubtful_since=max(launch.doubtful_since, launch.asked_at),
+        may_land=True,
         look_at=look_at,
     )
 
@@ -262,65 +228,6 @@ def _unseen(launch: state.Launch, begun_at: float, settle_s: float, now: float) 
     return launch
 
 
-def _retired(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
-    by_id = {instance.provider_id: instance for instance in snapshot.instances}
-    by_name = {i.node_name: i for i in snapshot.instances if i.provider_id not in fleet.retired}
-    settle_s = fleet.accounts[snapshot.account].settle_s
-    retired: dict[str, state.Retirement] = {}
-    gone = dict(fleet.gone)
-    for key, retirement in fleet.retired.items():
-        if retirement.account != snapshot.account:
-            retired[key] = retirement
-            continue
-        instance = by_id.get(retirement.provider_id) or (
-            None if retirement.surplus else by_name.get(retirement.name)
-        )
-        after = snapshot.begun_at > retirement.doubtful_since + settle_s
-        settled = (
-            _shown(retirement, instance, now, after=after)
-            if instance
-            else _absent(retirement, now, after=after)
-        )
-        if settled is None:
-            if retirement.provider_id:
-                gone[retirement.provider_id] = state.Gone(retirement.group, let_go=True)
-            gone[key] = state.Gone(retirement.group, let_go=True)
-        else:
-            retired[key] = settled
-    return dataclasses.replace(fleet, retired=retired, gone=gone)
-
-
-def _shown(
-    retirement: state.Retirement, instance: contract.Instance, now: float, *, after: bool
-) -> state.Retirement:
-    same = retirement.instance_id == instance.id
-    retirement = dataclasses.replace(
-        retirement, instance_id=instance.id, provider_id=instance.provider_id, absences=0
-    )
-    if retirement.deletion is state.Deletion.AWAITED or not same:
-        return dataclasses.replace(
-            retirement, deletion=state.Deletion.OWED, not_before=now, looking=False
-        )
-    if retirement.deletion is state.Deletion.DONE and after:
-        wait = min(REPEAT_DELETE_S * 2 ** max(retirement.attempts - 1, 0), MAX_REPEAT_DELETE_S)
-        due = retirement.doubtful_since + wait
-        return dataclasses.replace(
-            retirement, deletion=state.Deletion.OWED, not_before=max(now, due)
-        )
-    return retirement
-
-
-def _absent(retirement: state.Retirement, now: float, *, after: bool) -> state.Retirement | None:
-    if not after or retirement.deletion not in (state.Deletion.DONE, state.Deletion.AWAITED):
-        return retirement
-    if retirement.deletion is state.Deletion.AWAITED and retirement.doubtful_since == state.NEVER:
-        return retirement
-    absences = retirement.absences + 1
-    if absences >= ABSENCES and retirement.deletion is state.Deletion.DONE:
-        return None
-    return dataclasses.replace(retirement, absences=absences, not_before=now)
-
-
 def _first_covers(fleet: state.Fleet, account: str, unix_now: float) -> state.Fleet:
     """Treat our own start as a start of CA: what it asked of the process before us is forgotten."""
     covers = dict(fleet.covers)
@@ -331,20 +238,12 @@ def _first_covers(fleet: state.Fleet, account: str, unix_now: float) -> state.Fl
 
 
 def _tidy(fleet: state.Fleet) -> state.Fleet:
-    """Forget departed groups that are empty, ids that no longer mean anything, old memories."""
-    node_groups = {
-        name: group
-        for name, group in fleet.groups.items()
-        if not group.departed or view.members(fleet, name) or view.leaving(fleet, name)
-    }
+    """Forget what departed and is empty, ids that no longer mean anything, old memories."""
+    fleet = configured.prune(fleet)
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
+    known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED
     if excess > 0:
         gone = dict(list(gone.items())[excess:])
-    return dataclasses.replace(
-        fleet,
-        groups=node_groups,
-        gone=gone,
-        registered=fleet.registered & known,
-    )
+    return dataclasses.replace(fleet, gone=gone, registered=fleet.registered & known)

@@ -56,7 +56,8 @@ class Launch:
     ``doubtful_since`` is the instant from which the settling time runs: when the order was
     accepted, or when its reply was lost. ``refused`` are the candidates that the cloud refused
     for this very launch. ``may_land`` stays true as long as a create that was sent may still
-    make a machine that nobody knows.
+    make a machine that nobody knows. ``look_at`` is when its fate is looked up, infinite until a
+    listing or the passing of time gives a reason to.
     """
 
     name: str
@@ -169,8 +170,10 @@ class AccountState:
 
     ``settle_s``, ``scheme`` and ``hands`` are the cloud's constants, ``rate_per_s`` our share of
     its request budget. ``listed_at`` is when the last listing was begun, successful or not.
-    ``snapshot`` is None until the account was listed once; ``settled_at`` is the end of the first
-    settling time, before which orders are held.
+    ``snapshot`` is None until the account was listed once; ``settles_at`` is the end of the first
+    settling time, and orders are held until a listing that began after it was seen (``settled``):
+    only that one shows all that the process before us ordered. A ``departed`` account is no longer
+    configured and is kept for what it still has.
     """
 
     name: str
@@ -181,7 +184,9 @@ class AccountState:
     hands: int
     pace: Pace
     snapshot: Snapshot | None = None
-    settled_at: float = float("inf")
+    settles_at: float = float("inf")
+    settled: bool = False
+    departed: bool = False
     listing: bool = False
     listed_at: float = NEVER
     failures: int = 0
@@ -201,14 +206,44 @@ class Refusal:
     failure: Failure
 
 
+class Showing(enum.IntEnum):
+    """The state shown to CA; the numbers are those of its InstanceState."""
+
+    RUNNING = 1
+    CREATING = 2
+    DELETING = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A machine that counts: one that the cloud shows, or a launch of one.
+
+    ``name`` is the key under which it is let go. ``failure`` is never set on a machine, let alone
+    a running one: that is the worst combination CA can get.
+    """
+
+    name: str
+    provider_id: str
+    showing: Showing
+    instance: contract.Instance | None = None
+    launch: Launch | None = None
+    failure: Failure | None = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """The members of all snapshots, arranged for look-ups; rebuilt once a listing."""
+    """The machines of all snapshots, arranged for look-ups; rebuilt once a listing.
+
+    ``members`` holds, by group and key, all that are not being deleted by somebody; what was let
+    go since the listing is still in it. ``booting`` names the accounts with a machine that boots.
+    """
 
     by_provider_id: Mapping[str, contract.Instance] = dataclasses.field(default_factory=dict)
     by_name: Mapping[str, contract.Instance] = dataclasses.field(default_factory=dict)
-    by_group: Mapping[str, tuple[contract.Instance, ...]] = dataclasses.field(default_factory=dict)
+    members: Mapping[str, Mapping[str, Member]] = dataclasses.field(default_factory=dict)
+    deleting: Mapping[str, tuple[contract.Instance, ...]] = dataclasses.field(default_factory=dict)
     account_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    booting: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +256,7 @@ class Fleet:
     ``registered`` are the provider ids whose Nodes CA has shown us. ``covers`` holds, for each
     group that a fresh CA has not grown yet, the names of the machines that were in the air when
     it started. ``gone`` remembers, for a while and by name and provider id, machines that were
-    ours.
+    ours. ``memo`` caches what is derived of the value; nothing in it depends on ``registered``.
     """
 
     groups: Mapping[str, groups.NodeGroup] = dataclasses.field(default_factory=dict)
@@ -240,17 +275,12 @@ class Fleet:
     )
 
 
-def key_of(instance: contract.Instance) -> str:
-    """Name a machine: by its node name, or by its provider id where the mark is lost."""
-    return instance.node_name or instance.provider_id
-
-
-def placeholder_id(scheme: str, name: str) -> str:
-    """Make the id under which a launch without a machine is listed."""
-    return f"{scheme}://launching/{name}"
-
-
-def placeholder_name(provider_id: str) -> str:
-    """Read the launch's name out of a placeholder id; empty for any other id."""
-    _, found, name = provider_id.partition("://launching/")
-    return name if found else ""
+def name_is_taken(fleet: Fleet, name: str) -> bool:
+    """Tell whether a name was used for anything that this process knows of."""
+    return (
+        name in fleet.launches
+        or name in fleet.retired
+        or name in fleet.index.by_name
+        or name in fleet.gone
+        or any(held.instance.node_name == name for held in fleet.missing.values())
+    )

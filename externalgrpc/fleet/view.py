@@ -6,64 +6,54 @@ Target size is not among the state: it is the number of members that these funct
 
 from __future__ import annotations
 
-import dataclasses
-import enum
+from typing import TypeAlias
 
 from externalgrpc import groups
-from externalgrpc.fleet import state
+from externalgrpc.fleet import identity, index, state
 from providers import contract
 
-
-class Showing(enum.IntEnum):
-    """The state shown to CA; the numbers are those of its InstanceState."""
-
-    RUNNING = 1
-    CREATING = 2
-    DELETING = 3
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A machine that counts: one that the cloud shows, or a launch of one.
-
-    ``name`` is the key under which it is let go. ``failure`` is never set on a running machine:
-    that is the worst combination CA can get.
-    """
-
-    name: str
-    provider_id: str
-    showing: Showing
-    instance: contract.Instance | None = None
-    launch: state.Launch | None = None
-    failure: state.Failure | None = None
+Member: TypeAlias = state.Member
+Showing: TypeAlias = state.Showing
 
 
 def members(fleet: state.Fleet, group: str) -> tuple[Member, ...]:
     """List the members of a group, machines first, each once by name."""
     memo = fleet.memo
-    found: tuple[Member, ...] | None = memo.get(group)
+    found: tuple[Member, ...] | None = memo.get(("members", group))
     if found is None:
-        found = memo[group] = _members(fleet, group)
+        found = (
+            *_machines(fleet, group).values(),
+            *(_in_the_air(fleet, launch) for launch in _airborne(fleet, group)),
+        )
+        memo[("members", group)] = found
     return found
 
 
 def target(fleet: state.Fleet, group: str) -> int:
     """Count the members of a group: this is its target size."""
-    return len(members(fleet, group))
+    return len(_machines(fleet, group)) + len(_airborne(fleet, group))
 
 
 def live(fleet: state.Fleet, group: str) -> int:
     """Count the members that did not fail."""
-    return sum(1 for member in members(fleet, group) if member.failure is None)
+    failed = sum(1 for launch in _airborne(fleet, group) if launch.failure is not None)
+    return target(fleet, group) - failed
 
 
 def leaving(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
     """List the machines of a group that the cloud still shows and that are let go."""
-    return tuple(
-        instance
-        for instance in fleet.index.by_group.get(group, ())
-        if instance.state is contract.InstanceState.DELETING or is_retired(fleet, instance)
-    )
+    shown = fleet.index
+    found = {
+        instance.provider_id: instance
+        for instance in shown.deleting.get(group, ())
+        if _launch_of(fleet, instance) is None
+    }
+    for retirement in fleet.retired.values():
+        named = None if retirement.surplus else shown.by_name.get(retirement.name)
+        for instance in (shown.by_provider_id.get(retirement.provider_id), named):
+            if instance is not None and instance.group == group:
+                found.setdefault(instance.provider_id, instance)
+    return tuple(found.values())
 
 
 def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
@@ -74,11 +64,13 @@ def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
 
 def find(fleet: state.Fleet, group: str, name: str) -> Member | None:
     """Find a member of a group by its key."""
-    memo = fleet.memo
-    by_name: dict[str, Member] | None = memo.get(("names", group))
-    if by_name is None:
-        by_name = memo[("names", group)] = {member.name: member for member in members(fleet, group)}
-    return by_name.get(name)
+    machine = _machines(fleet, group).get(name)
+    if machine is not None:
+        return machine
+    launch = fleet.launches.get(name)
+    if launch is None or launch.group != group:
+        return None
+    return _in_the_air(fleet, launch)
 
 
 def whose(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | None:
@@ -90,13 +82,12 @@ def whose(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | None:
     instance = fleet.index.by_provider_id.get(provider_id)
     if instance is None:
         return _whose_unlisted(fleet, provider_id)
-    if (
-        instance.group not in fleet.groups
-        or instance.state is contract.InstanceState.DELETING
-        or is_retired(fleet, instance)
-    ):
+    if instance.group not in fleet.groups or is_retired(fleet, instance):
         return None
-    return instance.group, state.key_of(instance)
+    if instance.state is contract.InstanceState.DELETING:
+        launch = _launch_of(fleet, instance)
+        return (launch.group, launch.name) if launch is not None else None
+    return instance.group, identity.key_of(instance)
 
 
 def trouble(fleet: state.Fleet, group: str) -> str:
@@ -129,28 +120,26 @@ def served(fleet: state.Fleet) -> tuple[groups.NodeGroup, ...]:
     return found
 
 
-def _is_served(fleet: state.Fleet, name: str) -> bool:
-    account = fleet.accounts[fleet.groups[name].account]
-    if account.snapshot is None or account.catalogue is None:
-        return False
-    if not fleet.groups[name].departed and not trouble(fleet, name):
-        return True
-    return bool(members(fleet, name) or leaving(fleet, name))
-
-
 def orphans(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
     """List machines that carry our cluster's mark and no group that we know."""
-    return tuple(
-        instance
-        for instance in fleet.index.by_provider_id.values()
-        if instance.group not in fleet.groups and not is_retired(fleet, instance)
-    )
+    memo = fleet.memo
+    found: tuple[contract.Instance, ...] | None = memo.get(("orphans",))
+    if found is None:
+        found = memo[("orphans",)] = tuple(
+            member.instance
+            for group, shown in fleet.index.members.items()
+            if group not in fleet.groups
+            for member in shown.values()
+            if member.instance is not None and not is_retired(fleet, member.instance)
+        )
+    return found
 
 
 def in_the_air(fleet: state.Fleet, group: str, unix_now: float) -> frozenset[str]:
     """Name the members that may still register: launches, and young machines never seen as Nodes.
 
-    ``unix_now`` is Unix time in seconds, compared with the machines' creation.
+    ``unix_now`` is Unix time in seconds, compared with the machines' creation; where a cloud does
+    not tell that, a machine is young while it boots.
     """
     young = unix_now - fleet.groups[group].provision_timeout_s
     return frozenset(
@@ -158,22 +147,36 @@ def in_the_air(fleet: state.Fleet, group: str, unix_now: float) -> frozenset[str
         for member in members(fleet, group)
         if member.failure is None
         and member.provider_id not in fleet.registered
-        and (member.instance is None or member.instance.created_at > young)
+        and (
+            member.instance is None
+            or member.instance.created_at > young
+            or (not member.instance.created_at and member.showing is Showing.CREATING)
+        )
     )
 
 
+def _is_served(fleet: state.Fleet, name: str) -> bool:
+    account = fleet.accounts[fleet.groups[name].account]
+    seen = account.snapshot is not None and account.catalogue is not None
+    if seen and not trouble(fleet, name):
+        return True
+    # A group that moved to an account nobody has seen yet keeps what it has at the old one.
+    has_any = bool(target(fleet, name) or leaving(fleet, name))
+    return has_any and (seen or account.snapshot is None)
+
+
 def _whose_unlisted(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | None:
-    name = state.placeholder_name(provider_id)
+    name = identity.placeholder_name(provider_id)
     if name:
         launch = fleet.launches.get(name)
-        if launch is not None and launch.group in fleet.groups:
-            return launch.group, name
+        if launch is not None:
+            return (launch.group, name) if launch.group in fleet.groups else None
         shown = fleet.index.by_name.get(name)
         return whose(fleet, shown.provider_id) if shown is not None else None
     missing = fleet.missing.get(provider_id)
     if missing is not None and not is_retired(fleet, missing.instance):
         group = missing.instance.group
-        return (group, state.key_of(missing.instance)) if group in fleet.groups else None
+        return (group, identity.key_of(missing.instance)) if group in fleet.groups else None
     return _accepted(fleet).get(provider_id)
 
 
@@ -189,54 +192,53 @@ def _accepted(fleet: state.Fleet) -> dict[str, tuple[str, str]]:
     return accepted
 
 
-def _members(fleet: state.Fleet, group: str) -> tuple[Member, ...]:
-    shown: dict[str, Member] = {}
-    for instance in fleet.index.by_group.get(group, ()):
-        if instance.state is contract.InstanceState.DELETING or is_retired(fleet, instance):
-            continue
-        shown[state.key_of(instance)] = _machine(fleet, instance)
-    for missing in fleet.missing.values():
-        instance = missing.instance
-        key = state.key_of(instance)
-        if instance.group == group and key not in shown and not is_retired(fleet, instance):
-            shown[key] = _machine(fleet, instance)
-    for launch in _launches_of(fleet, group):
-        if launch.name not in shown:
-            shown[launch.name] = _in_the_air(fleet, launch)
-    return tuple(shown.values())
+def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
+    """Give the machines of a group by key: what listings show and what they lack for now."""
+    memo = fleet.memo
+    found: dict[str, Member] | None = memo.get(("machines", group))
+    if found is None:
+        found = dict(fleet.index.members.get(group, {}))
+        for key in fleet.retired:
+            found.pop(key, None)
+        for missing in fleet.missing.values():
+            instance = missing.instance
+            if instance.group == group and not is_retired(fleet, instance):
+                found.setdefault(identity.key_of(instance), index.machine(instance))
+        memo[("machines", group)] = found
+    return found
 
 
-def _machine(fleet: state.Fleet, instance: contract.Instance) -> Member:
-    creating = instance.state is contract.InstanceState.CREATING
-    return Member(
-        name=state.key_of(instance),
-        provider_id=instance.provider_id,
-        showing=Showing.CREATING if creating else Showing.RUNNING,
-        instance=instance,
-        launch=fleet.launches.get(instance.node_name),
-    )
-
-
-def _launches_of(fleet: state.Fleet, group: str) -> list[state.Launch]:
+def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
+    """Give the launches of a group whose machines no listing shows."""
     memo = fleet.memo
     by_group: dict[str, list[state.Launch]] | None = memo.get(("launches",))
     if by_group is None:
-        by_group = memo[("launches",)] = {}
+        by_group = {}
+        shown = {name: _machines(fleet, name) for name in fleet.groups}
         for launch in fleet.launches.values():
-            by_group.setdefault(launch.group, []).append(launch)
+            if launch.name not in shown.get(launch.group, ()):
+                by_group.setdefault(launch.group, []).append(launch)
+        memo[("launches",)] = by_group
     return by_group.get(group, [])
+
+
+def _launch_of(fleet: state.Fleet, instance: contract.Instance) -> state.Launch | None:
+    """Find the launch that a machine being deleted by somebody else was made for."""
+    launch = fleet.launches.get(instance.node_name)
+    if launch is None or launch.instance is None:
+        return None
+    return launch if launch.instance.provider_id == instance.provider_id else None
 
 
 def _in_the_air(fleet: state.Fleet, launch: state.Launch) -> Member:
     if launch.instance is not None:
         provider_id = launch.instance.provider_id
     else:
-        provider_id = state.placeholder_id(fleet.accounts[launch.account].scheme, launch.name)
+        provider_id = identity.placeholder_id(fleet.accounts[launch.account].scheme, launch.name)
     return Member(
         name=launch.name,
         provider_id=provider_id,
         showing=Showing.CREATING,
-        instance=None,
         launch=launch,
         failure=launch.failure,
     )

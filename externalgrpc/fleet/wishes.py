@@ -1,4 +1,4 @@
-"""The way down: what CA and the operator ask for.
+"""The way down: what CA asks for.
 
 Each function refuses with an error of :mod:`externalgrpc.refusals` or returns the next Fleet; none
 of them talks to a cloud.
@@ -7,14 +7,13 @@ of them talks to a cloud.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from externalgrpc import groups, names, refusals
-from externalgrpc.fleet import state, view
-from providers import contract
+from externalgrpc.fleet import identity, retired, state, view
 
 BLIND_S = 300.0
-"""Growth is refused when no listing has come for this long (and at least ten listings' time)."""
+"""Growth is refused when listings fail, or hang, and the last good one is older than this."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,26 +52,18 @@ def grow(
     node_group = known(fleet, group)
     if delta <= 0:
         raise refusals.OutOfBounds(f"{group}: a growth must be positive, got {delta}")
-    account = fleet.accounts[node_group.account]
-    if account.snapshot is None:
-        raise refusals.NotReady(
-            f"{group}: account {account.name} has not been listed yet: "
-            f"{account.trouble or 'the first listing is under way'}"
-        )
     if node_group.departed:
         raise refusals.OutOfBounds(
             f"{group}: no longer in the configuration; it is kept only until it is empty"
         )
+    _require_sight(fleet, node_group, now)
+    trouble = view.trouble(fleet, group)
+    if trouble:
+        raise refusals.NotReady(f"{group}: {trouble}")
     size = view.target(fleet, group)
     if size + delta > node_group.max_size:
         raise refusals.OutOfBounds(
             f"{group}: {size} + {delta} machines would exceed maxSize {node_group.max_size}"
-        )
-    blind = now - account.snapshot.begun_at
-    if blind > BLIND_S and account.failures:
-        raise refusals.NotReady(
-            f"{group}: account {account.name} could not be listed for {blind:.0f} s: "
-            f"{account.trouble}"
         )
     covered: list[str] = []
     if group in fleet.covers:
@@ -99,7 +90,7 @@ def retire(
     machines would fall below the group's minimum.
     """
     node_group = known(fleet, group)
-    going: dict[str, view.Member] = {}
+    going: dict[str, state.Member] = {}
     foreign: list[str] = []
     real = 0
     for node in nodes:
@@ -110,7 +101,7 @@ def retire(
                 going[member.name] = member
                 real += _is_live(member, node)
         elif owner is not None or not _was_ours(fleet, node_group, node):
-            foreign.append(node.name or node.provider_id)
+            foreign.append(node.name or node.provider_id or "a node without name and providerID")
     if foreign:
         raise refusals.NotOurs(f"{group}: not machines of this group: {', '.join(foreign)}")
     left = view.live(fleet, group) - sum(1 for m in going.values() if m.failure is None)
@@ -119,16 +110,14 @@ def retire(
             f"{group}: deleting {real} would leave {left} live machines, "
             f"minSize is {node_group.min_size}"
         )
-    for member in going.values():
-        fleet = let_go(fleet, member, now=now)
-    return fleet, tuple(going)
+    return retired.let_go(fleet, tuple(going.values()), now=now), tuple(going)
 
 
 def shrink(fleet: state.Fleet, group: str, delta: int) -> tuple[state.Fleet, tuple[str, ...]]:
     """Withdraw up to ``-delta`` launches that were not sent; never touches a machine.
 
-    Returns the names withdrawn; fewer than asked for is success. Raises UnknownGroup, OutOfBounds
-    for a delta that is not negative.
+    The youngest go first. Returns the names withdrawn; fewer than asked for is success. Raises
+    UnknownGroup, OutOfBounds for a delta that is not negative.
     """
     known(fleet, group)
     if delta >= 0:
@@ -136,15 +125,18 @@ def shrink(fleet: state.Fleet, group: str, delta: int) -> tuple[state.Fleet, tup
     unsent = [
         launch.name
         for launch in fleet.launches.values()
-        if launch.group == group and launch.phase is state.Phase.HELD and not launch.may_land
+        if launch.group == group and launch.phase is state.Phase.HELD
     ]
     withdrawn = tuple(unsent[delta:])
-    launches = {n: launch for n, launch in fleet.launches.items() if n not in withdrawn}
-    return dataclasses.replace(fleet, launches=launches), withdrawn
+    return retired.withdraw(fleet, withdrawn), withdrawn
 
 
 def autoscaler_started(fleet: state.Fleet, *, unix_now: float) -> state.Fleet:
-    """Remember what is in the air at the first call of a new CA process, group by group."""
+    """Remember what is in the air at the first call of a new CA process, group by group.
+
+    ``unix_now`` is Unix time in seconds. Groups of an account that was never listed follow with
+    its first listing.
+    """
     covers = {
         name: view.in_the_air(fleet, name, unix_now)
         for name, group in fleet.groups.items()
@@ -154,81 +146,14 @@ def autoscaler_started(fleet: state.Fleet, *, unix_now: float) -> state.Fleet:
 
 
 def register(fleet: state.Fleet, provider_ids: Iterable[str]) -> state.Fleet:
-    """Remember that CA showed us the Nodes of these machines."""
-    return dataclasses.replace(fleet, registered=fleet.registered | frozenset(provider_ids))
+    """Remember that CA showed us the Nodes of these machines.
 
-
-def configure(
-    fleet: state.Fleet,
-    node_groups: Iterable[groups.NodeGroup],
-    accounts: Iterable[state.AccountState],
-    *,
-    blocked: Mapping[str, str],
-) -> state.Fleet:
-    """Take a new configuration; what the fleet has stays.
-
-    A group that is gone from the configuration and still has machines stays visible with min 0
-    and refuses growth, until it is empty; its launches that were not sent are withdrawn.
-    ``blocked`` says of groups that cannot work as configured why.
+    A fresh CA shows them all, one a call: what was derived of the fleet still holds, so it is
+    handed on.
     """
-    wanted = {group.name: group for group in node_groups}
-    launches = {
-        name: launch
-        for name, launch in fleet.launches.items()
-        if launch.group in wanted or launch.phase is not state.Phase.HELD
-    }
-    fleet = dataclasses.replace(fleet, launches=launches)
-    kept = dict(fleet.accounts)
-    for account in accounts:
-        before = kept.get(account.name)
-        if before is None or before.provider != account.provider:
-            kept[account.name] = account
-        else:
-            kept[account.name] = dataclasses.replace(
-                before,
-                settle_s=account.settle_s,
-                rate_per_s=account.rate_per_s,
-                hands=account.hands,
-                pace=account.pace,
-            )
-    for name, group in fleet.groups.items():
-        if name not in wanted and view.members(fleet, name):
-            wanted[name] = dataclasses.replace(group, min_size=0, departed=True)
-    covers = {name: held for name, held in fleet.covers.items() if name in wanted}
-    return dataclasses.replace(
-        fleet, groups=wanted, blocked=dict(blocked), accounts=kept, covers=covers
-    )
-
-
-def let_go(fleet: state.Fleet, member: view.Member, *, now: float) -> state.Fleet:
-    """Retire one member: a launch that was not sent vanishes, all else is deleted and awaited."""
-    launch = member.launch
-    launches = {n: held for n, held in fleet.launches.items() if n != member.name}
-    missing = {
-        pid: held
-        for pid, held in fleet.missing.items()
-        if state.key_of(held.instance) != member.name
-    }
-    fleet = dataclasses.replace(fleet, launches=launches, missing=missing)
-    instance = member.instance or (launch.instance if launch is not None else None)
-    if instance is not None:
-        return _retire(fleet, _owed(fleet, member.name, instance, now))
-    if launch is None or not (launch.may_land or launch.phase is state.Phase.ASKED):
-        return fleet
-    return _retire(
-        fleet,
-        state.Retirement(
-            key=member.name,
-            name=member.name,
-            group=launch.group,
-            account=launch.account,
-            since=now,
-            deletion=state.Deletion.AWAITED,
-            doubtful_since=(
-                state.NEVER if launch.phase is state.Phase.ASKED else launch.doubtful_since
-            ),
-        ),
-    )
+    fresh = dataclasses.replace(fleet, registered=fleet.registered | frozenset(provider_ids))
+    fresh.memo.update(fleet.memo)
+    return fresh
 
 
 def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
@@ -239,13 +164,32 @@ def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
     return found
 
 
-def _is_live(member: view.Member, node: NodeRef) -> int:
-    return int(not node.fake and member.failure is None and member.instance is not None)
+def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float) -> None:
+    """Raise NotReady when nobody has seen for minutes what the group's account holds."""
+    account = fleet.accounts[node_group.account]
+    if account.snapshot is None:
+        raise refusals.NotReady(
+            f"{node_group.name}: account {account.name} has not been listed yet: "
+            f"{account.trouble or 'the first listing is under way'}"
+        )
+    blind_s = now - account.snapshot.begun_at
+    hangs = account.listing and now - account.listed_at > BLIND_S
+    if blind_s > BLIND_S and (account.failures or hangs):
+        raise refusals.NotReady(
+            f"{node_group.name}: account {account.name} could not be listed for {blind_s:.0f} s: "
+            f"{account.trouble or 'the listing hangs'}"
+        )
+
+
+def _is_live(member: state.Member, node: NodeRef) -> int:
+    """Count 1 for a machine that CA knows as a node, 0 for what it never saw running."""
+    unseen = node.fake or bool(identity.placeholder_name(node.provider_id))
+    return int(not unseen and member.failure is None)
 
 
 def _was_ours(fleet: state.Fleet, group: groups.NodeGroup, node: NodeRef) -> bool:
     """Tell whether a node that is no member once was one, so that deleting it is success."""
-    name = state.placeholder_name(node.provider_id) or node.name
+    name = identity.placeholder_name(node.provider_id) or node.name
     retirement = fleet.retired.get(name) or fleet.retired.get(node.provider_id)
     if retirement is not None:
         return retirement.group == group.name
@@ -258,41 +202,15 @@ def _was_ours(fleet: state.Fleet, group: groups.NodeGroup, node: NodeRef) -> boo
     scheme = fleet.accounts[group.account].scheme
     if not node.provider_id.startswith(f"{scheme}://"):
         return False
-    return node.fake or names.minted_for(group.name, name)
+    if node.fake:
+        return True
+    return names.minted_for(group.name, name) and view.find(fleet, group.name, name) is None
 
 
 def _mint(fleet: state.Fleet, mint: Iterator[str], count: int) -> Iterator[str]:
     minted: set[str] = set()
     while len(minted) < count:
         name = next(mint)
-        taken = (
-            name in minted
-            or name in fleet.launches
-            or name in fleet.retired
-            or name in fleet.index.by_name
-            or name in fleet.gone
-        )
-        if not taken:
+        if name not in minted and not state.name_is_taken(fleet, name):
             minted.add(name)
             yield name
-
-
-def _owed(
-    fleet: state.Fleet, key: str, instance: contract.Instance, now: float
-) -> state.Retirement:
-    account = fleet.groups[instance.group].account if instance.group in fleet.groups else ""
-    account = fleet.index.account_of.get(instance.provider_id, account)
-    return state.Retirement(
-        key=key,
-        name=instance.node_name,
-        group=instance.group,
-        account=account,
-        since=now,
-        deletion=state.Deletion.OWED,
-        instance_id=instance.id,
-        provider_id=instance.provider_id,
-    )
-
-
-def _retire(fleet: state.Fleet, retirement: state.Retirement) -> state.Fleet:
-    return dataclasses.replace(fleet, retired={**fleet.retired, retirement.key: retirement})

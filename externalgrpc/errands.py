@@ -1,0 +1,119 @@
+"""Carry one request of the fleet to a cloud, and fold the answer into the fleet.
+
+The job blocks and runs on a lane; the fold is pure and runs under the reconciler's lock.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from externalgrpc import clock, names
+from externalgrpc import fleet as fleets
+from externalgrpc.fleet import catalogue, plan, requests, state
+from providers import contract, errors
+
+Answer: TypeAlias = Any
+"""What the job of a request returned, or the CloudError that it raised."""
+
+Prepare: TypeAlias = Callable[[requests.Create], contract.Order]
+"""Turn a launch into the order to send; it runs on a lane's thread and may block."""
+
+
+def operation(request: requests.Request) -> str:
+    """Name what a request does, as metrics, logs and the lane's budget call it."""
+    match request:
+        case requests.ListInstances():
+            return "instances"
+        case requests.ReadCatalogue():
+            return "catalogue"
+        case requests.Create():
+            return "create"
+        case requests.LookUp() | requests.LookUpMissing():
+            return "look_up"
+        case requests.Delete():
+            return "delete"
+
+
+def writes(request: requests.Request) -> bool:
+    """Tell whether a request makes or deletes something."""
+    return isinstance(request, requests.Create | requests.Delete)
+
+
+def cost(request: requests.Request, fleet: state.Fleet) -> int:
+    """Say how many requests of the cloud's budget a request of ours is expected to take."""
+    match request:
+        case requests.ListInstances(account=account):
+            held = fleet.accounts.get(account)
+            shown = held.snapshot.instances if held is not None and held.snapshot else ()
+            return 1 + len(shown) // plan.PAGE
+        case requests.ReadCatalogue():
+            return 2
+        case _:
+            return 1
+
+
+def job(
+    request: requests.Request,
+    provider: contract.Provider,
+    prepare: Prepare,
+    time_source: clock.Clock,
+) -> Callable[[], Answer]:
+    """Make the job of a request: it blocks, and raises CloudError."""
+    match request:
+        case requests.ListInstances(account=account):
+
+            def list_instances() -> state.Snapshot:
+                begun_at = time_source.monotonic()
+                return state.Snapshot(
+                    account=account, begun_at=begun_at, instances=provider.instances()
+                )
+
+            return list_instances
+        case requests.ReadCatalogue():
+            return lambda: (provider.machine_types(), provider.offers())
+        case requests.Create():
+            return lambda: provider.create(prepare(request))
+        case requests.LookUp(name=name, instance_id=instance_id, receipt=receipt):
+            return lambda: provider.look_up(
+                node_name=name, instance_id=instance_id, receipt=receipt
+            )
+        case requests.LookUpMissing(instance=instance):
+            return lambda: provider.look_up(
+                node_name=instance.node_name, instance_id=instance.id, receipt=""
+            )
+        case requests.Delete(instance_id=instance_id):
+            return lambda: provider.delete(instance_id)
+
+
+def fold(  # noqa: PLR0911 - one for each request
+    fleet: state.Fleet,
+    request: requests.Request,
+    answer: Answer,
+    *,
+    chance: random.Random,
+    now: float,
+    unix_now: float,
+) -> state.Fleet:
+    """Take the answer to a request, whatever has happened since it was sent."""
+    failed = isinstance(answer, errors.CloudError)
+    match request:
+        case requests.ListInstances(account=account):
+            if failed:
+                return fleets.not_listed(fleet, account, answer.message)
+            return fleets.observe(fleet, answer, now=now, unix_now=unix_now)
+        case requests.ReadCatalogue(account=account):
+            if failed:
+                return catalogue.not_read(fleet, account, answer.message, now=now)
+            return catalogue.read(fleet, account, *answer, now=now)
+        case requests.Create(name=name):
+            return fleets.ordered(fleet, name, answer, now=now)
+        case requests.LookUp(name=name):
+            launch = fleet.launches.get(name)
+            mint = names.mint(launch.group if launch is not None else "", chance)
+            return fleets.looked_up(fleet, name, answer, mint=mint, now=now)
+        case requests.LookUpMissing(instance=instance):
+            return fleets.missing_looked_up(fleet, instance.provider_id, answer, now=now)
+        case requests.Delete(key=key):
+            return fleets.deleted(fleet, key, answer, now=now)

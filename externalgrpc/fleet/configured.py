@@ -1,0 +1,122 @@
+"""Take a new configuration, and forget what departed once nothing hangs on it any more."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from externalgrpc import groups
+from externalgrpc.fleet import index, retired, state, view
+
+
+def configure(
+    fleet: state.Fleet,
+    node_groups: Iterable[groups.NodeGroup],
+    accounts: Iterable[state.AccountState],
+    *,
+    blocked: Mapping[str, str],
+) -> state.Fleet:
+    """Take a new configuration; what the fleet has stays.
+
+    A group that is gone from the configuration and still has machines stays visible with min 0
+    and refuses growth, until it is empty; its launches that were not sent are withdrawn. An
+    account that is gone is listed for as long as something of ours hangs on it. ``blocked`` says
+    of groups that cannot work as configured why.
+    """
+    wanted = {group.name: group for group in node_groups}
+    fleet = retired.withdraw(
+        fleet,
+        [
+            launch.name
+            for launch in fleet.launches.values()
+            if launch.group not in wanted and launch.phase is state.Phase.HELD
+        ],
+    )
+    fleet = _with_accounts(fleet, {account.name: account for account in accounts})
+    for name, group in fleet.groups.items():
+        if name not in wanted and (view.target(fleet, name) or view.leaving(fleet, name)):
+            wanted[name] = dataclasses.replace(group, min_size=0, departed=True)
+    covers = {name: held for name, held in fleet.covers.items() if name in wanted}
+    fleet = dataclasses.replace(fleet, groups=wanted, blocked=dict(blocked), covers=covers)
+    return prune(fleet)
+
+
+def prune(fleet: state.Fleet) -> state.Fleet:
+    """Forget departed groups that are empty, and departed accounts that nothing hangs on."""
+    node_groups = {
+        name: group
+        for name, group in fleet.groups.items()
+        if not group.departed or view.target(fleet, name) or view.leaving(fleet, name)
+    }
+    if len(node_groups) < len(fleet.groups):
+        fleet = dataclasses.replace(fleet, groups=node_groups)
+    if not any(account.departed for account in fleet.accounts.values()):
+        return fleet
+    needed = _accounts_needed(fleet)
+    accounts = {
+        name: account
+        for name, account in fleet.accounts.items()
+        if name in needed or not account.departed
+    }
+    if len(accounts) == len(fleet.accounts):
+        return fleet
+    built = index.build(accounts.values(), fleet.retired)
+    return dataclasses.replace(fleet, accounts=accounts, index=built)
+
+
+def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountState]) -> state.Fleet:
+    """Take the accounts of a configuration; what is known of those that stay is kept.
+
+    An account that became another cloud's is a new one: nothing that was its own can be asked
+    for or deleted through it any more.
+    """
+    held = fleet.accounts
+    replaced = {
+        name
+        for name, account in configured.items()
+        if name in held and held[name].provider != account.provider
+    }
+    kept: dict[str, state.AccountState] = {
+        name: dataclasses.replace(account, departed=name not in configured)
+        for name, account in held.items()
+    }
+    for name, account in configured.items():
+        if name not in held or name in replaced:
+            kept[name] = account
+            continue
+        kept[name] = dataclasses.replace(
+            kept[name],
+            settle_s=account.settle_s,
+            rate_per_s=account.rate_per_s,
+            hands=account.hands,
+            pace=account.pace,
+        )
+    if not replaced:
+        return dataclasses.replace(fleet, accounts=kept)
+    return dataclasses.replace(
+        fleet,
+        accounts=kept,
+        index=index.build(kept.values(), fleet.retired),
+        launches={
+            name: launch
+            for name, launch in fleet.launches.items()
+            if launch.account not in replaced or launch.phase is state.Phase.HELD
+        },
+        retired={key: r for key, r in fleet.retired.items() if r.account not in replaced},
+        missing={key: m for key, m in fleet.missing.items() if m.account not in replaced},
+    )
+
+
+def _accounts_needed(fleet: state.Fleet) -> set[str]:
+    shown = fleet.index
+    return (
+        {group.account for group in fleet.groups.values()}
+        | {launch.account for launch in fleet.launches.values()}
+        | {retirement.account for retirement in fleet.retired.values()}
+        | {missing.account for missing in fleet.missing.values()}
+        | {
+            shown.account_of[member.provider_id]
+            for name in fleet.groups
+            for member in shown.members.get(name, {}).values()
+        }
+    )

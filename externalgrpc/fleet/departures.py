@@ -1,0 +1,162 @@
+"""Decide which launches are sent, looked up, or given up now."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+from externalgrpc import groups
+from externalgrpc.fleet import requests, state, stock
+
+# Bound once: a member of an enum costs a slow look-up in Python 3.11, and this loop is long.
+_HELD = state.Phase.HELD
+_ASKED = state.Phase.ASKED
+_UNSURE = state.Phase.UNSURE
+_ACCEPTED = state.Phase.ACCEPTED
+
+
+class Departures:
+    """Go through the launches once, with what they share: hands, probes, refusals.
+
+    Thousands may be held at once while a few are under way, and every answer brings us here:
+    what waits for a free hand only is passed over at the cost of a few look-ups.
+    """
+
+    def __init__(self, fleet: state.Fleet, agenda: requests.Agenda) -> None:
+        self._fleet = fleet
+        self._agenda = agenda
+        self._hands = {name: account.hands for name, account in fleet.accounts.items()}
+        self._refused = {
+            name: said
+            for name in fleet.accounts
+            if (said := stock.account_refusal(fleet, name)) is not None
+        }
+        self._patience_s = {
+            (name, group.account): group.provision_timeout_s
+            for name, group in fleet.groups.items()
+            if not group.departed and name not in fleet.blocked
+        }
+        self._probing: set[tuple[str, groups.Candidate]] = set()
+
+    def of(self, launches: Iterable[state.Launch]) -> tuple[list[state.Launch], list[str]]:
+        """Give the launches that change, as they become, and the names to be withdrawn."""
+        flying, held = self._sorted(launches)
+        changed: list[state.Launch] = []
+        withdrawn: list[str] = []
+        for launch in flying:
+            moved = self._under_way(launch)
+            if moved is not launch:
+                changed.append(moved)
+        for launch in held:
+            if self._only_waits_for_a_hand(launch):
+                continue
+            sent = self._held(launch)
+            if sent is None:
+                withdrawn.append(launch.name)
+            elif sent is not launch:
+                changed.append(sent)
+        return changed, withdrawn
+
+    def _sorted(
+        self, launches: Iterable[state.Launch]
+    ) -> tuple[list[state.Launch], list[state.Launch]]:
+        """Part those that are held from those that fly, and count what these keep busy."""
+        flying: list[state.Launch] = []
+        held: list[state.Launch] = []
+        for launch in launches:
+            phase = launch.phase
+            if phase is _HELD:
+                held.append(launch)
+                continue
+            flying.append(launch)
+            if phase is _ASKED:
+                self._hands[launch.account] -= 1
+            elif phase is not _UNSURE:
+                continue
+            if launch.candidate is not None:
+                self._probing.add((launch.account, launch.candidate))
+        return flying, held
+
+    def _only_waits_for_a_hand(self, launch: state.Launch) -> bool:
+        account = launch.account
+        patience_s = self._patience_s.get((launch.group, account))
+        if patience_s is None or self._hands[account] > 0 or account in self._refused:
+            return False
+        return not self._agenda.due(launch.born + patience_s)
+
+    def _held(self, launch: state.Launch) -> state.Launch | None:
+        """Send a launch if it may go; None when its group is no longer there to have it."""
+        fleet = self._fleet
+        node_group = fleet.groups.get(launch.group)
+        if node_group is None or node_group.departed:
+            return None
+        if launch.account != node_group.account:
+            launch = dataclasses.replace(
+                launch, account=node_group.account, refused=frozenset(), not_before=state.NEVER
+            )
+        if launch.group in fleet.blocked:
+            why = fleet.blocked[launch.group]
+            return _failed(launch, state.Failure(state.ErrorClass.OTHER, "BadOrder", why))
+        refusal = self._refused.get(launch.account)
+        if refusal is not None and refusal.at > launch.born:
+            return _failed(launch, refusal.failure)
+        account = fleet.accounts[launch.account]
+        ready = account.catalogue is not None and account.settled
+        if not ready or self._hands[launch.account] <= 0 or not self._agenda.due(launch.not_before):
+            return self._expire(launch, node_group)
+        return self._send(launch, node_group)
+
+    def _under_way(self, launch: state.Launch) -> state.Launch:
+        """Look a doubtful launch up when it is time to."""
+        phase = launch.phase
+        if phase is _ASKED or not (phase is _UNSURE or phase is _ACCEPTED or launch.may_land):
+            return launch
+        if not launch.looking and self._agenda.due(launch.look_at):
+            instance_id = launch.instance.id if launch.instance else ""
+            receipt = launch.instance.receipt if launch.instance else ""
+            self._agenda.ask(requests.LookUp(launch.account, launch.name, instance_id, receipt))
+            return dataclasses.replace(launch, looking=True)
+        if phase is _UNSURE:
+            return self._expire(launch, self._fleet.groups.get(launch.group))
+        return launch
+
+    def _send(self, launch: state.Launch, node_group: groups.NodeGroup) -> state.Launch:
+        fleet, now = self._fleet, self._agenda.now
+        candidate = stock.choose(fleet, launch, node_group, now)
+        if candidate is None:
+            return _failed(launch, stock.exhausted(fleet, launch, node_group))
+        # Of what was refused lately, one order at a time finds out whether it is to be had again.
+        probe = (launch.account, candidate)
+        if probe in self._probing and stock.lately_refused(fleet, launch, candidate, now):
+            return self._expire(launch, node_group)
+        catalogue = fleet.accounts[launch.account].catalogue
+        assert catalogue is not None  # noqa: S101 - held() saw to it
+        self._hands[launch.account] -= 1
+        self._probing.add(probe)
+        machine_type = catalogue.machine_types[candidate.machine_type]
+        self._agenda.ask(
+            requests.Create(launch.account, launch.name, node_group, candidate, machine_type)
+        )
+        return dataclasses.replace(
+            launch,
+            phase=_ASKED,
+            candidate=candidate,
+            asked_at=now,
+            may_land=True,
+            look_at=math.inf,
+        )
+
+    def _expire(self, launch: state.Launch, node_group: groups.NodeGroup | None) -> state.Launch:
+        """Fail a launch that got no answer within the time that its group gives a machine."""
+        patience_s = node_group.provision_timeout_s if node_group is not None else 0.0
+        if not self._agenda.due(launch.born + patience_s):
+            return launch
+        why = self._fleet.accounts[launch.account].trouble or "the cloud gave no usable answer"
+        message = f"not ordered within {patience_s:.0f} s: {why}"
+        failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
+        return _failed(launch, failure)
+
+
+def _failed(launch: state.Launch, failure: state.Failure) -> state.Launch:
+    return dataclasses.replace(launch, phase=state.Phase.FAILED, failure=failure)

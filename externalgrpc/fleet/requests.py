@@ -1,0 +1,84 @@
+"""Name what can be asked of a cloud; :mod:`externalgrpc.fleet.plan` decides when."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from externalgrpc import groups
+from providers import contract
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListInstances:
+    """List an account."""
+
+    account: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadCatalogue:
+    """Read an account's machine types and offers."""
+
+    account: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Create:
+    """Send the order of a launch."""
+
+    account: str
+    name: str
+    group: groups.NodeGroup
+    candidate: groups.Candidate
+    machine_type: contract.MachineType
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LookUp:
+    """Look a launch or a retired name up."""
+
+    account: str
+    name: str
+    instance_id: str
+    receipt: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LookUpMissing:
+    """Look a member up that the last listing lacked."""
+
+    account: str
+    instance: contract.Instance
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a machine."""
+
+    account: str
+    key: str
+    instance_id: str
+
+
+Request = ListInstances | ReadCatalogue | Create | LookUp | LookUpMissing | Delete
+
+
+class Agenda:
+    """Collect what is due at ``now``, and keep the earliest instant of what is not due yet."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.wake_at = math.inf
+        self.wanted: list[Request] = []
+
+    def due(self, at: float) -> bool:
+        """Tell whether an instant has come; if not, remember it."""
+        if at <= self.now:
+            return True
+        self.wake_at = min(self.wake_at, at)
+        return False
+
+    def ask(self, request: Request) -> None:
+        """Want a request to be sent."""
+        self.wanted.append(request)

@@ -1,0 +1,290 @@
+"""Retired names: machines that must not exist, from the wish to the proof that they do not.
+
+A retired name stops counting at once. Its deletion is repeated until two listings that began after
+the cloud's settling time agree that it is gone; a name whose create may still land is a tombstone
+until then. What was let go is remembered, and let go again should a cloud show it once more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from externalgrpc.fleet import identity, state, stock, view
+from providers import contract, errors
+
+ABSENCES = 2
+"""How many listings must agree, after the settling time, that a retired machine is gone."""
+
+REPEAT_DELETE_S = 30.0
+"""A deletion that listings contradict is repeated after this long, doubling to ten minutes."""
+
+MAX_REPEAT_DELETE_S = 600.0
+
+
+def let_go(fleet: state.Fleet, members: Sequence[state.Member], *, now: float) -> state.Fleet:
+    """Retire members: a launch that was never sent vanishes, all else is deleted and awaited."""
+    if not members:
+        return fleet
+    names = {member.name for member in members}
+    retired = dict(fleet.retired)
+    gone = dict(fleet.gone)
+    for member in members:
+        launch = member.launch or fleet.launches.get(member.name)
+        instance = member.instance or (launch.instance if launch is not None else None)
+        if instance is not None:
+            account = _account_of(fleet, instance, launch)
+            retired[member.name] = owed(instance, account, now, key=member.name)
+        elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):
+            retired[member.name] = _tombstone(launch, now)
+        elif launch is not None and launch.asked_at > state.NEVER:
+            gone[member.name] = state.Gone(launch.group, let_go=True)
+    return dataclasses.replace(
+        fleet,
+        launches={name: held for name, held in fleet.launches.items() if name not in names},
+        missing={
+            provider_id: held
+            for provider_id, held in fleet.missing.items()
+            if identity.key_of(held.instance) not in names
+        },
+        retired=retired,
+        gone=gone,
+    )
+
+
+def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:
+    """Forget held launches; those that were sent once stay let go, should they land after all."""
+    dropped = set(names)
+    if not dropped:
+        return fleet
+    gone = {
+        name: state.Gone(launch.group, let_go=True)
+        for name in dropped
+        if (launch := fleet.launches[name]).asked_at > state.NEVER
+    }
+    launches = {name: held for name, held in fleet.launches.items() if name not in dropped}
+    return dataclasses.replace(fleet, launches=launches, gone={**fleet.gone, **gone})
+
+
+def owed(
+    instance: contract.Instance, account: str, now: float, *, key: str, surplus: bool = False
+) -> state.Retirement:
+    """Make the retirement of a machine whose id is known: its deletion is owed."""
+    return state.Retirement(
+        key=key,
+        name=instance.node_name,
+        group=instance.group,
+        account=account,
+        since=now,
+        deletion=state.Deletion.OWED,
+        instance_id=instance.id,
+        provider_id=instance.provider_id,
+        surplus=surplus,
+    )
+
+
+def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
+    """Retire again what was let go, was gone, and is shown again.
+
+    By its name as well: a tombstone's machine had no id when it was let go. A machine that is
+    known by its id alone was the surplus one of two, and its name belongs to the other.
+    """
+    again: dict[str, state.Retirement] = {}
+    for instance in snapshot.instances if fleet.gone else ():
+        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
+            continue
+        by_name = _was_let_go(fleet, instance.node_name)
+        if by_name or _was_let_go(fleet, instance.provider_id):
+            surplus = not by_name and bool(instance.node_name)
+            key = instance.provider_id if surplus else identity.key_of(instance)
+            again[key] = owed(instance, snapshot.account, now, key=key, surplus=surplus)
+    if not again:
+        return fleet
+    return dataclasses.replace(fleet, retired={**fleet.retired, **again})
+
+
+def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
+    """Bring the retired names of an account nearer to being forgotten, or delete them again."""
+    if not fleet.retired:
+        return fleet
+    settle_s = fleet.accounts[snapshot.account].settle_s
+    retired: dict[str, state.Retirement] = {}
+    gone = dict(fleet.gone)
+    for key, retirement in fleet.retired.items():
+        if retirement.account != snapshot.account:
+            retired[key] = retirement
+            continue
+        # Any account's listing will do to show it: two logins may look into one project.
+        instance = fleet.index.by_provider_id.get(retirement.provider_id)
+        if instance is None and retirement.name and not retirement.surplus:
+            instance = fleet.index.by_name.get(retirement.name)
+        after = snapshot.begun_at > retirement.doubtful_since + settle_s
+        left = (
+            _shown(retirement, instance, now, after=after)
+            if instance is not None
+            else _absent(retirement, now, after=after)
+        )
+        if left is not None:
+            retired[key] = left
+            continue
+        for known_as in filter(None, (retirement.provider_id, key)):
+            gone[known_as] = state.Gone(retirement.group, let_go=True)
+    return dataclasses.replace(fleet, retired=retired, gone=gone)
+
+
+def ordered(
+    fleet: state.Fleet, name: str, answer: contract.Instance | errors.CloudError, *, now: float
+) -> state.Fleet:
+    """Take the answer to a create whose launch was let go while it was under way."""
+    retirement = fleet.retired.get(name)
+    if retirement is None or retirement.deletion is not state.Deletion.AWAITED:
+        return fleet
+    match answer:
+        case contract.Instance():
+            return _put(fleet, _landed(retirement, answer))
+        case errors.NoCapacity() | errors.Refused() | errors.Throttled():
+            return _forget(fleet, retirement)
+        case _:
+            return _put(fleet, dataclasses.replace(retirement, doubtful_since=now))
+
+
+def looked_up(
+    fleet: state.Fleet,
+    name: str,
+    answer: contract.Instance | errors.CloudError | None,
+    *,
+    now: float,
+) -> state.Fleet:
+    """Take the answer to the look-up of a tombstone."""
+    retirement = fleet.retired.get(name)
+    if retirement is None or retirement.deletion is not state.Deletion.AWAITED:
+        return fleet
+    match answer:
+        case contract.Instance():
+            return _put(fleet, _landed(retirement, answer))
+        case None if retirement.looking:
+            return _forget(fleet, retirement)
+        case None:
+            # Asked while it was a launch still: not after two listings that lack it.
+            return fleet
+        case _:
+            wait_s = stock.retry_wait_s(answer, 1)
+            return _put(
+                fleet, dataclasses.replace(retirement, looking=False, not_before=now + wait_s)
+            )
+
+
+def deleted(
+    fleet: state.Fleet, key: str, error: errors.CloudError | None, *, now: float
+) -> state.Fleet:
+    """Take the answer to a delete; no error means that the cloud took it."""
+    retirement = fleet.retired.get(key)
+    if retirement is None or retirement.deletion is not state.Deletion.SENT:
+        return fleet
+    attempts = retirement.attempts + 1
+    if error is not None:
+        wait_s = stock.retry_wait_s(error, attempts)
+        return _put(
+            fleet,
+            dataclasses.replace(
+                retirement,
+                deletion=state.Deletion.OWED,
+                not_before=now + wait_s,
+                attempts=attempts,
+                told=error.message,
+            ),
+        )
+    return _put(
+        fleet,
+        dataclasses.replace(
+            retirement,
+            deletion=state.Deletion.DONE,
+            doubtful_since=now,
+            absences=0,
+            attempts=attempts,
+            told="",
+        ),
+    )
+
+
+def _tombstone(launch: state.Launch, now: float) -> state.Retirement:
+    asked = launch.phase is state.Phase.ASKED
+    return state.Retirement(
+        key=launch.name,
+        name=launch.name,
+        group=launch.group,
+        account=launch.account,
+        since=now,
+        deletion=state.Deletion.AWAITED,
+        doubtful_since=state.NEVER if asked else launch.doubtful_since,
+    )
+
+
+def _account_of(
+    fleet: state.Fleet, instance: contract.Instance, launch: state.Launch | None
+) -> str:
+    """Find the login through which a machine can be deleted."""
+    listed_by = fleet.index.account_of.get(instance.provider_id)
+    missing = fleet.missing.get(instance.provider_id)
+    if listed_by is not None:
+        return listed_by
+    if missing is not None:
+        return missing.account
+    return launch.account if launch is not None else fleet.groups[instance.group].account
+
+
+def _was_let_go(fleet: state.Fleet, key: str) -> bool:
+    gone = fleet.gone.get(key)
+    return gone is not None and gone.let_go
+
+
+def _landed(retirement: state.Retirement, instance: contract.Instance) -> state.Retirement:
+    return dataclasses.replace(
+        retirement,
+        looking=False,
+        deletion=state.Deletion.OWED,
+        not_before=state.NEVER,
+        instance_id=instance.id,
+        provider_id=instance.provider_id,
+    )
+
+
+def _shown(
+    retirement: state.Retirement, instance: contract.Instance, now: float, *, after: bool
+) -> state.Retirement:
+    if retirement.deletion is state.Deletion.AWAITED or retirement.instance_id != instance.id:
+        return dataclasses.replace(_landed(retirement, instance), absences=0)
+    if retirement.deletion is state.Deletion.DONE and after:
+        doubled = REPEAT_DELETE_S * 2.0 ** min(max(retirement.attempts - 1, 0), 10)
+        due = retirement.doubtful_since + min(doubled, MAX_REPEAT_DELETE_S)
+        return dataclasses.replace(
+            retirement, deletion=state.Deletion.OWED, not_before=max(now, due), absences=0
+        )
+    return dataclasses.replace(retirement, absences=0)
+
+
+def _absent(retirement: state.Retirement, now: float, *, after: bool) -> state.Retirement | None:
+    """Count a listing that lacks a retired machine; None when it is proved gone.
+
+    A tombstone is looked up once enough listings lack it; while its create is under way, no
+    listing counts.
+    """
+    awaited = retirement.deletion is state.Deletion.AWAITED
+    if not after or not (awaited or retirement.deletion is state.Deletion.DONE):
+        return retirement
+    if awaited and retirement.doubtful_since == state.NEVER:
+        return retirement
+    absences = retirement.absences + 1
+    if absences >= ABSENCES and not awaited:
+        return None
+    return dataclasses.replace(retirement, absences=absences, not_before=now)
+
+
+def _forget(fleet: state.Fleet, retirement: state.Retirement) -> state.Fleet:
+    retired = {key: held for key, held in fleet.retired.items() if key != retirement.key}
+    gone = {**fleet.gone, retirement.key: state.Gone(retirement.group, let_go=True)}
+    return dataclasses.replace(fleet, retired=retired, gone=gone)
+
+
+def _put(fleet: state.Fleet, retirement: state.Retirement) -> state.Fleet:
+    return dataclasses.replace(fleet, retired={**fleet.retired, retirement.key: retirement})

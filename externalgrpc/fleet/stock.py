@@ -1,0 +1,141 @@
+"""Remember what clouds said no to, and choose what to order next.
+
+A no is remembered for all groups of an account and decays: what was sold out minutes ago is tried
+again, last. A launch that was waiting when the no was said does not try the same thing again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from externalgrpc import groups
+from externalgrpc.fleet import state
+from providers import errors
+
+SOLD_OUT_S = 300.0
+"""How long a refusal puts a candidate behind the others."""
+
+RETRY_S = 5.0
+"""A request that nobody could take is sent again after this long, doubling up to MAX_RETRY_S."""
+
+MAX_RETRY_S = 60.0
+
+MAX_RETRY_AFTER_S = 3600.0
+"""A cloud that asks for more patience than this is asked again all the same."""
+
+
+def failure_of(error: errors.CloudError) -> state.Failure:
+    """Say an error in CA's terms: a class, a code from a fixed set, a sentence."""
+    resources = state.ErrorClass.OUT_OF_RESOURCES
+    match error:
+        case errors.QuotaExceeded():
+            return state.Failure(resources, "QuotaExceeded", error.message)
+        case errors.NoCapacity():
+            return state.Failure(resources, "OutOfStock", error.message)
+        case errors.BadCredentials():
+            return state.Failure(state.ErrorClass.OTHER, "BadCredentials", error.message)
+        case errors.Refused():
+            return state.Failure(state.ErrorClass.OTHER, "BadOrder", error.message)
+        case _:
+            return state.Failure(state.ErrorClass.OTHER, "CloudError", error.message)
+
+
+def retry_wait_s(error: errors.CloudError, attempts: int) -> float:
+    """Say how long to wait before the same request is sent again, after so many attempts."""
+    told = error.retry_after_s if isinstance(error, errors.Throttled) else None
+    if told is not None and math.isfinite(told):
+        return min(max(told, 1.0), MAX_RETRY_AFTER_S)
+    return float(min(RETRY_S * 2.0 ** min(max(attempts - 1, 0), 10), MAX_RETRY_S))
+
+
+def remember(
+    fleet: state.Fleet, launch: state.Launch, error: errors.CloudError, *, now: float
+) -> state.Fleet:
+    """Remember a refusal where other launches can learn from it."""
+    key: tuple[object, ...]
+    match error:
+        case errors.QuotaExceeded():
+            key = ("quota", launch.account)
+        case errors.NoCapacity():
+            key = ("stock", launch.account, launch.candidate)
+        case errors.BadCredentials():
+            key = ("credentials", launch.account)
+        case errors.Refused():
+            key = ("order", launch.group, launch.candidate)
+        case _:
+            return fleet
+    said = state.Refusal(now, failure_of(error))
+    return dataclasses.replace(fleet, refusals={**fleet.refusals, key: said})
+
+
+def account_refusal(fleet: state.Fleet, account: str) -> state.Refusal | None:
+    """Find the last no to a whole account: over quota, or a login that is not accepted."""
+    said = [
+        found
+        for key in (("quota", account), ("credentials", account))
+        if (found := fleet.refusals.get(key)) is not None
+    ]
+    return max(said, key=lambda refusal: refusal.at, default=None)
+
+
+def choose(
+    fleet: state.Fleet, launch: state.Launch, node_group: groups.NodeGroup, now: float
+) -> groups.Candidate | None:
+    """Pick the candidate to try: in order, those lately refused behind the others.
+
+    None when there is none left for this launch.
+    """
+    catalogue = fleet.accounts[launch.account].catalogue
+    left = [
+        candidate
+        for candidate in node_group.candidates
+        if catalogue is not None
+        and candidate in catalogue.offers
+        and candidate not in launch.refused
+        and _refused_at(fleet, launch, candidate) <= launch.born
+    ]
+    return min(
+        left, key=lambda candidate: lately_refused(fleet, launch, candidate, now), default=None
+    )
+
+
+def lately_refused(
+    fleet: state.Fleet, launch: state.Launch, candidate: groups.Candidate, now: float
+) -> bool:
+    """Tell whether a candidate was refused to anybody minutes ago."""
+    return now - _refused_at(fleet, launch, candidate) < SOLD_OUT_S
+
+
+def exhausted(
+    fleet: state.Fleet, launch: state.Launch, node_group: groups.NodeGroup
+) -> state.Failure:
+    """Say of a launch with no candidate left what was said to each."""
+    catalogue = fleet.accounts[launch.account].catalogue
+    offers = catalogue.offers if catalogue is not None else {}
+    told: list[str] = []
+    wrong = True
+    for candidate in node_group.candidates:
+        order, stock = (fleet.refusals.get(key) for key in _keys(launch, candidate))
+        said = order or stock
+        if candidate in offers and order is None:
+            wrong = False
+        why = said.failure.message if said is not None else "not sold here"
+        told.append(f"{candidate.machine_type} in {candidate.location}: {why}")
+    message = "; ".join(told)
+    if wrong:
+        return state.Failure(state.ErrorClass.OTHER, "BadOrder", message)
+    return state.Failure(state.ErrorClass.OUT_OF_RESOURCES, "OutOfStock", message)
+
+
+def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Candidate) -> float:
+    if not fleet.refusals:
+        return state.NEVER
+    said = (fleet.refusals.get(key) for key in _keys(launch, candidate))
+    return max((refusal.at for refusal in said if refusal is not None), default=state.NEVER)
+
+
+def _keys(
+    launch: state.Launch, candidate: groups.Candidate
+) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    return ("order", launch.group, candidate), ("stock", launch.account, candidate)
