@@ -75,9 +75,10 @@ class Installed(Mapping[str, Cloud]):
     def __len__(self) -> int:
         return len(self._entry_points)
 
-    def module(self, name: str) -> str:
-        """Tell which module a cloud comes from, without importing it."""
-        return self._entry_points[name].module
+    def within(self, package: str) -> Installed:
+        """Keep the clouds that come from one package, without importing any."""
+        points = self._entry_points.values()
+        return Installed(each for each in points if each.module.split(".")[0] == package)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entry_points

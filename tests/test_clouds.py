@@ -30,7 +30,8 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
     assert list(found) == ["later"]
     assert len(found) == 1
     assert "later" in found
-    assert found.module("later") == "xml.dom.pulldom"
+    assert list(found.within("xml")) == ["later"]
+    assert list(found.within("xm")) == []
     assert "xml.dom.pulldom" not in sys.modules
     with pytest.raises(clouds.BrokenCloud, match=r"later.*is no cloud: .*create\(\) is missing"):
         found["later"]

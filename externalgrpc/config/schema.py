@@ -15,7 +15,7 @@ from typing import Any
 from externalgrpc import clouds
 from externalgrpc.config import model, options
 
-_OWN_MODULES = "providers."
+_OWN_PACKAGE = "providers"
 _BOUNDS = {
     "ge": "minimum",
     "gt": "exclusiveMinimum",
@@ -48,18 +48,13 @@ def generate(installed: Mapping[str, clouds.Cloud]) -> dict[str, Any]:
 
 
 def text(installed: Mapping[str, clouds.Cloud]) -> str:
-    """Write the schema as it is stored in a file."""
-    return json.dumps(generate(installed), indent=2, sort_keys=True) + "\n"
+    """Write the schema, without a newline at its end."""
+    return json.dumps(generate(installed), indent=2, sort_keys=True)
 
 
-def own_clouds() -> dict[str, clouds.Cloud]:
+def own_clouds() -> clouds.Installed:
     """Find the installed clouds that come with the project."""
-    found: dict[str, clouds.Cloud] = {}
-    installed = clouds.installed()
-    for name in installed:
-        if installed.module(name).startswith(_OWN_MODULES):
-            found[name] = installed[name]
-    return found
+    return clouds.installed().within(_OWN_PACKAGE)
 
 
 def _own(installed: Mapping[str, clouds.Cloud], name: str, attribute: str) -> dict[str, Any] | None:
@@ -109,4 +104,4 @@ def _tidy(node: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text(own_clouds()))
+    sys.stdout.write(text(own_clouds()) + "\n")

@@ -175,6 +175,11 @@ def test_a_bomb_ends_soon_in_a_clear_mistake(text: str) -> None:
     assert time.process_time() - begun < 30
 
 
+def test_depth_is_told_as_such() -> None:
+    with pytest.raises(config.ConfigError, match="is nested deeper than 24 levels"):
+        lines.read(b"a: " + b"[" * 100_000, "f")
+
+
 @pytest.mark.parametrize("what", ["/dev/zero", "fifo", "folder", "loop"])
 def test_only_regular_files_are_read(tmp_path: Path, what: str) -> None:
     path = tmp_path / what if not what.startswith("/") else Path(what)

@@ -24,7 +24,7 @@ def validator(text: str) -> Any:
 
 def test_the_published_schema_is_fresh() -> None:
     fresh = schema.text(schema.own_clouds())
-    assert PUBLISHED.read_text() == fresh, (
+    assert PUBLISHED.read_text() == fresh + "\n", (
         "docs/config.schema.json is stale: "
         "python -m externalgrpc.config.schema > docs/config.schema.json"
     )
