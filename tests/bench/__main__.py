@@ -184,9 +184,7 @@ def start() -> None:
                 our.call(rpc)(data)
             for pool in range(ours.POOLS):
                 our.call("NodeGroupNodes")(target(pool))
-            say(
-                f"RSS at {machines:>5} machines (the cloud in RAM included): {our.rss_mib():.0f} MiB"
-            )
+            say(f"RSS at {machines:>5} machines (the cloud included): {our.rss_mib():.0f} MiB")
 
 
 def _first_answer(path: Path) -> float:
