@@ -161,7 +161,7 @@ class Pace:
     """How often to list, in seconds: with something in the air, and with nothing."""
 
     busy_s: float = 3.0
-    steady_s: float = 35.0
+    steady_s: float = 40.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
