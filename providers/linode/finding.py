@@ -62,10 +62,7 @@ class Finder:
         """Give a public key's text: the text itself, or of a key in the profile by label or id."""
         if _KEY_TEXT.fullmatch(told):
             return told
-        rows = self._kept.once(("keys",), lambda: tuple(self._connection.pages("/profile/sshkeys")))
-        return str(
-            _only(rows, told, f"SSH key {told!r} in the profile of the token's user")["ssh_key"]
-        )
+        return self._kept.once(("key", told), lambda: self._key(told))
 
     def firewall(self, told: str) -> int:
         """Find a firewall by label or id."""
@@ -89,12 +86,13 @@ class Finder:
         one subnet. A VPC lives in one region, so a group in several names one network for each,
         and that of the order's region is taken.
         """
-        rows = self._kept.once(("vpcs",), lambda: tuple(self._connection.pages("/vpcs")))
         here = {
-            int(subnet["id"])
+            number
             for each in told
-            for vpc, subnet in _subnets(rows, each)
-            if vpc["region"] == location
+            for region, number in self._kept.once(
+                ("network", each), functools.partial(self._subnets, each)
+            )
+            if region == location
         }
         if len(here) != 1:
             what = "more than one subnet" if here else "no subnet"
@@ -125,6 +123,29 @@ class Finder:
             except errors.BadOrder as error:
                 wrong.append(error.message)
         return tuple(wrong)
+
+    def _key(self, told: str) -> str:
+        rows = self._connection.pages("/profile/sshkeys")
+        whose = "in the profile of the token's user"
+        return str(_only(rows, told, f"SSH key {told!r} {whose}")["ssh_key"])
+
+    def _subnets(self, told: str) -> tuple[tuple[str, int], ...]:
+        """Give the subnets that a network of the configuration may mean: (region, id)."""
+        label, _, inner = told.partition("/")
+        found = tuple(
+            (str(vpc["region"]), int(subnet["id"]))
+            for vpc in self._connection.pages("/vpcs")
+            for subnet in vpc["subnets"]
+            if (
+                str(subnet["id"]) == told
+                if _is_number(told)
+                else vpc["label"] == label and inner in ("", subnet["label"])
+            )
+        )
+        if not found:
+            how = "give its id, <vpc>/<subnet>, or a VPC that has only one"
+            raise errors.BadOrder(f"there is no subnet {told!r}: {how}")
+        return found
 
     def _region(self, told: str) -> Row:
         row = self._connection.maybe(f"/regions/{urllib.parse.quote(told, safe='')}")
@@ -182,25 +203,6 @@ def _only(rows: Iterable[Row], told: str, words_for_people: str) -> Row:
     if len(found) > 1:
         raise errors.BadOrder(f"there is more than one {words_for_people}: name it by its id")
     return found[0]
-
-
-def _subnets(vpcs: Iterable[Row], told: str) -> list[tuple[Row, Row]]:
-    """Give the subnets that a network of the configuration may mean, each with its VPC."""
-    label, _, inner = told.partition("/")
-    both = [(vpc, subnet) for vpc in vpcs for subnet in vpc["subnets"]]
-    if _is_number(told):
-        found = [(vpc, subnet) for vpc, subnet in both if str(subnet["id"]) == told]
-    else:
-        found = [
-            (vpc, subnet)
-            for vpc, subnet in both
-            if vpc["label"] == label and inner in ("", subnet["label"])
-        ]
-    if not found:
-        raise errors.BadOrder(
-            f"there is no subnet {told!r}: give its id, <vpc>/<subnet>, or a VPC that has only one"
-        )
-    return found
 
 
 def _is_number(text: str) -> bool:

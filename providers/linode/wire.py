@@ -199,7 +199,13 @@ class Connection:
         lengths: set[tuple[int, int]] = set()
         page, pages, results = 1, 1, 0
         while page <= pages:
-            told = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
+            try:
+                told = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
+            except SaidNoError as error:
+                if page > 1 and error.means_gone:
+                    text = f"{path} changed while it was read: page {page} of {pages} is gone"
+                    raise NoAnswerError(text) from error
+                raise
             if told["page"] != page:
                 raise NoAnswerError(f"{path} answered page {told['page']} when asked for {page}")
             pages, results = int(told["pages"]), int(told["results"])

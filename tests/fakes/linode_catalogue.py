@@ -83,7 +83,7 @@ def image(number: str, label: str, **more: Any) -> dict[str, Any]:
     return {
         "id": number,
         "label": label,
-        "description": "",
+        "description": None,
         "created": "2025-08-01T10:00:00",
         "updated": "2025-08-01T10:00:00",
         "created_by": "linode" if public else "ops",

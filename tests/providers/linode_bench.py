@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from providers import contract as cloud
 from providers import marks
@@ -35,11 +38,15 @@ KNOWN = (
         why="both are null without backups: the document calls them nullable, its enum forgets it",
     ),
     spec.Known(
-        where="request", route=r"^GET /images/\{owner\}", problem="^PathNotFound", why=_SLASH
+        where="reply",
+        route=r"^GET /placement/groups/\{id\}$",
+        problem="^ResponseNotFound: Unknown response http status: 4",
+        why="the document forgets this operation's errors; every other one has them",
     ),
     spec.Known(
-        where="reply", route=r"^GET /images/\{owner\}", problem="^PathNotFound", why=_SLASH
+        where="request", route=r"^GET /images/\{owner\}", problem="^PathNotFound", why=_SLASH
     ),
+    spec.Known(where="reply", route=r"^GET /images/\{owner\}", problem="^PathNotFound", why=_SLASH),
 )
 
 
@@ -47,6 +54,13 @@ KNOWN = (
 def document() -> spec.Document | None:
     """Load the vendor's document once, None where it is not there."""
     return spec.load("linode", KNOWN)
+
+
+def left_out(what: str) -> NoReturn:
+    """Skip a test for want of the document, and say so where it is read."""
+    told = f"LEFT OUT: the vendor's document does not lie beside the repository: {what}"
+    warnings.warn(told, stacklevel=2)
+    pytest.skip(told)
 
 
 class LinodeControls(contract.Controls):

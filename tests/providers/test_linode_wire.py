@@ -1,0 +1,655 @@
+"""Between Linode and us: one request is one request, no part is taken for the whole, no secret
+is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import json
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import linode_api4
+import pytest
+
+from providers import contract as cloud
+from providers import errors
+from providers.linode import GroupOptions, LinodeCloud
+from tests.fakes import engine, linode
+from tests.providers import linode_bench
+
+KIND = engine.FaultKind
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq ops@example.com"
+
+
+@pytest.fixture
+def fake() -> Iterator[linode.LinodeFake]:
+    with linode_bench.serving() as it:
+        yield it
+
+
+@pytest.fixture
+def provider(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
+    with linode_bench.opened(fake, read_timeout_s=0.3) as it:
+        yield it
+
+
+TROUBLES: tuple[dict[str, Any], ...] = (
+    {"kind": KIND.LOST},
+    {"kind": KIND.HANG},
+    {"kind": KIND.HTML, "status": 502},
+    {"kind": KIND.HTML, "status": 504},
+    {"kind": KIND.HTML, "status": 200},
+    {"kind": KIND.EMPTY, "status": 200},
+    {"kind": KIND.ERROR, "status": 408, "message": "Please try again"},
+    {"kind": KIND.ERROR, "status": 500, "message": "Internal server error"},
+    {"kind": KIND.ERROR, "status": 503, "message": "Service unavailable"},
+    {"kind": KIND.CUT},
+    {"kind": KIND.TRUNCATED},
+)
+
+
+def _name(trouble: dict[str, Any]) -> str:
+    told = (trouble[key] for key in ("kind", "status") if key in trouble)
+    return "-".join(str(getattr(value, "value", value)) for value in told)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("trouble", TROUBLES, ids=_name)
+def test_a_create_of_unknown_outcome_makes_one_machine_in_the_end(
+    fake: linode.LinodeFake, provider: LinodeCloud, trouble: dict[str, Any], *, after: bool
+) -> None:
+    fake.fail(**trouble, after=after, method="POST", path=linode_bench.INSTANCES)
+    order = linode_bench.order()
+    with pytest.raises(errors.CloudError) as caught:
+        provider.create(order)
+    assert type(caught.value) is errors.Unreachable
+    assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
+    worked = fake.log("POST")[0].worked
+    assert len(fake.machines) == int(worked)
+    assert worked == (after or trouble["kind"] in {KIND.CUT, KIND.TRUNCATED})
+    made = provider.create(order)
+    assert list(fake.machines) == [int(made.id)]
+    assert provider.create(order) == made
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("trouble", TROUBLES, ids=_name)
+def test_a_trouble_at_any_point_of_a_create_makes_no_second_machine(
+    fake: linode.LinodeFake, trouble: dict[str, Any], *, after: bool
+) -> None:
+    """A create that names everything takes eight requests; each of them fails once."""
+    fake.creates.limit = 10_000
+    fake.add_ssh_key("ops")
+    fake.add_vpc("inner", "eu-central", "nodes")
+    fake.add_firewall("nodes")
+    for row in fake.catalogue["regions"]:
+        row["placement_group_limits"]["maximum_linodes_per_pg"] = 100
+    fake.add_placement_group("racks", "eu-central")
+    spent = 0
+    for point in range(20):
+        order = linode_bench.order(
+            f"web-{point}",
+            ssh_keys=("ops",),
+            networks=("inner",),
+            firewalls=("nodes",),
+            placement_group="racks",
+            options=GroupOptions(watchdog=False),
+        )
+        with linode_bench.opened(fake, read_timeout_s=0.2) as provider:
+            fake.fail(**trouble, after=after, skip=point)
+            with contextlib.suppress(errors.Unreachable):
+                provider.create(order)
+            struck = not fake.faults.pending()
+            fake.faults.clear()
+            made = provider.create(order)
+        labels = [machine.label for machine in fake.machines.values()]
+        assert labels.count(order.node_name) == 1
+        assert fake.machines[int(made.id)].label == order.node_name
+        assert not fake.machines[int(made.id)].watchdog
+        if not struck:
+            break
+        spent = point + 1
+    assert spent == 8
+    assert len(fake.machines) == spent + 1
+
+
+def test_what_the_sdk_retries_by_itself_is_sent_once_here(fake: linode.LinodeFake) -> None:
+    """The trap is real: without our cure the same client sends a create six times."""
+    bare = linode_api4.LinodeClient(fake.token, base_url=fake.url, retry_rate_limit_interval=0.001)
+    fake.fail(KIND.HTML, status=502, times=None)
+    with pytest.raises(linode_api4.ApiError):
+        bare.post("/linode/instances", data={"type": "a", "region": "b"})
+    assert len(fake.log("POST")) == 6
+    bare.session.close()
+    with linode_bench.opened(fake) as provider:
+        fake.faults.clear()
+        provider.check_order(linode_bench.order())
+        fake.fail(KIND.HTML, status=502, method="POST", times=None)
+        with pytest.raises(errors.Unreachable):
+            provider.create(linode_bench.order())
+    assert len(fake.log("POST")) == 7
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=_name)
+def test_reads_and_deletes_in_trouble_decide_nothing(
+    fake: linode.LinodeFake, provider: LinodeCloud, trouble: dict[str, Any]
+) -> None:
+    number = str(fake.add("web-a1", linode_bench.tags("web-a1")).id)
+    for call in (
+        provider.instances,
+        provider.machine_types,
+        provider.offers,
+        lambda: provider.check_order(linode_bench.order()),
+        lambda: provider.look_up(node_name="web-a1", instance_id=number, receipt=""),
+        lambda: provider.look_up(node_name="web-a1", instance_id="", receipt=""),
+        lambda: provider.delete(number),
+    ):
+        before = len(fake.exchanges)
+        fake.fail(**trouble)
+        with pytest.raises(errors.CloudError) as caught:
+            call()
+        assert type(caught.value) is errors.Unreachable
+        assert len(fake.exchanges) == before + 1, "nothing below us may ask again"
+
+
+def test_a_cloud_that_refuses_connections(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
+    provider.instances()
+    fake.refuse()
+    for call in (provider.instances, lambda: provider.create(linode_bench.order())):
+        with pytest.raises(errors.Unreachable, match="refused") as caught:
+            call()
+        assert "Max retries" not in str(caught.value)
+    fake.accept()
+    assert provider.instances() == ()
+
+
+def test_a_redirect_is_not_followed(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
+    elsewhere = engine.Reply(status=302, headers={"Location": f"{fake.url}/regions"})
+    fake.fail(KIND.CHANGED, change=lambda _reply: elsewhere)
+    with pytest.raises(errors.Unreachable, match="302"):
+        provider.instances()
+    assert len(fake.exchanges) == 1
+
+
+def test_a_slow_create_lands_after_we_gave_up(fake: linode.LinodeFake) -> None:
+    with linode_bench.opened(fake, read_timeout_s=0.2) as provider:
+        provider.check_order(linode_bench.order())
+        fake.slow(0.5, method="POST")
+        with pytest.raises(errors.Unreachable, match="no answer in time"):
+            provider.create(linode_bench.order())
+        assert fake.machines == {}
+        fake.wait_for(lambda: bool(fake.machines))
+    with linode_bench.opened(fake) as provider:
+        made = provider.create(linode_bench.order())
+    assert list(fake.machines) == [int(made.id)]
+
+
+def test_the_token_is_ours_whatever_a_netrc_says(
+    fake: linode.LinodeFake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with linode_bench.opened(fake) as provider:
+        assert provider.instances() == ()
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\n", "tökén", "\x00"])
+def test_a_token_that_is_none_is_refused_and_not_quoted(
+    fake: linode.LinodeFake, token: str
+) -> None:
+    with (
+        linode_bench.opened(fake, token=token) as provider,
+        pytest.raises(errors.BadCredentials) as caught,
+    ):
+        provider.instances()
+    assert fake.exchanges == []
+    if token:
+        assert token not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("endpoint", ["ftp://127.0.0.1/v4", "http://[", "nonsense"])
+def test_an_endpoint_that_is_none_is_our_error(fake: linode.LinodeFake, endpoint: str) -> None:
+    with (
+        linode_bench.opened(fake, endpoint=endpoint) as provider,
+        pytest.raises(errors.Unreachable),
+    ):
+        provider.instances()
+
+
+# Listings.
+
+
+def _fill(fake: linode.LinodeFake, count: int) -> None:
+    for number in range(count):
+        fake.add(f"web-{number}", linode_bench.tags(f"web-{number}"))
+
+
+def test_a_listing_costs_one_request_a_page(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
+    _fill(fake, 1003)
+    for number in range(60):
+        fake.add(f"foreign-{number}", linode_bench.tags(f"foreign-{number}", cluster="green"))
+    listed = provider.instances()
+    assert len(listed) == 1003
+    asked = fake.log("GET", linode_bench.INSTANCES)
+    assert [each.request.query for each in asked] == [
+        (("page", str(page)), ("page_size", "500")) for page in (1, 2, 3)
+    ]
+    assert {each.request.header("X-Filter") for each in asked} == {
+        json.dumps({"tags": "vps-cluster:blue", "+order_by": "id", "+order": "asc"})
+    }
+
+
+@pytest.mark.parametrize("change", ["lose", "gain", "shrink to fewer pages"])
+def test_a_listing_that_changes_while_it_is_read_is_an_error(
+    fake: linode.LinodeFake, provider: LinodeCloud, change: str
+) -> None:
+    _fill(fake, 503)
+
+    def meanwhile(request: engine.Request) -> None:
+        if request.one("page") != "2":
+            return
+        match change:
+            case "lose":
+                del fake.machines[min(fake.machines)]
+            case "gain":
+                _fill(fake, 1)
+            case _:
+                for number in sorted(fake.machines)[:10]:
+                    del fake.machines[number]
+
+    fake.before = meanwhile
+    with pytest.raises(errors.Unreachable, match="changed while it was read"):
+        provider.instances()
+    fake.before = lambda _request: None
+    assert len(provider.instances()) == len(fake.machines)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("page", 2), ("pages", 2), ("pages", 0), ("results", 61), ("results", 59)]
+)
+def test_a_page_that_miscounts_is_an_error_unless_it_is_whole(
+    fake: linode.LinodeFake, provider: LinodeCloud, field: str, value: int
+) -> None:
+    _fill(fake, 60)
+
+    def astray(reply: engine.Reply) -> engine.Reply:
+        return dataclasses.replace(reply, body={**reply.json(), field: value})
+
+    fake.fail(KIND.CHANGED, change=astray)
+    if (field, value) == ("pages", 0):
+        assert len(provider.instances()) == 60
+        return
+    with pytest.raises(errors.Unreachable):
+        provider.instances()
+
+
+def test_an_empty_account_may_have_no_page_at_all(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    none = engine.Reply(body={"data": [], "page": 1, "pages": 0, "results": 0})
+    fake.fail(KIND.CHANGED, change=lambda _reply: none)
+    assert provider.instances() == ()
+
+
+def test_a_filter_that_the_cloud_ignores_lets_nobody_in(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    _fill(fake, 1)
+    controls = linode_bench.LinodeControls(fake)
+    foreign = controls.add(cluster="green", group="web", node_name="web-x")
+    fake.add_image("else")
+    fake.add_firewall("else")
+    fake.filtered = lambda rows, header, fields: rows  # type: ignore[method-assign]
+    assert [each.node_name for each in provider.instances()] == ["web-0"]
+    assert provider.look_up(node_name="web-y", instance_id="", receipt="") is None
+    assert provider.look_up(node_name="web-x", instance_id="", receipt="") is None
+    assert provider.look_up(node_name="web-x", instance_id=foreign, receipt="") is None
+    assert provider.check_order(linode_bench.order(image="mine", firewalls=("wall",))) == (
+        "there is no image 'mine'",
+        "there is no firewall 'wall'",
+    )
+
+
+# Replies with holes and surprises.
+
+
+def _paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give the place of everything inside a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*at, key)
+        if isinstance(inner, dict | list):
+            yield from _paths(inner, (*at, key))
+
+
+ODD: tuple[Any, ...] = (None, "odd", 7, -1, 1.5, True, [], {}, [None], "2026-02-30T99:00:00")
+MISSING = object()
+
+
+def _changed(value: Any, path: tuple[Any, ...], other: Any) -> Any:
+    torn = copy.deepcopy(value)
+    holder = torn
+    for key in path[:-1]:
+        holder = holder[key]
+    if other is MISSING:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = other
+    return torn
+
+
+def _torn(reply: Any, chance: random.Random) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Give the reply with each of its parts gone, and each of them odd in some way."""
+    for path in tuple(_paths(reply)):
+        yield path, _changed(reply, path, MISSING)
+        yield path, _changed(reply, path, chance.choice(ODD))
+
+
+def _reply(body: Any) -> Callable[[engine.Reply], engine.Reply]:
+    return lambda _reply: engine.Reply(body=body)
+
+
+def test_listings_with_holes_are_errors_or_whole(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    """Whatever one field of a listing becomes: no crash, no machine less, none invented."""
+    for limit in (fake.lists, fake.others):
+        limit.limit = 100_000
+    fake.add_placement_group("racks", "eu-central")
+    for name in ("web-1", "web-2"):
+        provider.create(linode_bench.order(name, placement_group="racks"))
+    fake.advance(20)
+    whole = provider.instances()
+    names = [each.node_name for each in whole]
+    body = fake.log("GET", linode_bench.INSTANCES)[-1].reply.json()
+    outcomes = {"whole": 0, "error": 0}
+    for path, torn in _torn(body, random.Random(4711)):
+        fake.fail(KIND.CHANGED, change=_reply(torn))
+        try:
+            listed = provider.instances()
+        except errors.NotNow:
+            outcomes["error"] += 1
+            continue
+        outcomes["whole"] += 1
+        if "tags" not in path:
+            assert [each.node_name for each in listed] == names, (path, torn)
+        odd = {"7", "-1", "1"} if path[-1] == "id" else set()
+        assert {each.id for each in listed} <= {each.id for each in whole} | odd
+        for each in listed:
+            assert isinstance(each, cloud.Instance)
+    assert min(outcomes.values()) > 30, outcomes
+
+
+def test_look_ups_with_holes_never_say_gone(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
+    for limit in (fake.lists, fake.others):
+        limit.limit = 100_000
+    made = provider.create(linode_bench.order())
+    for by in ({"instance_id": made.id}, {"instance_id": ""}):
+        asked = {"node_name": "web-a1", "receipt": "", **by}
+        provider.look_up(**asked)
+        body = fake.log("GET", "/linode/instances")[-1].reply.json()
+        for path, torn in _torn(body, random.Random(4712)):
+            fake.fail(KIND.CHANGED, change=_reply(torn))
+            try:
+                found = provider.look_up(**asked)
+            except errors.NotNow:
+                continue
+            assert found is not None or "tags" in path, (path, torn)
+
+
+def test_creates_with_holes_in_the_answer_make_one_machine(fake: linode.LinodeFake) -> None:
+    for limit in (fake.creates, fake.lists, fake.others):
+        limit.limit = 100_000
+    with linode_bench.opened(fake) as provider:
+        made = provider.create(linode_bench.order("web-first"))
+        body = fake.log("POST")[-1].reply.json()
+        paths = [path for path, _ in _torn(body, random.Random(0))]
+        chance = random.Random(4713)
+        for index, path in enumerate(paths):
+            order = linode_bench.order(f"web-{index}")
+            other = MISSING if index % 2 else chance.choice(ODD)
+
+            def holes(
+                reply: engine.Reply, path: tuple[Any, ...] = path, other: Any = other
+            ) -> engine.Reply:
+                try:
+                    torn = _changed(reply.json(), path, other)
+                except (IndexError, KeyError):
+                    return reply
+                return dataclasses.replace(reply, body=torn)
+
+            fake.fail(KIND.CHANGED, method="POST", change=holes)
+            with contextlib.suppress(errors.NotNow):
+                made = provider.create(order)
+            made = provider.create(order)
+            assert made.node_name == order.node_name
+            assert fake.machines[int(made.id)].label == order.node_name
+    assert len(fake.machines) == len(paths) + 1
+
+
+@pytest.mark.parametrize("what", ["machine_types", "offers", "check_order"])
+def test_catalogues_with_holes_never_crash(
+    fake: linode.LinodeFake, provider: LinodeCloud, what: str
+) -> None:
+    for limit in (fake.lists, fake.others, fake.image_lists):
+        limit.limit = 100_000
+    for kind in ("types", "regions"):
+        kept = {"g6-standard-2", "g2-gpu-rtx4000a1-s", "eu-central", "us-east"}
+        fake.catalogue[kind] = [row for row in fake.catalogue[kind] if row["id"] in kept]
+    fake.sell_out("g6-standard-2", "us-east", listed=True)
+    fake.add_image("node")
+    fake.add_ssh_key("ops")
+    fake.add_vpc("inner", "eu-central", "nodes")
+    fake.add_firewall("wall")
+    fake.add_placement_group("racks", "eu-central")
+    order = linode_bench.order(
+        image="node",
+        ssh_keys=("ops",),
+        networks=("inner",),
+        firewalls=("wall",),
+        placement_group="racks",
+    )
+    calls: dict[str, Callable[[], object]] = {
+        "machine_types": provider.machine_types,
+        "offers": provider.offers,
+        "check_order": lambda: provider.check_order(order),
+    }
+    calls[what]()
+    answers = [(each.request.path, each.reply.json()) for each in fake.log()]
+    outcomes = {"told": 0, "error": 0}
+    chance = random.Random(4714)
+    for path, body in answers:
+        for _, torn in _torn(body, chance):
+            fake.fail(KIND.CHANGED, path=f"{path}$", change=_reply(torn))
+            try:
+                calls[what]()
+                outcomes["told"] += 1
+            except errors.CloudError:
+                outcomes["error"] += 1
+            fake.faults.clear()
+    assert min(outcomes.values()) > 10, outcomes
+
+
+def test_fields_and_words_that_the_vendor_adds_change_nothing(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    _fill(fake, 2)
+    whole = provider.instances()
+
+    def grown(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        body["new"] = {"a": 1}
+        for row in body["data"]:
+            row["new"] = row["specs"]["new"] = [1]
+            row["tags"].append("some: other, tag")
+            row["hypervisor"], row["capabilities"] = "new", ["New Thing"]
+        return dataclasses.replace(reply, body=body)
+
+    fake.fail(KIND.CHANGED, change=grown)
+    assert provider.instances() == whole
+    kinds = provider.machine_types()
+
+    def quantum(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        body["data"][0] |= {"class": "quantum", "qubits": 3}
+        return dataclasses.replace(reply, body=body)
+
+    fake.fail(KIND.CHANGED, change=quantum)
+    assert provider.machine_types() == kinds
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"nul", b'"data"', b"[]", b"\xff\xfe", b"7"])
+def test_answers_that_are_no_object(
+    fake: linode.LinodeFake, provider: LinodeCloud, body: bytes
+) -> None:
+    fake.fail(KIND.CHANGED, change=lambda _reply: engine.Reply(body=body))
+    with pytest.raises(errors.Unreachable, match="no JSON object"):
+        provider.instances()
+
+
+# The budget.
+
+
+def test_the_budget_is_what_the_headers_of_listings_say(fake: linode.LinodeFake) -> None:
+    clock = engine.StoppedClock()
+    fake.clock = clock
+    provider = LinodeCloud(linode_bench.login(fake), clock=clock)
+    provider.create(linode_bench.order())
+    assert provider.budget() is None, "creates have a limit of their own"
+    fake.lists.drain(clock.now, leave=100)
+    provider.instances()
+    assert provider.budget() == cloud.Budget(
+        limit=200, remaining=99, reset_at=clock.now + 60, seen_at=clock.now
+    )
+    clock.now += 10
+    seen = provider.budget()
+    provider.offers()
+    assert provider.budget() == seen, "other lists have limits of their own"
+    for odd in ("many", "", "nan", "inf", None):
+        headers = {f"X-RateLimit-{name}": odd for name in ("Limit", "Remaining", "Reset")}
+        told = {name: value for name, value in headers.items() if value is not None}
+        fake.fail(
+            KIND.CHANGED, change=lambda reply, told=told: dataclasses.replace(reply, headers=told)
+        )
+        provider.instances()
+        assert provider.budget() == seen
+    odd_ones = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "12", "X-RateLimit-Reset": "-1"}
+    fake.fail(KIND.CHANGED, change=lambda reply: dataclasses.replace(reply, headers=odd_ones))
+    provider.instances()
+    assert provider.budget() == cloud.Budget(
+        limit=10, remaining=10, reset_at=clock.now, seen_at=clock.now
+    )
+    fake.lists.drain(clock.now, leave=0)
+    with pytest.raises(errors.Throttled) as caught:
+        provider.instances()
+    assert caught.value.retry_after_s == 50
+    last = provider.budget()
+    assert last is not None
+    assert last.remaining == 0
+    provider.close()
+
+
+def test_creates_have_a_limit_of_their_own(fake: linode.LinodeFake) -> None:
+    with linode_bench.opened(fake) as provider:
+        for number in range(20):
+            provider.create(linode_bench.order(f"web-{number}"))
+        with pytest.raises(errors.Throttled) as caught:
+            provider.create(linode_bench.order("web-20"))
+        assert caught.value.retry_after_s is not None
+        assert 1 <= caught.value.retry_after_s <= 15
+        assert len(provider.instances()) == 20
+        fake.advance(15)
+        provider.create(linode_bench.order("web-20"))
+
+
+# Threads and secrets.
+
+
+def test_eight_hands_and_a_reader_at_once(fake: linode.LinodeFake) -> None:
+    fake.creates.limit = fake.lists.limit = 100_000
+    fake.slow(0.05, method="POST")
+    with linode_bench.opened(fake) as provider:
+        provider.check_order(linode_bench.order())
+        ends: list[tuple[str, str]] = []
+        orders = iter([linode_bench.order(f"web-{number}") for number in range(24)])
+        guard = threading.Lock()
+
+        def work() -> None:
+            while True:
+                with guard:
+                    order = next(orders, None)
+                if order is None:
+                    return
+                made = provider.create(order)
+                ends.append((order.node_name, made.node_name))
+
+        hands = [threading.Thread(target=work) for _ in range(8)]
+        for hand in hands:
+            hand.start()
+        while any(hand.is_alive() for hand in hands):
+            provider.instances()
+        for hand in hands:
+            hand.join()
+    assert sorted(ends) == sorted((f"web-{n}",) * 2 for n in range(24))
+    assert fake.peak >= 8
+
+
+def test_no_secret_reaches_a_log_or_an_error(
+    fake: linode.LinodeFake, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("urllib3", "linode_api4", "requests", "providers"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    fake.creates.limit = 10_000
+    secret = "join-s3cret-0815"
+    told: list[object] = []
+    with linode_bench.opened(fake, read_timeout_s=0.2) as provider:
+        for number, trouble in enumerate(({}, *TROUBLES)):
+            order = linode_bench.order(
+                f"web-{number}",
+                user_data=f"#!/bin/sh\n{secret}\n",
+                options=GroupOptions(watchdog=False),
+            )
+            for after in (False, True):
+                if trouble:
+                    fake.fail(**trouble, after=after, method="POST|PUT")
+                with contextlib.suppress(errors.CloudError):
+                    told.append(provider.create(order))
+                told += [order, provider, provider.__dict__]
+        fake.fail(KIND.ERROR, method="POST", status=400, message="no")
+        with pytest.raises(errors.BadOrder) as caught:
+            provider.create(linode_bench.order("web-x", user_data=secret))
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        told += [chain, str(chain), chain.args]
+        chain = chain.__cause__
+    bodies = [each.request.json() for each in fake.log("POST")]
+    hidden = {body["root_pass"] for body in bodies}
+    hidden |= {body["metadata"]["user_data"] for body in bodies}
+    assert len(hidden) > 10
+    assert any("POST /v4/linode/instances" in record.getMessage() for record in caplog.records)
+    text = caplog.text + "".join(map(repr, told))
+    for each in (linode_bench.TOKEN, secret, *hidden):
+        assert each not in text
+
+
+def test_every_known_error_of_the_document_is_still_one(fake: linode.LinodeFake) -> None:
+    """One that is mended, or that we no longer meet, must leave the list."""
+    document = linode_bench.document()
+    if document is None:
+        linode_bench.left_out("whether its known errors still are")
+    with linode_bench.opened(fake) as provider:
+        provider.create(linode_bench.order(ssh_keys=(KEY,)))
+        provider.instances()
+        provider.check_order(linode_bench.order(placement_group="4711"))
+    assert document.problems(fake.exchanges) == []
+    assert set(linode_bench.KNOWN) <= document.used
