@@ -31,6 +31,7 @@ _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
 Headers = Mapping[str, str]
+"""An answer's headers; their names are lower-case."""
 
 
 class NoAnswerError(Exception):
@@ -41,7 +42,8 @@ class SaidNoError(Exception):
     """The cloud answered with a status of 400 or more.
 
     ``body`` is the JSON object that it said so with, None when there was none (a gateway's page).
-    ``wait_s`` is what its Retry-After asks for, within bounds, None when it has none.
+    ``wait_s`` is what its Retry-After asks for, within bounds, None when it has none; ``seen_at``
+    is when it came (Unix seconds).
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class SaidNoError(Exception):
         body: Mapping[str, Any] | None,
         headers: Headers,
         wait_s: float | None,
+        seen_at: float,
     ) -> None:
         super().__init__(f"answered {status} {reason}".strip())
         self.status = status
         self.body = body
         self.headers = headers
         self.wait_s = wait_s
+        self.seen_at = seen_at
 
     def sentence(self, *keys: str) -> str:
         """Give the vendor's own text: the first of these keys that holds one, else the status."""
@@ -136,7 +140,9 @@ class Connection:
                 content = self._read(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswerError(_why(error)) from error
-        wait_s = self._heard(response)
+        seen_at = self._clock()
+        headers = dict(response.headers)
+        self._budget = self._vendor.budget(headers, seen_at) or self._budget
         status = response.status_code
         if status == _NO_CONTENT:
             return {}
@@ -146,8 +152,9 @@ class Connection:
                 status=status,
                 reason=response.reason_phrase,
                 body=answer,
-                headers=dict(response.headers),
-                wait_s=wait_s,
+                headers=headers,
+                wait_s=retry_after_s(headers.get("retry-after", ""), seen_at),
+                seen_at=seen_at,
             )
         if status not in _SUCCESS:
             raise NoAnswerError(f"answered {status}: is the endpoint really the vendor's API?")
@@ -215,12 +222,6 @@ class Connection:
             if time.monotonic() > ends:
                 raise NoAnswerError(f"no whole answer within {self._login.read_timeout_s:g} s")
         return bytes(content)
-
-    def _heard(self, response: httpx.Response) -> float | None:
-        """Keep the rate budget that the headers tell; give what Retry-After says, in seconds."""
-        now = self._clock()
-        self._budget = self._vendor.budget(response.headers, now) or self._budget
-        return retry_after_s(response.headers.get("Retry-After", ""), now)
 
 
 def retry_after_s(told: str, now: float) -> float | None:

@@ -136,7 +136,7 @@ class DigitalOceanCloud:
 
     def _accepted(self, order: contract.Order, answer: Row) -> contract.Instance:
         row = answer["droplet"]
-        number = str(int(row["id"]))
+        number = reading.identity(row)
         worn = row.get("tags") or ()
         if not (
             marks.is_ours(worn, order.cluster)
@@ -180,7 +180,12 @@ class DigitalOceanCloud:
         if not _is_number(instance_id):
             return None
         told = self._maybe(f"/droplets/{instance_id}")
-        return None if told is None else told["droplet"]
+        if told is None:
+            return None
+        row: Row = told["droplet"]
+        if (shown := reading.identity(row)) != instance_id:
+            raise rest.NoAnswerError(f"asked for droplet {instance_id}, was shown {shown}")
+        return row
 
     def _by_mark(self, node_name: str) -> Row | None:
         try:

@@ -5,7 +5,7 @@ Answers are kept for some minutes (see :mod:`providers.keeping`).
 
 from __future__ import annotations
 
-import urllib.parse
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -13,6 +13,8 @@ from providers import contract, errors, keeping, rest
 from providers.digitalocean import listing, words
 
 Row = dict[str, Any]
+
+_SLUG = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*", re.ASCII)
 
 
 class Finder:
@@ -130,9 +132,10 @@ class Finder:
         return int(row["id"])
 
     def _public_or_by_id(self, told: str) -> Row | None:
+        if not _SLUG.fullmatch(told):
+            return None
         try:
-            path = f"/images/{urllib.parse.quote(told, safe='')}"
-            row: Row = self._connection.get(path)["image"]
+            row: Row = self._connection.get(f"/images/{told}")["image"]
         except rest.SaidNoError as error:
             if words.code_of(error) == words.NOT_FOUND:
                 return None

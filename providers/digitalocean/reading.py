@@ -33,12 +33,20 @@ def tags(row: Row) -> tuple[str, ...]:
     return tuple(str(tag) for tag in told)
 
 
+def identity(row: Row) -> str:
+    """Give an id as text; anything but a whole number above zero is no id (ValueError)."""
+    number = row["id"]
+    if type(number) is not int or number <= 0:
+        raise ValueError(f"{number!r} is no id")
+    return str(number)
+
+
 def instance(
     row: Row, mark: marks.Marks, unknown_state: Callable[[str], None], receipt: str = ""
 ) -> contract.Instance:
     """Read a droplet of ours; a state without a meaning is told to ``unknown_state`` and means
     RUNNING."""
-    number = str(int(row["id"]))
+    number = identity(row)
     word = str(row["status"])
     state = words.STATES.get(word)
     if state is None:

@@ -93,8 +93,19 @@ def translate(error: rest.SaidNoError) -> errors.CloudError:
     told = f"{message} ({code})" if code else message
     request_id = str((error.body or {}).get("request_id") or error.headers.get("x-request-id", ""))
     if sense is errors.Throttled:
-        return errors.Throttled(told, retry_after_s=error.wait_s, request_id=request_id)
+        return errors.Throttled(told, retry_after_s=_wait_s(error), request_id=request_id)
     return sense(told, request_id=request_id)
+
+
+def _wait_s(error: rest.SaidNoError) -> float | None:
+    """Tell how long to wait: Retry-After comes with the limit of the minute only; the hour's says
+    when the oldest request stops counting."""
+    if error.wait_s is not None:
+        return error.wait_s
+    try:
+        return rest.bounded_s(float(error.headers["ratelimit-reset"]) - error.seen_at)
+    except (KeyError, ValueError):
+        return None
 
 
 def budget(headers: rest.Headers, now: float) -> contract.Budget | None:
