@@ -41,6 +41,9 @@ class LinodeCloud:
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
     )
+    user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
+    rate: contract.Rate = LISTINGS
+    create_rate: contract.Rate | None = CREATES
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
         settings = login.settings
@@ -48,9 +51,6 @@ class LinodeCloud:
             settings = options.AccountOptions()
         self.settle_s: float = settings.settle_s
         self.hands: int = settings.hands
-        self.user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
-        self.rate: contract.Rate = LISTINGS
-        self.create_rate: contract.Rate | None = CREATES
         self._login = login
         self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
         self._finder = finding.Finder(self._connection, clock)
