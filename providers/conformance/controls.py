@@ -1,0 +1,109 @@
+"""Say what the suite may do to a cloud, behind the back of its API.
+
+Hooks that bring trouble about give back words that the cloud will say then, so that the suite can
+look for them in the error's message; "" where it says nothing worth repeating.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+from providers import contract
+
+
+class Controls(abc.ABC):
+    """What a test may do to the cloud, behind the back of its API.
+
+    Time is the fake's own: where these say that time passes, move its clock; nothing should sleep.
+    """
+
+    @abc.abstractmethod
+    def add(self, *, cluster: str, group: str, node_name: str) -> str:
+        """Put a running machine there with these marks (none for an empty one); give its id.
+
+        With ``cluster`` empty it is a stranger's machine, of the display name ``node_name``.
+        Neither quota nor stock keeps it away.
+        """
+
+    @abc.abstractmethod
+    def count(self) -> int:
+        """Count the machines that are there or on their way out, everybody's."""
+
+    @abc.abstractmethod
+    def requests(self) -> int:
+        """Count the requests that have reached the cloud so far, refused ones included."""
+
+    @abc.abstractmethod
+    def user_data(self, instance_id: str) -> bytes:
+        """Read a machine's user-data as cloud-init would on that machine: decoded."""
+
+    @abc.abstractmethod
+    def rename(self, instance_id: str, name: str) -> None:
+        """Give a machine another display name, as people do in consoles; marks stay."""
+
+    @abc.abstractmethod
+    def run(self, instance_id: str) -> None:
+        """Let so much time pass that the machine runs."""
+
+    @abc.abstractmethod
+    def settle(self) -> None:
+        """Let so much time pass that deletions are done and listings show what is so."""
+
+    @abc.abstractmethod
+    def sell_out(self, machine_type: str, location: str) -> str:
+        """Have none left of a machine type in a location; give the cloud's words for it."""
+
+    @abc.abstractmethod
+    def fill_quota(self) -> str:
+        """Let the account have no more machines than it has; give the cloud's words for it."""
+
+    @abc.abstractmethod
+    def throttle(self) -> str:
+        """Refuse requests for their rate until :meth:`mend`; give the cloud's words for it."""
+
+    @abc.abstractmethod
+    def revoke_token(self) -> str:
+        """Refuse the token until :meth:`mend`; give the cloud's words for it."""
+
+    @abc.abstractmethod
+    def go_down(self) -> str:
+        """Answer everything with 5xx until :meth:`mend`; give words of that answer, or ""."""
+
+    @abc.abstractmethod
+    def fail_page(self, number: int) -> None:
+        """Fail the page of this number (from 1) of the next listing of machines, once.
+
+        Fail it as networks do: a 5xx, a cut connection, half an answer.
+        """
+
+    @abc.abstractmethod
+    def lose_reply(self, *, after_work: bool) -> None:
+        """Cut the connection of the next create, before or after its work is done, once."""
+
+    @abc.abstractmethod
+    def mend(self) -> None:
+        """End everything that the hooks above broke, except stock and quota."""
+
+
+class HTTPControls(Controls):
+    """What else can be done to a cloud that is spoken to over HTTP."""
+
+    @abc.abstractmethod
+    def hang(self) -> None:
+        """Take requests and answer nothing until :meth:`mend`.
+
+        ``mend`` must let go of whoever still waits, so that the fake can stop.
+        """
+
+    @abc.abstractmethod
+    def babble(self, status: int) -> None:
+        """Answer everything with this status and a gateway's HTML page until :meth:`mend`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A login at a cloud, and the hooks behind the cloud."""
+
+    provider: contract.Provider
+    controls: Controls

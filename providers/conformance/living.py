@@ -1,0 +1,142 @@
+# ruff: noqa: D102, S101 - the tests' names say what they hold
+"""Hold a machine's life from order to gone, whose it is, and whole listings."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from providers import contract, errors
+from providers.conformance import ground
+from providers.conformance.controls import Bench
+
+
+class Living(ground.Ground):
+    """Machines come, are shown whole and to the right cluster, and go."""
+
+    # A machine's life.
+
+    def test_a_machine_from_order_to_gone(self, bench: Bench) -> None:
+        provider, controls = bench.provider, bench.controls
+        made = provider.create(self.order(bench, "web-a1"))
+        assert made.node_name == "web-a1"
+        assert made.id
+        assert made.state in {contract.InstanceState.CREATING, contract.InstanceState.RUNNING}
+        controls.run(made.id)
+        controls.settle()
+
+        (listed,) = provider.instances()
+        assert listed.id == made.id
+        assert listed.provider_id == made.provider_id == f"{provider.scheme}://{made.id}"
+        assert (listed.node_name, listed.group) == ("web-a1", "web")
+        assert (listed.machine_type, listed.location) == (self.machine_type, self.location)
+        assert listed.state is contract.InstanceState.RUNNING
+        assert listed.created_at > 0
+        assert listed.addresses
+        for address in listed.addresses:
+            assert ipaddress.ip_address(address)
+
+        by_id = provider.look_up(node_name="web-a1", instance_id=made.id, receipt=made.receipt)
+        by_name = provider.look_up(node_name="web-a1", instance_id="", receipt="")
+        for found in (by_id, by_name):
+            assert found is not None
+            assert (found.id, found.node_name, found.group) == (made.id, "web-a1", "web")
+            assert found.state is contract.InstanceState.RUNNING
+
+        provider.delete(made.id)
+        controls.settle()
+        assert provider.instances() == ()
+        assert provider.look_up(node_name="web-a1", instance_id=made.id, receipt="") is None
+        assert provider.look_up(node_name="web-a1", instance_id="", receipt="") is None
+        assert controls.count() == 0
+
+    def test_deleting_twice_is_success(self, bench: Bench) -> None:
+        made = bench.provider.create(self.order(bench, "web-a1"))
+        bench.controls.run(made.id)
+        bench.provider.delete(made.id)
+        bench.controls.settle()
+        bench.provider.delete(made.id)
+        assert bench.controls.count() == 0
+
+    def test_looking_up_what_never_was_is_none(self, bench: Bench) -> None:
+        assert bench.provider.look_up(node_name="ghost", instance_id="", receipt="") is None
+        made = bench.provider.create(self.order(bench, "web-a1"))
+        bench.controls.run(made.id)
+        assert bench.provider.look_up(node_name="web-a", instance_id="", receipt="") is None
+        assert bench.provider.look_up(node_name="web-a11", instance_id="", receipt="") is None
+
+    def test_a_renamed_machine_keeps_its_node_name(self, bench: Bench) -> None:
+        made = bench.provider.create(self.order(bench, "web-a1"))
+        bench.controls.run(made.id)
+        bench.controls.rename(made.id, "the-boss-server")
+        bench.controls.settle()
+        assert [(one.id, one.node_name) for one in bench.provider.instances()] == [
+            (made.id, "web-a1")
+        ]
+        found = bench.provider.look_up(node_name="web-a1", instance_id="", receipt="")
+        assert found is not None
+        assert found.id == made.id
+
+    def test_delete_asks_for_the_id_alone(self, bench: Bench) -> None:
+        """Whose machine it is was settled before: a cloud's file does not second-guess."""
+        for cluster, group in ((self.cluster, ""), ("green", "web"), ("", "")):
+            stray = bench.controls.add(cluster=cluster, group=group, node_name="stray-1")
+            bench.provider.delete(stray)
+            bench.controls.settle()
+            assert bench.controls.count() == 0, (cluster, group)
+
+    # What is ours.
+
+    def test_only_our_cluster_is_listed(self, bench: Bench) -> None:
+        strangers = {
+            bench.controls.add(cluster="", group="", node_name="someone-s-mail"),
+            bench.controls.add(cluster="green", group="web", node_name="web-g1"),
+            bench.controls.add(cluster="blue2", group="web", node_name="web-b2"),
+            bench.controls.add(cluster="blu", group="web", node_name="web-b3"),
+        }
+        ours = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
+        bench.controls.settle()
+        assert [one.id for one in bench.provider.instances()] == [ours]
+        for stranger in strangers:
+            found = bench.provider.look_up(node_name="", instance_id=stranger, receipt="")
+            assert found is None, stranger
+        for name in ("someone-s-mail", "web-g1", "web-b2", "web-b3"):
+            assert bench.provider.look_up(node_name=name, instance_id="", receipt="") is None, name
+
+    def test_a_machine_without_a_group_is_listed_with_none(self, bench: Bench) -> None:
+        bench.controls.add(cluster=self.cluster, group="", node_name="lost-1")
+        bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
+        bench.controls.settle()
+        assert self.marks(bench) == {("lost-1", ""), ("web-a1", "web")}
+
+    # Listings.
+
+    def test_a_listing_has_every_page(self, bench: Bench) -> None:
+        names = [f"web-{number}" for number in range(2 * self.page_size + 3)]
+        for name in names:
+            bench.controls.add(cluster=self.cluster, group="web", node_name=name)
+        bench.controls.settle()
+        listed = bench.provider.instances()
+        assert sorted(one.node_name for one in listed) == sorted(names)
+
+    def test_a_full_last_page_is_no_trap(self, bench: Bench) -> None:
+        for number in range(self.page_size):
+            bench.controls.add(cluster=self.cluster, group="web", node_name=f"web-{number}")
+        bench.controls.settle()
+        assert len(bench.provider.instances()) == self.page_size
+
+    @pytest.mark.parametrize("page", [1, 2, 3])
+    def test_a_torn_listing_is_an_error_never_a_part(self, bench: Bench, page: int) -> None:
+        if page > 1 and not self.page_size:
+            pytest.skip(
+                "this cloud's listing is one answer: page_size says that there are no pages"
+            )
+        for number in range(2 * self.page_size + 3):
+            bench.controls.add(cluster=self.cluster, group="web", node_name=f"web-{number}")
+        bench.controls.settle()
+        bench.controls.fail_page(page)
+        with pytest.raises(errors.NotNow):
+            bench.provider.instances()
+        bench.controls.mend()
+        assert len(bench.provider.instances()) == 2 * self.page_size + 3

@@ -1,0 +1,17 @@
+"""Put the suite together: one class to inherit, and one more for clouds behind HTTP."""
+
+from __future__ import annotations
+
+from providers.conformance import garbling, living, ordering, refusing, telling
+
+
+class ProviderContract(telling.Telling, living.Living, ordering.Ordering, refusing.Refusing):
+    """What is true of every cloud. Names of the catalogue are the subclass's to say."""
+
+
+class HTTPContract(ProviderContract, garbling.Garbling):
+    """What is true of every cloud that is spoken to over HTTP.
+
+    ``Bench.controls`` must be :class:`providers.conformance.controls.HTTPControls`, and
+    :meth:`make` must open the login with a ``read_timeout_s`` of at most a second.
+    """
