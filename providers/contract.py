@@ -3,6 +3,9 @@
 A cloud's file translates these values into its vendor's API and back; no SDK object, HTTP
 status or vendor's word crosses. Everything here is a plain frozen value; the standard library
 is all it takes. Money is :class:`decimal.Decimal`, sizes are bytes, instants are Unix seconds.
+
+A cloud is a class that fits :class:`Provider`, in a package of ours or of anybody's; it inherits
+nothing. docs/adding-a-cloud.md walks through one, :mod:`providers.conformance` holds it to this.
 """
 
 from __future__ import annotations
@@ -14,14 +17,18 @@ from decimal import Decimal
 from typing import ClassVar, Protocol, runtime_checkable
 
 ENTRY_POINT_GROUP = "vps_autoscaler.providers"
-"""The entry point group under which a package registers its :class:`Cloud` class."""
+"""The entry point group under which a package registers its class (the class, no instance). The
+entry point's name is what ``provider:`` says in the configuration: lower-case letters, digits and
+dashes, beginning with a letter."""
 
 
 class InstanceState(enum.Enum):
     """What a machine is doing; each cloud maps its own words here by an exhaustive table.
 
-    A word that the table does not know means RUNNING and a warning in the log: taking a live
-    machine for a dead one costs more than the reverse.
+    CREATING until it first boots, STOPPED when it is off and stays so, DELETING when it is on its
+    way out and cannot come back; everything else that lives, also while it reboots or migrates, is
+    RUNNING. A word that the table does not know means RUNNING and a warning in the log: taking a
+    live machine for a dead one costs more than the reverse.
     """
 
     CREATING = "creating"
@@ -34,8 +41,12 @@ class InstanceState(enum.Enum):
 class MachineType:
     """A size that the cloud sells, sold out or not.
 
+    ``name`` is the vendor's own and unique. ``cpu_millis`` is in thousandths of a (v)CPU.
     ``memory_bytes`` is nominal: what the price list says, before kernel and firmware take theirs.
-    ``gpus`` counts whole cards; a fraction of a card is 0 with ``gpu_model`` told.
+    ``disk_bytes`` is the local disk that comes with it. ``arch`` is ``amd64`` or ``arm64``, as
+    Kubernetes has it. ``gpus`` counts whole cards; a fraction of a card is 0 with ``gpu_model``
+    told. A ``gpu_model`` of AMD's begins with ``AMD``; any other counts as NVIDIA's.
+    ``deprecated`` says that it will not be sold for long: ``check`` warns of it.
     """
 
     name: str
@@ -52,9 +63,12 @@ class MachineType:
 class Offer:
     """A machine type in a location: at what price, and whether the cloud says it is in stock.
 
-    Prices are net, per hour. ``ipv4_per_hour`` is what a public IPv4 address costs on top,
-    zero where it is included. ``in_stock`` is a hint: clouds sell what they list as sold out
-    and refuse what they list as available, so an order is tried all the same.
+    What has no offer is never ordered, so a type that is sold out has one all the same, with
+    ``in_stock`` False. That is a hint: clouds sell what they list as sold out and refuse what they
+    list as available, so an order is tried all the same.
+
+    Prices are net, per hour, above zero. ``currency`` is three capital letters (ISO 4217).
+    ``ipv4_per_hour`` is what a public IPv4 address costs on top, zero where it is included.
     """
 
     machine_type: str
@@ -70,9 +84,17 @@ class Order:
     """What we ask a cloud to make: one machine.
 
     The server must end up carrying ``cluster``, ``group`` and ``node_name`` as marks that
-    :meth:`Provider.instances` reads back. ``ssh_keys``, ``networks``, ``firewalls`` and
-    ``placement_group`` are the cloud's ids or names as the user wrote them. ``options`` is an
-    instance of the cloud's own :attr:`Provider.group_options`.
+    :meth:`Provider.instances` reads back, in whatever the cloud has for it: labels, or tags as
+    :mod:`providers.marks` writes them. The names fit most clouds: ``cluster`` has at most 32
+    characters, ``group`` 40, ``node_name`` 47, of lower-case letters, digits and single dashes.
+
+    ``ssh_keys``, ``networks``, ``firewalls`` and ``placement_group`` are the cloud's ids or names
+    as the user wrote them, empty where the cloud does not claim to know them (``supports``). So is
+    ``image``, which is empty when the user named none: refuse that with BadOrder unless the cloud
+    has an image of its own choice. ``labels`` are the user's for the cloud's own server (not the
+    Node's); marks win over them. ``user_data`` is plain text: encode it as the cloud wants it.
+    ``options`` is an instance of the cloud's own :attr:`Provider.group_options`; None only where
+    somebody made the order by hand.
     """
 
     node_name: str
@@ -96,12 +118,15 @@ class Order:
 class Instance:
     """A machine as the cloud shows it.
 
-    ``id`` is the cloud's own id, ``provider_id`` is ``<scheme>://<id>`` and equals the Node's
-    ``spec.providerID`` byte for byte. ``node_name`` and ``group`` come from our marks, never from
-    the server's display name (people rename servers); ``group`` is empty when the machine carries
-    the cluster's mark and no group's. ``created_at`` is in Unix seconds, 0 when not told.
-    ``receipt`` is whatever :meth:`Provider.look_up` needs to learn an order's fate (an action's
-    id); it is opaque to everyone else.
+    ``id`` is the cloud's own id, never reused. ``provider_id`` is ``<scheme>://<id>`` and equals
+    the Node's ``spec.providerID`` byte for byte: unless the cloud's controller manager sets that,
+    machines take it from cloud-init's ``instance_id``, so ``id`` should be the same.
+    ``node_name`` and ``group`` come from our marks, never from the server's display name (people
+    rename servers); ``group`` is empty when the machine carries the cluster's mark and no group's.
+    ``addresses`` are IP addresses, public ones first, none when there are none yet.
+    ``created_at`` is in Unix seconds, 0 when not told; of two machines of one name the older stays.
+    ``receipt`` is what :meth:`Provider.look_up` needs to learn an order's fate (an action's id),
+    set by :meth:`Provider.create`; opaque to everyone else, empty where the cloud has none.
     """
 
     id: str
@@ -119,7 +144,10 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """A documented limit: ``requests`` every ``per_s`` seconds."""
+    """A documented limit: ``requests`` every ``per_s`` seconds, so many at once at most.
+
+    Where the vendor documents none, say what you would not be ashamed of: 3600 an hour is usual.
+    """
 
     requests: int
     per_s: float
@@ -150,8 +178,9 @@ class Login:
     """A configured login at one cloud, as its :meth:`Provider.open` gets it.
 
     ``token`` never shows in ``repr``. ``endpoint`` is empty for the vendor's own address.
-    ``settings`` is an instance of the cloud's :attr:`Provider.account_options`.
-    ``connect_timeout_s`` and ``read_timeout_s`` bound every request.
+    ``settings`` is an instance of the cloud's :attr:`Provider.account_options`; None where
+    somebody made the login by hand: take the defaults then. ``connect_timeout_s`` and
+    ``read_timeout_s`` bound every request, whatever the vendor's SDK thinks of it.
     """
 
     account: str
@@ -172,34 +201,49 @@ class NoOptions:
 class Provider(Protocol):
     """One login at one cloud.
 
-    Methods block, may be called from several threads at once (one reader and ``hands`` writers),
-    raise only :class:`providers.errors.CloudError` and return only values of this module. None of
-    them retries: whoever calls decides.
+    Methods block, may be called from several threads at once (one reader, ``hands`` writers, and
+    whoever asks for :meth:`budget` or :meth:`node_labels`, which contact nobody), raise only
+    :class:`providers.errors.CloudError` and return only values of this module. None of them
+    retries, nor lets an SDK do so: whoever calls decides. Errors carry ``login.account`` and the
+    method's name. Nothing is logged but events, under a logger below ``providers`` (the server
+    shows that one), and never a token, a header or user-data.
 
-    Class attributes describe the cloud itself:
+    The class itself says, before there is a login:
 
     ``scheme``
-        what stands left of ``://`` in ``node.spec.providerID``; fixed for ever.
+        what stands left of ``://`` in ``node.spec.providerID``: this cloud's alone, the same that
+        its cloud controller manager uses if there is one, fixed for ever. Lower-case letters,
+        digits, ``+``, ``.`` and ``-``, beginning with a letter.
     ``token_variable``
         the environment variable that holds the token when no file does; "" where none is needed.
     ``joins_by_itself``
         whether its machines become nodes with nothing for the user to write: False for every
         real cloud, True only where machines are simulated (MemoryCloud must set it True).
+        The server takes a class without it for False.
     ``account_options``, ``group_options``
-        frozen dataclasses with the cloud's own settings of an account and of a group; field
-        names become camelCase keys in the configuration file, unknown keys are refused.
+        frozen dataclasses with the cloud's own settings of an account and of a group (both are
+        ``options:`` in the file); :class:`NoOptions` where there are none. Field names become
+        camelCase keys, unknown keys are refused, a ValueError of ``__post_init__`` is told to the
+        user. Field types: str, int, float, bool, Decimal, Literal, enums, other such dataclasses,
+        ``X | None``, ``tuple[X, ...]``, ``frozenset[X]``, ``Mapping[str, X]``.
     ``supports``
         which of the common group settings (``networks``, ``firewalls``, ``placement_group``,
-        ``public_ipv4``, ``public_ipv6``, ``ssh_keys``) the cloud can do; the others are refused by
-        ``check`` when set.
+        ``public_ipv4``, ``public_ipv6``, ``ssh_keys``) the cloud can do; the others are refused
+        when the user sets them, and come in an order as their defaults.
+
+    An open login says, the same for its whole life:
+
     ``settle_s``
-        seconds after which a listing can be trusted to show an accepted create or delete.
+        seconds after which a listing can be trusted to show an accepted create or delete: what was
+        measured or, if nobody did, 60. Too little loses machines, too much makes recovery slow.
     ``hands``
         how many writes may be under way at once.
     ``user_data_limit_bytes``
-        the largest user-data the cloud takes, before the cloud's own encoding.
+        the largest user-data the cloud takes, before the cloud's own encoding; on the class too
+        where it is a constant, so that it is checked without a login.
     ``rate``, ``create_rate``
-        the documented limits of all requests, and of creates where they have one of their own.
+        the documented limits of all requests, and of creates where they have one of their own
+        (which count against ``rate`` as well), None where not.
     """
 
     scheme: ClassVar[str]
@@ -216,22 +260,28 @@ class Provider(Protocol):
 
     @classmethod
     def open(cls, login: Login) -> Provider:
-        """Make a provider for a login; contacts nobody."""
+        """Make a provider for a login; contacts nobody.
+
+        Raises BadOrder when the settings cannot work together in a way that their dataclass
+        cannot know; a wrong token shows at the first request.
+        """
         ...
 
     def machine_types(self) -> tuple[MachineType, ...]:
-        """List every machine type that the cloud sells, sold out or not."""
+        """List every machine type that the cloud sells, sold out or not; called about hourly."""
         ...
 
     def offers(self) -> tuple[Offer, ...]:
-        """List what can be had where, for how much."""
+        """List what is sold where, for how much, sold out or not; called about hourly."""
         ...
 
     def instances(self) -> tuple[Instance, ...]:
         """List every machine that carries our cluster's mark: all pages, or an error.
 
-        Never a part: a listing that cannot be completed raises. Machines without the mark of
-        ``login.cluster`` do not exist for us.
+        Never a part: a listing that cannot be completed raises, a list that was seen to change
+        between two pages too (Unreachable). Machines without the mark of ``login.cluster`` do not
+        exist for us: compare the whole mark yourself, whatever the API's filter let through.
+        Called every few seconds while machines come and go, else about every minute.
         """
         ...
 
@@ -239,49 +289,70 @@ class Provider(Protocol):
         """Order one machine; return when the cloud has accepted, not when the machine boots.
 
         Raises OutOfStock or QuotaExceeded (nothing was made), Throttled (refused before anything
-        was done), Unreachable (it may have been made), BadCredentials or BadOrder. Where names
-        are unique, the same order twice makes one machine and returns it both times.
+        was done), Unreachable (it may have been made), BadCredentials or BadOrder. User-data over
+        the limit is BadOrder before anything is sent.
+
+        Where names are unique, the same order twice makes one machine and returns it both times;
+        a machine of the name that is not of this cluster is BadOrder. Where they are not, the same
+        order twice may make two: after Unreachable the caller looks the name up first, once
+        ``settle_s`` has passed. A machine that the cloud made without its marks must be deleted
+        again: nobody would ever find it.
         """
         ...
 
     def look_up(self, *, node_name: str, instance_id: str, receipt: str) -> Instance | None:
         """Find one machine of ours by id, or by our name mark where ``instance_id`` is empty.
 
-        Returns None only when there is certainly no such machine. When the order behind
-        ``receipt`` failed after it was accepted, raises the NoCapacity or BadOrder that it failed
-        with, even while the cloud still shows the machine.
+        With an id, ``node_name`` is only what we believe and decides nothing. By name, of two
+        machines the older. Returns None only when there is certainly no such machine, or it is not
+        of this cluster; only the vendor's own word for "no such machine" is believed, not every
+        404. What cannot be told is an error: callers give up machines on the strength of a None.
+
+        ``receipt`` is what :meth:`create` returned, or empty. When the order behind it failed
+        after it was accepted, raises the NoCapacity or BadOrder that it failed with, even while
+        the cloud still shows the machine. Those two are raised for nothing else here: a look-up
+        that the vendor refuses for any other reason is Unreachable.
         """
         ...
 
     def delete(self, instance_id: str) -> None:
         """Delete one machine by the cloud's id; one that is already gone is success.
 
+        Returns when the cloud has accepted. Whose machine it is was settled before: do not ask.
         Raises Throttled when the machine is locked or busy: ask again.
         """
         ...
 
     def budget(self) -> Budget | None:
-        """Tell the rate budget as the last answer showed it; None where the cloud does not."""
+        """Tell the rate budget as the last answer showed it; None where the cloud does not.
+
+        Contacts nobody; called after every other call, from any thread.
+        """
         ...
 
     def node_labels(self, machine_type: MachineType, location: str) -> Mapping[str, str]:
         """Give the labels that the cloud's own controllers put on such a node.
 
-        Region (and zone where the cloud has them) and CSI topology keys; exactly what the
-        vendor's CCM and CSI driver set, so that a template predicts the real node.
+        ``topology.kubernetes.io/region``, zone where the cloud has them, and CSI topology keys:
+        exactly what the vendor's CCM and CSI driver set, so that a template predicts the real
+        node. Contacts nobody and raises nothing.
         """
         ...
 
     def check_order(self, order: Order) -> tuple[str, ...]:
         """Ask the cloud whether an order could work, making nothing; tell what is wrong.
 
-        Sentences for a person, one a problem: an image, key, network, firewall or placement group
-        that is not there. Raises CloudError when the cloud cannot be asked.
+        Sentences for a person that name the culprit, one a problem: an image, key, network,
+        firewall or placement group that is not there. Raises CloudError when the cloud cannot be
+        asked. Only ``check --online`` calls it.
         """
         ...
 
     def quota(self) -> Quota | None:
-        """Tell the account's limit on machines where the API does; None where it does not."""
+        """Tell the account's limit on machines where the API does; None where it does not.
+
+        Only ``check --online`` calls it.
+        """
         ...
 
     def close(self) -> None:

@@ -13,7 +13,17 @@
          +- BadCredentials     the token is wrong, expired, or lacks a right
          +- BadOrder           what we asked for is wrong: our configuration is
 
-The vendor's own error is chained (``raise ... from error``) and never leaks by itself.
+Raise the leaves. What becomes of an order depends on which: after OutOfStock the group's next
+machine type or location is tried; QuotaExceeded, BadCredentials and BadOrder fail it, and the
+autoscaler backs off; Throttled is sent again later; Unreachable is looked for before it is sent
+again. So a no that is taken for the wrong one costs money or nodes, and a vendor's word that your
+table does not know must not be guessed at: BadOrder when the vendor itself refused (a 4xx with an
+error in its own form), Unreachable when not (5xx, a gateway's page, no JSON, silence). In a
+look-up, NoCapacity and BadOrder speak of an order's fate: a look-up that is itself refused with an
+unknown word is Unreachable.
+
+The vendor's own error is chained (``raise ... from error``) and never leaks by itself; its text
+belongs into the message, a token never does.
 """
 
 from __future__ import annotations
@@ -22,8 +32,9 @@ from __future__ import annotations
 class CloudError(Exception):
     """Tell what a cloud said no to, in words for a person.
 
-    ``account`` is the configured login, ``operation`` the call ("create", "instances", ...),
-    ``request_id`` the cloud's own id of the exchange where it gives one.
+    ``account`` is the configured login, ``operation`` the method of
+    :class:`providers.contract.Provider` ("create", "instances", ...), ``request_id`` the cloud's
+    own id of the exchange where it gives one.
     """
 
     def __init__(
@@ -63,7 +74,11 @@ class NotNow(CloudError):
 
 
 class Throttled(NotNow):
-    """Refused before anything was done; ``retry_after_s`` seconds from now it may pass."""
+    """Refused before anything was done; ``retry_after_s`` seconds from now it may pass.
+
+    For a rate limit, and for a machine that is locked or busy. None when not told: the caller
+    then waits as it sees fit. Vendors tell negative and absurd figures: keep them within reason.
+    """
 
     def __init__(
         self,
