@@ -1,0 +1,156 @@
+"""Put a ``#cloud-config`` together: files, and one command that runs the join script.
+
+The script is committed text that knows no machine; what it must know stands in ``join.env``,
+quoted for a shell, and what is secret in files of their own. The script goes compressed, which
+cloud-init undoes (``gz+b64``) on every cloud alike, so that user-data stays far below the
+smallest limit (Linode: 16 KiB) and is text everywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import importlib.resources
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import yaml
+
+from externalgrpc.bootstrap import machine, metadata
+
+SCRIPT: Final = "/usr/local/sbin/vps-autoscaler-join"
+FOLDER: Final = "/etc/vps-autoscaler"
+SECRETS: Final = f"{FOLDER}/secret"
+
+_COMMENT: Final = re.compile(r"^[ ]*#(?! shellcheck )(?!!).*\n", re.MULTILINE)
+_BOOT_UNIT: Final = f"""\
+[Unit]
+Description=What vps-autoscaler does again after each boot
+Wants=network-online.target
+After=network-online.target
+Before=kubelet.service k3s-agent.service
+[Service]
+Type=oneshot
+ExecStart={SCRIPT} boot
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file that cloud-init writes before the script runs."""
+
+    path: str
+    content: str = dataclasses.field(repr=False)
+    mode: str = "0644"
+
+
+def script(method: str) -> str:
+    """Give the script of a join method: its own part, then what all share, without comments."""
+    own, shared = _part(f"{method}.sh"), _part("join.sh")
+    shebang, rest = shared.split("\n", 1)
+    return f"{shebang}\n{_COMMENT.sub('', own + rest)}"
+
+
+def secret(name: str, document: Mapping[str, Any]) -> File:
+    """Make a file that only root reads and that the script wipes; JSON, which is YAML."""
+    return File(path=f"{SECRETS}/{name}", content=as_json(document), mode="0600")
+
+
+def as_json(document: Mapping[str, Any]) -> str:
+    """Write a document for a program that reads YAML: every string quoted, whatever it holds."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def text(of: machine.Machine, method: str, *, files: Iterable[File], env: Mapping[str, str]) -> str:
+    """Give the whole user-data of one machine; the same input gives the same text."""
+    join = of.join
+    hooks = {"pre-join": join.pre_join, "post-join": join.post_join}
+    written = [
+        File(path=f"{FOLDER}/join.env", content=_assignments({**_environment(of), **env})),
+        *files,
+        *(
+            File(path=f"{FOLDER}/{name}", content="\n".join(lines) + "\n", mode="0600")
+            for name, lines in hooks.items()
+            if lines
+        ),
+    ]
+    if join.block_metadata or join.gateway or join.dns:
+        written.append(
+            File(path="/etc/systemd/system/vps-autoscaler-boot.service", content=_BOOT_UNIT)
+        )
+    packed = base64.b64encode(gzip.compress(script(method).encode(), mtime=0)).decode()
+    document: dict[str, Any] = {
+        "hostname": of.node_name,
+        "preserve_hostname": False,
+        "manage_etc_hosts": "localhost",
+        "write_files": [
+            *(
+                {"path": each.path, "permissions": each.mode, "content": each.content}
+                for each in written
+            ),
+            {"path": SCRIPT, "permissions": "0700", "encoding": "gz+b64", "content": packed},
+        ],
+        "runcmd": [[SCRIPT]],
+    }
+    if not join.keep_failed_minutes:
+        # Linode's watchdog boots what powered itself off: off again, unless it is kept to be seen.
+        failed = f"grep -qsx {of.node_name} /var/lib/vps-autoscaler/failed && poweroff || :"
+        document["bootcmd"] = [failed]
+    return "#cloud-config\n" + yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20
+    )
+
+
+def _environment(of: machine.Machine) -> dict[str, str]:
+    """Give the variables that every join method needs."""
+    join, source = of.join, metadata.source_for(of.scheme)
+    return {
+        "NODE_NAME": of.node_name,
+        "SCHEME": of.scheme,
+        "TIMEOUT_S": str(of.timeout_s),
+        "KEEP_FAILED_MINUTES": str(join.keep_failed_minutes),
+        "PRE_JOIN": _flag(on=bool(join.pre_join)),
+        "POST_JOIN": _flag(on=bool(join.post_join)),
+        "PRIVATE": _flag(on=of.private),
+        "SUBNET": join.private_subnet,
+        "NETWORK_S": str(join.network_timeout_seconds),
+        "GATEWAY": join.gateway,
+        "DNS": " ".join(join.dns),
+        "BLOCK": _flag(on=join.block_metadata),
+        "META_URL": source.url,
+        "META_TOKEN_URL": source.token_url,
+        "META_FIELD": source.field,
+        "ID_PATTERN": source.pattern,
+    }
+
+
+def _flag(*, on: bool) -> str:
+    return "1" if on else ""
+
+
+def _assignments(variables: Mapping[str, str]) -> str:
+    return "".join(
+        f"{name}={shlex.quote(value) if value else ''}\n" for name, value in variables.items()
+    )
+
+
+def _part(name: str) -> str:
+    return (importlib.resources.files(__package__) / name).read_text("utf-8")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Write texts of several lines as they are; where YAML cannot, PyYAML quotes them."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)

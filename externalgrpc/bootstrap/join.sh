@@ -1,0 +1,251 @@
+#!/bin/bash
+# Turn this machine into a node. cloud-init calls it once, without arguments; a second call goes on
+# where the first one ended. Debian 12 and 13, Ubuntu 22.04 and 24.04 (k3s: wherever k3s runs).
+#
+# kubeadm.sh or k3s.sh is put in front of this file and brings the function `cluster`; join.env
+# brings every variable in capitals and holds no secret. What is secret lies in $CONF/secret and is
+# gone when this script ends, however it ends. Rendering drops the lines that are only a comment.
+#
+#   (nothing)  join, within TIMEOUT_S, and clean up
+#   stages     join: what the line above runs under its deadline
+#   boot       what has to be done again after each boot
+set -euo pipefail
+ROOT=${JOIN_ROOT-} # tests put a whole machine below another root
+CONF=$ROOT/etc/vps-autoscaler
+STATE=$ROOT/var/lib/vps-autoscaler
+# shellcheck source=/dev/null
+. "$CONF/join.env"
+
+main() {
+  local code=0
+  ! done_here joined || return 0
+  mkdir -p "$STATE"
+  chmod 700 "$STATE"
+  timeout -k 10 "$TIMEOUT_S" bash "$0" stages >"$STATE/log" 2>&1 || code=$?
+  sed -i -E 's/[a-z0-9]{6}\.[a-z0-9]{16}/(token)/g' "$STATE/log"
+  tail -n 20 "$STATE/log"
+  [ "$code" = 0 ] || WHY=$(reason "$code")
+  wipe
+  if [ "$code" != 0 ]; then
+    rm -f "$CONF/post-join"
+    give_up "$WHY"
+    return 1
+  fi
+  mark joined
+  # The machine is a node from here on: users' last lines cannot undo that, so they only complain.
+  [ -z "$POST_JOIN" ] || timeout -k 10 "$TIMEOUT_S" bash -e "$CONF/post-join" \
+    || tell "joined, but postJoin failed"
+  rm -f "$CONF/post-join"
+}
+
+# Marks carry the machine's name: an image made of a machine that joined must not count as joined.
+mark() {
+  echo "$NODE_NAME" >"$STATE/$1"
+}
+
+done_here() {
+  grep -qsx "$NODE_NAME" "$STATE/$1"
+}
+
+stages() {
+  if [ -n "$PRE_JOIN" ]; then
+    stage preJoin
+    bash -e "$CONF/pre-join"
+  fi
+  network
+  stage instance-id
+  MACHINE_ID=$(instance_id)
+  cluster
+}
+
+stage() {
+  echo "$1" >"$STATE/stage"
+  echo "== $1"
+}
+
+die() {
+  echo "error: $1" >&2
+  exit 1
+}
+
+# Six tries, a minute in all, unless TRIES says less; TIMEOUT_S stays the only deadline.
+retry() {
+  local n=1
+  until "$@"; do
+    [ $n -lt "${TRIES:-6}" ] || return 1
+    sleep $((2 ** n))
+    n=$((n + 1))
+  done
+}
+
+fetch() {
+  command -v curl >/dev/null || add_packages curl ca-certificates
+  retry curl -fsSL --connect-timeout 10 --max-time 60 -o "$2" "$1" || die "cannot fetch $1"
+}
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 "$@"
+}
+
+add_packages() {
+  retry apt update || die "cannot reach the package sources"
+  retry apt install -y --no-install-recommends --allow-downgrades --allow-change-held-packages "$@" \
+    || die "cannot install $*"
+}
+
+# Print "address interface" of the private network: inside SUBNET where one is configured, else
+# the first private IPv4 address on an interface that holds no public one (DigitalOcean puts a
+# private address beside the public one that leads nowhere).
+private() {
+  ip -o -4 addr show scope global | awk -v nets="${SUBNET:-10.0.0.0/8 172.16.0.0/12 192.168.0.0/16}" \
+    -v any="$SUBNET" '
+    function num(a, p) { split(a, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
+    function inside(a, list, n, i, m) {
+      n = split(nets, list, " ")
+      for (i = 1; i <= n; i++) {
+        split(list[i], m, "/")
+        if (int(num(a) / 2 ^ (32 - m[2])) == int(num(m[1]) / 2 ^ (32 - m[2]))) return 1
+      }
+      return 0
+    }
+    $2 !~ /^(docker|cni|br-|veth|virbr|flannel|cilium|tunl|kube)/ {
+      split($4, a, "/")
+      if (inside(a[1])) { c++; adr[c] = a[1]; nic[c] = $2 } else public[$2] = 1
+    }
+    END { for (i = 1; i <= c; i++) if (any || !public[nic[i]]) { print adr[i], nic[i]; exit } }'
+}
+
+network() {
+  NODE_IP=
+  stage network
+  [ -z "$PRIVATE" ] || await_address
+  [ -z "$GATEWAY" ] || ip route replace default via "$GATEWAY" dev "$NIC" onlink
+  [ -z "$DNS" ] || names
+}
+
+# Clouds attach private networks after the boot has begun.
+await_address() {
+  local n=0 found
+  until found=$(private) && [ -n "$found" ]; do
+    [ $n -lt "$NETWORK_S" ] || die "no address in ${SUBNET:-a private network} after ${NETWORK_S}s, but \
+$(ip -o addr show scope global | awk '{ print $2, $4 }' | tr '\n' ' ')"
+    sleep 2
+    n=$((n + 2))
+  done
+  NODE_IP=${found% *}
+  NIC=${found#* }
+}
+
+names() {
+  local drop_in=$ROOT/etc/systemd/resolved.conf.d/vps-autoscaler.conf
+  if systemctl is-active -q systemd-resolved; then
+    mkdir -p "${drop_in%/*}"
+    printf '[Resolve]\nDNS=%s\nDomains=~.\n' "$DNS" >"$drop_in"
+    systemctl restart systemd-resolved
+  else
+    rm -f "$ROOT/etc/resolv.conf"
+    # shellcheck disable=SC2086 # one line for each server
+    printf 'nameserver %s\n' $DNS >"$ROOT/etc/resolv.conf"
+  fi
+}
+
+# Ask the cloud's metadata service; where it is unknown or silent, what cloud-init learned from it.
+instance_id() {
+  local id=
+  [ -z "$META_URL" ] || ! command -v curl >/dev/null || id=$(retry metadata) || id=
+  [ -n "$id" ] || id=$(cloud-init query v1.instance_id) || id=
+  [[ $id =~ ^($ID_PATTERN)$ ]] || die "the metadata service gives no id for $SCHEME, but '$id'"
+  echo "$id"
+}
+
+metadata() {
+  local token='' text
+  [ -z "$META_TOKEN_URL" ] \
+    || token=$(curl -fsS -m 5 -X PUT -H 'Metadata-Token-Expiry-Seconds: 3600' "$META_TOKEN_URL") \
+    || return 1
+  text=$(curl -fsS -m 5 -H 'Accept: application/json' -H "Metadata-Token: ${token:-cloudinit}" "$META_URL") || return 1
+  if [ -n "$META_FIELD" ]; then
+    printf %s "$text" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$META_FIELD"
+  else
+    echo "$text"
+  fi
+}
+
+# What is only known here: the machine's id and its private address.
+fill() {
+  sed -i "s|@ID@|$MACHINE_ID|g;s|@NODE_IP@|$NODE_IP|g" "$1"
+}
+
+# Pods come in through PREROUTING; what the machine itself asks does not.
+block() {
+  [ -n "$BLOCK" ] || return 0
+  if command -v nft >/dev/null; then
+    nft 'add table inet vps_autoscaler; flush table inet vps_autoscaler;
+      add chain inet vps_autoscaler pods { type filter hook prerouting priority -300; };
+      add rule inet vps_autoscaler pods ip daddr 169.254.169.254 drop;
+      add rule inet vps_autoscaler pods ip6 daddr { fd00:a9fe:a9fe::1, fe80::a9fe:a9fe } drop'
+  elif command -v iptables >/dev/null; then
+    iptables -t raw -C PREROUTING -d 169.254.169.254 -j DROP 2>/dev/null \
+      || iptables -t raw -I PREROUTING -d 169.254.169.254 -j DROP
+  else
+    die "blockMetadata needs nft or iptables, and the image has neither"
+  fi
+}
+
+# What a boot forgets is done again after each one, before the kubelet starts.
+persist() {
+  stage metadata
+  block
+  [ -z "$BLOCK$GATEWAY$DNS" ] || systemctl enable vps-autoscaler-boot
+}
+
+# Every copy of the user-data, and what was made of it.
+wipe() {
+  local each
+  rm -rf "$CONF/secret" "$CONF/pre-join"
+  for each in "$ROOT"/var/lib/cloud/instances/*/; do
+    rm -f "$each"user-data.txt* "$each"cloud-config.txt "$each"obj.pkl "$each"scripts/runcmd
+  done
+  rm -f "$ROOT"/run/cloud-init/{instance-data-sensitive,combined-cloud-config}.json \
+    "$ROOT/etc/kubernetes/bootstrap-kubelet.conf"
+  ! declare -F wipe_more >/dev/null || wipe_more
+}
+
+# The stage, and the last lines that say what went wrong.
+reason() {
+  local why bad='(^|[^a-z])(error|fatal|failed|cannot|e:|curl:)'
+  why=$(grep -v 'stack trace' "$STATE/log" | grep -iE "$bad" | tail -n 2) || why=$(tail -n 1 "$STATE/log")
+  why="$why $(journalctl -qo cat -n 50 -u kubelet -u k3s-agent 2>/dev/null | grep -iE "$bad" | tail -n 1)" || :
+  case $1 in 124 | 137) why="not done after ${TIMEOUT_S}s; $why" ;; esac
+  printf '%s: %s' "$(cat "$STATE/stage" 2>/dev/null)" "$why" | tr '\n\t' '  ' | tr -cd '[:print:]' \
+    | cut -c 1-500
+}
+
+tell() {
+  local line="vps-autoscaler: $NODE_NAME: $1" each
+  echo "$line"
+  for each in "$ROOT/dev/ttyS0" "$ROOT/dev/console"; do
+    # A console that nobody reads may block whoever writes to it.
+    # shellcheck disable=SC2016 # they are the arguments
+    [ ! -e "$each" ] || timeout 5 bash -c 'echo "$1" >"$2"' - "$line" "$each" 2>/dev/null || :
+  done
+}
+
+give_up() {
+  printf '%s\n' "$NODE_NAME" "$1" >"$STATE/failed"
+  tell "join failed: $1"
+  sync
+  if [ "$KEEP_FAILED_MINUTES" != 0 ]; then
+    systemd-run --on-active="${KEEP_FAILED_MINUTES}min" systemctl poweroff && return
+  fi
+  systemctl poweroff || systemctl poweroff --force --force
+}
+
+case ${1-} in
+  '') main ;;
+  stages) stages ;;
+  boot)
+    block
+    network
+    ;;
+esac

@@ -1,0 +1,36 @@
+"""Choose between the join methods that need nothing written by the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from externalgrpc.bootstrap import credentials, k3s, kubeadm, machine
+
+METHODS: Final = ("kubeadm", "k3s")
+"""What ``join`` of a group can be for :func:`user_data`."""
+
+
+def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
+    """Render the user-data of one machine by its group's join method.
+
+    Raises Unjoinable when this machine could not join this cluster, ValueError when the group
+    joins in another way.
+    """
+    match of.group.join:
+        case "kubeadm":
+            return kubeadm.user_data(of, way_in)
+        case "k3s":
+            return k3s.user_data(of, way_in)
+        case other:
+            raise ValueError(f"{other!r} is not a join method that is rendered: {METHODS}")
+
+
+def worst_case_bytes(
+    machines: Iterable[machine.Machine], way_in: credentials.JoinCredentials
+) -> int:
+    """Measure the largest user-data among machines of a group, in UTF-8 bytes.
+
+    Give one machine for each candidate, under the longest name that a machine can have.
+    """
+    return max(len(user_data(each, way_in).encode()) for each in machines)

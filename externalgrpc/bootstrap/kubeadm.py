@@ -1,0 +1,135 @@
+"""Render the user-data of a machine that joins with kubeadm."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from externalgrpc.bootstrap import cloudconfig, credentials, kubelet, machine
+
+OLDEST_MINOR: Final = 31
+"""The first minor release whose kubeadm reads v1beta4; 1.37 reads nothing older."""
+
+_PATCHES: Final = f"{cloudconfig.FOLDER}/patches"
+_CA: Final = f"{cloudconfig.FOLDER}/ca.crt"
+_SOCKET: Final = "unix:///run/containerd/containerd.sock"
+
+
+def unsupported(server_version: str, minor_number: int) -> str:
+    """Say why machines cannot join a cluster of this release with kubeadm, or ""."""
+    if minor_number >= OLDEST_MINOR:
+        return ""
+    return (
+        f"the cluster runs Kubernetes {server_version}, and kubeadm reads the configuration that "
+        f"we write (v1beta4) from 1.{OLDEST_MINOR} on: upgrade the cluster, or join with a "
+        "userDataFile of your own"
+    )
+
+
+def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
+    """Render the ``#cloud-config`` of one machine; the same input gives the same text.
+
+    Raises Unjoinable when the cluster is too old.
+    """
+    if refusal := unsupported(way_in.server_version, way_in.minor_number):
+        raise machine.Unjoinable(refusal)
+    join = of.join
+    packages = join.kubernetes_packages.replace("{minor}", way_in.minor)
+    key = join.kubernetes_key.replace("{minor}", way_in.minor)
+    endpoint = join.api_server or way_in.endpoint
+    files = [
+        cloudconfig.File(
+            path="/etc/modules-load.d/vps-autoscaler.conf", content="overlay\nbr_netfilter\n"
+        ),
+        cloudconfig.File(
+            path="/etc/sysctl.d/99-vps-autoscaler.conf",
+            content="net.ipv4.ip_forward = 1\n"
+            "net.bridge.bridge-nf-call-iptables = 1\n"
+            "net.bridge.bridge-nf-call-ip6tables = 1\n",
+        ),
+        cloudconfig.File(
+            path=f"{_PATCHES}/kubeletconfiguration+merge.json",
+            content=cloudconfig.as_json(kubelet.configuration(of.reservations)),
+        ),
+        cloudconfig.secret("join.yaml", _join_configuration(of, way_in, endpoint)),
+    ]
+    if join.discovery == "file":
+        files.append(cloudconfig.File(path=_CA, content=way_in.ca_pem.strip() + "\n"))
+        files.append(cloudconfig.secret("discovery.conf", _discovery(way_in, endpoint)))
+    return cloudconfig.text(
+        of,
+        "kubeadm",
+        files=files,
+        env={
+            "MINOR": way_in.minor,
+            "KUBERNETES": join.kubernetes,
+            "KUBERNETES_URL": packages,
+            "KUBERNETES_KEY": key or f"{packages.rstrip('/')}/Release.key",
+            "CONTAINERD": join.containerd,
+            "CONTAINERD_URL": join.containerd_packages,
+            "CONTAINERD_KEY": join.containerd_key or f"{join.containerd_packages.rstrip('/')}/gpg",
+            "SANDBOX": join.sandbox_image,
+        },
+    )
+
+
+def _join_configuration(
+    of: machine.Machine, way_in: credentials.JoinCredentials, endpoint: str
+) -> dict[str, Any]:
+    discovery: dict[str, Any]
+    match of.join.discovery:
+        case "file":
+            discovery = {"file": {"kubeConfigPath": f"{cloudconfig.SECRETS}/discovery.conf"}}
+        case "token":
+            discovery = {
+                "bootstrapToken": {
+                    "token": way_in.token,
+                    "apiServerEndpoint": endpoint.removeprefix("https://"),
+                    "caCertHashes": list(way_in.ca_key_hashes),
+                }
+            }
+    arguments = {
+        "node-labels": of.node_labels,
+        "provider-id": of.provider_id,
+        **({"node-ip": "@NODE_IP@"} if of.private else {}),
+        **({"cloud-provider": "external"} if of.join.external_cloud_provider else {}),
+    }
+    return {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "JoinConfiguration",
+        "discovery": {**discovery, "tlsBootstrapToken": way_in.token},
+        "nodeRegistration": {
+            "name": of.node_name,
+            "criSocket": _SOCKET,
+            # An empty list means none; a missing one, kubeadm's own default.
+            "taints": [
+                {"key": each.key, "value": each.value, "effect": each.effect}
+                for each in of.group.taints
+            ],
+            "kubeletExtraArgs": [
+                {"name": name, "value": value} for name, value in arguments.items()
+            ],
+        },
+        "patches": {"directory": _PATCHES},
+        "timeouts": {"discovery": "1m0s"},
+    }
+
+
+def _discovery(way_in: credentials.JoinCredentials, endpoint: str) -> dict[str, Any]:
+    """Give the kubeconfig that pins the cluster's CA; kubeadm takes the file in.
+
+    It holds the token as well: where anonymous requests are refused altogether, kubeadm's first
+    look at cluster-info must not be one.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": "c",
+                "cluster": {"server": endpoint, "certificate-authority": _CA},
+            }
+        ],
+        "users": [{"name": "u", "user": {"token": way_in.token}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }

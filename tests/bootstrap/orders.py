@@ -1,0 +1,59 @@
+"""Machines to render user-data for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from externalgrpc import groups
+from externalgrpc.bootstrap import credentials, joining, machine, settings
+from providers import contract
+
+GIB = 1024**3
+TOKEN = "abcdef.0123456789abcdef"
+GPU_LABEL = "vps-autoscaler/gpu"
+WAY_IN = credentials.example()
+K3S_WAY_IN = credentials.example("v1.36.2+k3s1")
+KIND = contract.MachineType(name="cx23", cpu_millis=2000, memory_bytes=4 * GIB, disk_bytes=40 * GIB)
+GROUP = groups.NodeGroup(
+    name="workers",
+    account="first",
+    candidates=(groups.Candidate("cx23", "fsn1"),),
+    min_size=0,
+    max_size=3,
+    labels={"tier": "web", "example.org/x": ""},
+    taints=(groups.Taint(key="dedicated", value="web", effect="NoSchedule"),),
+    join="kubeadm",
+)
+CLOUD_LABELS = {
+    "topology.kubernetes.io/region": "fsn1",
+    "topology.kubernetes.io/zone": "fsn1-dc14",
+    "csi.hetzner.cloud/location": "fsn1",
+}
+
+
+def machine_of(
+    *, scheme: str = "hcloud", group: dict[str, Any] | None = None, **join: Any
+) -> machine.Machine:
+    """Make a machine; ``group`` changes its group, everything else how it joins."""
+    return machine.Machine(
+        node_name="workers-x7k2pq",
+        group=dataclasses.replace(GROUP, **(group or {})),
+        machine_type=KIND,
+        scheme=scheme,
+        gpu_label=GPU_LABEL,
+        cloud_labels=CLOUD_LABELS,
+        join=settings.JoinSettings(**join),
+    )
+
+
+def user_data(
+    *,
+    method: str = "kubeadm",
+    scheme: str = "hcloud",
+    group: dict[str, Any] | None = None,
+    **join: Any,
+) -> str:
+    """Render the user-data of such a machine."""
+    of = machine_of(scheme=scheme, group={"join": method, **(group or {})}, **join)
+    return joining.user_data(of, WAY_IN if method == "kubeadm" else K3S_WAY_IN)

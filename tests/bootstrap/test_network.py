@@ -1,0 +1,173 @@
+"""Addresses, ways out, and what the metadata service is asked by whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bootstrap import guest, orders, skies
+from tests.bootstrap.guest import Guest
+
+
+@pytest.mark.parametrize("scheme", skies.CLOUDS)
+def test_each_clouds_metadata_service_tells_the_id(baked: Guest, scheme: str) -> None:
+    answer, provider_id = skies.CLOUDS[scheme]
+    answer(baked)
+    baked.sim(**{"instance-id": "asked for nothing\n"})
+    assert baked.boot(orders.user_data(scheme=scheme)).returncode == 0
+    assert skies.flags(baked)["provider-id"] == provider_id
+    assert baked.called("cloud-init") == []
+
+
+@pytest.mark.parametrize("scheme", [*skies.CLOUDS, "elsewhere"])
+def test_where_no_metadata_service_answers_cloud_init_is_asked(baked: Guest, scheme: str) -> None:
+    baked.sim(**{"web.json": "{}", "instance-id": f"{skies.UUID if scheme == 'vultr' else 4711}\n"})
+    assert baked.boot(orders.user_data(scheme=scheme)).returncode == 0
+    expected = skies.UUID if scheme == "vultr" else "4711"
+    assert skies.flags(baked)["provider-id"] == f"{scheme}://{expected}"
+    asked = len(baked.called("curl"))
+    assert asked == (0 if scheme == "elsewhere" else 6), "several tries where one is known"
+
+
+@pytest.mark.parametrize("wrong", ["", "i-0abc", "4711; reboot", "<html>", "47 11", "4711\n4712"])
+def test_an_id_that_cannot_be_the_clouds_ends_the_join(baked: Guest, wrong: str) -> None:
+    baked.serve(f"{skies.LINK}/hetzner/v1/metadata/instance-id", wrong)
+    baked.sim(**{"instance-id": "iid-datasource-none\n"})
+    assert baked.boot(orders.user_data()).returncode == 1
+    assert baked.called("kubeadm join") == []
+    assert "instance-id: error: the metadata service gives no id for hcloud" in baked.read(
+        "/dev/ttyS0"
+    )
+
+
+def test_a_private_network_that_comes_late_is_waited_for(baked: Guest) -> None:
+    baked.sim(**{"attached-at": "40\n", "late-addresses": guest.PRIVATE_NIC})
+    data = orders.user_data(group={"networks": ("4711",)}, network_timeout_seconds=60)
+    assert baked.boot(data).returncode == 0
+    assert skies.flags(baked)["node-ip"] == "10.0.0.5"
+    assert int(baked.told("clock")) == 40
+    assert baked.called("ip route") == []
+
+
+def test_a_private_network_that_never_comes_ends_the_join(baked: Guest) -> None:
+    data = orders.user_data(
+        group={"networks": ("4711",)}, private_subnet="10.0.0.0/16", network_timeout_seconds=30
+    )
+    assert baked.boot(data).returncode == 1
+    assert int(baked.told("clock")) == 30
+    assert baked.off
+    why = baked.read("/var/lib/vps-autoscaler/failed").splitlines()
+    assert why[0] == "workers-x7k2pq"
+    assert why[1].startswith("network: error: no address in 10.0.0.0/16 after 30s")
+    assert "eth0 203.0.113.7/32" in why[1], "it tells what is there instead"
+    assert baked.secrets(orders.TOKEN) == []
+
+
+@pytest.mark.parametrize(
+    ("addresses", "subnet", "expected"),
+    [
+        # DigitalOcean: a private address beside the public one leads nowhere.
+        (
+            "2: eth0 inet 203.0.113.7/20 scope global eth0\n"
+            "2: eth0 inet 10.17.0.9/16 scope global eth0\n"
+            "3: eth1 inet 10.114.0.3/20 scope global eth1\n",
+            "",
+            "10.114.0.3",
+        ),
+        # A machine without public address.
+        ("2: enp7s0 inet 172.31.255.254/32 scope global enp7s0\n", "", "172.31.255.254"),
+        # What an image with a container runtime brings is not the network.
+        (
+            "2: docker0 inet 172.17.0.1/16 scope global docker0\n"
+            "3: eth1 inet 192.168.7.3/24 scope global eth1\n",
+            "",
+            "192.168.7.3",
+        ),
+        # The configured network wins, wherever it is.
+        (
+            "2: eth0 inet 203.0.113.7/20 scope global eth0\n"
+            "2: eth0 inet 10.9.128.1/17 scope global eth0\n"
+            "3: eth1 inet 10.0.0.3/24 scope global eth1\n",
+            "10.9.128.0/17",
+            "10.9.128.1",
+        ),
+        # 172.32 is public, 100.64 is not one of the private ranges.
+        (
+            "2: eth1 inet 172.32.0.1/16 scope global eth1\n"
+            "3: eth2 inet 100.64.0.1/10 scope global eth2\n"
+            "4: eth3 inet 10.255.255.255/8 scope global eth3\n",
+            "",
+            "10.255.255.255",
+        ),
+    ],
+)
+def test_which_address_is_the_private_one(
+    baked: Guest, addresses: str, subnet: str, expected: str
+) -> None:
+    baked.sim(addresses=addresses)
+    data = orders.user_data(node_address="private", private_subnet=subnet)
+    assert baked.boot(data).returncode == 0
+    assert skies.flags(baked)["node-ip"] == expected
+
+
+def test_a_machine_without_public_address_gets_a_way_out_first(fresh: Guest) -> None:
+    fresh.sim(addresses=guest.PRIVATE_NIC)
+    data = orders.user_data(gateway="10.0.0.1", dns=("1.1.1.1", "9.9.9.9"))
+    assert fresh.boot(data).returncode == 0
+    route = fresh.calls.index("ip route replace default via 10.0.0.1 dev enp7s0 onlink")
+    assert route < fresh.calls.index(fresh.called("curl")[0])
+    assert fresh.read("/etc/resolv.conf") == "nameserver 1.1.1.1\nnameserver 9.9.9.9\n"
+    assert "systemctl enable vps-autoscaler-boot" in fresh.calls
+
+    before = len(fresh.calls)
+    assert fresh.run("boot").returncode == 0
+    again = fresh.calls[before:]
+    assert "ip route replace default via 10.0.0.1 dev enp7s0 onlink" in again
+    assert [each for each in again if each.startswith("nft ")] != []
+    assert [each for each in again if each.startswith("kubeadm")] == []
+
+
+def test_name_servers_where_systemd_resolves(baked: Guest) -> None:
+    baked.sim(resolved="")
+    assert baked.boot(orders.user_data(dns=("1.1.1.1", "2606:4700::1111"))).returncode == 0
+    drop_in = baked.path("/etc/systemd/resolved.conf.d/vps-autoscaler.conf")
+    assert drop_in.read_text() == "[Resolve]\nDNS=1.1.1.1 2606:4700::1111\nDomains=~.\n"
+    assert drop_in.stat().st_mode & 0o777 == 0o644, "systemd-resolved is not root"
+    assert "systemctl restart systemd-resolved" in baked.calls
+
+
+def test_pods_are_kept_from_the_metadata_service(baked: Guest) -> None:
+    assert baked.boot(orders.user_data()).returncode == 0
+    rules = baked.told("calls")
+    assert "hook prerouting" in rules
+    assert "169.254.169.254 drop" in rules
+    join = baked.calls.index(baked.called("kubeadm join")[0])
+    assert baked.calls.index(baked.called("nft")[0]) < join
+    assert "WantedBy=multi-user.target" in baked.read(
+        "/etc/systemd/system/vps-autoscaler-boot.service"
+    )
+
+
+def test_pods_are_kept_from_it_without_nft(fresh: Guest) -> None:
+    fresh.lacks("nft")
+    assert fresh.boot(orders.user_data()).returncode == 0
+    assert "iptables -t raw -I PREROUTING -d 169.254.169.254 -j DROP" in fresh.calls
+
+
+def test_where_they_cannot_be_kept_from_it_the_join_fails(baked: Guest) -> None:
+    baked.lacks("nft")
+    assert baked.boot(orders.user_data()).returncode == 1
+    assert "blockMetadata needs nft or iptables" in baked.read("/dev/ttyS0")
+
+
+def test_pods_may_be_let_to_it(baked: Guest) -> None:
+    data = orders.user_data(block_metadata=False)
+    assert baked.boot(data).returncode == 0
+    assert baked.called("nft") == []
+    assert "systemctl enable vps-autoscaler-boot" not in baked.calls
+
+
+def test_a_machine_without_curl_gets_one(fresh: Guest) -> None:
+    fresh.lacks("curl")
+    assert fresh.boot(orders.user_data()).returncode == 0
+    assert fresh.called("cloud-init") == ["cloud-init query v1.instance_id"]
+    assert [each for each in fresh.called("apt-get") if each.endswith("curl ca-certificates")]

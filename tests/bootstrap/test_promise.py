@@ -1,0 +1,248 @@
+"""The template and the join come from one source: what is promised is what is ordered."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from externalgrpc import groups, quantity, template
+from externalgrpc.bootstrap import joining, labels, machine
+from externalgrpc.config import rules
+from externalgrpc.pb import k8s_core_v1_pb2 as core
+from providers import contract
+from tests.bootstrap import guest, orders
+
+WORDS = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?", fullmatch=True)
+DOMAINS = st.sampled_from(
+    ["example.org/", "", "csi.hetzner.cloud/", "node.kubernetes.io/", "x.kubelet.kubernetes.io/"]
+)
+KEYS = st.builds(lambda domain, word: domain + word, DOMAINS, WORDS)
+VALUES = st.one_of(st.just(""), WORDS)
+TAINTS = st.builds(
+    groups.Taint, key=KEYS, value=VALUES, effect=st.sampled_from(sorted(rules.EFFECTS))
+)
+RESERVES = st.builds(
+    groups.KubeletReserve,
+    max_pods=st.integers(1, 500),
+    cpu_millis=st.integers(0, 900),
+    memory_bytes=st.integers(0, 2 * orders.GIB),
+    disk_bytes=st.integers(0, 20 * orders.GIB),
+    eviction_memory_bytes=st.integers(0, orders.GIB),
+    eviction_disk_fraction=st.integers(0, 990).map(lambda tenths: tenths / 1000),
+    memory_overhead=st.integers(0, 500).map(lambda tenths: tenths / 1000),
+)
+KINDS = st.builds(
+    contract.MachineType,
+    name=WORDS,
+    cpu_millis=st.integers(1000, 64_000),
+    memory_bytes=st.integers(orders.GIB, 256 * orders.GIB),
+    disk_bytes=st.integers(10 * orders.GIB, 1000 * orders.GIB),
+    arch=st.sampled_from(["amd64", "arm64"]),
+    gpus=st.integers(0, 2),
+    gpu_model=st.sampled_from(["", "RTX 4000 Ada", "AMD MI300X"]),
+)
+CLOUD_LABELS = st.one_of(
+    st.dictionaries(KEYS, VALUES, max_size=3),
+    st.just(orders.CLOUD_LABELS),
+    st.just({"node-role.kubernetes.io/x": "", "node.k8s.linode.com/host-uuid": "a1"}),
+)
+PROSPECTS = st.lists(
+    st.builds(
+        template.Prospect,
+        machine_type=KINDS,
+        location=st.sampled_from(["fsn1", "nbg1"]),
+        cloud_labels=CLOUD_LABELS,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> tuple[groups.NodeGroup, list[template.Prospect]]:
+    prospects = draw(PROSPECTS)
+    group = dataclasses.replace(
+        orders.GROUP,
+        candidates=tuple(
+            groups.Candidate(each.machine_type.name, each.location) for each in prospects
+        ),
+        labels=draw(st.dictionaries(KEYS.filter(lambda key: not rules.node_label(key)), VALUES)),
+        taints=tuple(draw(st.lists(TAINTS, max_size=3))),
+        reserve=draw(RESERVES),
+    )
+    return group, prospects
+
+
+def machine_of(group: groups.NodeGroup, prospect: template.Prospect, join: str) -> machine.Machine:
+    return machine.Machine(
+        node_name="workers-x7k2pq",
+        group=dataclasses.replace(group, join=join),
+        machine_type=prospect.machine_type,
+        scheme="hcloud",
+        gpu_label=orders.GPU_LABEL,
+        cloud_labels=prospect.cloud_labels,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the machine's kubelet is told, read back from the user-data."""
+
+    labels: dict[str, str]
+    taints: list[tuple[str, str, str]]
+    max_pods: int
+    reserved: dict[str, str]
+    eviction: dict[str, str]
+
+
+def pairs(text: str, sign: str = "=") -> dict[str, str]:
+    return dict(each.split(sign, 1) for each in text.split(",") if each)
+
+
+def told_by_kubeadm(of: machine.Machine) -> Told:
+    files = guest.written(joining.user_data(of, orders.WAY_IN))
+    registration = json.loads(files["/etc/vps-autoscaler/secret/join.yaml"])["nodeRegistration"]
+    patch = json.loads(files["/etc/vps-autoscaler/patches/kubeletconfiguration+merge.json"])
+    arguments = {each["name"]: each["value"] for each in registration["kubeletExtraArgs"]}
+    assert patch["kubeReserved"] is None, "else the cluster's own would be taken off as well"
+    return Told(
+        labels=pairs(arguments["node-labels"]),
+        taints=[(each["key"], each["value"], each["effect"]) for each in registration["taints"]],
+        max_pods=patch["maxPods"],
+        reserved=patch["systemReserved"],
+        eviction=patch["evictionHard"],
+    )
+
+
+def told_by_k3s(of: machine.Machine) -> Told:
+    files = guest.written(joining.user_data(of, orders.K3S_WAY_IN))
+    config = json.loads(files["/etc/vps-autoscaler/secret/k3s.yaml"])
+    arguments = dict(each.split("=", 1) for each in config["kubelet-arg"])
+    split = [each.rpartition(":") for each in config["node-taint"]]
+    return Told(
+        labels=dict(each.split("=", 1) for each in config["node-label"]),
+        taints=[(*front.split("=", 1), effect) for front, _, effect in split],  # type: ignore[misc]
+        max_pods=int(arguments["max-pods"]),
+        reserved=pairs(arguments["system-reserved"]),
+        eviction=pairs(arguments["eviction-hard"], "<"),
+    )
+
+
+def kubelets_own(kind: contract.MachineType) -> dict[str, str]:
+    """What a kubelet puts on its node without being told; the host name is not in templates."""
+    return {
+        "kubernetes.io/os": "linux",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": kind.arch,
+        "beta.kubernetes.io/arch": kind.arch,
+    }
+
+
+def node_labels(of: machine.Machine, told: Told) -> dict[str, str]:
+    """What the node will carry: kubelet's own, the cloud's controllers', and what is ordered."""
+    by_controllers = {key: value for key, value in of.cloud_labels.items() if rules.node_label(key)}
+    return {**by_controllers, **kubelets_own(of.machine_type), **told.labels}
+
+
+@settings(deadline=None, max_examples=150)
+@given(pools())
+def test_what_is_promised_is_what_is_ordered(
+    pool: tuple[groups.NodeGroup, list[template.Prospect]],
+) -> None:
+    group, prospects = pool
+    promised = template.node(group, prospects, gpu_label=orders.GPU_LABEL)
+    for prospect in prospects:
+        alone = dataclasses.replace(
+            group, candidates=(groups.Candidate(prospect.machine_type.name, prospect.location),)
+        )
+        exactly = template.node(alone, [prospect], gpu_label=orders.GPU_LABEL)
+        for method, read in (("kubeadm", told_by_kubeadm), ("k3s", told_by_k3s)):
+            of = machine_of(group, prospect, method)
+            told = read(of)
+            carried = node_labels(of, told)
+            assert carried == dict(exactly.metadata.labels)
+            assert carried.items() >= dict(promised.metadata.labels).items()
+            assert not [key for key in told.labels if rules.node_label(key)]
+            expected = [(each.key, each.value, each.effect) for each in promised.spec.taints]
+            assert told.taints == expected
+            check_resources(told, prospect, group, exactly)
+
+
+def check_resources(
+    told: Told, prospect: template.Prospect, group: groups.NodeGroup, promised: core.Node
+) -> None:
+    """Do the kubelet's subtraction with what it is told, and compare with the template's."""
+    capacity, _ = template.resources(prospect, group.reserve)
+    assert told.max_pods == quantity.units(promised.status.allocatable["pods"].string)
+    cpu = capacity.cpu_millis - quantity.millis(told.reserved["cpu"])
+    assert max(0, cpu) == quantity.millis(promised.status.allocatable["cpu"].string)
+    memory = (
+        capacity.memory_bytes
+        - quantity.units(told.reserved["memory"])
+        - threshold(told.eviction["memory.available"], capacity.memory_bytes)
+    )
+    assert kibibytes(memory) == quantity.units(promised.status.allocatable["memory"].string)
+    disk = (
+        capacity.disk_bytes
+        - quantity.units(told.reserved["ephemeral-storage"])
+        - threshold(told.eviction["nodefs.available"], capacity.disk_bytes)
+    )
+    assert kibibytes(disk) == quantity.units(
+        promised.status.allocatable["ephemeral-storage"].string
+    )
+
+
+def kibibytes(amount: int) -> int:
+    return max(0, amount) // 1024 * 1024
+
+
+def threshold(text: str, whole: int) -> int:
+    """Read an eviction threshold as a kubelet does: a quantity above zero, or percent."""
+    if not text.endswith("%"):
+        amount = quantity.units(text)
+        assert amount > 0, "a kubelet refuses zero"
+        return amount
+    share = Decimal(text.removesuffix("%")) / 100 * whole
+    return int(share.to_integral_value(ROUND_CEILING))
+
+
+@settings(max_examples=500)
+@given(
+    st.one_of(
+        KEYS,
+        st.builds(
+            lambda sub, domain, word: f"{sub}{domain}/{word}",
+            st.sampled_from(["", "a.", "x"]),
+            st.sampled_from(
+                [
+                    *("kubernetes.io", "k8s.io", "node-role.kubernetes.io", "beta.kubernetes.io"),
+                    *("node-restriction.kubernetes.io", "topology.kubernetes.io", "example.org"),
+                ]
+            ),
+            st.sampled_from(["zone", "region", "hostname", "os", "arch", "instance-type", "w"]),
+        ),
+    )
+)
+def test_both_ends_read_node_restriction_alike(key: str) -> None:
+    assert labels.kubelet_may_set(key) == (rules.node_label(key) == "")
+
+
+def test_a_groups_own_label_wins_over_the_clouds() -> None:
+    of = orders.machine_of(group={"labels": {"topology.kubernetes.io/region": "eu"}})
+    assert of.labels["topology.kubernetes.io/region"] == "eu"
+
+
+def test_a_label_that_no_kubelet_may_set_is_refused() -> None:
+    refused: list[dict[str, Any]] = [{"labels": {"node-role.kubernetes.io/worker": ""}}]
+    for group in refused:
+        try:
+            orders.machine_of(group=group)
+        except machine.Unjoinable as error:
+            assert "node-role.kubernetes.io/worker may not be set" in str(error)
+        else:
+            raise AssertionError(group)
