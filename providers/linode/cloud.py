@@ -104,7 +104,7 @@ class LinodeCloud:
                         self._finder.forget()
                     raise
             if not self._is(row, order):
-                raise wire.NoAnswerError(f"machine {row['id']} was made, but not with our tags")
+                row = self._second_look(order, row)
             made = self._read(row)
             self._mind_watchdog(order, row)
             return made
@@ -158,6 +158,23 @@ class LinodeCloud:
             ) from refusal
         return rows[0]
 
+    def _second_look(self, order: contract.Order, row: wire.Row) -> wire.Row:
+        """Look at a machine again that was made but not shown with our tags.
+
+        One that has none indeed is deleted: nobody would ever find it, and it costs money.
+        """
+        path = f"{_INSTANCES}/{int(row['id'])}"
+        again = self._connection.get(path)
+        if self._is(again, order):
+            return again
+        if again["label"] != order.node_name:
+            raise wire.NoAnswerError(f"a create was answered with another machine, {row['id']}")
+        self._connection.delete(path)
+        raise errors.BadOrder(
+            f"machine {row['id']} was made without our tags, and deleted again: "
+            "may the token's user put tags on machines?"
+        )
+
     def _mind_watchdog(self, order: contract.Order, row: wire.Row) -> None:
         """Switch the watchdog off where the group wants that; failing is told, not raised.
 
@@ -182,7 +199,7 @@ class LinodeCloud:
 
         Of two machines with one name mark (a clone keeps its tags) the older is given.
         """
-        with self._connection.operation("look_up"):
+        with self._connection.operation("look_up", certain=False):
             if not instance_id:
                 return self._by_mark(node_name)
             if not _is_number(instance_id):

@@ -221,8 +221,12 @@ class Connection:
         return list(rows.values())
 
     @contextlib.contextmanager
-    def operation(self, name: str) -> Iterator[None]:
-        """Let nothing but a CloudError out, with our account and the operation in it."""
+    def operation(self, name: str, *, certain: bool = True) -> Iterator[None]:
+        """Let nothing but a CloudError out, with our account and the operation in it.
+
+        Where a refusal must not pass for an order's fate (``certain`` is False), one that is about
+        neither the token nor the rate means that nobody knows.
+        """
         try:
             self._check_token()
             yield
@@ -231,6 +235,8 @@ class Connection:
             raise
         except SaidNoError as error:
             told = error.as_cloud_error()
+            if not (certain or isinstance(told, (errors.NotNow, errors.BadCredentials))):
+                told = errors.Unreachable(error.message)
             told.account, told.operation = self._account, name
             raise told from error
         except NoAnswerError as error:

@@ -63,7 +63,7 @@ def left_out(what: str) -> NoReturn:
     pytest.skip(told)
 
 
-class LinodeControls(contract.Controls):
+class LinodeControls(contract.HTTPControls):
     def __init__(self, fake: linode.LinodeFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -122,8 +122,15 @@ class LinodeControls(contract.Controls):
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path=INSTANCES, after=after_work)
 
+    def hang(self) -> None:
+        self.fake.fail(engine.FaultKind.HANG, times=None)
+
+    def babble(self, status: int) -> None:
+        self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
+
     def mend(self) -> None:
         self.fake.faults.clear()
+        self.fake.release()
         self.fake.token = self.token
 
 

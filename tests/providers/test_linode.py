@@ -38,13 +38,13 @@ STATES = {
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq ops@example.com"
 
 
-class TestContract(contract.ProviderContract):
+class TestContract(contract.HTTPContract):
     machine_type, location, image = linode_bench.TYPE, linode_bench.PLACE, linode_bench.IMAGE
     page_size = 500
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with linode_bench.serving(token=token) as fake:
-            login = linode_bench.login(fake, cluster=cluster, account=account)
+            login = linode_bench.login(fake, cluster=cluster, account=account, read_timeout_s=1.0)
             yield contract.Bench(
                 provider=LinodeCloud.open(login), controls=linode_bench.LinodeControls(fake)
             )

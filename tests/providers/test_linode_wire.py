@@ -5,7 +5,6 @@ is told.
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import json
 import logging
@@ -22,7 +21,7 @@ from providers import contract as cloud
 from providers import errors
 from providers.linode import GroupOptions, LinodeCloud
 from tests.fakes import engine, linode
-from tests.providers import linode_bench
+from tests.providers import linode_bench, torn
 
 KIND = engine.FaultKind
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq ops@example.com"
@@ -36,7 +35,14 @@ def fake() -> Iterator[linode.LinodeFake]:
 
 @pytest.fixture
 def provider(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
-    with linode_bench.opened(fake, read_timeout_s=0.3) as it:
+    with linode_bench.opened(fake) as it:
+        yield it
+
+
+@pytest.fixture
+def hasty(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
+    """Give a login that does not wait long for a cloud that hangs."""
+    with linode_bench.opened(fake, read_timeout_s=0.5) as it:
         yield it
 
 
@@ -63,20 +69,20 @@ def _name(trouble: dict[str, Any]) -> str:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("trouble", TROUBLES, ids=_name)
 def test_a_create_of_unknown_outcome_makes_one_machine_in_the_end(
-    fake: linode.LinodeFake, provider: LinodeCloud, trouble: dict[str, Any], *, after: bool
+    fake: linode.LinodeFake, hasty: LinodeCloud, trouble: dict[str, Any], *, after: bool
 ) -> None:
     fake.fail(**trouble, after=after, method="POST", path=linode_bench.INSTANCES)
     order = linode_bench.order()
     with pytest.raises(errors.CloudError) as caught:
-        provider.create(order)
+        hasty.create(order)
     assert type(caught.value) is errors.Unreachable
     assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
     worked = fake.log("POST")[0].worked
     assert len(fake.machines) == int(worked)
     assert worked == (after or trouble["kind"] in {KIND.CUT, KIND.TRUNCATED})
-    made = provider.create(order)
+    made = hasty.create(order)
     assert list(fake.machines) == [int(made.id)]
-    assert provider.create(order) == made
+    assert hasty.create(order) == made
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -102,7 +108,7 @@ def test_a_trouble_at_any_point_of_a_create_makes_no_second_machine(
             placement_group="racks",
             options=GroupOptions(watchdog=False),
         )
-        with linode_bench.opened(fake, read_timeout_s=0.2) as provider:
+        with linode_bench.opened(fake, read_timeout_s=0.5) as provider:
             fake.fail(**trouble, after=after, skip=point)
             with contextlib.suppress(errors.Unreachable):
                 provider.create(order)
@@ -139,17 +145,17 @@ def test_what_the_sdk_retries_by_itself_is_sent_once_here(fake: linode.LinodeFak
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=_name)
 def test_reads_and_deletes_in_trouble_decide_nothing(
-    fake: linode.LinodeFake, provider: LinodeCloud, trouble: dict[str, Any]
+    fake: linode.LinodeFake, hasty: LinodeCloud, trouble: dict[str, Any]
 ) -> None:
     number = str(fake.add("web-a1", linode_bench.tags("web-a1")).id)
     for call in (
-        provider.instances,
-        provider.machine_types,
-        provider.offers,
-        lambda: provider.check_order(linode_bench.order()),
-        lambda: provider.look_up(node_name="web-a1", instance_id=number, receipt=""),
-        lambda: provider.look_up(node_name="web-a1", instance_id="", receipt=""),
-        lambda: provider.delete(number),
+        hasty.instances,
+        hasty.machine_types,
+        hasty.offers,
+        lambda: hasty.check_order(linode_bench.order()),
+        lambda: hasty.look_up(node_name="web-a1", instance_id=number, receipt=""),
+        lambda: hasty.look_up(node_name="web-a1", instance_id="", receipt=""),
+        lambda: hasty.delete(number),
     ):
         before = len(fake.exchanges)
         fake.fail(**trouble)
@@ -292,6 +298,19 @@ def test_a_page_that_miscounts_is_an_error_unless_it_is_whole(
         provider.instances()
 
 
+def test_a_count_that_changes_and_comes_back_is_an_error(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    _fill(fake, 1003)
+
+    def one_more(reply: engine.Reply) -> engine.Reply:
+        return dataclasses.replace(reply, body={**reply.json(), "results": 1004})
+
+    fake.fail(KIND.CHANGED, skip=1, change=one_more)
+    with pytest.raises(errors.Unreachable, match="changed while it was read"):
+        provider.instances()
+
+
 def test_an_empty_account_may_have_no_page_at_all(
     fake: linode.LinodeFake, provider: LinodeCloud
 ) -> None:
@@ -317,41 +336,25 @@ def test_a_filter_that_the_cloud_ignores_lets_nobody_in(
         "there is no image 'mine'",
         "there is no firewall 'wall'",
     )
+    made = provider.create(linode_bench.order())
+    assert provider.create(linode_bench.order()).id == made.id
 
 
 # Replies with holes and surprises.
 
 
-def _paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the place of everything inside a JSON value."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items:
-        yield (*at, key)
-        if isinstance(inner, dict | list):
-            yield from _paths(inner, (*at, key))
-
-
-ODD: tuple[Any, ...] = (None, "odd", 7, -1, 1.5, True, [], {}, [None], "2026-02-30T99:00:00")
 MISSING = object()
 
 
-def _changed(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    torn = copy.deepcopy(value)
-    holder = torn
-    for key in path[:-1]:
-        holder = holder[key]
-    if other is MISSING:
-        del holder[path[-1]]
-    else:
-        holder[path[-1]] = other
-    return torn
+def _changed(value: Any, path: torn.Path, other: Any) -> Any:
+    return torn.without(value, path) if other is MISSING else torn.with_(value, path, other)
 
 
-def _torn(reply: Any, chance: random.Random) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def _each_torn(reply: Any, chance: random.Random) -> Iterator[tuple[torn.Path, Any]]:
     """Give the reply with each of its parts gone, and each of them odd in some way."""
-    for path in tuple(_paths(reply)):
-        yield path, _changed(reply, path, MISSING)
-        yield path, _changed(reply, path, chance.choice(ODD))
+    for path in torn.paths(reply):
+        yield path, torn.without(reply, path)
+        yield path, torn.with_(reply, path, chance.choice((*torn.ODD, torn.NEW_WORD)))
 
 
 def _reply(body: Any) -> Callable[[engine.Reply], engine.Reply]:
@@ -372,8 +375,8 @@ def test_listings_with_holes_are_errors_or_whole(
     names = [each.node_name for each in whole]
     body = fake.log("GET", linode_bench.INSTANCES)[-1].reply.json()
     outcomes = {"whole": 0, "error": 0}
-    for path, torn in _torn(body, random.Random(4711)):
-        fake.fail(KIND.CHANGED, change=_reply(torn))
+    for path, holes in _each_torn(body, random.Random(4711)):
+        fake.fail(KIND.CHANGED, change=_reply(holes))
         try:
             listed = provider.instances()
         except errors.NotNow:
@@ -381,7 +384,7 @@ def test_listings_with_holes_are_errors_or_whole(
             continue
         outcomes["whole"] += 1
         if "tags" not in path:
-            assert [each.node_name for each in listed] == names, (path, torn)
+            assert [each.node_name for each in listed] == names, (path, holes)
         odd = {"7", "-1", "1"} if path[-1] == "id" else set()
         assert {each.id for each in listed} <= {each.id for each in whole} | odd
         for each in listed:
@@ -397,13 +400,13 @@ def test_look_ups_with_holes_never_say_gone(fake: linode.LinodeFake, provider: L
         asked = {"node_name": "web-a1", "receipt": "", **by}
         provider.look_up(**asked)
         body = fake.log("GET", "/linode/instances")[-1].reply.json()
-        for path, torn in _torn(body, random.Random(4712)):
-            fake.fail(KIND.CHANGED, change=_reply(torn))
+        for path, holes in _each_torn(body, random.Random(4712)):
+            fake.fail(KIND.CHANGED, change=_reply(holes))
             try:
                 found = provider.look_up(**asked)
             except errors.NotNow:
                 continue
-            assert found is not None or "tags" in path, (path, torn)
+            assert found is not None or "tags" in path, (path, holes)
 
 
 def test_creates_with_holes_in_the_answer_make_one_machine(fake: linode.LinodeFake) -> None:
@@ -412,20 +415,19 @@ def test_creates_with_holes_in_the_answer_make_one_machine(fake: linode.LinodeFa
     with linode_bench.opened(fake) as provider:
         made = provider.create(linode_bench.order("web-first"))
         body = fake.log("POST")[-1].reply.json()
-        paths = [path for path, _ in _torn(body, random.Random(0))]
+        paths = [path for path, _ in _each_torn(body, random.Random(0))]
         chance = random.Random(4713)
         for index, path in enumerate(paths):
             order = linode_bench.order(f"web-{index}")
-            other = MISSING if index % 2 else chance.choice(ODD)
+            other = MISSING if index % 2 else chance.choice(torn.ODD)
 
             def holes(
-                reply: engine.Reply, path: tuple[Any, ...] = path, other: Any = other
+                reply: engine.Reply, path: torn.Path = path, other: Any = other
             ) -> engine.Reply:
                 try:
-                    torn = _changed(reply.json(), path, other)
+                    return dataclasses.replace(reply, body=_changed(reply.json(), path, other))
                 except (IndexError, KeyError):
                     return reply
-                return dataclasses.replace(reply, body=torn)
 
             fake.fail(KIND.CHANGED, method="POST", change=holes)
             with contextlib.suppress(errors.NotNow):
@@ -468,8 +470,8 @@ def test_catalogues_with_holes_never_crash(
     outcomes = {"told": 0, "error": 0}
     chance = random.Random(4714)
     for path, body in answers:
-        for _, torn in _torn(body, chance):
-            fake.fail(KIND.CHANGED, path=f"{path}$", change=_reply(torn))
+        for _, holes in _each_torn(body, chance):
+            fake.fail(KIND.CHANGED, path=f"{path}$", change=_reply(holes))
             try:
                 calls[what]()
                 outcomes["told"] += 1
@@ -486,10 +488,8 @@ def test_fields_and_words_that_the_vendor_adds_change_nothing(
     whole = provider.instances()
 
     def grown(reply: engine.Reply) -> engine.Reply:
-        body = reply.json()
-        body["new"] = {"a": 1}
+        body = torn.grown(reply.json())
         for row in body["data"]:
-            row["new"] = row["specs"]["new"] = [1]
             row["tags"].append("some: other, tag")
             row["hypervisor"], row["capabilities"] = "new", ["New Thing"]
         return dataclasses.replace(reply, body=body)
