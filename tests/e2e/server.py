@@ -1,0 +1,158 @@
+"""Run our server as users do: a process, a file, a port or a socket."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+
+from externalgrpc import client
+from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.pb import externalgrpc_pb2_grpc, fleet_pb2
+from tests.e2e import certificates, cloud, machines, programs
+
+IMAGE = "debian-13"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TLS:
+    """What the two sides show each other, and whom they trust."""
+
+    authority: Path
+    server: certificates.Pair
+    client: certificates.Pair
+
+
+def pool(
+    name: str,
+    *,
+    machine_type: str = "cx23",
+    regions: Sequence[str] = ("fsn1",),
+    labels: Mapping[str, str] | None = None,
+    taint: str = "",
+    max_size: int = 10,
+) -> dict[str, Any]:
+    """Describe a node group as the configuration file does; a taint is NoSchedule."""
+    return {
+        "name": name,
+        "account": "project",
+        "instanceType": machine_type,
+        "regions": list(regions),
+        "minSize": 0,
+        "maxSize": max_size,
+        "image": IMAGE,
+        "userDataFile": "join.sh",
+        "labels": dict(labels or {}),
+        "taints": [{"key": taint, "value": "yes", "effect": "NoSchedule"}] if taint else [],
+    }
+
+
+class Server:
+    """The server; killed and started again, it comes back at the same address.
+
+    ``options`` are the account's own, as the configuration file spells them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        endpoint: str,
+        pools: Sequence[Mapping[str, Any]],
+        *,
+        listen: str = "127.0.0.1:0",
+        tls: TLS | None = None,
+        **options: Any,
+    ) -> None:
+        self.tls = tls
+        self._listen = listen
+        self._folder = folder
+        self._write(endpoint, pools, {"settleS": 2.0, **options})
+        self.program = programs.Program("server", [], folder)
+
+    @property
+    def address(self) -> str:
+        """Tell where it listens, as CA's cloud-config spells it."""
+        return self._listen
+
+    def start(self) -> None:
+        """Start and wait until it answers calls."""
+        self.program.argv = [
+            sys.executable,
+            "-m",
+            "externalgrpc",
+            "serve",
+            f"--config={self._folder / 'pools.yaml'}",
+            f"--listen={self._listen}",
+            "--log-level=debug",
+            "--no-live",
+            *self._tls_options(),
+        ]
+        self.program.start()
+        self._listen = self.program.says(r" serving address=(\S+)$").group(1)
+
+    def show(self) -> fleet_pb2.ShowResponse:
+        """Ask it for all that it knows, as ``vps-autoscaler ls`` does."""
+        with self._connection().open() as channel:
+            return client.show(channel, self.address)
+
+    def phases(self) -> list[str]:
+        """Tell what each of its machines is doing."""
+        return [machine.phase for machine in self.show().machines]
+
+    def targets(self) -> dict[str, int]:
+        """Tell the size of each group that has any."""
+        return {group.id: group.target for group in self.show().groups if group.target}
+
+    def delete_nodes(self, group: str, *nodes: tuple[str, str]) -> grpc.StatusCode:
+        """Ask it, as CA would, to delete (name, provider id); give the status."""
+        request = pb.NodeGroupDeleteNodesRequest(
+            id=group,
+            nodes=[pb.ExternalGrpcNode(name=name, providerID=number) for name, number in nodes],
+        )
+        with self._connection().open() as channel:
+            stub = externalgrpc_pb2_grpc.CloudProviderStub(channel)  # type: ignore[no-untyped-call]
+            try:
+                stub.NodeGroupDeleteNodes(request, timeout=5.0)
+            except grpc.RpcError as error:
+                code: grpc.StatusCode = error.code()
+                return code
+            return grpc.StatusCode.OK
+
+    def _connection(self) -> client.Connection:
+        if self.tls is None:
+            return client.Connection(address=self.address)
+        return client.Connection(
+            address=self.address,
+            ca=self.tls.authority,
+            certificate=self.tls.client.certificate,
+            key=self.tls.client.key,
+        )
+
+    def _tls_options(self) -> list[str]:
+        if self.tls is None:
+            return []
+        return [
+            f"--tls-cert={self.tls.server.certificate}",
+            f"--tls-key={self.tls.server.key}",
+            f"--tls-client-ca={self.tls.authority}",
+        ]
+
+    def _write(
+        self, endpoint: str, pools: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    ) -> None:
+        (self._folder / "token").write_text(f"{cloud.TOKEN}\n")
+        (self._folder / "join.sh").write_text(machines.USER_DATA)
+        account = {
+            "name": "project",
+            "provider": "hetzner",
+            "endpoint": endpoint,
+            "tokenFile": "token",
+            "options": dict(options),
+        }
+        told = {"cluster": cloud.CLUSTER, "accounts": [account], "nodes": list(pools)}
+        (self._folder / "pools.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
