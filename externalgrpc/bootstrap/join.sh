@@ -158,12 +158,17 @@ instance_id() {
   echo "$id"
 }
 
+ask() {
+  curl -fsS -m 5 --noproxy '*' "$@"
+}
+
 metadata() {
   local token='' text
   [ -z "$META_TOKEN_URL" ] \
-    || token=$(curl -fsS -m 5 -X PUT -H 'Metadata-Token-Expiry-Seconds: 3600' "$META_TOKEN_URL") \
+    || token=$(ask -X PUT -H 'Metadata-Token-Expiry-Seconds: 3600' "$META_TOKEN_URL") \
     || return 1
-  text=$(curl -fsS -m 5 -H 'Accept: application/json' -H "Metadata-Token: ${token:-cloudinit}" "$META_URL") || return 1
+  text=$(ask -H 'Accept: application/json' -H "Metadata-Token: ${token:-cloudinit}" "$META_URL") \
+    || return 1
   if [ -n "$META_FIELD" ]; then
     printf %s "$text" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$META_FIELD"
   else

@@ -1,8 +1,8 @@
 """Know how a machine asks its cloud's metadata service for its own id.
 
 A cloud that is not listed needs nothing here: its machines take the id that cloud-init learned
-(``v1.instance_id``), which is the same on the clouds that are. From ``../facts``: Hetzner and
-DigitalOcean answer in plain text, Linode wants a token first and Vultr a fixed header.
+(``v1.instance_id``), which is the same on the clouds that are. As cloud-init's datasources do it:
+Hetzner and DigitalOcean answer in plain text, Linode wants a token first and Vultr a fixed header.
 """
 
 from __future__ import annotations
