@@ -38,6 +38,7 @@ class DigitalOceanCloud:
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
+    user_data_limit_bytes: int = ordering.USER_DATA_LIMIT_BYTES
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
         settings = login.settings
@@ -45,7 +46,6 @@ class DigitalOceanCloud:
             settings = options.AccountOptions()
         self.settle_s: float = settings.settle_s
         self.hands: int = settings.hands
-        self.user_data_limit_bytes: int = ordering.USER_DATA_LIMIT_BYTES
         self.rate: contract.Rate = contract.Rate(requests=REQUESTS_AN_HOUR, per_s=3600.0)
         self.create_rate: contract.Rate | None = None
         self._login = login
@@ -99,6 +99,9 @@ class DigitalOceanCloud:
 
     def _tagged(self, tag: str) -> list[Row]:
         return listing.pages(self._connection, "/droplets", "droplets", tag_name=tag)
+
+    def _named(self, name: str) -> list[Row]:
+        return listing.pages(self._connection, "/droplets", "droplets", name=name)
 
     def _gpu_droplets(self) -> list[Row]:
         return listing.pages(self._connection, "/droplets", "droplets", type="gpus")
@@ -158,8 +161,9 @@ class DigitalOceanCloud:
     ) -> contract.Instance | None:
         """Find one droplet of ours by id, or by the tag of its node name; see the contract.
 
-        One request by id and one more while it is not active, for the fate of its order; by name
-        one or two, since GPU droplets are listed apart. Of two droplets of one name the older.
+        One request by id and one more while it is not active, for the fate of its order. By name
+        up to three: lists by tag may lag behind, so those by name and of GPU droplets are read
+        before there is certainly none. Of two droplets of one name the older.
         """
         with self._connection.operation("look_up"):
             row = self._by_id(instance_id) if instance_id else self._by_mark(node_name)
@@ -192,8 +196,10 @@ class DigitalOceanCloud:
             tag = marks.node_tag(node_name)
         except ValueError:
             return None  # no droplet can carry it
-        return self._oldest(self._tagged(tag), node_name) or self._oldest(
-            self._gpu_droplets(), node_name
+        return (
+            self._oldest(self._tagged(tag), node_name)
+            or self._oldest(self._named(node_name), node_name)
+            or self._oldest(self._gpu_droplets(), node_name)
         )
 
     def _oldest(self, rows: list[Row], node_name: str) -> Row | None:

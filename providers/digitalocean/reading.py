@@ -85,7 +85,10 @@ def _addresses(networks: Row) -> Iterator[str]:
 
 
 def machine_type(row: Row) -> contract.MachineType:
-    """Read a size: MB of memory are MiB, GB of disk are taken for decimal; all are x86-64."""
+    """Read a size: MB of memory are MiB, GB of disk are taken for decimal; all are x86-64.
+
+    GPU models are told in capitals ("NVIDIA_H100"), as elsewhere.
+    """
     gpu = row.get("gpu_info") or {}
     return contract.MachineType(
         name=str(row["slug"]),
@@ -93,7 +96,7 @@ def machine_type(row: Row) -> contract.MachineType:
         memory_bytes=int(row["memory"]) * _MIB,
         disk_bytes=int(row["disk"]) * _GB,
         gpus=int(gpu.get("count") or 0),
-        gpu_model=str(gpu.get("model") or ""),
+        gpu_model=str(gpu.get("model") or "").upper(),
     )
 
 

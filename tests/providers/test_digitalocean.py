@@ -88,7 +88,7 @@ def test_machine_types_are_in_our_units(provider: DigitalOceanCloud) -> None:
         name="s-2vcpu-4gb", cpu_millis=2000, memory_bytes=4 * 2**30, disk_bytes=80 * 10**9
     )
     gpu = types["gpu-h100x1-80gb"]
-    assert (gpu.gpus, gpu.gpu_model) == (1, "nvidia_h100")
+    assert (gpu.gpus, gpu.gpu_model) == (1, "NVIDIA_H100")
 
 
 def test_sizes_on_more_than_one_page_all_come(

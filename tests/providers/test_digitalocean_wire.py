@@ -104,6 +104,16 @@ def _one_in_the_end(
     return bool(fake.faults.pending()), len(posts)
 
 
+def test_tags_that_are_indexed_too_late_make_no_second_droplet(
+    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
+) -> None:
+    """Lists by tag may lag for longer than anyone thought; those by name do not."""
+    fake.lag_s = 1e6
+    fake.fail(KIND.LOST, method="POST", after=True)
+    made = lost.order(provider, digitalocean_bench.order(), lambda: fake.advance(provider.settle_s))
+    assert list(fake.droplets) == [int(made.id)]
+
+
 def test_a_create_that_lands_after_we_gave_up_is_found(
     fake: digitalocean.DigitalOceanFake,
 ) -> None:
