@@ -1,0 +1,255 @@
+"""Be the provider: one login at one Vultr account.
+
+Instances carry three tags (see :mod:`providers.marks`); one without our cluster's is nobody of
+ours. Labels are not unique: the same order sent twice makes two instances, so a create is sent
+once, and whoever lost its answer looks the node name's tag up before sending it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from providers import contract, errors, keeping, marks, rest, strays
+from providers.vultr import finding, listing, options, ordering, reading, words
+
+ENDPOINT = "https://api.vultr.com/v2"
+REQUESTS_A_SECOND = 30
+
+_log = logging.getLogger("providers.vultr")
+
+Row = dict[str, Any]
+
+
+class VultrCloud:
+    """One login at Vultr; safe to use from several threads.
+
+    The answer to a create holds the machine's root password, which is neither kept nor logged.
+    """
+
+    scheme: ClassVar[str] = reading.SCHEME
+    token_variable: ClassVar[str] = "VULTR_API_KEY"  # noqa: S105  (the variable's name)
+    joins_by_itself: ClassVar[bool] = False
+    account_options: ClassVar[type] = options.AccountOptions
+    group_options: ClassVar[type] = contract.NoOptions
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
+    )
+    user_data_limit_bytes: int = ordering.USER_DATA_LIMIT_BYTES
+
+    def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
+        settings = login.settings
+        if not isinstance(settings, options.AccountOptions):
+            settings = options.AccountOptions()
+        self.settle_s: float = settings.settle_s
+        self.hands: int = settings.hands
+        self.rate: contract.Rate = contract.Rate(requests=REQUESTS_A_SECOND, per_s=1.0)
+        self.create_rate: contract.Rate | None = None
+        self._login = login
+        self._connection = rest.Connection(
+            login,
+            rest.Vendor(endpoint=ENDPOINT, translate=words.translate),
+            hands=settings.hands,
+            clock=clock,
+        )
+        self._finder = finding.Finder(self._connection, clock)
+        self._strays = strays.Strays(login.account, self._scrap)
+        self._told = keeping.Once()
+        self._whole = False
+
+    @classmethod
+    def open(cls, login: contract.Login) -> contract.Provider:
+        """Make a provider for a login; contacts nobody."""
+        return cls(login)
+
+    def machine_types(self) -> tuple[contract.MachineType, ...]:
+        """List every plan, sold out or not; one request for each 500."""
+        with self._connection.operation("machine_types"):
+            return tuple(reading.machine_type(row) for row in self._plans())
+
+    def offers(self) -> tuple[contract.Offer, ...]:
+        """List every plan in every region; one request more than the types."""
+        with self._connection.operation("offers"):
+            regions = listing.pages(self._connection, "/regions", "regions")
+            return tuple(reading.offers(self._plans(), regions))
+
+    def _plans(self) -> list[Row]:
+        return listing.pages(self._connection, "/plans", "plans")
+
+    def instances(self) -> tuple[contract.Instance, ...]:
+        """List every instance of our cluster; one request for each 500, any failed one fails all.
+
+        The API's filter takes other capitals for ours, and its document calls it deprecated: each
+        row's tags are compared again, letter by letter.
+        """
+        with self._connection.operation("instances"):
+            self._strays.sweep()
+            rows = self._filtered(tag=marks.cluster_tag(self._login.cluster))
+            return tuple(self._instance(row) for row in rows if self._is_ours(row))
+
+    def _filtered(self, **by: str) -> list[Row]:
+        """List at least what the filter should let through; the caller looks for itself.
+
+        It is not documented whether the total of a filtered list counts what the filter hides.
+        Where rows are missing from it, they were lost on the way or it does: the list without a
+        filter tells, from then on.
+        """
+        if not self._whole:
+            try:
+                return listing.pages(self._connection, "/instances", "instances", **by)
+            except listing.ShortListError as error:
+                self._whole = True
+                told = {"account": self._login.account, "reason": str(error)}
+                _log.info("instances_listed_without_filter", extra=_fields(told))
+        return listing.pages(self._connection, "/instances", "instances")
+
+    def _is_ours(self, row: Row) -> bool:
+        return marks.is_ours(reading.tags(row), self._login.cluster)
+
+    def _instance(self, row: Row) -> contract.Instance:
+        return reading.instance(row, marks.read(reading.tags(row)), self._unknown_state)
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        """Order one instance, once; see the contract for what is raised.
+
+        Usually one request; the first of a group also asks for the ids of what it names. The same
+        order twice makes two: after an Unreachable look its node name up first. An instance that
+        came without its marks is deleted again, and BadOrder raised. Deleted instances count
+        against the account's limit for some two minutes, so QuotaExceeded may pass by itself.
+        """
+        with self._connection.operation("create", orders=True):
+            for problem in ordering.impossible(order):
+                raise errors.BadOrder(problem)
+            body = ordering.body(order, self._finder)
+            try:
+                row: Row = self._connection.ask("POST", "/instances", body=body)["instance"]
+            except rest.SaidNoError as error:
+                if isinstance(self._connection.meaning(error), errors.BadOrder):
+                    self._finder.forget()
+                raise
+            return self._accepted(order, row)
+
+    def _accepted(self, order: contract.Order, row: Row) -> contract.Instance:
+        number = reading.identity(row)
+        worn = row.get("tags") or ()
+        if not (
+            marks.is_ours(worn, order.cluster)
+            and marks.is_node(worn, order.node_name)
+            and marks.read(worn).group == order.group
+        ):
+            self._strays.scrap(number)
+            raise errors.BadOrder(
+                f"instance {number} was made without its tags and is being deleted again"
+            )
+        return self._instance(row)
+
+    def look_up(
+        self,
+        *,
+        node_name: str,
+        instance_id: str,
+        receipt: str,  # noqa: ARG002  (an order's fate shows in the machine alone)
+    ) -> contract.Instance | None:
+        """Find one instance of ours by id, or by the tag of its node name; see the contract.
+
+        One request by id; by name a second one, by label, where the tag finds none. Of two
+        instances of one name the older.
+        """
+        with self._connection.operation("look_up"):
+            row = self._by_id(instance_id) if instance_id else self._by_mark(node_name)
+            return None if row is None else self._instance(row)
+
+    def _by_id(self, instance_id: str) -> Row | None:
+        if not reading.is_id(instance_id):
+            return None
+        try:
+            row: Row = self._connection.get(f"/instances/{instance_id}")["instance"]
+        except rest.SaidNoError as error:
+            if words.is_gone(error):
+                return None
+            raise
+        if (shown := reading.identity(row)) != instance_id:
+            raise rest.NoAnswerError(f"asked for instance {instance_id}, was shown {shown}")
+        if self._is_ours(row):
+            return row
+        if self._told.first(f"foreign {instance_id}"):
+            told = {"account": self._login.account, "instance": instance_id}
+            _log.warning("instance_lacks_our_mark", extra=_fields(told))
+        return None
+
+    def _by_mark(self, node_name: str) -> Row | None:
+        try:
+            tag = marks.node_tag(node_name)
+        except ValueError:
+            return None  # no instance can carry it
+        return self._oldest(self._filtered(tag=tag), node_name) or self._oldest(
+            self._filtered(label=node_name), node_name
+        )
+
+    def _oldest(self, rows: list[Row], node_name: str) -> Row | None:
+        named = (
+            row
+            for row in rows
+            if self._is_ours(row) and marks.is_node(reading.tags(row), node_name)
+        )
+        return min(
+            named, key=lambda row: (str(row.get("date_created")), str(row["id"])), default=None
+        )
+
+    def delete(self, instance_id: str) -> None:
+        """Delete one instance by id; one that is gone or going already is success."""
+        with self._connection.operation("delete"):
+            if not reading.is_id(instance_id):
+                raise errors.BadOrder(f"{instance_id!r} is no id of an instance")
+            self._delete(instance_id)
+
+    def _delete(self, instance_id: str) -> bool:
+        """Ask for a deletion; tell whether it was gone already."""
+        try:
+            self._connection.ask("DELETE", f"/instances/{instance_id}")
+        except rest.SaidNoError as error:
+            if words.is_gone(error):
+                return True
+            if not words.is_going(error):
+                raise
+        return False
+
+    def _scrap(self, instance_id: str) -> bool:
+        with self._connection.operation("delete"):
+            return self._delete(instance_id)
+
+    def budget(self) -> contract.Budget | None:
+        """Tell nothing: Vultr's answers do not say what is left."""
+        return None
+
+    def node_labels(
+        self,
+        machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
+        location: str,
+    ) -> Mapping[str, str]:
+        """Give what Vultr's controller manager puts on a node: the region."""
+        return {"topology.kubernetes.io/region": location}
+
+    def check_order(self, order: contract.Order) -> tuple[str, ...]:
+        """Look for everything that an order names; one request for each kind of thing."""
+        with self._connection.operation("check_order"):
+            return (*ordering.impossible(order), *self._finder.problems(order))
+
+    def quota(self) -> contract.Quota | None:
+        """Tell nothing: the API does not show an account's limits."""
+        return None
+
+    def close(self) -> None:
+        """Let go of connections; harmless twice."""
+        self._connection.close()
+
+    def _unknown_state(self, word: str) -> None:
+        if self._told.first(f"state {word}"):
+            told = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_instance_state", extra=_fields(told))
+
+
+def _fields(told: Mapping[str, object]) -> dict[str, object]:
+    return {"fields": told}

@@ -1,0 +1,136 @@
+"""Read what the API shows: instances, plans, regions.
+
+What only tells more (an address, an image) may be missing; without its id, tags and plan an
+instance cannot be judged, and the answer is an error (LookupError, TypeError, ValueError).
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from providers import contract, marks
+from providers.vultr import words
+
+SCHEME = "vultr"
+CURRENCY = "USD"
+
+_MIB = 1024**2
+_GB = 1000**3
+_HOURS_A_MONTH = 672  # the most that a month is billed for
+_DIGITS = 6
+
+Row = Mapping[str, Any]
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text is an id: a UUID in its usual form."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def identity(row: Row) -> str:
+    """Give an instance's id; anything but a UUID is no id (ValueError)."""
+    told = row["id"]
+    if not isinstance(told, str) or not is_id(told):
+        raise ValueError(f"{told!r} is no id")
+    return told
+
+
+def tags(row: Row) -> tuple[str, ...]:
+    """Give an instance's tags; one that does not tell them cannot be judged (TypeError)."""
+    told = row["tags"]
+    if not isinstance(told, list):
+        raise TypeError(f"tags are a {type(told).__name__}, not a list")
+    return tuple(str(tag) for tag in told)
+
+
+def instance(
+    row: Row, mark: marks.Marks, unknown_state: Callable[[str], None]
+) -> contract.Instance:
+    """Read an instance of ours; a state without a meaning is told to ``unknown_state``."""
+    number = identity(row)
+    state, unknown = words.state(row)
+    if unknown:
+        unknown_state(unknown)
+    created = row.get("date_created")
+    return contract.Instance(
+        id=number,
+        provider_id=f"{SCHEME}://{number}",
+        node_name=mark.node_name,
+        group=mark.group,
+        machine_type=str(row["plan"]),
+        location=str(row.get("region") or ""),
+        image=str(row.get("snapshot_id") or row.get("image_id") or row.get("os_id") or ""),
+        addresses=tuple(_addresses(row)),
+        state=state,
+        created_at=_unix(str(created)) if created else 0.0,
+    )
+
+
+def _addresses(row: Row) -> Iterator[str]:
+    """Give the public IPv4, the public IPv6 and the private address; 0.0.0.0 is none yet."""
+    for field in ("main_ip", "v6_main_ip", "internal_ip"):
+        if told := row.get(field):
+            address = ipaddress.ip_address(told)
+            if not address.is_unspecified:
+                yield str(address)
+
+
+def machine_type(row: Row) -> contract.MachineType:
+    """Read a plan: MB of memory are MiB, GB of disk are taken for decimal.
+
+    GPU plans are sold by memory of a card: ``gpus`` counts whole cards, and is 0 for a fraction
+    and for a card that we do not know.
+    """
+    model = str(row.get("gpu_type") or "")
+    card_gb = words.CARDS_GB.get(model, 0)
+    told_gb = int(row.get("gpu_vram_gb") or 0)
+    return contract.MachineType(
+        name=str(row["id"]),
+        cpu_millis=int(row["vcpu_count"]) * 1000,
+        memory_bytes=int(row["ram"]) * _MIB,
+        disk_bytes=int(row["disk"]) * _GB,
+        arch="arm64" if row.get("cpu_vendor") == "Ampere" else "amd64",
+        gpus=told_gb // card_gb if card_gb and told_gb % card_gb == 0 else 0,
+        gpu_model=model,
+    )
+
+
+def offers(plans: Iterable[Row], regions: Iterable[Row]) -> Iterator[contract.Offer]:
+    """Give an offer for each plan in each region, sold out where the plan does not name it.
+
+    An empty list of locations is a plan that is sold out everywhere. Some regions have a price of
+    their own. A plan without a price is no offer.
+    """
+    places = [str(region["id"]) for region in regions]
+    for plan in plans:
+        here = set(plan["locations"])
+        special = plan.get("location_cost") or {}
+        for place in places:
+            price = _price(special.get(place) or {}) or _price(plan)
+            if price > 0:
+                yield contract.Offer(
+                    machine_type=str(plan["id"]),
+                    location=place,
+                    price_per_hour=price,
+                    currency=CURRENCY,
+                    in_stock=place in here,
+                )
+
+
+def _price(row: Row) -> Decimal:
+    """Read the hourly price, from the monthly one where it is not told; 0 where none is."""
+    if row.get("hourly_cost"):
+        return round(Decimal(str(row["hourly_cost"])), _DIGITS)
+    return round(Decimal(str(row.get("monthly_cost") or 0)) / _HOURS_A_MONTH, _DIGITS)
+
+
+def _unix(stamp: str) -> float:
+    return datetime.datetime.fromisoformat(stamp).timestamp()

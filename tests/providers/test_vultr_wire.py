@@ -1,0 +1,477 @@
+"""Between Vultr and us: a lost answer makes no second instance, no part is taken for the whole,
+no secret is told.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import contextlib
+import copy
+import dataclasses
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from providers import contract as cloud
+from providers import errors
+from providers.vultr import VultrCloud
+from tests.fakes import engine, vultr
+from tests.providers import lost, torn, vultr_bench
+
+pytestmark = pytest.mark.filterwarnings("ignore:(tag|label) parameter is deprecated")
+
+KIND = engine.FaultKind
+
+
+@pytest.fixture
+def fake() -> Iterator[vultr.VultrFake]:
+    with vultr_bench.serving() as it:
+        yield it
+
+
+@pytest.fixture
+def provider(fake: vultr.VultrFake) -> Iterator[VultrCloud]:
+    with vultr_bench.opened(fake, read_timeout_s=0.3) as it:
+        yield it
+
+
+def tags(node: str) -> list[str]:
+    return vultr_bench.tags(node=node)
+
+
+def rich_order(fake: vultr.VultrFake, node_name: str = "web-a1") -> cloud.Order:
+    """Make an order whose first create asks for everything that an order can name."""
+    fake.add_ssh_key("ops")
+    fake.add_vpc("private", "fra")
+    fake.add_firewall("nodes")
+    fake.add_snapshot("golden")
+    return vultr_bench.order(
+        node_name, ssh_keys=("ops",), networks=("private",), firewalls=("nodes",), image="golden"
+    )
+
+
+# A lost answer never makes a second instance.
+
+
+@pytest.mark.parametrize(("trouble", "after", "times"), lost.POINTS, ids=lost.point_name)
+def test_trouble_at_every_point_of_the_exchange_makes_one_instance(
+    trouble: dict[str, Any], times: int, *, after: bool
+) -> None:
+    """Strike the first exchange, then the second, ... until the trouble comes too late."""
+    asked = []
+    for point in range(20):
+        with vultr_bench.serving() as fake:
+            fake.lag_s = 30.0
+            fake.fail(**trouble, after=after, skip=point, times=times)
+            wanted = rich_order(fake)
+            with vultr_bench.opened(fake, read_timeout_s=0.15) as provider:
+                settle_s = provider.settle_s
+                made = lost.order(provider, wanted, lambda fake=fake, by=settle_s: fake.advance(by))
+            assert list(fake.instances) == [made.id]
+            assert (made.node_name, made.group) == (wanted.node_name, wanted.group)
+            posts = fake.log("POST")
+            assert sum(each.worked for each in posts) == 1
+            asked.append(len(posts))
+            if fake.faults.pending():
+                break
+    else:
+        raise AssertionError("the trouble never came too late")
+    assert point >= 6, "an OS, a snapshot, a key, a VPC, a firewall group and the create itself"
+    lands = after or trouble["kind"] in {KIND.CUT, KIND.TRUNCATED}
+    assert (max(asked) == 1) == lands, "what was certainly not done is sent again, else never"
+
+
+@pytest.mark.parametrize("filtered", ["ignored", "empty"])
+def test_a_filter_by_tag_that_fails_makes_no_second_instance(
+    fake: vultr.VultrFake, provider: VultrCloud, filtered: str
+) -> None:
+    """The vendor calls it deprecated: some day it may show everything, or nothing."""
+    fake.add("other", vultr_bench.tags(cluster="green", node="web-a1"))
+
+    def other(reply: engine.Reply) -> engine.Reply:
+        rows = [] if filtered == "empty" else [fake.shown(each) for each in fake.instances.values()]
+        meta = {"total": len(rows), "links": {"next": "", "prev": ""}}
+        return dataclasses.replace(reply, body={"instances": rows, "meta": meta})
+
+    fake.fail(KIND.LOST, method="POST", after=True)
+    with pytest.raises(errors.Unreachable):
+        provider.create(vultr_bench.order())
+    fake.fail(KIND.CHANGED, method="GET", path="/instances$", change=other)
+    found = provider.look_up(node_name="web-a1", instance_id="", receipt="")
+    assert found is not None
+    assert fake.instances[found.id].label == "web-a1"
+
+
+def test_a_create_that_lands_after_we_gave_up_is_found(fake: vultr.VultrFake) -> None:
+    with vultr_bench.opened(fake, read_timeout_s=0.2) as provider:
+        provider.check_order(vultr_bench.order())
+        fake.slow(0.5, method="POST")
+        made = lost.order(
+            provider,
+            vultr_bench.order(),
+            lambda: fake.wait_for(lambda: bool(fake.instances)),
+        )
+    assert list(fake.instances) == [made.id]
+    assert len(fake.log("POST")) == 1
+
+
+@pytest.mark.parametrize("trouble", lost.TROUBLES, ids=lost.name)
+def test_reads_and_deletes_in_trouble_decide_nothing(
+    fake: vultr.VultrFake, provider: VultrCloud, trouble: dict[str, Any]
+) -> None:
+    number = fake.add("a", tags("a")).id
+    calls: dict[str, Callable[[], object]] = {
+        "instances": provider.instances,
+        "machine_types": provider.machine_types,
+        "offers": provider.offers,
+        "by id": lambda: provider.look_up(node_name="a", instance_id=number, receipt=""),
+        "by name": lambda: provider.look_up(node_name="a", instance_id="", receipt=""),
+        "delete": lambda: provider.delete(number),
+    }
+    if trouble["kind"] in {KIND.CUT, KIND.TRUNCATED}:
+        del calls["delete"]  # a 204 has no body to cut
+    for call in calls.values():
+        before = len(fake.exchanges)
+        fake.fail(**trouble)
+        with pytest.raises(errors.NotNow):
+            call()
+        assert len(fake.exchanges) == before + 1, "nothing below us may ask again"
+
+
+# Listings.
+
+
+def _fill(fake: vultr.VultrFake, count: int) -> None:
+    for _ in range(count):
+        number = len(fake.instances)
+        fake.add(f"web-{number}", tags(f"web-{number}"))
+
+
+def test_a_listing_costs_one_request_a_page(fake: vultr.VultrFake) -> None:
+    _fill(fake, 1003)
+    for number in range(60):
+        fake.add(f"foreign-{number}", vultr_bench.tags(cluster="green", node=f"g-{number}"))
+    with vultr_bench.opened(fake) as provider:
+        assert len(provider.instances()) == 1003
+    asked = [dict(each.request.query) for each in fake.log("GET", "/instances$")]
+    assert len(asked) == 3
+    assert {(each["per_page"], each["tag"]) for each in asked} == {("500", "vps-cluster:blue")}
+    assert ["cursor" in each for each in asked] == [False, True, True]
+
+
+@pytest.mark.parametrize("change", ["lose", "gain"])
+def test_a_listing_that_changes_while_it_is_read_is_an_error(
+    fake: vultr.VultrFake, change: str
+) -> None:
+    _fill(fake, 1003)
+    asked: list[str] = []
+
+    def meanwhile(request: engine.Request) -> None:
+        asked.append(request.path)
+        if len(asked) == 2 and change == "lose":
+            del fake.instances[min(fake.instances)]
+        elif len(asked) == 2:
+            _fill(fake, 1)
+
+    fake.before = meanwhile
+    with vultr_bench.opened(fake) as provider:
+        with pytest.raises(errors.Unreachable, match="changed while it was read"):
+            provider.instances()
+        fake.before = lambda _request: None
+        assert len(provider.instances()) == len(fake.instances)
+
+
+def test_the_row_of_the_cursor_may_vanish(fake: vultr.VultrFake) -> None:
+    _fill(fake, 501)
+
+    def meanwhile(request: engine.Request) -> None:
+        if cursor := request.one("cursor"):
+            last = base64.urlsafe_b64decode(cursor).decode().removeprefix("next__")
+            del fake.instances[last]
+
+    fake.before = meanwhile
+    with vultr_bench.opened(fake) as provider, pytest.raises(errors.Unreachable, match="cursor"):
+        provider.instances()
+
+
+def _with_meta(**meta: Any) -> Callable[[engine.Reply], engine.Reply]:
+    def change(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        return dataclasses.replace(reply, body={**body, "meta": {**body["meta"], **meta}})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("meta", "words"),
+    [
+        ({"links": {"next": "bmV4dF9fMQ==", "prev": ""}}, "circle|cursor"),
+        ({"links": {"prev": ""}}, "could not be read"),
+        ({"links": {"next": None}}, "could not be read"),
+        ({"links": {"next": 5}}, "could not be read"),
+        ({"total": 1}, "changed while it was read"),
+        ({"total": None}, "could not be read"),
+        ({"total": "many"}, "could not be read"),
+    ],
+)
+def test_a_page_that_leads_astray_is_an_error(
+    fake: vultr.VultrFake, provider: VultrCloud, meta: dict[str, Any], words: str
+) -> None:
+    _fill(fake, 3)
+    fake.fail(KIND.CHANGED, change=_with_meta(**meta))
+    with pytest.raises(errors.Unreachable, match=words):
+        provider.instances()
+
+
+def test_pages_in_a_circle_end(fake: vultr.VultrFake, provider: VultrCloud) -> None:
+    circle = _with_meta(links={"next": "abc", "prev": ""})
+    fake.fail(KIND.CHANGED, times=None, change=lambda reply: circle(_first(reply)))
+
+    def _first(_reply: engine.Reply) -> engine.Reply:
+        return engine.Reply(body={"instances": [], "meta": {"total": 0}})
+
+    with pytest.raises(errors.Unreachable, match="lead in a circle"):
+        provider.instances()
+    assert len(fake.exchanges) == 2
+
+
+def test_a_total_may_count_what_the_filter_hides(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    """It is not documented; so the list without a filter is read where rows are missing."""
+    _fill(fake, 3)
+    fake.add("foreign", vultr_bench.tags(cluster="green", node="g"))
+    fake.totals_count_all = True
+    for _ in range(2):
+        assert len(provider.instances()) == 3
+    assert ["tag" in dict(each.request.query) for each in fake.log("GET", "/instances$")] == [
+        True,
+        False,
+        False,
+    ]
+    found = provider.look_up(node_name="web-1", instance_id="", receipt="")
+    assert found is not None
+    assert found.node_name == "web-1"
+
+
+@pytest.mark.parametrize("path", ["/instances", "/plans"])
+def test_a_list_that_ends_too_soon_is_an_error(
+    fake: vultr.VultrFake, provider: VultrCloud, path: str
+) -> None:
+    _fill(fake, 3)
+    fake.fail(KIND.CHANGED, path=path, times=None, change=_with_meta(total=5000))
+    call = provider.instances if path == "/instances" else provider.machine_types
+    with pytest.raises(errors.Unreachable, match="ended after"):
+        call()
+
+
+def test_a_filter_without_regard_to_capitals_lets_nobody_in(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    ours = fake.add("a", tags("a"))
+    foreign = fake.add("b", ["VPS-cluster:Blue", "vps-group:web", "n:b"])
+    assert [each.id for each in provider.instances()] == [ours.id]
+    assert len(fake.log("GET", "/instances")[-1].reply.json()["instances"]) == 2
+    assert provider.look_up(node_name="b", instance_id="", receipt="") is None
+    assert provider.look_up(node_name="b", instance_id=foreign.id, receipt="") is None
+    assert provider.look_up(node_name="A", instance_id="", receipt="") is None
+
+
+# Answers with holes and surprises.
+
+
+def _two(fake: vultr.VultrFake, provider: VultrCloud) -> Any:
+    for name in ("web-1", "web-2"):
+        provider.create(vultr_bench.order(name))
+    fake.advance(fake.create_s + fake.boot_s)
+    provider.instances()
+    return fake.log("GET", "/instances$")[-1].reply.json()
+
+
+def test_listings_with_holes_are_errors_or_whole(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    """Whatever one field of a listing becomes: no crash, no machine less, none invented."""
+    reply = _two(fake, provider)
+    whole = provider.instances()
+    names = [each.node_name for each in whole]
+    chance = random.Random(4711)
+    outcomes = collections.Counter[str]()
+    for path in tuple(torn.paths(reply)):
+        changed = [torn.with_(reply, path, odd) for odd in chance.sample(torn.ODD, 3)]
+        for answer in (torn.without(reply, path), *changed):
+            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            try:
+                listed = provider.instances()
+            except errors.NotNow:
+                outcomes["error"] += 1
+                continue
+            outcomes["whole"] += 1
+            if "tags" not in path:
+                assert [each.node_name for each in listed] == names, (path, answer)
+            assert {each.id for each in listed} <= {each.id for each in whole}
+    assert min(outcomes.values()) > 30, outcomes
+
+
+def test_a_looked_up_instance_with_holes_is_an_error_or_whole(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    _two(fake, provider)
+    number = min(fake.instances)
+    asked = {"node_name": "web-1", "instance_id": number, "receipt": ""}
+    assert provider.look_up(**asked) is not None
+    reply = fake.log("GET", f"/instances/{number}")[-1].reply.json()
+    for path in tuple(torn.paths(reply)):
+        changed = [torn.with_(reply, path, odd) for odd in torn.ODD]
+        for answer in (torn.without(reply, path), *changed):
+            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            with contextlib.suppress(errors.NotNow):
+                found = provider.look_up(**asked)
+                assert found is not None or "tags" in path, (path, answer)
+
+
+def test_a_create_answer_with_holes_is_never_sent_again(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    """The instance exists: what is no order of ours is deleted, all else can be found."""
+    provider.create(vultr_bench.order("web-0"))
+    reply = fake.log("POST")[-1].reply.json()
+    for number, path in enumerate(torn.paths(reply), start=1):
+        before, posts = set(fake.instances), len(fake.log("POST"))
+        order = vultr_bench.order(f"web-{number}")
+        row = {"id": fake.new_id(), "tags": tags(order.node_name)}
+        answer = torn.without({"instance": {**reply["instance"], **row}}, path)
+        fake.fail(
+            KIND.CHANGED,
+            method="POST",
+            change=lambda _, told=answer: engine.Reply(status=202, body=told),
+        )
+        with contextlib.suppress(errors.NotNow, errors.BadOrder):
+            assert provider.create(order).node_name == order.node_name
+        assert len(fake.log("POST")) == posts + 1
+        assert len(set(fake.instances) - before) == 1
+        found = provider.look_up(node_name=order.node_name, instance_id="", receipt="")
+        assert found is not None
+
+
+@pytest.mark.parametrize("change", ["bare", "words", "grown"])
+def test_answers_poor_rich_and_new_by_the_document(
+    fake: vultr.VultrFake, provider: VultrCloud, change: str
+) -> None:
+    """Nothing is required in the document's answers: what we cannot do without is an error."""
+    reply = _two(fake, provider)
+    whole = provider.instances()
+    if change == "grown":
+        fake.fail(KIND.CHANGED, change=lambda _: engine.Reply(body=torn.grown(reply)))
+        assert provider.instances() == whole
+        return
+    if change == "words":
+        for field in ("status", "power_status", "server_status"):
+            answer = copy.deepcopy(reply)
+            for row in answer["instances"]:
+                row[field] = torn.NEW_WORD
+            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            assert provider.instances() == whole, "an unknown word means running"
+        return
+    needed = ("id", "tags", "plan")
+    bare = [{key: row[key] for key in needed} for row in reply["instances"]]
+    fake.fail(
+        KIND.CHANGED, change=lambda _: engine.Reply(body={"instances": bare, "meta": reply["meta"]})
+    )
+    assert [(each.id, each.node_name) for each in provider.instances()] == [
+        (each.id, each.node_name) for each in whole
+    ]
+    for field in needed:
+        rows = [{key: row[key] for key in row if key != field} for row in bare]
+        answer = {"instances": rows, "meta": reply["meta"]}
+        fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+        with pytest.raises(errors.Unreachable, match=field):
+            provider.instances()
+
+
+@pytest.mark.parametrize("call", ["machine_types", "offers"])
+def test_a_torn_catalogue_is_an_error_or_whole(
+    fake: vultr.VultrFake, provider: VultrCloud, call: str
+) -> None:
+    for kind in ("plans", "regions"):
+        fake.catalogue[kind] = fake.catalogue[kind][-2:]
+    whole = len(getattr(provider, call)())
+    for exchange in fake.log("GET"):
+        reply = exchange.reply.json()
+        for path in tuple(torn.paths(reply)):
+            for answer in (torn.without(reply, path), torn.with_(reply, path, None)):
+                fake.fail(
+                    KIND.CHANGED,
+                    path=exchange.request.path,
+                    change=lambda _, told=answer: engine.Reply(body=told),
+                )
+                with contextlib.suppress(errors.NotNow):
+                    assert len(getattr(provider, call)()) == whole, path
+                fake.faults.clear()
+
+
+# Threads and secrets.
+
+
+def test_eight_hands_and_a_reader_at_once(fake: vultr.VultrFake) -> None:
+    fake.slow(0.05, method="POST")
+    with vultr_bench.opened(fake) as provider:
+        ends: list[tuple[str, str]] = []
+        orders = iter([vultr_bench.order(f"web-{number}") for number in range(24)])
+        guard = threading.Lock()
+
+        def work() -> None:
+            while True:
+                with guard:
+                    order = next(orders, None)
+                if order is None:
+                    return
+                made = provider.create(order)
+                ends.append((order.node_name, made.node_name))
+
+        hands = [threading.Thread(target=work) for _ in range(8)]
+        for hand in hands:
+            hand.start()
+        provider.instances()
+        for hand in hands:
+            hand.join()
+    assert sorted(ends) == sorted((f"web-{n}",) * 2 for n in range(24))
+    assert fake.peak >= 8
+
+
+def test_no_secret_reaches_a_log_or_an_error(
+    fake: vultr.VultrFake, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("", "httpx", "httpcore", "providers"):
+        caplog.set_level(logging.DEBUG, logger=name or None)
+    secret = "join-s3cret-0815"
+    coded = base64.b64encode(secret.encode()).decode()[:16]
+    told: list[object] = []
+    with vultr_bench.opened(fake, read_timeout_s=0.2) as provider:
+        for number, trouble in enumerate(({}, *lost.TROUBLES)):
+            order = vultr_bench.order(f"web-{number}", user_data=secret)
+            for after in (False, True):
+                if trouble:
+                    fake.fail(**trouble, after=after, method="POST")
+                with contextlib.suppress(errors.CloudError):
+                    told.append(provider.create(order))
+                told += [order, provider, provider.__dict__]
+        fake.drops_tags = True
+        with pytest.raises(errors.BadOrder) as caught:
+            provider.create(vultr_bench.order("web-x", user_data=secret))
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        told += [chain, str(chain), chain.args, chain.__dict__]
+        chain = chain.__cause__
+    whole = [each for each in fake.log("POST") if each.reply.status == 202 and each.fault is None]
+    passwords = [each.reply.json()["instance"]["default_password"] for each in whole]
+    assert passwords
+    assert any("/v2/instances" in record.getMessage() for record in caplog.records)
+    text = caplog.text + "".join(map(repr, told))
+    for hidden in (vultr_bench.TOKEN, secret, coded, *passwords):
+        assert hidden not in text
