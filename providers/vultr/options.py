@@ -13,7 +13,7 @@ class AccountOptions:
     ``hands`` is how many creates and deletes may be under way at once.
     """
 
-    settle_s: float = 60.0
+    settle_s: float = 30.0
     hands: int = 8
 
     def __post_init__(self) -> None:

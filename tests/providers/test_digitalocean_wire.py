@@ -93,7 +93,7 @@ def _one_in_the_end(
     fake: digitalocean.DigitalOceanFake, wanted: cloud.Order, trouble: dict[str, Any]
 ) -> tuple[bool, int]:
     """Order in trouble by the fleet's rule; tell whether it came too late, and the POSTs sent."""
-    fake.lag_s = 30.0
+    fake.lag_s = 20.0
     fake.fail(**trouble)
     with digitalocean_bench.opened(fake, read_timeout_s=0.15) as provider:
         made = lost.order(provider, wanted, lambda: fake.advance(provider.settle_s))

@@ -66,7 +66,7 @@ def test_trouble_at_every_point_of_the_exchange_makes_one_instance(
     asked = []
     for point in range(20):
         with vultr_bench.serving() as fake:
-            fake.lag_s = 30.0
+            fake.lag_s = 20.0
             fake.fail(**trouble, after=after, skip=point, times=times)
             wanted = rich_order(fake)
             with vultr_bench.opened(fake, read_timeout_s=0.15) as provider:
