@@ -35,7 +35,7 @@ def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
     return [prefix + name for prefix, name in told.items() if name]
 
 
-class DigitalOceanControls(contract.Controls):
+class DigitalOceanControls(contract.HTTPControls):
     def __init__(self, fake: digitalocean.DigitalOceanFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -92,8 +92,15 @@ class DigitalOceanControls(contract.Controls):
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/droplets$", after=after_work)
 
+    def hang(self) -> None:
+        self.fake.fail(engine.FaultKind.HANG, times=None)
+
+    def babble(self, status: int) -> None:
+        self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
+
     def mend(self) -> None:
         self.fake.faults.clear()
+        self.fake.release()
         self.fake.token = self.token
 
 

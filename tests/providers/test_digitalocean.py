@@ -15,13 +15,13 @@ from providers import contract as cloud
 from providers import errors
 from providers.digitalocean import AccountOptions, DigitalOceanCloud, words
 from tests.fakes import digitalocean, engine, spec
-from tests.providers import contract, digitalocean_bench
+from tests.providers import absent, contract, digitalocean_bench
 
 KIND = engine.FaultKind
 CREATING, RUNNING = cloud.InstanceState.CREATING, cloud.InstanceState.RUNNING
 
 
-class TestContract(contract.ProviderContract):
+class TestContract(contract.HTTPContract):
     machine_type, location, image = (
         digitalocean_bench.TYPE,
         digitalocean_bench.PLACE,
@@ -32,7 +32,9 @@ class TestContract(contract.ProviderContract):
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with digitalocean_bench.serving(token=token) as fake:
-            login = digitalocean_bench.login(fake, cluster=cluster, account=account)
+            login = digitalocean_bench.login(
+                fake, cluster=cluster, account=account, read_timeout_s=1.0
+            )
             yield contract.Bench(
                 provider=DigitalOceanCloud.open(login),
                 controls=digitalocean_bench.DigitalOceanControls(fake),
@@ -427,7 +429,7 @@ def test_every_state_of_the_vendor(
 
 def test_the_states_are_those_of_the_document() -> None:
     if digitalocean_bench.document() is None:
-        pytest.skip("LEFT OUT: states against the vendor's document, which is not beside us")
+        absent.left_out("states against the vendor's document, which is not beside us")
     told = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
     droplet = told["components"]["schemas"]["droplet"]
     assert set(words.STATES) == set(droplet["properties"]["status"]["enum"])

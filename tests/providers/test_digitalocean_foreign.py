@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import digitalocean, engine
-from tests.providers import digitalocean_bench
+from tests.providers import absent, digitalocean_bench
 
 KIND = engine.FaultKind
 
@@ -32,7 +32,7 @@ def client(fake: digitalocean.DigitalOceanFake) -> Iterator[Any]:
         credentials = importlib.import_module("azure.core.credentials")
         policies = importlib.import_module("azure.core.pipeline.policies")
     except ImportError as error:
-        pytest.skip(f"LEFT OUT: DigitalOcean's own client against the fake: {error}")
+        absent.left_out(f"DigitalOcean's own client against the fake: {error}")
     key = credentials.AzureKeyCredential(fake.token)
     plain = policies.AzureKeyCredentialPolicy(key, "Authorization", prefix="Bearer")
     made = pydo.Client(
@@ -140,7 +140,7 @@ def test_the_trap_is_real(fake: digitalocean.DigitalOceanFake) -> None:
     try:
         pydo = importlib.import_module("pydo")
     except ImportError as error:
-        pytest.skip(f"LEFT OUT: what DigitalOcean's own client does by itself: {error}")
+        absent.left_out(f"what DigitalOcean's own client does by itself: {error}")
     client = pydo.Client(fake.token, endpoint=fake.root, retry_backoff_factor=0)
     fake.fail(KIND.ERROR, method="POST", status=500, after=True)
     client.droplets.create(body=asked_for("web-1"), enforce_https=False)

@@ -22,7 +22,7 @@ from providers import contract as cloud
 from providers import errors
 from providers.digitalocean import DigitalOceanCloud
 from tests.fakes import digitalocean, engine, spec
-from tests.providers import digitalocean_bench, lost, torn
+from tests.providers import absent, digitalocean_bench, lost, torn
 
 KIND = engine.FaultKind
 
@@ -366,7 +366,7 @@ def test_a_create_answer_with_holes_is_never_sent_again(
 
 def _raw() -> dict[str, Any]:
     if digitalocean_bench.document() is None:
-        pytest.skip("LEFT OUT: answers bare by the vendor's document, which is not beside us")
+        absent.left_out("answers bare by the vendor's document, which is not beside us")
     told: dict[str, Any] = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
     return told
 

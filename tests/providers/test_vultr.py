@@ -15,7 +15,7 @@ from providers import contract as cloud
 from providers import errors
 from providers.vultr import AccountOptions, VultrCloud, words
 from tests.fakes import engine, spec, vultr
-from tests.providers import contract, vultr_bench
+from tests.providers import absent, contract, vultr_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:(tag|label) parameter is deprecated")
 
@@ -24,7 +24,7 @@ CREATING, RUNNING = cloud.InstanceState.CREATING, cloud.InstanceState.RUNNING
 STOPPED, DELETING = cloud.InstanceState.STOPPED, cloud.InstanceState.DELETING
 
 
-class TestContract(contract.ProviderContract):
+class TestContract(contract.HTTPContract):
     machine_type, location, image = (
         vultr_bench.TYPE,
         vultr_bench.PLACE,
@@ -35,7 +35,7 @@ class TestContract(contract.ProviderContract):
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with vultr_bench.serving(token=token) as fake:
-            login = vultr_bench.login(fake, cluster=cluster, account=account)
+            login = vultr_bench.login(fake, cluster=cluster, account=account, read_timeout_s=1.0)
             yield contract.Bench(
                 provider=VultrCloud.open(login), controls=vultr_bench.VultrControls(fake)
             )
@@ -396,7 +396,7 @@ def test_three_words_make_a_state(
 
 def test_the_words_are_those_of_the_document() -> None:
     if vultr_bench.document() is None:
-        pytest.skip("LEFT OUT: states against the vendor's document, which is not beside us")
+        absent.left_out("states against the vendor's document, which is not beside us")
     told = json.loads((spec.REFERENCE / "vultr.json").read_text())
     fields = told["components"]["schemas"]["instance"]["properties"]
     for field, table in (

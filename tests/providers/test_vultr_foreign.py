@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import engine, spec, vultr
-from tests.providers import vultr_bench
+from tests.providers import absent, vultr_bench
 
 KIND = engine.FaultKind
 KNOWN = (
@@ -53,7 +53,7 @@ def driver(fake: vultr.VultrFake) -> Any:
         types = importlib.import_module("libcloud.compute.types")
         providers = importlib.import_module("libcloud.compute.providers")
     except ImportError as error:
-        pytest.skip(f"LEFT OUT: libcloud's Vultr driver against the fake: {error}")
+        absent.left_out(f"libcloud's Vultr driver against the fake: {error}")
     made = providers.get_driver(types.Provider.VULTR)
     port = int(fake.root.rsplit(":", 1)[1])
     return made(fake.token, api_version="2", secure=False, host="127.0.0.1", port=port)

@@ -48,7 +48,7 @@ def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
     return [prefix + name for prefix, name in told.items() if name]
 
 
-class VultrControls(contract.Controls):
+class VultrControls(contract.HTTPControls):
     def __init__(self, fake: vultr.VultrFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -104,8 +104,15 @@ class VultrControls(contract.Controls):
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/instances$", after=after_work)
 
+    def hang(self) -> None:
+        self.fake.fail(engine.FaultKind.HANG, times=None)
+
+    def babble(self, status: int) -> None:
+        self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
+
     def mend(self) -> None:
         self.fake.faults.clear()
+        self.fake.release()
         self.fake.token = self.token
 
 
