@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from decimal import Decimal
 
+from externalgrpc.bootstrap import credentials, settings
 from providers import contract
 
 MAX_CLUSTER_NAME = 32
@@ -78,9 +79,10 @@ class NodeGroup:
     """A pool of like machines, as the configuration describes it.
 
     ``candidates`` are tried in order. ``user_data`` is the text of ``userDataFile`` before its
-    variables are filled in. ``join`` says how a machine becomes a node: ``raw`` (``user_data``
-    does it), ``image`` (the image does it), or empty (no way is configured). ``options`` is an
-    instance of the cloud's own group options.
+    variables are filled in. ``join`` says how a machine becomes a node: ``kubeadm`` or ``k3s``
+    (we render what it needs, by ``join_settings``), ``raw`` (``user_data`` does it), ``image``
+    (the image does it), or empty (no way is configured). ``options`` is an instance of the
+    cloud's own group options.
     """
 
     name: str
@@ -92,6 +94,7 @@ class NodeGroup:
     taints: tuple[Taint, ...] = ()
     image: str = ""
     join: str = ""
+    join_settings: settings.JoinSettings = dataclasses.field(default_factory=settings.JoinSettings)
     user_data: str = dataclasses.field(default="", repr=False)
     ssh_keys: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
@@ -133,6 +136,44 @@ class Account:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Kubernetes:
+    """The cluster that machines join, for groups with ``join: kubeadm`` or ``join: k3s``."""
+
+    kubeconfig: str = dataclasses.field(
+        default="",
+        metadata={"description": "Credentials; in a pod of the cluster leave it out."},
+    )
+    context: str = dataclasses.field(
+        default="", metadata={"description": "A context of the kubeconfig, where not its own."}
+    )
+    api_server: str = dataclasses.field(
+        default="",
+        metadata={
+            "description": "Where machines reach the API server, https://host:6443; kubeadm's "
+            "cluster-info says it when left out."
+        },
+    )
+    own_approval: bool = dataclasses.field(
+        default=False,
+        metadata={
+            "description": "Approve certificate requests ourselves, for the machine a token was "
+            "minted for and no other (deploy/ has the roles)."
+        },
+    )
+    remove_nodes: bool = dataclasses.field(
+        default=True,
+        metadata={
+            "description": "Remove Node objects of machines that are gone; off where a cloud "
+            "controller manager does it."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.api_server and (wrong := credentials.endpoint_problem(self.api_server)):
+            raise ValueError(f"apiServer {wrong}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything the file says, checked.
 
@@ -147,6 +188,7 @@ class Config:
     rates: Mapping[str, Decimal] = dataclasses.field(default_factory=dict)
     cover_forgotten: bool = True
     gpu_label: str = "vps-autoscaler/gpu"
+    kubernetes: Kubernetes | None = None
 
 
 def order_for(

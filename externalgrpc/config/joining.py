@@ -1,8 +1,12 @@
-"""Tell whether the machines of a group can become nodes at all."""
+"""Tell how the machines of a group become nodes, and whether they can at all."""
 
 from __future__ import annotations
 
 from externalgrpc import clouds, groups
+from externalgrpc.bootstrap import credentials, joining, machine, raw
+from externalgrpc.config import model, validate
+from externalgrpc.config.mistakes import Path
+from providers import contract
 
 
 def cannot_join(group: groups.NodeGroup, cloud: clouds.Cloud) -> str:
@@ -14,6 +18,59 @@ def cannot_join(group: groups.NodeGroup, cloud: clouds.Cloud) -> str:
     if group.join or clouds.joins_by_itself(cloud):
         return ""
     return (
-        "its machines have no way to join the cluster: give the group a userDataFile, "
-        "or join: image when its image does it"
+        "its machines have no way to join the cluster: add kubernetes: to the file so that they "
+        "join by kubeadm, give the group a userDataFile, or join: image when its image does it"
+    )
+
+
+def method(
+    entry: model.NodeEntry,
+    of: clouds.Cloud | None,
+    path: Path,
+    findings: validate.Findings,
+    *,
+    kubernetes: bool,
+    user_data: str,
+) -> str:
+    """Tell how a group joins: as it says, by its file, or by kubeadm where the cluster is known."""
+    join = entry.join or ""
+    if not join and user_data:
+        join = "raw"
+    alone = of is not None and clouds.joins_by_itself(of)
+    if not join and kubernetes and entry.user_data_file is None and not alone:
+        join = "kubeadm"
+    if join in joining.METHODS and not kubernetes:
+        told = f"{join} needs to know the cluster"
+        cure = "Add kubernetes: to the file, with a kubeconfig, or {} in a pod of the cluster"
+        findings.add((*path, "join"), told, cure)
+    if join in joining.METHODS and entry.user_data_file is not None:
+        told = f"is given beside join: {join}, which writes its own"
+        cure = "Remove it; your own lines go under joinOptions.preJoin and postJoin"
+        findings.add((*path, "userDataFile"), told, cure, key=True)
+    if join not in joining.METHODS and entry.join_options:
+        told = "are settings of join: kubeadm and join: k3s"
+        findings.add((*path, "joinOptions"), told, "Remove them", key=True)
+    return join
+
+
+def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
+    """Measure the largest user-data that we would render for a group, in UTF-8 bytes.
+
+    Raises Unjoinable when a machine of the group could not join any cluster.
+    """
+    return joining.worst_case_bytes(
+        (
+            machine.Machine(
+                node_name=raw.LONGEST_NODE_NAME,
+                group=group,
+                machine_type=contract.MachineType(
+                    name=candidate.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
+                ),
+                scheme=of.scheme,
+                gpu_label="",
+                join=group.join_settings,
+            )
+            for candidate in group.candidates
+        ),
+        credentials.example(),
     )

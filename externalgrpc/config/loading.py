@@ -16,6 +16,7 @@ from externalgrpc.config import (
     lines,
     model,
     nodes,
+    options,
     rules,
     scalars,
     validate,
@@ -88,7 +89,17 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
     logins = accounts.configured(
         _entries(model.AccountEntry, account_list, "accounts", findings), around, findings
     )
-    reader = nodes.Reader(cluster=cluster, logins=logins, around=around, findings=findings)
+    kubernetes = None
+    if file.kubernetes is not None:
+        told = options.read(groups.Kubernetes, file.kubernetes, ("kubernetes",), findings)
+        kubernetes = told if isinstance(told, groups.Kubernetes) else groups.Kubernetes()
+    reader = nodes.Reader(
+        cluster=cluster,
+        logins=logins,
+        around=around,
+        findings=findings,
+        kubernetes=kubernetes is not None,
+    )
     if node_list is None:
         findings.missing(("nodes",), "List the node groups under nodes:")
     elif node_list == []:
@@ -102,6 +113,7 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         rates=_rates(file, findings),
         cover_forgotten=file.cover_forgotten_machines,
         gpu_label=_gpu_label(file.gpu_label, findings),
+        kubernetes=kubernetes,
     )
 
 

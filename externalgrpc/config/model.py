@@ -138,10 +138,14 @@ class NodeEntry(Entry):
     image: str | None = Field(
         default=None, description="Operating system image, in the cloud's words."
     )
-    join: Literal["raw", "image"] | None = Field(
+    join: Literal["kubeadm", "k3s", "raw", "image"] | None = Field(
         default=None,
-        description="How a machine becomes a node: raw (userDataFile does it) or image (the image "
-        "does it). Implied by userDataFile.",
+        description="How a machine becomes a node: kubeadm or k3s (needs kubernetes:), raw "
+        "(userDataFile does it) or image (the image does it). Implied: raw by userDataFile, else "
+        "kubeadm by kubernetes:.",
+    )
+    join_options: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of join: kubeadm and join: k3s."
     )
     user_data_file: str | None = Field(
         default=None,
@@ -208,6 +212,9 @@ class File(Entry):
     )
     nodes: list[NodeEntry] | None = Field(
         default=None, min_length=1, description="The node groups."
+    )
+    kubernetes: dict[str, Any] | None = Field(
+        default=None, description="The cluster that machines join, for join: kubeadm and k3s."
     )
     currency: str = Field(default="EUR", description="The currency that prices are told in.")
     exchange_rates: dict[str, fields.Money] = Field(

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from externalgrpc import clouds, groups
-from externalgrpc.bootstrap import raw
+from externalgrpc.bootstrap import joining as joins
+from externalgrpc.bootstrap import machine, raw
+from externalgrpc.bootstrap import settings as join_settings
 from externalgrpc.config import (
     accounts,
     fields,
     files,
+    joining,
     mistakes,
     model,
     options,
@@ -44,6 +47,7 @@ class Reader:
     logins: dict[str, groups.Account]
     around: accounts.Surroundings
     findings: validate.Findings
+    kubernetes: bool = False
 
     def read(self, entries: Iterable[tuple[int, model.NodeEntry]]) -> tuple[groups.NodeGroup, ...]:
         """Make every group that is right; the others are filed."""
@@ -82,6 +86,11 @@ class Reader:
         self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
         taints = self._taints(entry.taints, (*path, "taints"))
         user_data = self._user_data(entry, path)
+        join = joining.method(
+            entry, of, path, self.findings, kubernetes=self.kubernetes, user_data=user_data
+        )
+        at = (*path, "joinOptions")
+        how = options.read(join_settings.JoinSettings, entry.join_options, at, self.findings)
         own: object = None
         if of is not None:
             self._supported(entry, of, path)
@@ -98,7 +107,10 @@ class Reader:
             labels=entry.labels,
             taints=taints,
             image=entry.image or "",
-            join=entry.join or ("raw" if user_data else ""),
+            join=join,
+            join_settings=how
+            if isinstance(how, join_settings.JoinSettings)
+            else join_settings.JoinSettings(),
             user_data=user_data,
             ssh_keys=tuple(entry.ssh_keys),
             networks=tuple(entry.networks),
@@ -270,11 +282,20 @@ class Reader:
     ) -> None:
         limit = clouds.user_data_limit_bytes(of)
         clean = self.findings.clean(path) and self.findings.clean(("cluster",))
-        if limit is None or not group.user_data or not clean:
+        if limit is None or not clean:
             return
-        size = raw.worst_case_bytes(
-            group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
-        )
+        if group.join in joins.METHODS:
+            try:
+                size = joining.rendered_bytes(group, of)
+            except (machine.Unjoinable, ValueError) as error:
+                self.findings.add(path, f"cannot join: {error}")
+                return
+        elif group.user_data:
+            size = raw.worst_case_bytes(
+                group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
+            )
+        else:
+            return
         if size > limit:
             told = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
             cure = "Shorten it, or fetch the larger part at boot"

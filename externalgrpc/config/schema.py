@@ -12,7 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from externalgrpc import clouds
+from externalgrpc import clouds, groups
+from externalgrpc.bootstrap import settings
 from externalgrpc.config import model, options
 
 _OWN_PACKAGE = "providers"
@@ -43,6 +44,15 @@ def generate(installed: Mapping[str, clouds.Cloud]) -> dict[str, Any]:
                 key = f"{name}.{attribute}"
                 definitions[key] = own
                 entry.setdefault("allOf", []).append(_when(name, key))
+    for name, cls, entry, key in (
+        ("JoinOptions", settings.JoinSettings, definitions["NodeEntry"], "joinOptions"),
+        ("Kubernetes", groups.Kubernetes, schema, "kubernetes"),
+    ):
+        described = options.describe(cls).model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(described.pop("$defs", {}))
+        definitions[name] = described
+        about = entry["properties"][key].get("description", "")
+        entry["properties"][key] = {"$ref": f"#/$defs/{name}", "description": about}
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "title": schema["title"], **_tidy(schema)}
 

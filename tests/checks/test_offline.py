@@ -33,7 +33,7 @@ def test_a_right_group_has_nothing_to_tell(tmp_path: Path) -> None:
 def test_the_seed_loads_and_has_no_way_to_join(tmp_path: Path) -> None:
     report = offline(tmp_path, SEED)
     assert told(report)[0].startswith(
-        "FAILURE join: its machines have no way to join the cluster: give the group a userDataFile"
+        "FAILURE join: its machines have no way to join the cluster: add kubernetes:"
     )
     assert told(report)[1].startswith("WARNING image: no image is named")
     assert not report.ok
