@@ -6,6 +6,7 @@ at its reserve, so that creates and deletes always find some of it left.
 
 from __future__ import annotations
 
+import collections
 import math
 import queue
 import threading
@@ -25,6 +26,9 @@ RESERVE = 0.10
 
 LONGEST_PAUSE_S = 3600.0
 """A cloud that asks for more patience than this is asked again all the same."""
+
+WINDOW_SLACK = 1.02
+"""Requests overtake each other on their way: windows are kept apart by a little more than told."""
 
 _RECHECK_S = 5.0
 """Budgets are looked at again after this long: the clock they run by may be a simulated one."""
@@ -102,6 +106,34 @@ class Bucket:
         self._tokens = min(self.capacity, self._tokens + passed * self.refill_per_s)
 
 
+class Window:
+    """Let no more than a limit pass within any stretch of its length, however the cloud counts.
+
+    A bucket that refills would let nearly twice as many into a window that the cloud counts from
+    its first request on, and the cloud refuses the rest (Linode's creates: 20 in 15 seconds).
+    """
+
+    def __init__(self, rate: contract.Rate, share: float) -> None:
+        self._limit = max(1, math.floor(rate.requests * share))
+        self._length_s = rate.per_s * WINDOW_SLACK
+        self._passed: collections.deque[float] = collections.deque(maxlen=self._limit)
+        self._not_before = -math.inf
+
+    def wait_s(self, now: float) -> float:
+        """Say how long until one more may pass."""
+        full = len(self._passed) == self._limit
+        free_at = self._passed[0] + self._length_s if full else -math.inf
+        return max(0.0, free_at - now, self._not_before - now)
+
+    def take(self, now: float) -> None:
+        """Count one."""
+        self._passed.append(now)
+
+    def pause(self, now: float, wait_s: float) -> None:
+        """Let nothing pass for a while: the cloud said so."""
+        self._not_before = max(self._not_before, now + min(wait_s, LONGEST_PAUSE_S))
+
+
 class ThreadLane:
     """A lane on real threads: one for reads, ``hands`` for writes, started when first needed."""
 
@@ -122,7 +154,7 @@ class ThreadLane:
         now = time_source.monotonic()
         self._bucket = Bucket(provider.rate, share, now)
         self._creates = (
-            Bucket(provider.create_rate, share, now) if provider.create_rate is not None else None
+            Window(provider.create_rate, share) if provider.create_rate is not None else None
         )
         self._reads: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._writes: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -246,11 +278,26 @@ class ThreadLane:
         with self._free:
             self._bucket.correct(now, told)
             if isinstance(answer, errors.Throttled):
-                spent = told is not None and told.remaining <= 0
-                # Without a budget to read, a told time is all there is; with some left, it was
-                # the machine that was busy, not the account.
-                if spent or (told is None and answer.retry_after_s is not None):
-                    self._bucket.pause(now, answer.retry_after_s or 1.0)
+                self._give_way(operation, answer, now, told)
+
+    def _give_way(
+        self,
+        operation: str,
+        refusal: errors.Throttled,
+        now: float,
+        told: contract.Budget | None,
+    ) -> None:
+        """Send less for a while, unless it was one machine that was busy and not the account."""
+        if operation == "create" and self._creates is not None:
+            # Somebody else makes machines in this account too.
+            self._creates.pause(now, refusal.retry_after_s or 1.0)
+            return
+        spent = told is not None and told.remaining <= 0
+        # Only a deletion meets a busy machine; what else is refused while there is budget left
+        # has met a shorter limit than the budget tells of (DigitalOcean's by the minute).
+        account = refusal.retry_after_s is not None and (told is None or operation != "delete")
+        if spent or account:
+            self._bucket.pause(now, refusal.retry_after_s or 1.0)
 
     def _await_budget(self, operation: str, cost: int, reserve: float) -> bool:
         """Wait for the budget to allow a request; False when the lane closes first."""
@@ -260,11 +307,11 @@ class ThreadLane:
                 now = self._clock.monotonic()
                 wait_s = self._bucket.wait_s(now, cost, reserve)
                 if operation == "create" and self._creates is not None:
-                    wait_s = max(wait_s, self._creates.wait_s(now, 1, 0.0))
+                    wait_s = max(wait_s, self._creates.wait_s(now))
                 if wait_s <= 0:
                     self._bucket.take(cost)
                     if operation == "create" and self._creates is not None:
-                        self._creates.take(1)
+                        self._creates.take(now)
                     return True
                 if wait_s > 1 and not told:
                     told = True

@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named: ``python -m tests.bench [rpcs loop increase start idle]``."""
+"""Run all benchmarks, or those named: ``python -m tests.bench [rpcs loop idle ...]``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from google.protobuf import duration_pb2
 
 from externalgrpc import service
 from externalgrpc.pb import externalgrpc_pb2 as pb
-from tests.bench import idle, ours, rig
+from tests.bench import idle, ours, reach, rig
 
 DEFAULTS = pb.NodeGroupAutoscalingOptions(
     scaleDownUtilizationThreshold=0.5,
@@ -219,6 +219,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "loop": loop,
     "increase": increase,
     "idle": lambda: idle.run(say),
+    "clouds": lambda: reach.run(say),
     "start": start,
 }
 

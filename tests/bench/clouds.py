@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 from externalgrpc import clouds
+from providers import marks
+
+CLUSTER = "bench"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,17 +22,35 @@ class Place:
     machine_type: str
     location: str
     image: str
+    orders: str
+    """What the path of a create ends in."""
 
     def start(self, **settings: Any) -> Any:
         """Start the fake; use it as a context."""
         module, name = self.fake.split(":")
         return getattr(importlib.import_module(module), name)(**settings)
 
+    def add(self, fake: Any, name: str, group: str) -> None:
+        """Put a running machine of ours at the fake, past its API."""
+        if self.provider == "hetzner":
+            marked = {
+                f"vps-autoscaler/{key}": value
+                for key, value in {"cluster": CLUSTER, "group": group, "node": name}.items()
+            }
+            fake.add(name, marked)
+        else:
+            fake.add(name, list(marks.tags(cluster=CLUSTER, group=group, node_name=name)))
+
 
 ALL = (
-    Place("hetzner", "tests.fakes.hetzner:HetznerFake", "cx23", "nbg1", "debian-13"),
+    Place("hetzner", "tests.fakes.hetzner:HetznerFake", "cx23", "nbg1", "debian-13", "/servers$"),
     Place(
-        "linode", "tests.fakes.linode:LinodeFake", "g6-standard-2", "eu-central", "linode/debian13"
+        "linode",
+        "tests.fakes.linode:LinodeFake",
+        "g6-standard-2",
+        "eu-central",
+        "linode/debian13",
+        "/instances$",
     ),
     Place(
         "digitalocean",
@@ -36,23 +58,54 @@ ALL = (
         "s-2vcpu-4gb",
         "fra1",
         "debian-12-x64",
+        "/droplets$",
     ),
-    Place("vultr", "tests.fakes.vultr:VultrFake", "vc2-2c-4gb", "fra", "2136"),
+    Place("vultr", "tests.fakes.vultr:VultrFake", "vc2-2c-4gb", "fra", "2136", "/instances$"),
 )
 
 
-def configuration(place: Place, url: str, groups: int, token_file: str, max_size: int = 200) -> str:
-    """Write a configuration with so many groups at one fake."""
+def configuration(
+    place: Place, url: str, groups: int, token_file: str, *, max_size: int = 200, options: str = ""
+) -> str:
+    """Write a configuration with so many groups at one fake; ``options`` are the account's."""
     nodes = "\n".join(
-        f"- {{name: pool-{number}, account: bench, instanceType: {place.machine_type},"
-        f" region: {place.location}, image: '{place.image}', join: image,"
+        f"- {{name: pool-{number}, account: bench, {_machine(place)},"
         f" minSize: 0, maxSize: {max_size}}}"
         for number in range(groups)
     )
     account = (
-        f"- {{name: bench, provider: {place.provider}, endpoint: '{url}', tokenFile: {token_file}}}"
+        f"- {{name: bench, provider: {place.provider}, endpoint: '{url}', tokenFile: {token_file},"
+        f" options: {{{options}}}}}"
     )
-    return f"cluster: bench\naccounts:\n{account}\nnodes:\n{nodes}\n"
+    return f"cluster: {CLUSTER}\naccounts:\n{account}\nnodes:\n{nodes}\n"
+
+
+def side_by_side(
+    urls: Mapping[str, str], token_file: str, *, max_size: int = 200, options: str = ""
+) -> str:
+    """Write a configuration with an account and a group at each of these fakes.
+
+    Accounts and groups are named as the cloud; ``urls`` are by that name.
+    """
+    there = [place for place in installed() if place.provider in urls]
+    accounts = "\n".join(
+        f"- {{name: {place.provider}, provider: {place.provider},"
+        f" endpoint: '{urls[place.provider]}', tokenFile: {token_file}, options: {{{options}}}}}"
+        for place in there
+    )
+    nodes = "\n".join(
+        f"- {{name: {place.provider}, account: {place.provider}, {_machine(place)},"
+        f" minSize: 0, maxSize: {max_size}}}"
+        for place in there
+    )
+    return f"cluster: {CLUSTER}\naccounts:\n{accounts}\nnodes:\n{nodes}\n"
+
+
+def _machine(place: Place) -> str:
+    return (
+        f"instanceType: {place.machine_type}, region: {place.location},"
+        f" image: '{place.image}', join: image"
+    )
 
 
 def installed() -> tuple[Place, ...]:

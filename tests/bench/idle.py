@@ -11,7 +11,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from externalgrpc import assembly, clouds, config
 from providers import errors
@@ -64,7 +64,7 @@ class Hour:
 
 
 @contextlib.contextmanager
-def house(place: places.Place, fake: object, time_source: Jumping) -> Iterator[assembly.Assembly]:
+def house(place: places.Place, fake: Any, time_source: Jumping) -> Iterator[assembly.Assembly]:
     with tempfile.TemporaryDirectory() as folder:
         token = Path(folder, "token")
         token.write_text(fake.token)
