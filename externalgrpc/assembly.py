@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Mapping
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from externalgrpc import (
     clock,
@@ -23,12 +23,19 @@ from externalgrpc import (
     metrics,
     reconciler,
 )
-from externalgrpc.bootstrap import raw
+from externalgrpc.bootstrap import joining, machine, raw
 from externalgrpc.config import cannot_join
-from externalgrpc.fleet import plan, state
+from externalgrpc.fleet import requests, state
 from providers import contract, errors
 
+if TYPE_CHECKING:
+    from externalgrpc import registrar
+
 _LOG = events.Log("assembly")
+
+
+class NoCluster(Exception):
+    """The cluster of the configuration cannot be spoken with; the message says why."""
 
 
 class MakeLane(Protocol):
@@ -50,6 +57,7 @@ class Parts:
     )
     make_lane: MakeLane | None = None
     pace: state.Pace = dataclasses.field(default_factory=state.Pace)
+    connect: Callable[[groups.Config, Parts], registrar.Cluster] | None = None
     dry_run: bool = False
 
 
@@ -74,6 +82,18 @@ class Assembly:
         )
         self.describer = describe.Describer(config, {})
         self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)
+        self._cluster: registrar.Cluster | None = None
+        self.registrar: registrar.Registrar | None = None
+        if config.kubernetes is not None:
+            from externalgrpc import registrar  # noqa: PLC0415 - raw groups never need it
+
+            self._cluster = (parts.connect or connect)(config, parts)
+            self.registrar = registrar.Registrar(
+                self._cluster,
+                self.reconciler,
+                time_source=parts.time_source,
+                remove_nodes=config.kubernetes.remove_nodes,
+            )
         self.apply(config)
 
     def apply(self, config: groups.Config) -> None:
@@ -81,6 +101,8 @@ class Assembly:
 
         An account that is no longer configured keeps its provider: its machines still count.
         """
+        if config.kubernetes != self._config.kubernetes:
+            _LOG.warning("kubernetes: has changed; it is taken at the next start")
         held = self.reconciler.seats()
         seats: dict[str, reconciler.Seat] = {}
         for name, account in config.accounts.items():
@@ -110,12 +132,19 @@ class Assembly:
 
     def start(self) -> None:
         """Start to list and to carry out."""
+        if self._cluster is not None and self.registrar is not None:
+            self._cluster.start()
+            self.registrar.start()
         self.heart.start(self.reconciler.pump)
 
     def stop(self, grace_s: float) -> None:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way."""
         self.heart.stop()
+        if self.registrar is not None:
+            self.registrar.stop()
         self.reconciler.close(grace_s)
+        if self._cluster is not None:
+            self._cluster.stop()
 
     def _seat(self, cluster: str, account: groups.Account) -> reconciler.Seat:
         login = contract.Login(
@@ -149,20 +178,23 @@ class Assembly:
     def _cloud_of(self, config: groups.Config, group: groups.NodeGroup) -> clouds.Cloud:
         return self._installed[config.accounts[group.account].provider]
 
-    def _prepare(self, request: plan.Create) -> contract.Order:
+    def _prepare(self, request: requests.Create) -> contract.Order:
         account = self.reconciler.seats()[request.account].account
         provider = self._providers[request.account]
         try:
-            user_data = raw.fill(
-                request.group,
-                cluster=self._config.cluster,
-                node_name=request.name,
-                machine_type=request.candidate.machine_type,
-                location=request.candidate.location,
-                provider=account.provider,
-                scheme=provider.scheme,
-            )
-        except raw.UnsafeValue as error:
+            if request.group.join in joining.METHODS:
+                user_data = self._rendered(request, provider)
+            else:
+                user_data = raw.fill(
+                    request.group,
+                    cluster=self._config.cluster,
+                    node_name=request.name,
+                    machine_type=request.candidate.machine_type,
+                    location=request.candidate.location,
+                    provider=account.provider,
+                    scheme=provider.scheme,
+                )
+        except (raw.UnsafeValue, machine.Unjoinable) as error:
             raise errors.BadOrder(str(error)) from error
         size = len(user_data.encode())
         if size > provider.user_data_limit_bytes:
@@ -178,3 +210,51 @@ class Assembly:
             location=request.candidate.location,
             user_data=user_data,
         )
+
+    def _rendered(self, request: requests.Create, provider: contract.Provider) -> str:
+        """Render what a machine joins with; its token is minted now, as its order is sent."""
+        if self.registrar is None:
+            raise errors.BadOrder(
+                "kubernetes: is in the configuration since the server started: start it again"
+            )
+        group, location = request.group, request.candidate.location
+        of = machine.Machine(
+            node_name=request.name,
+            group=group,
+            machine_type=request.machine_type,
+            scheme=provider.scheme,
+            gpu_label=self._config.gpu_label,
+            cloud_labels=provider.node_labels(request.machine_type, location),
+            join=group.join_settings,
+        )
+        way_in = self.registrar.way_in(
+            request.name, group.name, provision_timeout_s=group.provision_timeout_s
+        )
+        return joining.user_data(of, way_in)
+
+
+def connect(config: groups.Config, parts: Parts) -> registrar.Cluster:
+    """Connect to the cluster that the configuration names; raises NoCluster."""
+    from externalgrpc.kube import cluster, connection  # noqa: PLC0415 - raw groups never need it
+
+    told = config.kubernetes
+    assert told is not None  # noqa: S101 - the caller saw to it
+    try:
+        link = connection.connect(
+            kubeconfig=told.kubeconfig, context=told.context, time_source=parts.time_source
+        )
+    except connection.CannotConnect as error:
+        raise NoCluster(f"kubernetes: {error}") from error
+    any_token = any(group.join_settings.discovery == "token" for group in config.groups)
+    return cluster.Cluster(
+        link,
+        cluster.Settings(
+            name=config.cluster,
+            endpoint=told.api_server,
+            own_approval=told.own_approval,
+            signing=any_token,
+        ),
+        cluster.Listeners(),
+        time_source=parts.time_source,
+        chance=random.Random(),  # noqa: S311 - it only spreads retries
+    )

@@ -19,6 +19,7 @@ _COUNTED = {
     "orders": ("Orders answered by a cloud.", ("group", "outcome")),
     "deletions": ("Deletions answered by a cloud.", ("account", "outcome")),
     "launches_failed": ("Launches that failed, by the code shown to CA.", ("group", "code")),
+    "joins_failed": ("Machines that did not become nodes.", ("code",)),
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
     "reloads": ("Configuration reloads.", ("outcome",)),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from externalgrpc import clock, errands, groups, lane, names, telling
 from externalgrpc import fleet as fleets
@@ -116,6 +116,26 @@ class Reconciler:
     def registered(self, provider_id: str) -> None:
         """Note that a machine of ours was seen as a Node."""
         self._change(lambda fleet: fleets.register(fleet, (provider_id,)))
+
+    def judge_joins(self, joined: Collection[str]) -> tuple[str, ...]:
+        """Watch machines become nodes; returns the names let go since CA left them too long.
+
+        ``joined`` holds the names and provider ids of the cluster's Nodes.
+        """
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        before = self.fleet
+        after = self._change(
+            lambda fleet: fleets.judge_joins(fleet, joined, now=now, unix_now=unix_now)
+        )
+        telling.unjoined(before, after)
+        for name in after.unjoined.keys() - before.unjoined.keys():
+            code = after.unjoined[name].failure.code
+            self._count("joins_failed", {"code": code})
+        overdue = fleets.overdue(after, now)
+        if overdue:
+            self._change(lambda fleet: fleets.let_go(fleet, fleets.overdue(fleet, now), now=now))
+        self._wake()
+        return tuple(member.name for member in overdue)
 
     def nudge(self) -> None:
         """Look whether something has fallen due."""

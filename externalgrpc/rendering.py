@@ -6,17 +6,34 @@ import random
 from typing import Any
 
 from externalgrpc import groups, names, template
-from externalgrpc.bootstrap import raw
+from externalgrpc.bootstrap import credentials, joining, machine, raw
 from providers import contract
 
 
 def user_data(config: groups.Config, group: groups.NodeGroup, provider: contract.Provider) -> str:
-    """Render the user-data of one machine of a group, under a name as it might be minted."""
+    """Render the user-data of one machine of a group, under a name as it might be minted.
+
+    Where we render the join, cluster, token and release are examples: a token is minted when an
+    order is sent, and never before.
+    """
     first = group.candidates[0]
+    node_name = next(names.mint(group.name, random.Random(0)))  # noqa: S311 - an example
+    if group.join in joining.METHODS:
+        of = machine.Machine(
+            node_name=node_name,
+            group=group,
+            machine_type=contract.MachineType(
+                name=first.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
+            ),
+            scheme=provider.scheme,
+            gpu_label=config.gpu_label,
+            join=group.join_settings,
+        )
+        return joining.user_data(of, credentials.example())
     return raw.fill(
         group,
         cluster=config.cluster,
-        node_name=next(names.mint(group.name, random.Random(0))),  # noqa: S311 - an example
+        node_name=node_name,
         machine_type=first.machine_type,
         location=first.location,
         provider=config.accounts[group.account].provider,

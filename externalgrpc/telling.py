@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from externalgrpc import errands, events
-from externalgrpc.fleet import requests, state, view, wishes
+from externalgrpc.fleet import joins, requests, state, view, wishes
 from providers import errors
 
 _LOG = events.Log("reconciler")
@@ -152,3 +152,14 @@ def _create_answered(request: requests.Create, answer: errands.Answer) -> None:
         _LOG.warning("order not taken", **fields, error=str(answer), kind=kind(answer))
     else:
         _LOG.info("order accepted", **fields, provider_id=answer.provider_id)
+
+
+def unjoined(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell the machines that have failed to join since, and the groups that are held back."""
+    for name, held in after.unjoined.items():
+        if name not in before.unjoined:
+            failure = held.failure
+            _LOG.warning("machine did not join", name=name, code=failure.code, why=failure.message)
+    for group, strikes in after.strikes.items():
+        if strikes.count >= joins.STRIKES and strikes != before.strikes.get(group):
+            _LOG.error("group held back: its machines do not join", group=group, row=strikes.count)

@@ -62,6 +62,7 @@ def running(
     *,
     listening: server.Listening | None = None,
     open_channel: Callable[[str], grpc.Channel] = grpc.insecure_channel,
+    connect: Callable[..., object] | None = None,
     **options: object,
 ) -> Iterator[Running]:
     """Run a server whose cloud answers at once; ``options`` are the data centre's."""
@@ -80,6 +81,7 @@ def running(
         chance=random.Random(7),
         pace=state.Pace(busy_s=0.05, steady_s=0.2),
         open_provider=lambda _cloud, login: memory.MemoryCloud(login, cloud=cloud),
+        connect=connect,
     )
     plant = assembly.Assembly(made, installed, parts)
     serving = server.Server(

@@ -168,12 +168,13 @@ def _announce(address: str, in_force: groups.Config) -> None:
 
 
 def _run(run: Callable[[], None]) -> None:
-    from externalgrpc import server  # noqa: PLC0415
+    from externalgrpc import assembly, server  # noqa: PLC0415
     from providers import errors  # noqa: PLC0415
 
     try:
         run()
     except (
+        assembly.NoCluster,
         server.CannotListen,
         config.ConfigError,
         clouds.BrokenCloud,

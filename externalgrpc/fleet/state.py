@@ -206,6 +206,22 @@ class Refusal:
     failure: Failure
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unjoined:
+    """A machine that did not become a node in its time: since when that is known, and why."""
+
+    since: float
+    failure: Failure
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Strikes:
+    """How many machines of a group failed to join in a row, and when the last one did."""
+
+    count: int
+    last_at: float
+
+
 class Showing(enum.IntEnum):
     """The state shown to CA; the numbers are those of its InstanceState."""
 
@@ -218,8 +234,8 @@ class Showing(enum.IntEnum):
 class Member:
     """A machine that counts: one that the cloud shows, or a launch of one.
 
-    ``name`` is the key under which it is let go. ``failure`` is never set on a machine, let alone
-    a running one: that is the worst combination CA can get.
+    ``name`` is the key under which it is let go. What has a ``failure`` is shown as CREATING,
+    never as running: that is the worst combination CA can get.
     """
 
     name: str
@@ -256,7 +272,9 @@ class Fleet:
     ``registered`` are the provider ids whose Nodes CA has shown us. ``covers`` holds, for each
     group that a fresh CA has not grown yet, the names of the machines that were in the air when
     it started. ``gone`` remembers, for a while and by name and provider id, machines that were
-    ours. ``memo`` caches what is derived of the value; nothing in it depends on ``registered``.
+    ours. ``unjoined`` are, by key, machines that did not become nodes, and ``strikes`` counts those
+    in a row by group. ``memo`` caches what is derived of the value; nothing in it depends on
+    ``registered``.
     """
 
     groups: Mapping[str, groups.NodeGroup] = dataclasses.field(default_factory=dict)
@@ -270,6 +288,8 @@ class Fleet:
     registered: frozenset[str] = frozenset()
     covers: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     gone: Mapping[str, Gone] = dataclasses.field(default_factory=dict)
+    unjoined: Mapping[str, Unjoined] = dataclasses.field(default_factory=dict)
+    strikes: Mapping[str, Strikes] = dataclasses.field(default_factory=dict)
     memo: dict[Any, Any] = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )

@@ -6,6 +6,7 @@ Target size is not among the state: it is the number of members that these funct
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TypeAlias
 
 from externalgrpc import groups
@@ -204,6 +205,10 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
             instance = missing.instance
             if instance.group == group and not is_retired(fleet, instance):
                 found.setdefault(identity.key_of(instance), index.machine(instance))
+        for key in fleet.unjoined.keys() & found.keys():
+            found[key] = dataclasses.replace(
+                found[key], showing=Showing.CREATING, failure=fleet.unjoined[key].failure
+            )
         memo[("machines", group)] = found
     return found
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 from externalgrpc import groups, names, refusals
-from externalgrpc.fleet import identity, retired, state, view
+from externalgrpc.fleet import identity, joins, retired, state, view
 
 BLIND_S = 300.0
 """Growth is refused when listings fail, or hang, and the last good one is older than this."""
@@ -57,7 +57,7 @@ def grow(
             f"{group}: no longer in the configuration; it is kept only until it is empty"
         )
     _require_sight(fleet, node_group, now)
-    trouble = view.trouble(fleet, group)
+    trouble = view.trouble(fleet, group) or joins.held_back(fleet, group, now)
     if trouble:
         raise refusals.NotReady(f"{group}: {trouble}")
     size = view.target(fleet, group)

@@ -1,0 +1,240 @@
+"""Let machines into the cluster and see them out: join tokens, providerIDs, Nodes, the join watch.
+
+A sweep every few seconds compares the fleet with the cluster's Nodes and does what is owed; it acts
+on nothing but a complete and fresh list of Nodes and complete listings of machines.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from externalgrpc import clock, events, names
+from externalgrpc.bootstrap import credentials
+from externalgrpc.fleet import state, view
+from externalgrpc.kube import errors as kube_errors
+from externalgrpc.kube import facts, nodes, reflector, tokens
+from externalgrpc.reconciler import Reconciler
+from providers import errors
+
+_LOG = events.Log("registrar")
+
+SWEEP_S = 3.0
+FRESH_S = 120.0
+"""Nodes that nobody has heard of for longer are no ground to act on."""
+
+REMOVALS = 3
+"""Most Node objects removed in one sweep."""
+
+ABSENCES = 2
+"""Complete listings that must lack a machine before its Node is removed."""
+
+
+class Cluster(Protocol):
+    """What is asked of :class:`externalgrpc.kube.cluster.Cluster`."""
+
+    @property
+    def node_list(self) -> reflector.Listing[nodes.Node]:
+        """Give the Nodes as they are known now."""
+        ...
+
+    def credentials(
+        self, node_name: str, group: str, *, provision_timeout_s: float
+    ) -> credentials.JoinCredentials:
+        """Mint a machine's way in."""
+        ...
+
+    def revoke(self, node_name: str) -> None:
+        """Have a machine's token deleted."""
+        ...
+
+    def adopt(self, node: nodes.Node, provider_id: str) -> None:
+        """Have a Node without a providerID given the one of its machine."""
+        ...
+
+    def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
+        """Have a Node object deleted."""
+        ...
+
+    def start(self) -> None:
+        """Begin to watch."""
+        ...
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """Stop watching."""
+        ...
+
+
+class Registrar:
+    """Stand between a reconciler and a cluster; :meth:`sweep` does one round."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        reconciler: Reconciler,
+        *,
+        time_source: clock.Clock,
+        remove_nodes: bool,
+    ) -> None:
+        self._cluster = cluster
+        self._reconciler = reconciler
+        self._clock = time_source
+        self._remove_nodes = remove_nodes
+        self._minted: set[str] = set()
+        self._absent: dict[str, set[float]] = {}
+        self._lock = threading.Lock()
+        self._due = threading.Event()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def way_in(
+        self, node_name: str, group: str, *, provision_timeout_s: float
+    ) -> credentials.JoinCredentials:
+        """Mint what a machine joins with; blocks. Raises Throttled (later) or BadOrder."""
+        try:
+            way_in = self._cluster.credentials(
+                node_name, group, provision_timeout_s=provision_timeout_s
+            )
+        except facts.Unusable as error:
+            raise errors.BadOrder(f"no way to join: {error}") from error
+        except tokens.Withdrawn as error:
+            raise errors.BadOrder(f"given up meanwhile: {error}") from error
+        except kube_errors.KubeError as error:
+            raise errors.Throttled(f"no join token: {error}", retry_after_s=10.0) from error
+        with self._lock:
+            self._minted.add(node_name)
+        return way_in
+
+    def start(self) -> None:
+        """Sweep every few seconds, on a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="registrar", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop sweeping, and wait for the last sweep."""
+        self._stopped = True
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10.0)
+
+    def sweep(self) -> None:
+        """Do what is owed: revoke, adopt, judge, let go, remove. Returns without waiting."""
+        listing = self._cluster.node_list
+        now = self._clock.monotonic()
+        if not listing.complete or now - listing.heard_at > FRESH_S:
+            return
+        there = listing.items
+        fleet = self._reconciler.fleet
+        self._register(fleet, there)
+        self._revoke(self._reconciler.fleet, there)
+        joined = there.keys() | {node.provider_id for node in there.values() if node.provider_id}
+        overdue = self._reconciler.judge_joins(joined)
+        if overdue:
+            _LOG.warning("machines that never joined are let go", names=list(overdue))
+        if self._remove_nodes:
+            self._remove(self._reconciler.fleet, there)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._due.wait(SWEEP_S)
+            self._due.clear()
+            if self._stopped:
+                return
+            try:
+                self.sweep()
+            except Exception:  # noqa: BLE001 - the next sweep comes; the log tells
+                _LOG.exception("sweep failed")
+
+    def _register(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
+        """Note machines that are nodes, and name the machine of a Node that has no providerID."""
+        by_name = fleet.index.by_name
+        for node in there.values():
+            machine = by_name.get(node.name)
+            if not node.provider_id:
+                if machine is not None and not view.is_retired(fleet, machine):
+                    self._cluster.adopt(node, machine.provider_id)
+            elif (
+                node.provider_id in fleet.index.by_provider_id
+                and node.provider_id not in fleet.registered
+            ):
+                _LOG.info("machine is a node", name=node.name, provider_id=node.provider_id)
+                self._reconciler.registered(node.provider_id)
+                # Its token may be one of the process before us: the id follows from the name.
+                self._cluster.revoke(node.name)
+
+    def _revoke(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
+        """Revoke tokens of machines that are nodes or were given up."""
+        with self._lock:
+            minted = tuple(self._minted)
+        for name in minted:
+            launch = fleet.launches.get(name)
+            flying = launch is not None and launch.phase is not state.Phase.FAILED
+            shown = fleet.index.by_name.get(name)
+            alive = shown is not None and not view.is_retired(fleet, shown)
+            if name in there or not (flying or alive) or name in fleet.unjoined:
+                self._cluster.revoke(name)
+                with self._lock:
+                    self._minted.discard(name)
+
+    def _remove(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
+        """Remove Node objects whose machines are gone: two complete listings must agree."""
+        absent: dict[str, set[float]] = {}
+        removed = 0
+        for node in there.values():
+            begun_at = _absent_since(fleet, node)
+            if begun_at is None:
+                continue
+            seen = self._absent.get(node.uid, set()) | {begun_at}
+            absent[node.uid] = seen
+            let_go = _was_let_go(fleet, node)
+            enough = len(seen) >= ABSENCES and (let_go or not node.ready)
+            if enough and not node.deleting and removed < REMOVALS:
+                removed += 1
+                self._cluster.remove(node, still=_removable if let_go else _not_ready)
+        self._absent = absent
+
+
+def _removable(_node: nodes.Node) -> bool:
+    """Say yes: its machine was let go, so whatever the Node says is old."""
+    return True
+
+
+def _not_ready(node: nodes.Node) -> bool:
+    """Say yes to a Node whose kubelet is silent."""
+    return not node.ready
+
+
+def _was_let_go(fleet: state.Fleet, node: nodes.Node) -> bool:
+    gone = fleet.gone.get(node.provider_id)
+    return gone is not None and gone.let_go
+
+
+def _absent_since(fleet: state.Fleet, node: nodes.Node) -> float | None:
+    """Tell when the listing began that lacks a Node's machine; None where it is not ours or there.
+
+    Ours is what this process knew, or what has our cloud's scheme and a name that we minted for a
+    group that is configured.
+    """
+    scheme, found, _ = node.provider_id.partition("://")
+    if not found:
+        return None
+    still_known = (
+        node.provider_id in fleet.index.by_provider_id
+        or node.provider_id in fleet.missing
+        or node.name in fleet.launches
+        or node.name in fleet.retired
+    )
+    if still_known:
+        return None
+    group = (
+        fleet.gone[node.provider_id].group
+        if node.provider_id in fleet.gone
+        else next((name for name in fleet.groups if names.minted_for(name, node.name)), "")
+    )
+    configured = fleet.groups.get(group)
+    if configured is None:
+        return None
+    account = fleet.accounts[configured.account]
+    fresh = account.snapshot is not None and not account.failures and account.scheme == scheme
+    return account.snapshot.begun_at if account.snapshot is not None and fresh else None
