@@ -35,6 +35,7 @@ def pool(
     regions: Sequence[str] = ("fsn1",),
     labels: Mapping[str, str] | None = None,
     taint: str = "",
+    min_size: int = 0,
     max_size: int = 10,
 ) -> dict[str, Any]:
     """Describe a node group as the configuration file does; a taint is NoSchedule."""
@@ -43,7 +44,7 @@ def pool(
         "account": "project",
         "instanceType": machine_type,
         "regions": list(regions),
-        "minSize": 0,
+        "minSize": min_size,
         "maxSize": max_size,
         "image": IMAGE,
         "userDataFile": "join.sh",

@@ -28,6 +28,23 @@ def test_down_to_zero(scene: World) -> None:
     scene.note("at rest")
 
 
+def test_a_minimum_is_made_and_kept(scene: World) -> None:
+    scene.build()
+    scene.serve(pool("web", min_size=1))
+    scene.want("web", 2)
+    scene.autoscale("--enforce-node-group-min-size")
+    scene.scheduled()
+    scene.cluster.delete_pods("web")
+    scene.until(lambda: scene.alive() == {"web": 1}, "one machine is deleted")
+    scene.note("deleted")
+    scene.rests(created=2, web=1)
+    last = next(each for each in scene.cloud.servers() if each.group)
+    code = scene.server.delete_nodes("web", (last.name, last.provider_id))
+    assert code is grpc.StatusCode.OUT_OF_RANGE
+    assert last.id not in scene.cloud.deletions()
+    scene.note("at rest")
+
+
 def test_servers_and_nodes_of_others_stay_as_they_are(scene: World) -> None:
     scene.build()
     scene.cloud.turn("server", add="by-hand")
@@ -42,7 +59,8 @@ def test_servers_and_nodes_of_others_stay_as_they_are(scene: World) -> None:
 
     scene.serve(pool("web"))
     scene.want("web", 2)
-    scene.autoscale()
+    # Batched: both machines go in one call.
+    scene.autoscale("--node-deletion-batcher-interval=1s")
     scene.scheduled()
     assert scene.placed("web") == {"web"}
     scene.cluster.delete_pods("web")
