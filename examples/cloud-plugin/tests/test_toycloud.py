@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import toyapi
+import toycloud
+
+from providers import conformance, contract, errors, marks
+
+
+class ToyControls(conformance.HTTPControls):
+    """How to bring things about at the fake."""
+
+    def __init__(self, api: toyapi.Api) -> None:
+        self.api = api
+        self.token = api.token
+
+    def add(self, *, cluster: str, group: str, node_name: str) -> str:
+        tags = [marks.cluster_tag(cluster), marks.node_tag(node_name)] if cluster else []
+        tags += [marks.group_tag(group)] if group else []
+        asked = {"name": node_name, "size": "small", "region": "north", "image": "debian-13"}
+        return self.api.add({**asked, "tags": tags, "user_data": b""}, running=True).id
+
+    def count(self) -> int:
+        return len(self.api.machines)
+
+    def requests(self) -> int:
+        return self.api.requests
+
+    def user_data(self, instance_id: str) -> bytes:
+        told = self.api.machines[instance_id].asked["user_data"]
+        assert isinstance(told, bytes)
+        return told
+
+    def rename(self, instance_id: str, name: str) -> None:
+        self.api.machines[instance_id].asked["name"] = name
+
+    def run(self, instance_id: str) -> None:
+        self.api.advance(toyapi.BOOT_S)
+        assert self.api.machines[instance_id].shown(self.api.now)["state"] == "running"
+
+    def settle(self) -> None:
+        self.api.advance(toyapi.DELETE_S)
+
+    def sell_out(self, machine_type: str, location: str) -> str:
+        self.api.sold_out.add((machine_type, location))
+        return "is sold out"
+
+    def fill_quota(self) -> str:
+        self.api.limit = self.count()
+        return "may not have more machines"
+
+    def throttle(self) -> str:
+        return self._refuse(429, "too_many_requests", "not so fast")
+
+    def revoke_token(self) -> str:
+        self.api.token = "another"
+        return "opens nothing"
+
+    def go_down(self) -> str:
+        return self._refuse(503, "internal", "something broke")
+
+    def fail_page(self, number: int) -> None:
+        self.api.torn_page = number
+
+    def lose_reply(self, *, after_work: bool) -> None:
+        self.api.lost = "after" if after_work else "before"
+
+    def hang(self) -> None:
+        self.api.hanging = threading.Event()
+
+    def babble(self, status: int) -> None:
+        self.api.babbling = status
+
+    def mend(self) -> None:
+        self.api.token = self.token
+        self.api.mend()
+
+    def _refuse(self, status: int, code: str, message: str) -> str:
+        self.api.refusal = toyapi.RefusedError(status, code, message)
+        return message
+
+
+class TestToyCloud(conformance.HTTPContract):
+    """What is true of every cloud, of this one too."""
+
+    machine_type, location, image = "small", "north", "debian-13"
+    names_unique = False
+    page_size = toycloud.PER_PAGE
+
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[conformance.Bench]:
+        with toyapi.Api(token) as api:
+            login = contract.Login(
+                account=account,
+                cluster=cluster,
+                token=token,
+                endpoint=api.url,
+                read_timeout_s=0.5,
+                settings=toycloud.AccountOptions(),
+            )
+            yield conformance.Bench(
+                provider=toycloud.ToyCloud.open(login), controls=ToyControls(api)
+            )
+
+    # And what is only this cloud's own.
+
+    @pytest.mark.parametrize("code", sorted(toycloud.CODES))
+    def test_every_word_means_what_the_table_says(
+        self, bench: conformance.Bench, code: str
+    ) -> None:
+        order = self.order(bench, "web-a1")
+        self.api(bench).refusal = toyapi.RefusedError(422, code, "the vendor's own sentence")
+        with pytest.raises(errors.CloudError) as caught:
+            bench.provider.create(order)
+        assert type(caught.value) is toycloud.CODES[code]
+        self.check_error(caught.value, "create", f"the vendor's own sentence ({code})")
+        assert caught.value.request_id.startswith("r-")
+
+    @pytest.mark.parametrize(
+        ("status", "meaning"),
+        [
+            (400, errors.BadOrder),
+            (401, errors.BadCredentials),
+            (429, errors.Throttled),
+            (500, errors.Unreachable),
+        ],
+    )
+    def test_a_word_that_we_do_not_know_is_not_guessed_at(
+        self, bench: conformance.Bench, status: int, meaning: type[errors.CloudError]
+    ) -> None:
+        order = self.order(bench, "web-a1")
+        self.api(bench).refusal = toyapi.RefusedError(status, "sold_outish", "a new word")
+        with pytest.raises(errors.CloudError) as caught:
+            bench.provider.create(order)
+        assert type(caught.value) is meaning
+        self.check_error(caught.value, "create", "a new word (sold_outish)")
+        with pytest.raises(errors.NotNow if meaning is errors.BadOrder else meaning):
+            bench.provider.look_up(node_name="web-a1", instance_id="", receipt="")
+
+    @pytest.mark.parametrize(
+        ("code", "fate"),
+        [("no_host_left", errors.OutOfStock), ("image_not_found", errors.BadOrder)],
+    )
+    def test_an_accepted_order_may_still_fail(
+        self, bench: conformance.Bench, code: str, fate: type[errors.CloudError]
+    ) -> None:
+        made = bench.provider.create(self.order(bench, "web-a1"))
+        told = {"node_name": "web-a1", "instance_id": made.id, "receipt": made.receipt}
+        assert bench.provider.look_up(**told) is not None
+        self.api(bench).orders[made.receipt] = {"state": "failed", "code": code, "message": "sorry"}
+        with pytest.raises(fate) as caught:
+            bench.provider.look_up(**told)
+        self.check_error(caught.value, "look_up", f"sorry ({code})")
+        bench.controls.run(made.id)
+        assert bench.provider.look_up(**told) is not None, "what runs has not failed"
+
+    def test_of_two_machines_of_one_name_the_older_is_found(self, bench: conformance.Bench) -> None:
+        order = self.order(bench, "web-a1")
+        first = bench.provider.create(order)
+        bench.controls.settle()
+        assert bench.provider.create(order).id != first.id
+        found = bench.provider.look_up(node_name="web-a1", instance_id="", receipt="")
+        assert found is not None
+        assert found.id == first.id
+
+    @pytest.mark.parametrize("lie", [{"total": 2}, {"next_page": 1}, {"next_page": 3}])
+    def test_a_list_that_does_not_add_up_is_an_error(
+        self, bench: conformance.Bench, lie: dict[str, int]
+    ) -> None:
+        bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
+        self.api(bench).lies = lie
+        with pytest.raises(errors.Unreachable):
+            bench.provider.instances()
+
+    def test_the_api_s_filter_is_not_trusted(self, bench: conformance.Bench) -> None:
+        self.api(bench).filters = False
+        bench.controls.add(cluster="green", group="web", node_name="web-a1")
+        other = bench.controls.add(cluster=self.cluster, group="web", node_name="web-b2")
+        assert [one.id for one in bench.provider.instances()] == [other]
+        assert bench.provider.look_up(node_name="web-a1", instance_id="", receipt="") is None
+        ours = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
+        found = bench.provider.look_up(node_name="web-a1", instance_id="", receipt="")
+        assert found is not None
+        assert found.id == ours, "the older one is another cluster's"
+
+    def test_an_unknown_state_means_running_and_is_told_once(
+        self, bench: conformance.Bench, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ours = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
+        self.api(bench).machines[ours].state = "hibernating"
+        for _ in range(2):
+            (shown,) = bench.provider.instances()
+            assert shown.state is contract.InstanceState.RUNNING
+        assert [(one.message, one.levelno) for one in caplog.records] == [
+            ("unknown_machine_state", logging.WARNING)
+        ]
+
+    def test_what_is_ordered_is_what_is_asked_for(self, bench: conformance.Bench) -> None:
+        order = self.order(
+            bench,
+            "web-a1",
+            ssh_keys=("ops",),
+            labels={"team": "shop"},
+            options=toycloud.GroupOptions(backups=True),
+        )
+        made = bench.provider.create(order)
+        asked = self.api(bench).machines[made.id].asked
+        assert asked["tags"] == ["vps-cluster:blue", "vps-group:web", "n:web-a1", "team:shop"]
+        assert (asked["keys"], asked["backups"]) == (["ops"], True)
+
+    def test_what_cannot_work_is_told_before(self, bench: conformance.Bench) -> None:
+        good = self.order(bench, "web-a1")
+        wrong = dataclasses.replace(good, image="", ssh_keys=("lost",), labels={"a b": "c"})
+        told = "\n".join(bench.provider.check_order(wrong))
+        for problem in ("no image is configured", "there is no key 'lost'", "the tag 'a b:c'"):
+            assert problem in told
+        with pytest.raises(errors.BadOrder, match="no image is configured"):
+            bench.provider.create(wrong)
+        with pytest.raises(ValueError, match="settleS must be greater than 0"):
+            toycloud.AccountOptions(settle_s=0)
+
+    def api(self, bench: conformance.Bench) -> toyapi.Api:
+        controls: Any = bench.controls
+        api: toyapi.Api = controls.api
+        return api

@@ -1,0 +1,368 @@
+"""Speak the contract to Toycloud, a cloud that exists only in this package's tests.
+
+Machines carry three tags (see :mod:`providers.marks`); one without our cluster's is nobody of
+ours. Names are not unique: the same order sent twice makes two machines, so a create is sent once,
+and whoever lost its answer looks the node name's tag up before sending it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import logging
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from providers import contract, errors, keeping, marks, rest
+
+ENDPOINT = "https://api.toycloud.example/v1"
+PER_PAGE = 20
+USER_DATA_LIMIT_BYTES = 16 * 1024
+NOT_FOUND = "machine_not_found"
+
+_log = logging.getLogger("providers.toycloud")  # below "providers": the server shows that one
+
+Row = dict[str, Any]
+
+STATES: Mapping[str, contract.InstanceState] = MappingProxyType(
+    {
+        "building": contract.InstanceState.CREATING,
+        "running": contract.InstanceState.RUNNING,
+        "rebooting": contract.InstanceState.RUNNING,
+        "stopped": contract.InstanceState.STOPPED,
+        "deleting": contract.InstanceState.DELETING,
+    }
+)
+
+CODES: Mapping[str, type[errors.CloudError]] = MappingProxyType(
+    {
+        "sold_out": errors.OutOfStock,
+        "no_host_left": errors.OutOfStock,
+        "machine_limit": errors.QuotaExceeded,
+        "too_many_requests": errors.Throttled,
+        "machine_busy": errors.Throttled,
+        "bad_token": errors.BadCredentials,
+        "token_may_not": errors.BadCredentials,
+        "bad_request": errors.BadOrder,
+        "size_not_found": errors.BadOrder,
+        "image_not_found": errors.BadOrder,
+        "key_not_found": errors.BadOrder,
+        NOT_FOUND: errors.BadOrder,
+        # Something broke in the middle: nobody knows whether it was done.
+        "internal": errors.Unreachable,
+    }
+)
+
+BY_STATUS: Mapping[int, type[errors.CloudError]] = MappingProxyType(
+    {401: errors.BadCredentials, 429: errors.Throttled}
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOptions:
+    """What may be set of a Toycloud account: how late its listings are, in seconds."""
+
+    settle_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work; raises ValueError."""
+        if self.settle_s <= 0:
+            raise ValueError("settleS must be greater than 0")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOptions:
+    """What may be set of a group at Toycloud: whether its machines are backed up, for money."""
+
+    backups: bool = False
+
+
+class ToyCloud:
+    """One login at Toycloud; safe to use from several threads."""
+
+    scheme: ClassVar[str] = "toycloud"
+    token_variable: ClassVar[str] = "TOYCLOUD_TOKEN"  # noqa: S105 - the variable's name
+    joins_by_itself: ClassVar[bool] = False
+    account_options: ClassVar[type] = AccountOptions
+    group_options: ClassVar[type] = GroupOptions
+    supports: ClassVar[frozenset[str]] = frozenset({"ssh_keys"})
+
+    hands: int = 4
+    user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
+    rate: contract.Rate = contract.Rate(requests=600, per_s=60.0)
+    create_rate: contract.Rate | None = None
+
+    def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
+        settings = login.settings
+        if not isinstance(settings, AccountOptions):
+            settings = AccountOptions()
+        self.settle_s: float = settings.settle_s
+        self._login = login
+        self._connection = rest.Connection(
+            login,
+            rest.Vendor(endpoint=ENDPOINT, translate=translate, budget=budget),
+            hands=self.hands,
+            clock=clock,
+        )
+        self._told = keeping.Once()
+
+    @classmethod
+    def open(cls, login: contract.Login) -> contract.Provider:
+        """Make a provider for a login; contacts nobody."""
+        return cls(login)
+
+    def machine_types(self) -> tuple[contract.MachineType, ...]:
+        """List every size, sold out or not; one request."""
+        with self._connection.operation("machine_types"):
+            return tuple(_machine_type(row) for row in self._sizes())
+
+    def offers(self) -> tuple[contract.Offer, ...]:
+        """List every size in every region that has it; one request."""
+        with self._connection.operation("offers"):
+            return tuple(_offers(self._sizes()))
+
+    def _sizes(self) -> list[Row]:
+        sizes: list[Row] = self._connection.get("/sizes")["sizes"]
+        return sizes
+
+    def instances(self) -> tuple[contract.Instance, ...]:
+        """List every machine of our cluster; one request for each 20, any failed one fails all."""
+        with self._connection.operation("instances"):
+            rows = self._tagged(marks.cluster_tag(self._login.cluster))
+            return tuple(self._instance(row) for row in rows if self._is_ours(row))
+
+    def _tagged(self, tag: str) -> list[Row]:
+        """Read a whole list or raise: never a part, nor one that changed while it was read."""
+        rows: dict[str, Row] = {}
+        page: int | None = 1
+        while page is not None:
+            answer = self._connection.get("/machines", tag=tag, page=page, per_page=PER_PAGE)
+            rows.update((str(row["id"]), row) for row in answer["machines"])
+            following, total = answer["next_page"], int(answer["total"])
+            if following not in {None, page + 1}:
+                raise rest.NoAnswerError(f"page {page} is followed by page {following}")
+            page = following
+        if total != len(rows):
+            raise rest.NoAnswerError(f"{total} machines were announced, {len(rows)} came")
+        return list(rows.values())
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        """Order one machine, once; after an Unreachable look its name up before ordering again.
+
+        Toycloud takes the tags with the order or refuses both. Where yours may leave them out,
+        look at the answer, and delete what would never be found: see :mod:`providers.strays`.
+        """
+        with self._connection.operation("create", orders=True):
+            for problem in _impossible(order):
+                raise errors.BadOrder(problem)
+            answer = self._connection.ask("POST", "/machines", body=_body(order))
+            return self._instance(answer["machine"], receipt=str(answer["order"]))
+
+    def look_up(
+        self, *, node_name: str, instance_id: str, receipt: str
+    ) -> contract.Instance | None:
+        """Find one machine of ours by id, or by the tag of its node name; see the contract.
+
+        While it does not run, one request more asks what became of its order.
+        """
+        with self._connection.operation("look_up"):
+            row = self._by_id(instance_id) if instance_id else self._by_name(node_name)
+            if receipt and (row is None or row["state"] != "running"):
+                self._raise_fate(receipt)
+            if row is None or not self._is_ours(row):
+                return None
+            return self._instance(row, receipt)
+
+    def _by_id(self, instance_id: str) -> Row | None:
+        try:
+            row: Row = self._connection.get(f"/machines/{_quoted(instance_id)}")["machine"]
+        except rest.SaidNoError as error:
+            if _code(error) == NOT_FOUND:  # the vendor's own word: any other 404 proves nothing
+                return None
+            raise
+        return row
+
+    def _by_name(self, node_name: str) -> Row | None:
+        rows = self._tagged(marks.node_tag(node_name))
+        named = [row for row in rows if marks.is_node(row["tags"], node_name)]
+        return min(filter(self._is_ours, named), key=lambda row: row["created"], default=None)
+
+    def _raise_fate(self, receipt: str) -> None:
+        """Raise what an accepted order failed with, if it did."""
+        order = self._connection.get(f"/orders/{_quoted(receipt)}")["order"]
+        if order["state"] == "failed":
+            raise _fate(str(order["code"]))(f"{order['message']} ({order['code']})")
+
+    def delete(self, instance_id: str) -> None:
+        """Delete one machine by id; one that is gone already is success."""
+        with self._connection.operation("delete"):
+            try:
+                self._connection.ask("DELETE", f"/machines/{_quoted(instance_id)}")
+            except rest.SaidNoError as error:
+                if _code(error) != NOT_FOUND:
+                    raise
+
+    def budget(self) -> contract.Budget | None:
+        """Tell the rate budget as the last answer's headers showed it."""
+        return self._connection.budget
+
+    def node_labels(
+        self,
+        machine_type: contract.MachineType,  # noqa: ARG002 - the same for every type
+        location: str,
+    ) -> Mapping[str, str]:
+        """Give the region label: Toycloud has no controllers that would set others."""
+        return {"topology.kubernetes.io/region": location}
+
+    def check_order(self, order: contract.Order) -> tuple[str, ...]:
+        """Look for the image and the keys that an order names; one request each."""
+        with self._connection.operation("check_order"):
+            wrong = list(_impossible(order))
+            named = [("image", order.image)] if order.image else []  # told already when empty
+            for kind, name in (*named, *(("key", key) for key in order.ssh_keys)):
+                try:
+                    self._connection.get(f"/{kind}s/{_quoted(name)}")
+                except rest.SaidNoError as error:
+                    if _code(error) != f"{kind}_not_found":
+                        raise
+                    wrong.append(f"there is no {kind} {name!r}")
+            return tuple(wrong)
+
+    def quota(self) -> contract.Quota | None:
+        """Tell the account's limit and use; one request."""
+        with self._connection.operation("quota"):
+            account = self._connection.get("/account")
+            return contract.Quota(limit=int(account["limit"]), used=int(account["used"]))
+
+    def close(self) -> None:
+        """Let go of connections; harmless twice."""
+        self._connection.close()
+
+    def _is_ours(self, row: Row) -> bool:
+        return marks.is_ours(row["tags"], self._login.cluster)
+
+    def _instance(self, row: Row, receipt: str = "") -> contract.Instance:
+        mark = marks.read(row["tags"])
+        word = str(row["state"])
+        if word not in STATES and self._told.first(f"state {word}"):
+            told = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_machine_state", extra={"fields": told})
+        return contract.Instance(
+            id=str(row["id"]),
+            provider_id=f"{self.scheme}://{row['id']}",
+            node_name=mark.node_name,
+            group=mark.group,
+            machine_type=str(row["size"]),
+            location=str(row["region"]),
+            image=str(row["image"]),
+            addresses=tuple(str(address) for address in row["addresses"]),
+            state=STATES.get(word, contract.InstanceState.RUNNING),
+            created_at=float(row["created"]),
+            receipt=receipt,
+        )
+
+
+def translate(error: rest.SaidNoError) -> errors.CloudError:
+    """Give our own error for a no of Toycloud's; a word that we do not know is not guessed at."""
+    code = _code(error)
+    message = f"{error.sentence('message')} ({code})" if code else error.sentence()
+    request_id = error.headers.get("x-request-id", "")
+    unknown = BY_STATUS.get(error.status, errors.Unreachable)
+    if code and unknown is errors.Unreachable and not rest.server_fault(error.status):
+        unknown = errors.BadOrder
+    meaning = CODES.get(code, unknown)
+    if meaning is errors.Throttled:
+        return errors.Throttled(message, retry_after_s=error.wait_s, request_id=request_id)
+    return meaning(message, request_id=request_id)
+
+
+def budget(headers: rest.Headers, now: float) -> contract.Budget | None:
+    """Read the rate budget off an answer's headers, None where they do not tell it."""
+    try:
+        limit, left, reset = (
+            float(headers[f"ratelimit-{name}"]) for name in ("limit", "remaining", "reset")
+        )
+    except (KeyError, ValueError):
+        return None
+    return contract.Budget(
+        limit=int(limit), remaining=max(0, int(left)), reset_at=now + reset, seen_at=now
+    )
+
+
+def _code(error: rest.SaidNoError) -> str:
+    """Give Toycloud's word for what is wrong, "" where the answer held none."""
+    return str((error.body or {}).get("code") or "")
+
+
+def _fate(code: str) -> type[errors.CloudError]:
+    """Tell why an accepted order failed: the next candidate is tried, unless it is our fault."""
+    meaning = CODES.get(code, errors.OutOfStock)
+    ours = issubclass(meaning, (errors.NoCapacity, errors.BadOrder))
+    return meaning if ours else errors.OutOfStock
+
+
+def _quoted(text: str) -> str:
+    return urllib.parse.quote(text, safe="")
+
+
+def _impossible(order: contract.Order) -> Iterator[str]:
+    """Tell what is wrong with an order, as far as that shows without asking."""
+    size = len(order.user_data.encode())
+    if size > USER_DATA_LIMIT_BYTES:
+        yield f"user-data of {size} bytes is over Toycloud's limit of {USER_DATA_LIMIT_BYTES}"
+    if not order.image:
+        yield "no image is configured"
+    try:
+        _tags(order)
+    except ValueError as error:
+        yield str(error)
+
+
+def _tags(order: contract.Order) -> list[str]:
+    return list(
+        marks.tags(
+            cluster=order.cluster,
+            group=order.group,
+            node_name=order.node_name,
+            labels=order.labels,
+        )
+    )
+
+
+def _body(order: contract.Order) -> Row:
+    chosen = order.options if isinstance(order.options, GroupOptions) else GroupOptions()
+    return {
+        "name": order.node_name,
+        "size": order.machine_type.name,
+        "region": order.location,
+        "image": order.image,
+        "tags": _tags(order),
+        "keys": list(order.ssh_keys),
+        "user_data": base64.b64encode(order.user_data.encode()).decode("ascii"),
+        "backups": chosen.backups,
+    }
+
+
+def _machine_type(row: Row) -> contract.MachineType:
+    return contract.MachineType(
+        name=str(row["name"]),
+        cpu_millis=int(row["cpus"]) * 1000,
+        memory_bytes=int(row["memory_mib"]) * 1024**2,
+        disk_bytes=int(row["disk_gb"]) * 1000**3,
+    )
+
+
+def _offers(sizes: list[Row]) -> Iterator[contract.Offer]:
+    for row in sizes:
+        for region in row["regions"]:
+            yield contract.Offer(
+                machine_type=str(row["name"]),
+                location=str(region),
+                price_per_hour=Decimal(str(row["price_per_hour"])),
+                currency="EUR",
+                in_stock=region not in row["sold_out"],
+            )
