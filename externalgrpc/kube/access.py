@@ -1,0 +1,183 @@
+"""Ask the API server what we may do: all that we need, and nothing that we should not.
+
+The two lists are what deploy/rbac.yaml is tested against, and what `vps-autoscaler doctor` asks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Final
+
+from externalgrpc.kube import api, csr
+
+_PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """Something that one may be allowed to do; empty namespace: everywhere; ``why`` we want it."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        what = "/".join(filter(None, (self.resource, self.subresource)))
+        full = f"{what}.{self.group}" if self.group else what
+        named = f" {self.name}" if self.name else ""
+        return f"{self.verb} {full}{named}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+def needs(*, namespace: str, own_approval: bool) -> tuple[Deed, ...]:
+    """List what the server does; ``namespace`` is where its configuration lives."""
+    nodes = "follow, name and remove Nodes"
+    secrets = "one bootstrap token for each machine"
+    requests = "see how far a joining machine has come"
+    events = "tell people"
+    certificates = "certificates.k8s.io"
+    approving = (
+        Deed(
+            verb="update",
+            group=certificates,
+            resource="certificatesigningrequests",
+            subresource="approval",
+            why="approve machines of ours",
+        ),
+        Deed(
+            verb="approve",
+            group=certificates,
+            resource="signers",
+            name=csr.SIGNER,
+            why="approve machines of ours",
+        ),
+    )
+    return (
+        *(
+            Deed(verb=verb, resource="nodes", why=nodes)
+            for verb in ("get", "list", "watch", "patch", "delete")
+        ),
+        *(
+            Deed(verb=verb, resource="secrets", namespace="kube-system", why=secrets)
+            for verb in ("create", "delete")
+        ),
+        Deed(
+            verb="get",
+            resource="configmaps",
+            namespace="kube-public",
+            name="cluster-info",
+            why="learn where machines reach the API server",
+        ),
+        Deed(
+            verb="get",
+            resource="configmaps",
+            namespace="kube-system",
+            name="kubelet-config",
+            why="learn what kubelets keep from pods",
+        ),
+        *(
+            Deed(
+                verb=verb,
+                group=certificates,
+                resource="certificatesigningrequests",
+                why=requests,
+            )
+            for verb in ("get", "list", "watch")
+        ),
+        *(
+            Deed(verb=verb, group="events.k8s.io", resource="events", namespace=where, why=events)
+            for verb in ("create", "patch")
+            for where in dict.fromkeys(("default", namespace))
+        ),
+        *(approving if own_approval else ()),
+    )
+
+
+EXCESS: Final = (
+    *(
+        Deed(verb=verb, resource="secrets", namespace=where)
+        for verb in ("get", "list", "watch", "update", "patch")
+        for where in ("kube-system", "default", "")
+    ),
+    *(Deed(verb=verb, resource="secrets", namespace="default") for verb in ("create", "delete")),
+    Deed(verb="deletecollection", resource="secrets", namespace="kube-system"),
+    *(
+        Deed(verb=verb, resource="configmaps", namespace=where)
+        for verb in ("get", "list", "create", "update", "patch", "delete")
+        for where in ("kube-system", "default")
+    ),
+    *(Deed(verb=verb, resource="pods") for verb in ("get", "list", "create", "delete")),
+    Deed(verb="create", resource="pods", subresource="exec"),
+    Deed(verb="create", resource="pods", subresource="eviction"),
+    *(Deed(verb=verb, resource="nodes") for verb in ("create", "update", "deletecollection")),
+    Deed(verb="patch", resource="nodes", subresource="status"),
+    Deed(verb="get", resource="nodes", subresource="proxy"),
+    *(
+        Deed(verb=verb, group="certificates.k8s.io", resource="certificatesigningrequests")
+        for verb in ("create", "update", "delete")
+    ),
+    *(
+        Deed(verb=verb, group="certificates.k8s.io", resource="signers", name=name)
+        for verb, name in (
+            ("approve", "kubernetes.io/kube-apiserver-client"),
+            ("approve", "kubernetes.io/kubelet-serving"),
+            ("sign", csr.SIGNER),
+        )
+    ),
+    Deed(verb="create", resource="serviceaccounts", subresource="token"),
+    *(Deed(verb="impersonate", resource=who) for who in ("users", "groups", "serviceaccounts")),
+    *(
+        Deed(verb=verb, group="rbac.authorization.k8s.io", resource=resource)
+        for verb in ("create", "update", "bind", "escalate")
+        for resource in ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+    ),
+    *(
+        Deed(
+            verb=verb,
+            group="admissionregistration.k8s.io",
+            resource="validatingadmissionpolicies",
+        )
+        for verb in ("update", "delete")
+    ),
+    Deed(verb="delete", group="events.k8s.io", resource="events", namespace="default"),
+    Deed(verb="delete", resource="namespaces"),
+)
+"""What an account of ours has no business to be allowed; none of it is needed for anything."""
+
+
+def allowed(of: api.Api, deed: Deed) -> bool:
+    """Ask whether we may do something; raises KubeError."""
+    attributes = {
+        "verb": deed.verb,
+        "group": deed.group,
+        "resource": deed.resource,
+        "subresource": deed.subresource,
+        "namespace": deed.namespace,
+        "name": deed.name,
+    }
+    told = of.post(
+        _PATH,
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {
+                "resourceAttributes": {key: value for key, value in attributes.items() if value}
+            },
+        },
+    )
+    status = told.get("status")
+    return isinstance(status, dict) and status.get("allowed") is True
+
+
+def missing(of: api.Api, deeds: Iterable[Deed]) -> tuple[Deed, ...]:
+    """Give what we may not do of these; raises KubeError."""
+    return tuple(deed for deed in deeds if not allowed(of, deed))
+
+
+def excess(of: api.Api) -> tuple[Deed, ...]:
+    """Give what we may do and should not; raises KubeError."""
+    return tuple(deed for deed in EXCESS if allowed(of, deed))

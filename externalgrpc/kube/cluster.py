@@ -1,0 +1,229 @@
+"""Put the Kubernetes side together: what the rest of the server speaks with.
+
+:meth:`Cluster.credentials` blocks and runs on a lane's thread; all other wishes return at once and
+are carried out in the background, again and again until done. What is seen is told by callbacks on
+the watching threads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import threading
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from externalgrpc import clock, events
+from externalgrpc.bootstrap import credentials
+from externalgrpc.kube import (
+    approval,
+    connection,
+    csr,
+    errands,
+    facts,
+    kubeletconfig,
+    nodes,
+    notices,
+    reflector,
+    tokens,
+)
+
+_LOG = events.Log("kube")
+
+_VERSION_S: Final = 60.0
+_ADDRESS_S: Final = 300.0
+_NODE_ERRAND_S: Final = 600.0
+_NOTICE_S: Final = 120.0
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the cluster is joined.
+
+    ``name`` is the cluster's in our configuration, ``endpoint`` overrides where machines reach the
+    API server. With ``own_approval`` tokens are in a group of our own and we approve ourselves.
+    ``signing`` is for kubeadm's token discovery. ``watch_requests`` off does without the phase
+    "CSR seen", for accounts that may not read certificate requests. ``instance`` tells servers
+    apart in Events.
+    """
+
+    name: str
+    endpoint: str = ""
+    own_approval: bool = False
+    signing: bool = False
+    watch_requests: bool = True
+    instance: str = notices.CONTROLLER
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Who is told, on the watching threads; each must be quick.
+
+    ``node`` gets what a Node was and is (None: not there), first once for every Node there is.
+    ``asking`` gets the name of a machine whose own token asked for its certificate. ``expected``
+    says whether a machine of a name was ordered and has not registered yet.
+    """
+
+    node: Callable[[nodes.Node | None, nodes.Node | None], None] = lambda _before, _after: None
+    asking: Callable[[str], None] = lambda _node_name: None
+    expected: Callable[[str], bool] = lambda _node_name: False
+
+
+class Cluster:
+    """One cluster, watched and written to."""
+
+    def __init__(
+        self,
+        link: connection.Connection,
+        settings: Settings,
+        listeners: Listeners,
+        *,
+        time_source: clock.Clock,
+        chance: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        self.api = link.api
+        group = tokens.OWN_GROUP if settings.own_approval else tokens.KUBEADM_GROUP
+        self._tokens = tokens.Tokens(
+            link.api, cluster=settings.name, auth_group=group, signing=settings.signing
+        )
+        self._approver = approval.Approver(
+            link.api, minted=self._tokens, auth_group=group, expected=listeners.expected
+        )
+        self._notices = notices.Notices(
+            link.api, instance=settings.instance, time_source=time_source
+        )
+        self._errands = errands.Errands(time_source=time_source, chance=chance)
+        self._version = _Kept(lambda: facts.version(link.api), _VERSION_S, time_source)
+        self._address = _Kept(
+            lambda: facts.address(link, endpoint=settings.endpoint), _ADDRESS_S, time_source
+        )
+        self._nodes = nodes.Nodes(
+            link.api, on_change=listeners.node, time_source=time_source, chance=chance
+        )
+        self._requests = approval.Requests(
+            link.api, on_change=self._asked, time_source=time_source, chance=chance
+        )
+
+    def start(self) -> None:
+        """Begin to watch and to work."""
+        self._errands.start()
+        self._nodes.start()
+        if self._settings.watch_requests or self._settings.own_approval:
+            self._requests.start()
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """Stop watching; do once more what is due; wait up to ``within_s`` seconds for each."""
+        self._nodes.stop(within_s)
+        self._requests.stop(within_s)
+        self._errands.stop(within_s)
+        self.api.close()
+
+    def await_nodes(self, within_s: float) -> bool:
+        """Wait until all Nodes were listed once; tell whether they were."""
+        return self._nodes.await_complete(within_s)
+
+    @property
+    def node_list(self) -> reflector.Listing[nodes.Node]:
+        """Give the Nodes as they are known now; look at ``complete`` and ``heard_at`` first."""
+        return self._nodes.listing
+
+    def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
+        """Read what every kubelet keeps from pods; see :func:`facts.kubelet_config`. Blocks."""
+        return facts.kubelet_config(self.api)
+
+    def version(self) -> facts.Version:
+        """Give the API server's release, at most a minute old. Blocks; KubeError or Unusable."""
+        return self._version.get()
+
+    def credentials(
+        self, node_name: str, group: str, *, provision_timeout_s: float
+    ) -> credentials.JoinCredentials:
+        """Give one machine its way in; minted when its order is about to be sent. Blocks.
+
+        Idempotent by name. Raises KubeError (try again later; nothing was ordered), Unusable
+        (the configuration lacks something) or Withdrawn (the machine was given up meanwhile).
+        """
+        version, address = self._version.get(), self._address.get()
+        token = self._tokens.mint(node_name, group, ttl_s=tokens.lifetime_s(provision_timeout_s))
+        try:
+            return credentials.JoinCredentials(
+                endpoint=address.endpoint,
+                ca_pem=address.ca_pem,
+                token=token.text,
+                server_version=version.git_version,
+            )
+        except ValueError as error:
+            self.revoke(node_name)
+            raise facts.Unusable(f"the cluster cannot be joined: {error}") from error
+
+    def revoke(self, node_name: str) -> None:
+        """Have a machine's token deleted: its Node registered, or it was given up. Idempotent."""
+        self._errands.run(
+            f"revoke the token of {node_name}",
+            lambda: self._tokens.revoke(node_name),
+            within_s=tokens.LONGEST_S,
+        )
+
+    def adopt(self, node: nodes.Node, provider_id: str) -> None:
+        """Have a Node without a providerID given the one of its machine."""
+
+        def job() -> None:
+            nodes.adopt(self.api, node, provider_id)
+            _LOG.info("node named", name=node.name, provider_id=provider_id)
+
+        self._errands.run(f"name the machine of node {node.name}", job, within_s=_NODE_ERRAND_S)
+
+    def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
+        """Have a Node object deleted, if ``still`` says yes to it as it is by then."""
+
+        def job() -> None:
+            gone = nodes.remove(self.api, node, still=still)
+            _LOG.info("node removed" if gone else "node kept", name=node.name)
+
+        self._errands.run(f"remove node {node.name}", job, within_s=_NODE_ERRAND_S)
+
+    def tell(self, notice: notices.Notice) -> None:
+        """Have an Event written."""
+        about = notice.regarding
+        key = f"event {about.kind} {about.namespace}/{about.name} {notice.reason}"
+        self._errands.run(key, lambda: self._notices.tell(notice), within_s=_NOTICE_S)
+
+    def await_idle(self, within_s: float) -> bool:
+        """Wait until nothing that was wished for is waiting; tell whether that came to be."""
+        return self._errands.await_idle(within_s)
+
+    def _asked(self, before: csr.Request | None, after: csr.Request | None) -> None:
+        if after is None:
+            self._errands.drop(f"approve {before.name}" if before is not None else "")
+            return
+        if before is None and (name := approval.requester(after, self._tokens.minted_for)):
+            self._listeners.asking(name)
+        if self._settings.own_approval and self._approver.concerns(after):
+            self._errands.run(
+                f"approve {after.name}",
+                lambda: self._approver.approve(after),
+                within_s=tokens.LONGEST_S,
+            )
+
+
+class _Kept(Generic[T]):
+    """An answer that is asked for again once it is older than ``keep_s`` seconds."""
+
+    def __init__(self, ask: Callable[[], T], keep_s: float, time_source: clock.Clock) -> None:
+        self._ask = ask
+        self._keep_s = keep_s
+        self._clock = time_source
+        self._lock = threading.Lock()
+        self._answer: tuple[T, float] | None = None
+
+    def get(self) -> T:
+        """Give the answer; raises what asking raises."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._answer is None or now - self._answer[1] > self._keep_s:
+                self._answer = (self._ask(), now)
+            return self._answer[0]

@@ -1,0 +1,132 @@
+"""Connect to a cluster: from a pod of it, or with a kubeconfig and one of its contexts."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Final, Protocol
+
+import yaml
+
+from externalgrpc import clock
+from externalgrpc.kube import api, errors
+
+_OUR_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_IN_POD: Final = "KUBERNETES_SERVICE_HOST"
+_CONNECTIONS: Final = 20
+
+
+class _Settings(Protocol):
+    """What we ask of the client's Configuration."""
+
+    def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str | None:
+        """Give an authorization header's value, renewed if need be."""
+        ...
+
+
+class CannotConnect(Exception):
+    """Say, for a person, why there is no way to a cluster; holds nothing of the kubeconfig."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A way to a cluster.
+
+    ``host`` is where we reach its API server, ``namespace`` our own (a pod's) or the context's,
+    ``ca_pem`` what its certificate is checked with ("" for the system's authorities).
+    """
+
+    api: api.Api
+    host: str
+    namespace: str
+    in_cluster: bool
+    ca_pem: str = dataclasses.field(repr=False)
+
+
+def connect(
+    *,
+    kubeconfig: str = "",
+    context: str = "",
+    time_source: clock.Clock,
+    environ: Mapping[str, str] = os.environ,
+) -> Connection:
+    """Load credentials; nothing is sent yet. Raises CannotConnect.
+
+    Without a kubeconfig the service account of our pod is used. Its token is read again every
+    minute, that of a kubeconfig's ``exec`` plugin when it runs out; a kubeconfig is never
+    written to.
+    """
+    if not kubeconfig and _IN_POD not in environ:
+        raise CannotConnect("this is no pod of a cluster: name a kubeconfig")
+    where = f"kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"
+    # Imported here, since it takes a second and 20 MB that a server of raw groups never needs;
+    # by name, since its types, which say next to nothing, would cost every check 15 seconds.
+    client = importlib.import_module("kubernetes.client")
+    config = importlib.import_module("kubernetes.config")
+    settings = client.Configuration()
+    settings.connection_pool_maxsize = _CONNECTIONS
+    settings.keep_alive = True
+    try:
+        if kubeconfig:
+            path = str(Path(kubeconfig).expanduser())
+            config.load_kube_config(
+                config_file=path,
+                context=context or None,
+                client_configuration=settings,
+                persist_config=False,
+            )
+            namespace = _context_namespace(config, path, context)
+        else:
+            config.load_incluster_config(client_configuration=settings)
+            namespace = _read(_OUR_ACCOUNT / "namespace") or "default"
+        pool = client.ApiClient(settings).rest_client.pool_manager
+        ca_pem = _read(Path(settings.ssl_ca_cert)) if settings.ssl_ca_cert else ""
+    except config.ConfigException as error:
+        raise CannotConnect(f"{where}: {error}") from error
+    except yaml.YAMLError as error:
+        raise CannotConnect(f"{where} is not YAML{_line(error)}") from None
+    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        # Told by its kind only: the words may quote the file, and the file holds secrets.
+        raise CannotConnect(f"{where} cannot be used ({type(error).__name__})") from None
+    return Connection(
+        api=api.Api(
+            pool,
+            settings.host,
+            authorization=lambda: _authorization(settings, where),
+            time_source=time_source,
+        ),
+        host=settings.host,
+        namespace=namespace,
+        in_cluster=not kubeconfig,
+        ca_pem=ca_pem,
+    )
+
+
+def _authorization(settings: _Settings, where: str) -> str:
+    try:
+        told = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+    except Exception as error:  # a plugin of the user's runs here and may fail in any way
+        raise errors.Denied(f"{where} gives no credentials ({type(error).__name__})") from error
+    return str(told or "").strip()
+
+
+def _context_namespace(config: ModuleType, path: str, context: str) -> str:
+    contexts, current = config.list_kube_config_contexts(path)
+    chosen = next((each for each in contexts if each["name"] == context), current)
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _read(path: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text().strip()
+    return ""
+
+
+def _line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f" (line {mark.line + 1})" if mark is not None else ""

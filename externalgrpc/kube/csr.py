@@ -1,0 +1,156 @@
+"""Read a certificate request, and judge whether it may become a machine's kubelet certificate.
+
+What Kubernetes itself checks (certificates/helpers.go, ValidateKubeletClientCSR) never ties the
+requester to the name it asks for: a token that was read from one machine's user-data could become
+any node, a control plane's among them. :func:`objection` ties them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from externalgrpc.kube import api
+
+SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
+NODE: Final = "system:node:"
+TOKEN_USER: Final = "system:bootstrap:"  # noqa: S105 - a user's name, not a password
+
+_NODES: Final = "system:nodes"
+_NEEDED: Final = frozenset({"digital signature", "client auth"})
+_ALLOWED: Final = _NEEDED | {"key encipherment"}
+_LONGEST: Final = 64 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A CertificateSigningRequest, as far as it matters to us.
+
+    ``username`` and ``groups`` are whom the API server saw. ``pem`` is what is asked for.
+    """
+
+    name: str
+    uid: str
+    signer: str = ""
+    username: str = ""
+    groups: tuple[str, ...] = ()
+    usages: tuple[str, ...] = ()
+    pem: bytes = dataclasses.field(default=b"", repr=False)
+    decided: bool = False
+    issued: bool = False
+
+    @property
+    def token_id(self) -> str:
+        """Give the id of the bootstrap token that asks; empty for anybody else."""
+        ours = self.username.startswith(TOKEN_USER)
+        return self.username.removeprefix(TOKEN_USER) if ours else ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who a request wants to be: the node's name, or why it can be none's."""
+
+    node_name: str = ""
+    objection: str = ""
+
+
+def read(told: api.Object) -> Request | None:
+    """Read a CertificateSigningRequest object; None when it has no name."""
+    about, spec, status = (_mapping(told.get(key)) for key in ("metadata", "spec", "status"))
+    name = about.get("name")
+    if not isinstance(name, str) or not name:
+        return None
+    conditions = status.get("conditions")
+    return Request(
+        name=name,
+        uid=_text(about.get("uid")),
+        signer=_text(spec.get("signerName")),
+        username=_text(spec.get("username")),
+        groups=_texts(spec.get("groups")),
+        usages=_texts(spec.get("usages")),
+        pem=_bytes(spec.get("request")),
+        decided=isinstance(conditions, list) and bool(conditions),
+        issued=bool(status.get("certificate")),
+    )
+
+
+def subject(pem: bytes) -> Subject:
+    """Find out which node a request wants to be.
+
+    Its subject must be exactly O=system:nodes and CN=system:node:<name>, its signature must be its
+    own key's, and it must ask for no name besides (no SAN of any kind).
+    """
+    if not pem or len(pem) > _LONGEST or pem.count(b"-----BEGIN") != 1:
+        return Subject(objection="it holds no single request")
+    try:
+        return _subject(pem)
+    except Exception as error:  # noqa: BLE001 - a stranger wrote it; whatever it is, it is a no
+        return Subject(objection=f"it cannot be read ({type(error).__name__})")
+
+
+def objection(
+    request: Request,
+    *,
+    auth_group: str,
+    minted_for: Callable[[str, str], bool],
+) -> str:
+    """Say why a request must never be approved, as the rest of a sentence; "" when it may be.
+
+    ``minted_for`` tells whether a token id belongs to a machine's name.
+    """
+    if request.signer != SIGNER:
+        return "it is not for a kubelet's client certificate"
+    if not request.token_id or auth_group not in request.groups:
+        return "it does not come from a token of ours"
+    usages = frozenset(request.usages)
+    if not usages >= _NEEDED or not usages <= _ALLOWED:
+        return "its usages are not those of a kubelet's client certificate"
+    wanted = subject(request.pem)
+    if wanted.objection:
+        return wanted.objection
+    if not minted_for(request.token_id, wanted.node_name):
+        return f"the token was not minted for {wanted.node_name!r}, which it wants to be"
+    return ""
+
+
+def _subject(pem: bytes) -> Subject:
+    # Imported here: a server that approves nothing and watches nothing does without.
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.x509 import oid  # noqa: PLC0415
+
+    asked = x509.load_pem_x509_csr(pem)
+    parts = [(each.oid, str(each.value)) for each in asked.subject]
+    common = [value for what, value in parts if what == oid.NameOID.COMMON_NAME]
+    organisations = [value for what, value in parts if what == oid.NameOID.ORGANIZATION_NAME]
+    if not asked.is_signature_valid:
+        return Subject(objection="its signature is not its key's")
+    if organisations != [_NODES] or len(common) != 1 or len(parts) != 2:
+        return Subject(objection=f"its subject is not O={_NODES} and one CN")
+    if any(each.oid == oid.ExtensionOID.SUBJECT_ALTERNATIVE_NAME for each in asked.extensions):
+        return Subject(objection="it asks for names besides the node's")
+    node_name = common[0].removeprefix(NODE)
+    if node_name == common[0] or not node_name:
+        return Subject(objection=f"its CN does not begin with {NODE}")
+    return Subject(node_name=node_name)
+
+
+def _bytes(told: object) -> bytes:
+    try:
+        return base64.b64decode(_text(told), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _texts(told: object) -> tuple[str, ...]:
+    return tuple(each for each in told if isinstance(each, str)) if isinstance(told, list) else ()
+
+
+def _mapping(told: object) -> Mapping[str, Any]:
+    return told if isinstance(told, dict) else {}
+
+
+def _text(told: object) -> str:
+    return told if isinstance(told, str) else ""

@@ -1,0 +1,201 @@
+"""Follow the cluster's Nodes, name the machine of one, and remove one whose machine is gone."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from externalgrpc import clock, groups, quantity, template
+from externalgrpc.kube import api, errors, reflector
+
+PATH: Final = "/api/v1/nodes"
+
+_ATTEMPTS: Final = 4
+_NOTHING: Final = template.Observed()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A Node object, as far as it matters to us.
+
+    ``ready_since`` is when its Ready condition last changed, and ``created_at`` when it was made,
+    in Unix seconds; 0 where that is not told. ``deleting`` says that it waits for finalizers.
+    ``capacity`` and ``allocatable`` are what its kubelet reported, in whole or part.
+    """
+
+    name: str
+    uid: str
+    provider_id: str = ""
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    taints: tuple[groups.Taint, ...] = ()
+    ready: bool = False
+    ready_since: float = 0.0
+    created_at: float = 0.0
+    deleting: bool = False
+    unschedulable: bool = False
+    kubelet_version: str = ""
+    capacity: template.Observed = _NOTHING
+    allocatable: template.Observed = _NOTHING
+
+
+class NotOurs(errors.KubeError):
+    """The Node is not, or no longer, the one that was meant; nothing was done."""
+
+
+class Nodes(reflector.Reflector[Node]):
+    """The cluster's Nodes, followed; see :class:`externalgrpc.kube.reflector.Reflector`."""
+
+    def __init__(
+        self,
+        of: api.Api,
+        *,
+        on_change: Callable[[Node | None, Node | None], None],
+        time_source: clock.Clock,
+        chance: random.Random,
+        timing: reflector.Timing | None = None,
+    ) -> None:
+        super().__init__(
+            of,
+            PATH,
+            read,
+            on_change=on_change,
+            time_source=time_source,
+            chance=chance,
+            timing=timing,
+        )
+
+
+def adopt(of: api.Api, node: Node, provider_id: str) -> None:
+    """Give a Node without a providerID the one of its machine; it can never be changed again.
+
+    Idempotent. Raises NotOurs when the Node names another machine or is not the one that was
+    seen, KubeError otherwise.
+    """
+    path = f"{PATH}/{api.segment(node.name)}"
+    try:
+        found = read(of.get(path))
+        if found is None or found.uid != node.uid:
+            raise NotOurs("another Node has taken the name", operation=f"PATCH {path}")
+        if not found.provider_id:
+            # The uid holds the patch to this very object; a field that was set meanwhile is
+            # defended by the API server, which lets nobody change it.
+            told = {"metadata": {"uid": node.uid}, "spec": {"providerID": provider_id}}
+            found = read(of.patch(path, told))
+    except errors.Invalid:
+        found = read(of.get(path))
+    except (errors.NotFound, errors.Conflict) as error:
+        raise NotOurs("the Node is gone", operation=f"PATCH {path}") from error
+    if found is None or found.provider_id != provider_id:
+        raise NotOurs("the Node names another machine", operation=f"PATCH {path}")
+
+
+def remove(of: api.Api, node: Node, *, still: Callable[[Node], bool]) -> bool:
+    """Delete a Node object, if it is the one that was seen and ``still`` says yes to it as it is.
+
+    It is read again first, and deleted only in the version that was judged. Tells whether it is
+    gone now: gone already is success, and so is another Node of its name, which is left alone.
+    Raises KubeError.
+    """
+    path = f"{PATH}/{api.segment(node.name)}"
+    for attempt in range(_ATTEMPTS):
+        try:
+            told = of.get(path)
+            found = read(told)
+            if found is None or found.uid != node.uid:
+                return True
+            if found.deleting:
+                return False
+            if not still(found):
+                return False
+            version = str(told["metadata"].get("resourceVersion") or "")
+            of.delete(path, uid=node.uid, resource_version=version)
+        except errors.NotFound:
+            return True
+        except errors.Conflict:
+            # A heartbeat came in between: look again.
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return True
+    return False
+
+
+def read(told: api.Object) -> Node | None:
+    """Read a Node object, None when it has no name; what makes no sense counts as not said."""
+    about, spec, status = (_mapping(told.get(key)) for key in ("metadata", "spec", "status"))
+    name = about.get("name")
+    if not isinstance(name, str) or not name:
+        return None
+    ready, ready_since = _ready(status)
+    return Node(
+        name=name,
+        uid=_text(about.get("uid")),
+        provider_id=_text(spec.get("providerID")),
+        labels={
+            key: value
+            for key, value in _mapping(about.get("labels")).items()
+            if isinstance(value, str)
+        },
+        taints=tuple(
+            groups.Taint(
+                key=_text(each.get("key")),
+                value=_text(each.get("value")),
+                effect=_text(each.get("effect")),
+            )
+            for each in _list(spec.get("taints"))
+        ),
+        ready=ready,
+        ready_since=ready_since,
+        created_at=_unix(about.get("creationTimestamp")),
+        deleting=bool(about.get("deletionTimestamp")),
+        unschedulable=spec.get("unschedulable") is True,
+        kubelet_version=_text(_mapping(status.get("nodeInfo")).get("kubeletVersion")),
+        capacity=_observed(status.get("capacity")),
+        allocatable=_observed(status.get("allocatable")),
+    )
+
+
+def _ready(status: Mapping[str, Any]) -> tuple[bool, float]:
+    for each in _list(status.get("conditions")):
+        if each.get("type") == "Ready":
+            return each.get("status") == "True", _unix(each.get("lastTransitionTime"))
+    return False, 0.0
+
+
+def _observed(told: object) -> template.Observed:
+    amounts = _mapping(told)
+    return template.Observed(
+        cpu_millis=_amount(amounts.get("cpu"), quantity.millis),
+        memory_bytes=_amount(amounts.get("memory"), quantity.units),
+        disk_bytes=_amount(amounts.get("ephemeral-storage"), quantity.units),
+        pods=_amount(amounts.get("pods"), quantity.units),
+    )
+
+
+def _amount(told: object, reader: Callable[[str], int]) -> int | None:
+    try:
+        return reader(told) if isinstance(told, str) else None
+    except quantity.BadQuantity:
+        return None
+
+
+def _unix(told: object) -> float:
+    try:
+        return datetime.datetime.fromisoformat(_text(told)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _mapping(told: object) -> Mapping[str, Any]:
+    return told if isinstance(told, dict) else {}
+
+
+def _list(told: object) -> list[Mapping[str, Any]]:
+    return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
+def _text(told: object) -> str:
+    return told if isinstance(told, str) else ""

@@ -1,0 +1,206 @@
+"""Certificate approval against a real API server: machines of ours, by their own tokens only."""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from externalgrpc import clock
+from externalgrpc.kube import access, api, approval, cluster, csr, errors, tokens
+from tests.e2e import waiting
+from tests.kube import plane as planes
+from tests.kube import requests
+
+pytestmark = pytest.mark.e2e
+
+CSRS = approval.PATH
+USAGES = ["digital signature", "client auth"]
+
+
+class Side:
+    """Our Kubernetes side with its own approval, and what it told."""
+
+    def __init__(self, plane: planes.Plane) -> None:
+        self.expected: set[str] = set()
+        self.asking: list[str] = []
+        self.cluster = cluster.Cluster(
+            plane.link(),
+            cluster.Settings(name="approval", own_approval=True),
+            cluster.Listeners(asking=self.asking.append, expected=self.expected.__contains__),
+            time_source=clock.SystemClock(),
+            chance=random.Random(1),
+        )
+
+    def token(self, name: str) -> str:
+        """Order a machine, so to speak; give the token that it gets."""
+        self.expected.add(name)
+        return self.cluster.credentials(name, "pool", provision_timeout_s=600).token
+
+
+@pytest.fixture
+def side(fenced: planes.Plane, approving: planes.Plane) -> Iterator[Side]:
+    running = Side(approving)
+    running.cluster.start()
+    try:
+        yield running
+    finally:
+        running.cluster.stop()
+        with approving.client() as admin:
+            admin.delete(CSRS)
+
+
+def _ask(plane: planes.Plane, token: str, name: str, **wrong: Any) -> httpx.Response:
+    spec = {
+        "signerName": wrong.pop("signer", csr.SIGNER),
+        "usages": wrong.pop("usages", USAGES),
+        "request": base64.b64encode(wrong.pop("pem", None) or requests.pem(name)).decode(),
+    }
+    body = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"generateName": "node-csr-"},
+        "spec": spec,
+    }
+    with plane.bearer(token) as machine:
+        return waiting.until(
+            lambda: (
+                reply
+                if (reply := machine.post(CSRS, json=body)).status_code != httpx.codes.UNAUTHORIZED
+                else None
+            ),
+            "the token is known",
+        )
+
+
+def _conditions(plane: planes.Plane, name: str) -> list[Any]:
+    with plane.client() as admin:
+        status = admin.get(f"{CSRS}/{name}").json().get("status", {})
+    return [each["type"] for each in status.get("conditions", [])]
+
+
+def test_what_it_needs_is_allowed_and_no_more(approving: planes.Plane) -> None:
+    link = approving.link().api
+    needs = access.needs(namespace=planes.NAMESPACE, own_approval=True)
+    assert access.missing(link, needs) == ()
+    assert access.excess(link) == ()
+
+
+def test_a_machine_of_ours_is_approved_and_told(approving: planes.Plane, side: Side) -> None:
+    token = side.token("pool-aaaaaa")
+    made = _ask(approving, token, "pool-aaaaaa").json()["metadata"]["name"]
+    waiting.until(lambda: _conditions(approving, made) == ["Approved"], "approved")
+    waiting.until(lambda: side.asking == ["pool-aaaaaa"], "told")
+
+
+def test_a_token_does_not_open_another_name(approving: planes.Plane, side: Side) -> None:
+    token = side.token("pool-bbbbbb")
+    side.expected.add("control-plane-1")
+    wrong = _ask(approving, token, "control-plane-1").json()["metadata"]["name"]
+    right = _ask(approving, token, "pool-bbbbbb").json()["metadata"]["name"]
+    waiting.until(lambda: _conditions(approving, right), "the right one is approved")
+    assert side.cluster.await_idle(10)
+    assert _conditions(approving, wrong) == []
+    assert side.asking == ["pool-bbbbbb"]
+
+
+def test_a_machine_that_nobody_waits_for_is_approved_once_somebody_does(
+    approving: planes.Plane, side: Side
+) -> None:
+    token = side.token("pool-cccccc")
+    side.expected.clear()
+    made = _ask(approving, token, "pool-cccccc").json()["metadata"]["name"]
+    waiting.until(lambda: side.asking == ["pool-cccccc"], "seen")
+    assert _conditions(approving, made) == []
+    side.expected.add("pool-cccccc")
+    waiting.until(lambda: _conditions(approving, made) == ["Approved"], "approved")
+
+
+def test_after_a_crash_the_next_process_approves(approving: planes.Plane, side: Side) -> None:
+    token = side.token("pool-dddddd")
+    side.cluster.stop()
+    made = _ask(approving, token, "pool-dddddd").json()["metadata"]["name"]
+    assert _conditions(approving, made) == []
+    after = Side(approving)
+    after.expected.add("pool-dddddd")
+    after.cluster.start()
+    try:
+        waiting.until(lambda: _conditions(approving, made) == ["Approved"], "approved")
+    finally:
+        after.cluster.stop()
+
+
+def test_with_a_revoked_token_nobody_asks(approving: planes.Plane, side: Side) -> None:
+    token = side.token("pool-eeeeee")
+    assert _ask(approving, token, "pool-eeeeee").is_success
+    side.cluster.revoke("pool-eeeeee")
+    with approving.bearer(token) as machine:
+        waiting.until(
+            lambda: machine.post(CSRS, json={}).status_code == httpx.codes.UNAUTHORIZED,
+            "the token is revoked",
+        )
+
+
+def test_the_policy_keeps_us_from_approving_anybody_else(
+    approving: planes.Plane, side: Side
+) -> None:
+    # Under kubeadm's own group, which others approve: not ours to touch, whatever our code did.
+    link = approving.link().api
+    link.get("/version")
+    token = tokens.Tokens(link, cluster="approval").mint("pool-ffffff", "pool", ttl_s=600)
+    made = _ask(approving, token.text, "pool-ffffff").json()
+    path = f"{CSRS}/{made['metadata']['name']}"
+    told = link.get(path)
+    told["status"] = {"conditions": [{"type": "Approved", "status": "True", "reason": "Mistake"}]}
+    with pytest.raises(errors.KubeError, match="machines of its own group only"):
+        link.put(f"{path}/approval", told)
+
+
+def test_no_right_to_approve_other_signers(approving: planes.Plane, side: Side) -> None:
+    token = side.token("pool-gggggg")
+    made = _ask(approving, token, "pool-gggggg", signer="kubernetes.io/kube-apiserver-client")
+    assert made.is_success, made.text
+    link: api.Api = approving.link().api
+    path = f"{CSRS}/{made.json()['metadata']['name']}"
+    told = link.get(path)
+    told["status"] = {"conditions": [{"type": "Approved", "status": "True", "reason": "Mistake"}]}
+    with pytest.raises(errors.Denied, match="signer"):
+        link.put(f"{path}/approval", told)
+
+
+def test_what_kubeadm_join_reads_is_open_to_our_group_and_nothing_else(
+    approving: planes.Plane, side: Side
+) -> None:
+    system = "/api/v1/namespaces/kube-system/configmaps"
+    token = side.token("pool-hhhhhh")
+    assert _ask(approving, token, "pool-hhhhhh").is_success
+    with approving.bearer(token) as machine:
+        for path in (f"{system}/kubeadm-config", f"{system}/kubelet-config"):
+            assert machine.get(path).is_success, path
+        assert machine.get("/api/v1/nodes/pool-hhhhhh").status_code == httpx.codes.NOT_FOUND
+        for path in ("/api/v1/nodes", "/api/v1/pods", "/api/v1/secrets", system):
+            assert machine.get(path).status_code == httpx.codes.FORBIDDEN, path
+    with approving.client() as admin:
+        # kubeadm's own approver asks this of the requester; for our group the answer is no.
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": "system:bootstrap:abcdef",
+                "groups": ["system:bootstrappers", tokens.OWN_GROUP, "system:authenticated"],
+                "resourceAttributes": {
+                    "group": "certificates.k8s.io",
+                    "resource": "certificatesigningrequests",
+                    "subresource": "nodeclient",
+                    "verb": "create",
+                },
+            },
+        }
+        where = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        assert admin.post(where, json=review).json()["status"]["allowed"] is False
+        review["spec"]["groups"][1] = tokens.KUBEADM_GROUP  # type: ignore[index]
+        assert admin.post(where, json=review).json()["status"]["allowed"] is True
