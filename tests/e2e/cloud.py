@@ -1,4 +1,4 @@
-"""Run the fake of Hetzner Cloud as a process, and look at it past its API."""
+"""Run a cloud's fake as a process, and look at it past its API."""
 
 from __future__ import annotations
 
@@ -11,45 +11,52 @@ from typing import Any
 import httpx
 
 from tests.e2e import programs
+from tests.e2e.vendors import HETZNER, Vendor
 
 TOKEN = "e2e-token"
 CLUSTER = "e2e"
 _CLUSTER_MARK, _GROUP_MARK = "vps-autoscaler/cluster", "vps-autoscaler/group"
+_TAG = "vps-group:"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A server as the cloud itself knows it; ``group`` is "" when it is not our cluster's."""
 
-    id: int
+    id: int | str
     name: str
     status: str
     group: str
     machine_type: str
     location: str
     user_data: str
+    scheme: str = HETZNER.scheme
 
     @property
     def provider_id(self) -> str:
-        """Spell it as Hetzner's controller manager does."""
-        return f"hcloud://{self.id}"
+        """Spell it as the cloud's controller manager does."""
+        return f"{self.scheme}://{self.id}"
 
 
 class Cloud:
     """A fake cloud with a control endpoint beside its API."""
 
-    def __init__(self, folder: Path, *, create_s: float, boot_s: float, delete_s: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        vendor: Vendor = HETZNER,
+        *,
+        create_s: float,
+        boot_s: float,
+        delete_s: float,
+    ) -> None:
+        self.vendor = vendor
+        takes = [f"--boot-s={boot_s}", f"--delete-s={delete_s}"]
+        if vendor.creates_slowly:
+            takes.append(f"--create-s={create_s}")
         self.program = programs.Program(
-            "cloud",
-            [
-                sys.executable,
-                "-m",
-                "tests.fakes.hetzner",
-                f"--token={TOKEN}",
-                f"--create-s={create_s}",
-                f"--boot-s={boot_s}",
-                f"--delete-s={delete_s}",
-            ],
+            "cloud" if vendor is HETZNER else f"cloud-{vendor.name}",
+            [sys.executable, "-m", f"tests.fakes.{vendor.name}", f"--token={TOKEN}", *takes],
             folder,
         )
         self._http = httpx.Client(timeout=30.0)
@@ -59,6 +66,10 @@ class Cloud:
         """Start and wait for its address."""
         self.program.start()
         self.endpoint = self.program.says(r"^http://\S+$").group()
+
+    @property
+    def _root(self) -> str:
+        return self.endpoint.rpartition("/")[0]
 
     def stop(self) -> None:
         """Stop it."""
@@ -75,35 +86,37 @@ class Cloud:
             Server(
                 id=each["id"],
                 name=each["name"],
-                status=each["status"],
-                group=_group(each["labels"]),
+                status="running" if each["status"] == self.vendor.running else each["status"],
+                group=_group(each),
                 machine_type=each["server_type"],
                 location=each["location"],
                 user_data=each["user_data"],
+                scheme=self.vendor.scheme,
             )
             for each in self._control("GET", "state")["servers"]
         ]
 
     def created(self) -> int:
         """Count the servers that were ever made through the API, replies lost or not."""
-        return sum(
-            each["method"] == "POST" and each["path"].endswith("/servers") and each["status"] == 201
-            for each in self.log()
-        )
+        return sum(httpx.codes.is_success(each["status"]) for each in self._orders())
 
     def refused(self) -> list[float]:
-        """Tell when orders were refused for want of stock, in Unix seconds."""
+        """Tell when orders were refused, in Unix seconds."""
+        return [each["at"] for each in self._orders() if 400 <= each["status"] < 500]
+
+    def _orders(self) -> list[dict[str, Any]]:
         return [
-            each["at"] for each in self.log() if each["method"] == "POST" and each["status"] == 412
+            each
+            for each in self.log()
+            if each["method"] == "POST" and each["path"].endswith(self.vendor.orders)
         ]
 
-    def deletions(self) -> set[int]:
+    def deletions(self) -> set[int | str]:
         """Name the servers that were asked to be deleted, by id."""
-        return {
-            int(each["path"].rpartition("/")[2])
-            for each in self.log()
-            if each["method"] == "DELETE"
-        }
+        told = (
+            each["path"].rpartition("/")[2] for each in self.log() if each["method"] == "DELETE"
+        )
+        return {int(each) if each.isdigit() else each for each in told}
 
     def log(self) -> list[dict[str, Any]]:
         """Give every exchange."""
@@ -111,29 +124,34 @@ class Cloud:
         return found
 
     def shapes(self) -> dict[str, Mapping[str, Any]]:
-        """Give the machine types by name, as the API tells them."""
+        """Give the machine types by name: cores, memory in GiB, disk in GB, architecture."""
         found: dict[str, Mapping[str, Any]] = {}
         page: int | None = 1
         while page is not None:
             reply = self._http.get(
-                f"{self.endpoint}/server_types",
-                params={"per_page": 50, "page": page},
+                f"{self.endpoint}{self.vendor.types}",
+                params={self.vendor.size: self.vendor.page, "page": page},
                 headers={"Authorization": f"Bearer {TOKEN}"},
             )
             told = reply.raise_for_status().json()
-            found.update({each["name"]: each for each in told["server_types"]})
-            page = told["meta"]["pagination"]["next_page"]
+            found.update(self.vendor.shapes(told))
+            page = self.vendor.following(told)
         return found
 
     def _control(self, method: str, name: str, told: dict[str, Any] | None = None) -> Any:
-        root = self.endpoint.removesuffix("/v1")
-        reply = self._http.request(method, f"{root}/_control/{name}", json=told)
+        reply = self._http.request(method, f"{self._root}/_control/{name}", json=told)
         assert reply.is_success, f"control {name}: {reply.text}"
         return reply.json()
 
 
-def _group(labels: Mapping[str, str]) -> str:
-    return labels.get(_GROUP_MARK, "") if labels.get(_CLUSTER_MARK) == CLUSTER else ""
+def _group(told: Mapping[str, Any]) -> str:
+    if "labels" in told:
+        labels = told["labels"]
+        return labels.get(_GROUP_MARK, "") if labels.get(_CLUSTER_MARK) == CLUSTER else ""
+    tags: list[str] = told["tags"]
+    if f"vps-cluster:{CLUSTER}" not in tags:
+        return ""
+    return next((tag.removeprefix(_TAG) for tag in tags if tag.startswith(_TAG)), "")
 
 
 def marks(*, cluster: str, group: str, node: str) -> dict[str, str]:

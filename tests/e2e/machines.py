@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.e2e.cloud import Cloud, Server
 from tests.e2e.cluster import Cluster, Object
+from tests.e2e.vendors import HETZNER
 
 POLL_S = 0.25
 KERNEL_TAKES = 0.036
@@ -45,10 +46,10 @@ class Machines:
         self._join_s, self._leave_s = join_s, leave_s
         self.joins: Callable[[Server], bool] = lambda _server: True
         self._shapes = cloud.shapes()
-        self._running_since: dict[int, float] = {}
-        self._decided: dict[int, bool] = {}
+        self._running_since: dict[int | str, float] = {}
+        self._decided: dict[int | str, bool] = {}
         self._gone_since: dict[str, float] = {}
-        self._registered: dict[str, int] = {}
+        self._registered: dict[str, int | str] = {}
         self._stop = threading.Event()
         self._broken: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="machines", daemon=True)
@@ -93,7 +94,7 @@ class Machines:
                 self._cluster.register(node(server, shape, **ordered(server.user_data)))
                 self._registered[server.name] = server.id
 
-    def _leave(self, there: set[int], now: float) -> None:
+    def _leave(self, there: set[int | str], now: float) -> None:
         for name, number in tuple(self._registered.items()):
             if number in there:
                 continue
@@ -109,7 +110,7 @@ def node(
     labels: Mapping[str, str],
     taints: list[dict[str, str]],
 ) -> Object:
-    """Make the Node that a kubelet and Hetzner's controller manager make of a server."""
+    """Make the Node that a kubelet and the cloud's controller manager make of a server."""
     memory_ki = int(float(shape["memory"]) * 1024**2 * (1 - KERNEL_TAKES))
     disk_ki = int(shape["disk"]) * 1000**3 // 1024
     common = {"cpu": str(shape["cores"]), "pods": "110"}
@@ -120,9 +121,10 @@ def node(
         "kubernetes.io/arch": arch,
         "node.kubernetes.io/instance-type": server.machine_type,
         "topology.kubernetes.io/region": server.location,
-        "instance.hetzner.cloud/provided-by": "cloud",
-        "csi.hetzner.cloud/location": server.location,
     }
+    if server.scheme == HETZNER.scheme:
+        own["instance.hetzner.cloud/provided-by"] = "cloud"
+        own["csi.hetzner.cloud/location"] = server.location
     return {
         "apiVersion": "v1",
         "kind": "Node",

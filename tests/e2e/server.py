@@ -15,8 +15,10 @@ from externalgrpc import client
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc, fleet_pb2
 from tests.e2e import certificates, cloud, machines, programs
+from tests.e2e.vendors import HETZNER, Vendor
 
-IMAGE = "debian-13"
+_ACCOUNTS = {HETZNER.name: "project"}
+"""What an account is called where that is not its cloud's name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,9 @@ class TLS:
 def pool(
     name: str,
     *,
-    machine_type: str = "cx23",
-    regions: Sequence[str] = ("fsn1",),
+    vendor: Vendor = HETZNER,
+    machine_type: str = "",
+    regions: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     taint: str = "",
     min_size: int = 0,
@@ -41,12 +44,12 @@ def pool(
     """Describe a node group as the configuration file does; a taint is NoSchedule."""
     return {
         "name": name,
-        "account": "project",
-        "instanceType": machine_type,
-        "regions": list(regions),
+        "account": _ACCOUNTS.get(vendor.name, vendor.name),
+        "instanceType": machine_type or vendor.machine_type,
+        "regions": list(regions or [vendor.region]),
         "minSize": min_size,
         "maxSize": max_size,
-        "image": IMAGE,
+        "image": vendor.image,
         "userDataFile": "join.sh",
         "labels": dict(labels or {}),
         "taints": [{"key": taint, "value": "yes", "effect": "NoSchedule"}] if taint else [],
@@ -56,23 +59,25 @@ def pool(
 class Server:
     """The server; killed and started again, it comes back at the same address.
 
-    ``options`` are the account's own, as the configuration file spells them.
+    ``endpoints`` are by the cloud's name, one account each. ``rates`` are exchange rates into
+    euros. ``options`` are every account's, as the configuration file spells them.
     """
 
     def __init__(
         self,
         folder: Path,
-        endpoint: str,
+        endpoints: Mapping[str, str],
         pools: Sequence[Mapping[str, Any]],
         *,
         listen: str = "127.0.0.1:0",
         tls: TLS | None = None,
+        rates: Mapping[str, float] | None = None,
         **options: Any,
     ) -> None:
         self.tls = tls
         self._listen = listen
         self._folder = folder
-        self._write(endpoint, pools, {"settleS": 2.0, **options})
+        self._write(endpoints, pools, {"settleS": 2.0, **options}, rates)
         self.program = programs.Program("server", [], folder)
 
     @property
@@ -144,16 +149,29 @@ class Server:
         ]
 
     def _write(
-        self, endpoint: str, pools: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+        self,
+        endpoints: Mapping[str, str],
+        pools: Sequence[Mapping[str, Any]],
+        options: Mapping[str, Any],
+        rates: Mapping[str, float] | None,
     ) -> None:
         (self._folder / "token").write_text(f"{cloud.TOKEN}\n")
         (self._folder / "join.sh").write_text(machines.USER_DATA)
-        account = {
-            "name": "project",
-            "provider": "hetzner",
-            "endpoint": endpoint,
-            "tokenFile": "token",
-            "options": dict(options),
+        accounts = [
+            {
+                "name": _ACCOUNTS.get(name, name),
+                "provider": name,
+                "endpoint": endpoint,
+                "tokenFile": "token",
+                "options": dict(options),
+            }
+            for name, endpoint in endpoints.items()
+        ]
+        told: dict[str, Any] = {
+            "cluster": cloud.CLUSTER,
+            "accounts": accounts,
+            "nodes": list(pools),
         }
-        told = {"cluster": cloud.CLUSTER, "accounts": [account], "nodes": list(pools)}
+        if rates is not None:
+            told |= {"currency": "EUR", "exchangeRates": dict(rates)}
         (self._folder / "pools.yaml").write_text(yaml.safe_dump(told, sort_keys=False))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tests.e2e import autoscaler, cloud, controlplane, machines, programs, server, waiting
 from tests.e2e.cluster import Cluster, Want
+from tests.e2e.vendors import HETZNER, Vendor
 
 T = TypeVar("T")
 
@@ -30,6 +31,8 @@ class World:
         self._undo = contextlib.ExitStack()
         self._began = time.monotonic()
         self.cluster: Cluster
+        self.clouds: dict[str, cloud.Cloud] = {}
+        self._stand_ins: list[machines.Machines] = []
         self.cloud: cloud.Cloud
         self.machines: machines.Machines
         self.server: server.Server
@@ -38,20 +41,43 @@ class World:
 
     # -- putting it together -------------------------------------------------------------------
 
-    def build(self, *, create_s: float = 1.0, boot_s: float = 2.0, delete_s: float = 1.0) -> None:
-        """Make an empty cluster and an empty cloud; times are the cloud's, in seconds."""
+    def build(
+        self,
+        *vendors: Vendor,
+        create_s: float = 1.0,
+        boot_s: float = 2.0,
+        delete_s: float = 1.0,
+    ) -> None:
+        """Make an empty cluster and empty clouds; times are the clouds', in seconds.
+
+        Without a word of which, the one cloud is Hetzner; ``cloud`` and ``machines`` are the first
+        one's.
+        """
         api = self._undo.enter_context(self._plane.client())
         self.cluster = Cluster(api)
         self.cluster.clear()
-        self.cloud = cloud.Cloud(self.folder, create_s=create_s, boot_s=boot_s, delete_s=delete_s)
-        self._run(self.cloud.program, self.cloud.start, self.cloud.stop)
-        self.machines = machines.Machines(self.cloud, self.cluster)
-        self._undo.callback(self.machines.stop)
-        self.machines.start()
+        takes = {"create_s": create_s, "boot_s": boot_s, "delete_s": delete_s}
+        for vendor in vendors or (HETZNER,):
+            self._add_cloud(cloud.Cloud(self.folder, vendor, **takes))
+        self.cloud = next(iter(self.clouds.values()))
+        self.machines = next(iter(self._stand_ins))
+
+    def _add_cloud(self, added: cloud.Cloud) -> None:
+        self._run(added.program, added.start, added.stop)
+        self.clouds[added.vendor.name] = added
+        stand_in = machines.Machines(added, self.cluster)
+        self._undo.callback(stand_in.stop)
+        self._stand_ins.append(stand_in)
+        stand_in.start()
 
     def serve(self, *pools: Mapping[str, Any], **how: Any) -> None:
         """Start our server on these node groups."""
-        self.server = server.Server(self.folder, self.cloud.endpoint, pools, **how)
+        self.server = server.Server(
+            self.folder,
+            {name: each.endpoint for name, each in self.clouds.items()},
+            pools,
+            **how,
+        )
         self._run(self.server.program, self.server.start, self.server.program.stop)
 
     def autoscale(self, *flags: str, expander: str = "least-waste") -> None:
@@ -91,7 +117,8 @@ class World:
     def check(self) -> None:
         """Raise when something that should run does not."""
         self._plane.check()
-        self.machines.check()
+        for stand_in in self._stand_ins:
+            stand_in.check()
         for program in self._programs:
             program.check()
 
@@ -117,19 +144,21 @@ class World:
 
     # -- what there is -------------------------------------------------------------------------
 
+    def servers(self) -> list[cloud.Server]:
+        """List the servers of all clouds."""
+        return [each for place in self.clouds.values() for each in place.servers()]
+
     def alive(self) -> dict[str, int]:
         """Count our servers by group, as the cloud knows them; those being deleted do not count."""
         return dict(
             collections.Counter(
-                each.group
-                for each in self.cloud.servers()
-                if each.group and each.status != "deleting"
+                each.group for each in self.servers() if each.group and each.status != "deleting"
             )
         )
 
     def placed(self, owner: str) -> set[str]:
         """Name the groups on whose machines an owner's pods run."""
-        groups = {each.name: each.group for each in self.cloud.servers()}
+        groups = {each.name: each.group for each in self.servers()}
         return {
             groups.get(pod["spec"].get("nodeName", ""), "elsewhere")
             for name, pod in self.cluster.pods().items()
@@ -140,11 +169,11 @@ class World:
         """See that all comes to rest with exactly these groups, and that it stays so.
 
         Cloud, server and cluster must say the same; ``created`` counts every server that the
-        cloud ever made.
+        clouds ever made.
         """
 
         def views() -> tuple[object, ...]:
-            ours = {each.name for each in self.cloud.servers() if each.group}
+            ours = {each.name for each in self.servers() if each.group}
             registered = set(self.cluster.nodes()) & ours
             return self.alive(), self.server.targets(), len(ours), len(registered)
 
@@ -153,7 +182,8 @@ class World:
         self.until(lambda: views() == wanted, f"rest at {sizes}; cloud, server, servers and nodes")
         self.later()
         assert views() == wanted, f"it did not stay at {wanted}"
-        assert self.cloud.created() == created, "the cloud made another number of servers"
+        made = sum(each.created() for each in self.clouds.values())
+        assert made == created, "the clouds made another number of servers"
         assert not self.cluster.pending(), "pods lost their nodes"
         told = self.server.program.log.read_text()
         assert cloud.TOKEN not in told, "the server logged its token"
