@@ -36,9 +36,7 @@ def configure(
     for name, group in fleet.groups.items():
         if name not in wanted and (view.target(fleet, name) or view.leaving(fleet, name)):
             wanted[name] = dataclasses.replace(group, min_size=0, departed=True)
-    covers = {name: held for name, held in fleet.covers.items() if name in wanted}
-    fleet = dataclasses.replace(fleet, groups=wanted, blocked=dict(blocked), covers=covers)
-    return prune(fleet)
+    return prune(dataclasses.replace(fleet, groups=wanted, blocked=dict(blocked)))
 
 
 def prune(fleet: state.Fleet) -> state.Fleet:
@@ -48,8 +46,9 @@ def prune(fleet: state.Fleet) -> state.Fleet:
         for name, group in fleet.groups.items()
         if not group.departed or view.target(fleet, name) or view.leaving(fleet, name)
     }
-    if len(node_groups) < len(fleet.groups):
-        fleet = dataclasses.replace(fleet, groups=node_groups)
+    covers = {name: held for name, held in fleet.covers.items() if name in node_groups}
+    if len(node_groups) < len(fleet.groups) or len(covers) < len(fleet.covers):
+        fleet = dataclasses.replace(fleet, groups=node_groups, covers=covers)
     if not any(account.departed for account in fleet.accounts.values()):
         return fleet
     needed = _accounts_needed(fleet)

@@ -47,12 +47,12 @@ class Plan:
 
 
 def plan(fleet: state.Fleet, now: float) -> Plan:
-    """Find all that is due at ``now``."""
+    """Find all that is due at ``now``.
+
+    Where nothing is, the same Fleet comes back, with what was derived of it.
+    """
     agenda = requests.Agenda(now)
-    accounts = dict(fleet.accounts)
-    for account in fleet.accounts.values():
-        accounts[account.name] = _account(fleet, account, agenda)
-    fleet = dataclasses.replace(fleet, accounts=accounts)
+    fleet = _accounts(fleet, agenda)
     fleet = _deletions(fleet, agenda)
     fleet = _launches(fleet, agenda)
     fleet = _missing(fleet, agenda)
@@ -95,6 +95,17 @@ def listing_interval_s(fleet: state.Fleet, account: state.AccountState) -> float
         return max(account.pace.busy_s, pages / (BUSY_SHARE * account.rate_per_s))
     afforded = pages / (IDLE_SHARE * account.rate_per_s)
     return max(account.pace.steady_s, min(afforded, MAX_STEADY_S))
+
+
+def _accounts(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
+    changed: dict[str, state.AccountState] = {}
+    for account in fleet.accounts.values():
+        moved = _account(fleet, account, agenda)
+        if moved is not account:
+            changed[account.name] = moved
+    if not changed:
+        return fleet
+    return dataclasses.replace(fleet, accounts={**fleet.accounts, **changed})
 
 
 def _account(

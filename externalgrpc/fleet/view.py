@@ -38,6 +38,8 @@ def target(fleet: state.Fleet, group: str) -> int:
 def live(fleet: state.Fleet, group: str) -> int:
     """Count the members that did not fail."""
     failed = sum(1 for launch in _airborne(fleet, group) if launch.failure is not None)
+    if fleet.unjoined:
+        failed += len(fleet.unjoined.keys() & _machines(fleet, group).keys())
     return target(fleet, group) - failed
 
 

@@ -146,12 +146,17 @@ def autoscaler_started(fleet: state.Fleet, *, unix_now: float) -> state.Fleet:
 
 
 def register(fleet: state.Fleet, provider_ids: Iterable[str]) -> state.Fleet:
-    """Remember that CA showed us the Nodes of these machines.
+    """Remember that CA showed us the Nodes of these machines; that they did not join is forgiven.
 
     A fresh CA shows them all, one a call: what was derived of the fleet still holds, so it is
     handed on.
     """
-    fresh = dataclasses.replace(fleet, registered=fleet.registered | frozenset(provider_ids))
+    seen = frozenset(provider_ids)
+    fresh = dataclasses.replace(fleet, registered=fleet.registered | seen)
+    joined = {owner[1] for each in seen if (owner := view.whose(fleet, each)) is not None}
+    if joined & fleet.unjoined.keys():
+        late = {key: held for key, held in fleet.unjoined.items() if key not in joined}
+        return dataclasses.replace(fresh, unjoined=late)
     fresh.memo.update(fleet.memo)
     return fresh
 
