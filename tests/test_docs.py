@@ -11,7 +11,9 @@ from externalgrpc import clouds, config
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
-TOKENS = dict.fromkeys(("HCLOUD_TOKEN", "LINODE_TOKEN", "DIGITALOCEAN_TOKEN", "VULTR_API_KEY"), "t0ken")
+TOKENS = dict.fromkeys(
+    ("HCLOUD_TOKEN", "LINODE_TOKEN", "DIGITALOCEAN_TOKEN", "VULTR_API_KEY"), "t0ken"
+)
 BLOCKS = [
     pytest.param(page, block, id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES

@@ -125,7 +125,10 @@ ROWS = [
     ),
     ({"taints": "[{key: a, efect: NoExecute}]"}, "7:21 nodes[0].taints[0].efect: is not a known"),
     ({"image": "24.04"}, "7:10 nodes[0].image: must be a text, not 24.04 (a number). Put it in q"),
-    ({"join": "magic"}, "7:9 nodes[0].join: \"magic\" is not one of 'kubeadm', 'k3s', 'raw' or 'image'"),
+    (
+        {"join": "magic"},
+        "7:9 nodes[0].join: \"magic\" is not one of 'kubeadm', 'k3s', 'raw' or 'image'",
+    ),
     ({"join": "raw"}, "2:3 nodes[0].userDataFile: is missing. join: raw needs the file"),
     ({"userDataFile": "gone.sh"}, "7:17 nodes[0].userDataFile: the user-data file "),
     ({"userDataFile": "."}, "7:17 nodes[0].userDataFile: the user-data file "),
