@@ -76,8 +76,10 @@ class DigitalOceanFake(digitalocean_account.Account):
             ]
         if name:
             found = [each for each in found if each.name.lower() == name.lower()]
-        rows = [digitalocean_model.shown(each, now) for each in found]
-        return self.paged("droplets", rows, request)
+        reply = self.paged("droplets", [{"id": each.id} for each in found], request)
+        cut = [self.droplets[row["id"]] for row in reply.body["droplets"]]
+        rows = [digitalocean_model.shown(each, now) for each in cut]
+        return engine.Reply(body={**reply.body, "droplets": rows})
 
     @engine.route("GET", "/droplets/{id}")
     def _get(self, request: engine.Request) -> engine.Reply:

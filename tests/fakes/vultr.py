@@ -83,9 +83,11 @@ class VultrFake(vultr_account.Account):
         for field in ("label", "hostname", "region"):
             if wanted := request.one(field):
                 found = [each for each in found if getattr(each, field) == wanted]
-        rows = [vultr_model.shown(each, now) for each in found]
         hidden = len(self.instances) - len(found) if self.totals_count_all else 0
-        return self.paged("instances", rows, request, hidden=hidden)
+        bare = [{"id": each.id} for each in found]
+        reply = self.paged("instances", bare, request, hidden=hidden)
+        rows = [self.shown(self.instances[row["id"]]) for row in reply.body["instances"]]
+        return engine.Reply(body={**reply.body, "instances": rows})
 
     @engine.route("GET", "/instances/{id}")
     def _get(self, request: engine.Request) -> engine.Reply:

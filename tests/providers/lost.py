@@ -42,6 +42,11 @@ POINTS = tuple(
 )
 
 
+def patience_s(trouble: dict[str, Any]) -> float:
+    """Give the read timeout to meet a trouble with: short where it is silence."""
+    return 0.5 if trouble["kind"] is KIND.HANG else 10.0
+
+
 def point_name(value: object) -> str:
     """Name a part of a point for a test's id."""
     if isinstance(value, dict):

@@ -33,7 +33,7 @@ class TestContract(contract.HTTPContract):
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with digitalocean_bench.serving(token=token) as fake:
             login = digitalocean_bench.login(
-                fake, cluster=cluster, account=account, read_timeout_s=1.0
+                fake, cluster=cluster, account=account, read_timeout_s=2.0
             )
             yield contract.Bench(
                 provider=DigitalOceanCloud.open(login),

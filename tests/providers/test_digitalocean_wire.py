@@ -35,7 +35,7 @@ def fake() -> Iterator[digitalocean.DigitalOceanFake]:
 
 @pytest.fixture
 def provider(fake: digitalocean.DigitalOceanFake) -> Iterator[DigitalOceanCloud]:
-    with digitalocean_bench.opened(fake, read_timeout_s=0.3) as it:
+    with digitalocean_bench.opened(fake) as it:
         yield it
 
 
@@ -95,7 +95,7 @@ def _one_in_the_end(
     """Order in trouble by the fleet's rule; tell whether it came too late, and the POSTs sent."""
     fake.lag_s = 20.0
     fake.fail(**trouble)
-    with digitalocean_bench.opened(fake, read_timeout_s=0.15) as provider:
+    with digitalocean_bench.opened(fake, read_timeout_s=lost.patience_s(trouble)) as provider:
         made = lost.order(provider, wanted, lambda: fake.advance(provider.settle_s))
     assert list(fake.droplets) == [int(made.id)]
     assert (made.node_name, made.group) == (wanted.node_name, wanted.group)
@@ -117,9 +117,9 @@ def test_tags_that_are_indexed_too_late_make_no_second_droplet(
 def test_a_create_that_lands_after_we_gave_up_is_found(
     fake: digitalocean.DigitalOceanFake,
 ) -> None:
-    with digitalocean_bench.opened(fake, read_timeout_s=0.2) as provider:
+    with digitalocean_bench.opened(fake, read_timeout_s=0.5) as provider:
         provider.check_order(digitalocean_bench.order())
-        fake.slow(0.5, method="POST")
+        fake.slow(1.0, method="POST")
         made = lost.order(
             provider,
             digitalocean_bench.order(),
@@ -131,6 +131,13 @@ def test_a_create_that_lands_after_we_gave_up_is_found(
 
 @pytest.mark.parametrize("trouble", lost.TROUBLES, ids=lost.name)
 def test_reads_and_deletes_in_trouble_decide_nothing(
+    fake: digitalocean.DigitalOceanFake, trouble: dict[str, Any]
+) -> None:
+    with digitalocean_bench.opened(fake, read_timeout_s=lost.patience_s(trouble)) as provider:
+        _reads_and_deletes(fake, provider, trouble)
+
+
+def _reads_and_deletes(
     fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud, trouble: dict[str, Any]
 ) -> None:
     number = str(fake.add("a", tags("a")).id)
@@ -492,7 +499,7 @@ def test_no_secret_reaches_a_log_or_an_error(
         caplog.set_level(logging.DEBUG, logger=name or None)
     secret = "join-s3cret-0815"
     told: list[object] = []
-    with digitalocean_bench.opened(fake, read_timeout_s=0.2) as provider:
+    with digitalocean_bench.opened(fake, read_timeout_s=0.5) as provider:
         for number, trouble in enumerate(({}, *lost.TROUBLES)):
             order = digitalocean_bench.order(f"web-{number}", user_data=f"#!/bin/sh\n{secret}\n")
             for after in (False, True):

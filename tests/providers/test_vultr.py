@@ -35,7 +35,7 @@ class TestContract(contract.HTTPContract):
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with vultr_bench.serving(token=token) as fake:
-            login = vultr_bench.login(fake, cluster=cluster, account=account, read_timeout_s=1.0)
+            login = vultr_bench.login(fake, cluster=cluster, account=account, read_timeout_s=2.0)
             yield contract.Bench(
                 provider=VultrCloud.open(login), controls=vultr_bench.VultrControls(fake)
             )
