@@ -18,7 +18,7 @@ from google.protobuf import duration_pb2
 
 from externalgrpc import service
 from externalgrpc.pb import externalgrpc_pb2 as pb
-from tests.bench import idle, ours, reach, rig
+from tests.bench import idle, ours, reach, rig, sick
 
 DEFAULTS = pb.NodeGroupAutoscalingOptions(
     scaleDownUtilizationThreshold=0.5,
@@ -220,6 +220,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "increase": increase,
     "idle": lambda: idle.run(say),
     "clouds": lambda: reach.run(say),
+    "sick": lambda: sick.run(say),
     "start": start,
 }
 
