@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from externalgrpc import groups
+from externalgrpc import groups, names
 from externalgrpc.bootstrap import raw
 from externalgrpc.checks import successors
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
@@ -61,7 +61,7 @@ def orders(
         user_data = raw.fill(
             group,
             cluster=cluster,
-            node_name=raw.LONGEST_NODE_NAME,
+            node_name=names.longest(group.name),
             machine_type=candidate.name,
             location=candidate.location,
             provider=provider,
@@ -71,7 +71,7 @@ def orders(
             groups.order_for(
                 group,
                 cluster=cluster,
-                node_name=raw.LONGEST_NODE_NAME,
+                node_name=names.longest(group.name),
                 machine_type=candidate.machine_type,
                 location=candidate.location,
                 user_data=user_data,

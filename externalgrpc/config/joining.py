@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from externalgrpc import clouds, groups
-from externalgrpc.bootstrap import credentials, joining, machine, raw
+from externalgrpc import clouds, groups, names
+from externalgrpc.bootstrap import credentials, joining, machine
 from externalgrpc.config import model, validate
 from externalgrpc.config.mistakes import Path
 from providers import contract
@@ -61,7 +61,7 @@ def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
     return joining.worst_case_bytes(
         (
             machine.Machine(
-                node_name=raw.LONGEST_NODE_NAME,
+                node_name=names.longest(group.name),
                 group=group,
                 machine_type=contract.MachineType(
                     name=candidate.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
