@@ -11,6 +11,7 @@ from externalgrpc import lane
 from providers import contract, errors
 
 PATIENCE_S = 10.0
+QUICK = contract.Rate(requests=1000, per_s=1.0)
 
 
 class Clock:
@@ -33,7 +34,7 @@ class Cloud:
         self,
         *,
         hands: int = 2,
-        rate: contract.Rate = contract.Rate(requests=1000, per_s=1.0),
+        rate: contract.Rate = QUICK,
         create_rate: contract.Rate | None = None,
         told: contract.Budget | None = None,
     ) -> None:
@@ -437,7 +438,8 @@ class TestClose:
     def test_a_create_that_waits_for_the_budget_is_dropped_and_a_delete_is_not(
         self, open_lane, clock
     ):
-        it, answers = open_lane(Cloud(hands=2, rate=contract.Rate(requests=1, per_s=0.2))), Answers()
+        slow = contract.Rate(requests=1, per_s=0.2)
+        it, answers = open_lane(Cloud(hands=2, rate=slow)), Answers()
         it.write("delete", lambda: "first", answers)
         answers.await_count(1)
         it.write("create", lambda: "create", answers)

@@ -254,11 +254,11 @@ def _shown(
 ) -> state.Retirement:
     if retirement.deletion is state.Deletion.AWAITED or retirement.instance_id != instance.id:
         return dataclasses.replace(_landed(retirement, instance), absences=0)
-    if retirement.deletion is state.Deletion.DONE and after:
-        doubled = REPEAT_DELETE_S * 2.0 ** min(max(retirement.attempts - 1, 0), 10)
-        due = retirement.doubtful_since + min(doubled, MAX_REPEAT_DELETE_S)
+    doubled = REPEAT_DELETE_S * 2.0 ** min(max(retirement.attempts - 1, 0), 10)
+    due = retirement.doubtful_since + min(doubled, MAX_REPEAT_DELETE_S)
+    if retirement.deletion is state.Deletion.DONE and after and now >= due:
         return dataclasses.replace(
-            retirement, deletion=state.Deletion.OWED, not_before=max(now, due), absences=0
+            retirement, deletion=state.Deletion.OWED, not_before=now, absences=0
         )
     return dataclasses.replace(retirement, absences=0)
 

@@ -12,8 +12,13 @@ from externalgrpc.fleet import answers, catalogue, plan, requests, retired, stat
 from providers import contract, errors
 
 SETTLE_S = 60.0
-SMALL = contract.MachineType(name="small", cpu_millis=2000, memory_bytes=4 << 30, disk_bytes=1 << 30)
-LARGE = contract.MachineType(name="large", cpu_millis=8000, memory_bytes=16 << 30, disk_bytes=1 << 30)
+_GIB = 1 << 30
+SMALL = contract.MachineType(
+    name="small", cpu_millis=2000, memory_bytes=4 * _GIB, disk_bytes=40 * _GIB
+)
+LARGE = contract.MachineType(
+    name="large", cpu_millis=8000, memory_bytes=16 * _GIB, disk_bytes=160 * _GIB
+)
 NORTH = groups.Candidate("small", "north")
 SOUTH = groups.Candidate("small", "south")
 RUNNING = contract.InstanceState.RUNNING

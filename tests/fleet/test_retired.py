@@ -287,7 +287,7 @@ class TestReturned:
 
     def test_memories_are_bounded(self):
         scene = Scene()
-        gone = {f"g-{n}": state.Gone("g", True) for n in range(listing.GONE_REMEMBERED + 7)}
+        gone = {f"g-{n}": state.Gone("g", let_go=True) for n in range(listing.GONE_REMEMBERED + 7)}
         scene.fleet = state.dataclasses.replace(scene.fleet, gone=gone)
         scene.listed()
         assert len(scene.fleet.gone) == listing.GONE_REMEMBERED

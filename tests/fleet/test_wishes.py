@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from externalgrpc import refusals
-from externalgrpc.fleet import state, view, wishes
+from externalgrpc.fleet import listing, state, view, wishes
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -73,14 +73,14 @@ class TestGrow:
 
     def test_an_account_whose_first_listing_failed_says_why(self):
         scene = Scene(settled=False)
-        scene.fleet = wishes_not_listed(scene, "token expired")
+        scene.fleet = not_listed(scene, "token expired")
         with pytest.raises(refusals.NotReady, match="token expired"):
             scene.grow()
 
     def test_a_blind_account_after_minutes_of_failures(self):
         scene = Scene()
         scene.now += wishes.BLIND_S - 1
-        scene.fleet = wishes_not_listed(scene, "503")
+        scene.fleet = not_listed(scene, "503")
         scene.grow()
         scene.now += 2
         with pytest.raises(refusals.NotReady, match="could not be listed for 301 s: 503"):
@@ -422,7 +422,5 @@ def test_starting_callers_of_unlisted_accounts_wait_for_the_first_listing():
     assert scene.fleet.covers["h"] == {"h-1"}
 
 
-def wishes_not_listed(scene, trouble):
-    from externalgrpc.fleet import listing
-
+def not_listed(scene, trouble):
     return listing.not_listed(scene.fleet, "a", trouble)
