@@ -96,8 +96,8 @@ class Bench:
             self.process.call("NodeGroupIncreaseSize")(growth(sick, 2))
             waiting.until(lambda: self.suffers(sick, condition), f"{sick}: {condition.value}")
             self.measure(sick, condition)
-        began = time.monotonic()
-        waiting.until(lambda: not self.trouble(sick), f"{sick} is well again")
+        began, instant = time.monotonic(), time.time()
+        waiting.until(lambda: self.is_well(sick, instant), f"{sick} is well again")
         self.recovered_s[condition].append(time.monotonic() - began)
 
     def suffers(self, sick: str, condition: troubles.Trouble) -> bool:
@@ -105,6 +105,14 @@ class Bench:
         if condition is troubles.Trouble.HANGS:
             return self.fakes[sick].exchanges[-1].fault is engine.FaultKind.HANG
         return bool(self.trouble(sick))
+
+    def is_well(self, sick: str, since: float) -> bool:
+        """Tell whether the server was answered since an instant (Unix seconds), and says so."""
+        answered = any(
+            each.at >= since and each.sent and each.reply.status == 200
+            for each in self.fakes[sick].exchanges[-20:]
+        )
+        return answered and not self.trouble(sick)
 
     def trouble(self, account: str) -> str:
         """Tell what the server says is wrong with an account."""
