@@ -215,7 +215,12 @@ class HetznerCloud:
         if not _is_number(instance_id):
             return None
         told = self._maybe(f"/servers/{instance_id}")
-        return None if told is None else told["server"]
+        if told is None:
+            return None
+        row: dict[str, Any] = told["server"]
+        if not isinstance(row, dict):
+            raise TypeError("a server that is there is told as nothing")
+        return row
 
     def _by_mark(self, node_name: str) -> dict[str, Any] | None:
         selector = reading.selector(cluster=self._login.cluster, node=node_name)

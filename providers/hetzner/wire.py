@@ -176,6 +176,9 @@ class Connection:
             raise
         except SaidNoError as error:
             told = error.as_cloud_error()
+            if name == "look_up" and isinstance(told, errors.NoCapacity | errors.BadOrder):
+                # In a look-up these speak of the order's fate; a refused question tells nothing.
+                told = errors.Unreachable(told.message, request_id=told.request_id)
             told.account, told.operation = self._account, name
             raise told from error
         except NoAnswerError as error:

@@ -35,7 +35,7 @@ def fake() -> Iterator[hetzner.HetznerFake]:
 
 @pytest.fixture
 def provider(fake: hetzner.HetznerFake) -> Iterator[HetznerCloud]:
-    with hetzner_bench.opened(fake, read_timeout_s=0.3) as it:
+    with hetzner_bench.opened(fake, read_timeout_s=1.0) as it:
         yield it
 
 

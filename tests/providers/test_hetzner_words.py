@@ -124,6 +124,12 @@ def test_a_refused_create(
     assert fake.servers == {}
 
 
+def understood(sense: type[errors.CloudError], operation: str) -> type[errors.CloudError]:
+    """Say what a refusal is to a call: a refused look-up says nothing of an order's fate."""
+    of_an_order = issubclass(sense, errors.NoCapacity | errors.BadOrder)
+    return errors.Unreachable if operation == "look_up" and of_an_order else sense
+
+
 @pytest.mark.parametrize(("status", "code", "sense"), [*ROWS, *STRANGE])
 @pytest.mark.parametrize("operation", ["instances", "look_up", "delete", "offers"])
 def test_the_other_calls_read_the_same_table(
@@ -145,7 +151,10 @@ def test_the_other_calls_read_the_same_table(
     if code == "not_found" and operation in {"look_up", "delete"}:
         assert calls[operation]() is None
     else:
-        assert "its sentence" in refused(calls[operation], sense, operation).message
+        assert (
+            "its sentence"
+            in refused(calls[operation], understood(sense, operation), operation).message
+        )
     assert len(fake.exchanges) == 1, "nothing below us may ask again"
 
 
@@ -169,9 +178,25 @@ def test_an_error_page_is_no_word_of_the_vendors(
     method = {"create": "POST", "delete": "DELETE"}.get(operation, "GET")
     path = "/servers" if operation != "create" else "/servers$"
     fake.fail(engine.FaultKind.HTML, status=status, method=method, path=path)
-    assert str(status) in refused(calls[operation], sense, operation).message
+    assert str(status) in refused(calls[operation], understood(sense, operation), operation).message
     assert len(fake.log(method, "/servers")) == 1
     assert len(fake.servers) == 1
+
+
+def test_a_server_told_as_nothing_is_not_gone(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    number = str(fake.add("a", {"vps-autoscaler/cluster": "blue"}).id)
+
+    def nothing(reply: engine.Reply) -> engine.Reply:
+        return dataclasses.replace(reply, body={"server": None})
+
+    fake.fail(engine.FaultKind.CHANGED, change=nothing)
+    refused(
+        lambda: provider.look_up(node_name="a", instance_id=number, receipt=""),
+        errors.Unreachable,
+        "look_up",
+    )
 
 
 @pytest.mark.parametrize(

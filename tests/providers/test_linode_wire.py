@@ -42,7 +42,7 @@ def provider(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
 @pytest.fixture
 def hasty(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
     """Give a login that does not wait long for a cloud that hangs."""
-    with linode_bench.opened(fake, read_timeout_s=0.5) as it:
+    with linode_bench.opened(fake, read_timeout_s=1.0) as it:
         yield it
 
 
