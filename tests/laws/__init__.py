@@ -1,0 +1,1 @@
+"""Laws of the house: what must hold whatever clouds, networks and callers do."""

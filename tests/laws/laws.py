@@ -1,0 +1,103 @@
+"""The laws, as functions: of one Fleet, and of what one event may change.
+
+They know nothing of how the fleet does its work; the state machine and the simulator both ask
+them after every event.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+from externalgrpc.fleet import state, view
+
+
+class LawBroken(AssertionError):
+    """A law does not hold; the message says which and by what."""
+
+
+def require(holds: object, law: str, *about: object) -> None:
+    """Raise LawBroken unless something holds."""
+    if not holds:
+        raise LawBroken(f"{law}: {', '.join(str(each) for each in about)}" if about else law)
+
+
+def of_a_fleet(fleet: state.Fleet) -> None:
+    """Check everything that must hold of any Fleet at any time."""
+    seen_ids: set[str] = set()
+    for name in fleet.groups:
+        _of_a_group(fleet, name, seen_ids)
+    require(
+        not (fleet.launches.keys() & fleet.retired.keys()),
+        "a name is launched or retired, never both",
+        fleet.launches.keys() & fleet.retired.keys(),
+    )
+    for launch in fleet.launches.values():
+        failed = launch.phase is state.Phase.FAILED
+        require(failed == (launch.failure is not None), "a failed launch says why", launch)
+        require(launch.account in fleet.accounts, "a launch has an account", launch)
+        accepted = launch.phase is state.Phase.ACCEPTED
+        require(accepted == (launch.instance is not None), "accepted means a machine", launch)
+    for retirement in fleet.retired.values():
+        require(retirement.account in fleet.accounts, "a retirement has an account", retirement)
+        awaited = retirement.deletion is state.Deletion.AWAITED
+        require(awaited == (not retirement.instance_id), "what is deleted has an id", retirement)
+    served = {group.name for group in view.served(fleet)}
+    require(served <= fleet.groups.keys(), "served groups are known", served)
+    require(fleet.covers.keys() <= fleet.groups.keys(), "covers are of known groups")
+    for group in fleet.groups.values():
+        require(group.account in fleet.accounts, "a group has an account", group.name)
+
+
+def memos_are_true(fleet: state.Fleet) -> None:
+    """Check that what was derived earlier is what would be derived now."""
+    fresh = dataclasses.replace(fleet)
+    for name in fleet.groups:
+        require(view.members(fleet, name) == view.members(fresh, name), "memos tell what is")
+        require(view.target(fleet, name) == view.target(fresh, name), "memos tell what is")
+    require(view.served(fleet) == view.served(fresh), "memos tell what is")
+
+
+def _of_a_group(fleet: state.Fleet, name: str, seen_ids: set[str]) -> None:
+    members = view.members(fleet, name)
+    names = collections.Counter(member.name for member in members)
+    require(max(names.values(), default=1) == 1, "a name counts once", names)
+    require(view.target(fleet, name) == len(members), "target is the number of members", name)
+    for member in members:
+        require(member.provider_id not in seen_ids, "ids are unique in Nodes", member)
+        seen_ids.add(member.provider_id)
+        require(
+            view.whose(fleet, member.provider_id) == (name, member.name),
+            "a member's node belongs to its group",
+            member,
+            view.whose(fleet, member.provider_id),
+        )
+        require(view.find(fleet, name, member.name) == member, "a member is found", member)
+        require(member.name not in fleet.retired, "the retired do not count", member)
+        if member.failure is not None:
+            require(
+                member.showing is view.Showing.CREATING
+                and (member.instance is None or member.name in fleet.unjoined),
+                "a failure is shown on what is creating only",
+                member,
+            )
+            require(
+                member.provider_id not in fleet.registered,
+                "a failure is never shown on a node",
+                member,
+            )
+    for machine in view.leaving(fleet, name):
+        require(machine.provider_id not in seen_ids, "what leaves is no member", machine)
+        seen_ids.add(machine.provider_id)
+        require(
+            view.whose(fleet, machine.provider_id) is None,
+            "what leaves belongs to no group",
+            machine,
+        )
+    live = sum(member.failure is None for member in members)
+    require(view.live(fleet, name) == live, "live members are those that did not fail", name)
+
+
+def targets(fleet: state.Fleet) -> dict[str, int]:
+    """Count the members of every group."""
+    return {name: view.target(fleet, name) for name in fleet.groups}

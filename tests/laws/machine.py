@@ -1,0 +1,191 @@
+"""A Hypothesis state machine that drives the fleet through everything that can happen to it.
+
+RPCs, cloud answers (made, refused, *nobody knows*), listings that end long after they began and
+show things late, deletions that fail, orders that fail after they were accepted, process restarts
+and reconfigurations; after every step the laws are asked.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from externalgrpc.fleet import view
+from tests.laws import caller, fates, laws, sky, world
+
+NAMES = st.sampled_from("ghk")
+INDEX = st.integers(0, 30)
+CREATE = st.sampled_from(fates.CREATES)
+DELETE = st.sampled_from(fates.DELETES)
+READ = st.sampled_from(fates.READS)
+LAG_S = st.sampled_from((0.0, 0.0, 0.3, 0.9)).map(lambda share: share * sky.SETTLE_S)
+NODES = st.tuples(st.sampled_from(("node", "node", "fake", "gone", "stranger", "nobody")), INDEX)
+
+
+class FleetMachine(RuleBasedStateMachine):
+    """Drive a fleet, ask the laws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there: world.World | None = None
+        self.calm = 0
+
+    @initialize(
+        unique_names=st.booleans(),
+        one_project=st.sampled_from((False, False, True)),
+        cold=st.sampled_from((False, False, False, True)),
+        machines=st.integers(0, 3),
+    )
+    def begin(self, *, unique_names, one_project, cold, machines):
+        """Start a server on a cloud with a few machines; a warm one is past its settling time."""
+        self.there = world.World(unique_names=unique_names, one_project=one_project)
+        for number in range(machines):
+            self.there.skies["a"].make(f"g-bcdfg{number + 2}", "g", lag_s=0.0)
+        self.there.start_process()
+        while not cold and not all(each.settled for each in self.there.fleet.accounts.values()):
+            self.there.run(10.0, 2.0, fates.GOOD)
+
+    # ---- what CA asks ------------------------------------------------------------------------
+
+    @rule(
+        name=NAMES,
+        delta=st.sampled_from((1, 1, 2, 2, 3, 0, -1, 2**31 - 1)),
+        cover=st.sampled_from((True, True, False)),
+    )
+    def grow(self, *, name, delta, cover):
+        caller.grow(self.there, name, delta, cover=cover)
+
+    @rule(
+        name=NAMES,
+        delta=st.sampled_from((1, 2, 3)),
+        create=CREATE,
+        seconds=st.sampled_from((3.0, 9.0, 40.0)),
+        lag_s=LAG_S,
+    )
+    def grow_into(self, *, name, delta, create, seconds, lag_s):
+        """Grow as far as there is room, and let the orders meet one fate."""
+        fleet = self.there.fleet
+        wanted = fleet.groups.get(name)
+        room = wanted.max_size - view.target(fleet, name) if wanted is not None else 0
+        if room > 0:
+            caller.grow(self.there, name, min(delta, room), cover=True)
+            self.there.run(seconds, 1.0, fates.Fate(create=create, lag_s=lag_s))
+
+    @rule(name=NAMES, picks=st.lists(NODES, max_size=3))
+    def retire(self, *, name, picks):
+        caller.retire(self.there, name, picks)
+
+    @rule(name=NAMES, which=INDEX, kind=st.sampled_from(("node", "fake")), twice=st.booleans())
+    def retire_one(self, *, name, which, kind, twice):
+        """Let one machine or launch go, perhaps in two calls at once."""
+        caller.retire(self.there, name, [(kind, which)])
+        if twice and self.there.let_go:
+            caller.retire(self.there, name, [("gone", len(self.there.let_go) - 1)])
+
+    @rule(
+        name=NAMES,
+        which=INDEX,
+        kind=st.sampled_from(("node", "fake")),
+        create=CREATE,
+        delete=DELETE,
+        seconds=st.sampled_from((3.0, 9.0, 80.0)),
+        lag_s=LAG_S,
+    )
+    def retire_into(self, *, name, which, kind, create, delete, seconds, lag_s):
+        """Let one go, and let its order and its deletion meet one fate."""
+        caller.retire(self.there, name, [(kind, which)])
+        self.there.run(seconds, 1.0, fates.Fate(create=create, delete=delete, lag_s=lag_s))
+
+    @rule(name=NAMES, delta=st.sampled_from((-1, -2, -(2**31), 0, 1)))
+    def shrink(self, *, name, delta):
+        caller.shrink(self.there, name, delta)
+
+    @rule()
+    def autoscaler_starts(self):
+        caller.start(self.there)
+
+    @rule(which=INDEX)
+    def register(self, *, which):
+        caller.register(self.there, which)
+
+    @rule(all_joined=st.booleans())
+    def judge_joins(self, *, all_joined):
+        caller.judge_joins(self.there, all_joined=all_joined)
+
+    # ---- what clouds do ----------------------------------------------------------------------
+
+    @rule(
+        seconds=st.sampled_from((4.0, 12.0, 40.0, 100.0)),
+        pace_s=st.sampled_from((1.0, 4.0, 9.0)),
+        fate=st.builds(fates.Fate, create=CREATE, delete=DELETE, read=READ, lag_s=LAG_S),
+    )
+    def pass_badly(self, *, seconds, pace_s, fate):
+        self.there.run(seconds, pace_s, fate)
+
+    @rule(seconds=st.sampled_from((4.0, 12.0, 40.0, 100.0)), lag_s=LAG_S)
+    def pass_well(self, *, seconds, lag_s):
+        """Let time pass with clouds that do as they are told."""
+        self.there.run(seconds, 2.0, fates.Fate(lag_s=lag_s))
+
+    @precondition(lambda self: self.there is not None and self.there.flights)
+    @rule(
+        which=INDEX,
+        fate=st.builds(fates.Fate, create=CREATE, delete=DELETE, read=READ, lag_s=LAG_S),
+        stages=st.integers(1, 3),
+    )
+    def fly(self, *, which, fate, stages):
+        """Move one request on, and no other."""
+        flight = self.there.flights[which % len(self.there.flights)]
+        for _ in range(stages):
+            if flight in self.there.flights:
+                self.there.step(flight, fate)
+
+    @rule(which=INDEX, lag_s=LAG_S)
+    def vanish(self, *, which, lag_s):
+        """Somebody deletes a machine behind our back."""
+        cloud = self.there.skies["ab"[which % 2]]
+        standing = cloud.standing()
+        if standing:
+            cloud.delete(standing[which % len(standing)].id, lag_s=lag_s)
+
+    @rule(seconds=st.sampled_from((0.0, 0.5, 3.0, 10.0, 35.0, 70.0, 310.0)))
+    def wait(self, *, seconds):
+        self.there.wait(seconds)
+
+    # ---- what operators do -------------------------------------------------------------------
+
+    @precondition(lambda self: self.calm > 6)
+    @rule(which=st.sampled_from(sorted(world.CONFIGURATIONS)))
+    def reconfigure(self, *, which):
+        self.calm = 0
+        self.there.reconfigure(which)
+
+    @precondition(lambda self: self.calm > 10)
+    @rule(lost=st.booleans())
+    def restart(self, *, lost):
+        self.calm = 0
+        self.there.kill_process(lost=lost)
+
+    # ---- laws --------------------------------------------------------------------------------
+
+    @invariant()
+    def laws_hold(self):
+        if self.there is not None:
+            self.calm += 1
+            self.there.witness.check(self.there.fleet)
+            laws.memos_are_true(self.there.fleet)
+
+    def teardown(self):
+        """Let everything come to rest, and look whether cloud and fleet agree."""
+        there = self.there
+        if there is None:
+            return
+        for _ in range(300):
+            for flight in tuple(there.flights):
+                there.finish(flight)
+            there.witness.check(there.fleet)
+            if not there.restless():
+                break
+            there.wait(10.0)
+        laws.require(not there.restless(), "the fleet comes to rest", *there.restless())
+        there.cloud_equals_members()

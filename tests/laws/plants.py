@@ -1,0 +1,278 @@
+"""Mistakes to plant in the core, each a few characters: every one must break a law or a test."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Plant:
+    """Replace ``old``, which stands exactly once in the file at ``path``, by ``new``."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+
+
+FLEET = "externalgrpc/fleet"
+
+PLANTS = (
+    Plant(
+        "forget a launch that is retired in the air",
+        f"{FLEET}/retired.py",
+        "launch = member.launch or fleet.launches.get(member.name)\n",
+        "launch = member.launch or fleet.launches.get(member.name)\n"
+        "        if launch is not None and launch.instance is None:\n            continue\n",
+    ),
+    Plant(
+        "leave what is retired in the air to the memory of ghosts",
+        f"{FLEET}/retired.py",
+        "elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):",
+        "elif launch is not None and launch.may_land and not launch.candidate:",
+    ),
+    Plant(
+        "look an unseen launch up before the settling time is over",
+        f"{FLEET}/listing.py",
+        "if doubtful and begun_at > launch.doubtful_since + settle_s:",
+        "if doubtful:",
+    ),
+    Plant(
+        "measure the settling time from the end of a listing",
+        f"{FLEET}/listing.py",
+        "launches[name] = _unseen(launch, snapshot.begun_at, settle_s, now)",
+        "launches[name] = _unseen(launch, now, settle_s, now)",
+    ),
+    Plant(
+        "count the retired",
+        f"{FLEET}/view.py",
+        "found.pop(key, None)",
+        "found.get(key)",
+    ),
+    Plant(
+        "send again while nobody knows",
+        f"{FLEET}/departures.py",
+        "            if phase is _HELD:\n                held.append(launch)",
+        "            if phase is _HELD or phase is _UNSURE:\n                held.append(launch)",
+    ),
+    Plant(
+        "take no answer for a no",
+        f"{FLEET}/answers.py",
+        "case errors.Throttled():",
+        "case errors.NotNow():",
+    ),
+    Plant(
+        "forget what was sold out",
+        f"{FLEET}/stock.py",
+        "return now - _refused_at(fleet, launch, candidate) < SOLD_OUT_S",
+        "return False",
+    ),
+    Plant(
+        "let every launch find out about the quota by itself",
+        f"{FLEET}/departures.py",
+        "if refusal is not None and refusal.at > launch.born:",
+        "if refusal is not None and refusal.at > launch.born + 1e9:",
+    ),
+    Plant(
+        "believe a missing machine gone at once",
+        f"{FLEET}/listing.py",
+        "elif instance.group in fleet.groups:\n            missing[provider_id]",
+        "elif instance.group == provider_id:\n            missing[provider_id]",
+    ),
+    Plant(
+        "delete once and forget",
+        f"{FLEET}/retired.py",
+        "if retirement.deletion is state.Deletion.DONE and after and now >= due:",
+        "if retirement.deletion is state.Deletion.OWED and after and now >= due:",
+    ),
+    Plant(
+        "believe listings that began before the deletion",
+        f"{FLEET}/retired.py",
+        "after = snapshot.begun_at > retirement.doubtful_since + settle_s",
+        "after = True",
+    ),
+    Plant(
+        "let one listing prove a deletion",
+        f"{FLEET}/retired.py",
+        "ABSENCES = 2",
+        "ABSENCES = 1",
+    ),
+    Plant(
+        "take a ghost back",
+        f"{FLEET}/listing.py",
+        "    fleet = retired.returned(fleet, snapshot, now=now)\n",
+        "",
+    ),
+    Plant(
+        "know a ghost by its id alone",
+        f"{FLEET}/retired.py",
+        "by_name = _was_let_go(fleet, instance.node_name)",
+        "by_name = False",
+    ),
+    Plant(
+        "give up a tombstone while its create is under way",
+        f"{FLEET}/retired.py",
+        "if awaited and retirement.doubtful_since == state.NEVER:",
+        "if awaited and retirement.doubtful_since == 0.0:",
+    ),
+    Plant(
+        "forget to delete what a late answer brings",
+        f"{FLEET}/retired.py",
+        "            return _put(fleet, _landed(retirement, answer))\n"
+        "        case errors.NoCapacity()",
+        "            return _forget(fleet, retirement)\n        case errors.NoCapacity()",
+    ),
+    Plant(
+        "cover twice",
+        f"{FLEET}/wishes.py",
+        "covers = {name: held for name, held in fleet.covers.items() if name != group}",
+        "covers = dict(fleet.covers)",
+    ),
+    Plant(
+        "cover with machines that registered",
+        f"{FLEET}/view.py",
+        "and member.provider_id not in fleet.registered",
+        "and member.provider_id not in fleet.gone",
+    ),
+    Plant(
+        "lose the cover of what was relaunched",
+        f"{FLEET}/answers.py",
+        "covers[launch.group] = covering - {launch.name} | {name}",
+        "covers[launch.group] = covering - {launch.name}",
+    ),
+    Plant(
+        "shrink what was sent",
+        f"{FLEET}/wishes.py",
+        "if launch.group == group and launch.phase is state.Phase.HELD",
+        "if launch.group == group and launch.failure is None",
+    ),
+    Plant(
+        "ignore the minimum",
+        f"{FLEET}/wishes.py",
+        "if real and left < node_group.min_size:",
+        "if real and left < 0:",
+    ),
+    Plant(
+        "hold failed placeholders at the minimum",
+        f"{FLEET}/wishes.py",
+        "real += _is_live(member, node)",
+        "real += 1",
+    ),
+    Plant(
+        "ignore the maximum",
+        f"{FLEET}/wishes.py",
+        "if size + delta > node_group.max_size:",
+        "if delta > node_group.max_size:",
+    ),
+    Plant(
+        "delete half a batch before refusing it",
+        f"{FLEET}/wishes.py",
+        "    if foreign:\n        raise refusals.NotOurs",
+        "    if foreign and not going:\n        raise refusals.NotOurs",
+    ),
+    Plant(
+        "keep the younger of two machines with one name",
+        f"{FLEET}/listing.py",
+        'i.created_at or float("inf"),',
+        "-i.created_at,",
+    ),
+    Plant(
+        "keep both machines of one name",
+        f"{FLEET}/listing.py",
+        "    if not surplus:\n        return fleet",
+        "    if surplus:\n        return fleet",
+    ),
+    Plant(
+        "order before the first settling time is over",
+        f"{FLEET}/departures.py",
+        "ready = account.catalogue is not None and account.settled",
+        "ready = account.catalogue is not None",
+    ),
+    Plant(
+        "order when the settling time is over, whatever was listed",
+        f"{FLEET}/listing.py",
+        "settled=account.settled or snapshot.begun_at >= settles_at,",
+        "settled=account.settled or now >= settles_at,",
+    ),
+    Plant(
+        "let nobody stand in",
+        f"{FLEET}/listing.py",
+        "    fleet = _stand_in(fleet, arrivals)\n",
+        "",
+    ),
+    Plant(
+        "believe a listing that began before the last one",
+        f"{FLEET}/listing.py",
+        "snapshot.begun_at < account.snapshot.begun_at:",
+        "snapshot.begun_at < 0:",
+    ),
+    Plant(
+        "relaunch and leave the first machine standing",
+        f"{FLEET}/answers.py",
+        "    if launch.instance is not None:\n        retirements[launch.name]",
+        "    if launch.instance is None:\n        retirements[launch.name]",
+    ),
+    Plant(
+        "relaunch on the word of a look-up alone",
+        f"{FLEET}/answers.py",
+        "case state.Phase.ACCEPTED if _is_lacking(fleet, launch):",
+        "case state.Phase.ACCEPTED if launch.name:",
+    ),
+    Plant(
+        "show a failure on a machine that landed after all",
+        f"{FLEET}/answers.py",
+        "        instance=instance,\n        failure=None,",
+        "        instance=instance,",
+    ),
+    Plant(
+        "order for a group that departed",
+        f"{FLEET}/departures.py",
+        "if node_group is None or node_group.departed:",
+        "if node_group is None:",
+    ),
+    Plant(
+        "order at the account that a group has left",
+        f"{FLEET}/departures.py",
+        "if launch.account != node_group.account:",
+        "if not launch.account:",
+    ),
+    Plant(
+        "ask with more hands than there are",
+        f"{FLEET}/departures.py",
+        "        self._hands[launch.account] -= 1\n        self._probing.add(probe)",
+        "        self._probing.add(probe)",
+    ),
+    Plant(
+        "look at one account's listing only",
+        f"{FLEET}/retired.py",
+        "instance = fleet.index.by_provider_id.get(retirement.provider_id)",
+        "instance = next((i for i in snapshot.instances if i.provider_id == "
+        "retirement.provider_id), None)",
+    ),
+    Plant(
+        "leave no reserve to writes",
+        "externalgrpc/lane.py",
+        "RESERVE = 0.10",
+        "RESERVE = 0.0",
+    ),
+    Plant(
+        "drop what comes after the close",
+        "externalgrpc/lane.py",
+        "                self._writes.put(run)\n                return\n"
+        "        done(self._stopping(operation))",
+        "                self._writes.put(run)\n                return",
+    ),
+    Plant(
+        "drop queued deletions at the close",
+        "externalgrpc/lane.py",
+        'while not self._closed or operation == "delete":',
+        "while not self._closed:",
+    ),
+    Plant(
+        "replace the fleet without the lock",
+        "externalgrpc/reconciler.py",
+        "        with self._lock:\n            before = self.fleet\n"
+        "            after = self.fleet = change(before)",
+        "        before = self.fleet\n        after = self.fleet = change(before)",
+    ),
+)

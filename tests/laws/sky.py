@@ -1,0 +1,139 @@
+"""A cloud of a few lines for the state machine: it lists late, loses replies and forgets orders.
+
+It keeps one promise, which the settling time stands for: within ``SETTLE_S`` of what happened,
+listings show it, and a create whose reply was lost has landed or never will.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from providers import contract, errors
+
+SETTLE_S = 30.0
+
+
+@dataclasses.dataclass
+class Machine:
+    """A machine; ``shown_from`` and ``shown_until`` are what listings know of it."""
+
+    id: str
+    name: str
+    group: str
+    created_at: float
+    runs_at: float
+    shown_from: float
+    deleted_at: float | None = None
+    shown_until: float | None = None
+    fails_at: float | None = None
+
+
+@dataclasses.dataclass
+class Pending:
+    """A create that was sent and has not landed yet."""
+
+    name: str
+    group: str
+    lands_at: float
+
+
+class Sky:
+    """One project at a cloud."""
+
+    def __init__(self, project: str, *, unique_names: bool) -> None:
+        self.project = project
+        self.unique_names = unique_names
+        self.now = 1000.0
+        self.machines: dict[str, Machine] = {}
+        self.pending: list[Pending] = []
+        self.failed: dict[str, float] = {}
+        self._last_id = 0
+
+    def advance(self, to: float) -> None:
+        """Let time pass: what is pending lands, what failed vanishes."""
+        for pending in sorted(self.pending, key=lambda each: each.lands_at):
+            if pending.lands_at <= to:
+                self.pending.remove(pending)
+                self.now = max(self.now, pending.lands_at)
+                self.make(pending.name, pending.group, lag_s=SETTLE_S / 2)
+        self.now = to
+        for machine in self.machines.values():
+            if machine.fails_at is not None and machine.fails_at <= to:
+                self._gone(machine, machine.fails_at, lag_s=1.0)
+
+    def make(self, name: str, group: str, *, lag_s: float, fails: bool = False) -> Machine:
+        """Make a machine, or find the one that has the name where names are unique."""
+        if self.unique_names:
+            for machine in self.machines.values():
+                if machine.name == name and machine.deleted_at is None:
+                    return machine
+        self._last_id += 1
+        machine = Machine(
+            id=f"{self.project}{self._last_id}",
+            name=name,
+            group=group,
+            created_at=self.now,
+            runs_at=self.now + 20.0,
+            shown_from=self.now + lag_s,
+            fails_at=self.now + 10.0 if fails else None,
+        )
+        if fails:
+            self.failed[machine.id] = self.now + 5.0
+        self.machines[machine.id] = machine
+        return machine
+
+    def delete(self, machine_id: str, *, lag_s: float) -> None:
+        """Delete a machine; listings may show it for ``lag_s`` seconds more."""
+        machine = self.machines.get(machine_id)
+        if machine is not None and machine.deleted_at is None:
+            self._gone(machine, self.now, lag_s=lag_s)
+
+    def listing(self) -> tuple[contract.Instance, ...]:
+        """List what listings show now."""
+        return tuple(
+            self.instance(machine)
+            for machine in self.machines.values()
+            if machine.shown_from <= self.now
+            and (machine.shown_until is None or self.now < machine.shown_until)
+        )
+
+    def look_up(
+        self, *, node_name: str, instance_id: str, receipt: str
+    ) -> contract.Instance | None:
+        """Tell the truth about one machine."""
+        failed_at = self.failed.get(receipt)
+        if failed_at is not None and failed_at <= self.now:
+            raise errors.OutOfStock("sold out after all")
+        for machine in self.machines.values():
+            named = machine.id == instance_id if instance_id else machine.name == node_name
+            if named and machine.deleted_at is None:
+                return self.instance(machine)
+        return None
+
+    def instance(self, machine: Machine) -> contract.Instance:
+        """Show a machine as the contract does."""
+        booting = self.now < machine.runs_at
+        return contract.Instance(
+            id=machine.id,
+            provider_id=f"sky://{machine.id}",
+            node_name=machine.name,
+            group=machine.group,
+            machine_type="small",
+            location="north",
+            state=contract.InstanceState.CREATING if booting else contract.InstanceState.RUNNING,
+            created_at=machine.created_at,
+            receipt=machine.id,
+        )
+
+    def standing(self) -> list[Machine]:
+        """Give the machines that are really there."""
+        return [machine for machine in self.machines.values() if machine.deleted_at is None]
+
+    def may_land(self, name: str) -> bool:
+        """Tell whether a create of this name is still on its way."""
+        return any(pending.name == name for pending in self.pending)
+
+    def _gone(self, machine: Machine, at: float, *, lag_s: float) -> None:
+        if machine.deleted_at is None:
+            machine.deleted_at = at
+            machine.shown_until = at + lag_s

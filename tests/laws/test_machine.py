@@ -1,0 +1,24 @@
+"""Run the state machine of :mod:`tests.laws.machine`."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.laws import machine
+
+EXAMPLES = int(os.environ.get("FLEET_EXAMPLES", "150"))
+STEPS = int(os.environ.get("FLEET_STEPS", "40"))
+SHRINK = os.environ.get("FLEET_SHRINK", "yes") == "yes"
+
+TestFleet = pytest.mark.timeout(600)(machine.FleetMachine.TestCase)
+TestFleet.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    print_blob=True,
+    phases=tuple(Phase) if SHRINK else (Phase.generate,),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

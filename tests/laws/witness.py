@@ -1,0 +1,285 @@
+"""Remember what one process of ours has seen and done, and hold every step against it."""
+
+from __future__ import annotations
+
+from externalgrpc.fleet import state, view
+from providers import contract
+from tests.laws import laws
+
+
+class Witness:
+    """Remember what one process has seen and done, and hold every step against it."""
+
+    def __init__(self) -> None:
+        self.let_go: set[str] = set()
+        self.ran: set[str] = set()
+        self.ordered: set[str] = set()
+        self.seen: set[str] = set()
+        self.covered_since_start: set[str] = set()
+
+    def check(self, fleet: state.Fleet) -> None:
+        """Check one Fleet against all laws and against what went before."""
+        laws.of_a_fleet(fleet)
+        for name in fleet.groups:
+            for member in view.members(fleet, name):
+                laws.require(
+                    member.name not in self.let_go and member.provider_id not in self.let_go,
+                    "what was let go never comes back",
+                    member,
+                )
+                if member.failure is not None and member.instance is None:
+                    laws.require(
+                        member.name not in self.ran,
+                        "a failed order is never shown on what ran",
+                        member,
+                    )
+
+    def grew(
+        self,
+        before: state.Fleet,
+        after: state.Fleet,
+        group: str,
+        delta: int,
+        *,
+        ordered: tuple[str, ...],
+        covered: tuple[str, ...],
+        air: frozenset[str],
+    ) -> None:
+        """Check a growth that was accepted; ``air`` are the names in the air before it."""
+        held = view.target(before, group)
+        laws.require(
+            view.target(after, group) == held + delta - len(covered),
+            "a growth raises the target by delta, but for what it covers",
+            group,
+            delta,
+            covered,
+        )
+        laws.require(len(ordered) + len(covered) == delta, "a growth orders what it does not cover")
+        laws.require(
+            view.target(after, group) <= after.groups[group].max_size, "growth stays below max"
+        )
+        if covered:
+            laws.require(group not in self.covered_since_start, "a growth is covered once", group)
+            laws.require(set(covered) <= air, "only what is in the air covers", covered, air)
+            self.covered_since_start.add(group)
+        fresh = set(ordered)
+        laws.require(len(fresh) == len(ordered), "names are minted once", ordered)
+        laws.require(
+            not fresh & (self.ordered | self.let_go), "names are never used again", ordered
+        )
+        self.ordered |= fresh
+        _others_stay(before, after, group)
+
+    def retired(
+        self,
+        before: state.Fleet,
+        after: state.Fleet,
+        group: str,
+        going: tuple[str, ...],
+        *,
+        real: bool,
+    ) -> None:
+        """Check a deletion that was accepted; ``real``: it named a node that CA knows as such."""
+        laws.require(
+            view.target(after, group) == view.target(before, group) - len(going),
+            "a retire lowers the target by what was counted",
+            group,
+            going,
+        )
+        lost = {member.name for member in view.members(before, group)} - {
+            member.name for member in view.members(after, group)
+        }
+        laws.require(lost == set(going), "a retire lets go what it says", lost, going)
+        if real:
+            laws.require(
+                view.live(after, group) >= before.groups[group].min_size,
+                "a retire of live machines stays above min",
+                group,
+            )
+        self.let_go |= set(going)
+        _others_stay(before, after, group)
+
+    def shrunk(
+        self,
+        before: state.Fleet,
+        after: state.Fleet,
+        group: str,
+        withdrawn: tuple[str, ...],
+        *,
+        touchable: frozenset[str],
+    ) -> None:
+        """Check a decrease; ``touchable`` are the launches that no cloud has been asked for."""
+        laws.require(
+            set(withdrawn) <= touchable, "a shrink touches only what was not sent", withdrawn
+        )
+        laws.require(
+            view.target(after, group) == view.target(before, group) - len(withdrawn),
+            "a shrink lowers the target by what it withdraws",
+        )
+        laws.require(after.retired == before.retired, "a shrink deletes nothing")
+        self.let_go |= set(withdrawn)
+        _others_stay(before, after, group)
+
+    def listed(self, before: state.Fleet, after: state.Fleet, snapshot: state.Snapshot) -> None:
+        """Check what a listing changed: it adds what it shows and takes nothing on its own word."""
+        account = before.accounts.get(snapshot.account)
+        if account is None:
+            laws.require(after == before, "a listing of an unknown account changes nothing")
+            return
+        if account.snapshot is None:
+            own = {name for name, each in before.groups.items() if each.account == account.name}
+            self.covered_since_start -= own
+        dropped = [
+            member
+            for name in before.groups
+            for member in _lost(before, after, name)
+            if not _may_go(before, after, snapshot, name, member)
+        ]
+        for member in dropped:
+            held = member.launch is not None and member.launch.phase is state.Phase.HELD
+            laws.require(held, "a listing alone proves nothing gone", member)
+        arrivals = [
+            instance
+            for instance in snapshot.instances
+            if instance.provider_id not in self.seen
+            and instance.node_name not in self.ordered
+            and instance.group in before.groups
+        ]
+        laws.require(
+            len(dropped) <= len(arrivals),
+            "only an arrival stands in for a held launch",
+            dropped,
+            arrivals,
+        )
+        laws.require(not dropped or not account.settled, "stand-ins are of the first settling time")
+        self._arrivals_stand_in(before, after, arrivals, account)
+        self._remember(before, after, snapshot)
+
+    def _arrivals_stand_in(
+        self,
+        before: state.Fleet,
+        after: state.Fleet,
+        arrivals: list[contract.Instance],
+        account: state.AccountState,
+    ) -> None:
+        """Check that late arrivals raise a target only where no held launch is left."""
+        if account.snapshot is None or account.settled:
+            return
+        for name in before.groups:
+            held = sum(
+                launch.phase is state.Phase.HELD and launch.group == name
+                for launch in before.launches.values()
+            )
+            come = sum(instance.group == name for instance in arrivals)
+            laws.require(
+                view.target(after, name) <= view.target(before, name) + max(0, come - held),
+                "late arrivals stand in for held launches",
+                name,
+                come,
+                held,
+            )
+
+    def _remember(self, before: state.Fleet, after: state.Fleet, snapshot: state.Snapshot) -> None:
+        for name, launch in before.launches.items():
+            vanished = name not in after.launches and name not in after.index.by_name
+            if vanished and launch.phase is state.Phase.HELD:
+                self.let_go.add(name)
+        for instance in snapshot.instances:
+            self.seen.add(instance.provider_id)
+            if instance.state is contract.InstanceState.RUNNING and instance.node_name:
+                self.ran.add(instance.node_name)
+        for key in after.retired.keys() - before.retired.keys():
+            if after.retired[key].surplus:
+                self.let_go.add(key)
+
+    def answered(self, before: state.Fleet, after: state.Fleet, *, lost: int = 0) -> None:
+        """Check what the answer to an order, a look-up or a deletion changed."""
+        was, now = laws.targets(before), laws.targets(after)
+        for name in was.keys() & now.keys():
+            laws.require(
+                was[name] - lost <= now[name] <= was[name],
+                "an answer alone moves no target",
+                name,
+                was[name],
+                now[name],
+            )
+        self._renamed(before, after)
+
+    def planned(self, before: state.Fleet, after: state.Fleet) -> None:
+        """Check what planning changed: launches of departed groups are withdrawn, nothing else."""
+        if after is before:
+            return
+        for name, group in before.groups.items():
+            was, now = view.target(before, name), view.target(after, name)
+            laws.require(
+                now <= was if group.departed else now == was, "planning moves no target", name
+            )
+        self.withdrawn(before, after)
+
+    def reconfigured(self, before: state.Fleet, after: state.Fleet) -> None:
+        """Check what a configuration changed: it loses no machine, and no group with machines."""
+        for name in before.groups.keys() & after.groups.keys():
+            lost = view.target(before, name) - view.target(after, name)
+            held = sum(
+                launch.phase is state.Phase.HELD and launch.group == name
+                for launch in before.launches.values()
+            )
+            allowed = held if after.groups[name].departed else 0
+            laws.require(0 <= lost <= allowed, "a configuration loses no machine", name, lost)
+        self.withdrawn(before, after)
+        for name in before.groups.keys() - after.groups.keys():
+            for member in view.members(before, name):
+                held_only = member.launch is not None and member.launch.phase is state.Phase.HELD
+                laws.require(held_only, "a group with machines stays visible", name, member)
+
+    def withdrawn(self, before: state.Fleet, after: state.Fleet) -> None:
+        """Take launches that were given up without a machine."""
+        self.let_go |= before.launches.keys() - after.launches.keys()
+
+    def _renamed(self, before: state.Fleet, after: state.Fleet) -> None:
+        """Take a relaunch: its old name is let go."""
+        for name in before.launches.keys() - after.launches.keys():
+            laws.require(name in after.retired, "a relaunch retires the old name", name)
+            self.let_go.add(name)
+        for name in after.launches.keys() - before.launches.keys():
+            laws.require(name not in self.ordered, "a relaunch gets a fresh name", name)
+            self.ordered.add(name)
+
+
+def _others_stay(before: state.Fleet, after: state.Fleet, group: str) -> None:
+    for name in before.groups:
+        if name != group:
+            laws.require(
+                view.members(before, name) == view.members(after, name),
+                "a wish for one group leaves the others alone",
+                name,
+            )
+
+
+def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Member]:
+    """List members of a group that a listing took from it."""
+    names = {member.name for member in view.members(after, name)}
+    ids = {member.provider_id for member in view.members(after, name)}
+    return [
+        member
+        for member in view.members(before, name)
+        if member.name not in names and member.provider_id not in ids
+    ]
+
+
+def _may_go(
+    before: state.Fleet,
+    after: state.Fleet,
+    snapshot: state.Snapshot,
+    name: str,
+    member: view.Member,
+) -> bool:
+    """Tell whether a listing may take a machine: it shows it leave, or somewhere else."""
+    shown = {instance.provider_id: instance for instance in snapshot.instances}
+    instance = shown.get(member.provider_id)
+    if instance is None:
+        last = before.index.by_provider_id.get(member.provider_id)
+        return last is not None and last.state is contract.InstanceState.DELETING
+    surplus = member.provider_id in after.retired.keys() - before.retired.keys()
+    deleting = instance.state is contract.InstanceState.DELETING
+    return deleting or surplus or instance.group != name
