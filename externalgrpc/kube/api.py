@@ -88,6 +88,7 @@ class Api:
 
     Every method raises :class:`externalgrpc.kube.errors.KubeError`. ``authorization`` gives the
     value of that header, or "" where the connection itself says who we are; it may read files.
+    ``silence_s`` is how long a watch may say nothing.
     """
 
     def __init__(
@@ -97,7 +98,9 @@ class Api:
         *,
         authorization: Callable[[], str],
         time_source: clock.Clock,
+        silence_s: float = SILENCE_S,
     ) -> None:
+        self._silence_s = silence_s
         self._pool = pool
         self._host = host.rstrip("/")
         self._authorization = authorization
@@ -134,10 +137,10 @@ class Api:
         self._call("DELETE", path, body=body)
 
     def watch(self, path: str, query: Mapping[str, str]) -> Watch:
-        """Open a watch that falls silent at most SILENCE_S seconds."""
+        """Open a watch; it lasts until the server ends it, breaks, or falls silent."""
         operation = f"WATCH {path}"
         reply = self._send(
-            "GET", path, operation, query={**query, "watch": "true"}, read_s=SILENCE_S
+            "GET", path, operation, query={**query, "watch": "true"}, read_s=self._silence_s
         )
         if reply.status != 200:
             self._refuse(reply, operation)

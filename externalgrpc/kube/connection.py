@@ -54,12 +54,13 @@ def connect(
     context: str = "",
     time_source: clock.Clock,
     environ: Mapping[str, str] = os.environ,
+    account: Path = _OUR_ACCOUNT,
 ) -> Connection:
     """Load credentials; nothing is sent yet. Raises CannotConnect.
 
-    Without a kubeconfig the service account of our pod is used. Its token is read again every
-    minute, that of a kubeconfig's ``exec`` plugin when it runs out; a kubeconfig is never
-    written to.
+    Without a kubeconfig the service account of our pod is used, which is mounted at ``account``.
+    Its token is read again every minute, that of a kubeconfig's ``exec`` plugin when it runs out;
+    a kubeconfig is never written to.
     """
     if not kubeconfig and _IN_POD not in environ:
         raise CannotConnect("this is no pod of a cluster: name a kubeconfig")
@@ -82,8 +83,13 @@ def connect(
             )
             namespace = _context_namespace(config, path, context)
         else:
-            config.load_incluster_config(client_configuration=settings)
-            namespace = _read(_OUR_ACCOUNT / "namespace") or "default"
+            in_pod = importlib.import_module("kubernetes.config.incluster_config")
+            in_pod.InClusterConfigLoader(
+                token_filename=str(account / "token"),
+                cert_filename=str(account / "ca.crt"),
+                environ=environ,
+            ).load_and_set(settings)
+            namespace = _read(account / "namespace") or "default"
         pool = client.ApiClient(settings).rest_client.pool_manager
         ca_pem = _read(Path(settings.ssl_ca_cert)) if settings.ssl_ca_cert else ""
     except config.ConfigException as error:

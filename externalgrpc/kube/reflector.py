@@ -196,14 +196,17 @@ class Reflector(Generic[T]):
 
     def _follow(self) -> bool:
         """Watch once, to the end; tell whether anything was said. Raises KubeError."""
-        within_s = int(self._timing.watch_s * self._chance.uniform(0.8, 1.2))
+        within_s = min(
+            self._timing.watch_s * self._chance.uniform(0.8, 1.2),
+            self._relist_at - self._clock.monotonic(),
+        )
         watch = self._api.watch(
             self._path,
             {
                 **self._query,
                 "resourceVersion": self._version,
                 "allowWatchBookmarks": "true",
-                "timeoutSeconds": str(max(1, within_s)),
+                "timeoutSeconds": str(max(1, round(within_s))),
             },
         )
         with self._watching:
@@ -217,8 +220,6 @@ class Reflector(Generic[T]):
                 said = True
                 self._failures = 0
                 self._take(change)
-                if self._clock.monotonic() >= self._relist_at:
-                    break
         finally:
             with self._watching:
                 self._watch = None

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from externalgrpc.kube import api
+from tests.kube import apiserver
 from tests.kube import plane as planes
 
 HERE = Path(__file__).parent
@@ -63,3 +65,20 @@ def _applied(
         yield plane
     finally:
         plane.kubectl("delete", "-f", path)
+
+
+@pytest.fixture
+def server() -> Iterator[apiserver.FakeServer]:
+    """Run a small API server in memory."""
+    running = apiserver.FakeServer()
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def link(server: apiserver.FakeServer, tmp_path: Path) -> api.Api:
+    """Connect to it."""
+    return server.api(tmp_path)

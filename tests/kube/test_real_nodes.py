@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from externalgrpc import clock
 from externalgrpc.kube import cluster, connection, facts, nodes, notices, reflector
@@ -88,6 +90,23 @@ def test_the_cluster_tells_of_itself(plane: planes.Plane) -> None:
     assert reserve.disk_bytes == 1 << 30
     assert reserve.eviction_memory_bytes == 150 << 20
     assert reserve.eviction_disk_fraction == 0.12
+
+
+def test_a_pods_own_account_is_a_way_in(plane: planes.Plane, tmp_path: Path) -> None:
+    told = yaml.safe_load(plane.account().read_text())
+    (tmp_path / "token").write_text(told["users"][0]["user"]["token"])
+    trust = Path(told["clusters"][0]["cluster"]["certificate-authority"])
+    (tmp_path / "ca.crt").write_text(trust.read_text())
+    (tmp_path / "namespace").write_text(planes.NAMESPACE)
+    port = plane.url.rpartition(":")[2]
+    link = connection.connect(
+        time_source=clock.SystemClock(),
+        environ={"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": port},
+        account=tmp_path,
+    )
+    assert (link.in_cluster, link.namespace) == (True, planes.NAMESPACE)
+    assert link.api.get(nodes.PATH)["kind"] == "NodeList"
+    assert facts.address(link).endpoint == plane.url
 
 
 def test_credentials_are_complete(plane: planes.Plane, seen: Seen) -> None:
@@ -210,7 +229,8 @@ def test_a_version_that_is_too_old_means_to_list_again(
     plane: planes.Plane, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="vps_autoscaler")
-    # What the restart above relies on, and what a long silence brings about.
+    # An API server that was started anew knows no versions from before.
+    plane.restart_api()
     told: list[str] = []
     link = plane.link()
     follower = nodes.Nodes(

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from externalgrpc import clock
+from externalgrpc.bootstrap import credentials
+from externalgrpc.kube import api, approval, cluster, csr, errors, facts, nodes, tokens
+from tests.e2e import waiting
+from tests.kube import apiserver, requests
+
+INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+SECRETS = tokens.PATH
+CA = credentials.example().ca_pem
+
+
+class Side:
+    """The Kubernetes side on a small server, and what it told."""
+
+    def __init__(self, server: apiserver.FakeServer, folder: Path) -> None:
+        self.asking: list[str] = []
+        self.expected: set[str] = set()
+        self.seen: list[str] = []
+        self.cluster = cluster.Cluster(
+            server.link(folder),
+            cluster.Settings(name="prod", own_approval=True),
+            cluster.Listeners(
+                node=self._node, asking=self.asking.append, expected=self.expected.__contains__
+            ),
+            time_source=clock.SystemClock(),
+            chance=random.Random(1),
+        )
+
+    def _node(self, _before: nodes.Node | None, after: nodes.Node | None) -> None:
+        self.seen.append(after.name if after else "")
+
+
+@pytest.fixture
+def side(server: apiserver.FakeServer, tmp_path: Path) -> Iterator[Side]:
+    told = {
+        "clusters": [
+            {
+                "cluster": {
+                    "server": "https://api.example.test:6443",
+                    "certificate-authority-data": base64.b64encode(CA.encode()).decode(),
+                }
+            }
+        ]
+    }
+    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(told)}})
+    server.put("/version", {"gitVersion": "v1.36.2"})
+    made = Side(server, tmp_path)
+    made.cluster.start()
+    yield made
+    made.cluster.stop()
+
+
+def _ask(server: apiserver.FakeServer, name: str, wants: str, token_id: str) -> str:
+    told: api.Object = {
+        "spec": {
+            "signerName": csr.SIGNER,
+            "username": f"system:bootstrap:{token_id}",
+            "groups": [tokens.OWN_GROUP],
+            "usages": ["digital signature", "client auth"],
+            "request": base64.b64encode(requests.pem(wants)).decode(),
+        }
+    }
+    path = f"{approval.PATH}/{name}"
+    server.put(path, told)
+    return path
+
+
+def _approved(server: apiserver.FakeServer, path: str) -> bool:
+    conditions = server.items[path].get("status", {}).get("conditions", [])
+    return [each["type"] for each in conditions] == ["Approved"]
+
+
+def test_credentials_are_made_of_what_the_cluster_tells(
+    server: apiserver.FakeServer, side: Side
+) -> None:
+    made = side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    assert made.endpoint == "https://api.example.test:6443"
+    assert made.server_version == "v1.36.2"
+    assert made.ca_pem.strip() == CA.strip()
+    assert side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600) == made
+    assert server.count("GET /version") == 1
+    assert server.count(f"GET {INFO}") == 1
+    assert server.count(f"POST {SECRETS}") == 1
+
+
+def test_nothing_is_minted_for_a_cluster_that_cannot_be_joined(
+    server: apiserver.FakeServer, side: Side
+) -> None:
+    server.fail("GET", 500, path="/version")
+    with pytest.raises(errors.Unreachable):
+        side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    server.put("/version", {"gitVersion": "v2.0.0"})
+    with pytest.raises(facts.Unusable):
+        side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    assert server.count(f"POST {SECRETS}") == 0
+
+
+def test_credentials_that_make_no_sense_leave_no_token(
+    server: apiserver.FakeServer, side: Side
+) -> None:
+    told = {"clusters": [{"cluster": {"server": "https://api.example.test:6443"}}]}
+    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(told)}})
+    with pytest.raises(facts.Unusable, match="which CA"):
+        side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    told["clusters"][0]["cluster"]["certificate-authority-data"] = "QUFBQQ=="
+    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(told)}})
+    with pytest.raises(facts.Unusable, match="cannot be joined"):
+        side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    assert side.cluster.await_idle(10)
+    assert not [each for each in server.items if each.startswith(SECRETS)]
+
+
+def test_a_revocation_survives_an_outage(server: apiserver.FakeServer, side: Side) -> None:
+    side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    server.fail("DELETE", apiserver.LOST)
+    side.cluster.revoke("pool-aaaaaa")
+    assert side.cluster.await_idle(20)
+    assert not [each for each in server.items if each.startswith(SECRETS)]
+
+
+def test_the_machine_that_asks_is_told_and_approved(
+    server: apiserver.FakeServer, side: Side
+) -> None:
+    side.expected.add("pool-aaaaaa")
+    made = side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    token_id = made.token.partition(".")[0]
+    path = _ask(server, "right", "pool-aaaaaa", token_id)
+    waiting.until(lambda: _approved(server, path), "approved", within_s=20)
+    wrong = _ask(server, "wrong", "control-plane-1", token_id)
+    waiting.until(lambda: server.count(f"GET {wrong}"), "judged", within_s=20)
+    assert side.cluster.await_idle(20)
+    assert not _approved(server, wrong)
+    assert side.asking == ["pool-aaaaaa"]
+    assert server.count("PUT") == 1
+
+
+def test_an_approval_that_meets_a_change_is_judged_again(
+    server: apiserver.FakeServer, side: Side
+) -> None:
+    side.expected.add("pool-aaaaaa")
+    made = side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    server.fail("PUT", 409)
+    path = _ask(server, "right", "pool-aaaaaa", made.token.partition(".")[0])
+    waiting.until(lambda: _approved(server, path), "approved", within_s=20)
+    assert server.count("PUT") == 2
+
+
+def test_a_request_that_somebody_decided_is_left_alone(
+    server: apiserver.FakeServer, side: Side
+) -> None:
+    side.expected.add("pool-aaaaaa")
+    made = side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    server.mute = True
+    path = _ask(server, "denied", "pool-aaaaaa", made.token.partition(".")[0])
+    denied = {**server.items[path], "status": {"conditions": [{"type": "Denied"}]}}
+    server.put(path, denied)
+    server.mute = False
+    waiting.until(lambda: side.asking, "seen", within_s=20)
+    assert side.cluster.await_idle(20)
+    assert not _approved(server, path)
+    assert server.count("PUT") == 0
+
+
+def test_nodes_are_told_and_kept(server: apiserver.FakeServer, side: Side) -> None:
+    assert side.cluster.await_nodes(20)
+    server.put(f"{nodes.PATH}/pool-aaaaaa", {"spec": {"providerID": "memory://1"}})
+    waiting.until(lambda: side.seen == ["pool-aaaaaa"], "told", within_s=20)
+    assert side.cluster.node_list.complete
+    assert side.cluster.node_list.items["pool-aaaaaa"].provider_id == "memory://1"
+
+
+def test_a_node_errand_survives_an_outage(server: apiserver.FakeServer, side: Side) -> None:
+    path = f"{nodes.PATH}/pool-aaaaaa"
+    server.put(path, {"spec": {}})
+    waiting.until(lambda: side.seen, "told", within_s=20)
+    node = side.cluster.node_list.items["pool-aaaaaa"]
+    server.fail("PATCH", apiserver.LOST, after=True)
+    side.cluster.adopt(node, "memory://7")
+    assert side.cluster.await_idle(20)
+    assert server.items[path]["spec"] == {"providerID": "memory://7"}
+    server.fail("DELETE", apiserver.LOST, after=True)
+    side.cluster.remove(node, still=lambda _node: True)
+    assert side.cluster.await_idle(20)
+    assert path not in server.items
+
+
+def test_a_server_that_stops_says_what_it_leaves(
+    server: apiserver.FakeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    side = Side(server, tmp_path)
+    side.cluster.start()
+    server.fail("DELETE", 500, times=100)
+    side.cluster.revoke("pool-aaaaaa")
+    waiting.until(lambda: server.count("DELETE"), "tried", within_s=20)
+    side.cluster.stop()
+    assert "errand not done" in caplog.text

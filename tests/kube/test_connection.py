@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from externalgrpc import clock
+from externalgrpc.kube import connection, errors
+from tests.kube import apiserver
+
+SECRET = "do-not-show-me"
+
+
+def _connect(path: Path | str, context: str = "") -> connection.Connection:
+    return connection.connect(
+        kubeconfig=str(path), context=context, time_source=clock.SystemClock()
+    )
+
+
+def test_outside_a_cluster_a_kubeconfig_is_asked_for() -> None:
+    with pytest.raises(connection.CannotConnect, match="no pod of a cluster: name a kubeconfig"):
+        connection.connect(time_source=clock.SystemClock(), environ={})
+
+
+def test_in_a_pod_without_account_it_says_so(tmp_path: Path) -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    with pytest.raises(connection.CannotConnect, match=r"service account: .*does not exist"):
+        connection.connect(
+            time_source=clock.SystemClock(), environ=environ, account=tmp_path / "none"
+        )
+
+
+WRONG = {
+    "is not YAML": f"users: [{{token: '{SECRET}'",
+    "line 3": f"a: 1\nb: 2\nuser: {SECRET}: {SECRET}\n",
+    "Invalid kube-config": "",
+    "cannot be used": f"- {SECRET}\n",
+    "current-context": f"users: [{{name: u, user: {{token: {SECRET}}}}}]\n",
+    "Expected": yaml.safe_dump(
+        {
+            "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "users": [{"name": "u", "user": {"token": SECRET}}],
+            "contexts": [{"name": "x", "context": {"cluster": "other", "user": "u"}}],
+            "current-context": "x",
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("why", WRONG)
+def test_a_wrong_kubeconfig_is_told_without_its_secrets(tmp_path: Path, why: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(WRONG[why])
+    with pytest.raises(connection.CannotConnect, match=why) as told:
+        _connect(path)
+    assert SECRET not in str(told.value)
+    assert "kubeconfig" in str(told.value)
+
+
+def test_a_missing_kubeconfig_is_told(tmp_path: Path) -> None:
+    with pytest.raises(connection.CannotConnect, match=r"Invalid kube-config|cannot be used"):
+        _connect(tmp_path / "none")
+
+
+def test_a_context_is_chosen(server: apiserver.FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    told = {
+        "clusters": [
+            {"name": "here", "cluster": {"server": server.url}},
+            {"name": "there", "cluster": {"server": "http://127.0.0.1:1"}},
+        ],
+        "users": [{"name": "u", "user": {"token": SECRET}}],
+        "contexts": [
+            {"name": "a", "context": {"cluster": "there", "user": "u"}},
+            {"name": "b", "context": {"cluster": "here", "user": "u", "namespace": "ours"}},
+        ],
+        "current-context": "a",
+    }
+    path.write_text(yaml.safe_dump(told))
+    link = _connect(path, "b")
+    assert link.host == server.url
+    assert link.namespace == "ours"
+    assert not link.in_cluster
+    assert SECRET not in repr(link)
+    server.put("/api/v1/nodes/n", {})
+    assert link.api.get("/api/v1/nodes/n")["metadata"]["name"] == "n"
+    assert _connect(path).namespace == "default"
+    with pytest.raises(errors.Unreachable, match=r"^GET /version: cannot connect"):
+        _connect(path).api.get("/version")
+    with pytest.raises(connection.CannotConnect):
+        _connect(path, "c")
+
+
+def test_a_plugin_that_fails_is_no_crash(server: apiserver.FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f"#!/bin/sh\necho {SECRET} >&2\nexit 1\n")
+    plugin.chmod(0o700)
+    runs = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(plugin),
+        "interactiveMode": "Never",
+    }
+    told = {
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": {"exec": runs}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(told))
+    link = _connect(path)
+    # The client logs the plugin's failure and goes on without credentials: a server says no then.
+    server.fail("GET", 401)
+    with pytest.raises(errors.Denied):
+        link.api.get("/version")
+
+
+def test_credentials_that_are_lost_later_are_no_crash(
+    server: apiserver.FakeServer, tmp_path: Path
+) -> None:
+    account = tmp_path / "account"
+    account.mkdir()
+    for name in ("token", "ca.crt", "namespace"):
+        (account / name).write_text("x")
+    environ = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+    settings = connection.connect(time_source=clock.SystemClock(), environ=environ, account=account)
+    assert settings.in_cluster
+    assert settings.namespace == "x"
+    assert settings.host == "https://127.0.0.1:1"
+
+    class Lost:
+        def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str:
+            raise FileNotFoundError(SECRET)
+
+    with pytest.raises(errors.Denied, match="gives no credentials") as told:
+        connection._authorization(Lost(), "the pod's service account")
+    assert SECRET not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 429, 500, 503])
+def test_a_refusal_says_what_was_asked_and_why(
+    server: apiserver.FakeServer, tmp_path: Path, status: int
+) -> None:
+    server.fail("GET", status)
+    with pytest.raises(errors.KubeError) as told:
+        server.api(tmp_path).get("/version")
+    assert str(told.value) == f"GET /version: as the test wants it (HTTP {status})"
+    assert told.value.status == status
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "[]", "7"])
+def test_an_answer_that_is_no_object_is_refused(
+    server: apiserver.FakeServer, tmp_path: Path, text: str
+) -> None:
+    link = server.api(tmp_path)
+    server.fail("GET", 200, body=lambda _asked: text)
+    with pytest.raises(errors.Invalid):
+        link.get("/version")
+    server.fail("GET", 502, body=lambda _asked: text)
+    with pytest.raises(errors.Unreachable, match="HTTP 502"):
+        link.get("/version")
+
+
+def test_no_request_is_sent_twice(server: apiserver.FakeServer, tmp_path: Path) -> None:
+    link = server.api(tmp_path)
+    for method in ("GET", "POST", "DELETE", "PATCH"):
+        server.fail(method, apiserver.LOST)
+    calls = {
+        "GET": lambda: link.get("/x"),
+        "POST": lambda: link.post("/x", {"metadata": {"name": "a"}}),
+        "DELETE": lambda: link.delete("/x/a"),
+        "PATCH": lambda: link.patch("/x/a", {}),
+    }
+    for method, call in calls.items():
+        with pytest.raises(errors.Unreachable):
+            call()
+        assert server.count(method) == 1
+
+
+def test_no_kubernetes_library_is_loaded_before_it_is_needed() -> None:
+    code = (
+        "import sys\n"
+        "import externalgrpc.kube.cluster, externalgrpc.kube.connection, externalgrpc.kube.access\n"
+        "print([each for each in sys.modules if each in ('kubernetes', 'cryptography')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import hypothesis
+from hypothesis import strategies
+
+from externalgrpc import groups, template
+from externalgrpc.kube import nodes
+
+WHOLE = {
+    "metadata": {
+        "name": "pool-aaaaaa",
+        "uid": "u-1",
+        "labels": {"a": "b", "odd": 7},
+        "creationTimestamp": "2026-11-23T12:00:00Z",
+        "resourceVersion": "17",
+    },
+    "spec": {
+        "providerID": "hcloud://4711",
+        "taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}, {"key": "e"}, None],
+        "unschedulable": True,
+    },
+    "status": {
+        "conditions": [
+            {"type": "MemoryPressure", "status": "False"},
+            {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-23T12:01:00Z"},
+        ],
+        "capacity": {
+            "cpu": "2",
+            "memory": "2021828Ki",
+            "ephemeral-storage": "10Gi",
+            "pods": "110",
+        },
+        "allocatable": {"cpu": "1900m", "memory": "nonsense", "pods": 110},
+        "nodeInfo": {"kubeletVersion": "v1.36.2"},
+    },
+}
+
+
+def test_a_node_is_read() -> None:
+    assert nodes.read(WHOLE) == nodes.Node(
+        name="pool-aaaaaa",
+        uid="u-1",
+        provider_id="hcloud://4711",
+        labels={"a": "b"},
+        taints=(
+            groups.Taint(key="k", value="v", effect="NoSchedule"),
+            groups.Taint(key="e", effect=""),
+        ),
+        ready=True,
+        ready_since=1795435260.0,
+        created_at=1795435200.0,
+        unschedulable=True,
+        kubelet_version="v1.36.2",
+        capacity=template.Observed(
+            cpu_millis=2000, memory_bytes=2021828 * 1024, disk_bytes=10 << 30, pods=110
+        ),
+        allocatable=template.Observed(cpu_millis=1900),
+    )
+
+
+def test_a_condition_without_status_is_no_ready_node() -> None:
+    odd = {**WHOLE, "status": {"conditions": [{"type": "Ready"}]}}
+    found = nodes.read(odd)
+    assert found is not None
+    assert not found.ready
+    assert found.capacity == template.Observed()
+
+
+def test_a_heartbeat_changes_nothing() -> None:
+    later = {
+        **WHOLE,
+        "metadata": {**WHOLE["metadata"], "resourceVersion": "99"},
+        "status": {
+            **WHOLE["status"],
+            "conditions": [
+                {**each, "lastHeartbeatTime": "2026-11-23T13:00:00Z"}
+                for each in WHOLE["status"]["conditions"]  # type: ignore[attr-defined]
+            ],
+        },
+    }
+    assert nodes.read(later) == nodes.read(WHOLE)
+
+
+def test_a_node_that_waits_for_finalizers_is_deleting() -> None:
+    going = {"metadata": {"name": "n", "deletionTimestamp": "2026-11-23T13:00:00Z"}}
+    found = nodes.read(going)
+    assert found is not None
+    assert found.deleting
+
+
+KEYS = strategies.sampled_from(
+    [
+        "metadata",
+        "spec",
+        "status",
+        "name",
+        "uid",
+        "labels",
+        "taints",
+        "conditions",
+        "type",
+        "creationTimestamp",
+        "lastTransitionTime",
+        "capacity",
+        "cpu",
+        "memory",
+        "nodeInfo",
+        "key",
+    ]
+)
+JSON = strategies.recursive(
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.text()
+    | strategies.sampled_from(["Ready", "True", "2026-11-23T12:00:00Z", "0001-01-01", "1e9", "-1"]),
+    lambda inner: strategies.lists(inner) | strategies.dictionaries(KEYS, inner),
+    max_leaves=30,
+)
+
+
+@hypothesis.given(strategies.dictionaries(KEYS, JSON))
+def test_reading_never_fails(told: dict[str, object]) -> None:
+    found = nodes.read(told)
+    if found is not None:
+        assert found == nodes.read(told)
+        assert all(isinstance(each, str) for each in found.labels.values())
