@@ -299,7 +299,7 @@ class Reader:
         if size > limit:
             told = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
             cure = "Shorten it, or fetch the larger part at boot"
-            self.findings.add((*path, "userDataFile"), told, cure)
+            self.findings.add((*path, "userDataFile" if group.user_data else "join"), told, cure)
 
     def _supported(self, entry: model.NodeEntry, of: clouds.Cloud, path: Path) -> None:
         """Refuse a common setting that this cloud cannot do, where it was set to matter."""
