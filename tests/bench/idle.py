@@ -87,7 +87,7 @@ def house(place: places.Place, fake: Any, time_source: Jumping) -> Iterator[asse
 def hour(place: places.Place) -> Hour:
     """Let an hour pass with nothing to do, the start included."""
     time_source = Jumping()
-    with place.start() as fake, house(place, fake, time_source) as plant:
+    with place.start(clock=time_source.unix) as fake, house(place, fake, time_source) as plant:
         ends_at = time_source.now + HOUR_S
         while time_source.now < ends_at:
             plant.reconciler.pump()  # what is due is done at once,
