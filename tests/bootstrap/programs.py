@@ -11,6 +11,7 @@ FAKES = {
 args=$*
 [ ! -e "$SIM/apt-fails" ] || { echo 'E: Unable to fetch some archives'; exit 100; }
 case $args in *' install '*) ;; *) exit 0 ;; esac
+[ ! -e "$SIM/apt-installs-nothing" ] || exit 0
 for each in "$@"; do
   case $each in
     containerd.io) "$SIM/give" containerd 'github.com/x/v2 v2.3.1 abc' bin_dirs ;;

@@ -96,10 +96,12 @@ def test_an_image_with_the_agent_needs_no_installer(machine_at_boot: Guest) -> N
     machine_at_boot.file("/etc/systemd/system/k3s-agent.service", "[Service]\n")
     machine_at_boot.file("/var/lib/rancher/k3s/agent/client-kubelet.crt", "of another node")
     machine_at_boot.file("/etc/rancher/node/password", "of another node")
+    machine_at_boot.file(CONFIG, "readable by all\n")
     assert machine_at_boot.boot(user_data()).returncode == 0
     assert machine_at_boot.called("installer") == []
     assert "systemctl restart k3s-agent" in machine_at_boot.calls
     assert machine_at_boot.secrets("of another node") == []
+    assert machine_at_boot.path(CONFIG).stat().st_mode & 0o777 == 0o600
 
 
 def test_an_image_with_the_program_alone_downloads_nothing(machine_at_boot: Guest) -> None:

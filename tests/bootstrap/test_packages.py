@@ -82,6 +82,33 @@ def test_a_baked_image_skips_every_step_that_is_done(baked: Guest) -> None:
     assert skies.flags(baked)["provider-id"] == "hcloud://4711"
 
 
+def test_a_second_call_after_a_cut_goes_on(baked: Guest) -> None:
+    """The machine lost its power between the join and the end of the script."""
+    assert baked.boot(orders.user_data()).returncode == 0
+    baked.path("/var/lib/vps-autoscaler/joined").unlink()
+    baked.cloud_init(orders.user_data())
+    assert baked.run().returncode == 0
+    assert len(baked.called("kubeadm join")) == 1
+    assert baked.secrets(orders.TOKEN) == []
+
+
+def test_packages_that_are_not_what_was_asked_for_end_the_join(baked: Guest) -> None:
+    """As when a mirror serves another minor, or other programs come first on the PATH."""
+    skies.package_hosts(baked)
+    baked.has("kubelet", "v1.36.0")
+    baked.has("kubeadm", "v1.350.0")
+    baked.sim(**{"apt-installs-nothing": ""})
+    assert baked.boot(orders.user_data()).returncode == 1
+    assert "others are on the PATH" in baked.read("/dev/ttyS0")
+    assert baked.called("kubeadm join") == []
+
+
+def test_a_minor_that_only_begins_like_ours_is_another(baked: Guest) -> None:
+    for name in ("kubelet", "kubeadm"):
+        baked.has(name, "v1.360.1")
+    assert baked.boot(orders.user_data(kubernetes="image")).returncode == 1
+
+
 def test_a_baked_image_of_another_minor_gets_ours(baked: Guest) -> None:
     skies.package_hosts(baked)
     baked.has("kubelet", "v1.35.9")
