@@ -223,7 +223,7 @@ def _relaunch(
             now,
             key=launch.name,
         )
-    name = next(name for name in mint if not state.name_is_taken(fleet, name))
+    name = next(name for name in mint if not identity.name_is_taken(fleet, name))
     sold_out = isinstance(error, errors.OutOfStock)
     vanished = launch.vanished + 1
     may_pass = sold_out or type(error) is errors.CloudError

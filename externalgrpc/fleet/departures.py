@@ -92,9 +92,10 @@ class Departures:
         if node_group is None or node_group.departed:
             return None
         if launch.account != node_group.account:
-            launch = dataclasses.replace(
-                launch, account=node_group.account, refused=frozenset(), not_before=state.NEVER
-            )
+            if launch.asked_at > state.NEVER:
+                # Its name was told to the old account: one name must not be ordered at two.
+                return _failed(launch, _moved(node_group))
+            launch = dataclasses.replace(launch, account=node_group.account)
         if launch.group in fleet.blocked:
             why = fleet.blocked[launch.group]
             return _failed(launch, state.Failure(state.ErrorClass.OTHER, "BadOrder", why))
@@ -156,6 +157,11 @@ class Departures:
         message = f"not ordered within {patience_s:.0f} s: {why}"
         failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
         return _failed(launch, failure)
+
+
+def _moved(node_group: groups.NodeGroup) -> state.Failure:
+    message = f"the group moved to account {node_group.account} while this was being ordered"
+    return state.Failure(state.ErrorClass.OTHER, "CloudError", message)
 
 
 def _failed(launch: state.Launch, failure: state.Failure) -> state.Launch:

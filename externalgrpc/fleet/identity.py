@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from externalgrpc.fleet import state
 from providers import contract
 
 
@@ -19,3 +20,14 @@ def placeholder_name(provider_id: str) -> str:
     """Read the launch's name out of a placeholder id; empty for any other id."""
     _, found, name = provider_id.partition("://launching/")
     return name if found else ""
+
+
+def name_is_taken(fleet: state.Fleet, name: str) -> bool:
+    """Tell whether a name was used for anything that this process knows of."""
+    return (
+        name in fleet.launches
+        or name in fleet.retired
+        or name in fleet.index.by_name
+        or name in fleet.gone
+        or any(held.instance.node_name == name for held in fleet.missing.values())
+    )

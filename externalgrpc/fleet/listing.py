@@ -34,6 +34,7 @@ def observe(
         return fleet
     if account.snapshot is not None and snapshot.begun_at < account.snapshot.begun_at:
         return _with_account(fleet, dataclasses.replace(account, listing=False))
+    snapshot = _each_once(snapshot)
     first = account.snapshot is None
     before = _members_before(fleet, snapshot.account)
     fleet = retired.returned(fleet, snapshot, now=now)
@@ -70,6 +71,16 @@ def not_listed(fleet: state.Fleet, account: str, trouble: str) -> state.Fleet:
     return _with_account(
         fleet, dataclasses.replace(held, listing=False, failures=failures, trouble=trouble)
     )
+
+
+def _each_once(snapshot: state.Snapshot) -> state.Snapshot:
+    """Drop what a listing shows twice: pages shift while they are read."""
+    seen: dict[str, contract.Instance] = {}
+    for instance in snapshot.instances:
+        seen.setdefault(instance.provider_id, instance)
+    if len(seen) == len(snapshot.instances):
+        return snapshot
+    return dataclasses.replace(snapshot, instances=tuple(seen.values()))
 
 
 def _with_account(fleet: state.Fleet, account: state.AccountState) -> state.Fleet:
@@ -164,18 +175,16 @@ def _missing(
 
 
 def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
-    shown = fleet.index.by_name
     settle_s = fleet.accounts[snapshot.account].settle_s
     launches: dict[str, state.Launch] = {}
     for name, launch in fleet.launches.items():
-        landed = shown.get(name)
-        nameless = _without_its_name(fleet, launch)
-        if landed is not None and not nameless:
+        landed = fleet.index.by_name.get(name)
+        if _stands_for_itself(fleet, launch, landed):
+            continue
+        if landed is not None:
             flying = _landed(launch, landed, now)
             if flying is not None:
                 launches[name] = flying
-        elif nameless:
-            continue
         elif launch.account != snapshot.account:
             launches[name] = launch
         else:
@@ -183,15 +192,19 @@ def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state
     return dataclasses.replace(fleet, launches=launches)
 
 
-def _without_its_name(fleet: state.Fleet, launch: state.Launch) -> bool:
-    """Tell whether a launch's machine is shown, but with its name mark lost or changed.
+def _stands_for_itself(
+    fleet: state.Fleet, launch: state.Launch, landed: contract.Instance | None
+) -> bool:
+    """Tell whether a launch's machine is shown, but with other marks than it was ordered with.
 
-    It stands for itself then, under its provider id.
+    People change labels: it counts under what it carries now, and its launch is over.
     """
+    if landed is not None and landed.group != launch.group:
+        return True
     if launch.instance is None:
         return False
-    instance = fleet.index.by_provider_id.get(launch.instance.provider_id)
-    return instance is not None and instance.node_name != launch.name
+    own = fleet.index.by_provider_id.get(launch.instance.provider_id)
+    return own is not None and (own.node_name != launch.name or own.group != launch.group)
 
 
 def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch | None:

@@ -293,14 +293,3 @@ class Fleet:
     memo: dict[Any, Any] = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )
-
-
-def name_is_taken(fleet: Fleet, name: str) -> bool:
-    """Tell whether a name was used for anything that this process knows of."""
-    return (
-        name in fleet.launches
-        or name in fleet.retired
-        or name in fleet.index.by_name
-        or name in fleet.gone
-        or any(held.instance.node_name == name for held in fleet.missing.values())
-    )

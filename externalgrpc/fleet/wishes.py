@@ -216,6 +216,6 @@ def _mint(fleet: state.Fleet, mint: Iterator[str], count: int) -> Iterator[str]:
     minted: set[str] = set()
     while len(minted) < count:
         name = next(mint)
-        if name not in minted and not state.name_is_taken(fleet, name):
+        if name not in minted and not identity.name_is_taken(fleet, name):
             minted.add(name)
             yield name

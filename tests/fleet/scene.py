@@ -191,9 +191,7 @@ class Scene:
 
 def node(number: int | str, name: str = "", *, fake: bool = False) -> fleets.NodeRef:
     provider_id = f"sky://{number}"
-    return fleets.NodeRef(
-        provider_id=provider_id, name=provider_id if fake else name, fake=fake
-    )
+    return fleets.NodeRef(provider_id=provider_id, name=provider_id if fake else name, fake=fake)
 
 
 def placeholder(name: str, *, fake: bool = True) -> fleets.NodeRef:

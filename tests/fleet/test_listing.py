@@ -195,6 +195,22 @@ class TestLaunches:
         assert not scene.fleet.launches
         assert scene.names() == ["sky://1"]
 
+    def test_a_launch_whose_machine_carries_another_group_counts_there(self):
+        scene = Scene(group("g"), group("h"))
+        name = accepted(scene)
+        scene.listed(machine(1, name, "h", state=CREATING))
+        assert not scene.fleet.launches
+        assert scene.names("g") == []
+        assert scene.names("h") == [name]
+
+    def test_a_launch_that_lands_in_another_group_is_over(self):
+        scene = Scene(group("g"), group("h"))
+        (name,) = scene.grow(1)
+        scene.plan()
+        scene.listed(machine(1, name, "h", state=CREATING))
+        assert not scene.fleet.launches
+        assert scene.names("h") == [name]
+
     def test_the_receipt_of_one_machine_is_not_another_ones(self):
         scene = Scene()
         name = accepted(scene, number=2, receipt="two")
@@ -297,6 +313,15 @@ class TestSurplus:
         scene.retire(node(1, "g-1"))
         assert scene.target() == 0
         assert {each.id for each in view.leaving(scene.fleet, "g")} == {"1", "2"}
+
+    def test_a_machine_on_two_pages_is_one_machine(self):
+        scene = Scene(settled=False)
+        scene.listed()
+        scene.grow(2)
+        scene.now += 10
+        scene.listed(machine(1, "g-1"), machine(2, "g-2"), machine(1, "g-1"))
+        assert scene.names() == ["g-1", "g-2"]
+        assert not scene.fleet.retired
 
     def test_nameless_machines_are_not_surplus(self):
         scene = Scene(shown=(machine(1, ""), machine(2, "")))

@@ -28,9 +28,7 @@ def kinds(scene: Scene) -> list[type]:
 class TestListings:
     def test_everything_is_read_at_the_start(self):
         scene = Scene(settled=False)
-        scene.fleet = state.dataclasses.replace(
-            scene.fleet, accounts={"a": account()}
-        )
+        scene.fleet = state.dataclasses.replace(scene.fleet, accounts={"a": account()})
         assert kinds(scene) == [requests.ListInstances, requests.ReadCatalogue]
         assert kinds(scene) == []
 
@@ -158,6 +156,16 @@ class TestHolding:
         (name,) = scene.grow(1)
         scene.configure(group("g", "b"))
         assert [(r.account, r.name) for r in scene.creates()] == [("b", name)]
+
+    def test_a_launch_that_was_sent_once_is_not_ordered_at_a_second_account(self):
+        scene = Scene(group("g", "a"), accounts=(account("a"), account("b")))
+        (name,) = scene.grow(1)
+        scene.plan()
+        scene.configure(group("g", "b"))
+        scene.ordered(name, errors.Throttled("slow down"))
+        scene.now += 60
+        assert scene.creates() == []
+        assert "moved to account b" in scene.launch(name).failure.message
 
     def test_a_throttled_launch_of_a_group_that_left_is_withdrawn(self):
         scene = Scene(shown=(machine(1, "g-1"),))

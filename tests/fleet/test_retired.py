@@ -200,6 +200,7 @@ class TestDeleted:
             sent_at = scene.now
             while not any(isinstance(each, requests.Delete) for each in scene.plan()):
                 scene.now += 5
+                assert scene.now - sent_at < 2 * retired.MAX_REPEAT_DELETE_S
                 scene.listed(machine(1, "g-1"))
             gaps.append(scene.now - sent_at)
             scene.deleted("g-1")

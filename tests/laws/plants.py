@@ -183,6 +183,18 @@ PLANTS = (
         "    if surplus:\n        return fleet",
     ),
     Plant(
+        "take one machine on two pages for two",
+        f"{FLEET}/listing.py",
+        "    if len(seen) == len(snapshot.instances):",
+        "    if seen is not None:",
+    ),
+    Plant(
+        "order one name at two accounts",
+        f"{FLEET}/departures.py",
+        "if launch.asked_at > state.NEVER:",
+        "if launch.asked_at > self._agenda.now:",
+    ),
+    Plant(
         "order before the first settling time is over",
         f"{FLEET}/departures.py",
         "ready = account.catalogue is not None and account.settled",
