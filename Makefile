@@ -9,7 +9,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test check-all lint types floors unit e2e bench laws mutations stubs stubs-check lock schema clean
+.PHONY: help run demo test lint types floors unit e2e bench laws mutations stubs stubs-check lock schema clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,7 +35,7 @@ unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not e2e"
 
 e2e: $(VENV)/.dev ## Drive the server with the real cluster-autoscaler (on PATH or in CLUSTER_AUTOSCALER; needs Go).
-	@$(BIN)/python -m pytest -m e2e tests/e2e
+	@PYTHON=$(BIN)/python tests/e2e/run
 
 bench: $(VENV)/.dev ## Measure: RPCs against a bare handler, loops of CA, growth, idle requests, memory.
 	@$(BIN)/python -m tests.bench
