@@ -103,9 +103,9 @@ def test_packages_that_are_not_what_was_asked_for_end_the_join(baked: Guest) -> 
     assert baked.called("kubeadm join") == []
 
 
-def test_a_minor_that_only_begins_like_ours_is_another(baked: Guest) -> None:
-    for name in ("kubelet", "kubeadm"):
-        baked.has(name, "v1.360.1")
+@pytest.mark.parametrize("name", ["kubelet", "kubeadm"])
+def test_a_minor_that_only_begins_like_ours_is_another(baked: Guest, name: str) -> None:
+    baked.has(name, "v1.360.1")
     assert baked.boot(orders.user_data(kubernetes="image")).returncode == 1
 
 
