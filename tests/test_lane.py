@@ -92,9 +92,7 @@ def open_lane(clock):
     lanes: list[lane.ThreadLane] = []
 
     def make(cloud: Cloud | None = None, **settings) -> lane.ThreadLane:
-        made = lane.ThreadLane(
-            "acc", cloud or Cloud(), share=1.0, time_source=clock, **settings
-        )
+        made = lane.ThreadLane("acc", cloud or Cloud(), share=1.0, time_source=clock, **settings)
         lanes.append(made)
         return made
 
