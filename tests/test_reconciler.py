@@ -3,6 +3,7 @@ from __future__ import annotations
 import collections
 import logging
 import random
+import sys
 import threading
 from collections.abc import Callable
 
@@ -359,10 +360,15 @@ def test_writers_from_many_threads_lose_nothing():
             plant.reconciler.registered(f"memory://{number}-{each}")
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval_s)
     assert view.target(plant.reconciler.fleet, "g") == 800
     assert len(plant.reconciler.fleet.registered) == 800
 

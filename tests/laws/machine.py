@@ -148,6 +148,14 @@ class FleetMachine(RuleBasedStateMachine):
         if standing:
             cloud.delete(standing[which % len(standing)].id, lag_s=lag_s)
 
+    @rule(which=INDEX)
+    def haunt(self, *, which):
+        """A listing shows machines again that were deleted long ago."""
+        for cloud in self.there.skies.values():
+            gone = [machine for machine in cloud.machines.values() if machine.deleted_at]
+            if gone:
+                gone[which % len(gone)].shown_until = self.there.now + 2 * sky.SETTLE_S
+
     @rule(seconds=st.sampled_from((0.0, 0.5, 3.0, 10.0, 35.0, 70.0, 310.0)))
     def wait(self, *, seconds):
         self.there.wait(seconds)

@@ -257,9 +257,9 @@ PLANTS = (
     Plant(
         "look at one account's listing only",
         f"{FLEET}/retired.py",
-        "instance = fleet.index.by_provider_id.get(retirement.provider_id)",
-        "instance = next((i for i in snapshot.instances if i.provider_id == "
-        "retirement.provider_id), None)",
+        "        left = (\n            _shown(",
+        "        if instance not in snapshot.instances:\n            instance = None\n"
+        "        left = (\n            _shown(",
     ),
     Plant(
         "leave no reserve to writes",
