@@ -135,6 +135,13 @@ def test_secrets_are_for_root_and_stand_in_their_own_files() -> None:
         assert all(path.startswith(cloudconfig.SECRETS) for path, _ in holding)
 
 
+def test_lines_of_users_are_for_root_alone() -> None:
+    document = guest.parsed(orders.user_data(pre_join=("a=1",), post_join=("b=2",)))
+    modes = {each["path"]: each["permissions"] for each in document["write_files"]}
+    assert modes["/etc/vps-autoscaler/pre-join"] == "0600"
+    assert modes["/etc/vps-autoscaler/post-join"] == "0600"
+
+
 def test_nothing_secret_shows() -> None:
     shown = (
         repr(orders.WAY_IN)
