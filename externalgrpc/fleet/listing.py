@@ -50,7 +50,7 @@ def observe(
         failures=0,
         trouble="",
     )
-    fleet = _with_account(fleet, account)
+    fleet = _overrule(_with_account(fleet, account), snapshot, before)
     built = index.build(fleet.accounts.values(), fleet.retired)
     fleet = dataclasses.replace(fleet, index=built)
     fleet = _missing(fleet, snapshot.account, before, now)
@@ -94,6 +94,25 @@ def _members_before(fleet: state.Fleet, account: str) -> dict[str, contract.Inst
         if missing.account == account:
             known.setdefault(provider_id, missing.instance)
     return known
+
+
+def _overrule(
+    fleet: state.Fleet, snapshot: state.Snapshot, before: Mapping[str, contract.Instance]
+) -> state.Fleet:
+    """Strike what a login no longer shows out of older listings of others into the same project."""
+    if len(fleet.accounts) < 2:
+        return fleet
+    lacking = before.keys() - {instance.provider_id for instance in snapshot.instances}
+    accounts = dict(fleet.accounts)
+    for name, account in fleet.accounts.items() if lacking else ():
+        held = account.snapshot
+        if name == snapshot.account or held is None or held.begun_at >= snapshot.begun_at:
+            continue
+        left = tuple(each for each in held.instances if each.provider_id not in lacking)
+        if len(left) < len(held.instances):
+            held = dataclasses.replace(held, instances=left)
+            accounts[name] = dataclasses.replace(account, snapshot=held)
+    return dataclasses.replace(fleet, accounts=accounts)
 
 
 def _surplus(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:

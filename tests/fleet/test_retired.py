@@ -317,7 +317,8 @@ class TestTwoLoginsIntoOneProject:
         scene.deleted("g-1")
         scene.now += SETTLE_S + 1
         for _ in range(3):
-            scene.listed(account="a")
+            scene.listed(account="a", begun_at=scene.now - 1)
+            scene.listed(*shown, account="b")
             assert scene.target() == 0
         assert "g-1" in scene.fleet.retired
         scene.plan()
@@ -327,6 +328,28 @@ class TestTwoLoginsIntoOneProject:
         scene.listed(account="a")
         scene.listed(account="a")
         assert "g-1" not in scene.fleet.retired
+
+    def test_a_newer_listing_overrules_what_the_other_login_showed_before(self):
+        shown = (machine(1, "g-1"),)
+        scene = Scene(group("g", "a"), group("h", "b"), accounts=self.accounts(), shown=shown)
+        scene.listed(*shown, account="b")
+        scene.listed(machine(1, "g-1", state=DELETING))
+        assert scene.target() == 0
+        scene.now += 1
+        scene.listed()
+        assert scene.target() == 0
+        assert not scene.fleet.missing
+
+    def test_a_machine_that_one_login_no_longer_shows_is_looked_up(self):
+        shown = (machine(1, "g-1"),)
+        scene = Scene(group("g", "a"), group("h", "b"), accounts=self.accounts(), shown=shown)
+        scene.listed(*shown, account="b")
+        scene.now += 1
+        scene.listed()
+        assert scene.names() == ["g-1"]
+        assert requests.LookUpMissing("a", shown[0]) in scene.plan()
+        scene.missing_looked_up("sky://1", None)
+        assert scene.target() == 0
 
 
 def test_nameless_machines_do_not_stand_for_each_other():

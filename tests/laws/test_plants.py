@@ -1,4 +1,4 @@
-"""The planted mistakes still have a place: ``python -m tests.laws.mutations`` plants them."""
+"""The planted mistakes still have a place to stand; see ``python -m tests.laws.mutations``."""
 
 from __future__ import annotations
 
