@@ -144,6 +144,17 @@ def test_the_machine_that_asks_is_told_and_approved(
     assert server.count("PUT") == 1
 
 
+def test_a_machine_that_nobody_waits_for_is_approved_once_somebody_does(
+    server: apiserver.FakeServer, side: Side
+) -> None:
+    made = side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
+    path = _ask(server, "early", "pool-aaaaaa", made.token.partition(".")[0])
+    waiting.until(lambda: server.count(f"GET {path}"), "judged", within_s=20)
+    assert not _approved(server, path)
+    side.expected.add("pool-aaaaaa")
+    waiting.until(lambda: _approved(server, path), "approved", within_s=20)
+
+
 def test_an_approval_that_meets_a_change_is_judged_again(
     server: apiserver.FakeServer, side: Side
 ) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import hypothesis
+import pytest
 from hypothesis import strategies
 
 from externalgrpc import groups, template
-from externalgrpc.kube import nodes
+from externalgrpc.kube import api, errors, nodes
+from tests.kube import apiserver
 
 WHOLE = {
     "metadata": {
@@ -86,6 +88,40 @@ def test_a_node_that_waits_for_finalizers_is_deleting() -> None:
     found = nodes.read(going)
     assert found is not None
     assert found.deleting
+
+
+def test_another_node_of_the_name_is_left_alone(
+    server: apiserver.FakeServer, link: api.Api
+) -> None:
+    path = f"{nodes.PATH}/pool-aaaaaa"
+    server.put(path, {"spec": {}})
+    node = nodes.read(link.get(path))
+    assert node is not None
+    server.put(path, None)
+    server.put(path, {"spec": {}})
+    assert nodes.remove(link, node, still=lambda _node: True)
+    with pytest.raises(nodes.NotOurs):
+        nodes.adopt(link, node, "memory://1")
+    assert server.items[path]["spec"] == {}
+    assert server.count("DELETE") == server.count("PATCH") == 0
+
+
+def test_a_node_that_never_stands_still_is_tried_a_few_times(
+    server: apiserver.FakeServer, link: api.Api
+) -> None:
+    path = f"{nodes.PATH}/pool-aaaaaa"
+    server.put(path, {"spec": {}})
+    node = nodes.read(link.get(path))
+    assert node is not None
+
+    def still(_node: nodes.Node) -> bool:
+        server.put(path, {"spec": {}})
+        return True
+
+    with pytest.raises(errors.Conflict):
+        nodes.remove(link, node, still=still)
+    assert server.count("DELETE") == 4
+    assert path in server.items
 
 
 KEYS = strategies.sampled_from(

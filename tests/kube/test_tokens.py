@@ -172,6 +172,24 @@ def test_two_names_that_share_an_id_do_not_share_a_token(
     assert _there(server) == {}
 
 
+def test_an_id_is_kept_for_a_minting_whose_answer_was_lost(
+    server: apiserver.FakeServer, minted: tokens.Tokens
+) -> None:
+    one, two = COLLIDING
+    server.fail("POST", apiserver.LOST)
+    with pytest.raises(errors.Unreachable):
+        minted.mint(one, "pool", ttl_s=600)
+    second = minted.mint(two, "pool", ttl_s=600)
+    first = minted.mint(one, "pool", ttl_s=600)
+    assert first.id == tokens.ids("prod", one)[0]
+    assert _there(server) == {first.id: first.secret, second.id: second.secret}
+
+
+def test_no_token_lives_longer_than_half_an_hour(minted: tokens.Tokens) -> None:
+    token = minted.mint("pool-aaaaaa", "pool", ttl_s=7200)
+    assert token.expires_at < clock.SystemClock().unix() + 1810
+
+
 def test_another_process_knows_whose_an_id_is(link: api.Api) -> None:
     fresh = tokens.Tokens(link, cluster="prod")
     for token_id in IDS:
