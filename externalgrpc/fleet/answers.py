@@ -88,7 +88,7 @@ def missing_looked_up(
     )
     if answer is None or going:
         del missing[provider_id]
-        lost = state.Gone(held.instance.group, let_go=False)
+        lost = state.Gone(held.instance.group, let_go=False, at=now)
         gone = {**fleet.gone, provider_id: lost}
         gone.setdefault(identity.key_of(held.instance), lost)
         return dataclasses.replace(fleet, missing=missing, gone=gone)

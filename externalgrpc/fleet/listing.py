@@ -34,7 +34,7 @@ def observe(
         return fleet
     if account.snapshot is not None and snapshot.begun_at < account.snapshot.begun_at:
         return _with_account(fleet, dataclasses.replace(account, listing=False))
-    snapshot = _each_once(snapshot)
+    snapshot = _in_order(fleet, snapshot)
     first = account.snapshot is None
     before = _members_before(fleet, snapshot.account)
     fleet = retired.returned(fleet, snapshot, now=now)
@@ -53,7 +53,7 @@ def observe(
     fleet = _overrule(_with_account(fleet, account), snapshot, before)
     built = index.build(fleet.accounts.values(), fleet.retired)
     fleet = dataclasses.replace(fleet, index=built)
-    fleet = _missing(fleet, snapshot.account, before, now)
+    fleet = _missing(fleet, snapshot, before, now)
     fleet = _launches(fleet, snapshot, now)
     fleet = _stand_in(fleet, arrivals)
     fleet = retired.listed(fleet, snapshot, now=now)
@@ -73,11 +73,13 @@ def not_listed(fleet: state.Fleet, account: str, trouble: str) -> state.Fleet:
     )
 
 
-def _each_once(snapshot: state.Snapshot) -> state.Snapshot:
-    """Drop what a listing shows twice: pages shift while they are read."""
+def _in_order(fleet: state.Fleet, snapshot: state.Snapshot) -> state.Snapshot:
+    """Drop what a listing shows twice (pages shift), and what was found gone after it began."""
     seen: dict[str, contract.Instance] = {}
     for instance in snapshot.instances:
-        seen.setdefault(instance.provider_id, instance)
+        gone = fleet.gone.get(instance.provider_id)
+        if gone is None or gone.let_go or gone.at <= snapshot.begun_at:
+            seen.setdefault(instance.provider_id, instance)
     if len(seen) == len(snapshot.instances):
         return snapshot
     return dataclasses.replace(snapshot, instances=tuple(seen.values()))
@@ -171,9 +173,13 @@ def _stand_in(fleet: state.Fleet, arrivals: Mapping[str, int]) -> state.Fleet:
 
 
 def _missing(
-    fleet: state.Fleet, account: str, before: Mapping[str, contract.Instance], now: float
+    fleet: state.Fleet,
+    snapshot: state.Snapshot,
+    before: Mapping[str, contract.Instance],
+    now: float,
 ) -> state.Fleet:
     """Put members that the listing lacks up for a look-up; ``before`` is what was there."""
+    account = snapshot.account
     shown = fleet.index.by_provider_id
     missing = {
         provider_id: dataclasses.replace(held, look_at=now) if held.account == account else held
@@ -187,7 +193,8 @@ def _missing(
         if view.is_retired(fleet, instance) or instance.node_name in fleet.launches:
             continue
         if instance.state is contract.InstanceState.DELETING:
-            gone[provider_id] = state.Gone(instance.group, let_go=False)
+            lost = state.Gone(instance.group, let_go=False, at=snapshot.begun_at)
+            gone[provider_id] = lost
         elif instance.group in fleet.groups:
             missing[provider_id] = state.Missing(instance=instance, account=account, look_at=now)
     return dataclasses.replace(fleet, missing=missing, gone=gone)

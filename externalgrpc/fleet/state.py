@@ -128,10 +128,11 @@ class Missing:
 
 
 class Gone(NamedTuple):
-    """A machine that is no more: whose it was, and whether we let it go."""
+    """A machine that is no more: whose it was, whether we let it go, and since when it is known."""
 
     group: str
     let_go: bool
+    at: float = NEVER
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,7 +251,19 @@ class TestMissing:
         assert [each.id for each in view.leaving(scene.fleet, "g")] == ["1"]
         scene.listed()
         assert not scene.fleet.missing
-        assert scene.fleet.gone["sky://1"] == state.Gone("g", let_go=False)
+        assert not scene.fleet.gone["sky://1"].let_go
+
+    def test_a_listing_that_began_before_it_was_found_gone_does_not_bring_it_back(self):
+        scene = Scene(shown=(machine(1, "g-1"),))
+        began = scene.now
+        scene.now += 5
+        scene.listed(begun_at=began)
+        scene.plan()
+        scene.missing_looked_up("sky://1", None)
+        scene.listed(machine(1, "g-1"), begun_at=began + 1)
+        assert scene.target() == 0
+        scene.listed(machine(1, "g-1"), begun_at=scene.now)
+        assert scene.target() == 1
 
     def test_an_orphan_that_goes_is_not_looked_for(self):
         scene = Scene(shown=(machine(1, "x-1", "x"),))
