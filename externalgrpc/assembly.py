@@ -226,6 +226,7 @@ class Assembly:
             gpu_label=self._config.gpu_label,
             cloud_labels=provider.node_labels(request.machine_type, location),
             join=group.join_settings,
+            kubelets=describe.kubelets(self.reconciler.fleet, group),
         )
         way_in = self.registrar.way_in(
             request.name, group.name, provision_timeout_s=group.provision_timeout_s

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from externalgrpc.commands import cloud, look, serve
+from externalgrpc.commands import cloud, doctor, look, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,6 +23,7 @@ def cli() -> None:
       vps-autoscaler serve --config pools.yaml            answer the autoscaler
       vps-autoscaler ls                                   what the running server has
       vps-autoscaler render --config pools.yaml GROUP     user-data and template of a group
+      vps-autoscaler doctor --config pools.yaml           what is wrong, why, and the cure
     """
 
 
@@ -31,6 +32,7 @@ for command in (
     look.check,
     look.render,
     look.list_fleet,
+    doctor.doctor,
     cloud.offers,
     cloud.purge,
     look.schema,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from externalgrpc import groups, pricing, template
-from externalgrpc.fleet import state, view
+from externalgrpc import groups, kubeletconfig, pricing, template
+from externalgrpc.fleet import lessons, state, view
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from providers import contract
 
@@ -91,6 +91,10 @@ class Describer:
                 machine_type=machine_type,
                 location=location,
                 cloud_labels=provider.node_labels(machine_type, location),
+                kept=kubeletconfig.kept(group.reserve, machine_type, kubelets(fleet, group)),
+                learned=fleet.learned.get(
+                    lessons.make_of(group, machine_type.name), template.Learned()
+                ),
             )
             for machine_type, location in known
         )
@@ -131,6 +135,14 @@ class Describer:
             )
             self._priced = priced
         return priced[1]
+
+
+def kubelets(fleet: state.Fleet, group: groups.NodeGroup) -> kubeletconfig.KubeletConfig | None:
+    """Give the cluster's kubelet-config where machines of a group run by it.
+
+    k3s has none, and what an image brings along is the image's.
+    """
+    return fleet.kubelets if group.join in ("kubeadm", "raw") else None
 
 
 def _nothing(group: groups.NodeGroup) -> contract.MachineType:

@@ -44,8 +44,10 @@ class KubeletReserve:
     """What kubelet and kernel keep from pods; template and join read the same numbers.
 
     ``memory_overhead`` is the share of nominal memory that kernel and firmware take before
-    kubelet sees it. The other figures are kubeadm's defaults: nothing reserved, eviction at
-    100 MiB of memory and 10 % of the root disk, 110 pods.
+    kubelet sees it, ``disk_overhead`` what partitions and the file system take of the disk. The
+    other figures are kubeadm's defaults: nothing reserved, eviction at 100 MiB of memory and 10 %
+    of the root disk, 110 pods. ``given`` names the figures that the operator set; those that he
+    did not give way to the cluster's own, see :func:`externalgrpc.kubeletconfig.kept`.
     """
 
     max_pods: int = 110
@@ -55,6 +57,8 @@ class KubeletReserve:
     eviction_memory_bytes: int = 100 * 1024 * 1024
     eviction_disk_fraction: float = 0.10
     memory_overhead: float = 0.075
+    disk_overhead: float = 0.05
+    given: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,10 @@ small only wastes. So everything here rounds down, and where the candidates of a
 smallest figure and the common labels are told.
 
 Memory: the price list's figure less ``memory_overhead`` (kernel and firmware; seen: 3.6 % and
-6.8 %) is the node's capacity. Allocatable is capacity less what the kubelet reserves and less its
-eviction threshold, for memory and for the root disk alike. CA adds DaemonSet pods itself.
+6.8 %) is the node's capacity; so is the disk less ``disk_overhead``. Allocatable is capacity less
+what the kubelet reserves and less its eviction threshold, for memory and for the root disk alike.
+What a real node of the same make reported takes the place of the arithmetic. CA adds DaemonSet
+pods itself.
 
 Empty on purpose: the name (CA mints ``template-node-for-<group>-<random>``) and the providerID
 (CA copies it to the nodes it injects, and it would name a machine that does not exist).
@@ -34,6 +36,8 @@ ZONE: Final = "topology.kubernetes.io/zone"
 _BETA_OS: Final = "beta.kubernetes.io/os"
 _BETA_ARCH: Final = "beta.kubernetes.io/arch"
 _LABEL_VALUE_LENGTH: Final = 63
+_SLACK_BYTES: Final = 1 << 20
+"""A kubelet reckons its thresholds in floating point; this much is no other reserve."""
 _CONDITIONS: Final = (
     ("Ready", "True"),
     ("MemoryPressure", "False"),
@@ -63,7 +67,8 @@ class Learned:
 
     Resource by resource, and never upwards beyond reason: a learned capacity above the price
     list's figure (for pods: above the configured number) counts as that figure, since it was
-    learned from something else; a learned allocatable above the capacity counts as the capacity.
+    learned from something else; a learned allocatable above what the group's reserve leaves of
+    the capacity counts as that, since it was learned from a node that reserved less.
     GPUs are not learned: a node whose driver is not up yet reports none, and a template without
     them would never be asked for again.
     """
@@ -76,12 +81,14 @@ class Learned:
 class Prospect:
     """A candidate of a group that was found in the cloud's catalogue.
 
-    ``cloud_labels`` is what :meth:`providers.contract.Provider.node_labels` says of it.
+    ``cloud_labels`` is what :meth:`providers.contract.Provider.node_labels` says of it, ``kept``
+    what its kubelet keeps from pods, where that is not just the group's reserve.
     """
 
     machine_type: contract.MachineType
     location: str
     cloud_labels: Mapping[str, str]
+    kept: groups.KubeletReserve | None = None
     learned: Learned = Learned()
 
 
@@ -110,7 +117,7 @@ def node(group: groups.NodeGroup, prospects: Sequence[Prospect], *, gpu_label: s
     """Make the v1.Node that a fresh machine of the group would become; see template_node."""
     if not prospects:
         raise NoCandidate(f"group {group.name}: the cloud knows none of its types and regions")
-    shapes = [resources(prospect, group.reserve) for prospect in prospects]
+    shapes = [resources(prospect, prospect.kept or group.reserve) for prospect in prospects]
     message = core.Node(
         metadata=core.ObjectMeta(labels=labels(group, prospects, gpu_label=gpu_label)),
         spec=core.NodeSpec(
@@ -193,31 +200,39 @@ def resources(prospect: Prospect, reserve: groups.KubeletReserve) -> tuple[Resou
         cpu_millis=_learned(learned.capacity.cpu_millis, kind.cpu_millis, kind.cpu_millis),
         memory_bytes=_learned(
             learned.capacity.memory_bytes,
-            kind.memory_bytes - _share(kind.memory_bytes, reserve.memory_overhead),
+            _whole_kibibytes(
+                kind.memory_bytes - _share(kind.memory_bytes, reserve.memory_overhead)
+            ),
             kind.memory_bytes,
         ),
-        disk_bytes=_learned(learned.capacity.disk_bytes, kind.disk_bytes, kind.disk_bytes),
+        disk_bytes=_learned(
+            learned.capacity.disk_bytes,
+            _whole_kibibytes(kind.disk_bytes - _share(kind.disk_bytes, reserve.disk_overhead)),
+            kind.disk_bytes,
+        ),
         pods=_learned(learned.capacity.pods, reserve.max_pods, reserve.max_pods),
         gpus={_gpu_resource(kind.gpu_model): kind.gpus} if kind.gpus > 0 else {},
     )
     eviction_disk_bytes = _share(capacity.disk_bytes, reserve.eviction_disk_fraction)
+    free_memory_bytes = capacity.memory_bytes - reserve.memory_bytes - reserve.eviction_memory_bytes
+    free_disk_bytes = capacity.disk_bytes - reserve.disk_bytes - eviction_disk_bytes
     allocatable = Resources(
-        cpu_millis=_learned(
-            learned.allocatable.cpu_millis,
-            capacity.cpu_millis - reserve.cpu_millis,
-            capacity.cpu_millis,
+        cpu_millis=_believed(
+            learned.allocatable.cpu_millis, capacity.cpu_millis - reserve.cpu_millis
         ),
-        memory_bytes=_learned(
-            learned.allocatable.memory_bytes,
-            capacity.memory_bytes - reserve.memory_bytes - reserve.eviction_memory_bytes,
+        memory_bytes=min(
             capacity.memory_bytes,
+            _believed(
+                learned.allocatable.memory_bytes, _whole_kibibytes(free_memory_bytes), _SLACK_BYTES
+            ),
         ),
-        disk_bytes=_learned(
-            learned.allocatable.disk_bytes,
-            capacity.disk_bytes - reserve.disk_bytes - eviction_disk_bytes,
+        disk_bytes=min(
             capacity.disk_bytes,
+            _believed(
+                learned.allocatable.disk_bytes, _whole_kibibytes(free_disk_bytes), _SLACK_BYTES
+            ),
         ),
-        pods=_learned(learned.allocatable.pods, capacity.pods, capacity.pods),
+        pods=_believed(learned.allocatable.pods, capacity.pods),
         gpus=capacity.gpus,
     )
     return capacity, allocatable
@@ -225,6 +240,12 @@ def resources(prospect: Prospect, reserve: groups.KubeletReserve) -> tuple[Resou
 
 def _learned(learned: int | None, reckoned: int, ceiling: int) -> int:
     return max(0, min(reckoned if learned is None else learned, ceiling))
+
+
+def _believed(learned: int | None, reckoned: int, slack: int = 0) -> int:
+    """Take what a node allocates, unless that is more than its make should leave to pods."""
+    believed = learned is not None and learned <= reckoned + slack
+    return max(0, learned if learned is not None and believed else reckoned)
 
 
 def _share(amount: int, fraction: float) -> int:
@@ -245,11 +266,11 @@ def _smallest(shapes: Iterable[Resources]) -> Resources:
 
 
 def _quantities(amounts: Resources) -> dict[str, str]:
-    """Name the amounts as Kubernetes does; what takes bytes is rounded down to whole KiB."""
+    """Name the amounts as Kubernetes does."""
     return {
         "cpu": quantity.of_millis(amounts.cpu_millis),
-        "memory": quantity.of_bytes(_whole_kibibytes(amounts.memory_bytes)),
-        "ephemeral-storage": quantity.of_bytes(_whole_kibibytes(amounts.disk_bytes)),
+        "memory": quantity.of_bytes(amounts.memory_bytes),
+        "ephemeral-storage": quantity.of_bytes(amounts.disk_bytes),
         "pods": str(amounts.pods),
         **{name: str(count) for name, count in amounts.gpus.items() if count > 0},
     }

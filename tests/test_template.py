@@ -64,17 +64,18 @@ def amounts(named: object) -> dict[str, str]:
 
 def test_arithmetic_of_a_kubeadm_node() -> None:
     node = described(prospect())
-    # 4 GiB less 7.5 %, in whole KiB; 100 MiB less for eviction; a tenth of the disk likewise.
+    # 4 GiB less 7.5 %, in whole KiB; 100 MiB less for eviction; 40 GiB of disk less 5 %, and a
+    # tenth of that for eviction.
     assert amounts(node.status.capacity) == {
         "cpu": "2",
         "memory": "3879731Ki",
-        "ephemeral-storage": "41943040Ki",
+        "ephemeral-storage": "39845888Ki",
         "pods": "110",
     }
     assert amounts(node.status.allocatable) == {
         "cpu": "2",
         "memory": "3777331Ki",
-        "ephemeral-storage": "37748736Ki",
+        "ephemeral-storage": "35861299Ki",
         "pods": "110",
     }
 
@@ -96,6 +97,7 @@ def test_reservations_of_the_kubelet_are_taken_off() -> None:
         eviction_memory_bytes=200 * 1024**2,
         eviction_disk_fraction=0.15,
         memory_overhead=0.0,
+        disk_overhead=0.0,
     )
     node = described(prospect(), group=dataclasses.replace(GROUP, reserve=reserve))
     assert amounts(node.status.capacity) == {
@@ -251,16 +253,35 @@ def test_what_was_learned_of_a_larger_machine_is_cut() -> None:
         cpu_millis=64_000, memory_bytes=64 * GIB, disk_bytes=999 * GIB, pods=999
     )
     node = described(prospect(learned=template.Learned(capacity=much, allocatable=much)))
-    assert (
-        amounts(node.status.capacity)
-        == amounts(node.status.allocatable)
-        == {
-            "cpu": "2",
-            "memory": "4194304Ki",
-            "ephemeral-storage": "41943040Ki",
-            "pods": "110",
-        }
+    assert amounts(node.status.capacity) == {
+        "cpu": "2",
+        "memory": "4194304Ki",
+        "ephemeral-storage": "41943040Ki",
+        "pods": "110",
+    }
+    # It reserved less than machines of this group do: what theirs leaves is promised.
+    assert amounts(node.status.allocatable) == {
+        "cpu": "2",
+        "memory": f"{4194304 - 102400}Ki",
+        "ephemeral-storage": f"{41943040 * 9 // 10}Ki",
+        "pods": "110",
+    }
+
+
+def test_a_kubelet_may_round_its_thresholds_otherwise() -> None:
+    learned = template.Learned(
+        capacity=template.Observed(disk_bytes=38 * GIB),
+        allocatable=template.Observed(disk_bytes=38 * GIB * 9 // 10 + 17),
     )
+    node = described(prospect(learned=learned))
+    assert node.status.allocatable["ephemeral-storage"].string == str(38 * GIB * 9 // 10 + 17)
+
+
+def test_what_is_kept_on_a_machine_goes_before_the_groups_reserve() -> None:
+    kept = groups.KubeletReserve(cpu_millis=500, max_pods=30)
+    node = described(dataclasses.replace(prospect(), kept=kept))
+    assert node.status.allocatable["cpu"].string == "1500m"
+    assert node.status.allocatable["pods"].string == "30"
 
 
 def test_a_group_without_a_candidate_is_refused_by_name() -> None:

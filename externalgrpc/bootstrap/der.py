@@ -1,4 +1,4 @@
-"""Read the few fields of an X.509 certificate that pinning needs.
+"""Read the few fields of an X.509 certificate that pinning needs, and when it ends.
 
 A certificate is ``SEQUENCE { tbs, algorithm, signature }``, and its tbs (RFC 5280, 4.1) is
 ``SEQUENCE { [0] version?, serial, algorithm, issuer, validity, subject, publicKeyInfo, ... }``.
@@ -7,12 +7,15 @@ Nothing is verified here: whoever is pinned does that.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from typing import Final
 
 _SEQUENCE: Final = 0x30
 _VERSION: Final = 0xA0
 _LONG: Final = 0x80
+_UTC_TIME: Final = 0x17
+_GENERALIZED_TIME: Final = 0x18
 
 
 class Malformed(ValueError):
@@ -28,6 +31,27 @@ def self_issued(certificate: bytes) -> bool:
     """Tell whether a DER certificate names itself as its issuer: a root does."""
     fields = _fields(certificate)
     return fields[2] == fields[4]
+
+
+def not_after(certificate: bytes) -> float:
+    """Give the instant at which a DER certificate ends, in Unix seconds."""
+    times = list(_elements(_inside(_fields(certificate)[3])))
+    if len(times) != 2:
+        raise Malformed("a validity is two times")
+    start, end = _bounds(times[1], 0)
+    told = times[1][start:end].decode("ascii", "replace")
+    match times[1][0]:
+        case tag if tag == _UTC_TIME:
+            # RFC 5280, 4.1.2.5.1: years of two digits lie between 1950 and 2049.
+            told = ("19" if told[:2] >= "50" else "20") + told
+        case tag if tag != _GENERALIZED_TIME:
+            raise Malformed("a validity is two times")
+    if not told.endswith("Z"):
+        raise Malformed("a time is not in DER's form")
+    try:
+        return datetime.datetime.strptime(f"{told}+0000", "%Y%m%d%H%M%SZ%z").timestamp()
+    except ValueError as error:
+        raise Malformed("a time is not in DER's form") from error
 
 
 def encode(tag: int, content: bytes) -> bytes:

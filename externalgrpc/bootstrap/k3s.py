@@ -38,7 +38,7 @@ def _config(of: machine.Machine, way_in: credentials.JoinCredentials) -> dict[st
         raise machine.Unjoinable(str(error)) from error
     arguments = {
         "provider-id": of.provider_id,
-        **kubelet.arguments(of.reservations),
+        **kubelet.arguments(kubelet.reservations(of.kept)),
         **({"cloud-provider": "external"} if of.join.external_cloud_provider else {}),
     }
     return {

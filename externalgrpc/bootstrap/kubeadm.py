@@ -48,7 +48,7 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
         ),
         cloudconfig.File(
             path=f"{_PATCHES}/kubeletconfiguration+merge.json",
-            content=cloudconfig.as_json(kubelet.configuration(of.reservations)),
+            content=cloudconfig.as_json(kubelet.patch(of.kept, of.kubelets)),
         ),
         cloudconfig.secret("join.yaml", _join_configuration(of, way_in, endpoint)),
     ]

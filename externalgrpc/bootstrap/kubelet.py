@@ -1,7 +1,7 @@
 """Tell a kubelet what to keep from pods: the numbers that the template subtracts.
 
-Our nodes run with the group's figures, whatever the cluster's own ``kubelet-config`` says: what
-it should keep has to be in the group's figures before anything is rendered.
+Where the cluster's own ``kubelet-config`` is known, the kubelet has most of it from there, and is
+told only what the group wants otherwise; where it is not, it is told everything.
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ import dataclasses
 from collections.abc import Mapping
 from decimal import Decimal
 
-from externalgrpc import groups, quantity
+from externalgrpc import groups, kubeletconfig, quantity
 
+_RESERVED = frozenset({"cpu_millis", "memory_bytes", "disk_bytes"})
+_THRESHOLDS = {
+    "eviction_memory_bytes": "memory.available",
+    "eviction_disk_fraction": "nodefs.available",
+}
 _OTHER_EVICTION = {
     # A kubelet that is given some thresholds takes the rest for zero: these are its defaults.
     "nodefs.inodesFree": "5%",
@@ -49,17 +54,27 @@ def reservations(reserve: groups.KubeletReserve) -> Reservations:
     )
 
 
-def configuration(told: Reservations) -> dict[str, object]:
-    """Give a JSON merge patch for a KubeletConfiguration.
+def patch(
+    kept: groups.KubeletReserve, cluster: kubeletconfig.KubeletConfig | None
+) -> dict[str, object]:
+    """Give a JSON merge patch for the cluster's KubeletConfiguration, such that ``kept`` comes out.
 
-    All that is reserved counts as the system's, so the cluster's kubeReserved goes.
+    All that is reserved counts as the system's, so the cluster's kubeReserved goes. Thresholds
+    are named all or none where the cluster names none: a kubelet takes the others for zero.
     """
-    return {
-        "maxPods": told.max_pods,
-        "kubeReserved": None,
-        "systemReserved": dict(told.system_reserved),
-        "evictionHard": dict(told.eviction_hard),
-    }
+    told = reservations(kept)
+    whole = cluster is None
+    patch: dict[str, object] = {}
+    if whole or "max_pods" in kept.given:
+        patch |= {"maxPods": told.max_pods, "podsPerCore": None}
+    if whole or kept.given & _RESERVED:
+        patch |= {"kubeReserved": None, "systemReserved": dict(told.system_reserved)}
+    thresholds = {key for figure, key in _THRESHOLDS.items() if figure in kept.given}
+    if cluster is None or (thresholds and not cluster.names_thresholds):
+        patch["evictionHard"] = dict(told.eviction_hard)
+    elif thresholds:
+        patch["evictionHard"] = {key: told.eviction_hard[key] for key in thresholds}
+    return patch
 
 
 def arguments(told: Reservations) -> dict[str, str]:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from externalgrpc import groups
-from externalgrpc.bootstrap import kubelet, labels, settings
+from externalgrpc import groups, kubeletconfig
+from externalgrpc.bootstrap import labels, settings
 from providers import contract
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -35,7 +35,8 @@ class Machine:
 
     ``scheme`` is what stands left of ``://`` in the Node's providerID. ``cloud_labels`` is what
     :meth:`providers.contract.Provider.node_labels` says of this type and location, ``gpu_label``
-    the configuration's. Raises Unjoinable when a name, label or taint could not be a node's.
+    the configuration's. ``kubelets`` is the cluster's own kubelet-config, where it is known.
+    Raises Unjoinable when a name, label or taint could not be a node's.
     """
 
     node_name: str
@@ -45,6 +46,7 @@ class Machine:
     gpu_label: str
     cloud_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     join: settings.JoinSettings = dataclasses.field(default_factory=settings.JoinSettings)
+    kubelets: kubeletconfig.KubeletConfig | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.node_name):
@@ -80,9 +82,9 @@ class Machine:
         return f"{self.scheme}://@ID@"
 
     @property
-    def reservations(self) -> kubelet.Reservations:
+    def kept(self) -> groups.KubeletReserve:
         """Give what the kubelet keeps from pods: the numbers of the template."""
-        return kubelet.reservations(self.group.reserve)
+        return kubeletconfig.kept(self.group.reserve, self.machine_type, self.kubelets)
 
     @property
     def private(self) -> bool:

@@ -80,6 +80,12 @@ class KubeletEntry(Entry):
         lt=100,
         description="What kernel and firmware take of the nominal memory, in percent (7.5).",
     )
+    disk_overhead_percent: Share | None = Field(
+        default=None,
+        ge=0,
+        lt=100,
+        description="What partitions and the file system take of the disk, in percent (5).",
+    )
 
 
 class AutoscalingEntry(Entry):

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from externalgrpc import groups
 from externalgrpc.config import model
 
 
 def reserve(entry: model.KubeletEntry) -> groups.KubeletReserve:
-    """Take what kubelet keeps; what the file does not say stays kubeadm's default."""
-    default = groups.KubeletReserve()
-
-    def share(percent: float | None, otherwise: float) -> float:
-        return otherwise if percent is None else percent / 100
-
-    def number(given: int | None, otherwise: int) -> int:
-        return otherwise if given is None else given
-
-    return groups.KubeletReserve(
-        max_pods=number(entry.max_pods, default.max_pods),
-        cpu_millis=number(entry.cpu, default.cpu_millis),
-        memory_bytes=number(entry.memory, default.memory_bytes),
-        disk_bytes=number(entry.ephemeral_storage, default.disk_bytes),
-        eviction_memory_bytes=number(entry.eviction_memory, default.eviction_memory_bytes),
-        eviction_disk_fraction=share(entry.eviction_disk_percent, default.eviction_disk_fraction),
-        memory_overhead=share(entry.memory_overhead_percent, default.memory_overhead),
-    )
+    """Take what kubelet keeps, and which of it the file says; the rest stays kubeadm's default."""
+    told = {
+        "max_pods": entry.max_pods,
+        "cpu_millis": entry.cpu,
+        "memory_bytes": entry.memory,
+        "disk_bytes": entry.ephemeral_storage,
+        "eviction_memory_bytes": entry.eviction_memory,
+        "eviction_disk_fraction": _share(entry.eviction_disk_percent),
+        "memory_overhead": _share(entry.memory_overhead_percent),
+        "disk_overhead": _share(entry.disk_overhead_percent),
+    }
+    given: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    return dataclasses.replace(groups.KubeletReserve(), **given, given=frozenset(given))
 
 
 def overrides(entry: model.AutoscalingEntry) -> groups.AutoscalingOverrides:
@@ -37,3 +35,7 @@ def overrides(entry: model.AutoscalingEntry) -> groups.AutoscalingOverrides:
         max_node_provision_time_s=entry.max_node_provision_time,
         ignore_daemonsets_utilization=entry.ignore_daemon_sets_utilization,
     )
+
+
+def _share(percent: float | None) -> float | None:
+    return None if percent is None else percent / 100

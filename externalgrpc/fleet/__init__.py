@@ -1,15 +1,17 @@
 """THE state: one frozen value, and pure functions over it.
 
 ``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
-``answers`` the way up, ``joins`` who became a node, ``retired`` what must not exist, ``stock``
-what clouds said no to, ``plan`` what is due, ``configured`` what the operator asks for, ``view``
-what is read. Time, randomness and I/O are handed in: a whole history replays from a seed.
+``answers`` the way up, ``joins`` who became a node, ``lessons`` what nodes turned out to have,
+``retired`` what must not exist, ``stock`` what clouds said no to, ``plan`` what is due,
+``configured`` what the operator asks for, ``view`` what is read. Time, randomness and I/O are
+handed in: a whole history replays from a seed.
 """
 
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered
 from externalgrpc.fleet.configured import configure
 from externalgrpc.fleet.joins import judge as judge_joins
 from externalgrpc.fleet.joins import overdue
+from externalgrpc.fleet.lessons import kubelets, learn
 from externalgrpc.fleet.listing import not_listed, observe
 from externalgrpc.fleet.retired import deleted, let_go
 from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
@@ -32,6 +34,8 @@ __all__ = [
     "deleted",
     "grow",
     "judge_joins",
+    "kubelets",
+    "learn",
     "let_go",
     "looked_up",
     "missing_looked_up",

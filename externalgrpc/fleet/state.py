@@ -12,7 +12,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from externalgrpc import groups
+from externalgrpc import groups, kubeletconfig, template
 from providers import contract
 
 NEVER = float("-inf")
@@ -223,6 +223,20 @@ class Strikes:
     last_at: float
 
 
+class Make(NamedTuple):
+    """What makes two machines alike, as far as a Node tells: one teaches what the other has.
+
+    By account, type and image, and by what decides what its kubelet keeps.
+    """
+
+    account: str
+    machine_type: str
+    image: str
+    join: str
+    reserve: groups.KubeletReserve
+    user_data: str
+
+
 class Showing(enum.IntEnum):
     """The state shown to CA; the numbers are those of its InstanceState."""
 
@@ -274,8 +288,9 @@ class Fleet:
     group that a fresh CA has not grown yet, the names of the machines that were in the air when
     it started. ``gone`` remembers, for a while and by name and provider id, machines that were
     ours. ``unjoined`` are, by key, machines that did not become nodes, and ``strikes`` counts those
-    in a row by group. ``memo`` caches what is derived of the value; nothing in it depends on
-    ``registered``.
+    in a row by group. ``learned`` is what Nodes reported by the make of their machines, and
+    ``kubelets`` the cluster's own kubelet-config, where it is known. ``memo`` caches what is
+    derived of the value; nothing in it depends on ``registered``.
     """
 
     groups: Mapping[str, groups.NodeGroup] = dataclasses.field(default_factory=dict)
@@ -291,6 +306,8 @@ class Fleet:
     gone: Mapping[str, Gone] = dataclasses.field(default_factory=dict)
     unjoined: Mapping[str, Unjoined] = dataclasses.field(default_factory=dict)
     strikes: Mapping[str, Strikes] = dataclasses.field(default_factory=dict)
+    learned: Mapping[Make, template.Learned] = dataclasses.field(default_factory=dict)
+    kubelets: kubeletconfig.KubeletConfig | None = None
     memo: dict[Any, Any] = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from externalgrpc import clock, events
+from externalgrpc import clock, events, kubeletconfig
 from externalgrpc.bootstrap import credentials
 from externalgrpc.kube import (
     approval,
@@ -21,7 +21,6 @@ from externalgrpc.kube import (
     csr,
     errands,
     facts,
-    kubeletconfig,
     nodes,
     notices,
     reflector,

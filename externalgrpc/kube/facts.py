@@ -12,7 +12,8 @@ from typing import Final
 
 import yaml
 
-from externalgrpc.kube import api, connection, errors, kubeletconfig
+from externalgrpc import kubeletconfig
+from externalgrpc.kube import api, connection, errors
 
 _VERSION: Final = re.compile(r"v?(?P<major>[0-9]+)\.(?P<minor>[0-9]+)")
 _CLUSTER_INFO: Final = "/api/v1/namespaces/kube-public/configmaps/cluster-info"

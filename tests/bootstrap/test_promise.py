@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from externalgrpc import groups, quantity, template
+from externalgrpc import groups, kubeletconfig, quantity, template
 from externalgrpc.bootstrap import joining, labels, machine
 from externalgrpc.config import rules
 from externalgrpc.pb import k8s_core_v1_pb2 as core
@@ -209,6 +209,123 @@ def threshold(text: str, whole: int) -> int:
         return amount
     share = Decimal(text.removesuffix("%")) / 100 * whole
     return int(share.to_integral_value(ROUND_CEILING))
+
+
+SHARES = st.integers(0, 900).map(lambda tenths: f"{tenths / 10:g}%")
+AMOUNTS = st.integers(1, 2048).map(lambda mebibytes: f"{mebibytes}Mi")
+RESERVED = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": st.integers(0, 900).map(lambda millis: f"{millis}m"),
+        "memory": AMOUNTS,
+        "ephemeral-storage": AMOUNTS,
+        "pid": st.just("1000"),
+    },
+)
+CLUSTERS = st.fixed_dictionaries(
+    {"clusterDNS": st.just(["10.96.0.10"])},
+    optional={
+        "maxPods": st.integers(1, 500),
+        "podsPerCore": st.integers(1, 20),
+        "systemReserved": RESERVED,
+        "kubeReserved": RESERVED,
+        "evictionHard": st.fixed_dictionaries(
+            {},
+            optional={
+                "memory.available": st.one_of(AMOUNTS, SHARES),
+                "nodefs.available": SHARES,
+                "imagefs.available": SHARES,
+            },
+        ),
+        "mergeDefaultEvictionSettings": st.booleans(),
+    },
+)
+GIVEN = st.sets(
+    st.sampled_from(
+        [
+            *("max_pods", "cpu_millis", "memory_bytes", "disk_bytes"),
+            *("eviction_memory_bytes", "eviction_disk_fraction"),
+        ]
+    )
+).map(frozenset)
+
+
+def merged(target: Any, patch: dict[str, Any]) -> Any:
+    """Apply a JSON merge patch as RFC 7386 says."""
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value) if isinstance(value, dict) else value
+    return result
+
+
+def kept_by(config: dict[str, Any], signal: str, default: str, whole: int) -> int:
+    """Give a hard threshold as a kubelet with this configuration has it."""
+    named = config.get("evictionHard") or {}
+    if not named or config.get("mergeDefaultEvictionSettings"):
+        named = {signal: default, **named}
+    told = named.get(signal, "0%")
+    share = told.endswith("%")
+    return threshold(told, whole) if share else quantity.units(told)
+
+
+def reserved_by(config: dict[str, Any], resource: str) -> str:
+    both = (config.get(each) or {} for each in ("systemReserved", "kubeReserved"))
+    return "+".join(each.get(resource, "0") for each in both)
+
+
+@settings(deadline=None, max_examples=300)
+@given(KINDS, RESERVES, GIVEN, CLUSTERS)
+def test_a_cluster_s_own_kubelet_config_is_reckoned_with(
+    kind: contract.MachineType,
+    reserve: groups.KubeletReserve,
+    given_: frozenset[str],
+    cluster: dict[str, Any],
+) -> None:
+    """Patch the cluster's configuration as kubeadm does, subtract as a kubelet, and compare."""
+    own = dataclasses.replace(reserve, given=given_, disk_overhead=0.0)
+    group = dataclasses.replace(
+        orders.GROUP, candidates=(groups.Candidate(kind.name, "fsn1"),), reserve=own, join="kubeadm"
+    )
+    kubelets = kubeletconfig.read(cluster)
+    of = machine.Machine(
+        node_name="workers-x7k2pq",
+        group=group,
+        machine_type=kind,
+        scheme="hcloud",
+        gpu_label=orders.GPU_LABEL,
+        kubelets=kubelets,
+    )
+    files = guest.written(joining.user_data(of, orders.WAY_IN))
+    patch = json.loads(files["/etc/vps-autoscaler/patches/kubeletconfiguration+merge.json"])
+    config = merged(cluster, patch)
+    assert config["clusterDNS"] == ["10.96.0.10"]
+    prospect = template.Prospect(
+        machine_type=kind,
+        location="fsn1",
+        cloud_labels={},
+        kept=kubeletconfig.kept(own, kind, kubelets),
+    )
+    capacity, promised = template.resources(prospect, prospect.kept or own)
+    pods = config.get("maxPods", 110)
+    if config.get("podsPerCore"):
+        pods = min(pods, config["podsPerCore"] * (kind.cpu_millis // 1000))
+    assert promised.pods == pods
+    free_cpu = kind.cpu_millis - sum(
+        quantity.millis(each) for each in reserved_by(config, "cpu").split("+")
+    )
+    assert promised.cpu_millis == max(0, free_cpu)
+    for resource, signal, default, whole, amount in (
+        ("memory", "memory.available", "100Mi", capacity.memory_bytes, promised.memory_bytes),
+        ("ephemeral-storage", "nodefs.available", "10%", capacity.disk_bytes, promised.disk_bytes),
+    ):
+        free = whole - sum(
+            quantity.units(each) for each in reserved_by(config, resource).split("+")
+        )
+        free -= kept_by(config, signal, default, whole)
+        assert abs(max(0, free) - amount) <= 2048, (resource, config)
 
 
 @settings(max_examples=500)

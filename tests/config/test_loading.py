@@ -144,6 +144,7 @@ nodes:
     evictionMemory: 200Mi
     evictionDiskPercent: 15
     memoryOverheadPercent: 5.5
+    diskOverheadPercent: 3
   autoscalingOptions:
     scaleDownUtilizationThreshold: 0.4
     scaleDownGpuUtilizationThreshold: 1
@@ -225,6 +226,19 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
             eviction_memory_bytes=200 * 2**20,
             eviction_disk_fraction=0.15,
             memory_overhead=0.055,
+            disk_overhead=0.03,
+            given=frozenset(
+                {
+                    "max_pods",
+                    "cpu_millis",
+                    "memory_bytes",
+                    "disk_bytes",
+                    "eviction_memory_bytes",
+                    "eviction_disk_fraction",
+                    "memory_overhead",
+                    "disk_overhead",
+                }
+            ),
         ),
         overrides=groups.AutoscalingOverrides(
             scale_down_utilization_threshold=0.4,

@@ -7,8 +7,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from externalgrpc import groups
-from externalgrpc.kube import kubeletconfig
+from externalgrpc import groups, kubeletconfig
 
 GIB = 1 << 30
 MIB = 1 << 20

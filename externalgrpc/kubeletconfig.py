@@ -14,11 +14,22 @@ from fractions import Fraction
 from typing import Any, Final
 
 from externalgrpc import groups, quantity
+from providers import contract
 
 _MEMORY: Final = "memory.available"
 _DISK: Final = "nodefs.available"
 _DEFAULTS: Final = {_MEMORY: "100Mi", _DISK: "10%"}
 _MAX_PODS: Final = 110
+_FIGURES: Final = frozenset(
+    {
+        "max_pods",
+        "cpu_millis",
+        "memory_bytes",
+        "disk_bytes",
+        "eviction_memory_bytes",
+        "eviction_disk_fraction",
+    }
+)
 _CPU_LIST: Final = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*", re.ASCII)
 
 
@@ -36,7 +47,11 @@ class Threshold:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class KubeletConfig:
-    """What every kubelet of the cluster keeps from pods; ``pods_per_core`` 0 is no such limit."""
+    """What every kubelet of the cluster keeps from pods.
+
+    ``pods_per_core`` 0 is no such limit. ``names_thresholds`` tells that it names thresholds of
+    its own, so that those which it leaves out are none.
+    """
 
     max_pods: int = _MAX_PODS
     pods_per_core: int = 0
@@ -45,14 +60,15 @@ class KubeletConfig:
     disk_bytes: int = 0
     eviction_memory: Threshold = Threshold(amount_bytes=100 * 1024 * 1024)
     eviction_disk: Threshold = Threshold(share=Fraction(1, 10))
+    names_thresholds: bool = False
 
     def reserve(
         self, *, cpu_millis: int, memory_bytes: int, disk_bytes: int, memory_overhead: float
     ) -> groups.KubeletReserve:
         """Say what is kept on a machine of this size; shares become amounts and amounts shares.
 
-        ``memory_bytes`` and ``disk_bytes`` are the price list's, ``memory_overhead`` the share of
-        the memory that kernel and firmware take.
+        ``memory_bytes`` is the price list's and ``memory_overhead`` the share of it that kernel and
+        firmware take; ``disk_bytes`` is what the root file system holds.
         """
         pods = self.max_pods
         if self.pods_per_core > 0:
@@ -85,7 +101,27 @@ def read(settings: Mapping[str, Any]) -> KubeletConfig:
         disk_bytes=sum(_amount(each.get("ephemeral-storage"), quantity.units) for each in reserved),
         eviction_memory=_threshold(thresholds.get(_MEMORY)),
         eviction_disk=_threshold(thresholds.get(_DISK)),
+        names_thresholds=bool(_mapping(settings, "evictionHard")),
     )
+
+
+def kept(
+    own: groups.KubeletReserve, kind: contract.MachineType, cluster: KubeletConfig | None
+) -> groups.KubeletReserve:
+    """Say what kubelets keep on machines of a group: its own figures, and the cluster's elsewhere.
+
+    Without the cluster's, what ``own`` has is all there is.
+    """
+    if cluster is None:
+        return own
+    theirs = cluster.reserve(
+        cpu_millis=kind.cpu_millis,
+        memory_bytes=kind.memory_bytes,
+        disk_bytes=int(kind.disk_bytes * (1 - own.disk_overhead)),
+        memory_overhead=own.memory_overhead,
+    )
+    unsaid = {name: getattr(theirs, name) for name in _FIGURES - own.given}
+    return dataclasses.replace(own, **unsaid)
 
 
 def _thresholds(settings: Mapping[str, Any]) -> Mapping[str, Any]:
