@@ -1,0 +1,94 @@
+"""``doctor``: say what is wrong, why it matters and what to do; change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from externalgrpc import client, clouds
+from externalgrpc.commands import parameters
+from externalgrpc.pb import fleet_pb2 as pb
+
+
+@click.command()
+@parameters.CONFIG
+@parameters.CLUSTER
+@parameters.connection
+@click.option(
+    "--kubeconfig",
+    type=parameters.FILE,
+    help="A person's own credentials for the cluster, rather than those of kubernetes: in the "
+    "configuration. An administrator's see most; KUBECONFIG is not read.",
+)
+@click.option("--context", "kube_context", default="", help="A context of --kubeconfig.")
+@click.option(
+    "--online", is_flag=True, help="Also fetch the keys that joins fetch, and see when they end."
+)
+@parameters.OUTPUT
+@click.pass_context
+def doctor(
+    context: click.Context,
+    *,
+    config_path: Path,
+    cluster: str,
+    address: str,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    server_name: str,
+    kubeconfig: Path | None,
+    kube_context: str,
+    online: bool,
+    output: str,
+) -> None:
+    """Find what is wrong with an installation, why it matters, and what to do about it.
+
+    Asks the clouds for machines with the cluster's mark, the running server for what it shows, and
+    the cluster's API server; each as far as it can be asked. What could not be looked at is told,
+    with the reason. It changes nothing, anywhere.
+
+    Looks for: machines that no group claims, that never joined or are there twice; Nodes without
+    machine; flags of the autoscaler that do not suit the groups; two autoscalers or servers; cloud
+    controller managers missing or not expected; taints that never go; pods that keep groups from
+    going to zero; rights missing and too many; an API server's address that machines cannot
+    reach; releases that do not go together; clocks apart; certificates, tokens and keys that end.
+
+    Exit code 1 when something costs money or blocks scaling; warnings leave it 0.
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    from externalgrpc import doctor as examination  # noqa: PLC0415
+    from externalgrpc.doctor import screen  # noqa: PLC0415
+
+    loaded = parameters.load(config_path, cluster)
+    connection = client.Connection(
+        address=address, ca=ca, certificate=cert, key=key, server_name=server_name
+    )
+
+    def show() -> pb.ShowResponse:
+        with connection.open() as channel:
+            return client.show(channel, address)
+
+    ways = examination.Ways(
+        open_lister=lambda account: parameters.open_account(loaded, account),
+        show=show,
+        named=context.get_parameter_source("address") is not ParameterSource.DEFAULT,
+        kubeconfig=str(kubeconfig) if kubeconfig else "",
+        context=kube_context,
+        online=online,
+    )
+    with Console(stderr=True).status("asking ...") as status:
+        report = examination.examine(
+            loaded,
+            clouds.installed(),
+            ways,
+            tell=lambda what: status.update(f"asking: {what} ..."),
+        )
+    if output == "json":
+        click.echo(json.dumps(examination.plain(report), indent=2))
+    else:
+        Console().print(screen.draw(report))
+    context.exit(0 if report.ok else 1)

@@ -1,0 +1,195 @@
+"""Find machines that nobody uses: of no group, never joined, misnamed, or there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from externalgrpc import groups
+from externalgrpc.doctor.facts import Facts, Listing
+from externalgrpc.doctor.findings import Finding, age, names, trouble, warning
+from externalgrpc.kube import nodes
+from providers import contract
+
+SUBJECT: Final = "machines"
+REASON_FILE: Final = "/var/lib/vps-autoscaler/failed"
+LOG_FILE: Final = "/var/lib/vps-autoscaler/log"
+
+_ADOPTION_S: Final = 600.0
+_DELETE: Final = {
+    "hcloud": "hcloud server delete {}",
+    "linode": "linode-cli linodes delete {}",
+    "digitalocean": "doctl compute droplet delete {}",
+    "vultr": "vultr-cli instance delete {}",
+}
+"""The vendors' own commands by scheme, for a person's shell; nothing here runs them."""
+
+
+def judge(facts: Facts) -> Iterator[Finding]:
+    """Judge the machines of every account that was listed."""
+    known = {group.name: group for group in facts.config.groups}
+    for listing in facts.listings:
+        alive = [
+            each for each in listing.machines if each.state is not contract.InstanceState.DELETING
+        ]
+        yield from _unclaimed(facts, listing, [each for each in alive if each.group not in known])
+        if facts.cluster.nodes is not None:
+            ours = [each for each in alive if each.group in known]
+            yield from _unjoined(facts, listing, ours, known, facts.cluster.nodes)
+    yield from _twins(facts)
+
+
+def _unclaimed(
+    facts: Facts, listing: Listing, strays: list[contract.Instance]
+) -> Iterator[Finding]:
+    leaving = {each.id for each in facts.server.groups if each.departed} if facts.server else set()
+    by_group: dict[str, list[contract.Instance]] = {}
+    for machine in strays:
+        by_group.setdefault(machine.group, []).append(machine)
+    for group, machines in by_group.items():
+        told = names(_told(each, facts.now) for each in machines)
+        where = f"at account {listing.account}"
+        if group in leaving:
+            yield warning(
+                SUBJECT,
+                f"{len(machines)} of group {group}, which was removed, still there {where}: {told}",
+                "The server keeps the group until it is empty; a restart would make them orphans.",
+                f"Put {group} back until it is empty, or wait; then: {_delete(listing, machines)}",
+            )
+            continue
+        claim = f"of group {group}, which nobody configures" if group else "of no group"
+        back = f"Put {group} back with minSize: 0, so that it is emptied; or drain" if group else ""
+        yield trouble(
+            SUBJECT,
+            f"with the mark of cluster {facts.config.cluster}, {where}, {len(machines)} {claim}: "
+            f"{told}",
+            "They are paid for, and neither the autoscaler nor the server ever removes them.",
+            f"{back or 'Drain'} and delete them: {_delete(listing, machines)}",
+        )
+
+
+def _unjoined(
+    facts: Facts,
+    listing: Listing,
+    machines: list[contract.Instance],
+    known: Mapping[str, groups.NodeGroup],
+    there: tuple[nodes.Node, ...],
+) -> Iterator[Finding]:
+    by_id = {each.provider_id for each in there if each.provider_id}
+    by_name = {each.name: each for each in there}
+    shown = {each.provider_id for its in facts.listings for each in its.machines}
+    for machine in machines:
+        if machine.provider_id in by_id:
+            continue
+        node = by_name.get(machine.node_name)
+        if node is not None:
+            # Of two machines of a name it is the other's; that is told as what it is.
+            if node.provider_id not in shown:
+                yield from _misnamed(facts, machine, node)
+            continue
+        group = known[machine.group]
+        if not machine.created_at:
+            yield warning(
+                SUBJECT,
+                f"{machine.node_name or machine.provider_id} of group {group.name} is no Node, "
+                "and its cloud does not say how old it is",
+                "A machine that does not join is paid for and of no use.",
+                "Look at it in the cloud's web pages, at its serial console first.",
+            )
+        elif facts.now - machine.created_at > group.provision_timeout_s:
+            yield _never_joined(facts, listing, machine, group)
+
+
+def _never_joined(
+    facts: Facts, listing: Listing, machine: contract.Instance, group: groups.NodeGroup
+) -> Finding:
+    what = (
+        f"{_told(machine, facts.now)} of group {group.name} never joined, within "
+        f"{age(group.provision_timeout_s)}"
+    )
+    delete = _delete(listing, [machine])
+    keeps = group.join_settings.keep_failed_minutes
+    match machine.state:
+        case contract.InstanceState.STOPPED:
+            what += "; it is off, as machines go that could not join"
+            cure = f"Its serial console says why in one line; then: {delete}"
+        case contract.InstanceState.CREATING:
+            what += "; its cloud still calls it being created"
+            cure = f"Look at the cloud's status page; then: {delete}"
+        case _ if group.join in {"kubeadm", "k3s"}:
+            what += f" (keepFailedMinutes: {keeps})" if keeps else ""
+            cure = (
+                f"The serial console and, on it, {REASON_FILE} say why, {LOG_FILE} everything; "
+                f"then: {delete}"
+            )
+        case _:
+            cure = (
+                "Its serial console and /var/log/cloud-init-output.log say what its user-data "
+                f"did; then: {delete}"
+            )
+    return trouble(SUBJECT, what, "It is paid for and runs no pod.", cure)
+
+
+def _misnamed(facts: Facts, machine: contract.Instance, node: nodes.Node) -> Iterator[Finding]:
+    why = (
+        "The autoscaler knows a node by its providerID only, and deletes machines of unknown ones."
+    )
+    if node.provider_id:
+        yield trouble(
+            SUBJECT,
+            f"Node {node.name} has providerID {node.provider_id}, its machine is "
+            f"{machine.provider_id}",
+            why,
+            f"A providerID cannot be changed: kubectl drain {node.name} --ignore-daemonsets && "
+            f"kubectl delete node {node.name}, and correct what sets --provider-id",
+        )
+        return
+    adopted = facts.config.kubernetes is not None
+    if adopted and facts.now - node.created_at < _ADOPTION_S:
+        return
+    yield trouble(
+        SUBJECT,
+        f"Node {node.name} has no providerID, its machine is {machine.provider_id}",
+        why,
+        "The server sets it while it runs: look at its log"
+        if adopted
+        else f"kubectl patch node {node.name} -p "
+        f'\'{{"spec":{{"providerID":"{machine.provider_id}"}}}}\', and kubernetes: in the '
+        "configuration, so that the server does it",
+    )
+
+
+def _twins(facts: Facts) -> Iterator[Finding]:
+    by_name: dict[str, list[tuple[Listing, contract.Instance]]] = {}
+    for listing in facts.listings:
+        for machine in listing.machines:
+            if machine.node_name and machine.state is not contract.InstanceState.DELETING:
+                by_name.setdefault(machine.node_name, []).append((listing, machine))
+    for name, found in by_name.items():
+        # The same login under two accounts would show a machine twice.
+        ids = {machine.provider_id: (listing, machine) for listing, machine in found}
+        if len(ids) < 2:
+            continue
+        oldest, *rest = sorted(ids.values(), key=lambda each: each[1].created_at)
+        yield trouble(
+            SUBJECT,
+            f"{len(ids)} machines are called {name}: {names(ids)}",
+            "One of them is left over from an order whose answer was lost, and is paid for.",
+            f"Keep {oldest[1].provider_id}, the oldest, if it is the Node; "
+            + "; ".join(_delete(listing, [machine]) for listing, machine in rest),
+        )
+
+
+def _told(machine: contract.Instance, now: float) -> str:
+    old = f", {age(now - machine.created_at)} old" if machine.created_at else ""
+    kind = f"{machine.machine_type} in {machine.location}{old}"
+    if not machine.node_name:
+        return f"{machine.provider_id} ({kind})"
+    return f"{machine.node_name} ({machine.provider_id}, {kind})"
+
+
+def _delete(listing: Listing, machines: list[contract.Instance]) -> str:
+    command = _DELETE.get(listing.scheme)
+    if command is None:
+        return f"delete {names(each.provider_id for each in machines)} at its cloud"
+    return " && ".join(command.format(each.id) for each in machines)

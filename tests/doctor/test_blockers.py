@@ -1,0 +1,91 @@
+"""Pods of kube-system that keep a group from going to zero."""
+
+from __future__ import annotations
+
+import pytest
+
+from externalgrpc.doctor import blockers
+from externalgrpc.doctor.facts import Budget, Pod
+from tests.doctor import given
+
+COVER = Budget(name="b", labels={"app": "dns"}, allowed=1)
+
+
+def pod(**changed: object) -> Pod:
+    fields = {
+        "name": "dns-1",
+        "node_name": "web-bcdfgh",
+        "labels": {"app": "dns"},
+        "owner": "ReplicaSet",
+    }
+    return Pod(**{**fields, **changed})
+
+
+def with_pod(*budgets: Budget, flag: str = "", **changed: object) -> object:
+    its = () if not flag else (flag,)
+    return given.facts(
+        cluster={
+            "pods": (pod(**changed),),
+            "budgets": budgets,
+            "workloads": (given.autoscaler(*its),),
+        }
+    )
+
+
+def test_a_system_pod_without_budget() -> None:
+    found = given.warning(with_pod())
+    assert "have no PodDisruptionBudget" in found.what
+    assert "dns-1 (on web-bcdfgh)" in found.what
+    assert given.judged(with_pod(COVER)) == []
+    other = Budget(name="b", labels={"app": "other"}, allowed=1)
+    assert "no PodDisruptionBudget" in given.warning(with_pod(other)).what
+    assert given.judged(with_pod(flag="--skip-nodes-with-system-pods=false")) == []
+
+
+def test_a_budget_that_allows_nothing() -> None:
+    assert (
+        "allows no disruption"
+        in given.warning(with_pod(Budget(name="b", labels={}, allowed=0))).what
+    )
+
+
+def test_a_budget_whose_selector_we_do_not_read_counts_as_fine() -> None:
+    assert given.judged(with_pod(Budget(name="b", labels={}, odd=True))) == []
+
+
+def test_a_pod_that_nobody_would_start_elsewhere() -> None:
+    assert "no controller" in given.warning(with_pod(COVER, owner="")).what
+
+
+def test_a_pod_that_must_not_be_evicted() -> None:
+    assert (
+        "safe-to-evict=false"
+        in given.warning(with_pod(COVER, annotations={blockers.SAFE: "false"})).what
+    )
+
+
+def test_local_storage() -> None:
+    assert "have local storage" in given.warning(with_pod(COVER, local_storage=("tmp",))).what
+    named = {blockers.SAFE_VOLUMES: "x,tmp"}
+    assert given.judged(with_pod(COVER, local_storage=("tmp",), annotations=named)) == []
+    flag = "--skip-nodes-with-local-storage=false"
+    assert given.judged(with_pod(COVER, local_storage=("tmp",), flag=flag)) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"owner": "DaemonSet"},
+        {"owner": "Node"},
+        {"annotations": {blockers.SAFE: "true"}},
+        {"node_name": "control-1"},
+        {"done": True},
+    ],
+)
+def test_pods_that_never_block(changed: dict) -> None:
+    assert given.judged(with_pod(**changed)) == []
+
+
+def test_budgets_that_were_not_seen_are_not_missed() -> None:
+    of = given.facts(cluster={"pods": (pod(),), "budgets": None})
+    assert given.judged(of) == []

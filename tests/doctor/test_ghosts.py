@@ -1,0 +1,57 @@
+"""Nodes without machine."""
+
+from __future__ import annotations
+
+from externalgrpc.doctor import ghosts
+from externalgrpc.groups import Kubernetes
+from tests.doctor import given
+
+DEAD = given.node("web-xxxxxx", provider_id="hcloud://9", ready=False)
+
+
+def both(*more: object, **changed: object) -> dict:
+    return {"nodes": (given.node(), *more), **changed}
+
+
+def test_a_dead_node_whose_machine_is_gone() -> None:
+    found = given.warning(given.facts(cluster=both(DEAD)))
+    assert "Nodes without a machine: web-xxxxxx" in found.what
+    assert found.cure == "kubectl delete node web-xxxxxx"
+
+
+def test_who_does_not_remove_nodes_is_told_that_the_server_could() -> None:
+    of = given.facts(kubernetes=Kubernetes(remove_nodes=False), cluster=both(DEAD))
+    assert "removeNodes: true" in given.only(of, ghosts.judge).cure
+
+
+def test_one_that_is_ready_has_a_machine_that_nobody_knows() -> None:
+    ready = given.node("web-xxxxxx", provider_id="hcloud://9")
+    found = given.trouble(given.facts(cluster=both(ready)))
+    assert "web-xxxxxx (hcloud://9)" in found.what
+
+
+def test_one_without_provider_id_is_ours_by_its_name() -> None:
+    nameless = given.node("web-xxxxxx", provider_id="", ready=False)
+    assert "web-xxxxxx" in given.warning(given.facts(cluster=both(nameless))).what
+
+
+def quiet(*more: object, **changed: object) -> None:
+    assert list(ghosts.judge(given.facts(cluster=both(*more), **changed))) == []
+
+
+def test_nodes_that_are_not_ours_are_left_alone() -> None:
+    quiet(given.node("control-1", provider_id="hcloud://9", ready=False))
+    quiet(given.node("web-xxxxxx", provider_id="other://9", ready=False))
+    quiet(given.node("web-1", provider_id="hcloud://9", ready=False))
+
+
+def test_nothing_is_said_of_a_cloud_that_was_not_listed() -> None:
+    quiet(DEAD, listings=())
+
+
+def test_a_young_node_may_be_ahead_of_the_listing() -> None:
+    quiet(given.node("web-xxxxxx", provider_id="hcloud://9", created_at=given.NOW - 299))
+
+
+def test_a_node_on_its_way_out_is_let_go() -> None:
+    quiet(given.node("web-xxxxxx", provider_id="hcloud://9", ready=False, deleting=True))

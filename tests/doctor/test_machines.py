@@ -1,0 +1,160 @@
+"""Machines that nobody uses."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from externalgrpc.doctor.facts import Listing
+from externalgrpc.pb import fleet_pb2 as pb
+from providers import contract
+from tests.doctor import given
+
+OFF = contract.InstanceState.STOPPED
+LEAVING = contract.InstanceState.DELETING
+BOOTING = contract.InstanceState.CREATING
+
+
+def test_a_healthy_installation_has_no_finding() -> None:
+    assert given.judged(given.facts()) == []
+
+
+def test_a_machine_of_a_group_that_nobody_configures() -> None:
+    stray = given.machine("old-bcdfgh", id="7", group="old")
+    found = given.trouble(given.facts(machines=(given.machine(), stray)))
+    assert (
+        "cluster demo, at account hetzner, 1 of group old, which nobody configures: " in found.what
+    )
+    assert "old-bcdfgh (hcloud://7, cx23 in fsn1, 24h old)" in found.what
+    assert "Put old back with minSize: 0" in found.cure
+    assert "hcloud server delete 7" in found.cure
+
+
+def test_a_machine_with_the_mark_and_no_group() -> None:
+    stray = given.machine("", id="7", group="")
+    found = given.trouble(given.facts(machines=(given.machine(), stray)))
+    assert "1 of no group" in found.what
+    assert "hcloud://7 (cx23" in found.what
+
+
+def test_many_are_one_finding_and_counted() -> None:
+    strays = [given.machine(f"old-bcdfg{n}", id=f"7{n}", group="old") for n in range(2, 10)]
+    found = given.trouble(given.facts(machines=(given.machine(), *strays)))
+    assert "8 of group old" in found.what
+    assert found.what.endswith("and 2 more")
+    assert found.cure.count("hcloud server delete") == 8
+
+
+def test_a_group_that_the_server_still_empties_is_a_warning() -> None:
+    shown = given.show(given.group())
+    shown.groups.append(pb.Group(id="old", departed=True))
+    stray = given.machine("old-bcdfgh", id="7", group="old")
+    found = given.warning(given.facts(machines=(given.machine(), stray), shown=shown))
+    assert "group old, which was removed, still there" in found.what
+
+
+@pytest.mark.parametrize("group", ["old", "web"])
+def test_a_machine_on_its_way_out_is_nobodys_trouble(group: str) -> None:
+    leaving = given.machine("x", id="7", group=group, state=LEAVING)
+    assert given.judged(given.facts(machines=(given.machine(), leaving))) == []
+
+
+def test_a_machine_that_never_joined() -> None:
+    lone = given.machine("web-xxxxxx", id="7", created_at=given.NOW - 901)
+    found = given.trouble(given.facts(machines=(given.machine(), lone)))
+    assert "web-xxxxxx (hcloud://7" in found.what
+    assert "of group web never joined, within 15m" in found.what
+    assert "/var/lib/vps-autoscaler/failed" in found.cure
+    assert "serial console" in found.cure
+    assert "hcloud server delete 7" in found.cure
+
+
+def test_a_machine_within_its_time_is_no_finding() -> None:
+    young = given.machine("web-xxxxxx", id="7", created_at=given.NOW - 899)
+    assert given.judged(given.facts(machines=(given.machine(), young))) == []
+
+
+def test_the_groups_own_time_counts() -> None:
+    patient = given.group(
+        overrides=dataclasses.replace(given.group().overrides, max_node_provision_time_s=2000.0)
+    )
+    lone = given.machine("web-xxxxxx", id="7", created_at=given.NOW - 1500)
+    told = given.judged(given.facts(patient, machines=(given.machine(), lone)))
+    assert not any("never joined" in each for each in told)
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"state": OFF}, "it is off, as machines go that could not join"),
+        ({"state": BOOTING}, "its cloud still calls it being created"),
+    ],
+)
+def test_why_it_did_not_join_is_told_as_far_as_it_is_known(changed: dict, word: str) -> None:
+    lone = given.machine("web-xxxxxx", id="7", **changed)
+    found = given.trouble(given.facts(machines=(given.machine(), lone)))
+    assert word in found.what
+
+
+def test_one_that_was_kept_is_told_as_kept() -> None:
+    lone = given.machine("web-xxxxxx", id="7")
+    of = given.facts(given.group(join_keep_failed_minutes=60), machines=(given.machine(), lone))
+    assert "keepFailedMinutes: 60" in given.trouble(of).what
+
+
+def test_a_raw_groups_machine_points_at_cloud_init() -> None:
+    lone = given.machine("web-xxxxxx", id="7")
+    of = given.facts(given.group(join="raw"), machines=(given.machine(), lone), doors=())
+    assert "cloud-init-output.log" in given.trouble(of).cure
+
+
+def test_one_of_unknown_age_is_a_warning() -> None:
+    lone = given.machine("web-xxxxxx", id="7", created_at=0.0)
+    assert (
+        "does not say how old" in given.warning(given.facts(machines=(given.machine(), lone))).what
+    )
+
+
+def test_without_nodes_nobody_is_said_not_to_have_joined() -> None:
+    lone = given.machine("web-xxxxxx", id="7")
+    assert given.judged(given.facts(machines=(lone,), cluster={"nodes": None})) == []
+
+
+def test_a_node_of_the_name_with_another_provider_id() -> None:
+    # The Node's own machine, hcloud://01, is not there: providerIDs are compared byte for byte.
+    of = given.facts(cluster={"nodes": (given.node(provider_id="hcloud://01"),)})
+    found = given.trouble(of)
+    assert "has providerID hcloud://01, its machine is hcloud://1" in found.what
+
+
+def test_a_node_without_provider_id_is_given_one_by_the_server_soon() -> None:
+    young = given.node(provider_id="", created_at=given.NOW - 500)
+    assert given.judged(given.facts(cluster={"nodes": (young,)})) == []
+    old = given.node(provider_id="", created_at=given.NOW - 700)
+    assert "look at its log" in given.trouble(given.facts(cluster={"nodes": (old,)})).cure
+    alone = given.facts(given.group(join="raw"), kubernetes=None, cluster={"nodes": (young,)})
+    found = given.trouble(given.change(alone, doors=()))
+    assert '"providerID":"hcloud://1"' in found.cure
+
+
+def test_two_machines_of_one_name() -> None:
+    twin = given.machine(id="2", created_at=given.NOW - 80_000)
+    found = given.trouble(given.facts(machines=(twin, given.machine())))
+    assert "2 machines are called web-bcdfgh: hcloud://2, hcloud://1" in found.what
+    assert "Keep hcloud://1, the oldest" in found.cure
+    assert found.cure.endswith("hcloud server delete 2")
+
+
+def test_one_machine_seen_by_two_accounts_is_no_twin() -> None:
+    of = given.facts()
+    twice = (*of.listings, Listing(account="b", scheme="hcloud", machines=(given.machine(),)))
+    assert given.judged(given.change(of, listings=twice)) == []
+
+
+def test_a_cloud_without_a_known_command_is_named_by_ids() -> None:
+    stray = given.machine("old-bcdfgh", id="7", group="old", provider_id="vendor://7")
+    of = given.facts(machines=(given.machine(),))
+    other = Listing(account="v", scheme="vendor", machines=(stray,))
+    found = given.trouble(given.change(of, listings=(*of.listings, other)))
+    assert "delete vendor://7 at its cloud" in found.cure
