@@ -73,7 +73,8 @@ def every(of: Reader, path: str) -> list[api.Object]:
     while True:
         page = of.get(path, query)
         items = page.get("items")
-        found += [each for each in items if isinstance(each, dict)] if items else []
+        if isinstance(items, list):
+            found += [each for each in items if isinstance(each, dict)]
         about = page.get("metadata")
         more = about.get("continue") if isinstance(about, dict) else ""
         if not isinstance(more, str) or not more:

@@ -25,7 +25,7 @@ def of_ourselves(of: api.Api, *, namespace: str, own_approval: bool, notes: Note
 
     def ask() -> Rights:
         needed = access.needs(namespace=namespace, own_approval=own_approval)
-        return _rights("the account of kubernetes:", needed, lambda deed: access.allowed(of, deed))
+        return _rights("the server's account", needed, lambda deed: access.allowed(of, deed))
 
     return notes.look(WHAT, ask)
 

@@ -146,19 +146,22 @@ def _times(facts: Facts, of: flags.Autoscaler) -> Iterator[Finding]:
     flag_s = of.seconds("max-node-provision-time", _PROVISION_S)
     # Releases up to 1.28 are given no options (kubernetes/autoscaler#5935): the flag decides.
     deaf = of.minor is not None and of.minor <= 28
+    short: list[groups.NodeGroup] = []
     for group in facts.config.groups:
         told = group.overrides.max_node_provision_time_s is not None and not deaf
         given_s = group.provision_timeout_s if told else flag_s
         if given_s < group.provision_timeout_s:
-            yield warning(
-                SUBJECT,
-                f"{of.workload} gives machines {age(flag_s)} to register, group {group.name} "
-                f"is meant to have {age(group.provision_timeout_s)}",
-                "It deletes machines that are about to join, and orders them again.",
-                f"Set --max-node-provision-time={_go(group.provision_timeout_s)}"
-                + ("" if deaf else ", or the group's autoscalingOptions.maxNodeProvisionTime"),
-            )
+            short.append(group)
         yield from _too_short(group, given_s)
+    if short:
+        yield warning(
+            SUBJECT,
+            f"{of.workload} gives machines {age(flag_s)} to register, less than groups are meant "
+            "to have: " + names(f"{each.name} ({age(each.provision_timeout_s)})" for each in short),
+            "It deletes machines that are about to join, and orders them again.",
+            f"Set --max-node-provision-time={_go(max(g.provision_timeout_s for g in short))}"
+            + ("" if deaf else ", or the groups' autoscalingOptions.maxNodeProvisionTime"),
+        )
     overridden = [each.name for each in facts.config.groups if each.overrides.any]
     if overridden and of.minor is not None and of.minor >= 35:
         yield warning(

@@ -157,7 +157,7 @@ def _with_doors(found: Facts, link: connection.Connection, ways: Ways, notes: No
         return found
     settings = found.config.kubernetes
     told = notes.look(
-        f"{what} (from here, not from there)",
+        f"{what} (tried from here, not from where machines will be)",
         lambda: kube_facts.address(link, endpoint=settings.api_server if settings else ""),
     )
     if told is None:

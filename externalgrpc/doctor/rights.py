@@ -53,7 +53,7 @@ def _rights(rights: Rights) -> Iterator[Finding]:
         yield (warning if events else trouble)(
             SUBJECT,
             f"{rights.who} may not " + names(str(each) for each in lacking),
-            f"The server needs it to {whys}.",
+            f"The server needs it for this: {whys}.",
             _APPLY.format(files),
         )
     if rights.excess:

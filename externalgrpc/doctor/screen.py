@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from externalgrpc.doctor.findings import Finding, Report, Severity
 
 _MARKS = {
-    Severity.TROUBLE: Text("TROUBLE", "bold red"),
-    Severity.WARNING: Text("warning", "yellow"),
+    Severity.TROUBLE: ("TROUBLE", "bold red"),
+    Severity.WARNING: ("warning", "yellow"),
 }
+_WIDTH = len("not looked at")
 
 
 def draw(report: Report) -> RenderableType:
@@ -20,30 +20,36 @@ def draw(report: Report) -> RenderableType:
     parts: list[RenderableType] = []
     for finding in report.findings:
         parts += [_finding(finding), ""]
-    parts.append(_row("looked at", Text("; ".join(report.looked_at), "dim")))
+    parts.append(_row("looked at", "dim", Text("; ".join(report.looked_at), "dim"), _WIDTH))
     for missed in report.not_looked_at:
-        told = Text.assemble((missed.what, "bold"), f", because {missed.because}")
-        parts.append(_row("not looked at", told, "yellow"))
+        told = Text.assemble((missed.what, "bold"), f", because {_clean(missed.because)}")
+        parts.append(_row("not looked at", "yellow", told, _WIDTH))
     parts += ["", _outcome(report)]
     return Group(*parts)
 
 
 def _finding(finding: Finding) -> RenderableType:
-    head = Text.assemble(
-        _MARKS[finding.severity], "  ", (finding.subject, "bold"), f": {finding.what}"
+    mark, style = _MARKS[finding.severity]
+    head = Text.assemble((finding.subject, "bold"), f": {_clean(finding.what)}")
+    return Group(
+        _row(mark, style, head),
+        _row("why", "dim", Text(_clean(finding.why), "dim")),
+        _row("cure", "dim", Text(_clean(finding.cure))),
     )
-    rows = (_row(" why", Text(finding.why, "dim")), _row("cure", finding.cure))
-    return Group(head, *(Padding(each, (0, 0, 0, 2)) for each in rows))
 
 
-def _row(label: str, told: str | Text, style: str = "dim") -> Table:
+def _row(label: str, style: str, told: Text, width: int = len("TROUBLE")) -> Table:
     """Lay a label beside text that wraps at its own left edge."""
     row = Table.grid(padding=(0, 2))
-    row.add_column(no_wrap=True, style=style)
+    row.add_column(no_wrap=True, style=style, min_width=width, justify="right")
     row.add_column(overflow="fold")
-    # As Text: what clouds and people wrote is no markup.
-    row.add_row(label, told if isinstance(told, Text) else Text(told))
+    row.add_row(label, told)
     return row
+
+
+def _clean(told: str) -> str:
+    """Leave nothing that steers a terminal in what others wrote: flags, names, clouds' words."""
+    return "".join(each if each.isprintable() else " " for each in told)
 
 
 def _outcome(report: Report) -> Text:

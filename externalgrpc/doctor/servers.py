@@ -130,7 +130,7 @@ def _alone(workloads: tuple[Workload, ...]) -> Iterator[Finding]:
             SUBJECT,
             "more than one server runs: " + names(f"{each} x{each.replicas}" for each in ours),
             "Each orders machines, and each deletes what it did not order.",
-            "Keep one, with replicas: 1; servers of other clusters belong to other clusters",
+            "Keep one, with replicas: 1, unless the others look after other clusters",
         )
     rolling = [str(each) for each in ours if each.kind == "Deployment" and not each.recreate]
     if rolling:
