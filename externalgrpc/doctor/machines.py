@@ -75,7 +75,7 @@ def _unjoined(
     known: Mapping[str, groups.NodeGroup],
     there: tuple[nodes.Node, ...],
 ) -> Iterator[Finding]:
-    by_id = {each.provider_id for each in there if each.provider_id}
+    by_id = {each.provider_id for each in there}
     by_name = {each.name: each for each in there}
     shown = {each.provider_id for its in facts.listings for each in its.machines}
     for machine in machines:

@@ -55,3 +55,18 @@ def test_a_young_node_may_be_ahead_of_the_listing() -> None:
 
 def test_a_node_on_its_way_out_is_let_go() -> None:
     quiet(given.node("web-xxxxxx", provider_id="hcloud://9", ready=False, deleting=True))
+
+
+def test_a_machine_of_its_name_or_its_provider_id_is_its_machine() -> None:
+    quiet(given.node("web-xxxxxx", provider_id="hcloud://1", ready=False))
+    quiet(given.node("web-bcdfgh", provider_id="hcloud://9", ready=False))
+
+
+def test_only_the_cloud_of_the_provider_id_must_have_been_listed() -> None:
+    two = {"hetzner": "hcloud", "other": "linode"}
+    of = given.change(given.facts(cluster=both(DEAD)), schemes=two)
+    assert "web-xxxxxx" in given.only(of, ghosts.judge).what
+    # One without providerID may be of either.
+    nameless = given.node("web-xxxxxx", provider_id="", ready=False)
+    of = given.change(given.facts(cluster=both(nameless)), schemes=two)
+    assert list(ghosts.judge(of)) == []

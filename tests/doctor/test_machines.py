@@ -158,3 +158,43 @@ def test_a_cloud_without_a_known_command_is_named_by_ids() -> None:
     other = Listing(account="v", scheme="vendor", machines=(stray,))
     found = given.trouble(given.change(of, listings=(*of.listings, other)))
     assert "delete vendor://7 at its cloud" in found.cure
+
+
+def test_without_a_server_a_stray_is_a_stray() -> None:
+    stray = given.machine("old-bcdfgh", id="7", group="old")
+    of = given.change(given.facts(machines=(given.machine(), stray)), server=None)
+    assert "of group old" in given.trouble(of).what
+
+
+def test_a_group_that_only_the_server_still_has_is_no_departed_one() -> None:
+    stray = given.machine("old-bcdfgh", id="7", group="old")
+    shown = given.show(given.group(), given.group("old"))
+    told = given.judged(given.facts(machines=(given.machine(), stray), shown=shown))
+    assert told[0].startswith("TROUBLE machines: with the mark")
+    assert told[1].endswith("than this file: old")
+
+
+def test_a_stray_without_group_or_age_is_told_without() -> None:
+    stray = given.machine("x", id="7", group="", created_at=0.0)
+    found = given.trouble(given.facts(machines=(given.machine(), stray)))
+    assert "x (hcloud://7, cx23 in fsn1)" in found.what
+    assert found.cure == "Drain and delete them: hcloud server delete 7"
+
+
+def test_a_node_of_another_name_is_the_machines_by_its_provider_id() -> None:
+    renamed = given.node("renamed", provider_id="hcloud://1")
+    assert given.judged(given.facts(cluster={"nodes": (renamed,)})) == []
+
+
+def test_a_machine_that_was_not_kept_is_not_told_as_kept() -> None:
+    lone = given.machine("web-xxxxxx", id="7")
+    assert "keepFailed" not in given.trouble(given.facts(machines=(given.machine(), lone))).what
+
+
+def test_machines_without_a_name_and_leaving_ones_are_no_twins() -> None:
+    nameless = [given.machine("", id=f"7{n}", group="") for n in range(2)]
+    told = given.judged(given.facts(machines=(given.machine(), *nameless)))
+    assert len(told) == 1
+    assert "called" not in told[0]
+    leaving = given.machine(id="2", state=LEAVING)
+    assert given.judged(given.facts(machines=(given.machine(), leaving))) == []
