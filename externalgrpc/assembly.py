@@ -30,6 +30,7 @@ from providers import contract, errors
 
 if TYPE_CHECKING:
     from externalgrpc import registrar
+    from externalgrpc.kube import cluster as kube
 
 _LOG = events.Log("assembly")
 
@@ -57,7 +58,8 @@ class Parts:
     )
     make_lane: MakeLane | None = None
     pace: state.Pace = dataclasses.field(default_factory=state.Pace)
-    connect: Callable[[groups.Config, Parts], registrar.Cluster] | None = None
+    connect: Callable[[groups.Config, Parts, kube.Listeners], registrar.Cluster] | None = None
+    joining: registrar.Pace | None = None
     dry_run: bool = False
 
 
@@ -82,17 +84,19 @@ class Assembly:
         )
         self.describer = describe.Describer(config, {})
         self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)
-        self._cluster: registrar.Cluster | None = None
         self.registrar: registrar.Registrar | None = None
         if config.kubernetes is not None:
             from externalgrpc import registrar  # noqa: PLC0415 - raw groups never need it
 
-            self._cluster = (parts.connect or connect)(config, parts)
+            link = parts.connect or connect
             self.registrar = registrar.Registrar(
-                self._cluster,
+                lambda listeners: link(config, parts, listeners),
                 self.reconciler,
                 time_source=parts.time_source,
                 remove_nodes=config.kubernetes.remove_nodes,
+                pace=parts.joining,
+                count=self.metrics.count,
+                took=self.metrics.join_took,
             )
         self.apply(config)
 
@@ -132,8 +136,7 @@ class Assembly:
 
     def start(self) -> None:
         """Start to list and to carry out."""
-        if self._cluster is not None and self.registrar is not None:
-            self._cluster.start()
+        if self.registrar is not None:
             self.registrar.start()
         self.heart.start(self.reconciler.pump)
 
@@ -141,10 +144,10 @@ class Assembly:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way."""
         self.heart.stop()
         if self.registrar is not None:
-            self.registrar.stop()
+            self.registrar.stop_sweeping()
         self.reconciler.close(grace_s)
-        if self._cluster is not None:
-            self._cluster.stop()
+        if self.registrar is not None:
+            self.registrar.close()
 
     def _seat(self, cluster: str, account: groups.Account) -> reconciler.Seat:
         login = contract.Login(
@@ -234,7 +237,7 @@ class Assembly:
         return joining.user_data(of, way_in)
 
 
-def connect(config: groups.Config, parts: Parts) -> registrar.Cluster:
+def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> registrar.Cluster:
     """Connect to the cluster that the configuration names; raises NoCluster."""
     from externalgrpc.kube import cluster, connection  # noqa: PLC0415 - raw groups never need it
 
@@ -254,8 +257,9 @@ def connect(config: groups.Config, parts: Parts) -> registrar.Cluster:
             endpoint=told.api_server,
             own_approval=told.own_approval,
             signing=any_token,
+            config_map=told.config_map,
         ),
-        cluster.Listeners(),
+        listeners,
         time_source=parts.time_source,
         chance=random.Random(),  # noqa: S311 - it only spreads retries
     )

@@ -99,6 +99,14 @@ class Describer:
             for machine_type, location in known
         )
 
+    def allocatable(
+        self, fleet: state.Fleet, group: groups.NodeGroup
+    ) -> tuple[template.Resources, bool]:
+        """Tell what a node of a group gives to pods at least, and whether that was measured."""
+        prospects = self.prospects(fleet, group)
+        measured = all(prospect.learned.allocatable.memory_bytes for prospect in prospects)
+        return template.promised(group, prospects), measured
+
     def gpu_types(self, fleet: state.Fleet) -> tuple[str, ...]:
         """Name the GPU models that the served groups can have."""
         models = {

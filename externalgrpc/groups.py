@@ -79,6 +79,20 @@ class AutoscalingOverrides:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class JoinDeadlines:
+    """How long each step to a ready node may take, in seconds since the step before.
+
+    None sets no limit of its own, but for ``ready_s``, which is then the whole time that a
+    machine has to become a node. ``csr_s`` is until the kubelet asks for its certificate.
+    """
+
+    running_s: float | None = None
+    csr_s: float | None = None
+    node_s: float | None = None
+    ready_s: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroup:
     """A pool of like machines, as the configuration describes it.
 
@@ -109,6 +123,7 @@ class NodeGroup:
     server_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reserve: KubeletReserve = KubeletReserve()
     overrides: AutoscalingOverrides = AutoscalingOverrides()
+    join_deadlines: JoinDeadlines = JoinDeadlines()
     options: object = None
     departed: bool = False
 
@@ -169,6 +184,13 @@ class Kubernetes:
         metadata={
             "description": "Remove Node objects of machines that are gone; off where a cloud "
             "controller manager does it."
+        },
+    )
+    config_map: str = dataclasses.field(
+        default="vps-autoscaler",
+        metadata={
+            "description": "The ConfigMap, in our namespace, on which Events about groups are "
+            "written: kubectl describe configmap shows them."
         },
     )
 

@@ -13,13 +13,13 @@ import prometheus_client
 from prometheus_client import core, registry
 
 from externalgrpc import clock
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import lessons, state, view
 
 _COUNTED = {
     "orders": ("Orders answered by a cloud.", ("group", "outcome")),
     "deletions": ("Deletions answered by a cloud.", ("account", "outcome")),
     "launches_failed": ("Launches that failed, by the code shown to CA.", ("group", "code")),
-    "joins_failed": ("Machines that did not become nodes.", ("code",)),
+    "joins_failed": ("Machines that did not become nodes.", ("group", "code")),
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
     "reloads": ("Configuration reloads.", ("outcome",)),
 }
@@ -37,6 +37,13 @@ class Metrics:
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
+        self._joins = prometheus_client.Histogram(
+            "vps_autoscaler_join_phase_seconds",
+            "What each step from a machine's creation to a ready node took, and all of them.",
+            ("group", "phase"),
+            buckets=(1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200),
+            registry=self.registry,
+        )
         self._counters = {
             name: prometheus_client.Counter(
                 f"vps_autoscaler_{name}", text, labels, registry=self.registry
@@ -49,6 +56,10 @@ class Metrics:
     def count(self, name: str, labels: Mapping[str, str]) -> None:
         """Count one event of a name that this module knows."""
         self._counters[name].labels(**labels).inc()
+
+    def join_took(self, group: str, phase: str, seconds: float) -> None:
+        """Take how long a step of a join took: running, csr, node, ready, or total."""
+        self._joins.labels(group, phase).observe(seconds)
 
     def observer(self, account: str) -> Callable[[str, str, float], None]:
         """Give the function that a lane calls after each of its jobs, with seconds."""
@@ -100,6 +111,32 @@ def _group_metrics(fleet: state.Fleet) -> Iterator[core.Metric]:
             machines.add_metric((name, phase), count)
         served.add_metric((name,), float(name in shown))
     yield from (sizes, machines, served)
+    yield _learned(fleet)
+
+
+def _learned(fleet: state.Fleet) -> core.Metric:
+    """Tell what nodes turned out to give to pods, for every group that orders such machines."""
+    told = core.GaugeMetricFamily(
+        "vps_autoscaler_learned_allocatable",
+        "What nodes of a machine type and image give to pods, as the smallest of them reported: "
+        "cores, bytes, bytes, pods.",
+        labels=("group", "type", "image", "resource"),
+    )
+    for name, group in fleet.groups.items():
+        for machine_type in dict.fromkeys(each.machine_type for each in group.candidates):
+            learned = fleet.learned.get(lessons.make_of(group, machine_type))
+            if learned is None:
+                continue
+            gives = learned.allocatable
+            for resource, amount in (
+                ("cpu", None if gives.cpu_millis is None else gives.cpu_millis / 1000),
+                ("memory", gives.memory_bytes),
+                ("ephemeral-storage", gives.disk_bytes),
+                ("pods", gives.pods),
+            ):
+                if amount is not None:
+                    told.add_metric((name, machine_type, group.image, resource), amount)
+    return told
 
 
 def _account_metrics(fleet: state.Fleet, now: float) -> Iterator[core.Metric]:

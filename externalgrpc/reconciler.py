@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import random
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from externalgrpc import clock, errands, groups, lane, names, telling
+from externalgrpc import clock, errands, groups, kubeletconfig, lane, names, telling, template
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import plan, requests, state, wishes
+from externalgrpc.fleet import journeys, plan, requests, state, wishes
 from providers import contract, errors
 
 
@@ -117,25 +117,39 @@ class Reconciler:
         """Note that a machine of ours was seen as a Node."""
         self._change(lambda fleet: fleets.register(fleet, (provider_id,)))
 
-    def judge_joins(self, joined: Collection[str]) -> tuple[str, ...]:
-        """Watch machines become nodes; returns the names let go since CA left them too long.
+    def judge_joins(
+        self, sights: Mapping[str, journeys.Sight], *, patience_s: float
+    ) -> tuple[state.Fleet, state.Fleet]:
+        """Watch machines become nodes, and let go what failed to and CA left for ``patience_s``.
 
-        ``joined`` holds the names and provider ids of the cluster's Nodes.
+        ``sights`` holds what the cluster shows, by Node name and provider id. Returns the fleets
+        before and after, for whoever tells the difference.
         """
         now, unix_now = self._clock.monotonic(), self._clock.unix()
-        before = self.fleet
-        after = self._change(
-            lambda fleet: fleets.judge_joins(fleet, joined, now=now, unix_now=unix_now)
-        )
-        telling.unjoined(before, after)
-        for name in after.unjoined.keys() - before.unjoined.keys():
-            code = after.unjoined[name].failure.code
-            self._count("joins_failed", {"code": code})
-        overdue = fleets.overdue(after, now)
+        with self._lock:
+            before = self.fleet
+            after = self.fleet = fleets.judge_joins(before, sights, now=now, unix_now=unix_now)
+        telling.joins_went(before, after)
+        overdue = fleets.overdue(after, now, patience_s=patience_s)
         if overdue:
-            self._change(lambda fleet: fleets.let_go(fleet, fleets.overdue(fleet, now), now=now))
+            telling.overdue([member.name for member in overdue])
+            self._change(
+                lambda fleet: fleets.let_go(
+                    fleet, fleets.overdue(fleet, now, patience_s=patience_s), now=now
+                )
+            )
         self._wake()
-        return tuple(member.name for member in overdue)
+        return before, after
+
+    def learn(self, reports: Mapping[str, template.Learned]) -> None:
+        """Take what ready Nodes have, by provider id; see :mod:`externalgrpc.fleet.lessons`."""
+        before = self.fleet
+        after = self._change(lambda fleet: fleets.learn(fleet, reports))
+        telling.learned(before, after)
+
+    def kubelets(self, config: kubeletconfig.KubeletConfig | None) -> None:
+        """Take what the cluster tells all of its kubelets."""
+        self._change(lambda fleet: fleets.kubelets(fleet, config))
 
     def nudge(self) -> None:
         """Look whether something has fallen due."""

@@ -1,26 +1,28 @@
 """Let machines into the cluster and see them out: join tokens, providerIDs, Nodes, the join watch.
 
-A sweep every few seconds compares the fleet with the cluster's Nodes and does what is owed; it acts
-on nothing but a complete and fresh list of Nodes and complete listings of machines.
+A sweep, every few seconds and whenever a Node comes or becomes ready, compares the fleet with the
+cluster's Nodes and does what is owed; it acts on nothing but a complete and fresh list of Nodes
+and complete listings of machines.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from externalgrpc import clock, events, names
+from externalgrpc import clock, events, joinnews, kubeletconfig, names, sightings
 from externalgrpc.bootstrap import credentials
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import joins, state, view
+from externalgrpc.kube import cluster as kube
 from externalgrpc.kube import errors as kube_errors
-from externalgrpc.kube import facts, nodes, reflector, tokens
+from externalgrpc.kube import facts, nodes, notices, reflector, tokens
 from externalgrpc.reconciler import Reconciler
 from providers import errors
 
 _LOG = events.Log("registrar")
 
-SWEEP_S = 3.0
 FRESH_S = 120.0
 """Nodes that nobody has heard of for longer are no ground to act on."""
 
@@ -31,12 +33,38 @@ ABSENCES = 2
 """Complete listings that must lack a machine before its Node is removed."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often to sweep and to read the cluster's kubelet-config, in seconds.
+
+    ``patience_s`` is how long CA has to let go a machine that failed to join, before we do.
+    """
+
+    sweep_s: float = 3.0
+    kubelets_s: float = 300.0
+    retry_s: float = 20.0
+    patience_s: float = joins.PATIENCE_S
+
+
 class Cluster(Protocol):
     """What is asked of :class:`externalgrpc.kube.cluster.Cluster`."""
 
     @property
     def node_list(self) -> reflector.Listing[nodes.Node]:
         """Give the Nodes as they are known now."""
+        ...
+
+    @property
+    def home(self) -> notices.Regarding:
+        """Give the object on which Events about groups are written."""
+        ...
+
+    def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
+        """Read what every kubelet keeps from pods; blocks. Raises KubeError."""
+        ...
+
+    def tell(self, notice: notices.Notice) -> None:
+        """Have an Event written."""
         ...
 
     def credentials(
@@ -67,26 +95,40 @@ class Cluster(Protocol):
 
 
 class Registrar:
-    """Stand between a reconciler and a cluster; :meth:`sweep` does one round."""
+    """Stand between a reconciler and a cluster; :meth:`sweep` does one round.
+
+    ``connect`` makes the cluster, given who listens to it. ``count`` counts what happened and
+    ``took`` takes how long the steps of joins took, in seconds, by group and phase.
+    """
 
     def __init__(
         self,
-        cluster: Cluster,
+        connect: Callable[[kube.Listeners], Cluster],
         reconciler: Reconciler,
         *,
         time_source: clock.Clock,
         remove_nodes: bool,
+        pace: Pace | None = None,
+        count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
+        took: Callable[[str, str, float], None] = lambda _group, _phase, _seconds: None,
     ) -> None:
-        self._cluster = cluster
         self._reconciler = reconciler
         self._clock = time_source
         self._remove_nodes = remove_nodes
+        self._pace = pace or Pace()
+        self._count = count
+        self._took = took
         self._minted: set[str] = set()
+        self._asked: dict[str, float] = {}
         self._absent: dict[str, set[float]] = {}
+        self._kubelets_at = float("-inf")
         self._lock = threading.Lock()
         self._due = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self._cluster = connect(
+            kube.Listeners(node=self._changed, asking=self._asking, expected=self._expected)
+        )
 
     def way_in(
         self, node_name: str, group: str, *, provision_timeout_s: float
@@ -107,44 +149,103 @@ class Registrar:
         return way_in
 
     def start(self) -> None:
-        """Sweep every few seconds, on a thread of its own."""
+        """Watch the cluster, and sweep every few seconds on a thread of its own."""
+        self._cluster.start()
         self._thread = threading.Thread(target=self._run, name="registrar", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop_sweeping(self) -> None:
         """Stop sweeping, and wait for the last sweep."""
         self._stopped = True
         self._due.set()
         if self._thread is not None:
             self._thread.join(timeout=10.0)
 
+    def close(self) -> None:
+        """Let the cluster go; what is owed to it is tried once more."""
+        self._cluster.stop()
+
     def sweep(self) -> None:
-        """Do what is owed: revoke, adopt, judge, let go, remove. Returns without waiting."""
+        """Do what is owed: revoke, adopt, judge, learn, let go, remove. Returns without waiting."""
         listing = self._cluster.node_list
         now = self._clock.monotonic()
         if not listing.complete or now - listing.heard_at > FRESH_S:
             return
         there = listing.items
-        fleet = self._reconciler.fleet
-        self._register(fleet, there)
+        self._register(self._reconciler.fleet, there)
         self._revoke(self._reconciler.fleet, there)
-        joined = there.keys() | {node.provider_id for node in there.values() if node.provider_id}
-        overdue = self._reconciler.judge_joins(joined)
-        if overdue:
-            _LOG.warning("machines that never joined are let go", names=list(overdue))
+        self._judge(there)
+        self._reconciler.learn(sightings.reports(there.values()))
         if self._remove_nodes:
             self._remove(self._reconciler.fleet, there)
 
     def _run(self) -> None:
         while not self._stopped:
-            self._due.wait(SWEEP_S)
-            self._due.clear()
-            if self._stopped:
-                return
             try:
+                self._read_kubelets()
                 self.sweep()
             except Exception:  # noqa: BLE001 - the next sweep comes; the log tells
                 _LOG.exception("sweep failed")
+            self._due.wait(self._pace.sweep_s)
+            self._due.clear()
+
+    def _read_kubelets(self) -> None:
+        """Read the cluster's kubelet-config when it is due; what was read stays till then."""
+        now = self._clock.monotonic()
+        if now < self._kubelets_at:
+            return
+        try:
+            self._reconciler.kubelets(self._cluster.kubelet_config())
+        except kube_errors.KubeError as error:
+            _LOG.warning("kubelet-config not read", error=str(error))
+            self._kubelets_at = now + self._pace.retry_s
+        else:
+            self._kubelets_at = now + self._pace.kubelets_s
+
+    # ---- what the cluster tells, on its threads ------------------------------------------------
+
+    def _changed(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
+        if before is None or after is None or before.ready != after.ready:
+            self._due.set()
+
+    def _asking(self, node_name: str) -> None:
+        with self._lock:
+            self._asked.setdefault(node_name, self._clock.unix())
+        self._due.set()
+
+    def _expected(self, node_name: str) -> bool:
+        """Tell whether a machine of this name was ordered and is no node yet."""
+        fleet = self._reconciler.fleet
+        if node_name in fleet.retired or node_name in fleet.unjoined:
+            return False
+        shown = fleet.index.by_name.get(node_name)
+        if shown is not None:
+            return shown.group in fleet.groups and shown.provider_id not in fleet.registered
+        launch = fleet.launches.get(node_name)
+        return launch is not None and launch.phase is not state.Phase.FAILED
+
+    # ---- what a sweep does --------------------------------------------------------------------
+
+    def _judge(self, there: Mapping[str, nodes.Node]) -> None:
+        with self._lock:
+            asked = dict(self._asked)
+        before, after = self._reconciler.judge_joins(
+            sightings.sights(there.values(), asked, unix_now=self._clock.unix()),
+            patience_s=self._pace.patience_s,
+        )
+        for name in after.unjoined.keys() - before.unjoined.keys():
+            machine = after.index.by_name.get(name)
+            group = machine.group if machine is not None else ""
+            code = after.unjoined[name].failure.code
+            self._count("joins_failed", {"group": group, "code": code})
+        for timing in joinnews.timings(before, after):
+            _LOG.info("join", group=timing.group, phase=timing.phase, seconds=timing.seconds)
+            self._took(*timing)
+        for notice in joinnews.told(before, after, self._cluster.home):
+            self._cluster.tell(notice)
+        with self._lock:
+            for name in asked.keys() - after.journeys.keys() - after.launches.keys():
+                del self._asked[name]
 
     def _register(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
         """Note machines that are nodes, and name the machine of a Node that has no providerID."""

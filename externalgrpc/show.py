@@ -7,7 +7,7 @@ from decimal import Decimal
 import grpc
 
 from externalgrpc import clock, describe, groups, pricing, service
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import joins, state, view
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.reconciler import Reconciler
 from providers import contract
@@ -43,7 +43,7 @@ class Show:
             version=self._version,
             uptime_seconds=now - self._started_at,
             dry_run=self._dry_run,
-            groups=[self._group(fleet, group) for group in fleet.groups.values()],
+            groups=[self._group(fleet, group, now) for group in fleet.groups.values()],
         )
         for name in fleet.groups:
             for member in view.members(fleet, name):
@@ -55,7 +55,7 @@ class Show:
         reply.accounts.extend(self._account(fleet, name, now) for name in fleet.accounts)
         return reply
 
-    def _group(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Group:
+    def _group(self, fleet: state.Fleet, group: groups.NodeGroup, now: float) -> pb.Group:
         try:
             price: Decimal | None = pricing.group_price_per_hour(
                 self._describer.prices(fleet), group
@@ -69,10 +69,21 @@ class Show:
             max=group.max_size,
             target=view.target(fleet, group.name),
             candidates=[f"{c.machine_type}/{c.location}" for c in group.candidates],
-            trouble=view.trouble(fleet, group.name),
+            trouble=view.trouble(fleet, group.name) or joins.held_back(fleet, group.name, now),
             departed=group.departed,
             price_per_hour="" if price is None else f"{price:.5f}",
             currency=self._describer.config.currency,
+            allocatable=self._allocatable(fleet, group),
+        )
+
+    def _allocatable(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Allocatable:
+        gives, measured = self._describer.allocatable(fleet, group)
+        return pb.Allocatable(
+            cpu_millis=gives.cpu_millis,
+            memory_bytes=gives.memory_bytes,
+            disk_bytes=gives.disk_bytes,
+            pods=gives.pods,
+            measured=measured,
         )
 
     def _account(self, fleet: state.Fleet, name: str, now: float) -> pb.Account:
@@ -123,6 +134,10 @@ def _member(
         if member.launch.candidate is not None and not shown.machine_type:
             shown.machine_type = member.launch.candidate.machine_type
             shown.location = member.launch.candidate.location
+    journey = fleet.journeys.get(member.name)
+    if journey is not None:
+        shown.step = journey.step.name.lower()
+        shown.step_seconds_ago = max(0.0, unix_now - journey.since)
     if member.failure is not None:
         shown.error_code = member.failure.code
         shown.error_message = member.failure.message

@@ -76,7 +76,8 @@ def _table(*columns: str) -> Table:
 
 
 def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
-    table = _table("group", "account", "min", "target", "max", "price/h", "machines", "candidates")
+    columns = ["group", "account", "min", "target", "max", "price/h", "machines"]
+    table = _table(*columns, *(("a node gives",) if wide else ()), "candidates")
     for group in shown.groups:
         phases: dict[str, int] = {}
         for machine in shown.machines:
@@ -98,9 +99,15 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
             str(group.max),
             price,
             states or Text("-", style="dim"),
+            *((_gives(group.allocatable),) if wide else ()),
             Text(group.trouble, style="red") if group.trouble else candidates,
         )
     return table
+
+
+def _gives(told: pb.Allocatable) -> str:
+    how = "measured" if told.measured else "reckoned"
+    return f"{told.cpu_millis / 1000:g} cpu, {told.memory_bytes / market.GIB:.2f} GiB ({how})"
 
 
 def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
@@ -118,12 +125,19 @@ def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
         ]
         if wide:
             row += [
-                "yes" if machine.registered else "-",
+                _way(machine),
                 machine.provider_id,
                 ", ".join(machine.addresses),
             ]
         table.add_row(*row, Text(error, style="red"))
     return table
+
+
+def _way(machine: pb.Machine) -> str:
+    """Tell how far a machine has come to being a node, and for how long it has been there."""
+    if machine.step:
+        return f"{machine.step} for {seconds(machine.step_seconds_ago)}"
+    return "yes" if machine.registered else "-"
 
 
 def _accounts(shown: pb.ShowResponse) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from externalgrpc import errands, events
 from externalgrpc.fleet import joins, requests, state, view, wishes
@@ -154,8 +154,8 @@ def _create_answered(request: requests.Create, answer: errands.Answer) -> None:
         _LOG.info("order accepted", **fields, provider_id=answer.provider_id)
 
 
-def unjoined(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell the machines that have failed to join since, and the groups that are held back."""
+def joins_went(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell what machines have failed to join, and the groups that are held back."""
     for name, held in after.unjoined.items():
         if name not in before.unjoined:
             failure = held.failure
@@ -163,3 +163,22 @@ def unjoined(before: state.Fleet, after: state.Fleet) -> None:
     for group, strikes in after.strikes.items():
         if strikes.count >= joins.STRIKES and strikes != before.strikes.get(group):
             _LOG.error("group held back: its machines do not join", group=group, row=strikes.count)
+
+
+def overdue(names: Sequence[str]) -> None:
+    """Tell which machines we let go ourselves, since they never joined."""
+    _LOG.warning("machines that never joined are let go", names=list(names))
+
+
+def learned(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell what a make of machines was found to have."""
+    for make, told in after.learned.items():
+        if told != before.learned.get(make):
+            _LOG.info(
+                "machine type measured",
+                account=make.account,
+                type=make.machine_type,
+                image=make.image,
+                memory_bytes=told.allocatable.memory_bytes,
+                cpu_millis=told.allocatable.cpu_millis,
+            )

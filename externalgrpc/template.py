@@ -139,6 +139,12 @@ def node(group: groups.NodeGroup, prospects: Sequence[Prospect], *, gpu_label: s
     return message
 
 
+def promised(group: groups.NodeGroup, prospects: Sequence[Prospect]) -> Resources:
+    """Give what the node of a group gives to pods, whichever candidate it will be."""
+    shapes = [resources(prospect, prospect.kept or group.reserve) for prospect in prospects]
+    return _smallest(allocatable for _, allocatable in shapes)
+
+
 def labels(
     group: groups.NodeGroup, prospects: Sequence[Prospect], *, gpu_label: str
 ) -> dict[str, str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import grpc
 
-from externalgrpc import assembly, clock, clouds, config, server, service, show
+from externalgrpc import assembly, client, clock, clouds, config, server, service, show
 from externalgrpc.fleet import state
-from externalgrpc.pb import externalgrpc_pb2_grpc
+from externalgrpc.pb import externalgrpc_pb2_grpc, fleet_pb2
 from providers import datacenter, memory
 
 TWO_POOLS = """
@@ -32,6 +32,9 @@ class Running:
     server: server.Server
     address: str
     channel: grpc.Channel
+
+    def show(self) -> fleet_pb2.ShowResponse:
+        return client.show(self.channel, self.address)
 
     @property
     def stub(self) -> externalgrpc_pb2_grpc.CloudProviderStub:
@@ -63,6 +66,7 @@ def running(
     listening: server.Listening | None = None,
     open_channel: Callable[[str], grpc.Channel] = grpc.insecure_channel,
     connect: Callable[..., object] | None = None,
+    joining: object = None,
     **options: object,
 ) -> Iterator[Running]:
     """Run a server whose cloud answers at once; ``options`` are the data centre's."""
@@ -82,6 +86,7 @@ def running(
         pace=state.Pace(busy_s=0.05, steady_s=0.2),
         open_provider=lambda _cloud, login: memory.MemoryCloud(login, cloud=cloud),
         connect=connect,
+        joining=joining,
     )
     plant = assembly.Assembly(made, installed, parts)
     serving = server.Server(

@@ -8,15 +8,19 @@ import threading
 import grpc
 import pytest
 
-from externalgrpc import assembly, clock, registrar
+from externalgrpc import assembly, clock, kubeletconfig, registrar, template
 from externalgrpc.bootstrap import credentials
-from externalgrpc.fleet import joins
+from externalgrpc.fleet import joins, state
+from externalgrpc.kube import cluster as kube
 from externalgrpc.kube import errors as kube_errors
-from externalgrpc.kube import nodes, reflector
+from externalgrpc.kube import nodes, notices, reflector
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import errors
 from tests import serving
 
+# Sweeps are the test's own, so that each is at a known instant.
+BY_HAND = registrar.Pace(sweep_s=3600.0)
 POOL = """
 cluster: test
 kubernetes: {}
@@ -35,7 +39,24 @@ class Cluster:
         self.revoked: list[str] = []
         self.down = False
         self.complete = True
+        self.told: list[notices.Notice] = []
+        self.kubelets: kubeletconfig.KubeletConfig | None = None
+        self.listeners: kube.Listeners | None = None
         self._lock = threading.Lock()
+
+    home = notices.Regarding(kind="ConfigMap", name="pools", namespace="ours")
+
+    def connect(self, _config, _parts, listeners):
+        self.listeners = listeners
+        return self
+
+    def kubelet_config(self):
+        if self.down:
+            raise kube_errors.Unreachable("no answer")
+        return self.kubelets
+
+    def tell(self, notice):
+        self.told.append(notice)
 
     @property
     def node_list(self):
@@ -65,12 +86,17 @@ class Cluster:
     def stop(self, within_s=10.0):
         pass
 
-    def join(self, machine, *, provider_id=None, ready=True):
+    def join(self, machine, *, provider_id=None, ready=True, **more):
         told = machine.provider_id if provider_id is None else provider_id
         node = nodes.Node(
-            name=machine.node_name, uid=f"uid-{machine.node_name}", provider_id=told, ready=ready
+            name=machine.node_name,
+            uid=f"uid-{machine.node_name}",
+            provider_id=told,
+            ready=ready,
+            **more,
         )
-        self.nodes[node.name] = node
+        before, self.nodes[node.name] = self.nodes.get(node.name), node
+        self.listeners.node(before, node)
 
 
 @pytest.fixture
@@ -79,10 +105,8 @@ def cluster():
 
 
 @pytest.fixture
-def house(tmp_path, cluster, monkeypatch):
-    # Sweeps are the test's own, so that each is at a known instant.
-    monkeypatch.setattr(registrar, "SWEEP_S", 3600.0)
-    with serving.running(tmp_path, POOL, connect=lambda _config, _parts: cluster) as up:
+def house(tmp_path, cluster):
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=BY_HAND) as up:
         yield up
 
 
@@ -146,6 +170,7 @@ def test_a_node_without_a_provider_id_gets_its_machines(house, cluster):
 
 def test_a_machine_that_went_off_before_it_joined_is_shown_as_failed(house, cluster):
     (machine,) = grown(house, 1)
+    house.plant.registrar.sweep()
     house.cloud.power_off(machine.id)
     serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
     house.plant.registrar.sweep()
@@ -167,20 +192,32 @@ def test_a_registered_machine_is_never_shown_as_failed(house, cluster):
     assert not shown(house)[machine.provider_id].HasField("errorInfo")
 
 
-def test_what_never_joins_is_let_go_at_last_and_its_group_held_back(house, cluster, monkeypatch):
-    monkeypatch.setattr(joins, "PATIENCE_S", 0.0)
-    for machine in grown(house, joins.STRIKES):
+def test_what_never_joins_is_let_go_at_last_and_its_group_held_back(tmp_path, cluster):
+    hasty = dataclasses.replace(BY_HAND, patience_s=0.0)
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=hasty) as house:
+        never_joins(house, cluster)
+
+
+def never_joins(house, cluster):
+    machines_ = grown(house, joins.STRIKES)
+    house.plant.registrar.sweep()
+    for machine in machines_:
         house.cloud.power_off(machine.id)
     serving.until(lambda: all(m.state.value == "stopped" for m in machines(house).values()))
     house.plant.registrar.sweep()
     with pytest.raises(grpc.RpcError, match="held back"):
         house.stub.NodeGroupIncreaseSize(pb.NodeGroupIncreaseSizeRequest(id="alpha", delta=1))
+    reasons = [(each.regarding, each.reason, each.kind) for each in cluster.told]
+    assert reasons.count((cluster.home, "JoinFailed", "Warning")) == joins.STRIKES
+    assert reasons.count((cluster.home, "GroupHeldBack", "Warning")) == 1
     house.plant.registrar.sweep()
     serving.until(lambda: not house.cloud.servers())
+    assert len(cluster.told) == joins.STRIKES + 1
 
 
 def test_nothing_is_judged_on_a_list_of_nodes_that_is_not_whole(house, cluster):
     (machine,) = grown(house, 1)
+    house.plant.registrar.sweep()
     house.cloud.power_off(machine.id)
     serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
     cluster.complete = False
@@ -235,3 +272,137 @@ def test_a_cluster_that_cannot_be_reached_is_told_at_the_start(tmp_path):
         serving.running(tmp_path, POOL, connect=assembly.connect),
     ):
         pass
+
+
+def has(of):
+    """Read what a template promises, by resource."""
+    reply = of.stub.NodeGroupTemplateNodeInfo(pb.NodeGroupTemplateNodeInfoRequest(id="alpha"))
+    told = core.Node.FromString(reply.nodeBytes)
+    return {name: amount.string for name, amount in told.status.allocatable.items()}
+
+
+def metric(of, name, **labels):
+    return of.plant.metrics.registry.get_sample_value(f"vps_autoscaler_{name}", labels)
+
+
+def test_the_first_node_of_a_make_teaches_the_template(house, cluster):
+    (machine,) = grown(house, 1)
+    before = has(house)
+    real = template.Observed(
+        cpu_millis=1900, memory_bytes=1_700_000 * 1024, disk_bytes=10**10 + 1, pods=110
+    )
+    cluster.join(machine, ready=False, capacity=real, allocatable=real)
+    house.plant.registrar.sweep()
+    assert has(house) == before
+    free = dataclasses.replace(real, memory_bytes=1_590_000 * 1024, disk_bytes=9 * 10**9 + 7)
+    cluster.join(machine, capacity=real, allocatable=free)
+    house.plant.registrar.sweep()
+    assert has(house) == {
+        "cpu": "1900m",
+        "memory": "1590000Ki",
+        "ephemeral-storage": "9000000007",
+        "pods": "110",
+    }
+    house.cloud.vanish(machine.id)
+    cluster.nodes.clear()
+    serving.until(lambda: machine.provider_id in house.plant.reconciler.fleet.gone)
+    house.plant.registrar.sweep()
+    assert has(house)["memory"] == "1590000Ki"
+
+
+def test_the_clusters_kubelet_config_is_read_and_promised_and_ordered(tmp_path, cluster):
+    cluster.kubelets = kubeletconfig.KubeletConfig(max_pods=64, cpu_millis=250)
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=BY_HAND) as up:
+        serving.until(lambda: has(up)["pods"] == "64")
+        assert has(up)["cpu"] == "1750m"
+        grown(up, 1)
+        (server,) = up.cloud.servers()
+        user_data = server.user_data
+        # The kubelet has it from the cluster itself: nothing is patched.
+        assert "maxPods" not in user_data
+        assert "systemReserved" not in user_data
+
+
+def test_a_cluster_that_is_away_takes_nothing_back(tmp_path, cluster):
+    cluster.kubelets = kubeletconfig.KubeletConfig(max_pods=64)
+    often = dataclasses.replace(BY_HAND, sweep_s=0.01, kubelets_s=0.0, retry_s=0.0)
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=often) as up:
+        serving.until(lambda: has(up)["pods"] == "64")
+        cluster.down = True
+        serving.until(lambda: not up.plant.registrar.sweep())
+        assert has(up)["pods"] == "64"
+        cluster.down, cluster.kubelets = False, None
+        serving.until(lambda: has(up)["pods"] == "110")
+
+
+def test_a_join_is_followed_timed_and_told(tmp_path, cluster):
+    slow = {"boot_time_s": 3.0}
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=BY_HAND, **slow) as house:
+        house.plant.reconciler.grow("alpha", 1, cover=False)
+        serving.until(lambda: machines(house))
+        house.plant.registrar.sweep()
+        (name,) = machines(house)
+        journeys = lambda: house.plant.reconciler.fleet.journeys[name]  # noqa: E731
+        assert journeys().step is state.Step.CREATED
+        serving.until(lambda: machines(house)[name].state.value == "running")
+        house.plant.registrar.sweep()
+        assert journeys().step is state.Step.RUNNING
+        cluster.listeners.asking(name)
+        house.plant.registrar.sweep()
+        assert journeys().step is state.Step.CSR
+        cluster.join(machines(house)[name], ready=False)
+        house.plant.registrar.sweep()
+        assert journeys().step is state.Step.NODE
+        cluster.join(machines(house)[name])
+        house.plant.registrar.sweep()
+        assert journeys().step is state.Step.READY
+        for phase in ("running", "csr", "node", "ready", "total"):
+            count = metric(house, "join_phase_seconds_count", group="alpha", phase=phase)
+            assert count == 1.0, phase
+        (joined,) = cluster.told
+        assert (joined.reason, joined.kind, joined.regarding.name) == ("Joined", "Normal", name)
+        house.plant.registrar.sweep()
+        assert len(cluster.told) == 1
+        (shown_,) = house.show().machines
+        assert shown_.step == "ready"
+
+
+def test_a_node_that_comes_is_swept_for_at_once(tmp_path, cluster):
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=BY_HAND) as house:
+        (machine,) = grown(house, 1)
+        cluster.join(machine)
+        serving.until(lambda: machine.node_name in cluster.revoked)
+
+
+def test_a_failed_join_is_counted_by_group_and_code(house, cluster):
+    (machine,) = grown(house, 1)
+    house.plant.registrar.sweep()
+    house.cloud.power_off(machine.id)
+    serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
+    house.plant.registrar.sweep()
+    house.plant.registrar.sweep()
+    assert metric(house, "joins_failed_total", group="alpha", code="JoinFailed") == 1.0
+    (told,) = cluster.told
+    assert told.note.startswith(f"group alpha: {machine.node_name} went off")
+
+
+def test_only_machines_on_their_way_are_expected(house, cluster):
+    expected = cluster.listeners.expected
+    assert not expected("alpha-zzzzzz")
+    house.cloud.change(create_latency_s=2.0)
+    house.plant.reconciler.grow("alpha", 1, cover=False)
+    (name,) = house.plant.reconciler.fleet.launches
+    assert expected(name)
+    serving.until(lambda: name in machines(house))
+    assert expected(name)
+    cluster.join(machines(house)[name])
+    house.plant.registrar.sweep()
+    assert not expected(name)
+    house.cloud.change(create_latency_s=0.0)
+    house.plant.reconciler.grow("alpha", 1, cover=False)
+    serving.until(lambda: len(machines(house)) == 2)
+    (other,) = machines(house).keys() - {name}
+    assert expected(other)
+    ref = pb.ExternalGrpcNode(providerID=machines(house)[other].provider_id, name=other)
+    house.stub.NodeGroupDeleteNodes(pb.NodeGroupDeleteNodesRequest(id="alpha", nodes=[ref]))
+    assert not expected(other)

@@ -99,6 +99,25 @@ class AutoscalingEntry(Entry):
     ignore_daemon_sets_utilization: bool | None = None
 
 
+class JoinDeadlinesEntry(Entry):
+    """How long each step to a ready node may take, since the step before."""
+
+    running: fields.Seconds | None = Field(
+        default=None, description="Until the machine runs, since its creation."
+    )
+    csr: fields.Seconds | None = Field(
+        default=None,
+        description="Until its kubelet asks for a certificate (join: kubeadm), since it runs.",
+    )
+    node: fields.Seconds | None = Field(
+        default=None, description="Until its Node is there, since the step before."
+    )
+    ready: fields.Seconds | None = Field(
+        default=None,
+        description="Until its Node is ready for the first time (maxNodeProvisionTime).",
+    )
+
+
 class NodeEntry(Entry):
     """A group of like machines."""
 
@@ -176,6 +195,7 @@ class NodeEntry(Entry):
     )
     kubelet: KubeletEntry = Field(default_factory=KubeletEntry)
     autoscaling_options: AutoscalingEntry = Field(default_factory=AutoscalingEntry)
+    join_deadlines: JoinDeadlinesEntry = Field(default_factory=JoinDeadlinesEntry)
     options: dict[str, Any] = Field(
         default_factory=dict, description="The cloud's own settings of a group."
     )

@@ -121,6 +121,7 @@ class Reader:
             server_labels=entry.server_labels,
             reserve=settings.reserve(entry.kubelet),
             overrides=settings.overrides(entry.autoscaling_options),
+            join_deadlines=settings.join_deadlines(entry.join_deadlines),
             options=own,
         )
         self._user_data_size(group, account, of, path)

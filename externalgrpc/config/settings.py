@@ -37,5 +37,12 @@ def overrides(entry: model.AutoscalingEntry) -> groups.AutoscalingOverrides:
     )
 
 
+def join_deadlines(entry: model.JoinDeadlinesEntry) -> groups.JoinDeadlines:
+    """Take how long the steps of a join may take."""
+    return groups.JoinDeadlines(
+        running_s=entry.running, csr_s=entry.csr, node_s=entry.node, ready_s=entry.ready
+    )
+
+
 def _share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100

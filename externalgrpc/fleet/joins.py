@@ -1,4 +1,4 @@
-"""Watch machines become nodes: who did not in time, and which group's machines never do.
+"""Watch machines become nodes: how far each has come, who did not in time, which groups never do.
 
 Judged only where the cluster is known and its Nodes were listed. A machine that failed to join is
 shown to CA as being created, with the error: CA deletes such at once. What CA leaves is let go by
@@ -9,10 +9,11 @@ minimum in a loop.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from externalgrpc import groups
-from externalgrpc.fleet import identity, state, view
+from externalgrpc.fleet import identity, journeys, state, view
+from externalgrpc.fleet.state import Step
 from providers import contract
 
 PATIENCE_S = 120.0
@@ -26,43 +27,68 @@ HELD_BACK_S = 300.0
 
 MAX_HELD_BACK_S = 3600.0
 
+NEVER_READY = "NodeNotReady"
+"""The code of a machine whose Node came and was never ready; a Node's coming does not cure it."""
+
+_OFF_AT_FIRST_S = 180.0
+"""A machine that nobody saw run may be off because it was not started yet."""
+
+_WAYS = {
+    Step.CREATED: "was created",
+    Step.RUNNING: "ran",
+    Step.CSR: "asked for its certificate",
+    Step.NODE: "registered its Node",
+    Step.READY: "was ready",
+}
+_NEXT = {
+    Step.RUNNING: "run",
+    Step.CSR: "ask for its certificate",
+    Step.NODE: "register its Node",
+    Step.READY: "become ready",
+}
+
 
 def judge(
-    fleet: state.Fleet, joined: Collection[str], *, now: float, unix_now: float
+    fleet: state.Fleet,
+    sights: Mapping[str, journeys.Sight],
+    *,
+    now: float,
+    unix_now: float,
 ) -> state.Fleet:
-    """Mark machines that are no nodes and will not be; ``joined`` holds ids and names of Nodes.
+    """Note how far machines have come, and mark those that are no nodes and will not be.
 
-    A machine has failed when it powered itself off before it was a node (our join script does
-    so), or when its group's time for joining is over. One that is a node after all is forgiven.
+    ``sights`` holds what the cluster shows, by Node name and by provider id. A machine has failed
+    when it powered itself off before it was a node (our join script does so), or when the time of
+    a step or of its whole way is over. One that is a node after all is forgiven.
     """
+    fleet = journeys.follow(fleet, sights, unix_now=unix_now)
     unjoined: dict[str, state.Unjoined] = {}
     strikes = dict(fleet.strikes)
-    for name, group in fleet.groups.items():
-        for member in view.members(fleet, name):
-            instance = member.instance
-            if instance is None:
-                continue
-            if instance.provider_id in joined or instance.node_name in joined:
-                if member.name in fleet.unjoined or _is_young(instance, group, unix_now):
-                    strikes.pop(name, None)
-                continue
-            known = fleet.unjoined.get(member.name)
-            failure = known.failure if known else _failure(fleet, instance, group, unix_now)
-            if failure is None:
-                continue
-            if known is None:
-                known = state.Unjoined(now, failure)
-                before = strikes.get(name)
-                strikes[name] = state.Strikes(before.count + 1 if before else 1, now)
-            unjoined[member.name] = known
+    for group, member, instance in _machines(fleet):
+        journey = fleet.journeys[member.name]
+        known = fleet.unjoined.get(member.name)
+        if journey.ready_at:
+            if known is not None or _is_young(instance, group, unix_now):
+                strikes.pop(group.name, None)
+            continue
+        if known is not None and journey.node_at and known.failure.code != NEVER_READY:
+            known = None
+        failure = known.failure if known else _failure(fleet, instance, group, journey, unix_now)
+        if failure is None:
+            continue
+        if known is None:
+            known = state.Unjoined(now, failure)
+            before = strikes.get(group.name)
+            strikes[group.name] = state.Strikes(before.count + 1 if before else 1, now)
+        unjoined[member.name] = known
     if unjoined == fleet.unjoined and strikes == fleet.strikes:
         return fleet
     return dataclasses.replace(fleet, unjoined=unjoined, strikes=strikes)
 
 
-def overdue(fleet: state.Fleet, now: float) -> Sequence[state.Member]:
+def overdue(fleet: state.Fleet, now: float, *, patience_s: float) -> Sequence[state.Member]:
     """List machines that failed to join and that CA has left for too long."""
-    late = {key for key, held in fleet.unjoined.items() if now - held.since > PATIENCE_S}
+    late = {key for key, held in fleet.unjoined.items() if now - held.since > patience_s}
     if not late:
         return ()
     return [
@@ -88,27 +114,81 @@ def held_back(fleet: state.Fleet, group: str, now: float) -> str:
     )
 
 
+def _machines(
+    fleet: state.Fleet,
+) -> Iterator[tuple[groups.NodeGroup, state.Member, contract.Instance]]:
+    for name, group in fleet.groups.items():
+        for member in view.members(fleet, name):
+            if member.instance is not None:
+                yield group, member, member.instance
+
+
 def _failure(
-    fleet: state.Fleet, instance: contract.Instance, group: groups.NodeGroup, unix_now: float
+    fleet: state.Fleet,
+    instance: contract.Instance,
+    group: groups.NodeGroup,
+    journey: state.Journey,
+    unix_now: float,
 ) -> state.Failure | None:
+    if journey.node_at:
+        limit_s = group.join_deadlines.ready_s or group.provision_timeout_s
+        late = unix_now - journey.node_at > limit_s
+        return _late(NEVER_READY, instance, journey, Step.READY, limit_s) if late else None
     if instance.provider_id in fleet.registered or not instance.created_at:
         return None
-    age_s = unix_now - instance.created_at
     if instance.state is contract.InstanceState.STOPPED:
-        return state.Failure(
-            state.ErrorClass.OTHER,
-            "JoinFailed",
-            f"{identity.key_of(instance)} went off before it became a node, {age_s:.0f} s after "
-            "its creation: its serial console says why",
-        )
-    if instance.state is contract.InstanceState.RUNNING and age_s > group.provision_timeout_s:
-        return state.Failure(
-            state.ErrorClass.OTHER,
-            "JoinTimeout",
-            f"{identity.key_of(instance)} runs and did not become a node within "
-            f"{group.provision_timeout_s:.0f} s",
-        )
-    return None
+        return _gone_off(instance, journey, unix_now)
+    step, step_s = _next_limit(group, journey)
+    if step_s is not None and unix_now - journey.since > step_s:
+        return _late("JoinTimeout", instance, journey, step, step_s)
+    whole_s = group.provision_timeout_s
+    running = instance.state is contract.InstanceState.RUNNING
+    if not running or unix_now - instance.created_at <= whole_s:
+        return None
+    return state.Failure(
+        state.ErrorClass.OTHER,
+        "JoinTimeout",
+        f"{identity.key_of(instance)} did not become a node within {whole_s:.0f} s: it "
+        f"{_WAYS[journey.step]}, but did not {_NEXT[step]}",
+    )
+
+
+def _gone_off(
+    instance: contract.Instance, journey: state.Journey, unix_now: float
+) -> state.Failure | None:
+    age_s = unix_now - instance.created_at
+    if not journey.running_at and age_s < _OFF_AT_FIRST_S:
+        return None
+    return state.Failure(
+        state.ErrorClass.OTHER,
+        "JoinFailed",
+        f"{identity.key_of(instance)} went off before it became a node, {age_s:.0f} s after its "
+        f"creation: it {_WAYS[journey.step]}, and its serial console says what went wrong",
+    )
+
+
+def _next_limit(group: groups.NodeGroup, journey: state.Journey) -> tuple[Step, float | None]:
+    """Give the step that is due before there is a Node, and what it may take in seconds."""
+    limits = group.join_deadlines
+    match journey.step:
+        case Step.CREATED:
+            return Step.RUNNING, limits.running_s
+        case Step.RUNNING if group.join == "kubeadm":
+            return Step.CSR, limits.csr_s
+        case _:
+            # Others' certificate requests are not known to be theirs.
+            return Step.NODE, limits.node_s
+
+
+def _late(
+    code: str, instance: contract.Instance, journey: state.Journey, step: Step, limit_s: float
+) -> state.Failure:
+    return state.Failure(
+        state.ErrorClass.OTHER,
+        code,
+        f"{identity.key_of(instance)} {_WAYS[journey.step]}, and did not {_NEXT[step]} within "
+        f"{limit_s:.0f} s of that",
+    )
 
 
 def _is_young(instance: contract.Instance, group: groups.NodeGroup, unix_now: float) -> bool:

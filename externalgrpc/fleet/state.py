@@ -215,6 +215,48 @@ class Unjoined:
     failure: Failure
 
 
+class Step(enum.IntEnum):
+    """How far a machine has come on its way to a ready node."""
+
+    CREATED = 0
+    RUNNING = 1
+    CSR = 2
+    """Its kubelet has asked for a certificate with the machine's own token."""
+    NODE = 3
+    READY = 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """When a machine took which step, in Unix seconds; 0 for one not taken, or not seen.
+
+    ``watched`` tells that it was under our eyes from before it ran, so that its times are worth
+    telling.
+    """
+
+    created_at: float
+    running_at: float = 0.0
+    csr_at: float = 0.0
+    node_at: float = 0.0
+    ready_at: float = 0.0
+    watched: bool = False
+
+    @property
+    def instants(self) -> tuple[float, ...]:
+        """Give the instants by step."""
+        return (self.created_at, self.running_at, self.csr_at, self.node_at, self.ready_at)
+
+    @property
+    def step(self) -> Step:
+        """Tell the last step taken."""
+        return max((step for step in Step if self.instants[step]), default=Step.CREATED)
+
+    @property
+    def since(self) -> float:
+        """Tell when the last step was taken."""
+        return self.instants[self.step]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Strikes:
     """How many machines of a group failed to join in a row, and when the last one did."""
@@ -288,9 +330,10 @@ class Fleet:
     group that a fresh CA has not grown yet, the names of the machines that were in the air when
     it started. ``gone`` remembers, for a while and by name and provider id, machines that were
     ours. ``unjoined`` are, by key, machines that did not become nodes, and ``strikes`` counts those
-    in a row by group. ``learned`` is what Nodes reported by the make of their machines, and
-    ``kubelets`` the cluster's own kubelet-config, where it is known. ``memo`` caches what is
-    derived of the value; nothing in it depends on ``registered``.
+    in a row by group. ``journeys`` tells, by key, how far machines have come. ``learned`` is what
+    Nodes reported by the make of their machines, and ``kubelets`` the cluster's own
+    kubelet-config, where it is known. ``memo`` caches what is derived of the value; nothing in it
+    depends on ``registered``.
     """
 
     groups: Mapping[str, groups.NodeGroup] = dataclasses.field(default_factory=dict)
@@ -306,6 +349,7 @@ class Fleet:
     gone: Mapping[str, Gone] = dataclasses.field(default_factory=dict)
     unjoined: Mapping[str, Unjoined] = dataclasses.field(default_factory=dict)
     strikes: Mapping[str, Strikes] = dataclasses.field(default_factory=dict)
+    journeys: Mapping[str, Journey] = dataclasses.field(default_factory=dict)
     learned: Mapping[Make, template.Learned] = dataclasses.field(default_factory=dict)
     kubelets: kubeletconfig.KubeletConfig | None = None
     memo: dict[Any, Any] = dataclasses.field(

@@ -154,8 +154,12 @@ def register(fleet: state.Fleet, provider_ids: Iterable[str]) -> state.Fleet:
     seen = frozenset(provider_ids)
     fresh = dataclasses.replace(fleet, registered=fleet.registered | seen)
     joined = {owner[1] for each in seen if (owner := view.whose(fleet, each)) is not None}
-    if joined & fleet.unjoined.keys():
-        late = {key: held for key, held in fleet.unjoined.items() if key not in joined}
+    late = {
+        key: held
+        for key, held in fleet.unjoined.items()
+        if key not in joined or held.failure.code == joins.NEVER_READY
+    }
+    if len(late) < len(fleet.unjoined):
         return dataclasses.replace(fresh, unjoined=late)
     fresh.memo.update(fleet.memo)
     return fresh

@@ -44,8 +44,8 @@ class Settings:
     ``name`` is the cluster's in our configuration, ``endpoint`` overrides where machines reach the
     API server. With ``own_approval`` tokens are in a group of our own and we approve ourselves.
     ``signing`` is for kubeadm's token discovery. ``watch_requests`` off does without the phase
-    "CSR seen", for accounts that may not read certificate requests. ``instance`` tells servers
-    apart in Events.
+    "CSR seen", for accounts that may not read certificate requests. ``config_map``, in our own
+    namespace, is what Events about groups are written on; ``instance`` tells servers apart there.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Settings:
     own_approval: bool = False
     signing: bool = False
     watch_requests: bool = True
+    config_map: str = "vps-autoscaler"
     instance: str = notices.CONTROLLER
 
 
@@ -85,6 +86,9 @@ class Cluster:
         self._settings = settings
         self._listeners = listeners
         self.api = link.api
+        self.home = notices.Regarding(
+            kind="ConfigMap", name=settings.config_map, namespace=link.namespace
+        )
         group = tokens.OWN_GROUP if settings.own_approval else tokens.KUBEADM_GROUP
         self._tokens = tokens.Tokens(
             link.api, cluster=settings.name, auth_group=group, signing=settings.signing

@@ -29,7 +29,7 @@ class ShowResponse(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency")
+    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class Group(_message.Message):
     DEPARTED_FIELD_NUMBER: _ClassVar[int]
     PRICE_PER_HOUR_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATABLE_FIELD_NUMBER: _ClassVar[int]
     id: str
     account: str
     min: int
@@ -50,10 +51,25 @@ class Group(_message.Message):
     departed: bool
     price_per_hour: str
     currency: str
-    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ...) -> None: ...
+    allocatable: Allocatable
+    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ...) -> None: ...
+
+class Allocatable(_message.Message):
+    __slots__ = ("cpu_millis", "memory_bytes", "disk_bytes", "pods", "measured")
+    CPU_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PODS_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    cpu_millis: int
+    memory_bytes: int
+    disk_bytes: int
+    pods: int
+    measured: bool
+    def __init__(self, cpu_millis: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., pods: _Optional[int] = ..., measured: _Optional[bool] = ...) -> None: ...
 
 class Machine(_message.Message):
-    __slots__ = ("name", "group", "account", "provider_id", "machine_type", "location", "phase", "age_seconds", "addresses", "error_code", "error_message", "registered")
+    __slots__ = ("name", "group", "account", "provider_id", "machine_type", "location", "phase", "age_seconds", "addresses", "error_code", "error_message", "registered", "step", "step_seconds_ago")
     NAME_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +82,8 @@ class Machine(_message.Message):
     ERROR_CODE_FIELD_NUMBER: _ClassVar[int]
     ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STEP_SECONDS_AGO_FIELD_NUMBER: _ClassVar[int]
     name: str
     group: str
     account: str
@@ -78,7 +96,9 @@ class Machine(_message.Message):
     error_code: str
     error_message: str
     registered: bool
-    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., account: _Optional[str] = ..., provider_id: _Optional[str] = ..., machine_type: _Optional[str] = ..., location: _Optional[str] = ..., phase: _Optional[str] = ..., age_seconds: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ..., registered: _Optional[bool] = ...) -> None: ...
+    step: str
+    step_seconds_ago: float
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., account: _Optional[str] = ..., provider_id: _Optional[str] = ..., machine_type: _Optional[str] = ..., location: _Optional[str] = ..., phase: _Optional[str] = ..., age_seconds: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ..., registered: _Optional[bool] = ..., step: _Optional[str] = ..., step_seconds_ago: _Optional[float] = ...) -> None: ...
 
 class Account(_message.Message):
     __slots__ = ("name", "provider", "listed_seconds_ago", "trouble", "machines", "budget_remaining", "budget_limit")

@@ -145,6 +145,7 @@ nodes:
     evictionDiskPercent: 15
     memoryOverheadPercent: 5.5
     diskOverheadPercent: 3
+  joinDeadlines: {running: 5m, csr: 90s, node: 1m, ready: 2m}
   autoscalingOptions:
     scaleDownUtilizationThreshold: 0.4
     scaleDownGpuUtilizationThreshold: 1
@@ -239,6 +240,9 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
                     "disk_overhead",
                 }
             ),
+        ),
+        join_deadlines=groups.JoinDeadlines(
+            running_s=300.0, csr_s=90.0, node_s=60.0, ready_s=120.0
         ),
         overrides=groups.AutoscalingOverrides(
             scale_down_utilization_threshold=0.4,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc.fleet import identity, index, joins, state, view, wishes
+from externalgrpc.fleet import identity, index, state, view, wishes
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -71,22 +71,6 @@ class TestMembers:
         scene = Scene(shown=(machine(1, "x-1", "x"),))
         assert view.target(scene.fleet, "x") == 1
         assert view.whose(scene.fleet, "sky://1") is None
-
-    def test_a_machine_that_did_not_join_is_shown_as_creating_with_its_failure(self):
-        scene = Scene(shown=(machine(1, "g-1", created_at=1.0), machine(2, "g-2")))
-        scene.fleet = joins.judge(scene.fleet, {"sky://2"}, now=scene.now, unix_now=2000.0)
-        member = scene.member("g-1")
-        assert member.showing is view.Showing.CREATING
-        assert member.failure.code == "JoinTimeout"
-        assert view.live(scene.fleet, "g") == 1
-
-    def test_the_node_of_a_machine_that_joined_late_is_forgiven_at_once(self):
-        scene = Scene(shown=(machine(1, "g-1", created_at=1.0),))
-        scene.fleet = joins.judge(scene.fleet, set(), now=scene.now, unix_now=2000.0)
-        assert scene.member("g-1").failure is not None
-        scene.fleet = wishes.register(scene.fleet, ("sky://1",))
-        assert scene.member("g-1").failure is None
-        assert scene.member("g-1").showing is view.Showing.RUNNING
 
 
 class TestWhose:

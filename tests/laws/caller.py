@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from externalgrpc import fleet as fleets
 from externalgrpc import names, refusals
-from externalgrpc.fleet import joins, state, view
+from externalgrpc.fleet import joins, journeys, state, view
 from tests.laws import laws, world
 
 BLIND_S = 300.0
@@ -144,9 +144,11 @@ def judge_joins(there: world.World, *, all_joined: bool) -> None:
     """Read the cluster's Nodes: machines that are none in time have failed, and go in the end."""
     before = there.fleet
     nodes = set(before.index.by_provider_id) if all_joined else set(before.registered)
-    judged = fleets.judge_joins(before, nodes, now=there.now, unix_now=there.now)
+    sight = journeys.Sight(node_at=there.now, ready_at=there.now)
+    sights = dict.fromkeys(nodes, sight)
+    judged = fleets.judge_joins(before, sights, now=there.now, unix_now=there.now)
     laws.require(laws.targets(before) == laws.targets(judged), "a judgement moves no target")
-    late = fleets.overdue(judged, there.now)
+    late = fleets.overdue(judged, there.now, patience_s=joins.PATIENCE_S)
     there.fleet = fleets.let_go(judged, late, now=there.now)
     for name in judged.groups:
         going = {m.name for m in late} & {m.name for m in view.members(judged, name)}

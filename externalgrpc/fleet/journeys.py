@@ -1,0 +1,66 @@
+"""Follow machines on their way: created, running, certificate asked for, Node, ready."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from externalgrpc.fleet import state, view
+from providers import contract
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What the cluster shows of a machine; instants are Unix seconds, 0 for what is not there.
+
+    ``was_ready_at`` is a guess for a Node that is not ready now and seems to have been once: it
+    counts for machines that we did not see join.
+    """
+
+    csr_at: float = 0.0
+    node_at: float = 0.0
+    ready_at: float = 0.0
+    was_ready_at: float = 0.0
+
+
+NOTHING = Sight()
+
+
+def follow(fleet: state.Fleet, sights: Mapping[str, Sight], *, unix_now: float) -> state.Fleet:
+    """Note how far each machine of a group has come; gives the same value when none moved."""
+    found: dict[str, state.Journey] = {}
+    for group in fleet.groups:
+        for member in view.members(fleet, group):
+            if member.instance is not None:
+                before = fleet.journeys.get(member.name)
+                sight = sights.get(member.provider_id) or sights.get(member.instance.node_name)
+                found[member.name] = _further(before, member.instance, sight or NOTHING, unix_now)
+    if found == fleet.journeys:
+        return fleet
+    return dataclasses.replace(fleet, journeys=found)
+
+
+def _further(
+    before: state.Journey | None, instance: contract.Instance, sight: Sight, unix_now: float
+) -> state.Journey:
+    if before is not None and before.ready_at:
+        return before
+    ready_at = sight.ready_at
+    if before is None:
+        ready_at = ready_at or sight.was_ready_at
+        before = state.Journey(
+            created_at=instance.created_at or unix_now,
+            watched=instance.state is contract.InstanceState.CREATING and not sight.node_at,
+        )
+    runs = instance.state is contract.InstanceState.RUNNING
+    # What happens under our eyes is timed by one clock, ours; the API server's may differ.
+    node_at, ready_at = (
+        unix_now if before.watched and at else at for at in (sight.node_at, ready_at)
+    )
+    return dataclasses.replace(
+        before,
+        running_at=before.running_at or (unix_now if runs else 0.0),
+        csr_at=before.csr_at or sight.csr_at,
+        node_at=before.node_at or node_at,
+        ready_at=ready_at,
+    )

@@ -1,0 +1,44 @@
+"""Turn a cluster's Nodes into what the fleet wants to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from externalgrpc import template
+from externalgrpc.fleet import journeys
+from externalgrpc.kube import nodes
+
+SETTLED_S = 90.0
+"""A Ready condition that changed so long after its Node was made has been true before."""
+
+
+def sights(
+    there: Iterable[nodes.Node], asked: Mapping[str, float], *, unix_now: float
+) -> dict[str, journeys.Sight]:
+    """Give what is seen of machines, by Node name and by provider id.
+
+    ``asked`` tells when (Unix seconds) a machine's kubelet asked for its certificate, by name.
+    """
+    seen = {name: journeys.Sight(csr_at=at) for name, at in asked.items()}
+    for node in there:
+        node_at = node.created_at or unix_now
+        settled = node.ready_since - node_at > SETTLED_S
+        sight = journeys.Sight(
+            csr_at=asked.get(node.name, 0.0),
+            node_at=node_at,
+            ready_at=(node.ready_since or node_at) if node.ready else 0.0,
+            was_ready_at=node_at if settled else 0.0,
+        )
+        seen[node.name] = sight
+        if node.provider_id:
+            seen[node.provider_id] = sight
+    return seen
+
+
+def reports(there: Iterable[nodes.Node]) -> dict[str, template.Learned]:
+    """Give what ready Nodes have and allocate, by provider id."""
+    return {
+        node.provider_id: template.Learned(capacity=node.capacity, allocatable=node.allocatable)
+        for node in there
+        if node.ready and node.provider_id
+    }

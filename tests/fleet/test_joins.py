@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from externalgrpc import groups
+from externalgrpc.fleet import joins, journeys, state, view, wishes
+from externalgrpc.fleet.state import Step
+from providers import contract
+from tests.fleet.scene import CREATING, Scene, group, machine
+
+STOPPED = contract.InstanceState.STOPPED
+BORN = 10_000.0
+WHOLE_S = 600.0
+GROUP = dataclasses.replace(
+    group("g"), overrides=groups.AutoscalingOverrides(max_node_provision_time_s=WHOLE_S)
+)
+READY = journeys.Sight(node_at=BORN + 100, ready_at=BORN + 120)
+UNREADY = journeys.Sight(node_at=BORN + 100)
+
+
+class Watched(Scene):
+    """A machine of the group, and somebody who judges its join at instants since its creation."""
+
+    def __init__(self, of: groups.NodeGroup = GROUP, **limits: float) -> None:
+        deadlines = groups.JoinDeadlines(**limits)
+        super().__init__(dataclasses.replace(of, join_deadlines=deadlines))
+        self.show(CREATING)
+        self.judge(0)
+
+    def show(self, as_state: contract.InstanceState) -> None:
+        self.now += 1
+        self.listed(machine(1, "g-1", state=as_state, created_at=BORN))
+
+    def judge(self, age_s: float, sight: journeys.Sight | None = None) -> state.Failure | None:
+        sights = {} if sight is None else {"sky://1": sight}
+        self.fleet = joins.judge(self.fleet, sights, now=self.now, unix_now=BORN + age_s)
+        return self.member("g-1").failure
+
+    @property
+    def step(self) -> Step:
+        return self.fleet.journeys["g-1"].step
+
+
+def test_each_step_is_noted_once_and_when_it_was_taken() -> None:
+    there = Watched()
+    there.judge(1)
+    assert there.step is Step.CREATED
+    there.show(contract.InstanceState.RUNNING)
+    there.judge(12)
+    assert there.step is Step.RUNNING
+    there.judge(80, journeys.Sight(csr_at=BORN + 79))
+    assert there.step is Step.CSR
+    there.judge(90, journeys.Sight(csr_at=BORN + 79, node_at=BORN + 500))
+    there.judge(95, journeys.Sight(csr_at=BORN + 79, node_at=BORN + 500, ready_at=BORN + 501))
+    journey = there.fleet.journeys["g-1"]
+    # By our clock, though the API server's is ahead.
+    assert journey.instants == (BORN, BORN + 12, BORN + 79, BORN + 90, BORN + 95)
+    assert journey.watched
+    there.judge(500, READY)
+    assert there.fleet.journeys["g-1"] == journey
+
+
+def test_a_machine_that_ran_before_we_looked_is_not_timed() -> None:
+    there = Scene(GROUP, shown=(machine(1, "g-1", created_at=BORN),))
+    there.fleet = joins.judge(there.fleet, {"g-1": READY}, now=there.now, unix_now=BORN + 5000)
+    journey = there.fleet.journeys["g-1"]
+    assert not journey.watched
+    assert (journey.node_at, journey.ready_at) == (READY.node_at, READY.ready_at)
+
+
+def test_nothing_changes_where_nothing_moved() -> None:
+    there = Watched()
+    there.judge(1)
+    before = there.fleet
+    there.judge(2)
+    assert there.fleet is before
+
+
+def test_a_journey_ends_with_its_machine() -> None:
+    there = Watched()
+    there.judge(1)
+    there.fleet, _ = wishes.retire(
+        there.fleet, "g", [wishes.NodeRef(provider_id="sky://1", name="g-1")], now=there.now
+    )
+    there.fleet = joins.judge(there.fleet, {}, now=there.now, unix_now=BORN + 2)
+    assert not there.fleet.journeys
+
+
+@pytest.mark.parametrize(
+    ("limits", "reached", "code", "words"),
+    [
+        (
+            {"running_s": 60.0},
+            Step.CREATED,
+            "JoinTimeout",
+            "was created, and did not run within 60",
+        ),
+        ({"csr_s": 60.0}, Step.RUNNING, "JoinTimeout", "ran, and did not ask for its certificate"),
+        ({"node_s": 60.0}, Step.CSR, "JoinTimeout", "asked for its certificate, and did not reg"),
+        ({"ready_s": 60.0}, Step.NODE, "NodeNotReady", "registered its Node, and did not become r"),
+    ],
+)
+def test_every_step_has_its_deadline(limits, reached, code, words) -> None:
+    there = Watched(dataclasses.replace(GROUP, join="kubeadm"), **limits)
+    at_s = 10.0
+    sight = journeys.Sight(
+        csr_at=BORN + at_s if reached >= Step.CSR else 0.0,
+        node_at=BORN + at_s if reached >= Step.NODE else 0.0,
+    )
+    there.judge(1)
+    if reached >= Step.RUNNING:
+        there.show(contract.InstanceState.RUNNING)
+        assert there.judge(at_s, sight) is None
+    assert there.step is reached
+    start_s = at_s if reached >= Step.RUNNING else 0.0
+    assert there.judge(start_s + 60, sight) is None
+    failure = there.judge(start_s + 61, sight)
+    assert failure is not None
+    assert failure.code == code
+    assert words in failure.message
+    assert there.member("g-1").showing is view.Showing.CREATING
+
+
+def test_the_whole_way_has_one_too_and_says_how_far_it_came() -> None:
+    there = Watched()
+    there.show(contract.InstanceState.RUNNING)
+    assert there.judge(WHOLE_S) is None
+    failure = there.judge(WHOLE_S + 1)
+    assert failure is not None
+    assert failure.code == "JoinTimeout"
+    assert "600 s: it ran, but did not" in failure.message
+
+
+def test_a_raw_group_has_no_step_of_which_nobody_knows() -> None:
+    there = Watched(dataclasses.replace(GROUP, join="raw"), csr_s=1.0)
+    there.show(contract.InstanceState.RUNNING)
+    there.judge(1)
+    assert there.judge(100) is None
+
+
+def test_without_a_word_readiness_has_as_long_as_the_whole_join() -> None:
+    there = Watched()
+    there.show(contract.InstanceState.RUNNING)
+    assert there.judge(100, UNREADY) is None
+    assert there.judge(100 + WHOLE_S, UNREADY) is None
+    assert there.judge(101 + WHOLE_S, UNREADY) is not None
+
+
+def test_a_node_that_was_ready_once_is_never_a_failed_join() -> None:
+    there = Watched(ready_s=1.0)
+    there.show(contract.InstanceState.RUNNING)
+    there.judge(100, READY)
+    assert there.judge(5000, UNREADY) is None
+    stranger = Scene(GROUP, shown=(machine(1, "g-1", created_at=BORN),))
+    was = journeys.Sight(node_at=BORN + 1, was_ready_at=BORN + 2)
+    stranger.fleet = joins.judge(
+        stranger.fleet, {"g-1": was}, now=stranger.now, unix_now=BORN + 5000
+    )
+    assert stranger.member("g-1").failure is None
+
+
+def test_off_before_it_was_a_node_is_a_failure_and_off_before_it_started_is_not() -> None:
+    there = Watched()
+    there.show(STOPPED)
+    assert there.judge(5) is None
+    there.show(contract.InstanceState.RUNNING)
+    there.judge(10)
+    there.show(STOPPED)
+    failure = there.judge(90)
+    assert failure is not None
+    assert failure.code == "JoinFailed"
+    assert "90 s after" in failure.message
+    never_seen = Watched()
+    never_seen.show(STOPPED)
+    assert never_seen.judge(200) is not None
+
+
+def test_one_that_comes_late_is_forgiven_and_one_that_was_shown_to_ca_too() -> None:
+    there = Watched()
+    there.show(contract.InstanceState.RUNNING)
+    assert there.judge(WHOLE_S + 1) is not None
+    assert view.live(there.fleet, "g") == 0
+    assert there.judge(WHOLE_S + 2, UNREADY) is None
+    again = Watched()
+    again.show(contract.InstanceState.RUNNING)
+    assert again.judge(WHOLE_S + 1) is not None
+    again.fleet = wishes.register(again.fleet, ("sky://1",))
+    assert again.member("g-1").showing is view.Showing.RUNNING
+
+
+def test_ca_s_seeing_its_node_does_not_forgive_one_that_is_never_ready() -> None:
+    there = Watched(ready_s=60.0)
+    there.show(contract.InstanceState.RUNNING)
+    there.judge(1)
+    there.judge(10, UNREADY)
+    assert there.judge(71, UNREADY) is not None
+    for _ in range(5):
+        there.fleet = wishes.register(there.fleet, ("sky://1",))
+        assert there.judge(80, UNREADY) is not None
+    assert there.fleet.strikes["g"].count == 1
+    assert there.judge(90, READY) is None
+    assert "g" not in there.fleet.strikes
+
+
+def test_strikes_in_a_row_hold_a_group_back_and_wear_off() -> None:
+    there = Watched()
+    for count in range(1, joins.STRIKES + 1):
+        there.fleet = dataclasses.replace(
+            there.fleet, strikes={"g": state.Strikes(count, there.now)}
+        )
+        assert bool(joins.held_back(there.fleet, "g", there.now)) == (count == joins.STRIKES)
+    assert not joins.held_back(there.fleet, "g", there.now + joins.HELD_BACK_S)
+    many = {"g": state.Strikes(50, there.now)}
+    there.fleet = dataclasses.replace(there.fleet, strikes=many)
+    assert joins.held_back(there.fleet, "g", there.now + joins.MAX_HELD_BACK_S - 1)
+    assert not joins.held_back(there.fleet, "g", there.now + joins.MAX_HELD_BACK_S)
+
+
+def test_what_ca_leaves_is_overdue_after_a_while() -> None:
+    there = Watched()
+    there.show(contract.InstanceState.RUNNING)
+    there.judge(WHOLE_S + 1)
+    assert joins.overdue(there.fleet, there.now + 5, patience_s=5.0) == ()
+    (late,) = joins.overdue(there.fleet, there.now + 6, patience_s=5.0)
+    assert late.name == "g-1"

@@ -1,0 +1,146 @@
+"""A machine that is ordered becomes the node that was promised, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from externalgrpc import quantity
+from externalgrpc.pb import k8s_core_v1_pb2 as core
+from tests.join import metadata, plane, pods, vm, world
+
+pytestmark = [pytest.mark.join, pytest.mark.timeout(1200)]
+
+LABELS = {"paas-tier": "tenant", "example.org/disk": "fast"}
+TAINT = {"key": "paas-tier", "value": "tenant", "effect": "NoSchedule"}
+KUBELET = {"cpu": "100m", "memory": "200Mi"}
+RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
+
+
+def test_a_bare_boot_for_comparison(scene: world.World) -> None:
+    scene.cloud.add("bare", user_data="#cloud-config\n{}\n")
+    scene.cloud.advance(0)
+    machine = scene.booted()
+    scene.alive(machine, lambda: "finished at" in machine.said(), "cloud-init is done")
+    scene.note(f"cloud-init done {machine.uptime_of('Cloud-init v.* finished'):.0f} s")
+
+
+def test_a_machine_joins_and_leaves(scene: world.World) -> None:
+    server = scene.serve(labels=LABELS, taints=[TAINT], kubelet=KUBELET)
+    server.grow(1)
+
+    machine = scene.booted()
+    promised = server.template()
+    name = machine.name
+    scene.alive(machine, lambda: scene.node(name), "the machine is a Node")
+    scene.alive(machine, lambda: world.is_ready(scene.node(name) or {}), "the Node is ready")
+    scene.alive(machine, lambda: "the last lines ran" in machine.said(), "postJoin ran")
+    scene.alive(machine, lambda: "finished at" in machine.said(), "cloud-init is done")
+    node = scene.node(name)
+    assert node is not None
+    [number] = scene.cloud.machines
+    assert node["spec"]["providerID"] == f"hcloud://{number}"
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{scene.mirror.version}"
+    _is_as_promised(node, promised)
+    _keeps_from_pods_what_it_should(node)
+
+    scene.until(lambda: not scene.tokens(), "its token is gone", within_s=60.0)
+    _runs_pods(scene, machine)
+    [instance] = server.instances()
+    assert instance.id == f"hcloud://{number}"
+    assert not instance.status.errorInfo.errorCode
+    scene.note_join(machine, node)
+    scene.note(f"user-data {len(scene.cloud.told[number].user_data.encode())} bytes")
+    scene.until(
+        lambda: _amounts(server.template().status) == _amounts(node["status"]),
+        "the template has learned from the node",
+        within_s=60.0,
+    )
+
+    server.delete(name, f"hcloud://{number}")
+    scene.until(lambda: not scene.cloud.servers, "the cloud has no such server", within_s=60.0)
+    assert machine.is_off
+    scene.until(lambda: scene.node(name) is None, "its Node is gone", within_s=60.0)
+    assert server.target() == 0
+    assert not scene.tokens()
+    _is_clean(machine)
+    assert scene.cloud.token not in server.program.log.read_text()
+
+
+def _is_as_promised(node: Mapping[str, Any], promised: core.Node) -> None:
+    labels, told = node["metadata"]["labels"], dict(promised.metadata.labels)
+    assert {key: labels.get(key) for key in told} == told, "a promised label is missing, or another"
+    assert {key: labels[key] for key in LABELS} == LABELS
+    lasting = [each for each in node["spec"]["taints"] if "timeAdded" not in each]
+    assert lasting == [TAINT]
+    for promise, real in zip(_amounts(promised.status), _amounts(node["status"]), strict=True):
+        too_much = {key: (promise[key], real[key]) for key in promise if promise[key] > real[key]}
+        assert not too_much, "promised, and there"
+
+
+def _keeps_from_pods_what_it_should(node: Mapping[str, Any]) -> None:
+    capacity, allocatable = _amounts(node["status"])
+    kept = {key: capacity[key] - allocatable[key] for key in ("cpu", "memory")}
+    assert kept["cpu"] == quantity.parse("100m"), "the group's own reserve"
+    assert kept["memory"] == quantity.parse("300Mi"), "the reserve and the eviction threshold"
+    assert allocatable["pods"] == plane.MAX_PODS, "the cluster's own setting"
+
+
+def _runs_pods(scene: world.World, machine: vm.Machine) -> None:
+    """See that pods run, and that only those on the host's network reach the metadata service."""
+    urls = {
+        "network": f"{scene.mirror.url(plane.HOST).partition('core')[0]}",
+        "metadata": f"http://{metadata.ADDRESS}/hetzner/v1/metadata/instance-id",
+    }
+    expected = {
+        "tenant": "network=open metadata=closed",
+        "system": "network=open metadata=open",
+    }
+    for name in expected:
+        pod = pods.probe(name, urls=urls, tolerates=TAINT["key"], host_network=name == "system")
+        scene.plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+
+    def words() -> dict[str, str] | None:
+        told = {name: pods.last_word(pod) for name, pod in scene.cluster.pods().items()}
+        return told if all(told.values()) else None
+
+    assert scene.alive(machine, words, "the pods came to their ends") == expected
+    for name in expected:
+        scene.cluster.delete_pod(name)
+
+
+def _amounts(status: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read capacity and allocatable, out of the API's JSON or out of a template."""
+    if isinstance(status, core.NodeStatus):
+        told = (status.capacity, status.allocatable)
+        texts = [{key: each[key].string for key in RESOURCES} for each in told]
+    else:
+        texts = [{key: status[kind][key] for key in RESOURCES} for kind in _KINDS]
+    capacity, allocatable = (
+        {key: quantity.parse(text) for key, text in each.items()} for each in texts
+    )
+    return capacity, allocatable
+
+
+_KINDS = ("capacity", "allocatable")
+
+
+def _is_clean(machine: vm.Machine) -> None:
+    """See that the disk holds neither the token nor any copy of the user-data."""
+    machine.settle_disk()
+    assert machine.read("/var/lib/vps-autoscaler/joined").strip() == machine.name
+    [instance] = machine.files("/var/lib/cloud/instances")
+    left = machine.files(f"/var/lib/cloud/instances/{instance}")
+    assert left, "cloud-init left nothing at all: this looks at the wrong place"
+    secret = [each for each in left if each.startswith(("user-data", "cloud-config", "obj.pkl"))]
+    assert not secret
+    assert machine.files(f"/var/lib/cloud/instances/{instance}/scripts") == []
+    assert machine.files("/etc/vps-autoscaler/secret") == []
+    assert "bootstrap-kubelet.conf" not in machine.files("/etc/kubernetes")
+    assert "kubelet.conf" in machine.files("/etc/kubernetes")
+    assert "left" in machine.files("/root"), "postJoin did not look for copies"
+    assert machine.read(world.LEFT).strip() == ""
+    assert '"errors": []' in machine.read("/var/lib/cloud/data/result.json")
