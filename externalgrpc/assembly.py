@@ -104,11 +104,13 @@ class Assembly:
         """Take a configuration: open the accounts that are new or changed, tell the fleet.
 
         An account that is no longer configured keeps its provider: its machines still count.
+        Raises BrokenCloud or CloudError when an account cannot be opened; then nothing changed.
         """
         if config.kubernetes != self._config.kubernetes:
             _LOG.warning("kubernetes: has changed; it is taken at the next start")
         held = self.reconciler.seats()
         seats: dict[str, reconciler.Seat] = {}
+        replaced: list[reconciler.Seat] = []
         for name, account in config.accounts.items():
             before = held.get(name)
             if (
@@ -120,8 +122,10 @@ class Assembly:
             else:
                 seats[name] = self._seat(config.cluster, account)
                 if before is not None:
-                    before.lane.close(0.0)
-                    _LOG.info("account reopened", account=name)
+                    replaced.append(before)
+        for before in replaced:
+            before.lane.close(0.0)
+            _LOG.info("account reopened", account=before.account.name)
         self._config = config
         self._providers.update({name: seat.provider for name, seat in seats.items()})
         self.describer.configure(config, self._providers)
@@ -157,7 +161,11 @@ class Assembly:
             endpoint=account.endpoint,
             settings=account.settings,
         )
-        provider = self._parts.open_provider(self._installed[account.provider], login)
+        try:
+            provider = self._parts.open_provider(self._installed[account.provider], login)
+        except ValueError as error:
+            told = f"account {account.name} cannot be opened at {account.provider}: {error}"
+            raise clouds.BrokenCloud(told) from error
         if self._parts.dry_run:
             provider = cast("contract.Provider", dryrun.DryRun(provider))
         return reconciler.Seat(

@@ -14,6 +14,7 @@ from typing import Protocol
 from externalgrpc import assembly, clouds, config, events, groups, metrics, server, service, show
 from externalgrpc import clock as clocks
 from externalgrpc.config import watch
+from providers import errors
 
 _LOG = events.Log("serving")
 
@@ -106,7 +107,7 @@ def _watch(
         if fresh is not None:
             try:
                 plant.apply(fresh)
-            except (clouds.BrokenCloud, clouds.UnknownCloud, ValueError) as error:
+            except (clouds.BrokenCloud, clouds.UnknownCloud, errors.CloudError) as error:
                 plant.metrics.count("reloads", {"outcome": "refused"})
                 _LOG.error("configuration not reloaded", reason=str(error))
                 continue
