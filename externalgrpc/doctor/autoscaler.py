@@ -7,11 +7,11 @@ unregistered one is removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from externalgrpc import groups
-from externalgrpc.doctor import flags
+from externalgrpc.doctor import flags, servers
 from externalgrpc.doctor.facts import Facts
 from externalgrpc.doctor.findings import Finding, age, names, trouble, warning
 
@@ -32,7 +32,9 @@ def judge(facts: Facts) -> Iterator[Finding]:
     every = flags.find(facts.cluster.workloads)
     ours = tuple(each for each in every if each.text("cloud-provider") == PROVIDER)
     if not ours:
-        yield _none(every)
+        # Where the server is not either, both may run elsewhere.
+        here = bool(servers.deployed(facts.cluster.workloads))
+        yield _none(every, trouble if here else warning)
     yield from _several(ours)
     for each in ours:
         yield from _switches(facts, each)
@@ -41,9 +43,11 @@ def judge(facts: Facts) -> Iterator[Finding]:
         yield from _release(facts, each)
 
 
-def _none(every: tuple[flags.Autoscaler, ...]) -> Finding:
+def _none(
+    every: tuple[flags.Autoscaler, ...], finding: Callable[[str, str, str, str], Finding]
+) -> Finding:
     if not every:
-        return trouble(
+        return finding(
             SUBJECT,
             "no cluster-autoscaler runs in this cluster",
             "Nobody asks the server for machines, and nobody removes them.",
@@ -53,11 +57,12 @@ def _none(every: tuple[flags.Autoscaler, ...]) -> Finding:
         f"{each.workload} ({each.text('cloud-provider') or 'no --cloud-provider'})"
         for each in every
     )
-    return trouble(
+    return finding(
         SUBJECT,
         f"no cluster-autoscaler uses this server: {told}",
         "Nobody asks the server for machines, and nobody removes them.",
-        "Start it with --cloud-provider=externalgrpc --cloud-config=FILE (docs/autoscaler.md)",
+        "Start it with --cloud-provider=externalgrpc --cloud-config=FILE (docs/autoscaler.md); one "
+        "that runs elsewhere cannot be seen here",
     )
 
 

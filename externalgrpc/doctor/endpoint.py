@@ -24,7 +24,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
     """Judge each address, and what groups without public IPv4 cannot reach."""
     by_name = {group.name: group for group in facts.config.groups}
     for door in facts.doors:
-        its = [by_name[name] for name in door.groups if name in by_name]
+        its = [by_name[name] for name in door.groups]
         yield from _reach(door, its)
         yield from _trust(door)
     alone = [
@@ -130,9 +130,7 @@ def _trust(door: Door) -> Iterator[Finding]:
 
 
 def _private(address: Address) -> bool:
-    if address.version == 4 and address in _SHARED:
-        return True
-    return address.is_private
+    return address.is_private or address in _SHARED
 
 
 def _inner(group: groups.NodeGroup) -> bool:

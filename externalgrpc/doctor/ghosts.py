@@ -20,9 +20,9 @@ def judge(facts: Facts) -> Iterator[Finding]:
     """Judge the Nodes; those of a cloud that was not listed completely are left alone."""
     if facts.cluster.nodes is None:
         return
-    lost = [each for each in facts.cluster.nodes if _lost(facts, each)]
-    dead = [each for each in lost if not each.ready]
-    alive = [each for each in lost if each.ready]
+    found = [each for each in facts.cluster.nodes if lost(facts, each)]
+    dead = [each for each in found if not each.ready]
+    alive = [each for each in found if each.ready]
     if dead:
         removes = facts.config.kubernetes is not None and facts.config.kubernetes.remove_nodes
         yield warning(
@@ -44,7 +44,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _lost(facts: Facts, node: nodes.Node) -> bool:
+def lost(facts: Facts, node: nodes.Node) -> bool:
     """Tell whether a Node was certainly made for a machine of ours that is not there."""
     group = next((g for g in facts.config.groups if minting.minted_for(g.name, node.name)), None)
     if group is None or facts.now - node.created_at < FRESH_S or node.deleting:

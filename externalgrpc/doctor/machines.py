@@ -16,6 +16,8 @@ REASON_FILE: Final = "/var/lib/vps-autoscaler/failed"
 LOG_FILE: Final = "/var/lib/vps-autoscaler/log"
 
 _ADOPTION_S: Final = 600.0
+_GRACE_S: Final = 120.0
+"""What server and cloud get to remove a machine that did not join in time."""
 _DELETE: Final = {
     "hcloud": "hcloud server delete {}",
     "linode": "linode-cli linodes delete {}",
@@ -96,7 +98,7 @@ def _unjoined(
                 "A machine that does not join is paid for and of no use.",
                 "Look at it in the cloud's web pages, at its serial console first.",
             )
-        elif facts.now - machine.created_at > group.provision_timeout_s:
+        elif facts.now - machine.created_at > group.provision_timeout_s + _GRACE_S:
             yield _never_joined(facts, listing, machine, group)
 
 
@@ -109,6 +111,7 @@ def _never_joined(
     )
     delete = _delete(listing, [machine])
     keeps = group.join_settings.keep_failed_minutes
+    kept = False
     match machine.state:
         case contract.InstanceState.STOPPED:
             what += "; it is off, as machines go that could not join"
@@ -117,7 +120,8 @@ def _never_joined(
             what += "; its cloud still calls it being created"
             cure = f"Look at the cloud's status page; then: {delete}"
         case _ if group.join in {"kubeadm", "k3s"}:
-            what += f" (keepFailedMinutes: {keeps})" if keeps else ""
+            kept = facts.now - machine.created_at < group.provision_timeout_s + keeps * 60.0
+            what += f"; it is kept to be looked at (keepFailedMinutes: {keeps})" if kept else ""
             cure = (
                 f"The serial console and, on it, {REASON_FILE} say why, {LOG_FILE} everything; "
                 f"then: {delete}"
@@ -127,7 +131,7 @@ def _never_joined(
                 "Its serial console and /var/log/cloud-init-output.log say what its user-data "
                 f"did; then: {delete}"
             )
-    return trouble(SUBJECT, what, "It is paid for and runs no pod.", cure)
+    return (warning if kept else trouble)(SUBJECT, what, "It is paid for and runs no pod.", cure)
 
 
 def _misnamed(facts: Facts, machine: contract.Instance, node: nodes.Node) -> Iterator[Finding]:

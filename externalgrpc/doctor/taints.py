@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from externalgrpc import groups
-from externalgrpc.doctor import flags
+from externalgrpc.doctor import flags, ghosts
 from externalgrpc.doctor.autoscaler import PROVIDER
 from externalgrpc.doctor.facts import Facts
 from externalgrpc.doctor.findings import Finding, age, names, trouble, warning
@@ -17,10 +17,13 @@ SUBJECT: Final = "taints"
 PREFIX: Final = "startup-taint.cluster-autoscaler.kubernetes.io/"
 TO_BE_DELETED: Final = "ToBeDeletedByClusterAutoscaler"
 
-_PASSING: Final = (PREFIX, "status-taint.cluster-autoscaler.kubernetes.io/")
-_PASSING_TOO: Final = "ignore-taint.cluster-autoscaler.kubernetes.io/"
+_PREFIXES: Final = (
+    PREFIX,
+    "status-taint.cluster-autoscaler.kubernetes.io/",
+    "ignore-taint.cluster-autoscaler.kubernetes.io/",
+)
 _STARTING: Final = re.compile(
-    r"(^|[./-])(agent-not-ready|not-ready|network-unavailable|startup|initiali[sz]ing)$"
+    r"(^|[./-])(agent-not-ready|not-ready|unreachable|network-unavailable|startup|initiali[sz]ing)$"
     r"|^node\.cilium\.io/agent-",
     re.ASCII,
 )
@@ -37,24 +40,25 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 def passing(key: str) -> bool:
     """Tell whether a taint is one that a node only starts with."""
-    return key.startswith((*_PASSING, _PASSING_TOO)) or bool(_STARTING.search(key))
+    return key.startswith(_PREFIXES) or bool(_STARTING.search(key))
 
 
 def _stuck(facts: Facts) -> Iterator[Finding]:
     by_key: dict[str, list[nodes.Node]] = {}
     for node in facts.cluster.nodes or ():
         since = max(node.created_at, 0.0 if node.ready else node.ready_since)
-        if facts.now - since < _SLOW_S:
+        if facts.now - since < _SLOW_S or ghosts.lost(facts, node):
             continue
-        for taint in node.taints:
-            if passing(taint.key):
-                by_key.setdefault(taint.key, []).append(node)
+        # Not-ready comes twice: not to be scheduled on, and not to stay on.
+        for key in dict.fromkeys(taint.key for taint in node.taints):
+            if passing(key):
+                by_key.setdefault(key, []).append(node)
     for key, stuck in by_key.items():
         ours = [each for each in stuck if _ours(facts, each)]
         oldest = min(each.created_at for each in stuck)
-        if key == "node.kubernetes.io/not-ready":
+        if key.startswith("node.kubernetes.io/"):
             cure = f"kubectl describe node {stuck[0].name}: its conditions say why (mostly the CNI)"
-        elif key.startswith((*_PASSING, _PASSING_TOO)):
+        elif key.startswith(_PREFIXES):
             cure = (
                 "Whoever takes it away does not: see that program's log, or "
                 f"kubectl taint node {stuck[0].name} {key}-"
@@ -107,7 +111,7 @@ def _holds_off(taint: groups.Taint, known: tuple[str, ...]) -> bool:
     return (
         taint.effect != "PreferNoSchedule"
         and bool(_STARTING.search(taint.key))
-        and not taint.key.startswith((*_PASSING, _PASSING_TOO))
+        and not taint.key.startswith(_PREFIXES)
         and taint.key not in known
         and not any(told.endswith("*") and taint.key.startswith(told[:-1]) for told in known)
     )

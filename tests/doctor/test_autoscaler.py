@@ -79,22 +79,28 @@ def test_an_autoscaler_is_known_by_image_or_command(
     assert bool(flags.find([made])) is is_one
 
 
-def test_no_autoscaler_at_all() -> None:
-    assert (
-        "no cluster-autoscaler runs" in given.trouble(given.facts(cluster={"workloads": ()})).what
-    )
+SERVER = given.deployed("vps-autoscaler:1", "serve", name="vps")
+AWAY = given.autoscaler(replicas=0)
+OTHER = given.autoscaler("--cloud-provider=hetzner", without="cloud-provider")
 
 
-def test_one_without_pods_is_none() -> None:
-    of = given.facts(cluster={"workloads": (given.autoscaler(replicas=0),)})
-    assert "no cluster-autoscaler runs" in given.trouble(of).what
+def with_workloads(*its: object) -> object:
+    return given.facts(cluster={"workloads": its})
 
 
-def test_an_autoscaler_for_another_cloud() -> None:
-    made = given.autoscaler("--cloud-provider=hetzner", without="cloud-provider")
-    found = given.trouble(given.facts(cluster={"workloads": (made,)}))
-    assert "no cluster-autoscaler uses this server" in found.what
-    assert "Deployment vps-autoscaler/cluster-autoscaler (hetzner)" in found.what
+@pytest.mark.parametrize(
+    ("there", "word"),
+    [
+        ((), "no cluster-autoscaler runs in this cluster"),
+        ((AWAY,), "no cluster-autoscaler runs in this cluster"),
+        ((OTHER,), "uses this server: Deployment vps-autoscaler/cluster-autoscaler (hetzner)"),
+    ],
+)
+def test_no_autoscaler_of_ours(there: tuple, word: str) -> None:
+    assert word in given.trouble(with_workloads(SERVER, *there)).what
+    # Where there is no server either, both may run elsewhere.
+    assert word in given.warning(with_workloads(*there)).what
+    assert "elsewhere cannot be seen" in given.warning(with_workloads(*there)).cure
 
 
 def test_another_clouds_beside_ours_is_nobodys_trouble() -> None:
@@ -231,3 +237,56 @@ def test_too_many_unready_nodes_stop_it() -> None:
     assert given.judged(few) == []
     more = [given.node(f"v{n}", provider_id=f"x://v{n}") for n in range(3)]
     assert given.judged(given.facts(cluster={"nodes": (given.node(), *sick, *well, *more)})) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--a=1", "x"], {"a": ("1",)}),
+        (["--a", "--b", "1"], {"a": ("",), "b": ("1",)}),
+        (["--a=", "x"], {"a": ("",)}),
+        (["ca", "--a=1 --b=2"], {"a": ("1 --b=2",)}),
+        (["sh", "-c", "ca", "--a=1"], {"c": ("ca",), "a": ("1",)}),
+        ([], {}),
+    ],
+)
+def test_flags_are_cut_where_the_parser_cuts_them(words: list[str], told: dict) -> None:
+    assert flags.parse(words) == told
+
+
+DIGEST = "mirror/cluster-autoscaler@sha256:0123"
+
+
+def test_a_release_that_is_not_known_is_not_judged() -> None:
+    assert given.judged(with_flags(image=DIGEST)) == []
+    assert given.judged(with_flags(image=DIGEST, its=(patient(),))) == []
+    # Whether it knows the flag is not known: better told.
+    told = given.warning(with_flags(without="force-delete", its=(FLOOR,), image=DIGEST))
+    assert "--force-delete-unregistered-nodes" in told.cure
+
+
+def test_a_raw_group_has_no_join_that_could_last_too_long() -> None:
+    raw = given.group(join="raw", join_timeout_seconds=1000)
+    assert given.judged(given.facts(raw, doors=())) == []
+
+
+def test_without_the_server_no_price_is_missed() -> None:
+    assert given.judged(given.change(given.facts(), server=None)) == []
+
+
+def test_the_clusters_release_is_told_beside_the_autoscalers() -> None:
+    of = with_flags(image="cluster-autoscaler:v1.38.0")
+    assert "release 1.38 (the cluster is v1.36.2); 1.29 to 1.37" in given.warning(of).what
+    cluster = {**{"version": "", "minor": None}, "workloads": of.cluster.workloads}
+    assert "release 1.38; 1.29" in given.warning(given.facts(cluster=cluster)).what
+
+
+def test_an_autoscaler_that_names_no_cloud() -> None:
+    assert "(no --cloud-provider)" in given.warning(with_flags(without="cloud-provider")).what
+
+
+def test_the_groups_own_option_is_a_cure_only_where_it_is_passed_on() -> None:
+    assert "maxNodeProvisionTime" in given.warning(with_flags("--max-node-provision-time=12m")).cure
+    old = with_flags("--max-node-provision-time=12m", image="cluster-autoscaler:v1.28.0")
+    cures = [each.cure for each in autoscaler.judge(old)]
+    assert "Set --max-node-provision-time=15m" in cures

@@ -50,7 +50,7 @@ def test_a_budget_that_allows_nothing() -> None:
 
 
 def test_a_budget_whose_selector_we_do_not_read_counts_as_fine() -> None:
-    assert given.judged(with_pod(Budget(name="b", labels={}, odd=True))) == []
+    assert given.judged(with_pod(Budget(name="b", labels={"x": "y"}, odd=True))) == []
 
 
 def test_a_pod_that_nobody_would_start_elsewhere() -> None:
@@ -89,3 +89,26 @@ def test_pods_that_never_block(changed: dict) -> None:
 def test_budgets_that_were_not_seen_are_not_missed() -> None:
     of = given.facts(cluster={"pods": (pod(),), "budgets": None})
     assert given.judged(of) == []
+
+
+def test_pods_and_nodes_that_were_not_seen_are_not_missed() -> None:
+    assert given.judged(given.facts(cluster={"pods": None})) == []
+    assert given.judged(given.facts(cluster={"pods": (pod(),), "nodes": None})) == []
+
+
+def test_a_node_whose_machine_is_nobodys_of_ours_may_be_blocked() -> None:
+    of = given.facts(
+        machines=(), cluster={"pods": (pod(),), "nodes": (given.node("x"), given.node())}
+    )
+    assert not any("PodDisruptionBudget" in each for each in given.judged(of))
+    nameless = given.node("web-bcdfgh", provider_id="")
+    of = given.facts(cluster={"pods": (pod(),), "nodes": (nameless,)})
+    assert not any("PodDisruptionBudget" in each for each in given.judged(of))
+
+
+def test_only_the_flags_of_our_autoscaler_count() -> None:
+    other = given.autoscaler("--skip-nodes-with-system-pods=false", without="cloud-provider")
+    of = given.facts(cluster={"pods": (pod(),), "workloads": (given.autoscaler(), other)})
+    assert "no PodDisruptionBudget" in given.warning(of).what
+    of = given.facts(cluster={"pods": (pod(),), "workloads": None})
+    assert "no PodDisruptionBudget" in given.warning(of).what

@@ -51,3 +51,16 @@ def test_nodes_that_wait() -> None:
     assert "No controller manager runs" in given.trouble(of(external=False, nodes=(old,))).cure
     unseen = of(external=False, nodes=(old,), workloads=None)
     assert "See whether" in given.trouble(unseen).cure
+
+
+def test_a_controller_without_pods_is_none() -> None:
+    away = given.deployed("hetznercloud/hcloud-cloud-controller-manager:v1", replicas=0)
+    assert "no hcloud-cloud-" in given.trouble(of(away, external=True)).what
+
+
+def test_who_removes_nodes_alone_is_not_warned() -> None:
+    assert given.judged(of(external=False, kubernetes=Kubernetes())) == []
+    assert given.judged(of(OTHER, external=False, kubernetes=Kubernetes())) == []
+    raw = given.group(join="raw")
+    cluster = {"workloads": (given.autoscaler(), CCM)}
+    assert given.judged(given.facts(raw, kubernetes=None, doors=(), cluster=cluster)) == []

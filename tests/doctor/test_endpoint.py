@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from externalgrpc.doctor import endpoint as judging
 from externalgrpc.doctor.facts import Door
 from tests.doctor import given
 
@@ -92,3 +93,27 @@ def test_a_certificate_that_joins_refuse() -> None:
 def test_a_name_that_is_not_known_here_is_not_judged_by_its_addresses() -> None:
     of = at("https://api.example.org:6443", trouble="its name is not known")
     assert "does not answer here" in given.warning(of).what
+
+
+def test_a_certificate_whose_names_were_not_seen() -> None:
+    of = at("https://8.8.8.8:6443", "8.8.8.8", trouble="self-signed", untrusted=True)
+    assert given.trouble(of).what.endswith("that joins refuse: self-signed")
+
+
+def test_machines_on_a_private_network_alone_are_no_ipv6_machines() -> None:
+    inner = given.group(public_ipv4=False, public_ipv6=False, networks=("net",))
+    assert given.judged(at("https://10.0.0.2:6443", "10.0.0.2", group=inner)) == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("https://h:1", "h"),
+        ("https://[::1]:6443", "::1"),
+        ("https://", ""),
+        ("https://[::1", ""),
+        ("", ""),
+    ],
+)
+def test_the_host_of_an_address(endpoint: str, host: str) -> None:
+    assert judging.host_of(endpoint) == host

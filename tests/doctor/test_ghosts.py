@@ -70,3 +70,13 @@ def test_only_the_cloud_of_the_provider_id_must_have_been_listed() -> None:
     nameless = given.node("web-xxxxxx", provider_id="", ready=False)
     of = given.change(given.facts(cluster=both(nameless)), schemes=two)
     assert list(ghosts.judge(of)) == []
+
+
+def test_one_without_provider_id_that_is_ready() -> None:
+    nameless = given.node("web-xxxxxx", provider_id="")
+    assert "web-xxxxxx (no providerID)" in given.trouble(given.facts(cluster=both(nameless))).what
+
+
+def test_without_a_cluster_in_the_configuration_the_server_removes_none() -> None:
+    of = given.facts(given.group(join="raw"), kubernetes=None, cluster=both(DEAD), doors=())
+    assert "removeNodes: true" in given.warning(of).cure

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.doctor.facts import Listing
+from externalgrpc.doctor.facts import Facts, Listing
 from externalgrpc.pb import fleet_pb2 as pb
 from providers import contract
 from tests.doctor import given
@@ -61,7 +61,7 @@ def test_a_machine_on_its_way_out_is_nobodys_trouble(group: str) -> None:
 
 
 def test_a_machine_that_never_joined() -> None:
-    lone = given.machine("web-xxxxxx", id="7", created_at=given.NOW - 901)
+    lone = given.machine("web-xxxxxx", id="7", created_at=given.NOW - 1021)
     found = given.trouble(given.facts(machines=(given.machine(), lone)))
     assert "web-xxxxxx (hcloud://7" in found.what
     assert "of group web never joined, within 15m" in found.what
@@ -71,7 +71,7 @@ def test_a_machine_that_never_joined() -> None:
 
 
 def test_a_machine_within_its_time_is_no_finding() -> None:
-    young = given.machine("web-xxxxxx", id="7", created_at=given.NOW - 899)
+    young = given.machine("web-xxxxxx", id="7", created_at=given.NOW - 1019)
     assert given.judged(given.facts(machines=(given.machine(), young))) == []
 
 
@@ -97,10 +97,18 @@ def test_why_it_did_not_join_is_told_as_far_as_it_is_known(changed: dict, word: 
     assert word in found.what
 
 
-def test_one_that_was_kept_is_told_as_kept() -> None:
-    lone = given.machine("web-xxxxxx", id="7")
-    of = given.facts(given.group(join_keep_failed_minutes=60), machines=(given.machine(), lone))
-    assert "keepFailedMinutes: 60" in given.trouble(of).what
+def test_one_that_is_kept_is_a_warning_until_its_time_is_over() -> None:
+    keeping = given.group(join_keep_failed_minutes=60)
+
+    def aged(age_s: float, **changed: object) -> Facts:
+        lone = given.machine("web-xxxxxx", id="7", created_at=given.NOW - age_s, **changed)
+        return given.facts(keeping, machines=(given.machine(), lone))
+
+    kept = given.warning(aged(900 + 3599))
+    assert "it is kept to be looked at (keepFailedMinutes: 60)" in kept.what
+    assert "/var/lib/vps-autoscaler/log" in kept.cure
+    assert "is kept" not in given.trouble(aged(900 + 3601)).what
+    assert "is kept" not in given.trouble(aged(900 + 3599, state=OFF)).what
 
 
 def test_a_raw_groups_machine_points_at_cloud_init() -> None:
@@ -188,7 +196,7 @@ def test_a_node_of_another_name_is_the_machines_by_its_provider_id() -> None:
 
 def test_a_machine_that_was_not_kept_is_not_told_as_kept() -> None:
     lone = given.machine("web-xxxxxx", id="7")
-    assert "keepFailed" not in given.trouble(given.facts(machines=(given.machine(), lone))).what
+    assert "is kept" not in given.trouble(given.facts(machines=(given.machine(), lone))).what
 
 
 def test_machines_without_a_name_and_leaving_ones_are_no_twins() -> None:

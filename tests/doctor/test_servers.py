@@ -81,3 +81,30 @@ def test_two_servers_would_both_order() -> None:
 def test_a_rolling_update_is_two_servers_for_a_while() -> None:
     found = given.warning(with_servers(given.deployed("vps-autoscaler:1", recreate=False)))
     assert "Recreate" in found.cure
+
+
+def test_workloads_that_were_not_seen_are_not_missed() -> None:
+    assert given.judged(given.facts(cluster={"workloads": None})) == []
+
+
+def test_another_clusters_groups_are_not_compared() -> None:
+    of = given.show(given.group("other"), cluster="other")
+    assert "looks after cluster other" in given.trouble(given.facts(shown=of)).what
+
+
+def test_machines_without_error_and_departed_groups_are_fine() -> None:
+    of = given.show(given.group(), machines=[pb.Machine(name="web-x", group="web")])
+    of.groups.append(pb.Group(id="old", departed=True, max=3))
+    assert given.judged(given.facts(shown=of)) == []
+
+
+def test_an_account_without_words_is_told_without() -> None:
+    account = pb.Account(name="h", listed_seconds_ago=-1, budget_limit=-1)
+    assert given.trouble(shown(accounts=[account])).what == "account h was last listed never"
+
+
+def test_only_deployments_are_updated_side_by_side() -> None:
+    stateful = given.deployed("vps-autoscaler:1", kind="StatefulSet", recreate=False)
+    assert given.judged(with_servers(stateful)) == []
+    idle = given.deployed("vps-autoscaler:1", recreate=False, replicas=0)
+    assert given.judged(with_servers(idle)) == []

@@ -58,3 +58,7 @@ def test_clocks_apart(skew_s: float, severity: str) -> None:
 def test_the_direction_is_told() -> None:
     assert "40 s ahead of" in given.warning(given.facts(cluster={"skew_s": 40.0})).what
     assert "40 s behind" in given.warning(given.facts(cluster={"skew_s": -40.0})).what
+
+
+def test_a_clock_that_was_not_seen() -> None:
+    assert given.judged(given.facts(cluster={"skew_s": None})) == []
