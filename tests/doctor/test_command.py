@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click.testing
 import pytest
 
-from externalgrpc import cli, client
+from externalgrpc import cli, client, clock, clouds, config, doctor
+from externalgrpc.commands import parameters
 from externalgrpc.doctor import asking_cluster, autoscaler, machines
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests import certificates, serving
@@ -391,3 +393,57 @@ def test_a_configuration_with_mistakes_is_told_as_such(tmp_path: Path) -> None:
     path = tmp_path / "pools.yaml"
     path.write_text("cluster: Demo\nnodes: []\n")
     assert "pools.yaml:1" in run("--config", path, code=1).stderr
+
+
+def test_keys_are_fetched_only_when_asked_for(sick: Path) -> None:
+    text = sick.read_text().replace(
+        "{externalCloud", "{kubernetesKey: http://127.0.0.1:1/key, externalCloud"
+    )
+    sick.write_text(text)
+    missed = {each["what"] for each in report("--config", sick, code=1)["notLookedAt"]}
+    assert "keys of package sources" in missed
+    missed = {each["what"] for each in report("--config", sick, "--online", code=1)["notLookedAt"]}
+    assert "keys of package sources" not in missed
+    assert "the key at http://127.0.0.1:1/key" in missed
+
+
+class Late(clock.SystemClock):
+    """A clock that goes ten minutes after."""
+
+    def unix(self) -> float:
+        """Give Unix time, as it was."""
+        return super().unix() - 600
+
+
+def test_a_clock_that_is_late_is_seen_by_the_api_servers(
+    tmp_path: Path, kube: apiserver.FakeServer
+) -> None:
+    path = tmp_path / "pools.yaml"
+    path.write_text(healthy(tmp_path, kube))
+    installed = clouds.installed()
+    config_ = config.load(path, cluster="", environ={}, clouds=installed)
+
+    def nobody() -> NoReturn:
+        raise client.CannotReach("nobody")
+
+    ways = doctor.Ways(
+        open_lister=lambda account: parameters.open_account(config_, account),
+        show=nobody,
+        time_source=Late(),
+    )
+    found = doctor.examine(config_, installed, ways)
+    (one,) = [each for each in found.findings if each.subject == "clocks"]
+    assert one.severity is doctor.Severity.TROUBLE
+    assert re.match(r"the API server's clock is (599|60[01]) s ahead of", one.what)
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(
+    sick: Path, kube: apiserver.FakeServer
+) -> None:
+    flag = "--cloud-provider=\x1b]0;title\x07"
+    made = cluster.deployment("cluster-autoscaler:v1.36.1", flag)
+    cluster.hold(kube, f"{asking_cluster.APPS}/deployments", made)
+    done = run("--config", sick, code=1)
+    assert "title" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout

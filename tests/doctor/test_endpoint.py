@@ -117,3 +117,16 @@ def test_machines_on_a_private_network_alone_are_no_ipv6_machines() -> None:
 )
 def test_the_host_of_an_address(endpoint: str, host: str) -> None:
     assert judging.host_of(endpoint) == host
+
+
+def test_of_several_addresses_the_public_ones_decide() -> None:
+    four = given.group(public_ipv6=False)
+    of = at("https://api.example.org:6443", "10.0.0.2", "2a01::1", group=four)
+    assert "(2a01::1)" in given.trouble(of).what
+
+
+def test_machines_with_ipv6_and_a_server_with_ipv4() -> None:
+    six = given.group(public_ipv4=False)
+    told = given.judged(at("https://8.8.8.8:6443", "8.8.8.8", group=six))
+    assert told[0].startswith("TROUBLE API endpoint: machines of web have no address of the family")
+    assert len(told) == 2

@@ -59,6 +59,7 @@ def test_the_known_date_of_the_packages_key() -> None:
         given.group(join="raw"),
         given.group(join_kubernetes="image"),
         given.group(join_kubernetes_packages="https://mirror.example.org/k8s/v{minor}/"),
+        given.group(join_kubernetes_key="https://mirror.example.org/key"),
     ],
 )
 def test_who_does_not_use_that_key_is_not_warned(group: object) -> None:
@@ -129,6 +130,21 @@ def test_of_several_keys_the_last_one_counts_and_one_may_never_end() -> None:
     assert openpgp.ends_at(primary() + USER) is None
 
 
+def test_lengths_of_five_octets_and_signatures_without_a_time() -> None:
+    body = b"\x04" + MADE.to_bytes(4, "big") + b"\x01" + bytes(9000)
+    long = bytes([0xC6, 255]) + len(body).to_bytes(4, "big") + body
+    parts = b"\x05\x09" + (7).to_bytes(4, "big")
+    timeless = packet(2, bytes([4, 0x13, 1, 8]) + len(parts).to_bytes(2, "big") + parts)
+    assert openpgp.ends_at(long + timeless + signed(1000)) == MADE + 1000
+    assert openpgp.ends_at(long + timeless) is None
+
+
+def test_only_signatures_of_a_key_count() -> None:
+    like = signed(5)[2:]
+    assert openpgp.ends_at(signed(7) + primary() + packet(13, like) + signed(1000)) == MADE + 1000
+    assert openpgp.ends_at(primary() + packet(13, like)) is None
+
+
 def test_a_subkeys_end_is_not_the_keys() -> None:
     assert openpgp.ends_at(primary() + signed(1000) + signed(1, MADE + 9, kind=0x18)) == MADE + 1000
 
@@ -142,8 +158,11 @@ def test_a_subkeys_end_is_not_the_keys() -> None:
         armoured(b"\xc6")[:-40],
         primary()[:-1],
         packet(6, b"\x06" + bytes(20)),
+        packet(6, b"\x04\x00"),
         USER,
         primary() + packet(2, bytes([4, 0x13, 1, 8, 0, 3, 9, 2, 0]) + bytes(4)),
+        primary() + bytes([0xC2, 0xE1, 1, 2]),
+        bytes([0x80 | 6 << 2 | 3, 4]),
     ],
 )
 def test_what_is_no_key(text: bytes) -> None:
@@ -295,6 +314,7 @@ def test_what_a_kubeconfig_proves_who_we_are_with(tmp_path: Path) -> None:
     for user, end in (
         ({"client-certificate-data": base64.b64encode(both).decode()}, None),
         ({"client-certificate": "me.pem"}, None),
+        ({"client-certificate": "me.pem", "token": token(exp=55)}, None),
         ({"token": token(exp=55)}, 55.0),
         ({"tokenFile": "token"}, 77.0),
     ):
