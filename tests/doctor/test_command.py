@@ -447,3 +447,12 @@ def test_what_others_wrote_does_not_steer_the_terminal(
     assert "title" in done.stdout
     assert "\x1b" not in done.stdout
     assert "\x07" not in done.stdout
+
+
+def test_help_tells_every_option_and_the_exit_code() -> None:
+    done = run("--help", code=0)
+    for word in ("--config", "--address", "--kubeconfig", "--context", "--online", "--output"):
+        assert word in done.stdout
+    flat = " ".join(done.stdout.split())
+    assert "It changes nothing, anywhere." in flat
+    assert "Exit code 1 when something costs money or blocks scaling" in flat

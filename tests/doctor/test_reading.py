@@ -72,6 +72,14 @@ def test_no_object_however_odd_breaks_a_reader(told: Any) -> None:
         each(thing)
 
 
+@pytest.mark.parametrize("told", [{}, {"metadata": {"annotations": {reading.MIRROR: "x"}}}])
+def test_what_has_no_name_is_nothing(told: dict[str, Any]) -> None:
+    assert reading.workload("Deployment", told) is None
+    assert reading.static_pod(told) is None
+    assert reading.pod(told) is None
+    assert reading.binding(told) is None
+
+
 def test_a_deployment() -> None:
     (told,) = cluster.of_deploy("autoscaler.yaml", "Deployment")
     found = reading.workload("Deployment", told)
@@ -182,3 +190,14 @@ def test_a_page_that_is_lost_loses_the_list(tmp_path: Path) -> None:
 
 def _first(_asked: object) -> str:
     return '{"metadata": {"continue": "500"}, "items": [{"metadata": {"name": "n0"}}]}'
+
+
+def test_owners_and_accounts() -> None:
+    owned = {"metadata": {"name": "p", "ownerReferences": ["x", {"kind": "ReplicaSet"}]}}
+    for told, owner in ((owned, "ReplicaSet"), ({"metadata": {"name": "p"}}, "")):
+        found = reading.pod(told)
+        assert found is not None
+        assert found.owner == owner
+    plain = reading.workload("Deployment", {"metadata": {"name": "d"}, "spec": {}})
+    assert plain is not None
+    assert (plain.account, plain.replicas) == ("default", 1)
