@@ -141,12 +141,13 @@ def node(
                 "memory": f"{memory_ki - EVICTION_KI}Ki",
                 "ephemeral-storage": f"{disk_ki * 9 // 10}Ki",
             },
-            "conditions": [_ready()],
+            "conditions": [ready()],
         },
     }
 
 
-def _ready() -> dict[str, str]:
+def ready() -> dict[str, str]:
+    """Make a Ready condition, as of now."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return {
         "type": "Ready",

@@ -54,7 +54,7 @@ def side(fenced: planes.Plane, approving: planes.Plane) -> Iterator[Side]:
             admin.delete(CSRS)
 
 
-def _ask(plane: planes.Plane, token: str, name: str, **wrong: Any) -> httpx.Response:
+def ask(plane: planes.Plane, token: str, name: str, **wrong: Any) -> httpx.Response:
     spec = {
         "signerName": wrong.pop("signer", csr.SIGNER),
         "usages": wrong.pop("usages", USAGES),
@@ -77,7 +77,7 @@ def _ask(plane: planes.Plane, token: str, name: str, **wrong: Any) -> httpx.Resp
         )
 
 
-def _conditions(plane: planes.Plane, name: str) -> list[Any]:
+def conditions(plane: planes.Plane, name: str) -> list[Any]:
     with plane.client() as admin:
         status = admin.get(f"{CSRS}/{name}").json().get("status", {})
     return [each["type"] for each in status.get("conditions", [])]
@@ -92,19 +92,19 @@ def test_what_it_needs_is_allowed_and_no_more(approving: planes.Plane) -> None:
 
 def test_a_machine_of_ours_is_approved_and_told(approving: planes.Plane, side: Side) -> None:
     token = side.token("pool-aaaaaa")
-    made = _ask(approving, token, "pool-aaaaaa").json()["metadata"]["name"]
-    waiting.until(lambda: _conditions(approving, made) == ["Approved"], "approved")
+    made = ask(approving, token, "pool-aaaaaa").json()["metadata"]["name"]
+    waiting.until(lambda: conditions(approving, made) == ["Approved"], "approved")
     waiting.until(lambda: side.asking == ["pool-aaaaaa"], "told")
 
 
 def test_a_token_does_not_open_another_name(approving: planes.Plane, side: Side) -> None:
     token = side.token("pool-bbbbbb")
     side.expected.add("control-plane-1")
-    wrong = _ask(approving, token, "control-plane-1").json()["metadata"]["name"]
-    right = _ask(approving, token, "pool-bbbbbb").json()["metadata"]["name"]
-    waiting.until(lambda: _conditions(approving, right), "the right one is approved")
+    wrong = ask(approving, token, "control-plane-1").json()["metadata"]["name"]
+    right = ask(approving, token, "pool-bbbbbb").json()["metadata"]["name"]
+    waiting.until(lambda: conditions(approving, right), "the right one is approved")
     assert side.cluster.await_idle(10)
-    assert _conditions(approving, wrong) == []
+    assert conditions(approving, wrong) == []
     assert side.asking == ["pool-bbbbbb"]
 
 
@@ -113,30 +113,30 @@ def test_a_machine_that_nobody_waits_for_is_approved_once_somebody_does(
 ) -> None:
     token = side.token("pool-cccccc")
     side.expected.clear()
-    made = _ask(approving, token, "pool-cccccc").json()["metadata"]["name"]
+    made = ask(approving, token, "pool-cccccc").json()["metadata"]["name"]
     waiting.until(lambda: side.asking == ["pool-cccccc"], "seen")
-    assert _conditions(approving, made) == []
+    assert conditions(approving, made) == []
     side.expected.add("pool-cccccc")
-    waiting.until(lambda: _conditions(approving, made) == ["Approved"], "approved")
+    waiting.until(lambda: conditions(approving, made) == ["Approved"], "approved")
 
 
 def test_after_a_crash_the_next_process_approves(approving: planes.Plane, side: Side) -> None:
     token = side.token("pool-dddddd")
     side.cluster.stop()
-    made = _ask(approving, token, "pool-dddddd").json()["metadata"]["name"]
-    assert _conditions(approving, made) == []
+    made = ask(approving, token, "pool-dddddd").json()["metadata"]["name"]
+    assert conditions(approving, made) == []
     after = Side(approving)
     after.expected.add("pool-dddddd")
     after.cluster.start()
     try:
-        waiting.until(lambda: _conditions(approving, made) == ["Approved"], "approved")
+        waiting.until(lambda: conditions(approving, made) == ["Approved"], "approved")
     finally:
         after.cluster.stop()
 
 
 def test_with_a_revoked_token_nobody_asks(approving: planes.Plane, side: Side) -> None:
     token = side.token("pool-eeeeee")
-    assert _ask(approving, token, "pool-eeeeee").is_success
+    assert ask(approving, token, "pool-eeeeee").is_success
     side.cluster.revoke("pool-eeeeee")
     with approving.bearer(token) as machine:
         waiting.until(
@@ -152,7 +152,7 @@ def test_the_policy_keeps_us_from_approving_anybody_else(
     link = approving.link().api
     link.get("/version")
     token = tokens.Tokens(link, cluster="approval").mint("pool-ffffff", "pool", ttl_s=600)
-    made = _ask(approving, token.text, "pool-ffffff").json()
+    made = ask(approving, token.text, "pool-ffffff").json()
     path = f"{CSRS}/{made['metadata']['name']}"
     told = link.get(path)
     told["status"] = {"conditions": [{"type": "Approved", "status": "True", "reason": "Mistake"}]}
@@ -162,7 +162,7 @@ def test_the_policy_keeps_us_from_approving_anybody_else(
 
 def test_no_right_to_approve_other_signers(approving: planes.Plane, side: Side) -> None:
     token = side.token("pool-gggggg")
-    made = _ask(approving, token, "pool-gggggg", signer="kubernetes.io/kube-apiserver-client")
+    made = ask(approving, token, "pool-gggggg", signer="kubernetes.io/kube-apiserver-client")
     assert made.is_success, made.text
     link: api.Api = approving.link().api
     path = f"{CSRS}/{made.json()['metadata']['name']}"
@@ -177,7 +177,7 @@ def test_what_kubeadm_join_reads_is_open_to_our_group_and_nothing_else(
 ) -> None:
     system = "/api/v1/namespaces/kube-system/configmaps"
     token = side.token("pool-hhhhhh")
-    assert _ask(approving, token, "pool-hhhhhh").is_success
+    assert ask(approving, token, "pool-hhhhhh").is_success
     with approving.bearer(token) as machine:
         for path in (f"{system}/kubeadm-config", f"{system}/kubelet-config"):
             assert machine.get(path).is_success, path
