@@ -34,6 +34,7 @@ def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
     parts: list[RenderableType] = [_heading(shown), _groups(shown, wide=wide)]
     if shown.machines:
         parts.append(_machines(shown, wide=wide))
+        parts += _failures(shown)
     parts.append(_accounts(shown))
     return Group(*parts)
 
@@ -114,7 +115,6 @@ def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
     columns = ["machine", "group", "phase", "type", "location", "age"]
     table = _table(*columns, *(("node", "provider id", "addresses") if wide else ()), "")
     for machine in shown.machines:
-        error = f"{machine.error_code}: {machine.error_message}" if machine.error_code else ""
         row: list[RenderableType] = [
             machine.name or machine.provider_id,
             machine.group or "-",
@@ -129,8 +129,21 @@ def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
                 machine.provider_id,
                 ", ".join(machine.addresses),
             ]
-        table.add_row(*row, Text(error, style="red"))
+        table.add_row(*row, Text(machine.error_code, style="red"))
     return table
+
+
+def _failures(shown: pb.ShowResponse) -> list[RenderableType]:
+    """Say what went wrong below the machines, where there is room for sentences."""
+    return [
+        Text.assemble((f"{machine.error_code}: ", "red"), machine.error_message)
+        if machine.name in machine.error_message
+        else Text.assemble(
+            (f"{machine.error_code}: ", "red"), f"{machine.name}: {machine.error_message}"
+        )
+        for machine in shown.machines
+        if machine.error_code
+    ]
 
 
 def _way(machine: pb.Machine) -> str:
