@@ -50,7 +50,7 @@ def lost(facts: Facts, node: nodes.Node) -> bool:
     if group is None or facts.now - node.created_at < FRESH_S or node.deleting:
         # Of another name it may be a machine that somebody made by hand at the same cloud.
         return False
-    scheme = node.provider_id.partition("://")[0] if node.provider_id else ""
+    scheme = node.provider_id.partition("://")[0]
     ours = set(facts.schemes.values())
     if scheme and scheme not in ours:
         return False

@@ -80,3 +80,8 @@ def test_one_without_provider_id_that_is_ready() -> None:
 def test_without_a_cluster_in_the_configuration_the_server_removes_none() -> None:
     of = given.facts(given.group(join="raw"), kubernetes=None, cluster=both(DEAD), doors=())
     assert "removeNodes: true" in given.warning(of).cure
+
+
+def test_nodes_that_were_not_seen_are_not_missed() -> None:
+    assert given.judged(given.facts(cluster={"nodes": None})) == []
+    assert list(ghosts.judge(given.facts(cluster={"nodes": None}))) == []

@@ -206,3 +206,10 @@ def test_machines_without_a_name_and_leaving_ones_are_no_twins() -> None:
     assert "called" not in told[0]
     leaving = given.machine(id="2", state=LEAVING)
     assert given.judged(given.facts(machines=(given.machine(), leaving))) == []
+
+
+def test_one_of_unknown_age_is_named_by_what_it_has() -> None:
+    for name, told in (("web-xxxxxx", "web-xxxxxx of"), ("", "hcloud://7 of")):
+        lone = given.machine(name, id="7", created_at=0.0)
+        of = given.facts(machines=(given.machine(), lone))
+        assert given.warning(of).what.startswith(told)

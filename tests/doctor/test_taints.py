@@ -138,6 +138,7 @@ def test_a_groups_taint_that_looks_like_a_start_up_taint() -> None:
 def test_group_taints_that_the_autoscaler_understands() -> None:
     for each in (
         given.taint(STARTUP),
+        given.taint(f"{taints.PREFIX}agent-not-ready"),
         given.taint("dedicated", "gpu"),
         given.taint(CILIUM, effect="PreferNoSchedule"),
     ):
