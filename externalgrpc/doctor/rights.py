@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
+from externalgrpc.doctor import flags
 from externalgrpc.doctor.facts import Binding, Facts, Rights
 from externalgrpc.doctor.findings import Finding, names, trouble, warning
 from externalgrpc.kube import tokens
@@ -23,6 +25,16 @@ _JOINING: Final = {
     "kubeadm:nodes-kubeadm-config": "read kubeadm-config",
     "kubeadm:kubelet-config": "read kubelet-config",
 }
+_AUTOSCALERS: Final = frozenset(
+    {
+        ("get", "pods", ""),
+        ("list", "pods", ""),
+        ("create", "pods", "eviction"),
+        ("update", "nodes", ""),
+    }
+)
+"""Verb, resource and subresource of what deploy/autoscaler.yaml gives the autoscaler itself."""
+
 _APPLY: Final = "kubectl apply -f deploy/{}"
 
 
@@ -32,7 +44,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
         return
     own = facts.config.kubernetes.own_approval
     if facts.cluster.rights is not None:
-        yield from _rights(facts.cluster.rights)
+        yield from _rights(_without_the_autoscalers(facts, facts.cluster.rights))
     if not facts.joined_by_us:
         return
     if facts.cluster.policies is not None:
@@ -40,6 +52,22 @@ def judge(facts: Facts) -> Iterator[Finding]:
     kubeadm = any(each.join == "kubeadm" for each in facts.joined_by_us)
     if facts.cluster.bindings is not None and kubeadm:
         yield from _bindings(facts.cluster.bindings, own=own)
+
+
+def _without_the_autoscalers(facts: Facts, rights: Rights) -> Rights:
+    """Leave out what an autoscaler in the server's own pod needs: a pod has one account."""
+    together = {
+        f"system:serviceaccount:{each.workload.namespace}:{each.workload.account}"
+        for each in flags.find(facts.cluster.workloads or ())
+    }
+    if rights.who not in together:
+        return rights
+    excess = tuple(
+        deed
+        for deed in rights.excess
+        if (deed.verb, deed.resource, deed.subresource) not in _AUTOSCALERS
+    )
+    return dataclasses.replace(rights, excess=excess)
 
 
 def _rights(rights: Rights) -> Iterator[Finding]:

@@ -51,6 +51,27 @@ def test_rights_too_many() -> None:
     assert found.cure.endswith("kubectl apply -f deploy/rbac.yaml")
 
 
+def test_what_an_autoscaler_in_the_same_pod_needs_is_not_too_much() -> None:
+    who = "system:serviceaccount:vps-autoscaler:vps-autoscaler"
+    its = tuple(
+        access.Deed(verb=verb, resource=resource, subresource=sub)
+        for verb, resource, sub in (("list", "pods", ""), ("create", "pods", "eviction"))
+    )
+    cluster = {
+        "rights": Rights(who=who, excess=its),
+        "workloads": (given.autoscaler(account="vps-autoscaler"),),
+    }
+    assert given.judged(given.facts(cluster=cluster)) == []
+    cluster["rights"] = Rights(who=who, excess=(*its, *access.EXCESS))
+    assert (
+        f"may do {len(access.EXCESS) - 4} things"
+        in given.warning(given.facts(cluster=cluster)).what
+    )
+    apart = {**cluster, "workloads": (given.autoscaler(account="other"),)}
+    apart["rights"] = Rights(who=who, excess=its)
+    assert "may do 2 things" in given.warning(given.facts(cluster=apart)).what
+
+
 def test_the_fence_is_not_there() -> None:
     of = given.facts(cluster={"policies": frozenset()})
     assert rights.TOKENS_POLICY in given.warning(of).what
