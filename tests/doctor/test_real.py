@@ -119,6 +119,8 @@ def test_the_autoscaler_of_deploy_is_fine(fenced: planes.Plane, tmp_path: Path) 
         of = report(tmp_path, "{}", "--kubeconfig", fenced.kubeconfig)
     finally:
         fenced.kubectl("delete", "-f", path)
+        # The account is in both files.
+        fenced.kubectl("apply", "-f", str(planes.ROOT / "deploy" / "rbac.yaml"))
     assert told(of, "autoscaler", "server", "cloud controller") == []
     # There both run in one pod, with one account: what is the autoscaler's is not too much.
     assert f"the server's rights ({SERVER})" in of["lookedAt"]
