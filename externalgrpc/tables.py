@@ -188,14 +188,17 @@ def report(checked: checks.Report) -> RenderableType:
         parts.append(_checked_accounts(checked))
     parts.append(_checked_groups(checked))
     findings = _table("", "about", "what", "cure")
-    told = [(each.name, finding) for each in checked.accounts for finding in each.findings]
+    told = [("kubernetes", finding) for finding in checked.kubernetes]
+    told += [(each.name, finding) for each in checked.accounts for finding in each.findings]
     told += [(each.name, finding) for each in checked.groups for finding in each.findings]
     for name, finding in sorted(told, key=lambda each: -each[1].verdict):
         about = Text.assemble((name, "bold"), f": {finding.about}")
         findings.add_row(_VERDICTS[finding.verdict], about, finding.message, finding.cure)
     if findings.row_count:
         parts.append(findings)
-    asked = "asked the clouds" if checked.online else "offline; --online asks the clouds too"
+    asked = (
+        "asked the clouds" if checked.online else "offline; --online asks clouds and cluster too"
+    )
     good = Text("all is well", "green") if checked.ok else Text("would not work", "bold red")
     parts.append(Text.assemble(f"cluster {checked.cluster}: ", good, f" ({asked})"))
     return Group(*parts)

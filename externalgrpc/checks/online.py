@@ -1,4 +1,4 @@
-"""Check a configuration against the clouds that it names; nothing is made."""
+"""Check a configuration against the clouds and the cluster that it names; nothing is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from externalgrpc import clouds, groups
-from externalgrpc.checks import offline, ordering
+from externalgrpc.checks import cluster, offline, ordering
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
 from providers import contract, errors
 
@@ -32,7 +32,7 @@ def check(
     installed: Mapping[str, clouds.Cloud],
     open_provider: OpenProvider,
 ) -> Report:
-    """Check a configuration offline, then ask each account's cloud about it.
+    """Check a configuration offline, then ask each account's cloud, and the cluster.
 
     A cloud that refuses or cannot be reached is a finding; the others are asked all the same.
     """
@@ -60,7 +60,11 @@ def check(
         finally:
             provider.close()
     return dataclasses.replace(
-        report, online=True, accounts=tuple(accounts), groups=tuple(found.values())
+        report,
+        online=True,
+        accounts=tuple(accounts),
+        groups=tuple(found.values()),
+        kubernetes=tuple(cluster.ask(configuration)),
     )
 
 

@@ -73,13 +73,17 @@ class GroupReport:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything that a check found; ``online`` tells whether the clouds were asked."""
+    """Everything that a check found; ``online`` tells whether clouds and cluster were asked.
+
+    ``kubernetes`` is what was found out about the cluster that machines join.
+    """
 
     cluster: str
     currency: str
     online: bool
     accounts: tuple[AccountReport, ...]
     groups: tuple[GroupReport, ...]
+    kubernetes: tuple[Finding, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -92,7 +96,8 @@ class Report:
         return self.verdict < Verdict.FAILURE
 
     def findings(self) -> Iterator[Finding]:
-        """Go through the findings of all accounts and groups."""
+        """Go through the findings of the cluster, all accounts and groups."""
+        yield from self.kubernetes
         for account in self.accounts:
             yield from account.findings
         for group in self.groups:

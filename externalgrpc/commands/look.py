@@ -58,7 +58,9 @@ def list_fleet(
 @parameters.CONFIG
 @parameters.CLUSTER
 @click.option(
-    "--online", is_flag=True, help="Ask the clouds too: token, types, regions, images, prices."
+    "--online",
+    is_flag=True,
+    help="Ask the clouds too (token, types, regions, images, prices) and the cluster (release).",
 )
 @parameters.OUTPUT
 @click.pass_context
@@ -99,7 +101,7 @@ def check(
     except clouds.BrokenCloud as error:
         raise click.ClickException(str(error)) from error
     if online:
-        with Console(stderr=True).status("asking the clouds ..."):
+        with Console(stderr=True).status("asking clouds and cluster ..."):
             report = checks.check_online(
                 loaded, source.installed, lambda account: parameters.open_account(loaded, account)
             )

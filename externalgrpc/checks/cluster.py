@@ -1,0 +1,67 @@
+"""Ask the cluster whether machines can join it at all: its release, and where they reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from externalgrpc import clock, groups
+from externalgrpc.bootstrap import credentials, joining, kubeadm
+from externalgrpc.checks.report import Finding, Verdict
+
+
+def ask(config: groups.Config) -> Sequence[Finding]:
+    """Check the cluster that ``kubernetes`` names; nothing where it names none. Only reads."""
+    if config.kubernetes is None:
+        return ()
+    return tuple(_ask(config, config.kubernetes))
+
+
+def _ask(config: groups.Config, told: groups.Kubernetes) -> Iterator[Finding]:
+    from externalgrpc.kube import connection, errors, facts  # noqa: PLC0415 - slow to import
+
+    try:
+        link = connection.connect(
+            kubeconfig=told.kubeconfig, context=told.context, time_source=clock.SystemClock()
+        )
+    except connection.CannotConnect as error:
+        yield _fails("connection", str(error), "Correct kubernetes: in the file")
+        return
+    try:
+        try:
+            version = facts.version(link.api)
+        except (errors.KubeError, facts.Unusable) as error:
+            yield _fails("connection", str(error), "Look at the kubeconfig and the network")
+            return
+        yield _fine("release", f"{version.git_version} answers")
+        yield from _release(config, version.git_version, version.minor)
+        try:
+            address = facts.address(link, endpoint=told.api_server)
+        except (errors.KubeError, facts.Unusable) as error:
+            yield _fails("address", str(error), "Set kubernetes: {apiServer: https://...:6443}")
+            return
+        if wrong := credentials.endpoint_problem(address.endpoint):
+            cure = "Set kubernetes: {apiServer: https://...:6443}"
+            yield _fails("address", f"{address.endpoint} {wrong}", cure)
+        else:
+            yield _fine("address", f"machines reach it at {address.endpoint}")
+    finally:
+        link.api.close()
+
+
+def _release(config: groups.Config, git_version: str, minor: int) -> Iterator[Finding]:
+    """Refuse releases that the groups' join methods cannot join."""
+    by_us = {group.join for group in config.groups} & set(joining.METHODS)
+    if "kubeadm" in by_us and (refusal := kubeadm.unsupported(git_version, minor)):
+        yield _fails("release", refusal, "")
+    k3s = [each for each in config.groups if each.join == "k3s"]
+    if "+k3s" not in git_version and any(not each.join_settings.k3s_version for each in k3s):
+        told = f"the cluster runs {git_version}, which is no release of k3s"
+        yield _fails("release", told, "Join with kubeadm, or set joinOptions: {k3sVersion: ...}")
+
+
+def _fine(about: str, message: str) -> Finding:
+    return Finding(verdict=Verdict.FINE, about=about, message=message)
+
+
+def _fails(about: str, message: str, cure: str) -> Finding:
+    return Finding(verdict=Verdict.FAILURE, about=about, message=message, cure=cure)
