@@ -126,7 +126,8 @@ def render(
     """Render the user-data and the template Node of a group, as its next machine would get them.
 
     The template needs the cloud's list of machine types, so the cloud is asked (the memory cloud
-    needs no network). Secrets are masked.
+    needs no network). The cluster is not: its address, CA and release are examples here, and its
+    kubelet-config counts as not known. Secrets are masked.
     """
     from externalgrpc import rendering  # noqa: PLC0415
     from providers import errors  # noqa: PLC0415
