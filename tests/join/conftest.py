@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.join import image as images
-from tests.join import metadata, mirror, plane, world
+from tests.join import metadata, mirror, plane, skies, world
 
 HERE = Path(__file__).parent
 ASK = "run tests/join/run (make e2e-join)"
@@ -97,14 +97,15 @@ def scene(
     source: mirror.Mirror,
     tmp_path: Path,
 ) -> Iterator[world.World]:
-    """Give a scenario its world, and tell its timings."""
-    built = world.World(tmp_path, image, control, source)
+    """Give a scenario its world, and tell its timings; a scenario may name the cloud."""
+    sky = skies.ALL[getattr(request, "param", skies.HETZNER.vendor.name)]
+    built = world.World(tmp_path, image, control, source, sky)
     request.node.stash[_worlds] = built
     try:
         yield built
     finally:
         built.close()
-        for machine in built.cloud.machines.values():
+        for machine in built.rack.machines.values():
             machine.disk.unlink(missing_ok=True)
         told = [f"{request.node.name}: {line}" for line in built.timings]
         request.config.stash[_lines] += told

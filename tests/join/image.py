@@ -33,6 +33,7 @@ PACKAGES = (
     "curl",
     "dbus",
     "dhcpcd-base",
+    "e2fsprogs",
     "initramfs-tools",
     "iproute2",
     "iptables",

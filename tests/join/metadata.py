@@ -23,11 +23,22 @@ ADDRESS, PORT = "169.254.169.254", 80
 class Guest:
     """A machine as its cloud's metadata service knows it; ``user_data`` is as it was ordered.
 
-    ``answers`` maps "METHOD /path" to what is answered; everything else is not found.
+    ``answers`` maps "METHOD /path" to what is answered; everything else is not found. A GET must
+    carry ``header``, a name and a value, where there is one; "/" is there for everybody.
     """
 
     pid: int
     answers: Mapping[str, str]
+    header: tuple[str, str] = ("", "")
+
+    def answer(self, request: str, headers: Mapping[str, str]) -> str | None:
+        """Answer a request, None for what is not found or not allowed."""
+        name, value = self.header
+        if request == "GET /":
+            return "metadata"
+        if name and request.startswith("GET ") and headers.get(name) != value:
+            return None
+        return self.answers.get(request)
 
 
 class Service:
@@ -47,7 +58,7 @@ class Service:
 
             def _answer(self) -> None:
                 request = f"{self.command} {self.path.partition('?')[0]}"
-                told = service.answer(self.client_address[1], request)
+                told = service.answer(self.client_address[1], request, self.headers)
                 body = (told or "").encode()
                 self.send_response(200 if told is not None else 404)
                 self.send_header("Content-Type", "text/plain; charset=utf-8")
@@ -69,12 +80,13 @@ class Service:
             self._server.shutdown()
             self._server.server_close()
 
-    def answer(self, port: int, request: str) -> str | None:
+    def answer(self, port: int, request: str, headers: Mapping[str, str]) -> str | None:
         """Answer whoever calls from a port of ours."""
         inode = _socket_of(port)
         guest = next((each for each in self._guests() if inode and _holds(each.pid, inode)), None)
-        self.asked.append(f"{request}{'' if guest else ' (by nobody)'}")
-        return guest.answers.get(request) if guest else None
+        told = guest.answer(request, headers) if guest else None
+        self.asked.append(f"{request}{'' if guest else ' by nobody'}{'' if told else ': nothing'}")
+        return told
 
 
 def _socket_of(port: int) -> str:

@@ -91,6 +91,9 @@ class Plane:
         admin = f"--kubeconfig={self.kubeconfig}"
         self._phase("upload-config", "all", admin)
         self._phase("bootstrap-token", admin)
+        # kubeadm makes a token of its own beside the rights; here each token belongs to a machine.
+        own = "--field-selector=type=bootstrap.kubernetes.io/token"
+        self.kubectl("-n", "kube-system", "delete", "secret", own)
         self.kubectl("create", "namespace", NAMESPACE)
         for name in ("rbac.yaml", "admission-policy.yaml"):
             self.kubectl("apply", "-f", str(ROOT / "deploy" / name))

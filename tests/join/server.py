@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import yaml
 
 from externalgrpc import client
@@ -19,6 +21,7 @@ from tests.e2e import programs
 
 CLUSTER = "join"
 GROUP = "workers"
+_STEPS = "vps_autoscaler_join_phase_seconds"
 
 
 class Server:
@@ -30,6 +33,7 @@ class Server:
         self,
         folder: Path,
         *,
+        provider: str,
         endpoint: str,
         token: str,
         kubeconfig: Path,
@@ -40,7 +44,7 @@ class Server:
         self.config = folder / "pools.yaml"
         account = {
             "name": "project",
-            "provider": "hetzner",
+            "provider": provider,
             "endpoint": endpoint,
             "tokenFile": "token",
             "options": {"settleS": 2.0},
@@ -101,6 +105,12 @@ class Server:
         request = pb.NodeGroupTemplateNodeInfoRequest(id=GROUP)
         reply = self._call(lambda stub: stub.NodeGroupTemplateNodeInfo(request, timeout=10.0))
         return core.Node.FromString(reply.nodeBytes)
+
+    def join_seconds(self) -> dict[str, float]:
+        """Give what each step of the one join took, by the server's own metrics."""
+        told = httpx.get(self.metrics_url).raise_for_status().text
+        sums = re.findall(rf'^{_STEPS}_sum{{.*phase="(\w+)".*}} (\S+)$', told, re.MULTILINE)
+        return {phase: float(seconds) for phase, seconds in sums}
 
     def _call(self, call: Callable[[Any], Any]) -> Any:
         with grpc.insecure_channel(self.address) as channel:

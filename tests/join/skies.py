@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 
 import yaml
 
 from tests.e2e import vendors
+
+Texts = Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +27,22 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sky:
-    """A cloud as its machines see it."""
+    """A cloud as its machines see it.
+
+    ``answers`` is what its metadata service says to "METHOD /path", when a GET carries ``header``
+    (name and value) where it must; "GET /" is answered without. ``drive`` holds the files of a
+    configuration drive, where the cloud gives one.
+    """
 
     vendor: vendors.Vendor
-    smbios: Callable[[Identity], Mapping[str, str]]
-    answers: Callable[[Identity], Mapping[str, str]]
+    mac_prefix: str
+    smbios: Callable[[Identity], Texts]
+    answers: Callable[[Identity], Texts]
+    header: tuple[str, str] = ("", "")
+    drive: Callable[[Identity], Texts] = lambda _of: {}
 
 
-def _hetzner(of: Identity) -> Mapping[str, str]:
+def _hetzner(of: Identity) -> Texts:
     base = "GET /hetzner/v1"
     subnets = [{"ipv4": True, "type": "dhcp"}]
     card = {"mac_address": of.mac, "name": "eth0", "subnets": subnets, "type": "physical"}
@@ -54,9 +66,77 @@ def _hetzner(of: Identity) -> Mapping[str, str]:
     }
 
 
+def _linode(of: Identity) -> Texts:
+    whole = {
+        "id": int(of.id),
+        "label": of.name,
+        "region": of.location,
+        "type": "g6-standard-2",
+        "host_uuid": "0" * 32,
+        "tags": [],
+    }
+    return {
+        "PUT /v1/token": _LINODE_TOKEN,
+        "GET /v1/instance": json.dumps(whole),
+        "GET /v1/user-data": base64.b64encode(of.user_data.encode()).decode(),
+    }
+
+
+def _digitalocean(of: Identity) -> Texts:
+    base = "GET /metadata/v1"
+    return {f"{base}/id": of.id, f"{base}/hostname": of.name, f"{base}/user-data": of.user_data}
+
+
+def _drive(of: Identity) -> Texts:
+    told = {"uuid": of.id, "hostname": of.name, "name": of.name, "meta": {}}
+    base = "openstack/latest"
+    return {f"{base}/meta_data.json": json.dumps(told), f"{base}/user_data": of.user_data}
+
+
+def _vultr(of: Identity) -> Texts:
+    nowhere = {"additional": [], "address": "", "gateway": "", "netmask": ""}
+    card = {"ipv4": nowhere, "ipv6": nowhere, "mac": of.mac, "network-type": "public"}
+    whole = {
+        "bgp": {},
+        "hostname": of.name,
+        "instance-v2-id": of.id,
+        "instanceid": "4711",
+        "interfaces": [card],
+        "public-keys": [],
+        "region": {"regioncode": of.location.upper()},
+        "user-data": of.user_data,
+        "vendor-data": "",
+    }
+    return {"GET /v1.json": json.dumps(whole)}
+
+
+def _made_by(manufacturer: str) -> Callable[[Identity], Texts]:
+    return lambda of: {"manufacturer": manufacturer, "product": "server", "serial": of.id}
+
+
+_LINODE_TOKEN = "t" * 32
 HETZNER = Sky(
-    vendor=vendors.HETZNER,
-    smbios=lambda of: {"manufacturer": "Hetzner", "product": "vServer", "serial": of.id},
-    answers=_hetzner,
+    vendor=vendors.HETZNER, mac_prefix="96:00:00", smbios=_made_by("Hetzner"), answers=_hetzner
 )
-ALL = {each.vendor.name: each for each in (HETZNER,)}
+LINODE = Sky(
+    vendor=vendors.LINODE,
+    mac_prefix="f2:3c:94",
+    smbios=_made_by("Linode"),
+    answers=_linode,
+    header=("Metadata-Token", _LINODE_TOKEN),
+)
+DIGITALOCEAN = Sky(
+    vendor=vendors.DIGITALOCEAN,
+    mac_prefix="0a:e1:38",
+    smbios=_made_by("DigitalOcean"),
+    answers=_digitalocean,
+    drive=_drive,
+)
+VULTR = Sky(
+    vendor=vendors.VULTR,
+    mac_prefix="56:00:04",
+    smbios=_made_by("Vultr"),
+    answers=_vultr,
+    header=("Metadata-Token", "cloudinit"),
+)
+ALL = {each.vendor.name: each for each in (HETZNER, LINODE, DIGITALOCEAN, VULTR)}

@@ -30,7 +30,7 @@ def test_a_machine_that_distrusts_the_cluster(scene: world.World, tmp_path: Path
         assert scene.tokens(), "it was given a token"
         scene.until(lambda: machine.is_off, "the machine switches itself off", within_s=600.0)
 
-    [number] = scene.cloud.machines
+    [number] = scene.rack.machines
     line = rf"^vps-autoscaler: {machine.name}: join failed: (.+)$"
     told = re.search(line, machine.said(), re.MULTILINE)
     assert told, "the serial console does not say why"

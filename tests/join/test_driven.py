@@ -34,10 +34,10 @@ def test_a_pending_pod_brings_a_machine(scene: world.World) -> None:
     node = scene.node(name)
     assert node is not None
     scene.note_join(machine, node)
-    assert len(scene.cloud.machines) == 1, "one pod, one machine"
+    assert len(scene.rack.machines) == 1, "one pod, one machine"
 
     scene.plane.kubectl("delete", "deployment", "wish", "--cascade=foreground", "--timeout=90s")
-    scene.until(lambda: not scene.cloud.servers, "the autoscaler lets it go", within_s=LEAVES_S)
+    scene.until(lambda: machine.is_off, "the autoscaler lets it go", within_s=LEAVES_S)
     scene.until(lambda: scene.node(name) is None, "its Node is gone", within_s=60.0)
     assert server.target() == 0
     assert not scene.tokens()

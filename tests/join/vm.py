@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +17,21 @@ _KILL_S = 10.0
 class Machine:
     """An emulated machine that boots a copy of the image; stopped by its own process.
 
-    ``smbios`` is what its firmware calls the system: cloud-init tells clouds apart by it. The
+    ``smbios`` is what its firmware calls the system: cloud-init tells clouds apart by it. ``drive``
+    holds the files of a second disk, labelled as OpenStack's configuration drives are. The
     network is the emulator's own: it leads to this host (10.0.2.2, and every address that this
     host reaches) and gives out one address by DHCP.
     """
 
     def __init__(
-        self, folder: Path, image: Path, *, name: str, mac: str, smbios: Mapping[str, str]
+        self,
+        folder: Path,
+        image: Path,
+        *,
+        name: str,
+        mac: str,
+        smbios: Mapping[str, str],
+        drive: Mapping[str, str],
     ) -> None:
         folder.mkdir(parents=True)
         self.name = name
@@ -34,6 +43,8 @@ class Machine:
         """When it was switched on, in Unix seconds."""
         self._child: subprocess.Popen[bytes] | None = None
         self._image = image
+        self._second = folder / "drive"
+        self._files = dict(drive)
         told = ",".join(f"{key}={value}" for key, value in smbios.items())
         self._argv = [
             "qemu-system-x86_64",
@@ -53,6 +64,7 @@ class Machine:
             *("-device", "virtio-rng-pci"),
             *("-serial", f"file:{self.console}"),
             *("-smbios", f"type=1,{told}"),
+            *(("-drive", f"file={self._second},if=virtio,format=raw") if drive else ()),
         ]
 
     def start(self) -> None:
@@ -61,12 +73,23 @@ class Machine:
             ["cp", "--sparse=always", "--reflink=auto", str(self._image / "disk"), str(self.disk)],
             check=True,
         )
+        if self._files:
+            self._make_drive()
         self.console.touch()
         with self.log.open("wb") as out:
             self._child = subprocess.Popen(
                 self._argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
             )
         self.on_at = time.time()
+
+    def _make_drive(self) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, text in self._files.items():
+                path = Path(scratch) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            made = ["mke2fs", "-q", "-t", "ext4", "-L", "config-2", "-d", scratch]
+            subprocess.run([*made, str(self._second), "4M"], check=True)
 
     @property
     def pid(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tests.e2e import autoscaler, programs, waiting
 from tests.e2e.cluster import Cluster
-from tests.join import cloud, metadata, mirror, plane, pods, server, vm
+from tests.join import cloud, metadata, mirror, plane, pods, server, skies, vm
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ JOIN_S = 420.0
 
 CNI = (
     '{"cniVersion":"1.0.0","name":"bridge","plugins":[{"type":"bridge","bridge":"cni0",'
-    '"isGateway":true,"ipMasq":true,"ipam":{"type":"host-local",'
+    '"isDefaultGateway":true,"ipMasq":true,"ipam":{"type":"host-local",'
     '"ranges":[[{"subnet":"10.244.9.0/24"}]]}},{"type":"portmap","capabilities":'
     '{"portMappings":true}}]}'
 )
@@ -30,8 +30,9 @@ PRE_JOIN = (
 )
 LEFT = "/root/left"
 POST_JOIN = (
-    # What could still hold the token, on disk and in memory, once the script has cleaned up.
-    f"{{ grep -rlE 'tlsBootstrapToken|bootstrap-token' /etc/vps-autoscaler /etc/kubernetes "
+    # What could still hold the token, on disk and in memory, once the script has cleaned up; these
+    # very lines are among what is looked at, so they must not hold what is looked for.
+    f"{{ grep -rlE 'tls[B]ootstrapToken|[b]ootstrap-token' /etc/vps-autoscaler /etc/kubernetes "
     f"/var/lib/cloud /var/lib/vps-autoscaler /run/cloud-init || :; }} >{LEFT}",
     "sync",
     "echo the last lines ran >/dev/ttyS0",
@@ -42,7 +43,12 @@ class World:
     """All that a scenario touches, and the conditions that it waits for."""
 
     def __init__(
-        self, folder: Path, image: Path, control: plane.Plane, source: mirror.Mirror
+        self,
+        folder: Path,
+        image: Path,
+        control: plane.Plane,
+        source: mirror.Mirror,
+        sky: skies.Sky = skies.HETZNER,
     ) -> None:
         self.folder = folder
         self.plane, self.mirror = control, source
@@ -51,10 +57,13 @@ class World:
         self.api = self._undo.enter_context(control.client())
         self.cluster = Cluster(self.api)
         self.cluster.clear()
-        self.cloud = cloud.BootingCloud(folder / "machines", image)
+        self.vendor = sky.vendor
+        self.rack = cloud.Rack(sky, folder / "machines", image)
+        self._undo.callback(self.rack.keep, ())
+        self.cloud = cloud.CLOUDS[sky.vendor.name](self.rack)
         self.cloud.start()
         self._undo.callback(self.cloud.close)
-        self.metadata = metadata.Service(self.cloud.guests)
+        self.metadata = metadata.Service(self.rack.guests)
         self.metadata.start()
         self._undo.callback(self.metadata.stop)
         self._programs: list[programs.Program] = []
@@ -71,8 +80,8 @@ class World:
         }
         told = {
             "instanceType": cloud.MACHINE_TYPE,
-            "region": cloud.LOCATION,
-            "image": cloud.IMAGE,
+            "region": self.vendor.region,
+            "image": self.vendor.image,
             "minSize": 0,
             "maxSize": 3,
             "joinOptions": options,
@@ -80,6 +89,7 @@ class World:
         }
         serving = server.Server(
             self.folder,
+            provider=self.vendor.name,
             endpoint=self.cloud.url,
             token=self.cloud.token,
             kubeconfig=self.plane.account(),
@@ -111,7 +121,7 @@ class World:
     def evidence(self) -> list[tuple[str, str]]:
         """Give what a failed scenario left to look at: consoles and logs, by their ends."""
         told = [("logs are kept in", f"{self.folder}, {self.plane.folder}")]
-        for machine in self.cloud.machines.values():
+        for machine in self.rack.machines.values():
             told.append((f"console of {machine.name}", machine.tail(60)))
         told += [
             (f"end of the log of {each.name}", each.tail(25))
@@ -135,7 +145,7 @@ class World:
         """Wait until the one machine that was ordered is switched on, and give it."""
 
         def found() -> vm.Machine | None:
-            return next((each for each in self.cloud.machines.values() if each.pid), None)
+            return next((each for each in self.rack.machines.values() if each.pid), None)
 
         return self.until(found, "the machine is switched on", within_s=120.0)
 
