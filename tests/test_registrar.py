@@ -406,3 +406,19 @@ def test_only_machines_on_their_way_are_expected(house, cluster):
     ref = pb.ExternalGrpcNode(providerID=machines(house)[other].provider_id, name=other)
     house.stub.NodeGroupDeleteNodes(pb.NodeGroupDeleteNodesRequest(id="alpha", nodes=[ref]))
     assert not expected(other)
+
+
+def test_a_machine_that_failed_is_not_expected_any_more(house, cluster):
+    expected = cluster.listeners.expected
+    (machine,) = grown(house, 1)
+    house.plant.registrar.sweep()
+    assert expected(machine.node_name)
+    house.cloud.power_off(machine.id)
+    serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
+    house.plant.registrar.sweep()
+    assert not expected(machine.node_name)
+    house.cloud.fail_all(errors.BadOrder, "no such image")
+    house.plant.reconciler.grow("alpha", 1, cover=False)
+    (name,) = house.plant.reconciler.fleet.launches
+    serving.until(lambda: house.plant.reconciler.fleet.launches[name].phase is state.Phase.FAILED)
+    assert not expected(name)
