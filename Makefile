@@ -9,7 +9,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test lint types floors unit e2e e2e-join bench laws mutations stubs stubs-check lock schema clean
+.PHONY: help run demo test lint types floors unit e2e e2e-cluster e2e-join bench laws mutations stubs stubs-check lock schema clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ unit: $(VENV)/.dev
 
 e2e: $(VENV)/.dev ## Drive the server with the real cluster-autoscaler (on PATH or in CLUSTER_AUTOSCALER; needs Go).
 	@PYTHON=$(BIN)/python tests/e2e/run
+
+e2e-cluster: $(VENV)/.dev ## Prove rights, tokens, approval and doctor against a real kube-apiserver (needs Go).
+	@$(BIN)/python -m pytest -m e2e tests/kube tests/doctor
 
 e2e-join: $(VENV)/.dev ## Prove that machines join: our user-data boots an emulated Debian (root, Debian; needs Go).
 	@PYTHON=$(BIN)/python tests/join/run
