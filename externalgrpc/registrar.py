@@ -130,6 +130,12 @@ class Registrar:
             kube.Listeners(node=self._changed, asking=self._asking, expected=self._expected)
         )
 
+    @property
+    def asking(self) -> frozenset[str]:
+        """Name the machines of ours whose kubelets have asked for a certificate."""
+        with self._lock:
+            return frozenset(self._asked)
+
     def way_in(
         self, node_name: str, group: str, *, provision_timeout_s: float
     ) -> credentials.JoinCredentials:

@@ -39,6 +39,7 @@ class Cluster:
         self.revoked: list[str] = []
         self.down = False
         self.complete = True
+        self.silent_s = 0.0
         self.told: list[notices.Notice] = []
         self.kubelets: kubeletconfig.KubeletConfig | None = None
         self.listeners: kube.Listeners | None = None
@@ -60,7 +61,7 @@ class Cluster:
 
     @property
     def node_list(self):
-        now = clock.SystemClock().monotonic()
+        now = clock.SystemClock().monotonic() - self.silent_s
         return reflector.Listing(items=dict(self.nodes), complete=self.complete, heard_at=now)
 
     def credentials(self, node_name, group, *, provision_timeout_s):
@@ -223,6 +224,12 @@ def test_nothing_is_judged_on_a_list_of_nodes_that_is_not_whole(house, cluster):
     cluster.complete = False
     house.plant.registrar.sweep()
     assert not shown(house)[machine.provider_id].HasField("errorInfo")
+    cluster.complete, cluster.silent_s = True, registrar.FRESH_S + 1
+    house.plant.registrar.sweep()
+    assert not shown(house)[machine.provider_id].HasField("errorInfo")
+    cluster.silent_s = 0.0
+    house.plant.registrar.sweep()
+    assert shown(house)[machine.provider_id].HasField("errorInfo")
 
 
 def listed_again(up):
@@ -333,6 +340,33 @@ def test_a_cluster_that_is_away_takes_nothing_back(tmp_path, cluster):
         assert has(up)["pods"] == "64"
         cluster.down, cluster.kubelets = False, None
         serving.until(lambda: has(up)["pods"] == "110")
+
+
+def test_a_kubelet_config_that_could_not_be_read_is_asked_for_again_soon(tmp_path, cluster):
+    cluster.kubelets, cluster.down = kubeletconfig.KubeletConfig(max_pods=64), True
+    soon = dataclasses.replace(BY_HAND, sweep_s=0.01, retry_s=0.0)
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=soon) as up:
+        assert has(up)["pods"] == "110"
+        cluster.down = False
+        serving.until(lambda: has(up)["pods"] == "64")
+
+
+def test_certificate_requests_of_machines_that_are_gone_are_forgotten(house, cluster):
+    (machine,) = grown(house, 1)
+    cluster.listeners.asking(machine.node_name)
+    cluster.listeners.asking("nobody-we-know")
+    house.plant.registrar.sweep()
+    assert house.plant.registrar.asking == {machine.node_name}
+    house.cloud.change(create_latency_s=2.0)
+    house.plant.reconciler.grow("alpha", 1, cover=False)
+    (early,) = set(house.plant.reconciler.fleet.launches) - {machine.node_name}
+    cluster.listeners.asking(early)
+    house.plant.registrar.sweep()
+    assert house.plant.registrar.asking == {machine.node_name, early}
+    house.cloud.vanish(machine.id)
+    serving.until(lambda: machine.provider_id in house.plant.reconciler.fleet.gone)
+    house.plant.registrar.sweep()
+    assert house.plant.registrar.asking == {early}
 
 
 def test_a_join_is_followed_timed_and_told(tmp_path, cluster):

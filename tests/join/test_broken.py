@@ -16,7 +16,7 @@ from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests.e2e import certificates
 from tests.join import plane, world
 
-pytestmark = [pytest.mark.join, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.join, pytest.mark.timeout(2400)]
 
 GIVEN_UP_S = 300.0
 """Our patience for CA, a listing before it and one after."""

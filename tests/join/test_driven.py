@@ -11,7 +11,7 @@ import yaml
 from tests.e2e import binaries
 from tests.join import world
 
-pytestmark = [pytest.mark.join, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.join, pytest.mark.timeout(2400)]
 
 LABELS = {"paas-tier": "tenant"}
 LEAVES_S = 180.0

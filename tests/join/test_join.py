@@ -13,7 +13,7 @@ from externalgrpc import quantity
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from tests.join import metadata, plane, pods, vm, world
 
-pytestmark = [pytest.mark.join, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.join, pytest.mark.timeout(2400)]
 
 CLOUDS = os.environ.get("CLOUDS", "hetzner").split(",")
 """The clouds whose metadata and user-data are tried: some of hetzner,linode,digitalocean,vultr."""

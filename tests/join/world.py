@@ -14,7 +14,7 @@ from tests.join import cloud, metadata, mirror, plane, pods, server, skies, vm
 
 T = TypeVar("T")
 
-JOIN_S = 420.0
+JOIN_S = 900.0
 """How long a machine may take to become a node here; seen: under 200 s."""
 
 CNI = (
