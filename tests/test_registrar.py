@@ -451,6 +451,9 @@ def test_a_machine_that_failed_is_not_expected_any_more(house, cluster):
     serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
     house.plant.registrar.sweep()
     assert not expected(machine.node_name)
+    house.plant.registrar.sweep()
+    assert machine.node_name in cluster.revoked
+    assert machines(house), "it is still there: its token is not"
     house.cloud.fail_all(errors.BadOrder, "no such image")
     house.plant.reconciler.grow("alpha", 1, cover=False)
     (name,) = house.plant.reconciler.fleet.launches
