@@ -61,6 +61,7 @@ def judge(
     when it powered itself off before it was a node (our join script does so), or when the time of
     a step or of its whole way is over. One that is a node after all is forgiven.
     """
+    before = fleet.journeys
     fleet = journeys.follow(fleet, sights, unix_now=unix_now)
     unjoined: dict[str, state.Unjoined] = {}
     strikes = dict(fleet.strikes)
@@ -68,7 +69,9 @@ def judge(
         journey = fleet.journeys[member.name]
         known = fleet.unjoined.get(member.name)
         if journey.ready_at:
-            if known is not None or _is_young(instance, group, unix_now):
+            # One that becomes ready now ends a row of failures; those that have long been, do not.
+            held = before.get(member.name)
+            if held is None or not held.ready_at:
                 strikes.pop(group.name, None)
             continue
         if known is not None and journey.node_at and known.failure.code != NEVER_READY:
@@ -78,8 +81,8 @@ def judge(
             continue
         if known is None:
             known = state.Unjoined(now, failure)
-            before = strikes.get(group.name)
-            strikes[group.name] = state.Strikes(before.count + 1 if before else 1, now)
+            row = strikes.get(group.name)
+            strikes[group.name] = state.Strikes(row.count + 1 if row else 1, now)
         unjoined[member.name] = known
     if unjoined == fleet.unjoined and strikes == fleet.strikes:
         return fleet
@@ -189,7 +192,3 @@ def _late(
         f"{identity.key_of(instance)} {_WAYS[journey.step]}, and did not {_NEXT[step]} within "
         f"{limit_s:.0f} s of that",
     )
-
-
-def _is_young(instance: contract.Instance, group: groups.NodeGroup, unix_now: float) -> bool:
-    return unix_now - instance.created_at < group.provision_timeout_s

@@ -218,6 +218,24 @@ def test_strikes_in_a_row_hold_a_group_back_and_wear_off() -> None:
     assert not joins.held_back(there.fleet, "g", there.now + joins.MAX_HELD_BACK_S)
 
 
+def test_a_row_ends_with_a_machine_that_becomes_ready_and_with_no_other() -> None:
+    there = Scene(GROUP, shown=(machine(1, "g-1", created_at=BORN),))
+    there.fleet = joins.judge(there.fleet, {"g-1": READY}, now=1.0, unix_now=BORN + 200)
+    born = BORN + 150
+    for number in range(2, 2 + joins.STRIKES):
+        there.now += 1
+        shown = [machine(n, f"g-{n}", created_at=born) for n in range(2, number + 1)]
+        there.listed(machine(1, "g-1", created_at=BORN), *shown)
+        # The first machine is young, and has long been ready.
+        late = born + WHOLE_S + 1
+        there.fleet = joins.judge(there.fleet, {"g-1": READY}, now=there.now, unix_now=late)
+    assert there.fleet.strikes["g"].count == joins.STRIKES
+    assert joins.held_back(there.fleet, "g", there.now)
+    sights = {"g-1": READY, "g-2": READY}
+    there.fleet = joins.judge(there.fleet, sights, now=there.now, unix_now=born + WHOLE_S + 2)
+    assert "g" not in there.fleet.strikes
+
+
 def test_what_ca_leaves_is_overdue_after_a_while() -> None:
     there = Watched()
     there.show(contract.InstanceState.RUNNING)
