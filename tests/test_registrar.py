@@ -330,6 +330,14 @@ def test_the_clusters_kubelet_config_is_read_and_promised_and_ordered(tmp_path, 
         assert "systemReserved" not in user_data
 
 
+def test_what_kubelets_of_k3s_keep_is_not_in_kubeadms_kubelet_config(tmp_path, cluster):
+    cluster.kubelets = kubeletconfig.KubeletConfig(max_pods=64)
+    pool = POOL.replace("join: kubeadm", "join: k3s, joinOptions: {k3sVersion: v1.36.2+k3s1}")
+    with serving.running(tmp_path, pool, connect=cluster.connect, joining=BY_HAND) as up:
+        serving.until(lambda: up.plant.reconciler.fleet.kubelets)
+        assert has(up)["pods"] == "110"
+
+
 def test_a_cluster_that_is_away_takes_nothing_back(tmp_path, cluster):
     cluster.kubelets = kubeletconfig.KubeletConfig(max_pods=64)
     often = dataclasses.replace(BY_HAND, sweep_s=0.01, kubelets_s=0.0, retry_s=0.0)

@@ -85,7 +85,7 @@ def test_a_deployment() -> None:
     found = reading.workload("Deployment", told)
     assert found is not None
     assert (found.namespace, found.name) == ("vps-autoscaler", "cluster-autoscaler")
-    assert (found.replicas, found.recreate, found.account) == (1, True, "cluster-autoscaler")
+    assert (found.replicas, found.recreate, found.account) == (1, True, "vps-autoscaler")
     assert [each.name for each in found.containers] == ["vps-autoscaler", "cluster-autoscaler"]
     assert "--cloud-provider=externalgrpc" in found.containers[1].words
 

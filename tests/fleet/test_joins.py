@@ -218,6 +218,34 @@ def test_strikes_in_a_row_hold_a_group_back_and_wear_off() -> None:
     assert not joins.held_back(there.fleet, "g", there.now + joins.MAX_HELD_BACK_S)
 
 
+def test_a_machine_that_ca_knows_as_a_node_is_not_judged_by_a_list_that_lacks_it() -> None:
+    there = Watched()
+    there.show(contract.InstanceState.RUNNING)
+    there.fleet = wishes.register(there.fleet, ("sky://1",))
+    assert there.judge(WHOLE_S + 1) is None
+    there.show(STOPPED)
+    assert there.judge(WHOLE_S + 2) is None
+
+
+def test_a_machine_whose_age_nobody_knows_is_not_judged() -> None:
+    there = Watched()
+    there.now += 1
+    there.listed(machine(1, "g-1", created_at=0.0))
+    assert there.judge(WHOLE_S + 1) is None
+
+
+def test_one_that_never_runs_is_left_to_ca_unless_its_step_has_a_deadline() -> None:
+    assert Watched().judge(WHOLE_S + 1) is None
+    assert Watched(running_s=5.0).judge(6) is not None
+
+
+def test_a_machine_that_is_a_node_when_we_first_see_it_is_not_timed() -> None:
+    there = Scene(GROUP)
+    there.listed(machine(1, "g-1", state=CREATING, created_at=BORN))
+    there.fleet = joins.judge(there.fleet, {"g-1": READY}, now=there.now, unix_now=BORN + 5000)
+    assert not there.fleet.journeys["g-1"].watched
+
+
 def test_a_row_ends_with_a_machine_that_becomes_ready_and_with_no_other() -> None:
     there = Scene(GROUP, shown=(machine(1, "g-1", created_at=BORN),))
     there.fleet = joins.judge(there.fleet, {"g-1": READY}, now=1.0, unix_now=BORN + 200)

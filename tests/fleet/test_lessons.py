@@ -34,7 +34,7 @@ def test_the_smallest_of_a_make_counts_and_what_was_not_looked_at_does_not() -> 
     assert learned is not None
     assert learned.capacity.memory_bytes == 1890 * MIB
     assert learned.allocatable.memory_bytes == 1800 * MIB
-    assert learned.allocatable.cpu_millis is None
+    assert learned.allocatable.cpu_millis is None, "none is not an amount"
     assert learned.capacity.disk_bytes is None
 
 

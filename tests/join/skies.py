@@ -27,7 +27,7 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sky:
-    """A cloud as its machines see it.
+    """A cloud as its machines see it; ``source`` is what cloud-init must find there.
 
     ``answers`` is what its metadata service says to "METHOD /path", when a GET carries ``header``
     (name and value) where it must; "GET /" is answered without. ``drive`` holds the files of a
@@ -35,6 +35,7 @@ class Sky:
     """
 
     vendor: vendors.Vendor
+    source: str
     mac_prefix: str
     smbios: Callable[[Identity], Texts]
     answers: Callable[[Identity], Texts]
@@ -116,10 +117,15 @@ def _made_by(manufacturer: str) -> Callable[[Identity], Texts]:
 
 _LINODE_TOKEN = "t" * 32
 HETZNER = Sky(
-    vendor=vendors.HETZNER, mac_prefix="96:00:00", smbios=_made_by("Hetzner"), answers=_hetzner
+    vendor=vendors.HETZNER,
+    source="Hetzner",
+    mac_prefix="96:00:00",
+    smbios=_made_by("Hetzner"),
+    answers=_hetzner,
 )
 LINODE = Sky(
     vendor=vendors.LINODE,
+    source="Akamai",
     mac_prefix="f2:3c:94",
     smbios=_made_by("Linode"),
     answers=_linode,
@@ -127,6 +133,7 @@ LINODE = Sky(
 )
 DIGITALOCEAN = Sky(
     vendor=vendors.DIGITALOCEAN,
+    source="ConfigDrive",
     mac_prefix="0a:e1:38",
     smbios=_made_by("DigitalOcean"),
     answers=_digitalocean,
@@ -134,6 +141,7 @@ DIGITALOCEAN = Sky(
 )
 VULTR = Sky(
     vendor=vendors.VULTR,
+    source="Vultr",
     mac_prefix="56:00:04",
     smbios=_made_by("Vultr"),
     answers=_vultr,

@@ -77,6 +77,9 @@ def test_a_machine_joins_and_leaves(scene: world.World) -> None:
     assert server.target() == 0
     assert not scene.tokens()
     _is_clean(machine)
+    found = machine.read("/var/lib/cloud/data/result.json")
+    assert f'"datasource": "DataSource{scene.rack.sky.source}' in found
+    assert '"errors": []' in found, "cloud-init took offence"
     assert scene.cloud.token not in server.program.log.read_text()
 
 
@@ -153,4 +156,3 @@ def _is_clean(machine: vm.Machine) -> None:
     assert "kubelet.conf" in machine.files("/etc/kubernetes")
     assert "left" in machine.files("/root"), "postJoin did not look for copies"
     assert machine.read(world.LEFT).strip() == ""
-    assert '"errors": []' in machine.read("/var/lib/cloud/data/result.json")
