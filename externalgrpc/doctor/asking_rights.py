@@ -65,14 +65,6 @@ def _rights(who: str, needed: Iterable[access.Deed], allowed: Allowed) -> Rights
 
 
 def _may(of: api.Api, user: str, namespace: str, deed: access.Deed) -> bool:
-    attributes = {
-        "verb": deed.verb,
-        "group": deed.group,
-        "resource": deed.resource,
-        "subresource": deed.subresource,
-        "namespace": deed.namespace,
-        "name": deed.name,
-    }
     told = of.post(
         _OF_OTHERS,
         {
@@ -85,7 +77,7 @@ def _may(of: api.Api, user: str, namespace: str, deed: access.Deed) -> bool:
                     f"system:serviceaccounts:{namespace}",
                     "system:authenticated",
                 ],
-                "resourceAttributes": {key: value for key, value in attributes.items() if value},
+                "resourceAttributes": access.attributes(deed),
             },
         },
     )

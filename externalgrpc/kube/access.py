@@ -149,9 +149,9 @@ EXCESS: Final = (
 """What an account of ours has no business to be allowed; none of it is needed for anything."""
 
 
-def allowed(of: api.Api, deed: Deed) -> bool:
-    """Ask whether we may do something; raises KubeError."""
-    attributes = {
+def attributes(deed: Deed) -> dict[str, str]:
+    """Spell a deed as the resourceAttributes of an access review."""
+    told = {
         "verb": deed.verb,
         "group": deed.group,
         "resource": deed.resource,
@@ -159,14 +159,17 @@ def allowed(of: api.Api, deed: Deed) -> bool:
         "namespace": deed.namespace,
         "name": deed.name,
     }
+    return {key: value for key, value in told.items() if value}
+
+
+def allowed(of: api.Api, deed: Deed) -> bool:
+    """Ask whether we may do something; raises KubeError."""
     told = of.post(
         _PATH,
         {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {
-                "resourceAttributes": {key: value for key, value in attributes.items() if value}
-            },
+            "spec": {"resourceAttributes": attributes(deed)},
         },
     )
     status = told.get("status")
