@@ -24,6 +24,8 @@ class Sight:
 
 
 NOTHING = Sight()
+_FRESH_S = 30.0
+"""A machine that runs and is not older has been under our eyes: some clouds boot in seconds."""
 
 
 def follow(fleet: state.Fleet, sights: Mapping[str, Sight], *, unix_now: float) -> state.Fleet:
@@ -48,10 +50,10 @@ def _further(
     ready_at = sight.ready_at
     if before is None:
         ready_at = ready_at or sight.was_ready_at
-        before = state.Journey(
-            created_at=instance.created_at or unix_now,
-            watched=instance.state is contract.InstanceState.CREATING and not sight.node_at,
-        )
+        created_at = instance.created_at or unix_now
+        boots = instance.state is contract.InstanceState.CREATING
+        fresh = boots or unix_now - created_at < _FRESH_S
+        before = state.Journey(created_at=created_at, watched=fresh and not sight.node_at)
     runs = instance.state is contract.InstanceState.RUNNING
     # What happens under our eyes is timed by one clock, ours; the API server's may differ.
     node_at, ready_at = (

@@ -246,6 +246,14 @@ def test_a_machine_that_is_a_node_when_we_first_see_it_is_not_timed() -> None:
     assert not there.fleet.journeys["g-1"].watched
 
 
+def test_one_that_boots_faster_than_we_look_is_timed_all_the_same() -> None:
+    there = Scene(GROUP, shown=(machine(1, "g-1", created_at=BORN),))
+    there.fleet = joins.judge(there.fleet, {}, now=there.now, unix_now=BORN + 9)
+    journey = there.fleet.journeys["g-1"]
+    assert journey.watched
+    assert journey.running_at == BORN + 9
+
+
 def test_a_row_ends_with_a_machine_that_becomes_ready_and_with_no_other() -> None:
     there = Scene(GROUP, shown=(machine(1, "g-1", created_at=BORN),))
     there.fleet = joins.judge(there.fleet, {"g-1": READY}, now=1.0, unix_now=BORN + 200)
