@@ -30,7 +30,9 @@ _FIGURES: Final = frozenset(
         "eviction_disk_fraction",
     }
 )
-_CPU_LIST: Final = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*", re.ASCII)
+_CPU_LIST: Final = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*", re.ASCII)
+_LARGEST_COUNT: Final = 2**31 - 1
+"""Counts are int32 in this API: a kubelet that reads a larger one does not start."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,9 @@ def _amount(text: object, reader: Callable[[str], int]) -> int:
 
 def _count(settings: Mapping[str, Any], key: str) -> int:
     value = settings.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if 0 < value <= _LARGEST_COUNT else 0
 
 
 def _mapping(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -166,4 +170,6 @@ def _reserved_cpus(settings: Mapping[str, Any]) -> int:
     if not isinstance(told, str) or not _CPU_LIST.fullmatch(told):
         return 0
     ranges = [each.partition("-") for each in told.split(",")]
-    return 1000 * sum(int(last or first) - int(first) + 1 for first, _, last in ranges)
+    named = [range(int(first), int(last or first) + 1) for first, _, last in ranges]
+    # No kubelet starts with a range that runs backwards.
+    return 1000 * len(set().union(*named)) if all(named) else 0

@@ -76,7 +76,17 @@ def test_pods_per_core_limits_pods() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpus", "millis"), [("0", 1000), ("0-1", 2000), ("0,2-3", 3000), ("what", 350)]
+    ("cpus", "millis"),
+    [
+        ("0", 1000),
+        ("0-1", 2000),
+        ("0,2-3", 3000),
+        ("0-3,2,2-4", 5000),
+        ("what", 350),
+        ("3-1", 350),
+        ("0,3-1", 350),
+        (f"0-{'9' * 5000}", 350),
+    ],
 )
 def test_reserved_cpus_take_the_place_of_reservations(cpus: str, millis: int) -> None:
     told = {
@@ -119,7 +129,15 @@ VALUES = strategies.recursive(
 )
 
 
+@pytest.mark.parametrize("key", ["maxPods", "podsPerCore"])
+def test_a_count_that_no_kubelet_reads_is_not_said(key: str) -> None:
+    for odd in (2**31, 10**30, 0, -5, True, "7", 7.0):
+        assert _reserve({key: odd}).max_pods == 110
+    assert _reserve({"maxPods": 2**31 - 1}).max_pods == 2**31 - 1
+
+
 @hypothesis.given(strategies.dictionaries(KEYS, VALUES))
+@hypothesis.example({"reservedSystemCPUs": "3-1"})
 def test_whatever_is_told_makes_a_reserve(told: dict[str, Any]) -> None:
     found = _reserve(told)
     assert found.max_pods >= 0

@@ -106,7 +106,8 @@ def _text(of: object, key: str) -> str:
 def _yaml(text: str) -> object:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
+        # A date that is none, a number without end, brackets in brackets: no YAMLError for those.
         return None
 
 

@@ -124,6 +124,9 @@ ODD = [
     {"data": {"kubeconfig": "a: [", "kubelet": "a: ["}},
     {"data": {"kubeconfig": "clusters: 7", "kubelet": "7"}},
     {"data": {"kubeconfig": "clusters: [7]", "kubelet": "[]"}},
+    {"data": {"kubeconfig": "a: 2023-13-45", "kubelet": "a: 2023-13-45"}},
+    {"data": {"kubeconfig": f"a: {'9' * 5000}", "kubelet": f"maxPods: {'9' * 5000}"}},
+    {"data": {"kubeconfig": "[" * 3000, "kubelet": "[" * 3000}},
     {"data": {"kubeconfig": "clusters: [{cluster: {server: 7, certificate-authority-data: ä}}]"}},
 ]
 
