@@ -13,16 +13,22 @@ SETTLED_S = 90.0
 
 
 def sights(
-    there: Iterable[nodes.Node], asked: Mapping[str, float], *, unix_now: float
+    there: Iterable[nodes.Node],
+    asked: Mapping[str, float],
+    *,
+    unix_now: float,
+    ahead_s: float = 0.0,
 ) -> dict[str, journeys.Sight]:
     """Give what is seen of machines, by Node name and by provider id.
 
     ``asked`` tells when (Unix seconds) a machine's kubelet asked for its certificate, by name.
+    ``ahead_s`` is how far the API server's clock is ahead of ours: Nodes are dated by it. Of
+    several Nodes that claim one machine a ready one counts.
     """
     seen = {name: journeys.Sight(csr_at=at) for name, at in asked.items()}
     for node in there:
-        node_at = node.created_at or unix_now
-        settled = node.ready_since - node_at > SETTLED_S
+        node_at = node.created_at - ahead_s if node.created_at else unix_now
+        settled = bool(node.created_at) and node.ready_since - node.created_at > SETTLED_S
         sight = journeys.Sight(
             csr_at=asked.get(node.name, 0.0),
             node_at=node_at,
@@ -30,7 +36,8 @@ def sights(
             was_ready_at=node_at if settled else 0.0,
         )
         seen[node.name] = sight
-        if node.provider_id:
+        rival = seen.get(node.provider_id)
+        if node.provider_id and (rival is None or not rival.ready_at):
             seen[node.provider_id] = sight
     return seen
 

@@ -53,3 +53,18 @@ def test_only_ready_nodes_with_a_machine_teach() -> None:
         node(name="g-3", provider_id="", ready=True, capacity=SOME),
     ]
     assert sightings.reports(there) == {"sky://1": template.Learned(capacity=SOME)}
+
+
+def test_nodes_are_dated_by_our_clock() -> None:
+    behind = node(created_at=BORN - 3600.0, ready_since=BORN - 3600.0, ready=False)
+    told = sightings.sights([behind], {}, unix_now=BORN, ahead_s=-3600.0)["g-1"]
+    assert (told.node_at, told.was_ready_at) == (BORN, 0.0)
+    unborn = sightings.sights([node(created_at=0.0)], {}, unix_now=BORN, ahead_s=-3600.0)["g-1"]
+    assert unborn.node_at == BORN
+
+
+def test_of_two_nodes_that_claim_one_machine_the_ready_one_counts() -> None:
+    real = node(ready=True, ready_since=BORN + 9)
+    left = node(name="old", ready=False)
+    for there in ([real, left], [left, real]):
+        assert sightings.sights(there, {}, unix_now=5000.0)["sky://1"].ready_at

@@ -20,7 +20,9 @@ def configure(
 
     A group that is gone from the configuration and still has machines stays visible with min 0
     and refuses growth, until it is empty; its launches that were not sent are withdrawn. An
-    account that is gone is listed for as long as something of ours hangs on it. ``blocked`` says
+    account that is gone is listed for as long as something of ours hangs on it. A group whose
+    machines are made otherwise from now on starts with a clean slate: the joins that failed were
+    of other machines. ``blocked`` says
     of groups that cannot work as configured why.
     """
     wanted = {group.name: group for group in node_groups}
@@ -36,7 +38,12 @@ def configure(
     for name, group in fleet.groups.items():
         if name not in wanted and (view.target(fleet, name) or view.leaving(fleet, name)):
             wanted[name] = dataclasses.replace(group, min_size=0, departed=True)
-    return prune(dataclasses.replace(fleet, groups=wanted, blocked=dict(blocked)))
+    strikes = {
+        name: held
+        for name, held in fleet.strikes.items()
+        if name in wanted and name in fleet.groups and _alike(wanted[name], fleet.groups[name])
+    }
+    return prune(dataclasses.replace(fleet, groups=wanted, blocked=dict(blocked), strikes=strikes))
 
 
 def prune(fleet: state.Fleet) -> state.Fleet:
@@ -61,6 +68,14 @@ def prune(fleet: state.Fleet) -> state.Fleet:
         return fleet
     built = index.build(accounts.values(), fleet.retired)
     return dataclasses.replace(fleet, accounts=accounts, index=built)
+
+
+def _alike(one: groups.NodeGroup, other: groups.NodeGroup) -> bool:
+    """Tell whether two groups differ in their sizes at most."""
+    sized = dataclasses.replace(
+        one, min_size=other.min_size, max_size=other.max_size, departed=other.departed
+    )
+    return sized == other
 
 
 def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountState]) -> state.Fleet:

@@ -27,6 +27,12 @@ HELD_BACK_S = 300.0
 
 MAX_HELD_BACK_S = 3600.0
 
+LOST = 3
+"""So many machines may have been nodes and not be ready now, before it counts as an outage..."""
+
+LOST_SHARE = 0.45
+"""... and this part of those that ever were; the two are CA's own measures of a sick cluster."""
+
 NEVER_READY = "NodeNotReady"
 """The code of a machine whose Node came and was never ready; a Node's coming does not cure it."""
 
@@ -54,17 +60,20 @@ def judge(
     *,
     now: float,
     unix_now: float,
+    sure: bool = True,
 ) -> state.Fleet:
     """Note how far machines have come, and mark those that are no nodes and will not be.
 
     ``sights`` holds what the cluster shows, by Node name and by provider id. A machine has failed
     when it powered itself off before it was a node (our join script does so), or when the time of
-    a step or of its whole way is over. One that is a node after all is forgiven.
+    a step or of its whole way is over. One that is a node after all is forgiven. While we are not
+    ``sure`` of what we see, or most nodes are lost, nothing more counts as failed.
     """
     before = fleet.journeys
     fleet = journeys.follow(fleet, sights, unix_now=unix_now)
     unjoined: dict[str, state.Unjoined] = {}
     strikes = dict(fleet.strikes)
+    doubtful = None if sure else True
     for group, member, instance in _machines(fleet):
         journey = fleet.journeys[member.name]
         known = fleet.unjoined.get(member.name)
@@ -80,6 +89,10 @@ def judge(
         if failure is None:
             continue
         if known is None:
+            # Asked once at most: it goes through all machines.
+            doubtful = _outage(fleet, sights) if doubtful is None else doubtful
+            if doubtful:
+                continue
             known = state.Unjoined(now, failure)
             row = strikes.get(group.name)
             strikes[group.name] = state.Strikes(row.count + 1 if row else 1, now)
@@ -115,6 +128,13 @@ def held_back(fleet: state.Fleet, group: str, now: float) -> str:
         f"{strikes.count} machines in a row did not become nodes; the group is held back for "
         f"another {left_s:.0f} s"
     )
+
+
+def _outage(fleet: state.Fleet, sights: Mapping[str, journeys.Sight]) -> bool:
+    """Tell whether the cluster has lost nodes at large: then joins fail for no fault of theirs."""
+    joined = [each for _, member, each in _machines(fleet) if fleet.journeys[member.name].ready_at]
+    lost = sum(1 for each in joined if not journeys.seen(sights, each).ready_at)
+    return lost > max(LOST, LOST_SHARE * len(joined))
 
 
 def _machines(

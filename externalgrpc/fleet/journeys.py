@@ -35,11 +35,16 @@ def follow(fleet: state.Fleet, sights: Mapping[str, Sight], *, unix_now: float) 
         for member in view.members(fleet, group):
             if member.instance is not None:
                 before = fleet.journeys.get(member.name)
-                sight = sights.get(member.provider_id) or sights.get(member.instance.node_name)
-                found[member.name] = _further(before, member.instance, sight or NOTHING, unix_now)
+                sight = seen(sights, member.instance)
+                found[member.name] = _further(before, member.instance, sight, unix_now)
     if found == fleet.journeys:
         return fleet
     return dataclasses.replace(fleet, journeys=found)
+
+
+def seen(sights: Mapping[str, Sight], instance: contract.Instance) -> Sight:
+    """Find what the cluster shows of a machine."""
+    return sights.get(instance.provider_id) or sights.get(instance.node_name) or NOTHING
 
 
 def _further(

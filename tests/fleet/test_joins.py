@@ -35,7 +35,13 @@ class Watched(Scene):
 
     def judge(self, age_s: float, sight: journeys.Sight | None = None) -> state.Failure | None:
         sights = {} if sight is None else {"sky://1": sight}
-        self.fleet = joins.judge(self.fleet, sights, now=self.now, unix_now=BORN + age_s)
+        return self.judge_by(age_s, sights)
+
+    def judge_by(
+        self, age_s: float, sights: dict[str, journeys.Sight], *, sure: bool = True
+    ) -> state.Failure | None:
+        unix_now = BORN + age_s
+        self.fleet = joins.judge(self.fleet, sights, now=self.now, unix_now=unix_now, sure=sure)
         return self.member("g-1").failure
 
     @property
@@ -279,3 +285,83 @@ def test_what_ca_leaves_is_overdue_after_a_while() -> None:
     assert joins.overdue(there.fleet, there.now + 5, patience_s=5.0) == ()
     (late,) = joins.overdue(there.fleet, there.now + 6, patience_s=5.0)
     assert late.name == "g-1"
+
+
+def test_while_we_are_not_sure_nothing_fails_and_what_failed_is_still_forgiven() -> None:
+    there = Watched()
+    there.show(contract.InstanceState.RUNNING)
+    assert there.judge_by(WHOLE_S + 1, {}, sure=False) is None
+    assert there.step is Step.RUNNING, "it is followed all the same"
+    assert not there.fleet.strikes
+    assert there.judge(WHOLE_S + 2) is not None
+    assert there.judge_by(WHOLE_S + 3, {}, sure=False) is not None, "it is not taken back"
+    assert there.judge_by(WHOLE_S + 4, {"sky://1": READY}, sure=False) is None
+    assert not there.fleet.strikes
+
+
+class Outage(Watched):
+    """Machines that are nodes, and one more that is on its way."""
+
+    def __init__(self, nodes: int) -> None:
+        super().__init__()
+        self.nodes = range(2, 2 + nodes)
+        self.now += 1
+        others = [machine(number, f"g-{number}", created_at=BORN) for number in self.nodes]
+        self.listed(machine(1, "g-1", created_at=BORN), *others)
+        self.judge_by(100, self.seen(lost=0))
+
+    def seen(self, *, lost: int) -> dict[str, journeys.Sight]:
+        """Lose some: by turns their Nodes are not ready, and not there."""
+        gone = set(list(self.nodes)[:lost])
+        return {
+            f"sky://{each}": UNREADY if each in gone else READY
+            for each in self.nodes
+            if each not in gone or each % 2
+        }
+
+
+@pytest.mark.parametrize(
+    ("nodes", "lost", "outage"),
+    [(3, 3, False), (4, 4, True), (5, 3, False), (9, 5, True), (100, 45, False), (100, 46, True)],
+)
+def test_when_nodes_are_lost_at_large_nobody_else_is_blamed(nodes, lost, outage) -> None:
+    there = Outage(nodes)
+    assert (there.judge_by(WHOLE_S + 1, there.seen(lost=lost)) is None) == outage
+    assert there.judge_by(WHOLE_S + 2, there.seen(lost=0)) is not None
+
+
+class Counted(dict[str, journeys.Sight]):
+    looks = 0
+
+    def get(self, *key):
+        self.looks += 1
+        return super().get(*key)
+
+
+def test_many_failures_at_once_cost_no_more_than_a_few_looks_each() -> None:
+    many = dataclasses.replace(GROUP, max_size=9999)
+    shown = tuple(machine(number, f"g-{number}", created_at=BORN) for number in range(2000))
+    there = Scene(many, shown=shown)
+    looked = Counted({f"sky://{number}": READY for number in range(1000)})
+    judged = joins.judge(there.fleet, looked, now=1.0, unix_now=BORN + WHOLE_S + 1)
+    assert len(judged.unjoined) == 1000
+    assert looked.looks < 10 * len(shown)
+
+
+@pytest.mark.parametrize(
+    ("change", "held"),
+    [
+        ({}, True),
+        ({"max_size": 99, "min_size": 1}, True),
+        ({"image": "repaired"}, False),
+        ({"user_data": "#!/bin/sh"}, False),
+    ],
+)
+def test_a_group_that_was_mended_is_not_held_back_for_what_it_was(change, held) -> None:
+    there = Scene(GROUP)
+    row = state.Strikes(joins.STRIKES, there.now)
+    there.fleet = dataclasses.replace(there.fleet, strikes={"g": row})
+    there.configure(dataclasses.replace(GROUP, **change))
+    assert bool(joins.held_back(there.fleet, "g", there.now)) is held
+    there.configure(group("other"))
+    assert not there.fleet.strikes
