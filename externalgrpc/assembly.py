@@ -145,7 +145,10 @@ class Assembly:
         self.heart.start(self.reconciler.pump)
 
     def stop(self, grace_s: float) -> None:
-        """Stop; wait up to ``grace_s`` seconds for creates and deletes under way."""
+        """Stop; wait up to ``grace_s`` seconds for creates and deletes under way.
+
+        And some seconds more for an API server that does not answer.
+        """
         self.heart.stop()
         if self.registrar is not None:
             self.registrar.stop_sweeping()

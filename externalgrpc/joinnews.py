@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from externalgrpc.fleet import joins, state
+from externalgrpc.fleet import joins, state, view
 from externalgrpc.fleet.state import Step
 from externalgrpc.kube import notices
 
 _ACTION: Final = "Join"
 WHOLE: Final = "total"
 """The phase under which the whole way from creation to readiness is timed."""
+
+MOST: Final = 20
+"""So many failed machines are told one by one at a time; the log and the metrics have them all."""
 
 
 class Timing(NamedTuple):
@@ -39,15 +42,15 @@ def told(
     before: state.Fleet, after: state.Fleet, home: notices.Regarding
 ) -> Iterator[notices.Notice]:
     """Give the Events for what went wrong since, on ``home``, and for whoever is a node now."""
-    for name, held in after.unjoined.items():
-        if name in before.unjoined:
-            continue
-        machine = after.index.by_name.get(name)
-        group = machine.group if machine is not None else "?"
+    failed = [each for each in after.unjoined.items() if each[0] not in before.unjoined]
+    for name, held in failed[:MOST]:
+        group = view.group_of(after, name)
         yield _warning(home, held.failure.code, f"group {group}: {held.failure.message}")
         if held.failure.code == joins.NEVER_READY:
             node = notices.Regarding(kind="Node", name=name, uid=name)
             yield _warning(node, held.failure.code, held.failure.message)
+    if len(failed) > MOST:
+        yield _warning(home, "JoinsFailed", f"{len(failed) - MOST} more machines did not join")
     for group, strikes in after.strikes.items():
         if strikes.count >= joins.STRIKES and strikes != before.strikes.get(group):
             why = joins.held_back(after, group, strikes.last_at)

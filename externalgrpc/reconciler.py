@@ -113,22 +113,24 @@ class Reconciler:
         after = self._change(lambda fleet: fleets.autoscaler_started(fleet, unix_now=unix_now))
         telling.autoscaler_started(after)
 
-    def registered(self, provider_id: str) -> None:
-        """Note that a machine of ours was seen as a Node."""
-        self._change(lambda fleet: fleets.register(fleet, (provider_id,)))
+    def registered(self, *provider_ids: str) -> None:
+        """Note that machines of ours were seen as Nodes."""
+        self._change(lambda fleet: fleets.register(fleet, provider_ids))
 
     def judge_joins(
-        self, sights: Mapping[str, journeys.Sight], *, patience_s: float
+        self, sights: Mapping[str, journeys.Sight], *, patience_s: float, sure: bool = True
     ) -> tuple[state.Fleet, state.Fleet]:
         """Watch machines become nodes, and let go what failed to and CA left for ``patience_s``.
 
-        ``sights`` holds what the cluster shows, by Node name and provider id. Returns the fleets
-        before and after, for whoever tells the difference.
+        ``sights`` holds what the cluster shows, by Node name and provider id; who is not ``sure``
+        of it blames nobody. Returns the fleets before and after, for whoever tells the difference.
         """
         now, unix_now = self._clock.monotonic(), self._clock.unix()
         with self._lock:
             before = self.fleet
-            after = self.fleet = fleets.judge_joins(before, sights, now=now, unix_now=unix_now)
+            after = self.fleet = fleets.judge_joins(
+                before, sights, now=now, unix_now=unix_now, sure=sure
+            )
         telling.joins_went(before, after)
         overdue = fleets.overdue(after, now, patience_s=patience_s)
         if overdue:

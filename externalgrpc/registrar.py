@@ -12,35 +12,37 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from externalgrpc import clock, events, joinnews, kubeletconfig, names, sightings
+from externalgrpc import clock, events, joinnews, kubeletconfig, leftovers, sightings
 from externalgrpc.bootstrap import credentials
 from externalgrpc.fleet import joins, state, view
 from externalgrpc.kube import cluster as kube
 from externalgrpc.kube import errors as kube_errors
 from externalgrpc.kube import facts, nodes, notices, reflector, tokens
 from externalgrpc.reconciler import Reconciler
-from providers import errors
+from providers import contract, errors
 
 _LOG = events.Log("registrar")
 
 FRESH_S = 120.0
 """Nodes that nobody has heard of for longer are no ground to act on."""
 
-REMOVALS = 3
-"""Most Node objects removed in one sweep."""
-
-ABSENCES = 2
-"""Complete listings that must lack a machine before its Node is removed."""
+TOKENS_S = 2 * tokens.LONGEST_S
+"""No token of a machine that is older lives any more, whoever minted it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How often to sweep and to read the cluster's kubelet-config, in seconds.
 
+    ``gather_s`` is how long the news of a sweep that is due early are gathered. ``settle_s`` is how
+    long the Nodes must have been seen without a gap before anybody counts as failed: kubelets that
+    the API server could not hear report again, and CA shows the Nodes that it knows.
     ``patience_s`` is how long CA has to let go a machine that failed to join, before we do.
     """
 
     sweep_s: float = 3.0
+    gather_s: float = 0.2
+    settle_s: float = 60.0
     kubelets_s: float = 300.0
     retry_s: float = 20.0
     patience_s: float = joins.PATIENCE_S
@@ -52,6 +54,11 @@ class Cluster(Protocol):
     @property
     def node_list(self) -> reflector.Listing[nodes.Node]:
         """Give the Nodes as they are known now."""
+        ...
+
+    @property
+    def skew_s(self) -> float:
+        """Tell how far the API server's clock is ahead of ours, in seconds."""
         ...
 
     @property
@@ -120,11 +127,13 @@ class Registrar:
         self._took = took
         self._minted: set[str] = set()
         self._asked: dict[str, float] = {}
-        self._absent: dict[str, set[float]] = {}
+        self._joined: frozenset[str] = frozenset()
+        self._seeing_since: float | None = None
+        self._leftovers = leftovers.Leftovers()
         self._kubelets_at = float("-inf")
         self._lock = threading.Lock()
         self._due = threading.Event()
-        self._stopped = False
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._cluster = connect(
             kube.Listeners(node=self._changed, asking=self._asking, expected=self._expected)
@@ -161,38 +170,47 @@ class Registrar:
         self._thread.start()
 
     def stop_sweeping(self) -> None:
-        """Stop sweeping, and wait for the last sweep."""
-        self._stopped = True
+        """Begin no more sweeps; returns at once."""
+        self._stopping.set()
         self._due.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10.0)
 
-    def close(self) -> None:
-        """Let the cluster go; what is owed to it is tried once more."""
-        self._cluster.stop()
+    def close(self, within_s: float = 8.0) -> None:
+        """Let the cluster go, within so many seconds; what is owed to it is tried once more."""
+        self.stop_sweeping()
+        deadline = self._clock.monotonic() + within_s
+        if self._thread is not None:
+            # It may be reading from an API server that does not answer.
+            self._thread.join(within_s / 2)
+        self._cluster.stop(max(0.0, deadline - self._clock.monotonic()))
 
     def sweep(self) -> None:
         """Do what is owed: revoke, adopt, judge, learn, let go, remove. Returns without waiting."""
         listing = self._cluster.node_list
         now = self._clock.monotonic()
         if not listing.complete or now - listing.heard_at > FRESH_S:
+            self._seeing_since = None
             return
+        if self._seeing_since is None:
+            self._seeing_since = now
         there = listing.items
         self._register(self._reconciler.fleet, there)
-        self._revoke(self._reconciler.fleet, there)
-        self._judge(there)
+        self._revoke(there)
+        self._judge(there, sure=now - self._seeing_since >= self._pace.settle_s)
         self._reconciler.learn(sightings.reports(there.values()))
         if self._remove_nodes:
-            self._remove(self._reconciler.fleet, there)
+            for leftover in self._leftovers.due(self._reconciler.fleet, there.values()):
+                self._cluster.remove(leftover.node, still=leftover.still)
 
     def _run(self) -> None:
-        while not self._stopped:
-            try:
-                self._read_kubelets()
-                self.sweep()
-            except Exception:  # noqa: BLE001 - the next sweep comes; the log tells
-                _LOG.exception("sweep failed")
-            self._due.wait(self._pace.sweep_s)
+        while not self._stopping.is_set():
+            for work in (self._read_kubelets, self.sweep):
+                try:
+                    work()
+                except Exception:  # noqa: BLE001 - the next round comes; the log tells
+                    _LOG.exception("sweep failed")
+            if self._due.wait(self._pace.sweep_s):
+                # An outage tells of every Node: one sweep will do for many.
+                self._stopping.wait(self._pace.gather_s)
             self._due.clear()
 
     def _read_kubelets(self) -> None:
@@ -200,11 +218,11 @@ class Registrar:
         now = self._clock.monotonic()
         if now < self._kubelets_at:
             return
+        self._kubelets_at = now + self._pace.retry_s
         try:
             self._reconciler.kubelets(self._cluster.kubelet_config())
         except kube_errors.KubeError as error:
             _LOG.warning("kubelet-config not read", error=str(error))
-            self._kubelets_at = now + self._pace.retry_s
         else:
             self._kubelets_at = now + self._pace.kubelets_s
 
@@ -232,48 +250,63 @@ class Registrar:
 
     # ---- what a sweep does --------------------------------------------------------------------
 
-    def _judge(self, there: Mapping[str, nodes.Node]) -> None:
+    def _judge(self, there: Mapping[str, nodes.Node], *, sure: bool) -> None:
         with self._lock:
             asked = dict(self._asked)
         before, after = self._reconciler.judge_joins(
-            sightings.sights(there.values(), asked, unix_now=self._clock.unix()),
+            sightings.sights(
+                there.values(),
+                asked,
+                unix_now=self._clock.unix(),
+                ahead_s=self._cluster.skew_s,
+            ),
             patience_s=self._pace.patience_s,
+            sure=sure,
         )
         for name in after.unjoined.keys() - before.unjoined.keys():
-            machine = after.index.by_name.get(name)
-            group = machine.group if machine is not None else ""
             code = after.unjoined[name].failure.code
+            group = view.group_of(after, name)
             self._count("joins_failed", {"group": group, "code": code})
         for timing in joinnews.timings(before, after):
             _LOG.info("join", group=timing.group, phase=timing.phase, seconds=timing.seconds)
             self._took(*timing)
         for notice in joinnews.told(before, after, self._cluster.home):
             self._cluster.tell(notice)
+        if any(account.snapshot is None for account in after.accounts.values()):
+            # Whose requests the others are, the first listing tells.
+            return
         with self._lock:
             for name in asked.keys() - after.journeys.keys() - after.launches.keys():
                 del self._asked[name]
 
     def _register(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
         """Note machines that are nodes, and name the machine of a Node that has no providerID."""
-        by_name = fleet.index.by_name
+        shown = fleet.index
+        young = self._clock.unix() - TOKENS_S
+        joined: dict[str, contract.Instance] = {}
         for node in there.values():
-            machine = by_name.get(node.name)
-            if not node.provider_id:
-                if machine is not None and not view.is_retired(fleet, machine):
-                    self._cluster.adopt(node, machine.provider_id)
-            elif (
-                node.provider_id in fleet.index.by_provider_id
-                and node.provider_id not in fleet.registered
-            ):
-                _LOG.info("machine is a node", name=node.name, provider_id=node.provider_id)
-                self._reconciler.registered(node.provider_id)
+            named = shown.by_name.get(node.name)
+            machine = shown.by_provider_id.get(node.provider_id)
+            if machine is not None:
+                joined[node.provider_id] = machine
+            elif named is not None and not node.provider_id and not view.is_retired(fleet, named):
+                self._cluster.adopt(node, named.provider_id)
+        if fresh := joined.keys() - fleet.registered:
+            self._reconciler.registered(*fresh)
+        for provider_id in joined.keys() - self._joined:
+            machine = joined[provider_id]
+            if machine.node_name and (not machine.created_at or machine.created_at > young):
+                _LOG.info("machine is a node", name=machine.node_name, provider_id=provider_id)
                 # Its token may be one of the process before us: the id follows from the name.
-                self._cluster.revoke(node.name)
+                self._cluster.revoke(machine.node_name)
+        self._joined = frozenset(joined)
 
-    def _revoke(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
+    def _revoke(self, there: Mapping[str, nodes.Node]) -> None:
         """Revoke tokens of machines that are nodes or were given up."""
         with self._lock:
             minted = tuple(self._minted)
+        # Read after them: whatever a token was minted for is in it, or was given up.
+        fleet = self._reconciler.fleet
         for name in minted:
             launch = fleet.launches.get(name)
             flying = launch is not None and launch.phase is not state.Phase.FAILED
@@ -283,65 +316,3 @@ class Registrar:
                 self._cluster.revoke(name)
                 with self._lock:
                     self._minted.discard(name)
-
-    def _remove(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
-        """Remove Node objects whose machines are gone: two complete listings must agree."""
-        absent: dict[str, set[float]] = {}
-        removed = 0
-        for node in there.values():
-            begun_at = _absent_since(fleet, node)
-            if begun_at is None:
-                continue
-            seen = self._absent.get(node.uid, set()) | {begun_at}
-            absent[node.uid] = seen
-            let_go = _was_let_go(fleet, node)
-            enough = len(seen) >= ABSENCES and (let_go or not node.ready)
-            if enough and not node.deleting and removed < REMOVALS:
-                removed += 1
-                self._cluster.remove(node, still=_removable if let_go else _not_ready)
-        self._absent = absent
-
-
-def _removable(_node: nodes.Node) -> bool:
-    """Say yes: its machine was let go, so whatever the Node says is old."""
-    return True
-
-
-def _not_ready(node: nodes.Node) -> bool:
-    """Say yes to a Node whose kubelet is silent."""
-    return not node.ready
-
-
-def _was_let_go(fleet: state.Fleet, node: nodes.Node) -> bool:
-    gone = fleet.gone.get(node.provider_id)
-    return gone is not None and gone.let_go
-
-
-def _absent_since(fleet: state.Fleet, node: nodes.Node) -> float | None:
-    """Tell when the listing began that lacks a Node's machine; None where it is not ours or there.
-
-    Ours is what this process knew, or what has our cloud's scheme and a name that we minted for a
-    group that is configured.
-    """
-    scheme, found, _ = node.provider_id.partition("://")
-    if not found:
-        return None
-    still_known = (
-        node.provider_id in fleet.index.by_provider_id
-        or node.provider_id in fleet.missing
-        or node.name in fleet.launches
-        or node.name in fleet.retired
-    )
-    if still_known:
-        return None
-    group = (
-        fleet.gone[node.provider_id].group
-        if node.provider_id in fleet.gone
-        else next((name for name in fleet.groups if names.minted_for(name, node.name)), "")
-    )
-    configured = fleet.groups.get(group)
-    if configured is None:
-        return None
-    account = fleet.accounts[configured.account]
-    fresh = account.snapshot is not None and not account.failures and account.scheme == scheme
-    return account.snapshot.begun_at if account.snapshot is not None and fresh else None

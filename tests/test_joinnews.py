@@ -89,3 +89,16 @@ def test_a_group_that_is_held_back_is_told_when_it_is_and_not_before() -> None:
     assert notice.reason == "GroupHeldBack"
     assert "another 300 s" in notice.note
     assert told(many, many) == []
+
+
+def test_a_great_many_failures_are_told_in_short() -> None:
+    many = joinnews.MOST + 7
+    shown = tuple(machine(number, f"g-{number}") for number in range(many))
+    failure = state.Failure(state.ErrorClass.OTHER, "JoinTimeout", "it did not")
+    now = dataclasses.replace(
+        Scene(shown=shown).fleet,
+        unjoined={f"g-{number}": state.Unjoined(1.0, failure) for number in range(many)},
+    )
+    *single, rest = told(BEFORE, now)
+    assert [each.note for each in single] == ["group g: it did not"] * joinnews.MOST
+    assert (rest.reason, rest.note) == ("JoinsFailed", "7 more machines did not join")

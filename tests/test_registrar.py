@@ -20,7 +20,7 @@ from providers import errors
 from tests import serving
 
 # Sweeps are the test's own, so that each is at a known instant.
-BY_HAND = registrar.Pace(sweep_s=3600.0)
+BY_HAND = registrar.Pace(sweep_s=3600.0, gather_s=0.0, settle_s=0.0)
 POOL = """
 cluster: test
 kubernetes: {}
@@ -40,12 +40,14 @@ class Cluster:
         self.down = False
         self.complete = True
         self.silent_s = 0.0
+        self.looks = 0
         self.told: list[notices.Notice] = []
         self.kubelets: kubeletconfig.KubeletConfig | None = None
         self.listeners: kube.Listeners | None = None
         self._lock = threading.Lock()
 
     home = notices.Regarding(kind="ConfigMap", name="pools", namespace="ours")
+    skew_s = 0.0
 
     def connect(self, _config, _parts, listeners):
         self.listeners = listeners
@@ -61,6 +63,7 @@ class Cluster:
 
     @property
     def node_list(self):
+        self.looks += 1
         now = clock.SystemClock().monotonic() - self.silent_s
         return reflector.Listing(items=dict(self.nodes), complete=self.complete, heard_at=now)
 
@@ -467,3 +470,232 @@ def test_a_machine_that_failed_is_not_expected_any_more(house, cluster):
     (name,) = house.plant.reconciler.fleet.launches
     serving.until(lambda: house.plant.reconciler.fleet.launches[name].phase is state.Phase.FAILED)
     assert not expected(name)
+
+
+class Busy:
+    """A reconciler of which one more machine is ordered right after anybody looked at its fleet."""
+
+    def __init__(self, real):
+        self.real, self.ordered, self.mint = real, [], None
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+    @property
+    def fleet(self):
+        seen = self.real.fleet
+        if self.mint is not None and len(self.ordered) < 6:
+            (name,) = self.real.grow("alpha", 1, cover=False).ordered
+            self.mint(name, "alpha", provision_timeout_s=600)
+            self.ordered.append(name)
+        return seen
+
+
+def test_a_token_that_is_minted_while_we_look_is_not_revoked(house, cluster):
+    busy = Busy(house.plant.reconciler)
+    second = registrar.Registrar(
+        lambda _listeners: cluster,
+        busy,
+        time_source=clock.SystemClock(),
+        remove_nodes=True,
+        pace=BY_HAND,
+    )
+    busy.mint = second.way_in
+    second.sweep()
+    assert busy.ordered
+    assert not set(busy.ordered) & set(cluster.revoked)
+
+
+def restarted(house, cluster, *, pace=BY_HAND, time_source=None, remove_nodes=True):
+    """Another process on the same fleet: it knows nothing of tokens, requests or Nodes."""
+    made = registrar.Registrar(
+        lambda _listeners: cluster,
+        house.plant.reconciler,
+        time_source=time_source or clock.SystemClock(),
+        remove_nodes=remove_nodes,
+        pace=pace,
+    )
+    cluster.revoked.clear()
+    return made
+
+
+class Later:
+    """The system's clock, and so many seconds."""
+
+    def __init__(self, by_s=0.0):
+        self.by_s = by_s
+
+    def monotonic(self):
+        return clock.SystemClock().monotonic() + self.by_s
+
+    def unix(self):
+        return clock.SystemClock().unix() + self.by_s
+
+
+def test_tokens_of_the_process_before_us_go_too_even_where_ca_saw_the_node_first(house, cluster):
+    (machine,) = grown(house, 1)
+    cluster.join(machine)
+    house.plant.reconciler.registered(machine.provider_id)
+    after = restarted(house, cluster)
+    after.sweep()
+    after.sweep()
+    assert cluster.revoked == [machine.node_name]
+
+
+def test_it_is_the_machines_token_whatever_its_node_is_called(house, cluster):
+    (machine,) = grown(house, 1)
+    cluster.join(dataclasses.replace(machine, node_name="named-by-hand"))
+    restarted(house, cluster).sweep()
+    assert cluster.revoked == [machine.node_name]
+
+
+def test_nobody_asks_for_tokens_that_cannot_live_any_more(house, cluster):
+    (machine,) = grown(house, 1)
+    cluster.join(machine)
+    cluster.silent_s = -registrar.TOKENS_S
+    restarted(house, cluster, time_source=Later(registrar.TOKENS_S + 60)).sweep()
+    assert cluster.revoked == []
+
+
+def test_a_request_that_came_before_the_first_listing_is_not_forgotten(tmp_path, cluster):
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=BY_HAND) as house:
+        (machine,) = grown(house, 1)
+        fleet = house.plant.reconciler.fleet
+        unseen = dataclasses.replace(fleet.accounts["memory"], snapshot=None)
+        house.plant.heart.stop()
+        blank = dataclasses.replace(
+            fleet, accounts={"memory": unseen}, index=state.Index(), journeys={}
+        )
+        after = restarted(house, cluster)
+        after._asking(machine.node_name)
+        house.plant.reconciler.fleet = blank
+        after.sweep()
+        assert after.asking == {machine.node_name}
+        house.plant.reconciler.fleet = fleet
+        after.sweep()
+        assert house.plant.reconciler.fleet.journeys[machine.node_name].step is state.Step.CSR
+
+
+def test_a_kubelet_config_that_nobody_can_read_stops_no_sweep(tmp_path, cluster):
+    class Odd(Cluster):
+        def kubelet_config(self):
+            raise RuntimeError("nobody thought of this")
+
+    cluster = Odd()
+    often = dataclasses.replace(BY_HAND, sweep_s=0.01)
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=often) as house:
+        (machine,) = grown(house, 1)
+        cluster.join(machine)
+        serving.until(lambda: machine.node_name in cluster.revoked)
+
+
+def failed_by(sweeper, house):
+    sweeper.sweep()
+    return set(house.plant.reconciler.fleet.unjoined)
+
+
+def test_after_a_start_and_after_a_gap_nobody_is_judged_for_a_while(house, cluster):
+    (machine,) = grown(house, 1)
+    house.plant.registrar.sweep()
+    house.cloud.power_off(machine.id)
+    serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
+    now = Later()
+    slow = dataclasses.replace(BY_HAND, settle_s=60.0)
+    after = restarted(house, cluster, pace=slow, time_source=now)
+    for at_s, silent_s in ((0, 0), (59, 0), (60, registrar.FRESH_S + 1), (70, 0), (129, 0)):
+        now.by_s, cluster.silent_s = at_s, silent_s - at_s
+        assert not failed_by(after, house), at_s
+    now.by_s, cluster.silent_s = 130, -130
+    assert failed_by(after, house) == {machine.node_name}
+
+
+def test_nodes_of_an_api_server_whose_clock_is_behind_are_not_late(house, cluster):
+    (machine,) = grown(house, 1)
+    cluster.skew_s = -3600.0
+    made_at = clock.SystemClock().unix() + cluster.skew_s
+    cluster.join(machine, ready=False, created_at=made_at, ready_since=made_at)
+    assert not failed_by(house.plant.registrar, house)
+    assert not house.plant.reconciler.fleet.journeys[machine.node_name].watched
+
+
+def test_a_machine_that_a_listing_lacks_for_now_fails_in_its_group(house, cluster):
+    (machine,) = grown(house, 1)
+    house.plant.registrar.sweep()
+    reconciler = house.plant.reconciler
+    house.plant.heart.stop()
+    fleet = reconciler.fleet
+    off = dataclasses.replace(machine, state=type(machine.state).STOPPED)
+    missing = {machine.provider_id: state.Missing(instance=off, account="memory")}
+    reconciler.fleet = dataclasses.replace(fleet, index=state.Index(), missing=missing)
+    house.plant.registrar.sweep()
+    assert metric(house, "joins_failed_total", group="alpha", code="JoinFailed") == 1.0
+    (told,) = cluster.told
+    assert told.note.startswith("group alpha: ")
+
+
+def test_one_that_is_never_ready_is_shown_and_counted_once_until_ca_takes_it(tmp_path, cluster):
+    pool = POOL.replace("join: kubeadm", "join: kubeadm, joinDeadlines: {ready: 1s}")
+    with serving.running(tmp_path, pool, connect=cluster.connect, joining=BY_HAND) as house:
+        (machine,) = grown(house, 1)
+        house.plant.registrar.sweep()
+        cluster.join(machine, ready=False)
+        house.plant.registrar.sweep()
+        serving.until(lambda: failed_by(house.plant.registrar, house))
+        node = pb.ExternalGrpcNode(providerID=machine.provider_id, name=machine.node_name)
+        for _ in range(3):
+            house.stub.NodeGroupForNode(pb.NodeGroupForNodeRequest(node=node))
+            house.plant.registrar.sweep()
+            status = shown(house)[machine.provider_id]
+            assert status.errorInfo.errorCode == "NodeNotReady"
+            assert status.instanceState == pb.InstanceStatus.InstanceState.instanceCreating
+        size = lambda: (  # noqa: E731
+            house.stub.NodeGroupTargetSize(pb.NodeGroupTargetSizeRequest(id="alpha")).targetSize
+        )
+        assert size() == 1
+        for _ in range(2):
+            house.stub.NodeGroupDeleteNodes(
+                pb.NodeGroupDeleteNodesRequest(id="alpha", nodes=[node])
+            )
+            assert size() == 0
+        assert metric(house, "joins_failed_total", group="alpha", code="NodeNotReady") == 1.0
+
+
+def test_the_news_of_a_moment_are_swept_for_once(tmp_path, cluster):
+    gathers = dataclasses.replace(BY_HAND, gather_s=0.5)
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=gathers) as house:
+        (machine,) = grown(house, 1)
+        cluster.looks = 0
+        for _ in range(300):
+            cluster.join(machine, ready=False)
+            cluster.join(machine, ready=True)
+        serving.until(lambda: machine.node_name in cluster.revoked)
+        assert cluster.looks <= 3
+
+
+class Deaf(Cluster):
+    """A cluster that takes its time to let go, as much as it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.given_s = []
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def kubelet_config(self):
+        self.asked.set()
+        self.answers.wait(60)
+
+    def stop(self, within_s=10.0):
+        self.given_s.append(within_s)
+
+
+def test_a_cluster_that_does_not_answer_holds_up_the_end_for_seconds_only(tmp_path):
+    cluster = Deaf()
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=BY_HAND) as house:
+        assert cluster.asked.wait(10)
+        began = clock.SystemClock().monotonic()
+        house.plant.registrar.stop_sweeping()
+        assert clock.SystemClock().monotonic() - began < 0.5, "deletions under way come first"
+        house.plant.registrar.close(1.0)
+        assert clock.SystemClock().monotonic() - began < 2.0
+        assert 0.3 < cluster.given_s[0] < 0.7
+        cluster.answers.set()

@@ -76,6 +76,11 @@ def find(fleet: state.Fleet, group: str, name: str) -> Member | None:
     return _in_the_air(fleet, launch)
 
 
+def group_of(fleet: state.Fleet, name: str) -> str:
+    """Name the group that a member's key belongs to; empty for none."""
+    return next((group for group in fleet.groups if find(fleet, group, name) is not None), "")
+
+
 def whose(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | None:
     """Tell group and key of a node by its provider id; None for one that is not a member.
 

@@ -85,6 +85,7 @@ class Cluster:
     ) -> None:
         self._settings = settings
         self._listeners = listeners
+        self._clock = time_source
         self.api = link.api
         self.home = notices.Regarding(
             kind="ConfigMap", name=settings.config_map, namespace=link.namespace
@@ -119,10 +120,12 @@ class Cluster:
             self._requests.start()
 
     def stop(self, within_s: float = 10.0) -> None:
-        """Stop watching; do once more what is due; wait up to ``within_s`` seconds for each."""
-        self._nodes.stop(within_s)
-        self._requests.stop(within_s)
-        self._errands.stop(within_s)
+        """Stop watching; do once more what is due; wait up to ``within_s`` seconds for it all."""
+        deadline = self._clock.monotonic() + within_s
+        self._nodes.stop(0.0)
+        self._requests.stop(0.0)
+        for each in (self._errands, self._nodes, self._requests):
+            each.stop(max(0.0, deadline - self._clock.monotonic()))
         self.api.close()
 
     def await_nodes(self, within_s: float) -> bool:
@@ -133,6 +136,11 @@ class Cluster:
     def node_list(self) -> reflector.Listing[nodes.Node]:
         """Give the Nodes as they are known now; look at ``complete`` and ``heard_at`` first."""
         return self._nodes.listing
+
+    @property
+    def skew_s(self) -> float:
+        """Tell how far the API server's clock is ahead of ours, in seconds."""
+        return self.api.skew_s
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
         """Read what every kubelet keeps from pods; see :func:`facts.kubelet_config`. Blocks."""
@@ -190,9 +198,9 @@ class Cluster:
         self._errands.run(f"remove node {node.name}", job, within_s=_NODE_ERRAND_S)
 
     def tell(self, notice: notices.Notice) -> None:
-        """Have an Event written."""
+        """Have an Event written; several about one object are all written."""
         about = notice.regarding
-        key = f"event {about.kind} {about.namespace}/{about.name} {notice.reason}"
+        key = f"event {about.kind} {about.namespace}/{about.name} {notice.reason}: {notice.note}"
         self._errands.run(key, lambda: self._notices.tell(notice), within_s=_NOTICE_S)
 
     def await_idle(self, within_s: float) -> bool:

@@ -1,7 +1,8 @@
 """Do small requests in the background, again and again until they are done or too old.
 
 For whoever must not wait: revoking a token, naming a Node's machine, removing a Node, writing an
-Event. Each has a key; a later one of the same key takes the place of one that still waits.
+Event. Each has a key; a later one of the same key takes the place of one that still waits, and
+waits as long: who asks every few seconds is not answered any sooner.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Errands:
             if len(self._waiting) >= MOST and key not in self._waiting:
                 _LOG.error("errand dropped: too many wait", errand=key)
                 return
-            self._waiting[key] = _Errand(key, job, until=now + within_s, due_at=now)
+            errand = _Errand(key, job, until=now + within_s, due_at=now)
+            if (held := self._waiting.get(key)) is not None:
+                errand.due_at, errand.failures = held.due_at, held.failures
+            self._waiting[key] = errand
             self._changed.notify_all()
 
     def drop(self, key: str) -> None:
@@ -125,5 +129,6 @@ class Errands:
             _LOG.warning("errand given up", errand=errand.key, error=str(error))
             return
         with self._changed:
-            # One of the same key that came meanwhile knows better.
-            self._waiting.setdefault(errand.key, errand)
+            # One of the same key that came meanwhile knows better, but not that it is no use.
+            next_one = self._waiting.setdefault(errand.key, errand)
+            next_one.due_at, next_one.failures = errand.due_at, errand.failures

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 
 from externalgrpc import clock
 from externalgrpc.bootstrap import credentials
-from externalgrpc.kube import api, approval, cluster, csr, errors, facts, nodes, tokens
+from externalgrpc.kube import api, approval, cluster, csr, errors, facts, nodes, notices, tokens
 from tests.e2e import waiting
 from tests.kube import apiserver, requests
 
@@ -215,3 +216,34 @@ def test_a_server_that_stops_says_what_it_leaves(
     waiting.until(lambda: server.count("DELETE"), "tried", within_s=20)
     side.cluster.stop()
     assert "errand not done" in caplog.text
+
+
+def test_events_about_one_object_are_all_written(server: apiserver.FakeServer, side: Side) -> None:
+    assert side.cluster.home == notices.Regarding(
+        kind="ConfigMap", name="vps-autoscaler", namespace=side.cluster.home.namespace
+    )
+    said = [f"group {name}: held back" for name in ("a", "b", "c", "a")]
+    for note in said:
+        side.cluster.tell(
+            notices.Notice(
+                regarding=side.cluster.home, reason="GroupHeldBack", action="Join", note=note
+            )
+        )
+    assert side.cluster.await_idle(10)
+    found = {each.get("note") for each in server.items.values()} - {None}
+    assert found == set(said)
+
+
+def test_a_cluster_that_does_not_answer_is_let_go_in_the_time_given(
+    server: apiserver.FakeServer, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        server.url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        side = Side(server, tmp_path)
+        side.cluster.start()
+        for name in ("pool-aaaaaa", "pool-bbbbbb"):
+            side.cluster.revoke(name)
+        deaf.accept()
+        began = clock.SystemClock().monotonic()
+        side.cluster.stop(1.0)
+        assert clock.SystemClock().monotonic() - began < 2.0

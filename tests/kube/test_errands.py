@@ -136,3 +136,17 @@ def test_not_more_wait_than_fit(caplog: pytest.LogCaptureFixture) -> None:
     assert made.await_idle(60)
     made.stop()
     assert sum(job.runs for job in jobs) == errands.MOST
+
+
+def test_who_asks_again_and_again_is_not_answered_sooner(
+    running: errands.Errands, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    job = Job(*[errors.Denied("no such right")] * 1000)
+    source = clock.SystemClock()
+    began = source.monotonic()
+    while source.monotonic() < began + 2.0:
+        running.run("a", job, within_s=600)
+    assert 2 <= job.runs <= 4
+    assert caplog.text.count("errand waits") == 1
+    running.drop("a")

@@ -39,7 +39,7 @@ def house(
     fenced: planes.Plane, approving: planes.Plane, tmp_path: Path
 ) -> Iterator[serving.Running]:
     text = POOL.format(kubeconfig=approving.account())
-    often = registrar.Pace(sweep_s=0.2)
+    often = registrar.Pace(sweep_s=0.2, settle_s=0.0)
     with serving.running(tmp_path, text, joining=often) as up:
         yield up
     with approving.client() as admin:

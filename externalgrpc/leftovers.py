@@ -1,0 +1,100 @@
+"""Find Node objects whose machines are gone: two complete listings in a row must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from externalgrpc import names
+from externalgrpc.fleet import state
+from externalgrpc.kube import nodes
+
+REMOVALS = 3
+"""Most Node objects removed in one sweep."""
+
+ABSENCES = 2
+"""Complete listings that must lack a machine before its Node is removed."""
+
+
+class Leftover(NamedTuple):
+    """A Node to be removed, if ``still`` says yes to it as it is by then."""
+
+    node: nodes.Node
+    still: Callable[[nodes.Node], bool]
+
+
+class _Absence(NamedTuple):
+    """How many listings have lacked a machine, and when the last of them began."""
+
+    listings: int
+    begun_at: float
+
+
+class Leftovers:
+    """Remember, from sweep to sweep, whose machine was absent how often."""
+
+    def __init__(self) -> None:
+        self._absent: dict[str, _Absence] = {}
+
+    def due(self, fleet: state.Fleet, there: Iterable[nodes.Node]) -> Iterator[Leftover]:
+        """Give the Nodes that go now, a few at a time; ``there`` are all that there are."""
+        absent: dict[str, _Absence] = {}
+        found: list[Leftover] = []
+        for node in there:
+            begun_at = _absent_since(fleet, node)
+            if begun_at is None:
+                continue
+            seen = self._absent.get(node.uid, _Absence(0, float("-inf")))
+            if begun_at > seen.begun_at:
+                seen = _Absence(seen.listings + 1, begun_at)
+            absent[node.uid] = seen
+            let_go = _was_let_go(fleet, node)
+            if seen.listings >= ABSENCES and (let_go or not node.ready) and not node.deleting:
+                found.append(Leftover(node, _removable if let_go else _not_ready))
+        self._absent = absent
+        yield from found[:REMOVALS]
+
+
+def _removable(_node: nodes.Node) -> bool:
+    """Say yes: its machine was let go, so whatever the Node says is old."""
+    return True
+
+
+def _not_ready(node: nodes.Node) -> bool:
+    """Say yes to a Node whose kubelet is silent."""
+    return not node.ready
+
+
+def _was_let_go(fleet: state.Fleet, node: nodes.Node) -> bool:
+    gone = fleet.gone.get(node.provider_id)
+    return gone is not None and gone.let_go
+
+
+def _absent_since(fleet: state.Fleet, node: nodes.Node) -> float | None:
+    """Tell when the listing began that lacks a Node's machine; None where it is not ours or there.
+
+    Ours is what this process knew, or what has our cloud's scheme and a name that we minted for a
+    group that is configured.
+    """
+    scheme, found, _ = node.provider_id.partition("://")
+    if not found:
+        return None
+    still_known = (
+        node.provider_id in fleet.index.by_provider_id
+        or node.provider_id in fleet.missing
+        or node.name in fleet.launches
+        or node.name in fleet.retired
+    )
+    if still_known:
+        return None
+    group = (
+        fleet.gone[node.provider_id].group
+        if node.provider_id in fleet.gone
+        else next((name for name in fleet.groups if names.minted_for(name, node.name)), "")
+    )
+    configured = fleet.groups.get(group)
+    if configured is None:
+        return None
+    account = fleet.accounts[configured.account]
+    fresh = account.snapshot is not None and not account.failures and account.scheme == scheme
+    return account.snapshot.begun_at if account.snapshot is not None and fresh else None
