@@ -53,6 +53,7 @@ class Reconciler:
         self._lock = threading.Lock()
         self._seats: Mapping[str, Seat] = {}
         self._listed = threading.Condition()
+        self._sick = False
         self.fleet = fleets.Fleet()
 
     # ---- wishes -------------------------------------------------------------------------
@@ -132,6 +133,10 @@ class Reconciler:
                 before, sights, now=now, unix_now=unix_now, sure=sure
             )
         telling.joins_went(before, after)
+        sick = fleets.outage(after, sights)
+        if bool(sick) != self._sick:
+            self._sick = bool(sick)
+            telling.outage(sick)
         overdue = fleets.overdue(after, now, patience_s=patience_s)
         if overdue:
             telling.overdue([member.name for member in overdue])

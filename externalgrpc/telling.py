@@ -165,6 +165,14 @@ def joins_went(before: state.Fleet, after: state.Fleet) -> None:
             _LOG.error("group held back: its machines do not join", group=group, row=strikes.count)
 
 
+def outage(sick: str) -> None:
+    """Tell that the cluster has lost its nodes, so that nobody is judged; or that it has them."""
+    if sick:
+        _LOG.error("outage: no join is judged until nodes are ready again", why=sick)
+    else:
+        _LOG.info("outage over: joins are judged again")
+
+
 def overdue(names: Sequence[str]) -> None:
     """Tell which machines we let go ourselves, since they never joined."""
     _LOG.warning("machines that never joined are let go", names=list(names))

@@ -699,3 +699,14 @@ def test_a_cluster_that_does_not_answer_holds_up_the_end_for_seconds_only(tmp_pa
         assert clock.SystemClock().monotonic() - began < 2.0
         assert 0.3 < cluster.given_s[0] < 0.7
         cluster.answers.set()
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(house, cluster, caplog):
+    caplog.set_level("INFO")
+    there = grown(house, 4)
+    for ready in (True, False, False, True, True):
+        for machine in there:
+            cluster.join(machine, ready=ready)
+        house.plant.registrar.sweep()
+    assert caplog.text.count("outage: no join is judged") == 1
+    assert caplog.text.count("outage over") == 1

@@ -10,7 +10,7 @@ handed in: a whole history replays from a seed.
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered
 from externalgrpc.fleet.configured import configure
 from externalgrpc.fleet.joins import judge as judge_joins
-from externalgrpc.fleet.joins import overdue
+from externalgrpc.fleet.joins import outage, overdue
 from externalgrpc.fleet.lessons import kubelets, learn
 from externalgrpc.fleet.listing import not_listed, observe
 from externalgrpc.fleet.retired import deleted, let_go
@@ -42,6 +42,7 @@ __all__ = [
     "not_listed",
     "observe",
     "ordered",
+    "outage",
     "overdue",
     "register",
     "retire",

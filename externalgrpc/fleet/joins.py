@@ -90,7 +90,7 @@ def judge(
             continue
         if known is None:
             # Asked once at most: it goes through all machines.
-            doubtful = _outage(fleet, sights) if doubtful is None else doubtful
+            doubtful = bool(outage(fleet, sights)) if doubtful is None else doubtful
             if doubtful:
                 continue
             known = state.Unjoined(now, failure)
@@ -115,6 +115,24 @@ def overdue(fleet: state.Fleet, now: float, *, patience_s: float) -> Sequence[st
     ]
 
 
+def outage(fleet: state.Fleet, sights: Mapping[str, journeys.Sight]) -> str:
+    """Say that the cluster has lost nodes at large; empty when it has not.
+
+    Machines that run, were nodes, and are not ready: joins then fail for no fault of theirs.
+    """
+    joined = [
+        instance
+        for _, member, instance in _machines(fleet)
+        if instance.state is contract.InstanceState.RUNNING
+        and (journey := fleet.journeys.get(member.name)) is not None
+        and journey.ready_at
+    ]
+    lost = sum(1 for each in joined if not journeys.seen(sights, each).ready_at)
+    if lost <= max(LOST, LOST_SHARE * len(joined)):
+        return ""
+    return f"{lost} of {len(joined)} machines that run and were nodes are not ready"
+
+
 def held_back(fleet: state.Fleet, group: str, now: float) -> str:
     """Say why a group may not grow for now; empty when it may."""
     strikes = fleet.strikes.get(group)
@@ -128,13 +146,6 @@ def held_back(fleet: state.Fleet, group: str, now: float) -> str:
         f"{strikes.count} machines in a row did not become nodes; the group is held back for "
         f"another {left_s:.0f} s"
     )
-
-
-def _outage(fleet: state.Fleet, sights: Mapping[str, journeys.Sight]) -> bool:
-    """Tell whether the cluster has lost nodes at large: then joins fail for no fault of theirs."""
-    joined = [each for _, member, each in _machines(fleet) if fleet.journeys[member.name].ready_at]
-    lost = sum(1 for each in joined if not journeys.seen(sights, each).ready_at)
-    return lost > max(LOST, LOST_SHARE * len(joined))
 
 
 def _machines(

@@ -327,7 +327,23 @@ class Outage(Watched):
 def test_when_nodes_are_lost_at_large_nobody_else_is_blamed(nodes, lost, outage) -> None:
     there = Outage(nodes)
     assert (there.judge_by(WHOLE_S + 1, there.seen(lost=lost)) is None) == outage
+    assert bool(joins.outage(there.fleet, there.seen(lost=lost))) == outage
     assert there.judge_by(WHOLE_S + 2, there.seen(lost=0)) is not None
+
+
+def test_machines_that_somebody_turned_off_are_no_outage() -> None:
+    there = Outage(8)
+    seen = there.seen(lost=6)
+    assert (
+        joins.outage(there.fleet, seen) == "6 of 8 machines that run and were nodes are not ready"
+    )
+    off = [
+        machine(each, f"g-{each}", state=STOPPED if each < 8 else contract.InstanceState.RUNNING)
+        for each in there.nodes
+    ]
+    there.now += 1
+    there.listed(machine(1, "g-1", created_at=BORN), *off)
+    assert there.judge_by(WHOLE_S + 1, seen) is not None
 
 
 class Counted(dict[str, journeys.Sight]):
