@@ -12,14 +12,37 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 ENTRY_POINT_GROUP = "vps_autoscaler.providers"
 """The entry point group under which a package registers its class (the class, no instance). The
 entry point's name is what ``provider:`` says in the configuration: lower-case letters, digits and
 dashes, beginning with a letter."""
+
+
+NOBODYS: Final = "?"
+"""The :attr:`Instance.identity` of a machine whose marks name two clusters' identities at once, or
+what is no identity at all. It equals nobody's: neither a cluster's own nor that of a machine of an
+older version, which has none ("")."""
+
+
+class Mark(enum.Enum):
+    """What a machine carries of ours; a cloud writes each as a label, or as a flat tag.
+
+    The value of UNJOINED is :data:`UNJOINED_VALUE`, whatever the cloud writes for it; that of
+    IDENTITY is 10 lower-case hexadecimal digits; the others hold the names of :class:`Order`.
+    """
+
+    CLUSTER = "cluster"
+    GROUP = "group"
+    NODE = "node"
+    IDENTITY = "identity"
+    UNJOINED = "unjoined"
+
+
+UNJOINED_VALUE: Final = "true"
 
 
 class InstanceState(enum.Enum):
@@ -88,6 +111,11 @@ class Order:
     :mod:`providers.marks` writes them. The names fit most clouds: ``cluster`` has at most 32
     characters, ``group`` 40, ``node_name`` 47, of lower-case letters, digits and single dashes.
 
+    ``identity`` is one more mark: 10 lower-case hexadecimal digits that no other cluster has, also
+    none of the same name; empty for a cluster without one, whose machines get no such mark. And
+    every machine is made with the mark ``unjoined``, which says so much: no Node of it was seen
+    yet. It is taken off, by :meth:`Marking.mark`, when there was one.
+
     ``ssh_keys``, ``networks``, ``firewalls`` and ``placement_group`` are the cloud's ids or names
     as the user wrote them, empty where the cloud does not claim to know them (``supports``). So is
     ``image``, which is empty when the user named none: refuse that with BadOrder unless the cloud
@@ -100,6 +128,7 @@ class Order:
     node_name: str
     cluster: str
     group: str
+    identity: str = ""
     machine_type: MachineType
     location: str
     image: str
@@ -123,6 +152,9 @@ class Instance:
     machines take it from cloud-init's ``instance_id``, so ``id`` should be the same.
     ``node_name`` and ``group`` come from our marks, never from the server's display name (people
     rename servers); ``group`` is empty when the machine carries the cluster's mark and no group's.
+    ``identity`` and ``unjoined`` come from the marks too: the identity is empty where the machine
+    carries none, and :data:`NOBODYS` where it carries several or what is none. Whose a machine of
+    another identity is, the caller decides: here it is one like any other.
     ``addresses`` are IP addresses, public ones first, none when there are none yet.
     ``created_at`` is in Unix seconds, 0 when not told; of two machines of one name the older stays.
     ``receipt`` is what :meth:`Provider.look_up` needs to learn an order's fate (an action's id),
@@ -133,6 +165,8 @@ class Instance:
     provider_id: str
     node_name: str
     group: str
+    identity: str = ""
+    unjoined: bool = False
     machine_type: str
     location: str
     image: str = ""
@@ -140,6 +174,18 @@ class Instance:
     state: InstanceState
     created_at: float = 0.0
     receipt: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A cluster that has machines in a login's project: as many as ``count`` carry its marks.
+
+    ``identity`` reads as :attr:`Instance.identity` does.
+    """
+
+    cluster: str
+    identity: str
+    count: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +327,7 @@ class Provider(Protocol):
         Never a part: a listing that cannot be completed raises, a list that was seen to change
         between two pages too (Unreachable). Machines without the mark of ``login.cluster`` do not
         exist for us: compare the whole mark yourself, whatever the API's filter let through.
+        Machines of our cluster's name are listed whatever their identity.
         Called every few seconds while machines come and go, else about every minute.
         """
         ...
@@ -293,7 +340,8 @@ class Provider(Protocol):
         the limit is BadOrder before anything is sent.
 
         Where names are unique, the same order twice makes one machine and returns it both times;
-        a machine of the name that is not of this cluster is BadOrder. Where they are not, the same
+        a machine of the name whose cluster, node name or identity is not the order's is BadOrder,
+        whether or not it is still ``unjoined``. Where names are not unique, the same
         order twice may make two: after Unreachable the caller looks the name up first, once
         ``settle_s`` has passed. A machine that the cloud made without its marks must be deleted
         again: nobody would ever find it.
@@ -357,4 +405,68 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of connections; harmless twice."""
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A cloud that can change the marks of a machine that stands; optional.
+
+    Where it cannot, machines keep ``unjoined`` for ever and never get an identity later.
+    """
+
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[Mark, str],
+        remove: frozenset[Mark] = frozenset(),
+    ) -> Instance:
+        """Put marks on one machine and take others off; give the machine as it is then.
+
+        Reads what the machine carries, merges, writes once, reads back. Labels and tags that are
+        no marks of ours stay byte for byte, marks that are not named here too. A mark that is put
+        replaces every other value that the machine carries of it. Nothing is written when nothing
+        would change, so that the same call twice, or after a lost answer, is harmless.
+
+        Whose machine it is was settled before, as for :meth:`Provider.delete`.
+
+        Where the API has no precondition for writes, what somebody else writes between our reading
+        and our writing may be lost: say so in the cloud's own docstring.
+
+        Raises BadOrder, nothing written, when the machine is certainly gone or a value does not
+        fit; Unreachable when what was read back is not what was written, and when nobody knows
+        whether it was; Throttled and BadCredentials as everywhere.
+        """
+        ...
+
+
+@runtime_checkable
+class Neighbourly(Protocol):
+    """A cloud that can tell whose machines are in the login's project; optional."""
+
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        """Count the project's machines that carry any cluster's mark, by name and identity.
+
+        Our own too; all pages, or an error. A machine with the marks of two clusters counts for
+        both. Sorted by name, then identity. Called at start and by ``check --online``, no more.
+        """
+        ...
+
+
+@runtime_checkable
+class Tidying(Protocol):
+    """A cloud where orders make more than machines: placement groups, resources of tags; optional.
+
+    A create that finds such a thing deleted under its hands makes it anew: it does not fail.
+    """
+
+    def tidy(self, *, groups: Collection[str], nodes: Collection[str]) -> tuple[str, ...]:
+        """Delete what was made beside machines for groups and node names that have none any more.
+
+        Only what this program made for our cluster, and only what the cloud, asked right before,
+        says is empty; never a machine. Tells, in words for a person, what was deleted; what is not
+        there is nothing to do, so that the same call twice is harmless. Raises CloudError as
+        everywhere; what was deleted before stays so.
+        """
         ...

@@ -1,8 +1,12 @@
 """Write a machine's marks as flat tags, and read them back.
 
-Clouds without key/value labels (Linode, DigitalOcean, Vultr) carry three tags on every machine::
+Clouds without key/value labels (Linode, DigitalOcean, Vultr) carry these tags on every machine::
 
     vps-cluster:<cluster>    vps-group:<group>    n:<node name>
+    vps-id:<identity>        vps-unjoined
+
+The last two come and go: the identity is the cluster's, 10 hexadecimal digits, where it has one,
+and ``vps-unjoined`` is taken off once the machine's Node was seen.
 
 They stay readable, so that a machine whose group left the configuration still names it. The
 strictest cloud of each rule sets it for all: 3 to 50 characters (Linode) of lower-case letters,
@@ -14,27 +18,45 @@ Whose a machine is, is decided by equality of a whole tag, never by a part of on
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
+
+from providers import contract
 
 CLUSTER: Final = "vps-cluster:"
 GROUP: Final = "vps-group:"
 NODE: Final = "n:"
+IDENTITY: Final = "vps-id:"
+UNJOINED: Final = "vps-unjoined"
 
 SHORTEST: Final = 3
 LONGEST: Final = 50
 
 _TAG: Final = re.compile(r"[a-z0-9:_-]+", re.ASCII)
+_IDENTITY: Final = re.compile(r"[0-9a-f]{10}", re.ASCII)
+_PREFIXES: Final = {
+    contract.Mark.CLUSTER: CLUSTER,
+    contract.Mark.GROUP: GROUP,
+    contract.Mark.NODE: NODE,
+    contract.Mark.IDENTITY: IDENTITY,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What a machine's tags say of it; empty where they say nothing, or two things at once."""
+    """What a machine's tags say of it; empty where they say nothing, or two things at once.
+
+    ``identity`` alone is :data:`providers.contract.NOBODYS` where the tags say two things, or what
+    is no identity: empty would take the machine for one of an older version.
+    """
 
     group: str = ""
     node_name: str = ""
+    identity: str = ""
+    unjoined: bool = False
 
 
 def cluster_tag(cluster: str) -> str:
@@ -53,15 +75,114 @@ def node_tag(node_name: str) -> str:
 
 
 def tags(
-    *, cluster: str, group: str, node_name: str, labels: Mapping[str, str] | None = None
+    *,
+    cluster: str,
+    group: str,
+    node_name: str,
+    identity: str = "",
+    unjoined: bool = False,
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
     """Give all tags of a machine: its marks, then the user's labels as ``key:value``.
 
-    A label without a value becomes its bare key. Raises ValueError, with a sentence for a
-    person, for what does not fit and for a label that would pass for a mark.
+    An empty identity has no tag. A label without a value becomes its bare key. Raises ValueError,
+    with a sentence for a person, for what does not fit and for a label that would pass for a mark.
     """
-    ours = (cluster_tag(cluster), group_tag(group), node_tag(node_name))
+    ours = [cluster_tag(cluster), group_tag(group), node_tag(node_name)]
+    if identity:
+        ours.append(tag_of(contract.Mark.IDENTITY, identity))
+    if unjoined:
+        ours.append(UNJOINED)
     return (*ours, *(_label(key, value) for key, value in sorted((labels or {}).items())))
+
+
+def ordered(order: contract.Order) -> tuple[str, ...]:
+    """Give all tags of the machine that an order makes; raises as :func:`tags` does."""
+    return tags(
+        cluster=order.cluster,
+        group=order.group,
+        node_name=order.node_name,
+        identity=order.identity,
+        unjoined=True,
+        labels=order.labels,
+    )
+
+
+def is_identity(text: str) -> bool:
+    """Tell whether this is an identity as clusters have it."""
+    return _IDENTITY.fullmatch(text) is not None
+
+
+def identity_of(told: Collection[str]) -> str:
+    """Read an identity out of every value that a machine carries for it, as Instance has it."""
+    values = set(told)
+    if not values:
+        return ""
+    only = values.pop()
+    return only if not values and is_identity(only) else contract.NOBODYS
+
+
+def check_change(put: Mapping[contract.Mark, str], remove: Collection[contract.Mark]) -> None:
+    """Refuse a change of marks that makes no sense: ValueError with a sentence for a person."""
+    for mark, value in put.items():
+        if mark in remove:
+            raise ValueError(f"the mark {mark.value!r} cannot be put and removed at once")
+        tag_of(mark, value)
+
+
+def tag_of(mark: contract.Mark, value: str) -> str:
+    """Give the tag of one mark; raises ValueError when the value does not fit it."""
+    if mark is contract.Mark.UNJOINED:
+        if value != contract.UNJOINED_VALUE:
+            raise ValueError(f"the mark 'unjoined' says 'true' or is not there, never {value!r}")
+        return UNJOINED
+    if mark is contract.Mark.IDENTITY and not is_identity(value):
+        raise ValueError(f"the identity {value!r} is not 10 lower-case hexadecimal digits")
+    return _tag(_PREFIXES[mark], value)
+
+
+def changed(
+    machine_tags: Iterable[str],
+    *,
+    put: Mapping[contract.Mark, str],
+    remove: Collection[contract.Mark] = (),
+) -> tuple[str, ...]:
+    """Give a machine's tags with marks put on and taken off.
+
+    Everything else stays, in its order; where nothing changes, the tags come back as they were.
+    Raises ValueError for a change that makes no sense.
+    """
+    check_change(put, remove)
+    wanted = [tag_of(mark, value) for mark, value in put.items()]
+    touched = {*put, *remove}
+    kept = [tag for tag in machine_tags if tag in wanted or mark_of(tag) not in touched]
+    return (*kept, *(tag for tag in wanted if tag not in kept))
+
+
+def mark_of(tag: str) -> contract.Mark | None:
+    """Tell which mark of ours a tag is, whatever its value; None for a user's own."""
+    if tag == UNJOINED:
+        return contract.Mark.UNJOINED
+    return next((mark for mark, prefix in _PREFIXES.items() if tag.startswith(prefix)), None)
+
+
+def neighbours(machines: Iterable[Collection[str]]) -> tuple[contract.Neighbour, ...]:
+    """Count machines, given by their tags, by the clusters and identities that these name."""
+    return counted(
+        (tag.removeprefix(CLUSTER), read(worn).identity)
+        for worn in machines
+        for tag in set(worn)
+        if tag.startswith(CLUSTER)
+    )
+
+
+def counted(machines: Iterable[tuple[str, str]]) -> tuple[contract.Neighbour, ...]:
+    """Count machines, given as (cluster, identity), the way Neighbourly tells them."""
+    counts = collections.Counter(machines)
+    return tuple(
+        contract.Neighbour(cluster=cluster, identity=identity, count=count)
+        for (cluster, identity), count in sorted(counts.items())
+    )
 
 
 def is_ours(machine_tags: Collection[str], cluster: str) -> bool:
@@ -77,17 +198,26 @@ def is_node(machine_tags: Collection[str], node_name: str) -> bool:
 
 def read(machine_tags: Collection[str]) -> Marks:
     """Read the marks of a machine of ours."""
-    return Marks(group=_only(GROUP, machine_tags), node_name=_only(NODE, machine_tags))
+    return Marks(
+        group=_only(GROUP, machine_tags),
+        node_name=_only(NODE, machine_tags),
+        identity=identity_of(_values(IDENTITY, machine_tags)),
+        unjoined=UNJOINED in machine_tags,
+    )
 
 
 def _only(prefix: str, machine_tags: Collection[str]) -> str:
-    found = {tag.removeprefix(prefix) for tag in machine_tags if tag.startswith(prefix)}
+    found = _values(prefix, machine_tags)
     return found.pop() if len(found) == 1 else ""
+
+
+def _values(prefix: str, machine_tags: Collection[str]) -> set[str]:
+    return {tag.removeprefix(prefix) for tag in machine_tags if tag.startswith(prefix)}
 
 
 def _label(key: str, value: str) -> str:
     tag = f"{key}:{value}" if value else key
-    if tag.startswith((CLUSTER, GROUP, NODE)):
+    if mark_of(tag) is not None:
         raise ValueError(f"the label {tag!r} would pass for one of our own marks")
     return _fitting(tag)
 

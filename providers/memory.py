@@ -7,10 +7,10 @@ simulations hand one in, so that two clusters, or a server and its successor, lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import ClassVar, TypeVar
 
-from providers import contract, datacenter, errors
+from providers import contract, datacenter, errors, marks
 
 T = TypeVar("T")
 
@@ -85,7 +85,9 @@ class MemoryCloud:
         """Order one machine; where names are unique, the same order twice makes one."""
         if self._is_too_large(order):
             words = self._too_large(order)
-            raise errors.BadOrder(words, account=self._login.account, operation="create")
+            raise self._bad_order("create", words)
+        if order.identity and not marks.is_identity(order.identity):
+            raise self._bad_order("create", f"{order.identity!r} is no identity of a cluster")
 
         def work(request: datacenter.Request, now: float) -> contract.Instance:
             server = self._cloud.sales.rent(request, now, order)
@@ -119,6 +121,45 @@ class MemoryCloud:
             instance_id,
             self._cloud.options.delete_latency_s,
             lambda _request, now: self._cloud.sales.scrap(instance_id, now),
+        )
+
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        """Change the marks of one machine, whosever it is; one request, and nothing gets lost."""
+        try:
+            marks.check_change(put, remove)
+        except ValueError as error:
+            raise self._bad_order("mark", str(error)) from error
+
+        def work(request: datacenter.Request, now: float) -> contract.Instance:
+            server = self._cloud.sales.mark(request, instance_id, put=put, remove=remove)
+            return self._instance(server, now)
+
+        return self._write("mark", instance_id, self._cloud.options.list_latency_s, work)
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count everybody's machines by cluster and identity; one request."""
+        return self._read("neighbours", lambda _request, _now: self._cloud.sales.neighbours())
+
+    def tidy(
+        self,
+        *,
+        groups: Collection[str],
+        nodes: Collection[str],  # noqa: ARG002 - single machines leave nothing here
+    ) -> tuple[str, ...]:
+        """Take away the shelves of groups without machines; one request."""
+        return self._write(
+            "tidy",
+            "",
+            self._cloud.options.delete_latency_s,
+            lambda _request, _now: self._cloud.sales.clear(
+                cluster=self._login.cluster, groups=groups
+            ),
         )
 
     def budget(self) -> contract.Budget | None:
@@ -214,6 +255,9 @@ class MemoryCloud:
     def _is_too_large(self, order: contract.Order) -> bool:
         return len(order.user_data.encode()) > self.user_data_limit_bytes
 
+    def _bad_order(self, operation: str, words: str) -> errors.BadOrder:
+        return errors.BadOrder(words, account=self._login.account, operation=operation)
+
     def _too_large(self, order: contract.Order) -> str:
         size = len(order.user_data.encode())
         return f"user-data has {size} bytes; this cloud takes {self.user_data_limit_bytes}"
@@ -226,6 +270,8 @@ class MemoryCloud:
             provider_id=f"{self.scheme}://{server.id}",
             node_name=server.node_name,
             group=server.group,
+            identity=server.identity,
+            unjoined=server.unjoined,
             machine_type=server.machine_type,
             location=server.location,
             image=server.image,

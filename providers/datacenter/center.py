@@ -142,15 +142,19 @@ class Datacenter:
             finally:
                 if self._ledger is not None and self._racks.unsaved:
                     with self._state_file_troubles(request):
-                        self._ledger.replace(
-                            {"failed": self.sales.failed, **self._racks.document()}
-                        )
+                        self._ledger.replace(self._document())
                     self._racks.unsaved = False
+
+    def _document(self) -> dict[str, Any]:
+        shelves = sorted(self.sales.shelves)
+        return {"failed": self.sales.failed, "shelves": shelves, **self._racks.document()}
 
     def _load(self, document: dict[str, Any]) -> None:
         failed = {str(key): float(at) for key, at in document["failed"].items()}
+        # Files of older versions have none.
+        shelves = {(str(cluster), str(group)) for cluster, group in document.get("shelves", [])}
         self._racks.load(document)
-        self.sales.failed = failed
+        self.sales.failed, self.sales.shelves = failed, shelves
 
     @contextlib.contextmanager
     def _state_file_troubles(self, request: Request | None) -> Iterator[None]:
@@ -222,6 +226,8 @@ class Datacenter:
         cluster: str = "",
         group: str = "",
         node_name: str = "",
+        identity: str = "",
+        unjoined: bool = False,
         machine_type: str = "",
         location: str = "",
     ) -> str:
@@ -234,6 +240,8 @@ class Datacenter:
                 cluster=cluster,
                 group=group,
                 node_name=node_name,
+                identity=identity,
+                unjoined=unjoined,
                 machine_type=machine_type or self.sales.options.machine_types[0].name,
                 location=location or self.sales.options.locations[0],
                 addresses=sales.addresses(int(server_id), public_ipv4=True),
@@ -266,6 +274,11 @@ class Datacenter:
         """Show every machine that truly is there, everybody's, by id."""
         with self._books():
             return self._racks.all()
+
+    def shelves(self) -> tuple[tuple[str, str], ...]:
+        """Show what orders made beside machines and nobody tidied up: (cluster, group)."""
+        with self._books():
+            return tuple(sorted(self.sales.shelves))
 
     def calls(self) -> tuple[Call, ...]:
         """Show the last requests, oldest first."""

@@ -60,7 +60,7 @@ class Options:
     empty means that any image will do.
 
     Rates are chances between 0 and 1: ``error_rate`` of any request failing before its work,
-    ``lost_reply_rate`` of a create or delete being done and its reply lost,
+    ``lost_reply_rate`` of a write (a create, a delete, marks) being done and its reply lost,
     ``fail_after_accept_rate`` of an accepted create failing while the machine boots. Requests
     pass in a burst of ``burst`` and then at ``requests_per_hour``.
 

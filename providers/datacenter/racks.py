@@ -23,8 +23,8 @@ class Server:
     """A machine; instants are Unix seconds.
 
     It boots until ``runs_at`` and is there until ``gone_at``, where that is known; whoever lists
-    sees it as it was ``lag_s`` ago. ``cluster``, ``group`` and ``node_name`` are the marks it
-    carries, ``name`` is what a console shows.
+    sees it as it was ``lag_s`` ago. ``cluster``, ``group``, ``node_name``, ``identity`` and
+    ``unjoined`` are the marks it carries, ``name`` is what a console shows.
     """
 
     id: str
@@ -32,6 +32,8 @@ class Server:
     cluster: str = ""
     group: str = ""
     node_name: str = ""
+    identity: str = ""
+    unjoined: bool = False
     machine_type: str
     location: str
     image: str = ""

@@ -6,12 +6,20 @@ Called with the books open, from inside :meth:`providers.datacenter.center.Datac
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Mapping
 
-from providers import contract, errors
+from providers import contract, errors, marks
 from providers.datacenter import options, racks, troubles
 from providers.datacenter.racks import Server
 from providers.datacenter.troubles import Request
 
+_FIELDS = {
+    contract.Mark.CLUSTER: "cluster",
+    contract.Mark.GROUP: "group",
+    contract.Mark.NODE: "node_name",
+    contract.Mark.IDENTITY: "identity",
+    contract.Mark.UNJOINED: "unjoined",
+}
 _FAILED_LATER = "resource_unavailable: the creation was accepted and then failed: sold out"
 
 
@@ -19,6 +27,8 @@ class Sales:
     """The counter of the cloud; ``options`` is what it sells and how, as of now.
 
     ``failed`` holds the ids of orders that fail after they were accepted, and when they do.
+    ``shelves`` are what orders make beside machines, one for each (cluster, group), and what stays
+    when the machines go until somebody tidies up: as placement groups do elsewhere.
     """
 
     def __init__(
@@ -26,6 +36,7 @@ class Sales:
     ) -> None:
         self.options = settings
         self.failed: dict[str, float] = {}
+        self.shelves: set[tuple[str, str]] = set()
         self._racks = stand
         self._troubles = chance
 
@@ -34,7 +45,7 @@ class Sales:
         self._refuse_nonsense(request, order)
         there = self._racks.named(order.node_name) if self.options.unique_names else None
         if there is not None:
-            if (there.cluster, there.group, there.node_name) == _marks(order):
+            if _carried(there) == _wanted(order):
                 return there
             words = f"uniqueness_error: a machine named {order.node_name!r} exists already"
             raise request.refusal(errors.BadOrder, words)
@@ -50,13 +61,14 @@ class Sales:
         fails = self._troubles.roll(self.options.fail_after_accept_rate)
         if fails:
             self.failed[server_id] = now + self.options.boot_time_s / 2
-        cluster, group, node_name = _marks(order)
         server = Server(
             id=server_id,
             name=order.node_name,
-            cluster=cluster,
-            group=group,
-            node_name=node_name,
+            cluster=order.cluster,
+            group=order.group,
+            node_name=order.node_name,
+            identity=order.identity,
+            unjoined=True,
             machine_type=order.machine_type.name,
             location=order.location,
             image=order.image,
@@ -68,7 +80,47 @@ class Sales:
             user_data=order.user_data,
         )
         self._racks.put(server)
+        self.shelves.add((order.cluster, order.group))
         return server
+
+    def mark(
+        self,
+        request: Request,
+        server_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: Collection[contract.Mark],
+    ) -> Server:
+        """Put marks on a machine, whosever it is, and take others off; refuse one that is gone."""
+        server = self._racks.get(server_id)
+        if server is None:
+            raise request.refusal(errors.BadOrder, f"not_found: no machine {server_id!r}")
+        fields = {_FIELDS[mark]: value for mark, value in put.items()}
+        fields |= {_FIELDS[mark]: "" for mark in remove}
+        fresh = dataclasses.replace(
+            server,
+            cluster=fields.get("cluster", server.cluster),
+            group=fields.get("group", server.group),
+            node_name=fields.get("node_name", server.node_name),
+            identity=fields.get("identity", server.identity),
+            unjoined=bool(fields.get("unjoined", server.unjoined)),
+        )
+        if fresh != server:
+            self._racks.put(fresh)
+        return fresh
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count everybody's machines by the marks of clusters that they carry."""
+        there = self._racks.all()
+        return marks.counted((one.cluster, one.identity) for one in there if one.cluster)
+
+    def clear(self, *, cluster: str, groups: Collection[str]) -> tuple[str, ...]:
+        """Take away the shelves of a cluster's groups that have no machine; tell which."""
+        used = {(one.cluster, one.group) for one in self._racks.all()}
+        bare = sorted({(cluster, group) for group in groups} & self.shelves - used)
+        self.shelves -= set(bare)
+        self._racks.unsaved = self._racks.unsaved or bool(bare)
+        return tuple(f"shelf of group {group!r}" for _, group in bare)
 
     def scrap(self, server_id: str, now: float) -> None:
         """Begin to delete a machine, whosever it is; one that is gone or going is left to go."""
@@ -125,8 +177,12 @@ class Sales:
             raise request.refusal(errors.BadOrder, f"invalid_input: {'; '.join(wrong)}")
 
 
-def _marks(order: contract.Order) -> tuple[str, str, str]:
-    return order.cluster, order.group, order.node_name
+def _wanted(order: contract.Order) -> tuple[str, str, str, str]:
+    return order.cluster, order.group, order.node_name, order.identity
+
+
+def _carried(server: Server) -> tuple[str, str, str, str]:
+    return server.cluster, server.group, server.node_name, server.identity
 
 
 def addresses(number: int, *, public_ipv4: bool) -> tuple[str, ...]:

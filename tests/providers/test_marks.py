@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from externalgrpc import groups, names
-from providers import marks
+from providers import contract, marks
+from providers.contract import Mark
 
 STRICTEST = re.compile(r"[a-z0-9:_-]{3,50}\Z")
 
@@ -26,7 +27,21 @@ CLUSTERS, GROUPS = name(groups.MAX_CLUSTER_NAME), name(groups.MAX_GROUP_NAME)
 STRANGE = st.lists(
     st.one_of(
         st.text(max_size=60),
-        st.sampled_from(["", ":", "n:", "vps-cluster:", "vps-group:", "vps-clusterblue"]),
+        st.sampled_from(
+            [
+                "",
+                ":",
+                "n:",
+                "vps-cluster:",
+                "vps-group:",
+                "vps-clusterblue",
+                "vps-id",
+                "vps-id:",
+                "vps-unjoined:",
+                "vps-unjoine",
+                "VPS-UNJOINED",
+            ]
+        ),
     )
 )
 
@@ -38,7 +53,8 @@ def test_marks_come_back_as_they_went(
     node = next(names.mint(group, random.Random(seed)))
     told = marks.tags(cluster=cluster, group=group, node_name=node)
     assert all(STRICTEST.match(tag) for tag in told)
-    noise = [tag for tag in strange if not tag.startswith((marks.GROUP, marks.NODE))]
+    ours = (marks.GROUP, marks.NODE, marks.IDENTITY)
+    noise = [tag for tag in strange if not tag.startswith(ours)]
     mixed = [*noise, *told]
     random.Random(seed).shuffle(mixed)
     assert marks.is_ours(mixed, cluster)
@@ -114,9 +130,114 @@ def test_labels_become_tags() -> None:
         ({"labels": {"n": "stolen"}}, "pass for one of our own"),
         ({"labels": {"vps-cluster": "green"}}, "pass for one of our own"),
         ({"labels": {"vps-group": "db"}}, "pass for one of our own"),
+        ({"labels": {"vps-id": "0123456789"}}, "pass for one of our own"),
+        ({"labels": {"vps-unjoined": ""}}, "pass for one of our own"),
+        ({"identity": "0123"}, "10 lower-case hex"),
+        ({"identity": "0123ABCDEF"}, "10 lower-case hex"),
+        ({"identity": contract.NOBODYS}, "10 lower-case hex"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(wrong: dict[str, object], told: str) -> None:
     right = {"cluster": "blue", "group": "web", "node_name": "web-a1"}
     with pytest.raises(ValueError, match=told):
         marks.tags(**{**right, **wrong})  # type: ignore[arg-type]
+
+
+A, B = "0123456789", "9876543210"
+
+
+@pytest.mark.parametrize(
+    ("tags", "identity"),
+    [
+        ([], ""),
+        (["vps-id", "vps-idle:1", "xvps-id:1"], ""),
+        ([f"vps-id:{A}"], A),
+        ([f"vps-id:{A}", f"vps-id:{A}"], A),
+        ([f"vps-id:{A}", f"vps-id:{B}"], contract.NOBODYS),
+        ([f"vps-id:{A}", "vps-id:"], contract.NOBODYS),
+        (["vps-id:"], contract.NOBODYS),
+        (["vps-id:0123"], contract.NOBODYS),
+        (["vps-id:0123456789a"], contract.NOBODYS),
+        (["vps-id:ABCDEF0123"], contract.NOBODYS),
+        (["vps-id:?"], contract.NOBODYS),
+    ],
+)
+def test_an_unclear_identity_is_nobodys_never_that_of_an_older_version(
+    tags: list[str], identity: str
+) -> None:
+    assert marks.read(["vps-cluster:blue", *tags]).identity == identity
+
+
+def test_identity_and_unjoined_come_back_as_they_went() -> None:
+    told = marks.tags(
+        cluster="blue", group="web", node_name="web-a1", identity=A, unjoined=True,
+        labels={"canary": ""},
+    )  # fmt: skip
+    assert told[3:] == (f"vps-id:{A}", "vps-unjoined", "canary")
+    assert all(STRICTEST.match(tag) for tag in told)
+    assert marks.read(told) == marks.Marks(
+        group="web", node_name="web-a1", identity=A, unjoined=True
+    )
+
+
+WORN = ("team:infra", "vps-cluster:blue", "vps-group:web", "n:web-a1", f"vps-id:{A}",
+        "vps-unjoined", "vps-unjoined:x", "Canary ")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("put", "remove", "changed"),
+    [
+        ({}, {Mark.UNJOINED}, WORN[:5] + WORN[6:]),
+        ({Mark.IDENTITY: B}, set(), (*WORN[:4], *WORN[5:], f"vps-id:{B}")),
+        ({Mark.IDENTITY: A, Mark.UNJOINED: "true", Mark.CLUSTER: "blue"}, set(), WORN),
+        ({}, set(), WORN),
+        ({Mark.GROUP: "db", Mark.NODE: "db-1"}, {Mark.CLUSTER},
+         ("team:infra", *WORN[4:], "vps-group:db", "n:db-1")),
+    ],
+)  # fmt: skip
+def test_a_change_of_marks_leaves_everything_else_as_it_was(
+    put: dict[Mark, str], remove: set[Mark], changed: tuple[str, ...]
+) -> None:
+    told = marks.changed(WORN, put=put, remove=remove)
+    assert told == changed
+    assert marks.changed(told, put=put, remove=remove) == told
+
+
+def test_a_mark_that_is_put_replaces_every_value_of_it() -> None:
+    told = marks.changed([f"vps-id:{A}", "x", f"vps-id:{B}"], put={Mark.IDENTITY: B})
+    assert told == ("x", f"vps-id:{B}")
+
+
+@pytest.mark.parametrize(
+    ("put", "remove", "told"),
+    [
+        ({Mark.IDENTITY: "?"}, set(), "10 lower-case hex"),
+        ({Mark.IDENTITY: ""}, set(), "10 lower-case hex"),
+        ({Mark.UNJOINED: ""}, set(), "never ''"),
+        ({Mark.CLUSTER: ""}, set(), "needs a name"),
+        ({Mark.GROUP: "Web"}, set(), "lower-case"),
+        ({Mark.IDENTITY: A}, {Mark.IDENTITY}, "at once"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(
+    put: dict[Mark, str], remove: set[Mark], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        marks.changed(WORN, put=put, remove=remove)
+
+
+def test_neighbours_are_counted_by_cluster_and_identity() -> None:
+    machines = [
+        ["vps-cluster:blue", f"vps-id:{A}"],
+        ["vps-cluster:blue", f"vps-id:{A}", "vps-cluster:blue"],
+        ["vps-cluster:blue"],
+        ["vps-cluster:blue", "vps-cluster:green", f"vps-id:{A}", f"vps-id:{B}"],
+        ["somebody-s"],
+        [],
+    ]
+    assert [(one.cluster, one.identity, one.count) for one in marks.neighbours(machines)] == [
+        ("blue", "", 1),
+        ("blue", A, 2),
+        ("blue", "?", 1),
+        ("green", "?", 1),
+    ]

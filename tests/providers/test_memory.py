@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -345,6 +346,75 @@ def test_no_public_ipv4_means_a_private_address_alone():
     _, provider, _ = bench()
     made = provider.create(dataclasses.replace(order("web-1"), public_ipv4=False))
     assert [address.partition(".")[0] for address in made.addresses] == ["10"]
+
+
+# Marks, neighbours, and what stays beside machines.
+
+A, B = "0123456789", "9876543210"
+
+
+def test_marks_are_changed_one_by_one_and_outlive_the_process(tmp_path: Path):
+    settings = {"state_file": str(tmp_path / "state.json")}
+    center, provider, _ = bench(**settings)
+    made = provider.create(dataclasses.replace(order("web-1"), identity=A))
+    assert (made.identity, made.unjoined) == (A, True)
+    center.lose_next_reply(operation="mark")
+    for outcome in (errors.Unreachable, None):
+        with pytest.raises(outcome) if outcome else contextlib.nullcontext():
+            told = provider.mark(made.id, put={}, remove=frozenset({cloud.Mark.UNJOINED}))
+            assert told == dataclasses.replace(made, unjoined=False, receipt="")
+    _, heir, _ = bench(**settings)
+    (found,) = heir.instances()
+    assert (found.node_name, found.group, found.identity, found.unjoined) == (
+        "web-1", "web", A, False
+    )  # fmt: skip
+    heir.mark(made.id, put={cloud.Mark.IDENTITY: B, cloud.Mark.UNJOINED: "true"})
+    assert [(one.identity, one.unjoined) for one in provider.instances()] == [(B, True)]
+
+
+def test_marks_of_a_machine_that_is_gone_are_not_put():
+    _, provider, _ = bench()
+    with pytest.raises(errors.BadOrder, match="not_found"):
+        provider.mark("4711", put={cloud.Mark.IDENTITY: A})
+    with pytest.raises(errors.BadOrder, match="hexadecimal") as caught:
+        provider.mark("4711", put={cloud.Mark.IDENTITY: "?"})
+    assert (caught.value.account, caught.value.operation) == ("ram", "mark")
+
+
+def test_a_name_that_another_identity_has_is_taken():
+    center, provider, _ = bench()
+    provider.create(dataclasses.replace(order("web-1"), identity=A))
+    for identity in ("", B):
+        with pytest.raises(errors.BadOrder, match="exists already"):
+            provider.create(dataclasses.replace(order("web-1"), identity=identity))
+    assert len(center.servers()) == 1
+
+
+def test_neighbours_are_everybodys_clusters():
+    center, provider, _ = bench()
+    center.add(name="someone-s-mail")
+    center.add(name="g", cluster="green", node_name="g")
+    provider.create(dataclasses.replace(order("web-1"), identity=A))
+    assert provider.neighbours() == (
+        cloud.Neighbour(cluster="blue", identity=A, count=1),
+        cloud.Neighbour(cluster="green", identity="", count=1),
+    )
+
+
+def test_what_stays_beside_machines_is_tidied_when_it_is_empty_and_ours(tmp_path: Path):
+    settings = {"state_file": str(tmp_path / "state.json"), "delete_time_s": 5}
+    center, provider, time = bench(**settings)
+    green = memory.MemoryCloud(login(cluster="green"), cloud=center)
+    made = provider.create(order("web-1"))
+    provider.create(dataclasses.replace(order("db-1"), group="db"))
+    green.delete(green.create(dataclasses.replace(order("web-2"), cluster="green")).id)
+    provider.delete(made.id)
+    assert provider.tidy(groups=("web", "db"), nodes=("web-1",)) == (), "it is not gone yet"
+    time.pass_by(5)
+    assert provider.tidy(groups=("web", "db", "x"), nodes=()) == ("shelf of group 'web'",)
+    assert provider.tidy(groups=("web", "db", "x"), nodes=()) == ()
+    heir, _, _ = bench(**settings)
+    assert heir.shelves() == (("blue", "db"), ("green", "web"))
 
 
 # The state file.
