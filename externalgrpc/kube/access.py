@@ -67,6 +67,12 @@ def needs(*, namespace: str, own_approval: bool) -> tuple[Deed, ...]:
         ),
         Deed(
             verb="get",
+            resource="namespaces",
+            name="kube-system",
+            why="tell this cluster's machines from those of another of the same name",
+        ),
+        Deed(
+            verb="get",
             resource="configmaps",
             namespace="kube-public",
             name="cluster-info",

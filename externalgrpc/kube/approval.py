@@ -7,14 +7,22 @@ approves: see deploy/own-approval.yaml.
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from externalgrpc import clock, events
-from externalgrpc.kube import api, csr, errors, reflector, tokens
+from externalgrpc.kube import api, csr, errors, nodes, reflector, tokens, tries
 
 PATH: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+TOLD: Final = 3
+"""So many requests of one token are told one by one when they are not approved."""
+
+GONE_S: Final = 2 * tokens.LONGEST_S
+"""Who was a Node is remembered for so long after it is gone: longer than its token lives."""
 
 _LOG = events.Log("kube")
 
@@ -46,18 +54,20 @@ class Requests(reflector.Reflector[csr.Request]):
 def requester(request: csr.Request, minted_for: Callable[[str, str], bool]) -> str:
     """Name the machine whose own token asks to become it; "" for any other request.
 
-    A phase signal, no judgement: what is approved is decided by :func:`approve`.
+    A phase signal, no judgement: what is approved is decided by :meth:`Approver.approve`.
     """
-    if not request.token_id:
-        return ""
-    wanted = csr.subject(request.pem).node_name
+    wanted = request.wanted.node_name
     return wanted if wanted and minted_for(request.token_id, wanted) else ""
 
 
 class Approver:
-    """Approve what is right; tell what is not, once, and leave it to people.
+    """Approve what is right; tell what is not, and leave it to people.
+
+    What is not right stays undecided and gets no certificate: a denial could not be taken back,
+    and would let whoever asks in a machine's name stop the machine itself (docs/decisions/0017).
 
     ``expected`` tells whether a machine of that name was ordered and has not registered yet.
+    ``listed`` gives all requests that are known now.
     """
 
     def __init__(
@@ -67,47 +77,120 @@ class Approver:
         minted: tokens.Tokens,
         auth_group: str,
         expected: Callable[[str], bool],
+        listed: Callable[[], Iterable[csr.Request]],
+        time_source: clock.Clock,
     ) -> None:
         self._api = of
         self._minted = minted
         self._auth_group = auth_group
         self._expected = expected
+        self._listed = listed
+        self._clock = time_source
+        self._sent: set[str] = set()
+        self._told: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+        self._nodes: dict[str, float] = {}
 
     def concerns(self, request: csr.Request) -> bool:
         """Tell whether an undecided request comes from the group that only we approve."""
         return not request.decided and self._auth_group in request.groups
 
-    def approve(self, request: csr.Request) -> bool:
-        """Approve a request if it is right; tell whether it was approved now. Idempotent.
+    def node(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
+        """Hear what a Node was and is (None: not there): who was a node once is no new machine."""
+        with self._lock:
+            if after is not None:
+                self._nodes[after.name] = math.inf
+            elif before is not None:
+                now = self._clock.monotonic()
+                self._nodes[before.name] = now + GONE_S
+                over = [name for name, until in self._nodes.items() if until < now]
+                for name in over:
+                    del self._nodes[name]
 
-        It is read again first, so that what is judged is what is approved; the API server holds
-        the approval to the version that was read. Raises KubeError: Conflict also when all is
-        right but no such machine is expected, which after a restart is a matter of time.
+    def approve(self, token_id: str) -> int:
+        """Approve what is right of all that one token asks; tell how many were approved now.
+
+        Judged together and from the list, so that a thousand requests are one errand. Idempotent;
+        for one thread. Raises KubeError: Conflict also when all is right but no such machine is
+        expected, which after a restart is a matter of time.
+        """
+        every = tuple(each for each in self._listed() if self._auth_group in each.groups)
+        self._forget(every)
+        machines = self._right(every, token_id)
+        done, unexpected = 0, ""
+        for node_name, tries_of_it in machines.items():
+            right = self._judge(node_name, tries_of_it)
+            if right and not self._expected(node_name):
+                unexpected = node_name
+                continue
+            if right and not self._seen(node_name) and self._there(node_name):
+                right = self._judge(node_name, tries_of_it, seen=True)
+            done += sum(self._approve(each) for each in right)
+        if unexpected:
+            raise errors.Conflict(f"no machine {unexpected} is expected", operation=f"PUT {PATH}")
+        return done
+
+    def _right(self, every: Iterable[csr.Request], token_id: str) -> dict[str, list[csr.Request]]:
+        """Give what is right by itself, by machine, for those that a token asks to become."""
+        by_name: dict[str, list[csr.Request]] = {}
+        asked: set[str] = set()
+        for each in every:
+            why = csr.objection(
+                each, auth_group=self._auth_group, minted_for=self._minted.minted_for
+            )
+            mine = each.token_id == token_id and not each.decided
+            if why and mine:
+                self._tell(each, why)
+            if why:
+                continue
+            by_name.setdefault(each.wanted.node_name, []).append(each)
+            if mine:
+                asked.add(each.wanted.node_name)
+        return {name: by_name[name] for name in asked}
+
+    def _judge(
+        self, node_name: str, of_it: list[csr.Request], *, seen: bool = False
+    ) -> list[csr.Request]:
+        """Give those that may be approved, and tell of the others."""
+        verdicts = tries.judge(of_it, sent=self._sent, seen=seen or self._seen(node_name))
+        oldest = self._api.server_unix() - tokens.LONGEST_S
+        right = []
+        for each in sorted(of_it, key=lambda each: (each.created_at, each.name)):
+            why = verdicts.get(each.name)
+            if why == "" and each.created_at and each.created_at < oldest:
+                why = "it is older than any token of ours lives"
+            if why:
+                self._tell(each, why)
+            elif why == "":
+                right.append(each)
+        return right
+
+    def _seen(self, node_name: str) -> bool:
+        with self._lock:
+            return node_name in self._nodes
+
+    def _there(self, node_name: str) -> bool:
+        """Ask for a Node that no watch has told of: it may have come since. Raises KubeError."""
+        try:
+            self._api.get(f"{nodes.PATH}/{api.segment(node_name)}")
+        except errors.NotFound:
+            return False
+        return True
+
+    def _approve(self, request: csr.Request) -> bool:
+        """Approve one request; tell whether it was done now. Raises KubeError.
+
+        It is read again first, so that what was judged is what is approved; the API server holds
+        the approval to the version that was read.
         """
         path = f"{PATH}/{api.segment(request.name)}"
         try:
             told = self._api.get(path)
         except errors.NotFound:
             return False
-        found = csr.read(told)
-        if found is None or found.uid != request.uid or found.decided:
+        if csr.read(told) != request:
+            # It was decided, or is another of that name: the watch tells of it and has us called.
             return False
-        why = csr.objection(
-            found,
-            auth_group=self._auth_group,
-            minted_for=self._minted.minted_for,
-        )
-        if why:
-            _LOG.warning(
-                "certificate request left alone",
-                request=found.name,
-                username=found.username,
-                reason=why,
-            )
-            return False
-        node_name = csr.subject(found.pem).node_name
-        if not self._expected(node_name):
-            raise errors.Conflict(f"no machine {node_name} is expected", operation=f"GET {path}")
         condition = {
             "type": "Approved",
             "status": "True",
@@ -115,6 +198,44 @@ class Approver:
             "message": "vps-autoscaler ordered this machine and minted the token for it",
         }
         told["status"] = {**(told.get("status") or {}), "conditions": [condition]}
-        self._api.put(f"{path}/approval", told)
-        _LOG.info("certificate request approved", request=found.name, name=node_name)
+        # Its key counts from now on, until the list shows it: the answer may be lost.
+        self._sent.add(request.uid)
+        try:
+            self._api.put(f"{path}/approval", told)
+        except errors.Unreachable:
+            raise
+        except errors.KubeError:
+            self._sent.discard(request.uid)
+            raise
+        _LOG.info("certificate request approved", request=request.name, name=_name(request))
         return True
+
+    def _forget(self, every: tuple[csr.Request, ...]) -> None:
+        """Let go what the list says by now, or holds no longer."""
+        self._sent &= {each.uid for each in every if not each.decided}
+        asking = {each.token_id for each in every}
+        self._told = {key: names for key, names in self._told.items() if key in asking}
+
+    def _tell(self, request: csr.Request, why: str) -> None:
+        """Write a line, once for a request, and a few for all of a token's."""
+        told = self._told.setdefault(request.token_id, set())
+        if request.name in told or len(told) > TOLD:
+            return
+        told.add(request.name)
+        if len(told) > TOLD:
+            _LOG.warning(
+                "more certificate requests left alone, not told one by one",
+                username=request.username,
+            )
+            return
+        _LOG.warning(
+            "certificate request left alone",
+            request=request.name,
+            username=request.username,
+            wants=_name(request),
+            reason=why,
+        )
+
+
+def _name(request: csr.Request) -> str:
+    return request.wanted.node_name

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
 from externalgrpc import clock, events, kubeletconfig
@@ -95,7 +95,12 @@ class Cluster:
             link.api, cluster=settings.name, auth_group=group, signing=settings.signing
         )
         self._approver = approval.Approver(
-            link.api, minted=self._tokens, auth_group=group, expected=listeners.expected
+            link.api,
+            minted=self._tokens,
+            auth_group=group,
+            expected=listeners.expected,
+            listed=self._listed,
+            time_source=time_source,
         )
         self._notices = notices.Notices(
             link.api, instance=settings.instance, time_source=time_source
@@ -106,7 +111,7 @@ class Cluster:
             lambda: facts.address(link, endpoint=settings.endpoint), _ADDRESS_S, time_source
         )
         self._nodes = nodes.Nodes(
-            link.api, on_change=listeners.node, time_source=time_source, chance=chance
+            link.api, on_change=self._node, time_source=time_source, chance=chance
         )
         self._requests = approval.Requests(
             link.api, on_change=self._asked, time_source=time_source, chance=chance
@@ -207,16 +212,23 @@ class Cluster:
         """Wait until nothing that was wished for is waiting; tell whether that came to be."""
         return self._errands.await_idle(within_s)
 
+    def _listed(self) -> Iterable[csr.Request]:
+        return self._requests.listing.items.values()
+
+    def _node(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
+        self._approver.node(before, after)
+        self._listeners.node(before, after)
+
     def _asked(self, before: csr.Request | None, after: csr.Request | None) -> None:
         if after is None:
-            self._errands.drop(f"approve {before.name}" if before is not None else "")
             return
         if before is None and (name := approval.requester(after, self._tokens.minted_for)):
             self._listeners.asking(name)
         if self._settings.own_approval and self._approver.concerns(after):
+            # One errand for all that a token asks: a flood of requests pushes no other errand out.
             self._errands.run(
-                f"approve {after.name}",
-                lambda: self._approver.approve(after),
+                f"approve what token {after.token_id} asks",
+                lambda: self._approver.approve(after.token_id),
                 within_s=tokens.LONGEST_S,
             )
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import datetime
+import hashlib
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -19,17 +23,38 @@ SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
 NODE: Final = "system:node:"
 TOKEN_USER: Final = "system:bootstrap:"  # noqa: S105 - a user's name, not a password
 
+# A stranger's name that is longer than X.509 allows is refused below, and no line of stderr.
+warnings.filterwarnings("ignore", message="Attribute's length must be", category=UserWarning)
+
 _NODES: Final = "system:nodes"
 _NEEDED: Final = frozenset({"digital signature", "client auth"})
 _ALLOWED: Final = _NEEDED | {"key encipherment"}
 _LONGEST: Final = 64 * 1024
+_NODE_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who a request wants to be: the node's name and its key, or why it can be none's.
+
+    ``key`` is the SHA-256 of the public key (SubjectPublicKeyInfo) in hex.
+    """
+
+    node_name: str = ""
+    key: str = ""
+    objection: str = ""
+
+
+UNREAD: Final = Subject(objection="it was not read: it does not come from a bootstrap token")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A CertificateSigningRequest, as far as it matters to us.
 
-    ``username`` and ``groups`` are whom the API server saw. ``pem`` is what is asked for.
+    ``username`` and ``groups`` are whom the API server saw. ``wanted`` is what is asked for; the
+    text itself, which may be a megabyte, is not kept. ``created_at`` is in Unix seconds of the API
+    server, 0 where that is not told.
     """
 
     name: str
@@ -38,8 +63,10 @@ class Request:
     username: str = ""
     groups: tuple[str, ...] = ()
     usages: tuple[str, ...] = ()
-    pem: bytes = dataclasses.field(default=b"", repr=False)
+    wanted: Subject = UNREAD
+    created_at: float = 0.0
     decided: bool = False
+    approved: bool = False
     issued: bool = False
 
     @property
@@ -49,30 +76,25 @@ class Request:
         return self.username.removeprefix(TOKEN_USER) if ours else ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """Who a request wants to be: the node's name, or why it can be none's."""
-
-    node_name: str = ""
-    objection: str = ""
-
-
 def read(told: api.Object) -> Request | None:
     """Read a CertificateSigningRequest object; None when it has no name."""
     about, spec, status = (_mapping(told.get(key)) for key in ("metadata", "spec", "status"))
     name = about.get("name")
     if not isinstance(name, str) or not name:
         return None
-    conditions = status.get("conditions")
+    conditions, username = status.get("conditions"), _text(spec.get("username"))
+    ours = username.startswith(TOKEN_USER)
     return Request(
         name=name,
         uid=_text(about.get("uid")),
         signer=_text(spec.get("signerName")),
-        username=_text(spec.get("username")),
+        username=username,
         groups=_texts(spec.get("groups")),
         usages=_texts(spec.get("usages")),
-        pem=_bytes(spec.get("request")),
+        wanted=subject(_bytes(spec.get("request"))) if ours else UNREAD,
+        created_at=_unix(about.get("creationTimestamp")),
         decided=isinstance(conditions, list) and bool(conditions),
+        approved="Approved" in _types(conditions),
         issued=bool(status.get("certificate")),
     )
 
@@ -108,7 +130,7 @@ def objection(
     usages = frozenset(request.usages)
     if not usages >= _NEEDED or not usages <= _ALLOWED:
         return "its usages are not those of a kubelet's client certificate"
-    wanted = subject(request.pem)
+    wanted = request.wanted
     if wanted.objection:
         return wanted.objection
     if not minted_for(request.token_id, wanted.node_name):
@@ -119,6 +141,7 @@ def objection(
 def _subject(pem: bytes) -> Subject:
     # Imported here: a server that approves nothing and watches nothing does without.
     from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     from cryptography.x509 import oid  # noqa: PLC0415
 
     asked = x509.load_pem_x509_csr(pem)
@@ -134,7 +157,12 @@ def _subject(pem: bytes) -> Subject:
     node_name = common[0].removeprefix(NODE)
     if node_name == common[0] or not node_name:
         return Subject(objection=f"its CN does not begin with {NODE}")
-    return Subject(node_name=node_name)
+    if not _NODE_NAME.match(node_name):
+        return Subject(objection="its CN names what can be no node's name")
+    key = asked.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return Subject(node_name=node_name, key=hashlib.sha256(key).hexdigest())
 
 
 def _bytes(told: object) -> bytes:
@@ -142,6 +170,18 @@ def _bytes(told: object) -> bytes:
         return base64.b64decode(_text(told), validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def _types(conditions: object) -> tuple[str, ...]:
+    every = conditions if isinstance(conditions, list) else []
+    return tuple(_text(_mapping(each).get("type")) for each in every)
+
+
+def _unix(told: object) -> float:
+    try:
+        return datetime.datetime.fromisoformat(_text(told)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _texts(told: object) -> tuple[str, ...]:

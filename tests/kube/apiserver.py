@@ -25,6 +25,8 @@ from externalgrpc.kube import api, connection
 
 Object = dict[str, Any]
 
+SYSTEM = "/api/v1/namespaces/kube-system"
+
 LOST = 0
 """The status of a reply that never comes."""
 
@@ -51,7 +53,10 @@ class FakeServer:
     def __init__(self) -> None:
         self.version = 100
         self.compacted = 0
-        self.items: dict[str, Object] = {}
+        self.uid = str(uuid.uuid4())
+        self.items: dict[str, Object] = {
+            SYSTEM: {"metadata": {"name": "kube-system", "uid": self.uid}}
+        }
         self.history: list[tuple[int, str, str, Object]] = []
         self.faults: list[Fault] = []
         self.asked: list[str] = []

@@ -20,18 +20,27 @@ def pem(
     organisations: Sequence[str] = (NODES,),
     more: Sequence[tuple[x509.ObjectIdentifier, str]] = (),
     names: Sequence[x509.GeneralName] = (),
+    key: ec.EllipticCurvePrivateKey | None = None,
 ) -> bytes:
-    """Write a request for a node; everything may be other than it should be."""
+    """Write a request for a node, by default with a new key; everything may be wrong in it."""
     parts = [(NameOID.ORGANIZATION_NAME, each) for each in organisations]
     common = f"system:node:{node_name}" if common is None else common
     if common:
         parts.append((NameOID.COMMON_NAME, common))
-    subject = x509.Name([x509.NameAttribute(what, value) for what, value in (*parts, *more)])
+    subject = x509.Name(
+        # A stranger's name may be longer than the standard allows.
+        [x509.NameAttribute(what, value, _validate=False) for what, value in (*parts, *more)]
+    )
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    key = ec.generate_private_key(ec.SECP256R1())
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    signed = builder.sign(key or new_key(), hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """Make a key as kubelets do."""
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 DNS = x509.DNSName("api.example.test")

@@ -13,6 +13,7 @@ from externalgrpc.kube import csr, tokens
 from tests.kube import requests
 
 NAME = "pool-aaaaaa"
+PEM = requests.pem(NAME)
 RIGHT = csr.Request(
     name="node-csr-1",
     uid="u",
@@ -20,7 +21,7 @@ RIGHT = csr.Request(
     username="system:bootstrap:abcdef",
     groups=("system:bootstrappers", tokens.OWN_GROUP, "system:authenticated"),
     usages=("digital signature", "client auth"),
-    pem=requests.pem(NAME),
+    wanted=csr.subject(PEM),
 )
 
 
@@ -39,10 +40,14 @@ def test_the_right_request_may_be_approved() -> None:
 
 
 def _asks(**how: Any) -> dict[str, Any]:
-    return {"pem": requests.pem(how.pop("name", NAME), **how)}
+    return _text(requests.pem(how.pop("name", NAME), **how))
 
 
-BROKEN = bytearray(RIGHT.pem)
+def _text(pem: bytes) -> dict[str, Any]:
+    return {"wanted": csr.subject(pem)}
+
+
+BROKEN = bytearray(PEM)
 BROKEN[-60] = ord("A") if BROKEN[-60] != ord("A") else ord("B")
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -57,6 +62,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no node": (_asks(common="pool-aaaaaa"), "CN does not begin"),
     "an empty node": (_asks(common="system:node:"), "CN does not begin"),
     "an administrator's name": (_asks(common="admin"), "CN does not begin"),
+    "a long name": (_asks(name="a" * 254), "no node's name"),
+    "a name with a line in it": (_asks(name="a\nb"), "no node's name"),
+    "a name with capitals": (_asks(name="Pool"), "no node's name"),
     "no name at all": (_asks(common=""), "one CN"),
     "masters": (_asks(organisations=["system:masters"]), "is not O=system:nodes"),
     "masters besides": (
@@ -75,11 +83,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "to sign": ({"usages": (*RIGHT.usages, "cert sign")}, "usages"),
     "too little": ({"usages": ("client auth",)}, "usages"),
     "nothing": ({"usages": ()}, "usages"),
-    "no request": ({"pem": b""}, "no single request"),
-    "two requests": ({"pem": RIGHT.pem * 2}, "no single request"),
-    "a huge one": ({"pem": RIGHT.pem + b"#" * 100_000}, "no single request"),
-    "nonsense": ({"pem": b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n"}, "cannot be read"),
-    "a torn signature": ({"pem": bytes(BROKEN)}, "signature is not its key's"),
+    "no request": (_text(b""), "no single request"),
+    "two requests": (_text(PEM * 2), "no single request"),
+    "a huge one": (_text(PEM + b"#" * 100_000), "no single request"),
+    "nonsense": (_text(b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n"), "cannot be read"),
+    "a torn signature": (_text(bytes(BROKEN)), "signature is not its key's"),
 }
 
 
@@ -89,12 +97,27 @@ def test_a_request_is_refused_for(what: str) -> None:
     assert why in _objection(dataclasses.replace(RIGHT, **change))
 
 
+def test_a_key_is_known_again_and_another_is_another() -> None:
+    key = requests.new_key()
+    first, again = (csr.subject(requests.pem(NAME, key=key)) for _ in range(2))
+    assert first == again
+    assert len(first.key) == 64
+    assert csr.subject(requests.pem(NAME)).key != first.key
+
+
+def test_nothing_is_read_of_what_no_bootstrap_token_asks() -> None:
+    spec = {"username": "system:node:a", "request": base64.b64encode(PEM).decode()}
+    found = csr.read({"metadata": {"name": "a"}, "spec": spec})
+    assert found is not None
+    assert found.wanted == csr.UNREAD
+
+
 @hypothesis.given(
-    at=strategies.integers(min_value=0, max_value=len(RIGHT.pem) - 1),
+    at=strategies.integers(min_value=0, max_value=len(PEM) - 1),
     byte=strategies.integers(min_value=0, max_value=255),
 )
 def test_no_changed_byte_makes_another_node(at: int, byte: int) -> None:
-    changed = bytearray(RIGHT.pem)
+    changed = bytearray(PEM)
     changed[at] = byte
     wanted = csr.subject(bytes(changed))
     assert wanted.node_name in {"", NAME}
@@ -128,11 +151,17 @@ def test_an_object_is_read() -> None:
             "username": RIGHT.username,
             "groups": list(RIGHT.groups),
             "usages": list(RIGHT.usages),
-            "request": base64.b64encode(RIGHT.pem).decode(),
+            "request": base64.b64encode(PEM).decode(),
         },
         "status": {},
     }
     assert csr.read(told) == RIGHT
     told["status"] = {"conditions": [{"type": "Denied"}], "certificate": "AAAA"}
     assert csr.read(told) == dataclasses.replace(RIGHT, decided=True, issued=True)
+    told["status"] = {"conditions": [{"type": "Approved"}]}
+    assert csr.read(told) == dataclasses.replace(RIGHT, decided=True, approved=True)
+    told["metadata"]["creationTimestamp"] = "2026-11-23T12:00:00Z"
+    made = csr.read(told)
+    assert made is not None
+    assert made.created_at == 1795435200
     assert RIGHT.token_id == "abcdef"

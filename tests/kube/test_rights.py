@@ -31,7 +31,7 @@ def ourselves(plane: planes.Plane) -> Iterator[httpx.Client]:
 
 def test_all_that_the_server_needs_is_allowed(plane: planes.Plane) -> None:
     needs = access.needs(namespace=planes.NAMESPACE, own_approval=False)
-    assert len(needs) == 16
+    assert len(needs) == 17
     assert access.missing(plane.link().api, needs) == ()
 
 

@@ -1,0 +1,110 @@
+"""Which cluster is it? The UID of its namespace kube-system, shortened, is its identity.
+
+That namespace is made with the cluster and lives as long as it does; a cluster that is built anew,
+or another one with the same configuration, has another UID.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import http
+import threading
+from typing import Final
+
+from externalgrpc import events
+from externalgrpc.kube import api, errors, nodes
+
+PATH: Final = "/api/v1/namespaces/kube-system"
+LENGTH: Final = 10
+"""So many hexadecimal digits: two clusters of one account are alike once in 10^12."""
+
+_LOG = events.Log("kube")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Known:
+    """The cluster's identity: ten hexadecimal digits."""
+
+    identity: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Withheld:
+    """We may not read it and may read all else: served as a cluster without identity."""
+
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nobody knows: ask again, and take it for neither of the others meanwhile."""
+
+    why: str
+
+
+Answer = Known | Withheld | NotYet
+
+
+def shortened(uid: str) -> str:
+    """Make the identity of a namespace's UID."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:LENGTH]
+
+
+def read(of: api.Api) -> Answer:
+    """Ask once; blocks, raises nothing that an API server can bring about. Idempotent.
+
+    A refusal is believed only when Nodes may be read: an API server that has just started refuses
+    everything until it knows its roles, and that is no word on our rights. So is a credential
+    that it does not know (401).
+    """
+    try:
+        told = of.get(PATH)
+    except errors.KubeError as error:
+        if error.status != http.HTTPStatus.FORBIDDEN:
+            return NotYet(str(error))
+        return _refused(of, error)
+    about = told.get("metadata")
+    uid = about.get("uid") if isinstance(about, dict) else None
+    if not isinstance(uid, str) or not uid:
+        return NotYet(f"GET {PATH}: the answer names no uid")
+    return Known(shortened(uid))
+
+
+class Reader:
+    """Ask as often as one likes, and tell each thing once; callable from many threads."""
+
+    def __init__(self, of: api.Api) -> None:
+        self._api = of
+        self._lock = threading.Lock()
+        self._told: Answer | None = None
+
+    def read(self) -> Answer:
+        """Ask once, as :func:`read` does; write a line when the answer is another than before."""
+        answer = read(self._api)
+        with self._lock:
+            before, self._told = self._told, answer
+        # Trouble differs in its words each time; it is the same trouble.
+        if before == answer or (type(before) is type(answer) and not isinstance(answer, Known)):
+            return answer
+        match answer:
+            case Known(identity):
+                _LOG.info("cluster identity", identity=identity)
+            case Withheld(why):
+                _LOG.warning(
+                    "the cluster's identity may not be read: served as a cluster without one, "
+                    "which another with the same name cannot be told from",
+                    cure="kubectl apply -f deploy/rbac.yaml (get of the namespace kube-system)",
+                    error=why,
+                )
+            case NotYet(why):
+                _LOG.warning("the cluster's identity is not known yet: asking again", error=why)
+        return answer
+
+
+def _refused(of: api.Api, refusal: errors.KubeError) -> Answer:
+    try:
+        of.get(nodes.PATH, {"limit": "1"})
+    except errors.KubeError as error:
+        return NotYet(f"{refusal}, and neither may Nodes be read: {error}")
+    return Withheld(str(refusal))

@@ -1,0 +1,271 @@
+"""Own approval under attack, on a small API server: other keys, other names, floods, restarts."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from externalgrpc import events
+from externalgrpc.kube import api, approval, csr, nodes, tokens, tries
+from tests.e2e import waiting
+from tests.kube import apiserver, requests, test_cluster
+
+NAME = "pool-aaaaaa"
+SIBLING = "pool-bbbbbb"
+NODE = f"{nodes.PATH}/{NAME}"
+FLOOD = 300
+
+side = test_cluster.side
+
+
+class Attacker:
+    """Root on one machine that has not joined yet, or whoever read its user-data."""
+
+    def __init__(self, server: apiserver.FakeServer, token: str) -> None:
+        self.server = server
+        self.token_id = token.partition(".")[0]
+        self.number = 0
+
+    def ask(self, pem: bytes, *, age_s: float = 0.0) -> str:
+        """Ask for a certificate; give the request's path."""
+        self.number += 1
+        path = f"{approval.PATH}/{self.token_id}-{self.number:04}"
+        made = datetime.datetime.now(tz=datetime.UTC) - datetime.timedelta(seconds=age_s)
+        told: api.Object = {
+            "metadata": {"creationTimestamp": made.strftime("%Y-%m-%dT%H:%M:%SZ")},
+            "spec": {
+                "signerName": csr.SIGNER,
+                "username": f"system:bootstrap:{self.token_id}",
+                "groups": [tokens.OWN_GROUP],
+                "usages": ["digital signature", "client auth"],
+                "request": base64.b64encode(pem).decode(),
+            },
+        }
+        self.server.put(path, told)
+        return path
+
+
+@pytest.fixture
+def attacker(server: apiserver.FakeServer, side: test_cluster.Side) -> Attacker:
+    side.expected |= {NAME, SIBLING}
+    made = side.cluster.credentials(NAME, "pool", provision_timeout_s=600)
+    return Attacker(server, made.token)
+
+
+@pytest.fixture
+def restarted(
+    server: apiserver.FakeServer, side: test_cluster.Side, tmp_path: Path
+) -> Iterator[test_cluster.Side]:
+    """Have a second process ready that follows the first, as after a crash."""
+    after = test_cluster.Side(server, tmp_path)
+    after.expected |= {NAME, SIBLING}
+    yield after
+    after.cluster.stop()
+
+
+def conditions(server: apiserver.FakeServer, path: str) -> list[str]:
+    told = server.items[path].get("status", {}).get("conditions", [])
+    return [each["type"] for each in told]
+
+
+def approved(server: apiserver.FakeServer) -> set[str]:
+    with server.changed:
+        paths = [each for each in server.items if each.startswith(approval.PATH)]
+    return {each for each in paths if conditions(server, each) == ["Approved"]}
+
+
+def await_approved(server: apiserver.FakeServer, *paths: str) -> None:
+    waiting.until(lambda: approved(server) >= set(paths), f"approved: {paths}", within_s=20)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Give the lines of the log, with their fields."""
+    return [events.KeyValueFormatter().format(each) for each in caplog.records]
+
+
+def left_alone(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each for each in told(caplog) if "left alone" in each]
+
+
+def await_judged(server: apiserver.FakeServer, side: test_cluster.Side, token: str) -> None:
+    """Wait until all that was asked so far is judged: a request of a sibling's comes last."""
+    last = Attacker(server, token).ask(requests.pem(SIBLING))
+    await_approved(server, last)
+    assert side.cluster.await_idle(20)
+
+
+def test_another_key_is_refused_once_the_node_is_there(
+    server: apiserver.FakeServer,
+    side: test_cluster.Side,
+    attacker: Attacker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    key = requests.new_key()
+    first = attacker.ask(requests.pem(NAME, key=key))
+    await_approved(server, first)
+    # It names no machine or another's, so that nobody counts it as joined.
+    server.put(NODE, {"spec": {"providerID": "memory://another"}})
+    waiting.until(lambda: NAME in side.seen, "the Node is seen", within_s=20)
+    stolen = attacker.ask(requests.pem(NAME))
+    again = attacker.ask(requests.pem(NAME, key=key))
+    await_approved(server, again)
+    await_judged(server, side, other)
+    assert conditions(server, stolen) == [], "left alone, not denied"
+    (line,) = left_alone(caplog)
+    assert stolen.rpartition("/")[2] in line
+    assert "a Node of that name is or was there" in line
+    # Its Node goes (somebody deleted it): that makes its name nobody else's.
+    server.put(NODE, None)
+    waiting.until(lambda: side.seen[-1] == "", "the Node is gone", within_s=20)
+    later = attacker.ask(requests.pem(NAME))
+    same = attacker.ask(requests.pem(NAME, key=key))
+    await_approved(server, same)
+    assert conditions(server, later) == []
+
+
+def test_a_node_that_no_watch_has_told_of_counts(
+    server: apiserver.FakeServer, side: test_cluster.Side, attacker: Attacker
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    assert side.cluster.await_nodes(20)
+    server.items[NODE] = {"metadata": {"name": NAME, "uid": "u"}, "spec": {}}
+    stolen = attacker.ask(requests.pem(NAME))
+    await_judged(server, side, other)
+    assert conditions(server, stolen) == []
+
+
+def test_three_keys_are_a_join_and_a_fourth_is_not(
+    server: apiserver.FakeServer,
+    side: test_cluster.Side,
+    attacker: Attacker,
+    restarted: test_cluster.Side,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    keys = [requests.new_key() for _ in range(tries.KEYS)]
+    asked = []
+    for key in keys:
+        asked.append(attacker.ask(requests.pem(NAME, key=key)))
+        await_approved(server, *asked)
+    fourth = attacker.ask(requests.pem(NAME))
+    waiting.until(lambda: left_alone(caplog), "told", within_s=20)
+    assert fourth.rpartition("/")[2] in left_alone(caplog)[0]
+    assert conditions(server, fourth) == []
+    side.cluster.stop()
+    restarted.cluster.start()
+    fifth = attacker.ask(requests.pem(NAME))
+    again = attacker.ask(requests.pem(NAME, key=keys[0]))
+    await_approved(server, again)
+    assert restarted.cluster.await_idle(20)
+    assert approved(server) == {*asked, again}
+    assert conditions(server, fifth) == []
+
+
+def test_four_keys_that_wait_for_us_are_three_machines_at_most(
+    server: apiserver.FakeServer,
+    side: test_cluster.Side,
+    attacker: Attacker,
+    restarted: test_cluster.Side,
+) -> None:
+    side.cluster.stop()
+    asked = [attacker.ask(requests.pem(NAME), age_s=60.0 - n) for n in range(4)]
+    restarted.cluster.start()
+    await_approved(server, *asked[:3])
+    assert restarted.cluster.await_idle(20)
+    assert approved(server) == set(asked[:3]), "the oldest"
+
+
+def test_siblings_names_cost_no_request_and_few_lines(
+    server: apiserver.FakeServer,
+    side: test_cluster.Side,
+    attacker: Attacker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    wants = [SIBLING, "control-plane-1", "x\ny", "system:masters"]
+    asked = [attacker.ask(requests.pem(wants[n % len(wants)])) for n in range(FLOOD)]
+    await_judged(server, side, other)
+    assert not approved(server) & set(asked)
+    assert not any(server.count(f"GET {each}") for each in asked)
+    assert server.count("PUT") == 1
+    assert len(left_alone(caplog)) == approval.TOLD + 1
+    assert side.asking == [SIBLING]
+
+
+def test_a_flood_of_keys_delays_nobody_else(
+    server: apiserver.FakeServer,
+    side: test_cluster.Side,
+    attacker: Attacker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    side.expected.discard(NAME)
+    pems = [requests.pem(NAME) for _ in range(FLOOD)]
+    for pem in pems:
+        attacker.ask(pem)
+    sibling = Attacker(server, other).ask(requests.pem(SIBLING))
+    await_approved(server, sibling)
+    side.cluster.revoke(SIBLING)
+    waiting.until(lambda: server.count("DELETE"), "revoked", within_s=20)
+    assert len(side.cluster._errands._waiting) <= 1, "one errand, however many requests"
+    side.expected.add(NAME)
+    waiting.until(lambda: len(approved(server)) == 4, "three of the flood", within_s=90)
+    assert side.cluster.await_idle(20)
+    assert len(approved(server)) == 4
+    assert server.count(f"GET {approval.PATH}/") <= 8
+    assert len(left_alone(caplog)) == approval.TOLD + 1
+
+
+def test_a_flood_of_one_key_ends_too(
+    server: apiserver.FakeServer, side: test_cluster.Side, attacker: Attacker
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    pem = requests.pem(NAME)
+    asked = [attacker.ask(pem) for _ in range(FLOOD)]
+    waiting.until(lambda: len(approved(server)) >= tries.REQUESTS, "some", within_s=20)
+    await_judged(server, side, other)
+    assert len(approved(server) & set(asked)) == tries.REQUESTS
+
+
+def test_what_a_person_denied_is_not_approved_under_another_name(
+    server: apiserver.FakeServer, side: test_cluster.Side, attacker: Attacker
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    side.expected.discard(NAME)
+    key = requests.new_key()
+    first = attacker.ask(requests.pem(NAME, key=key))
+    server.put(first, {**server.items[first], "status": {"conditions": [{"type": "Denied"}]}})
+    side.expected.add(NAME)
+    again = attacker.ask(requests.pem(NAME, key=key))
+    right = attacker.ask(requests.pem(NAME))
+    await_approved(server, right)
+    await_judged(server, side, other)
+    assert conditions(server, again) == []
+
+
+def test_a_request_that_is_older_than_any_token_is_left_alone(
+    server: apiserver.FakeServer, side: test_cluster.Side, attacker: Attacker
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    stale = attacker.ask(requests.pem(NAME), age_s=tokens.LONGEST_S + 60)
+    await_judged(server, side, other)
+    assert conditions(server, stale) == []
+
+
+def test_an_approval_whose_answer_is_lost_counts_once(
+    server: apiserver.FakeServer, side: test_cluster.Side, attacker: Attacker
+) -> None:
+    other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
+    server.fail("PUT", apiserver.LOST, after=True)
+    asked = []
+    for _ in range(3):
+        asked.append(attacker.ask(requests.pem(NAME)))
+        await_approved(server, *asked)
+    fourth = attacker.ask(requests.pem(NAME))
+    await_judged(server, side, other)
+    assert len(approved(server)) == 4
+    assert conditions(server, fourth) == []
