@@ -88,6 +88,8 @@ class Assembly:
         if config.kubernetes is not None:
             from externalgrpc import registrar  # noqa: PLC0415 - raw groups never need it
 
+            self.reconciler.identified(None)
+
             link = parts.connect or connect
             self.registrar = registrar.Registrar(
                 lambda listeners: link(config, parts, listeners),
@@ -136,7 +138,9 @@ class Assembly:
         }
         for name, why in blocked.items():
             _LOG.error("group left out", group=name, reason=why)
-        self.reconciler.configure(config.groups, seats, blocked)
+        self.reconciler.configure(
+            config.groups, seats, blocked, cluster=config.cluster, limits=config.limits
+        )
 
     def start(self) -> None:
         """Start to list and to carry out."""
@@ -223,6 +227,7 @@ class Assembly:
             machine_type=request.machine_type,
             location=request.candidate.location,
             user_data=user_data,
+            identity=self.reconciler.fleet.identity or "",
         )
 
     def _rendered(self, request: requests.Create, provider: contract.Provider) -> str:

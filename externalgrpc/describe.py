@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from externalgrpc import groups, kubeletconfig, pricing, template
-from externalgrpc.fleet import lessons, state, view
+from externalgrpc.fleet import lessons, notnow, state, view
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from providers import contract
 
@@ -46,13 +46,18 @@ class Describer:
     def node_group(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.NodeGroup:
         """Describe a group as NodeGroups does."""
         size = view.target(fleet, group.name)
+        least, most = notnow.bounds(fleet, group.name)
+        said = notnow.why(fleet, group.name)
         first = group.candidates[0]
         more = f" (+{len(group.candidates) - 1})" if len(group.candidates) > 1 else ""
-        trouble = view.trouble(fleet, group.name)
+        trouble = view.trouble(fleet, group.name) or (said.reason if said is not None else "")
+        unsure = len(view.quarantined(fleet, group.name))
+        if unsure and not trouble:
+            trouble = f"{unsure} in quarantine"
         return pb.NodeGroup(
             id=group.name,
-            minSize=group.min_size,
-            maxSize=max(group.max_size, size) if group.departed else group.max_size,
+            minSize=least,
+            maxSize=most,
             debug=(
                 f"{group.account}: {first.machine_type} in {first.location}{more}, "
                 f"{size} of {group.min_size}..{group.max_size}"

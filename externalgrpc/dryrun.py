@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from externalgrpc import events
@@ -46,6 +46,33 @@ class DryRun:
         """Tell what would be deleted; raises Throttled, so that it stays owed."""
         _LOG.warning("dry run: would delete", id=instance_id)
         raise errors.Throttled("dry run: nothing is deleted", retry_after_s=600.0)
+
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        """Tell which marks would change; raises Throttled, so that it stays owed."""
+        _LOG.warning(
+            "dry run: would mark",
+            id=instance_id,
+            put={mark.value: value for mark, value in put.items()},
+            remove=sorted(mark.value for mark in remove),
+        )
+        raise errors.Throttled("dry run: nothing is marked", retry_after_s=600.0)
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Pass on; a cloud that cannot tell has none."""
+        if isinstance(self._provider, contract.Neighbourly):
+            return self._provider.neighbours()
+        return ()
+
+    def tidy(self, *, groups: Collection[str], nodes: Collection[str]) -> tuple[str, ...]:
+        """Delete nothing, say nothing: what would be left is little."""
+        del groups, nodes
+        return ()
 
     def node_labels(self, machine_type: contract.MachineType, location: str) -> Mapping[str, str]:
         """Pass on."""

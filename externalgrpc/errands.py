@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from externalgrpc import clock, names
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import catalogue, plan, requests, state
+from externalgrpc.fleet import catalogue, marking, neighbours, plan, requests, state, stock
 from providers import contract, errors
 
 Answer: TypeAlias = Any
@@ -21,7 +21,7 @@ Prepare: TypeAlias = Callable[[requests.Create], contract.Order]
 """Turn a launch into the order to send; it runs on a lane's thread and may block."""
 
 
-def operation(request: requests.Request) -> str:
+def operation(request: requests.Request) -> str:  # noqa: PLR0911 - one for each request
     """Name what a request does, as metrics, logs and the lane's budget call it."""
     match request:
         case requests.ListInstances():
@@ -34,17 +34,21 @@ def operation(request: requests.Request) -> str:
             return "look_up"
         case requests.Delete():
             return "delete"
+        case requests.Mark():
+            return "mark"
+        case requests.ReadNeighbours():
+            return "neighbours"
 
 
 def writes(request: requests.Request) -> bool:
     """Tell whether a request makes or deletes something."""
-    return isinstance(request, requests.Create | requests.Delete)
+    return isinstance(request, requests.Create | requests.Delete | requests.Mark)
 
 
 def cost(request: requests.Request, fleet: state.Fleet) -> int:
     """Say how many requests of the cloud's budget a request of ours is expected to take."""
     match request:
-        case requests.ListInstances(account=account):
+        case requests.ListInstances(account=account) | requests.ReadNeighbours(account=account):
             held = fleet.accounts.get(account)
             shown = held.snapshot.instances if held is not None and held.snapshot else ()
             return 1 + len(shown) // plan.PAGE
@@ -54,7 +58,17 @@ def cost(request: requests.Request, fleet: state.Fleet) -> int:
             return 1
 
 
-def job(
+def _marking(provider: contract.Provider) -> contract.Marking:
+    assert isinstance(provider, contract.Marking)  # noqa: S101 - the fleet asks no other
+    return provider
+
+
+def _neighbourly(provider: contract.Provider) -> contract.Neighbourly:
+    assert isinstance(provider, contract.Neighbourly)  # noqa: S101 - the fleet asks no other
+    return provider
+
+
+def job(  # noqa: PLR0911 - one for each request
     request: requests.Request,
     provider: contract.Provider,
     prepare: Prepare,
@@ -85,6 +99,10 @@ def job(
             )
         case requests.Delete(instance_id=instance_id):
             return lambda: provider.delete(instance_id)
+        case requests.Mark(instance_id=instance_id, put=put, remove=remove):
+            return lambda: _marking(provider).mark(instance_id, put=put, remove=remove)
+        case requests.ReadNeighbours():
+            return lambda: _neighbourly(provider).neighbours()
 
 
 def fold(  # noqa: PLR0911 - one for each request
@@ -117,3 +135,10 @@ def fold(  # noqa: PLR0911 - one for each request
             return fleets.missing_looked_up(fleet, instance.provider_id, answer, now=now)
         case requests.Delete(key=key):
             return fleets.deleted(fleet, key, answer, now=now)
+        case requests.Mark():
+            wait_s = stock.retry_wait_s(answer, 3) if failed else 0.0
+            error = answer if failed else None
+            return marking.marked(fleet, request, error, now=now, wait_s=wait_s)
+        case requests.ReadNeighbours(account=account):
+            told = None if failed else answer
+            return neighbours.read(fleet, account, told, now=now)

@@ -6,6 +6,7 @@ Plain frozen values; :mod:`externalgrpc.config` is the only place that makes the
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -17,6 +18,9 @@ MAX_CLUSTER_NAME = 32
 
 MAX_GROUP_NAME = 40
 """Longest group name: mark and node names must fit the strictest cloud."""
+
+DEFAULT_ORDERS_PER_HOUR = 1_000
+"""More machines in an hour than anybody needs who has not said so: a brake, not a budget."""
 
 DEFAULT_PROVISION_TIMEOUT_S = 900.0
 """Cluster Autoscaler's own --max-node-provision-time default."""
@@ -100,7 +104,9 @@ class NodeGroup:
     variables are filled in. ``join`` says how a machine becomes a node: ``kubeadm`` or ``k3s``
     (we render what it needs, by ``join_settings``), ``raw`` (``user_data`` does it), ``image``
     (the image does it), or empty (no way is configured). ``options`` is an instance of the
-    cloud's own group options.
+    cloud's own group options. ``any_node_name`` says that nodes are named otherwise than their
+    machines on purpose. ``surge`` is how many machines more than ``max_size`` may exist while
+    others are being deleted; None for the usual (:attr:`most_machines`).
     """
 
     name: str
@@ -125,12 +131,20 @@ class NodeGroup:
     overrides: AutoscalingOverrides = AutoscalingOverrides()
     join_deadlines: JoinDeadlines = JoinDeadlines()
     options: object = None
+    any_node_name: bool = False
+    surge: int | None = None
     departed: bool = False
 
     @property
     def provision_timeout_s(self) -> float:
         """Tell how long a machine may take to register, in seconds."""
         return self.overrides.max_node_provision_time_s or DEFAULT_PROVISION_TIMEOUT_S
+
+    @property
+    def most_machines(self) -> int:
+        """Tell how many machines may exist at once, those that are being deleted included."""
+        surge = self.surge if self.surge is not None else max(2, math.ceil(self.max_size / 4))
+        return self.max_size + surge
 
     @property
     def region_free(self) -> bool:
@@ -143,7 +157,10 @@ class Account:
     """A configured login at one cloud.
 
     ``provider`` is the entry point's name. ``budget_share`` is the part of the account's rate
-    budget that is ours (0 to 1]: others use the account too.
+    budget that is ours (0 to 1]: others use the account too. ``foreign`` is the operator's word on
+    machines of our cluster's name and another identity, by identity (``none`` for those without):
+    adopt, ignore or gone. ``believe_vanished`` is his word that machines which vanished at large
+    are gone. ``max_orders_per_hour`` is the brake.
     """
 
     name: str
@@ -152,6 +169,22 @@ class Account:
     endpoint: str = ""
     budget_share: float = 1.0
     settings: object = None
+    foreign: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    believe_vanished: bool = False
+    max_orders_per_hour: int = DEFAULT_ORDERS_PER_HOUR
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many machines that failed to join are given up at most.
+
+    In ``within_s`` seconds so many of a group, and this part of an account's machines, though one
+    at least.
+    """
+
+    given_up_a_group: int = 1
+    given_up_share: float = 0.1
+    within_s: float = 600.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +248,7 @@ class Config:
     cover_forgotten: bool = True
     gpu_label: str = "vps-autoscaler/gpu"
     kubernetes: Kubernetes | None = None
+    limits: Limits = Limits()
 
 
 def order_for(
@@ -225,12 +259,14 @@ def order_for(
     machine_type: contract.MachineType,
     location: str,
     user_data: str,
+    identity: str = "",
 ) -> contract.Order:
     """Make the order for one machine of a group."""
     return contract.Order(
         node_name=node_name,
         cluster=cluster,
         group=group.name,
+        identity=identity,
         machine_type=machine_type,
         location=location,
         image=group.image,

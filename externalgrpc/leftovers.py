@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from externalgrpc import names
-from externalgrpc.fleet import state
+from externalgrpc.fleet import state, vanishing
 from externalgrpc.kube import nodes
 
 REMOVALS = 3
@@ -24,10 +24,11 @@ class Leftover(NamedTuple):
 
 
 class _Absence(NamedTuple):
-    """How many listings have lacked a machine, and when the last of them began."""
+    """How many listings have lacked a machine, when the last of them began, and since when."""
 
     listings: int
     begun_at: float
+    since: float
 
 
 class Leftovers:
@@ -36,23 +37,44 @@ class Leftovers:
     def __init__(self) -> None:
         self._absent: dict[str, _Absence] = {}
 
-    def due(self, fleet: state.Fleet, there: Iterable[nodes.Node]) -> Iterator[Leftover]:
-        """Give the Nodes that go now, a few at a time; ``there`` are all that there are."""
+    def due(
+        self, fleet: state.Fleet, there: Iterable[nodes.Node], *, now: float
+    ) -> Iterator[Leftover]:
+        """Give the Nodes that go now, a few at a time; ``there`` are all that there are.
+
+        None while the cluster has lost its nodes at large. Where the machines of more Nodes than
+        may be chance are absent, they must have been so for minutes.
+        """
         absent: dict[str, _Absence] = {}
         found: list[Leftover] = []
+        there = tuple(there)
+        patience_s = self._patience_s(fleet, there)
         for node in there:
             begun_at = _absent_since(fleet, node)
             if begun_at is None:
                 continue
-            seen = self._absent.get(node.uid, _Absence(0, float("-inf")))
+            seen = self._absent.get(node.uid, _Absence(0, float("-inf"), now))
             if begun_at > seen.begun_at:
-                seen = _Absence(seen.listings + 1, begun_at)
+                seen = _Absence(seen.listings + 1, begun_at, seen.since)
             absent[node.uid] = seen
             let_go = _was_let_go(fleet, node)
-            if seen.listings >= ABSENCES and (let_go or not node.ready) and not node.deleting:
+            ripe = let_go or (not node.ready and now - seen.since >= patience_s)
+            if seen.listings >= ABSENCES and ripe and not node.deleting:
                 found.append(Leftover(node, _removable if let_go else _not_ready))
         self._absent = absent
-        yield from found[:REMOVALS]
+        if not fleet.outage:
+            yield from found[:REMOVALS]
+
+    @staticmethod
+    def _patience_s(fleet: state.Fleet, there: tuple[nodes.Node, ...]) -> float:
+        """Tell how long machines must have been absent before their Nodes go."""
+        lost = sum(
+            1
+            for node in there
+            if not _was_let_go(fleet, node) and _absent_since(fleet, node) is not None
+        )
+        ours = lost + sum(1 for node in there if node.provider_id in fleet.index.by_provider_id)
+        return vanishing.APART_S if vanishing.is_outage(lost, ours) else 0.0
 
 
 def _removable(_node: nodes.Node) -> bool:

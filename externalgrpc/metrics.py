@@ -13,13 +13,15 @@ import prometheus_client
 from prometheus_client import core, registry
 
 from externalgrpc import clock
-from externalgrpc.fleet import lessons, state, view
+from externalgrpc.fleet import lessons, notnow, proof, state, view
 
 _COUNTED = {
     "orders": ("Orders answered by a cloud.", ("group", "outcome")),
     "deletions": ("Deletions answered by a cloud.", ("account", "outcome")),
     "launches_failed": ("Launches that failed, by the code shown to CA.", ("group", "code")),
     "joins_failed": ("Machines that did not become nodes.", ("group", "code")),
+    "marks": ("Changes of machines' marks answered by a cloud.", ("account", "outcome")),
+    "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
     "reloads": ("Configuration reloads.", ("outcome",)),
 }
@@ -158,6 +160,45 @@ def _account_metrics(fleet: state.Fleet, now: float) -> Iterator[core.Metric]:
     )
     orphans.add_metric((), len(view.orphans(fleet)))
     yield orphans
+    yield from _doubts(fleet)
+
+
+def _doubts(fleet: state.Fleet) -> Iterator[core.Metric]:
+    """Gauge what keeps us from deleting and from ordering."""
+    unsure = core.GaugeMetricFamily(
+        "vps_autoscaler_quarantined",
+        "Machines with our mark of which we cannot be sure, by the reason.",
+        labels=("account", "doubt"),
+    )
+    counts = Counter(
+        (fleet.index.account_of.get(provider_id, ""), held.doubt.value)
+        for provider_id, held in fleet.quarantine.items()
+    )
+    for labels, count in sorted(counts.items()):
+        unsure.add_metric(labels, count)
+    braked = core.GaugeMetricFamily(
+        "vps_autoscaler_not_now",
+        "1 for each account in which nothing is ordered for now, by the reason.",
+        labels=("account", "code"),
+    )
+    strange = core.GaugeMetricFamily(
+        "vps_autoscaler_strange_machines",
+        "Machines of our cluster that were made since we started, and not by us.",
+        labels=("account",),
+    )
+    withheld = core.GaugeMetricFamily(
+        "vps_autoscaler_joins_not_given_up",
+        "Machines that failed to join and that nothing allows to give up.",
+    )
+    for name, account in fleet.accounts.items():
+        said = notnow.why_account(fleet, name)
+        if said is not None:
+            braked.add_metric((name, said.code), 1.0)
+        shown = account.snapshot.instances if account.snapshot is not None else ()
+        count = sum(1 for each in shown if proof.is_strange(fleet, each, account))
+        strange.add_metric((name,), count)
+    withheld.add_metric((), sum(1 for held in fleet.unjoined.values() if held.withheld))
+    yield from (unsure, braked, strange, withheld)
 
 
 def _phase(member: view.Member) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from externalgrpc import clock, errands, groups, kubeletconfig, lane, names, telling, template
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import journeys, plan, requests, state, wishes
+from externalgrpc.fleet import journeys, marking, plan, quarantine, requests, state, wishes
 from providers import contract, errors
 
 
@@ -53,8 +53,7 @@ class Reconciler:
         self._lock = threading.Lock()
         self._seats: Mapping[str, Seat] = {}
         self._listed = threading.Condition()
-        self._sick = False
-        self.fleet = fleets.Fleet()
+        self.fleet = fleets.Fleet(started_at=time_source.unix())
 
     # ---- wishes -------------------------------------------------------------------------
 
@@ -63,15 +62,34 @@ class Reconciler:
         node_groups: Sequence[groups.NodeGroup],
         seats: Mapping[str, Seat],
         blocked: Mapping[str, str],
+        *,
+        cluster: str = "",
+        limits: groups.Limits | None = None,
     ) -> None:
-        """Take a configuration; what the fleet has stays. Idempotent."""
+        """Take a configuration; what the fleet has stays. Idempotent.
+
+        ``cluster`` is the name that our machines are marked with.
+        """
         for name, seat in seats.items():
             held = self._seats.get(name)
             if held is not None and held.account.provider != seat.account.provider:
                 telling.replaced(name)
         self._seats = {**self._seats, **seats}
         accounts = [_account_state(seat) for seat in seats.values()]
-        self._change(lambda fleet: fleets.configure(fleet, node_groups, accounts, blocked=blocked))
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+
+        def configure(fleet: state.Fleet) -> state.Fleet:
+            fleet = dataclasses.replace(fleet, cluster=cluster, limits=limits or groups.Limits())
+            fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
+            return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
+
+        self._change(configure)
+        self._wake()
+
+    def identified(self, identity: str | None) -> None:
+        """Take what tells our cluster from others of its name: None not yet known, "" has none."""
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        self._change(lambda fleet: fleets.identify(fleet, identity, now=now, unix_now=unix_now))
         self._wake()
 
     def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
@@ -95,7 +113,12 @@ class Reconciler:
     def retire(self, group: str, nodes: Sequence[fleets.NodeRef]) -> tuple[str, ...]:
         """Let nodes of a group go; see :func:`externalgrpc.fleet.wishes.retire`."""
         with self._lock:
-            self.fleet, going = fleets.retire(self.fleet, group, nodes, now=self._clock.monotonic())
+            before = self.fleet
+            self.fleet, going = fleets.retire(
+                before, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
+            )
+            after = self.fleet
+        telling.standing(before, after)
         telling.retired(group, going, [node.name for node in nodes])
         self._wake()
         return going
@@ -114,9 +137,15 @@ class Reconciler:
         after = self._change(lambda fleet: fleets.autoscaler_started(fleet, unix_now=unix_now))
         telling.autoscaler_started(after)
 
-    def registered(self, *provider_ids: str) -> None:
-        """Note that machines of ours were seen as Nodes."""
-        self._change(lambda fleet: fleets.register(fleet, provider_ids))
+    def registered(self, seen: Mapping[str, str]) -> None:
+        """Note the Nodes that claim machines of ours: their names, by provider id."""
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        self._change(lambda fleet: fleets.register(fleet, seen, now=now, unix_now=unix_now))
+
+    def see_nodes(self, nodes: Mapping[str, state.Seen]) -> None:
+        """Take a complete list of the cluster's Nodes, by name."""
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        self._change(lambda fleet: fleets.see_nodes(fleet, nodes, now=now, unix_now=unix_now))
 
     def judge_joins(
         self, sights: Mapping[str, journeys.Sight], *, patience_s: float, sure: bool = True
@@ -133,10 +162,8 @@ class Reconciler:
                 before, sights, now=now, unix_now=unix_now, sure=sure
             )
         telling.joins_went(before, after)
-        sick = fleets.outage(after, sights)
-        if bool(sick) != self._sick:
-            self._sick = bool(sick)
-            telling.outage(sick)
+        if bool(before.outage) != bool(after.outage):
+            telling.outage(after.outage)
         overdue = fleets.overdue(after, now, patience_s=patience_s)
         if overdue:
             telling.overdue([member.name for member in overdue])
@@ -230,6 +257,10 @@ class Reconciler:
                 self._count("orders", {"group": group.name, "outcome": outcome})
             case requests.Delete(account=account):
                 self._count("deletions", {"account": account, "outcome": outcome})
+            case requests.Mark(account=account):
+                self._count("marks", {"account": account, "outcome": outcome})
+            case requests.ReadNeighbours(account=account):
+                telling.neighbours(after, account)
             case requests.LookUp() | requests.LookUpMissing():
                 pass
         self._wake()
@@ -241,6 +272,7 @@ class Reconciler:
             before = self.fleet
             after = self.fleet = change(before)
         self._count_failures(before, after)
+        telling.standing(before, after)
         return after
 
     def _count_failures(self, before: state.Fleet, after: state.Fleet) -> None:
@@ -270,4 +302,9 @@ def _account_state(seat: Seat) -> state.AccountState:
         rate_per_s=provider.rate.requests / provider.rate.per_s * seat.account.budget_share,
         hands=provider.hands,
         pace=seat.pace,
+        marking=isinstance(provider, contract.Marking),
+        neighbourly=isinstance(provider, contract.Neighbourly),
+        foreign=seat.account.foreign,
+        believe_vanished=seat.account.believe_vanished,
+        max_orders_per_hour=seat.account.max_orders_per_hour,
     )

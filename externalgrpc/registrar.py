@@ -14,7 +14,7 @@ from typing import Protocol
 
 from externalgrpc import clock, events, joinnews, kubeletconfig, leftovers, sightings
 from externalgrpc.bootstrap import credentials
-from externalgrpc.fleet import joins, state, view
+from externalgrpc.fleet import claims, joins, quarantine, state, view
 from externalgrpc.kube import cluster as kube
 from externalgrpc.kube import errors as kube_errors
 from externalgrpc.kube import facts, nodes, notices, reflector, tokens
@@ -64,6 +64,10 @@ class Cluster(Protocol):
     @property
     def home(self) -> notices.Regarding:
         """Give the object on which Events about groups are written."""
+        ...
+
+    def identity(self) -> str | None:
+        """Read what tells the cluster from others of its name; blocks. None when not now."""
         ...
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
@@ -128,6 +132,7 @@ class Registrar:
         self._minted: set[str] = set()
         self._asked: dict[str, float] = {}
         self._joined: frozenset[str] = frozenset()
+        self._misnamed: set[tuple[str, str]] = set()
         self._seeing_since: float | None = None
         self._leftovers = leftovers.Leftovers()
         self._kubelets_at = float("-inf")
@@ -193,17 +198,21 @@ class Registrar:
         if self._seeing_since is None:
             self._seeing_since = now
         there = listing.items
+        self._reconciler.see_nodes(
+            {name: state.Seen(node.provider_id, node.ready) for name, node in there.items()}
+        )
         self._register(self._reconciler.fleet, there)
         self._revoke(there)
         self._judge(there, sure=now - self._seeing_since >= self._pace.settle_s)
         self._reconciler.learn(sightings.reports(there.values()))
         if self._remove_nodes:
-            for leftover in self._leftovers.due(self._reconciler.fleet, there.values()):
+            due = self._leftovers.due(self._reconciler.fleet, there.values(), now=now)
+            for leftover in due:
                 self._cluster.remove(leftover.node, still=leftover.still)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            for work in (self._read_kubelets, self.sweep):
+            for work in (self._identify, self._read_kubelets, self.sweep):
                 try:
                     work()
                 except Exception:  # noqa: BLE001 - the next round comes; the log tells
@@ -212,6 +221,11 @@ class Registrar:
                 # An outage tells of every Node: one sweep will do for many.
                 self._stopping.wait(self._pace.gather_s)
             self._due.clear()
+
+    def _identify(self) -> None:
+        """Read the cluster's identity until it is known: no order is sent before."""
+        if self._reconciler.fleet.identity is None:
+            self._reconciler.identified(self._cluster.identity())
 
     def _read_kubelets(self) -> None:
         """Read the cluster's kubelet-config when it is due; what was read stays till then."""
@@ -284,15 +298,16 @@ class Registrar:
         shown = fleet.index
         young = self._clock.unix() - TOKENS_S
         joined: dict[str, contract.Instance] = {}
+        misnamed: set[tuple[str, str]] = set()
         for node in there.values():
-            named = shown.by_name.get(node.name)
             machine = shown.by_provider_id.get(node.provider_id)
-            if machine is not None:
+            if machine is not None and claims.agrees(fleet, machine, node.name):
                 joined[node.provider_id] = machine
-            elif named is not None and not node.provider_id and not view.is_retired(fleet, named):
+            elif machine is not None:
+                misnamed.add((node.name, node.provider_id))
+            elif not node.provider_id and (named := _only_one(fleet, node.name)) is not None:
                 self._cluster.adopt(node, named.provider_id)
-        if fresh := joined.keys() - fleet.registered:
-            self._reconciler.registered(*fresh)
+        self._warn(misnamed)
         for provider_id in joined.keys() - self._joined:
             machine = joined[provider_id]
             if machine.node_name and (not machine.created_at or machine.created_at > young):
@@ -300,6 +315,19 @@ class Registrar:
                 # Its token may be one of the process before us: the id follows from the name.
                 self._cluster.revoke(machine.node_name)
         self._joined = frozenset(joined)
+
+    def _warn(self, misnamed: set[tuple[str, str]]) -> None:
+        """Say once of each Node that it claims another's machine: it is believed nothing."""
+        for name, provider_id in sorted(misnamed - self._misnamed):
+            machine = self._reconciler.fleet.index.by_provider_id[provider_id]
+            _LOG.warning(
+                "node claims a machine whose mark has another name: the claim is ignored",
+                node=name,
+                provider_id=provider_id,
+                mark=machine.node_name,
+            )
+            self._count("misnamed_nodes", {"group": machine.group})
+        self._misnamed = misnamed
 
     def _revoke(self, there: Mapping[str, nodes.Node]) -> None:
         """Revoke tokens of machines that are nodes or were given up."""
@@ -312,7 +340,25 @@ class Registrar:
             flying = launch is not None and launch.phase is not state.Phase.FAILED
             shown = fleet.index.by_name.get(name)
             alive = shown is not None and not view.is_retired(fleet, shown)
-            if name in there or not (flying or alive) or name in fleet.unjoined:
+            given_up = name in fleet.unjoined and not fleet.unjoined[name].withheld
+            if _is_node(fleet, there.get(name)) or not (flying or alive) or given_up:
                 self._cluster.revoke(name)
                 with self._lock:
                     self._minted.discard(name)
+
+
+def _only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
+    """Find the machine of a Node that names none, if there is one of the name and it is ours."""
+    named = fleet.index.by_name.get(name)
+    if named is None or view.is_retired(fleet, named) or quarantine.is_foreign(fleet, named):
+        return None
+    same = sum(1 for each in fleet.index.by_provider_id.values() if each.node_name == name)
+    return named if same == 1 else None
+
+
+def _is_node(fleet: state.Fleet, node: nodes.Node | None) -> bool:
+    """Tell whether a Node of a machine's name is that machine, as far as it says."""
+    if node is None:
+        return False
+    ordered = fleet.minted.get(node.name, "")
+    return not node.provider_id or not ordered or node.provider_id == ordered

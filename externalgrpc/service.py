@@ -53,12 +53,20 @@ class CloudProvider:
         )
 
     def NodeGroupForNode(self, request: pb.NodeGroupForNodeRequest) -> Reply:  # noqa: N802
-        """Name the group of a node; an empty id for one that is not ours, being deleted or gone."""
+        """Name the group of a node; an empty id for one that is not ours, being deleted or gone.
+
+        A Node that bears another name than the mark of the machine which it claims to be is none
+        of ours. An error would stop all of CA.
+        """
         node = request.node
         provider_id = node.providerID
         state = self._reconciler.fleet
+        real = _is_real(node)
+        if real and wishes.is_news(state, provider_id, node.name):
+            self._reconciler.registered({provider_id: node.name})
+            state = self._reconciler.fleet
         owner = view.whose(state, provider_id)
-        if owner is None:
+        if owner is None or (real and wishes.contradicts(state, provider_id, node.name)):
             return _NO_GROUP
         key = ("for-node", owner[0])
         reply: bytes | None = state.memo.get(key)
@@ -68,8 +76,6 @@ class CloudProvider:
             message = self._describer.node_group(state, group) if served else pb.NodeGroup()
             reply = pb.NodeGroupForNodeResponse(nodeGroup=message).SerializeToString()
             state.memo[key] = reply
-        if provider_id not in state.registered and _is_real(node):
-            self._reconciler.registered(provider_id)
         return reply
 
     def PricingNodePrice(self, request: pb.PricingNodePriceRequest) -> Reply:  # noqa: N802
@@ -142,7 +148,10 @@ class CloudProvider:
         """Let machines go, all of the batch or none of it; what is gone already is success."""
         nodes = [
             fleet.NodeRef(
-                provider_id=node.providerID, name=node.name, fake=FAKE_NODE in node.annotations
+                provider_id=node.providerID,
+                name=node.name,
+                # CA names what it makes up by its providerID, with or without saying so.
+                fake=FAKE_NODE in node.annotations or node.name == node.providerID,
             )
             for node in request.nodes
         ]

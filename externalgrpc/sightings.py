@@ -30,6 +30,8 @@ def sights(
         node_at = node.created_at - ahead_s if node.created_at else unix_now
         settled = bool(node.created_at) and node.ready_since - node.created_at > SETTLED_S
         sight = journeys.Sight(
+            name=node.name,
+            provider_id=node.provider_id,
             csr_at=asked.get(node.name, 0.0),
             node_at=node_at,
             ready_at=(node.ready_since or node_at) if node.ready else 0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc import errands, events
-from externalgrpc.fleet import joins, requests, state, view, wishes
+from externalgrpc.fleet import joins, notnow, proof, requests, state, view, wishes
 from providers import errors
 
 _LOG = events.Log("reconciler")
@@ -55,7 +55,9 @@ def autoscaler_started(fleet: state.Fleet) -> None:
     _LOG.info("autoscaler started", in_the_air=" ".join(f"{g}:{n}" for g, n in air.items()))
 
 
-def answered(request: requests.Request, answer: errands.Answer) -> None:
+def answered(  # noqa: PLR0912 - one for each request
+    request: requests.Request, answer: errands.Answer
+) -> None:
     """Tell what a cloud answered."""
     failed = isinstance(answer, errors.CloudError)
     match request:
@@ -69,6 +71,19 @@ def answered(request: requests.Request, answer: errands.Answer) -> None:
                 _LOG.warning("catalogue not read", account=account, error=str(answer))
         case requests.Create():
             _create_answered(request, answer)
+        case requests.Mark(provider_id=provider_id, put=put, remove=remove):
+            fields = {
+                "provider_id": provider_id,
+                "put": {mark.value: value for mark, value in put.items()},
+                "remove": sorted(mark.value for mark in remove),
+            }
+            if failed:
+                _LOG.warning("machine not marked", **fields, error=str(answer))
+            else:
+                _LOG.info("machine marked", **fields)
+        case requests.ReadNeighbours(account=account):
+            if failed:
+                _LOG.warning("neighbours not read", account=account, error=str(answer))
         case requests.LookUp(name=name):
             _LOG.info("launch looked up", name=name, answer=kind(answer))
         case requests.LookUpMissing(instance=instance):
@@ -120,6 +135,73 @@ def listing(before: state.Fleet, after: state.Fleet) -> None:
             )
 
 
+def standing(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which machines we are not sure of any more, or again, and what brakes an account."""
+    if before.quarantine is not after.quarantine:
+        for provider_id, held in after.quarantine.items():
+            known = before.quarantine.get(provider_id)
+            if known is None or known.doubt is not held.doubt:
+                _quarantined(after, provider_id, held)
+        for provider_id in before.quarantine.keys() - after.quarantine.keys():
+            _LOG.info("machine out of quarantine", provider_id=provider_id)
+    if before.index is not after.index:
+        _second_server(before, after)
+    for name in after.accounts:
+        said = notnow.why_account(after, name)
+        known_to = notnow.why_account(before, name) if name in before.accounts else None
+        if said is not None and (known_to is None or known_to.code != said.code):
+            _LOG.error("no machine is ordered for now", account=name, code=said.code, why=said[1])
+        elif said is None and known_to is not None:
+            _LOG.info("machines are ordered again", account=name, code=known_to.code)
+
+
+def _quarantined(fleet: state.Fleet, provider_id: str, held: state.Quarantine) -> None:
+    instance = fleet.index.by_provider_id.get(provider_id)
+    tell = _LOG.info if held.ignored else _LOG.warning
+    tell(
+        "machine in quarantine: it is not counted, and nothing deletes it",
+        account=fleet.index.account_of.get(provider_id, ""),
+        provider_id=provider_id,
+        name=instance.node_name if instance is not None else "",
+        group=instance.group if instance is not None else "",
+        code=held.doubt.value,
+        why=held.message,
+        identity=instance.identity if instance is not None else "",
+        delete_by_hand=f"vps-autoscaler purge --machine {provider_id}",
+    )
+
+
+def _second_server(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell machines of our name that were made since we started, and not by us."""
+    for provider_id, instance in after.index.by_provider_id.items():
+        if provider_id in before.index.by_provider_id:
+            continue
+        account = after.accounts[after.index.account_of[provider_id]]
+        if proof.is_strange(after, instance, account):
+            _LOG.error(
+                "a machine of this cluster was made by somebody else: does a second server run?",
+                account=account.name,
+                provider_id=provider_id,
+                name=instance.node_name,
+                group=instance.group,
+                identity=instance.identity,
+            )
+
+
+def neighbours(fleet: state.Fleet, account: str) -> None:
+    """Tell which other clusters have machines in an account's project: one line."""
+    held = fleet.accounts.get(account)
+    if held is None or held.neighbours is None:
+        return
+    others = [
+        f"{each.cluster}/{each.identity or 'no identity'}: {each.count}"
+        for each in held.neighbours
+        if each.cluster != fleet.cluster or each.identity not in ("", fleet.identity)
+    ]
+    if others:
+        _LOG.info("other clusters in the project", account=account, machines=others)
+
+
 def catalogue(fleet: state.Fleet, account: str) -> None:
     """Tell which groups of an account cannot get a machine, by what it sells."""
     for name, group in fleet.groups.items():
@@ -160,6 +242,11 @@ def joins_went(before: state.Fleet, after: state.Fleet) -> None:
         if name not in before.unjoined:
             failure = held.failure
             _LOG.warning("machine did not join", name=name, code=failure.code, why=failure.message)
+        known = before.unjoined.get(name)
+        if held.withheld and (known is None or known.withheld != held.withheld):
+            _LOG.warning("machine not given up", name=name, why=held.withheld)
+        elif not held.withheld and (known is None or known.withheld):
+            _LOG.warning("machine given up", name=name, code=held.failure.code)
     for group, strikes in after.strikes.items():
         if strikes.count >= joins.STRIKES and strikes != before.strikes.get(group):
             _LOG.error("group held back: its machines do not join", group=group, row=strikes.count)

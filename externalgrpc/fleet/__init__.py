@@ -3,6 +3,7 @@
 ``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
 ``answers`` the way up, ``joins`` who became a node, ``lessons`` what nodes turned out to have,
 ``retired`` what must not exist, ``stock`` what clouds said no to, ``plan`` what is due,
+``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
 ``configured`` what the operator asks for, ``view`` what is read. Time, randomness and I/O are
 handed in: a whole history replays from a seed.
 """
@@ -19,8 +20,10 @@ from externalgrpc.fleet.wishes import (
     NodeRef,
     autoscaler_started,
     grow,
+    identify,
     register,
     retire,
+    see_nodes,
     shrink,
 )
 
@@ -33,6 +36,7 @@ __all__ = [
     "configure",
     "deleted",
     "grow",
+    "identify",
     "judge_joins",
     "kubelets",
     "learn",
@@ -46,5 +50,6 @@ __all__ = [
     "overdue",
     "register",
     "retire",
+    "see_nodes",
     "shrink",
 ]

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from externalgrpc import groups
-from externalgrpc.fleet import identity, listing, retired, state, stock
+from externalgrpc.fleet import identity, listing, proof, retired, state, stock, vanishing
 from providers import contract, errors
 
 MAX_VANISHED = 3
@@ -25,6 +25,8 @@ def ordered(
     launch = fleet.launches.get(name)
     if launch is None:
         return retired.ordered(fleet, name, answer, now=now)
+    if isinstance(answer, contract.Instance):
+        fleet = proof.bound(fleet, name, answer)
     if launch.phase is not state.Phase.ASKED:
         return _overtaken(fleet, launch, answer)
     if isinstance(answer, errors.CloudError):
@@ -59,8 +61,11 @@ def looked_up(
     accepted = launch.phase is state.Phase.ACCEPTED
     launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
     match answer:
+        case contract.Instance() if not proof.may_be_of(fleet, name, answer):
+            # A label can be edited: a machine that bears the name need not be the one we ordered.
+            return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
         case contract.Instance():
-            return _put(fleet, _found(launch, answer, now))
+            return _put(proof.bound(fleet, name, answer), _found(launch, answer, now))
         case None:
             return _certainly_none(fleet, launch, mint=mint, now=now)
         case errors.NoCapacity() | errors.BadOrder() if accepted:
@@ -82,19 +87,17 @@ def missing_looked_up(
     held = fleet.missing.get(provider_id)
     if held is None:
         return fleet
-    missing = dict(fleet.missing)
     going = isinstance(answer, contract.Instance) and (
         answer.state is contract.InstanceState.DELETING
     )
     if answer is None or going:
-        del missing[provider_id]
-        lost = state.Gone(held.instance.group, let_go=False, at=now)
-        gone = {**fleet.gone, provider_id: lost}
-        gone.setdefault(identity.key_of(held.instance), lost)
-        return dataclasses.replace(fleet, missing=missing, gone=gone)
+        return vanishing.said_gone(fleet, held, now=now)
+    missing = dict(fleet.missing)
     if isinstance(answer, contract.Instance):
         # It waits for the next listing: only that can show it as a member again.
-        missing[provider_id] = dataclasses.replace(held, looking=False, look_at=math.inf)
+        missing[provider_id] = dataclasses.replace(
+            held, looking=False, look_at=math.inf, absences=0, gone_since=state.NEVER
+        )
     else:
         wait_s = stock.retry_wait_s(answer, 1)
         missing[provider_id] = dataclasses.replace(held, looking=False, look_at=now + wait_s)
@@ -198,7 +201,7 @@ def _certainly_none(
 def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:
     """Tell whether a listing that began after the settling time lacks a launch's machine."""
     account = fleet.accounts[launch.account]
-    if account.snapshot is None or launch.name in fleet.index.by_name:
+    if account.snapshot is None or fleet.minted.get(launch.name) in fleet.index.by_provider_id:
         return False
     return account.snapshot.begun_at > launch.doubtful_since + account.settle_s
 
@@ -244,7 +247,13 @@ def _relaunch(
     covering = covers.get(launch.group, frozenset())
     if launch.name in covering:
         covers[launch.group] = covering - {launch.name} | {name}
-    return dataclasses.replace(fleet, launches=launches, retired=retirements, covers=covers)
+    return dataclasses.replace(
+        fleet,
+        launches=launches,
+        retired=retirements,
+        covers=covers,
+        minted={**fleet.minted, name: ""},
+    )
 
 
 def _refusals(launch: state.Launch) -> frozenset[groups.Candidate]:

@@ -104,6 +104,11 @@ def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountSta
             rate_per_s=account.rate_per_s,
             hands=account.hands,
             pace=account.pace,
+            marking=account.marking,
+            neighbourly=account.neighbourly,
+            foreign=account.foreign,
+            believe_vanished=account.believe_vanished,
+            max_orders_per_hour=account.max_orders_per_hour,
         )
     if not replaced:
         return dataclasses.replace(fleet, accounts=kept)

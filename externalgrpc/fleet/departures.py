@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 
 from externalgrpc import groups
-from externalgrpc.fleet import requests, state, stock
+from externalgrpc.fleet import notnow, requests, state, stock, surge
 
 # Bound once: a member of an enum costs a slow look-up in Python 3.11, and this loop is long.
 _HELD = state.Phase.HELD
@@ -38,6 +38,18 @@ class Departures:
             if not group.departed and name not in fleet.blocked
         }
         self._probing: set[tuple[str, groups.Candidate]] = set()
+        self._sent: dict[str, int] = {}
+        self._surge = surge.Surge(fleet, agenda)
+
+    def accounts(self) -> dict[str, state.AccountState]:
+        """Give the accounts at which something was ordered, with the instants of that noted."""
+        return {
+            name: dataclasses.replace(
+                self._fleet.accounts[name],
+                orders=(*self._fleet.accounts[name].orders, *(self._agenda.now,) * count),
+            )
+            for name, count in self._sent.items()
+        }
 
     def of(self, launches: Iterable[state.Launch]) -> tuple[list[state.Launch], list[str]]:
         """Give the launches that change, as they become, and the names to be withdrawn."""
@@ -96,17 +108,24 @@ class Departures:
                 # Its name was told to the old account: one name must not be ordered at two.
                 return _failed(launch, _moved(node_group))
             launch = dataclasses.replace(launch, account=node_group.account)
-        if launch.group in fleet.blocked:
-            why = fleet.blocked[launch.group]
-            return _failed(launch, state.Failure(state.ErrorClass.OTHER, "BadOrder", why))
-        refusal = self._refused.get(launch.account)
-        if refusal is not None and refusal.at > launch.born:
-            return _failed(launch, refusal.failure)
+        if (failure := self._failure(launch)) is not None:
+            return _failed(launch, failure)
         account = fleet.accounts[launch.account]
-        ready = account.catalogue is not None and account.settled
+        ready = account.catalogue is not None and account.settled and _knows_itself(fleet, account)
         if not ready or self._hands[launch.account] <= 0 or not self._agenda.due(launch.not_before):
             return self._expire(launch, node_group)
         return self._send(launch, node_group)
+
+    def _failure(self, launch: state.Launch) -> state.Failure | None:
+        """Say why a launch will not be sent; None when it may."""
+        if launch.group in self._fleet.blocked:
+            why = self._fleet.blocked[launch.group]
+            return state.Failure(state.ErrorClass.OTHER, "BadOrder", why)
+        refusal = self._refused.get(launch.account)
+        if refusal is not None and refusal.at > launch.born:
+            return refusal.failure
+        said = notnow.why(self._fleet, launch.group)
+        return notnow.failure(said) if said is not None else None
 
     def _under_way(self, launch: state.Launch) -> state.Launch:
         """Look a doubtful launch up when it is time to."""
@@ -124,6 +143,10 @@ class Departures:
 
     def _send(self, launch: state.Launch, node_group: groups.NodeGroup) -> state.Launch:
         fleet, now = self._fleet, self._agenda.now
+        account = fleet.accounts[launch.account]
+        left = account.max_orders_per_hour - len(account.orders)
+        if self._sent.get(account.name, 0) >= left or self._surge.holds(node_group):
+            return self._expire(launch, node_group)
         candidate = stock.choose(fleet, launch, node_group, now)
         if candidate is None:
             return _failed(launch, stock.exhausted(fleet, launch, node_group))
@@ -131,9 +154,11 @@ class Departures:
         probe = (launch.account, candidate)
         if probe in self._probing and stock.lately_refused(fleet, launch, candidate, now):
             return self._expire(launch, node_group)
-        catalogue = fleet.accounts[launch.account].catalogue
+        catalogue = account.catalogue
         assert catalogue is not None  # noqa: S101 - held() saw to it
         self._hands[launch.account] -= 1
+        self._sent[account.name] = self._sent.get(account.name, 0) + 1
+        self._surge.sent(node_group)
         self._probing.add(probe)
         machine_type = catalogue.machine_types[candidate.machine_type]
         self._agenda.ask(
@@ -157,6 +182,18 @@ class Departures:
         message = f"not ordered within {patience_s:.0f} s: {why}"
         failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
         return _failed(launch, failure)
+
+
+def _knows_itself(fleet: state.Fleet, account: state.AccountState) -> bool:
+    """Tell whether we know what tells our machines from another cluster's.
+
+    Where there is a cluster to ask, that is its identity, its Nodes, and, once at least asked for,
+    whose machines stand in the project already.
+    """
+    if not fleet.identity:
+        return fleet.identity is not None
+    unasked = account.neighbours is None and not account.neighbours_failures
+    return fleet.nodes is not None and not (account.neighbourly and unasked)
 
 
 def _moved(node_group: groups.NodeGroup) -> state.Failure:

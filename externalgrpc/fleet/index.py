@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Container, Iterable
 
 from externalgrpc.fleet import identity, state
@@ -16,8 +18,8 @@ _RUNNING = state.Showing.RUNNING
 def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> state.Index:
     """Index the snapshots of all accounts; ``retired`` holds the keys of what was let go.
 
-    Two logins into one project show one machine twice: the first counts. Of two machines with one
-    name, the one that is not let go as surplus has the name.
+    Two logins into one project show one machine twice: the first counts. Of several machines with
+    one name the oldest has it as its key, and the others have their provider ids: each counts.
     """
     by_provider_id: dict[str, contract.Instance] = {}
     by_name: dict[str, contract.Instance] = {}
@@ -36,13 +38,15 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
                 booting.add(account.name)
             if provider_id in retired:
                 continue
-            if instance.node_name:
-                by_name.setdefault(instance.node_name, instance)
+            name = instance.node_name
+            if name:
+                rival = by_name.get(name)
+                if rival is None or _elder(instance, rival) is instance:
+                    by_name[name] = instance
             if instance.state is _DELETING:
                 deleting.setdefault(instance.group, []).append(instance)
             else:
-                found = machine(instance)
-                members.setdefault(instance.group, {}).setdefault(found.name, found)
+                _count(members.setdefault(instance.group, {}), machine(instance))
     return state.Index(
         by_provider_id=by_provider_id,
         by_name=by_name,
@@ -50,6 +54,34 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
         deleting={group: tuple(found) for group, found in deleting.items()},
         account_of=account_of,
         booting=frozenset(booting),
+    )
+
+
+def _count(members: dict[str, state.Member], found: state.Member) -> None:
+    """Add a machine under its name, or the younger of two of one name under its provider id."""
+    held = members.get(found.name)
+    if held is None:
+        members[found.name] = found
+        return
+    assert held.instance is not None and found.instance is not None  # noqa: S101, PT018
+    elder, younger = (
+        (held, found) if _elder(held.instance, found.instance) is held.instance else (found, held)
+    )
+    members[elder.name] = elder
+    members[younger.provider_id] = dataclasses.replace(younger, name=younger.provider_id)
+
+
+def _elder(one: contract.Instance, other: contract.Instance) -> contract.Instance:
+    """Give the older of two machines of one name, whatever the order; one that goes comes last."""
+    return min(
+        one,
+        other,
+        key=lambda each: (
+            each.state is _DELETING,
+            each.created_at or math.inf,
+            len(each.id),
+            each.id,
+        ),
     )
 
 

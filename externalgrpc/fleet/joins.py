@@ -1,9 +1,10 @@
 """Watch machines become nodes: how far each has come, who did not in time, which groups never do.
 
 Judged only where the cluster is known and its Nodes were listed. A machine that failed to join is
-shown to CA as being created, with the error: CA deletes such at once. What CA leaves is let go by
-:func:`overdue`. A group whose joins fail in a row is held back, so that it does not burn an hourly
-minimum in a loop.
+shown to CA as being created, with the error: CA deletes such at once, without a drain. So it takes
+the proof that the machine never was a node (:mod:`externalgrpc.fleet.proof`), and is done to a few
+in ten minutes only; what is held back of it is told. What CA leaves is let go by :func:`overdue`. A
+group whose joins fail in a row is held back, so that it does not burn an hourly minimum in a loop.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from externalgrpc import groups
-from externalgrpc.fleet import identity, journeys, state, view
+from externalgrpc.fleet import (
+    identity,
+    journeys,
+    proof,
+    state,
+    vanishing,
+    verdicts,
+    view,
+)
 from externalgrpc.fleet.state import Step
 from providers import contract
 
@@ -26,12 +35,6 @@ HELD_BACK_S = 300.0
 """For how long at first; doubling with each further one up to MAX_HELD_BACK_S."""
 
 MAX_HELD_BACK_S = 3600.0
-
-LOST = 3
-"""So many machines may have been nodes and not be ready now, before it counts as an outage..."""
-
-LOST_SHARE = 0.45
-"""... and this part of those that ever were; the two are CA's own measures of a sick cluster."""
 
 NEVER_READY = "NodeNotReady"
 """The code of a machine whose Node came and was never ready; a Node's coming does not cure it."""
@@ -67,13 +70,17 @@ def judge(
     ``sights`` holds what the cluster shows, by Node name and by provider id. A machine has failed
     when it powered itself off before it was a node (our join script does so), or when the time of
     a step or of its whole way is over. One that is a node after all is forgiven. While we are not
-    ``sure`` of what we see, or most nodes are lost, nothing more counts as failed.
+    ``sure`` of what we see, or most nodes that we saw are lost, nothing more counts as failed.
     """
     before = fleet.journeys
     fleet = journeys.follow(fleet, sights, unix_now=unix_now)
+    sick = outage(fleet, sights)
+    if sick != fleet.outage:
+        fleet = dataclasses.replace(fleet, outage=sick)
+    court = verdicts.Court(fleet, now)
     unjoined: dict[str, state.Unjoined] = {}
     strikes = dict(fleet.strikes)
-    doubtful = None if sure else True
+    doubtful = not sure or bool(sick and outage(fleet, sights, guesses=False))
     for group, member, instance in _machines(fleet):
         journey = fleet.journeys[member.name]
         known = fleet.unjoined.get(member.name)
@@ -86,24 +93,23 @@ def judge(
         if known is not None and journey.node_at and known.failure.code != NEVER_READY:
             known = None
         failure = known.failure if known else _failure(fleet, instance, group, journey, unix_now)
-        if failure is None:
+        if failure is None or (known is None and doubtful):
             continue
         if known is None:
-            # Asked once at most: it goes through all machines.
-            doubtful = bool(outage(fleet, sights)) if doubtful is None else doubtful
-            if doubtful:
-                continue
-            known = state.Unjoined(now, failure)
+            known = state.Unjoined(now, failure, withheld=verdicts.NOT_YET)
             row = strikes.get(group.name)
             strikes[group.name] = state.Strikes(row.count + 1 if row else 1, now)
-        unjoined[member.name] = known
-    if unjoined == fleet.unjoined and strikes == fleet.strikes:
+        unjoined[member.name] = court.heard(known, instance, group, doubtful=doubtful)
+    changed = (
+        unjoined != fleet.unjoined or strikes != fleet.strikes or court.verdicts != fleet.verdicts
+    )
+    if not changed:
         return fleet
-    return dataclasses.replace(fleet, unjoined=unjoined, strikes=strikes)
+    return dataclasses.replace(fleet, unjoined=unjoined, strikes=strikes, verdicts=court.verdicts)
 
 
 def overdue(fleet: state.Fleet, now: float, *, patience_s: float) -> Sequence[state.Member]:
-    """List machines that failed to join and that CA has left for too long."""
+    """List machines that failed to join, as is proved, and that CA has left for too long."""
     late = {key for key, held in fleet.unjoined.items() if now - held.since > patience_s}
     if not late:
         return ()
@@ -111,14 +117,20 @@ def overdue(fleet: state.Fleet, now: float, *, patience_s: float) -> Sequence[st
         member
         for name in fleet.groups
         for member in view.members(fleet, name)
-        if member.name in late and member.failure is not None
+        if member.name in late
+        and member.failure is not None
+        and member.instance is not None
+        and proof.settled(fleet, member.instance, view.account_of(fleet, member.instance))
     ]
 
 
-def outage(fleet: state.Fleet, sights: Mapping[str, journeys.Sight]) -> str:
+def outage(
+    fleet: state.Fleet, sights: Mapping[str, journeys.Sight], *, guesses: bool = True
+) -> str:
     """Say that the cluster has lost nodes at large; empty when it has not.
 
-    Machines that run, were nodes, and are not ready: joins then fail for no fault of theirs.
+    Machines that run, were nodes, and are not ready: joins then fail for no fault of theirs. With
+    ``guesses`` those count that nobody saw ready but whose Nodes look as if they had been.
     """
     joined = [
         instance
@@ -126,9 +138,10 @@ def outage(fleet: state.Fleet, sights: Mapping[str, journeys.Sight]) -> str:
         if instance.state is contract.InstanceState.RUNNING
         and (journey := fleet.journeys.get(member.name)) is not None
         and journey.ready_at
+        and (guesses or not journey.guessed)
     ]
-    lost = sum(1 for each in joined if not journeys.seen(sights, each).ready_at)
-    if lost <= max(LOST, LOST_SHARE * len(joined)):
+    lost = sum(1 for each in joined if not journeys.seen(fleet, sights, each).ready_at)
+    if not vanishing.is_outage(lost, len(joined)):
         return ""
     return f"{lost} of {len(joined)} machines that run and were nodes are not ready"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import claims, state, view
 from providers import contract
 
 
@@ -14,9 +14,12 @@ class Sight:
     """What the cluster shows of a machine; instants are Unix seconds, 0 for what is not there.
 
     ``was_ready_at`` is a guess for a Node that is not ready now and seems to have been once: it
-    counts for machines that we did not see join.
+    counts for machines that we did not see join. ``name`` and ``provider_id`` are the Node's, empty
+    where there is none or it does not say.
     """
 
+    name: str = ""
+    provider_id: str = ""
     csr_at: float = 0.0
     node_at: float = 0.0
     ready_at: float = 0.0
@@ -35,25 +38,33 @@ def follow(fleet: state.Fleet, sights: Mapping[str, Sight], *, unix_now: float) 
         for member in view.members(fleet, group):
             if member.instance is not None:
                 before = fleet.journeys.get(member.name)
-                sight = seen(sights, member.instance)
+                sight = seen(fleet, sights, member.instance)
                 found[member.name] = _further(before, member.instance, sight, unix_now)
     if found == fleet.journeys:
         return fleet
     return dataclasses.replace(fleet, journeys=found)
 
 
-def seen(sights: Mapping[str, Sight], instance: contract.Instance) -> Sight:
-    """Find what the cluster shows of a machine."""
-    return sights.get(instance.provider_id) or sights.get(instance.node_name) or NOTHING
+def seen(fleet: state.Fleet, sights: Mapping[str, Sight], instance: contract.Instance) -> Sight:
+    """Find what the cluster shows of a machine: of the Node that is it by name and providerID."""
+    named = sights.get(instance.node_name)
+    if named is not None and named.provider_id in ("", instance.provider_id):
+        return named
+    claiming = sights.get(instance.provider_id)
+    if claiming is None or (claiming.name and not claims.agrees(fleet, instance, claiming.name)):
+        return NOTHING
+    return claiming
 
 
 def _further(
     before: state.Journey | None, instance: contract.Instance, sight: Sight, unix_now: float
 ) -> state.Journey:
     if before is not None and before.ready_at:
-        return before
-    ready_at = sight.ready_at
+        seen_ready = before.guessed and sight.ready_at
+        return dataclasses.replace(before, guessed=False) if seen_ready else before
+    ready_at, guessed = sight.ready_at, False
     if before is None:
+        guessed = not ready_at and bool(sight.was_ready_at)
         ready_at = ready_at or sight.was_ready_at
         created_at = instance.created_at or unix_now
         boots = instance.state is contract.InstanceState.CREATING
@@ -70,4 +81,5 @@ def _further(
         csr_at=before.csr_at or sight.csr_at,
         node_at=before.node_at or node_at,
         ready_at=ready_at,
+        guessed=guessed,
     )

@@ -7,9 +7,18 @@ looked up by id before it is believed gone, and not before the cloud's settling 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
-from externalgrpc.fleet import configured, index, retired, state, view
+from externalgrpc.fleet import (
+    configured,
+    index,
+    marking,
+    proof,
+    quarantine,
+    retired,
+    state,
+    view,
+)
 from providers import contract
 
 FATE_AFTER_S = 20.0
@@ -24,10 +33,10 @@ def observe(
 ) -> state.Fleet:
     """Take one complete listing of one account; ``unix_now`` is Unix time in seconds.
 
-    Surplus machines of one name are retired (the registered one stays, else the older), launches
-    that are shown become machines, members that are not shown are put up for a look-up, and
-    retired names come nearer to being forgotten. A listing that began before the one we have, or
-    of an account that is no more, changes nothing.
+    Doubles of our own orders are retired once it is proved that they are, launches that are shown
+    become machines, members that are not shown are put up for a look-up, retired names come nearer
+    to being forgotten, and what we cannot be sure of goes into quarantine. A listing that began
+    before the one we have, or of an account that is no more, changes nothing.
     """
     account = fleet.accounts.get(snapshot.account)
     if account is None:
@@ -37,8 +46,6 @@ def observe(
     snapshot = _in_order(fleet, snapshot)
     first = account.snapshot is None
     before = _members_before(fleet, snapshot.account)
-    fleet = retired.returned(fleet, snapshot, now=now)
-    fleet = _surplus(fleet, snapshot, now)
     arrivals = _arrivals(fleet, snapshot) if not first and not account.settled else {}
     settles_at = snapshot.begun_at + account.settle_s if first else account.settles_at
     account = dataclasses.replace(
@@ -51,15 +58,19 @@ def observe(
         trouble="",
     )
     fleet = _overrule(_with_account(fleet, account), snapshot, before)
+    fleet = dataclasses.replace(fleet, minted=proof.bind(fleet, account.name))
+    fleet = _proved(fleet, account.name, snapshot.begun_at)
+    fleet = retired.returned(fleet, snapshot, now=now)
+    fleet = retired.doubles(fleet, snapshot, now=now)
     built = index.build(fleet.accounts.values(), fleet.retired)
     fleet = dataclasses.replace(fleet, index=built)
     fleet = _missing(fleet, snapshot, before, now)
     fleet = _launches(fleet, snapshot, now)
     fleet = _stand_in(fleet, arrivals)
     fleet = retired.listed(fleet, snapshot, now=now)
-    if first:
-        fleet = _first_covers(fleet, account.name, unix_now)
-    return _tidy(fleet)
+    fleet = marking.survey(_tidy(fleet))
+    fleet = quarantine.review(fleet, now=now, unix_now=unix_now)
+    return _first_covers(fleet, account.name, unix_now) if first else fleet
 
 
 def not_listed(fleet: state.Fleet, account: str, trouble: str) -> state.Fleet:
@@ -117,33 +128,16 @@ def _overrule(
     return dataclasses.replace(fleet, accounts=accounts)
 
 
-def _surplus(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
-    """Retire all but one of the machines that share a name (some clouds allow it)."""
-    by_name: dict[str, list[contract.Instance]] = {}
-    for instance in snapshot.instances:
-        if instance.node_name and not view.is_retired(fleet, instance):
-            by_name.setdefault(instance.node_name, []).append(instance)
-    surplus: dict[str, state.Retirement] = {}
-    for same in by_name.values():
-        if len(same) < 2:
-            continue
-        keep = min(
-            same,
-            key=lambda i: (
-                i.state is contract.InstanceState.DELETING,
-                i.provider_id not in fleet.registered,
-                i.created_at or float("inf"),
-                len(i.id),
-                i.id,
-            ),
-        )
-        for instance in same:
-            if instance is not keep:
-                key = instance.provider_id
-                surplus[key] = retired.owed(instance, snapshot.account, now, key=key, surplus=True)
-    if not surplus:
-        return fleet
-    return dataclasses.replace(fleet, retired={**fleet.retired, **surplus})
+def _proved(fleet: state.Fleet, account: str, begun_at: float) -> state.Fleet:
+    """Carry on the rows of listings that prove machines unjoined; those of other accounts stay."""
+    shown = fleet.accounts[account].snapshot
+    own = {instance.provider_id for instance in (shown.instances if shown is not None else ())}
+    others = {
+        provider_id: since
+        for provider_id, since in fleet.proved.items()
+        if provider_id not in own and fleet.index.account_of.get(provider_id) != account
+    }
+    return dataclasses.replace(fleet, proved={**others, **proof.review(fleet, account, begun_at)})
 
 
 def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
@@ -182,7 +176,12 @@ def _missing(
     account = snapshot.account
     shown = fleet.index.by_provider_id
     missing = {
-        provider_id: dataclasses.replace(held, look_at=now) if held.account == account else held
+        provider_id: (
+            dataclasses.replace(held, look_at=now)
+            # One that was found is asked about again; one that was not, in its time.
+            if held.account == account and held.look_at == float("inf") and not held.looking
+            else held
+        )
         for provider_id, held in fleet.missing.items()
         if provider_id not in shown
     }
@@ -203,8 +202,9 @@ def _missing(
 def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
     settle_s = fleet.accounts[snapshot.account].settle_s
     launches: dict[str, state.Launch] = {}
+    shown = fleet.index.by_provider_id
     for name, launch in fleet.launches.items():
-        landed = fleet.index.by_name.get(name)
+        landed = shown.get(fleet.minted.get(name, ""))
         if _stands_for_itself(fleet, launch, landed):
             continue
         if landed is not None:
@@ -225,12 +225,9 @@ def _stands_for_itself(
 
     People change labels: it counts under what it carries now, and its launch is over.
     """
-    if landed is not None and landed.group != launch.group:
-        return True
-    if launch.instance is None:
-        return False
-    own = fleet.index.by_provider_id.get(launch.instance.provider_id)
-    return own is not None and (own.node_name != launch.name or own.group != launch.group)
+    if landed is None and launch.instance is not None:
+        landed = fleet.index.by_provider_id.get(launch.instance.provider_id)
+    return landed is not None and (landed.node_name != launch.name or landed.group != launch.group)
 
 
 def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch | None:
@@ -285,4 +282,31 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     excess = len(gone) - GONE_REMEMBERED
     if excess > 0:
         gone = dict(list(gone.items())[excess:])
-    return dataclasses.replace(fleet, gone=gone, registered=fleet.registered & known)
+    return dataclasses.replace(
+        fleet,
+        gone=gone,
+        registered=_kept(fleet.registered, known),
+        misnamed=_kept(fleet.misnamed, known),
+        accused=fleet.accused & known,
+        minted=_minted(fleet),
+    )
+
+
+def _kept(held: Mapping[str, str], known: Set[str]) -> Mapping[str, str]:
+    if held.keys() <= known:
+        return held
+    return {each: name for each, name in held.items() if each in known}
+
+
+def _minted(fleet: state.Fleet) -> Mapping[str, str]:
+    """Forget the oldest names of all that were ordered, once they are very many."""
+    excess = len(fleet.minted) - GONE_REMEMBERED
+    if excess <= 0:
+        return fleet.minted
+    shown = fleet.index.by_provider_id
+    forgotten = {
+        name
+        for name, provider_id in list(fleet.minted.items())[:excess]
+        if provider_id not in shown and name not in fleet.launches and name not in fleet.retired
+    }
+    return {name: held for name, held in fleet.minted.items() if name not in forgotten}

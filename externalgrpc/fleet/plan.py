@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from externalgrpc.fleet import departures, requests, retired, state
+from externalgrpc.fleet import departures, marking, requests, retired, state
 
 Create: TypeAlias = requests.Create
 
+AN_HOUR_S = 3600.0
 CATALOGUE_S = 3600.0
 CATALOGUE_RETRY_S = 15.0
 LISTING_RETRY_S = 5.0
@@ -56,6 +57,7 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
     fleet = _deletions(fleet, agenda)
     fleet = _launches(fleet, agenda)
     fleet = _missing(fleet, agenda)
+    fleet = marking.plan(fleet, agenda)
     return Plan(fleet, tuple(agenda.wanted), agenda.wake_at)
 
 
@@ -117,7 +119,19 @@ def _account(
     if not account.cataloguing and agenda.due(account.catalogue_at):
         agenda.ask(requests.ReadCatalogue(account.name))
         account = dataclasses.replace(account, cataloguing=True)
-    return account
+    if _asks_for_neighbours(fleet, account) and agenda.due(account.neighbours_at):
+        agenda.ask(requests.ReadNeighbours(account.name))
+        account = dataclasses.replace(account, asking_neighbours=True)
+    recent = account.orders
+    while recent and agenda.due(recent[0] + AN_HOUR_S):
+        recent = recent[1:]
+    return account if recent is account.orders else dataclasses.replace(account, orders=recent)
+
+
+def _asks_for_neighbours(fleet: state.Fleet, account: state.AccountState) -> bool:
+    """Tell whether it is still to be asked whose machines are in an account's project."""
+    open_question = account.neighbours is None and not account.asking_neighbours
+    return account.neighbourly and open_question and bool(fleet.identity)
 
 
 def _deletions(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
@@ -161,5 +175,9 @@ def _launches(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
     changed, withdrawn = due.of(fleet.launches.values())
     if changed:
         moved = {launch.name: launch for launch in changed}
-        fleet = dataclasses.replace(fleet, launches={**fleet.launches, **moved})
+        fleet = dataclasses.replace(
+            fleet,
+            launches={**fleet.launches, **moved},
+            accounts={**fleet.accounts, **due.accounts()},
+        )
     return retired.withdraw(fleet, withdrawn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 from externalgrpc import groups
 from providers import contract
@@ -61,7 +62,27 @@ class Delete:
     instance_id: str
 
 
-Request = ListInstances | ReadCatalogue | Create | LookUp | LookUpMissing | Delete
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mark:
+    """Put marks on a machine and take others off."""
+
+    account: str
+    provider_id: str
+    instance_id: str
+    put: Mapping[contract.Mark, str]
+    remove: frozenset[contract.Mark]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadNeighbours:
+    """Ask whose machines are in an account's project."""
+
+    account: str
+
+
+Request = (
+    ListInstances | ReadCatalogue | Create | LookUp | LookUpMissing | Delete | Mark | ReadNeighbours
+)
 
 
 class Agenda:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from externalgrpc.fleet import identity, state, stock, view
+from externalgrpc.fleet import claims, identity, proof, state, stock, view
 from providers import contract, errors
 
 ABSENCES = 2
@@ -33,7 +33,7 @@ def let_go(fleet: state.Fleet, members: Sequence[state.Member], *, now: float) -
         launch = member.launch or fleet.launches.get(member.name)
         instance = member.instance or (launch.instance if launch is not None else None)
         if instance is not None:
-            account = _account_of(fleet, instance, launch)
+            account = view.account_of(fleet, instance)
             retired[member.name] = owed(instance, account, now, key=member.name)
         elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):
             retired[member.name] = _tombstone(launch, now)
@@ -45,7 +45,7 @@ def let_go(fleet: state.Fleet, members: Sequence[state.Member], *, now: float) -
         missing={
             provider_id: held
             for provider_id, held in fleet.missing.items()
-            if identity.key_of(held.instance) not in names
+            if view.key_of(fleet, held.instance) not in names
         },
         retired=retired,
         gone=gone,
@@ -84,23 +84,45 @@ def owed(
 
 
 def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
-    """Retire again what was let go, was gone, and is shown again.
+    """Retire again what CA let go, what was gone, and is shown again: that very machine.
 
-    By its name as well: a tombstone's machine had no id when it was let go. A machine that is
-    known by its id alone was the surplus one of two, and its name belongs to the other.
+    By the cloud's id, or by its name where it came of the order of that name: a tombstone's
+    machine had no id when it was let go. Any other machine may bear the name; see :func:`doubles`.
     """
     again: dict[str, state.Retirement] = {}
     for instance in snapshot.instances if fleet.gone else ():
         if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
             continue
-        by_name = _was_let_go(fleet, instance.node_name)
+        came = proof.is_our_order(fleet, instance) and _was_let_go(fleet, instance.node_name)
+        by_name = came and not claims.shows_life(fleet, instance)
         if by_name or _was_let_go(fleet, instance.provider_id):
-            surplus = not by_name and bool(instance.node_name)
-            key = instance.provider_id if surplus else identity.key_of(instance)
-            again[key] = owed(instance, snapshot.account, now, key=key, surplus=surplus)
+            key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
+            again[key] = owed(instance, snapshot.account, now, key=key)
     if not again:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **again})
+
+
+def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
+    """Retire second machines of our own orders (some clouds allow two of a name).
+
+    Where the name was let go, at once; where it is in use, when two listings a settling time apart
+    have proved it. Whatever else shares a name stays, and is shown.
+    """
+    surplus: dict[str, state.Retirement] = {}
+    for instance in snapshot.instances if fleet.minted else ():
+        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
+            continue
+        account, name = snapshot.account, instance.node_name
+        if not proof.is_double(fleet, instance, account):
+            continue
+        over = name in fleet.retired or _was_let_go(fleet, name)
+        if over or proof.double_settled(fleet, instance, snapshot):
+            key = instance.provider_id
+            surplus[key] = owed(instance, account, now, key=key, surplus=True)
+    if not surplus:
+        return fleet
+    return dataclasses.replace(fleet, retired={**fleet.retired, **surplus})
 
 
 def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
@@ -115,9 +137,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             retired[key] = retirement
             continue
         # Any account's listing will do to show it: two logins may look into one project.
-        instance = fleet.index.by_provider_id.get(retirement.provider_id)
-        if instance is None and retirement.name and not retirement.surplus:
-            instance = fleet.index.by_name.get(retirement.name)
+        instance = fleet.index.by_provider_id.get(view.machine_of(fleet, retirement))
         after = snapshot.begun_at > retirement.doubtful_since + settle_s
         left = (
             _shown(retirement, instance, now, after=after)
@@ -141,7 +161,7 @@ def ordered(
         return fleet
     match answer:
         case contract.Instance():
-            return _put(fleet, _landed(retirement, answer))
+            return _put(proof.bound(fleet, name, answer), _landed(retirement, answer))
         case errors.NoCapacity() | errors.Refused() | errors.Throttled():
             return _forget(fleet, retirement)
         case _:
@@ -159,9 +179,12 @@ def looked_up(
     retirement = fleet.retired.get(name)
     if retirement is None or retirement.deletion is not state.Deletion.AWAITED:
         return fleet
+    if isinstance(answer, contract.Instance) and not proof.may_be_of(fleet, name, answer):
+        # Somebody else's label says so: the machine of this name is not there.
+        answer = None
     match answer:
         case contract.Instance():
-            return _put(fleet, _landed(retirement, answer))
+            return _put(proof.bound(fleet, name, answer), _landed(retirement, answer))
         case None if retirement.looking:
             return _forget(fleet, retirement)
         case None:
@@ -218,19 +241,6 @@ def _tombstone(launch: state.Launch, now: float) -> state.Retirement:
         deletion=state.Deletion.AWAITED,
         doubtful_since=state.NEVER if asked else launch.doubtful_since,
     )
-
-
-def _account_of(
-    fleet: state.Fleet, instance: contract.Instance, launch: state.Launch | None
-) -> str:
-    """Find the login through which a machine can be deleted."""
-    listed_by = fleet.index.account_of.get(instance.provider_id)
-    missing = fleet.missing.get(instance.provider_id)
-    if listed_by is not None:
-        return listed_by
-    if missing is not None:
-        return missing.account
-    return launch.account if launch is not None else fleet.groups[instance.group].account
 
 
 def _was_let_go(fleet: state.Fleet, key: str) -> bool:

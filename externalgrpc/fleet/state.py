@@ -10,12 +10,14 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from externalgrpc import groups, kubeletconfig, template
 from providers import contract
 
 NEVER = float("-inf")
+Limits: TypeAlias = groups.Limits
+_LIMITS = Limits()
 
 
 class Phase(enum.Enum):
@@ -119,12 +121,62 @@ class Retirement:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """A member that was seen once and that the last listing lacks: a look-up decides."""
+    """A member that was seen once and that the last listing lacks: look-ups decide.
+
+    ``absences`` counts the look-ups that said that it is gone, ``gone_since`` is when the first of
+    them did. One is enough for a single machine; see :mod:`externalgrpc.fleet.vanishing`.
+    """
 
     instance: contract.Instance
     account: str
     looking: bool = False
     look_at: float = NEVER
+    absences: int = 0
+    gone_since: float = NEVER
+
+
+class Seen(NamedTuple):
+    """What a Node of the cluster says of itself: whose machine it claims to be, and if it is ready.
+
+    ``provider_id`` is empty where the Node names no machine.
+    """
+
+    provider_id: str
+    ready: bool
+
+
+class Doubt(enum.Enum):
+    """Why a machine with our mark is in quarantine; the values are codes for logs and metrics."""
+
+    FOREIGN = "Foreign"
+    """It carries the identity of another cluster of our name."""
+    UNCLAIMED = "Unclaimed"
+    """It carries no identity, and no Node of this cluster claims it."""
+    MISNAMED = "Misnamed"
+    """A Node and the machine's marks disagree about whose it is."""
+    UNREGISTERED = "Unregistered"
+    """CA takes it for one that never became a node, and nothing proves that."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Why a machine is neither a member nor deleted, in a code and a sentence, and since when.
+
+    ``ignored`` is what the operator's word excuses: it does not count against maxSize.
+    """
+
+    doubt: Doubt
+    message: str
+    since: float
+    ignored: bool = False
+
+
+class Verdict(NamedTuple):
+    """A machine was shown to CA with an error: when, and in which group and account."""
+
+    at: float
+    group: str
+    account: str
 
 
 class Gone(NamedTuple):
@@ -175,6 +227,12 @@ class AccountState:
     settling time, and orders are held until a listing that began after it was seen (``settled``):
     only that one shows all that the process before us ordered. A ``departed`` account is no longer
     configured and is kept for what it still has.
+
+    ``marking`` tells whether the cloud can change the marks of a machine that stands. ``foreign``
+    is the operator's word on machines of our name by their identity (``none`` for those without):
+    adopt, ignore or gone; ``believe_vanished`` his word that machines that vanished at large are
+    gone. ``max_orders_per_hour`` is the brake, ``orders`` when orders were sent in the last hour.
+    ``neighbours`` are the clusters in the project, None before they were asked for.
     """
 
     name: str
@@ -197,6 +255,17 @@ class AccountState:
     catalogue_at: float = NEVER
     catalogue_failures: int = 0
     catalogue_trouble: str = ""
+    marking: bool = False
+    mark_at: float = NEVER
+    foreign: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    believe_vanished: bool = False
+    max_orders_per_hour: int = 1_000
+    orders: tuple[float, ...] = ()
+    neighbourly: bool = False
+    neighbours: tuple[contract.Neighbour, ...] | None = None
+    asking_neighbours: bool = False
+    neighbours_at: float = NEVER
+    neighbours_failures: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -209,10 +278,15 @@ class Refusal:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unjoined:
-    """A machine that did not become a node in its time: since when that is known, and why."""
+    """A machine that did not become a node in its time: since when that is known, and why.
+
+    Showing CA the failure is a deletion. Where that is not proved, or too much of it was shown
+    lately, ``withheld`` says why it is not, and the machine is shown as it was.
+    """
 
     since: float
     failure: Failure
+    withheld: str = ""
 
 
 class Step(enum.IntEnum):
@@ -231,7 +305,7 @@ class Journey:
     """When a machine took which step, in Unix seconds; 0 for one not taken, or not seen.
 
     ``watched`` tells that it was under our eyes from before it ran, so that its times are worth
-    telling.
+    telling; ``guessed`` that nobody saw it ready, and its Node looks as if it had been.
     """
 
     created_at: float
@@ -240,6 +314,7 @@ class Journey:
     node_at: float = 0.0
     ready_at: float = 0.0
     watched: bool = False
+    guessed: bool = False
 
     @property
     def instants(self) -> tuple[float, ...]:
@@ -308,7 +383,9 @@ class Index:
     """The machines of all snapshots, arranged for look-ups; rebuilt once a listing.
 
     ``members`` holds, by group and key, all that are not being deleted by somebody; what was let
-    go since the listing is still in it. ``booting`` names the accounts with a machine that boots.
+    go, or put into quarantine, since the listing is still in it. Of machines that share a name the
+    oldest has it as its key, the others have their provider ids. ``booting`` names the accounts
+    with a machine that boots.
     """
 
     by_provider_id: Mapping[str, contract.Instance] = dataclasses.field(default_factory=dict)
@@ -326,14 +403,27 @@ class Fleet:
     ``blocked`` says of groups that cannot work at all, as configured, why. ``refusals`` is the
     memory of what was sold out, over quota or refused, by ``("stock", account, candidate)``,
     ``("quota", account)``, ``("credentials", account)`` or ``("order", group, candidate)``.
-    ``registered`` are the provider ids whose Nodes CA has shown us. ``covers`` holds, for each
-    group that a fresh CA has not grown yet, the names of the machines that were in the air when
-    it started. ``gone`` remembers, for a while and by name and provider id, machines that were
+    ``registered`` holds, by provider id, the names of the Nodes that were seen to be our machines;
+    ``misnamed`` those of Nodes that claim a machine whose mark has another name. ``covers`` holds,
+    for each group that a fresh CA has not grown yet, the names of the machines that were in the air
+    when it started. ``gone`` remembers, for a while and by name and provider id, machines that were
     ours. ``unjoined`` are, by key, machines that did not become nodes, and ``strikes`` counts those
     in a row by group. ``journeys`` tells, by key, how far machines have come. ``learned`` is what
     Nodes reported by the make of their machines, and ``kubelets`` the cluster's own
-    kubelet-config, where it is known. ``memo`` caches what is derived of the value; nothing in it
-    depends on ``registered``.
+    kubelet-config, where it is known.
+
+    ``cluster`` is the name of our cluster, ``identity`` what tells it from others of its name:
+    None before it could be read, empty where there is none to be had. ``unmarked`` are machines
+    that lack a mark, or have one too many, once a Node claims them. ``started_at`` is when this
+    process started, in Unix seconds, 0 when nobody said. ``nodes`` are the cluster's Nodes by
+    name, None where they are not known. ``minted`` are the names that this process ordered and the
+    provider ids of the machines that came of them, empty while there is none. ``quarantine`` holds, by provider id, machines of
+    which we cannot be sure, ``accused`` those that CA called unregistered without proof.
+    ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
+    prove that a machine never was a node. ``verdicts`` are the failures shown lately. ``outage``
+    says that the cluster has lost its nodes at large.
+
+    ``memo`` caches what is derived of the value; nothing in it depends on ``registered``.
     """
 
     groups: Mapping[str, groups.NodeGroup] = dataclasses.field(default_factory=dict)
@@ -344,7 +434,8 @@ class Fleet:
     retired: Mapping[str, Retirement] = dataclasses.field(default_factory=dict)
     missing: Mapping[str, Missing] = dataclasses.field(default_factory=dict)
     refusals: Mapping[tuple[Any, ...], Refusal] = dataclasses.field(default_factory=dict)
-    registered: frozenset[str] = frozenset()
+    registered: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    misnamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     covers: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     gone: Mapping[str, Gone] = dataclasses.field(default_factory=dict)
     unjoined: Mapping[str, Unjoined] = dataclasses.field(default_factory=dict)
@@ -352,6 +443,18 @@ class Fleet:
     journeys: Mapping[str, Journey] = dataclasses.field(default_factory=dict)
     learned: Mapping[Make, template.Learned] = dataclasses.field(default_factory=dict)
     kubelets: kubeletconfig.KubeletConfig | None = None
+    cluster: str = ""
+    identity: str | None = ""
+    started_at: float = 0.0
+    nodes: Mapping[str, Seen] | None = None
+    minted: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    quarantine: Mapping[str, Quarantine] = dataclasses.field(default_factory=dict)
+    accused: frozenset[str] = frozenset()
+    unmarked: frozenset[str] = frozenset()
+    proved: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    limits: Limits = _LIMITS
+    verdicts: tuple[Verdict, ...] = ()
+    outage: str = ""
     memo: dict[Any, Any] = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )

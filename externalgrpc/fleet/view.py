@@ -7,6 +7,7 @@ Target size is not among the state: it is the number of members that these funct
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from externalgrpc import groups
@@ -39,7 +40,8 @@ def live(fleet: state.Fleet, group: str) -> int:
     """Count the members that did not fail."""
     failed = sum(1 for launch in _airborne(fleet, group) if launch.failure is not None)
     if fleet.unjoined:
-        failed += len(fleet.unjoined.keys() & _machines(fleet, group).keys())
+        machines = _machines(fleet, group)
+        failed += sum(1 for key in fleet.unjoined if key in machines and machines[key].failure)
     return target(fleet, group) - failed
 
 
@@ -52,21 +54,71 @@ def leaving(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
         if _launch_of(fleet, instance) is None
     }
     for retirement in fleet.retired.values():
-        named = None if retirement.surplus else shown.by_name.get(retirement.name)
-        for instance in (shown.by_provider_id.get(retirement.provider_id), named):
-            if instance is not None and instance.group == group:
-                found.setdefault(instance.provider_id, instance)
+        instance = shown.by_provider_id.get(machine_of(fleet, retirement))
+        if instance is not None and instance.group == group:
+            found.setdefault(instance.provider_id, instance)
     return tuple(found.values())
 
 
+def quarantined(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
+    """List the machines that carry a group's mark and of which we cannot be sure."""
+    shown = fleet.index.by_provider_id
+    return tuple(
+        instance
+        for provider_id in fleet.quarantine
+        if (instance := shown.get(provider_id)) is not None and instance.group == group
+    )
+
+
+def room(fleet: state.Fleet, group: str) -> int:
+    """Tell how many members a group may have: maxSize less what is in quarantine."""
+    most = fleet.groups[group].max_size
+    if not fleet.quarantine:
+        return most
+    counted = sum(
+        1
+        for instance in quarantined(fleet, group)
+        if not fleet.quarantine[instance.provider_id].ignored
+    )
+    return max(0, most - counted)
+
+
+def machine_of(fleet: state.Fleet, retirement: state.Retirement) -> str:
+    """Give the provider id of the machine that a retired name means; empty for none so far."""
+    return retirement.provider_id or fleet.minted.get(retirement.name, "")
+
+
 def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a machine was let go, by its name or as the surplus one of two."""
+    """Tell whether a machine was let go: this very one, whoever else bears its name."""
     retired = fleet.retired
-    return bool(retired) and (instance.node_name in retired or instance.provider_id in retired)
+    if not retired:
+        return False
+    if instance.provider_id in retired:
+        return True
+    retirement = retired.get(instance.node_name)
+    return retirement is not None and machine_of(fleet, retirement) == instance.provider_id
+
+
+def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
+    """Name a machine: by its node name, or by its provider id where that is another's or lost.
+
+    The name is another's where an older machine bears it too, and where it is that of a launch or
+    a retirement which means another machine.
+    """
+    name, provider_id = instance.node_name, instance.provider_id
+    shown = fleet.index.by_name.get(name)
+    if shown is not None and shown.provider_id != provider_id:
+        return provider_id
+    if name in fleet.launches and fleet.minted.get(name) != provider_id:
+        return provider_id
+    retirement = fleet.retired.get(name)
+    if retirement is not None and machine_of(fleet, retirement) != provider_id:
+        return provider_id
+    return identity.key_of(instance)
 
 
 def find(fleet: state.Fleet, group: str, name: str) -> Member | None:
-    """Find a member of a group by its key."""
+    """Find a member of a group by its key; see :func:`key_of` for that of a machine."""
     machine = _machines(fleet, group).get(name)
     if machine is not None:
         return machine
@@ -85,17 +137,31 @@ def whose(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | None:
     """Tell group and key of a node by its provider id; None for one that is not a member.
 
     Nodes of machines that are being deleted or are gone belong to no group: CA would otherwise
-    take its deletion taint off them when it starts.
+    take its deletion taint off them when it starts. Nor do those of machines in quarantine.
     """
     instance = fleet.index.by_provider_id.get(provider_id)
     if instance is None:
         return _whose_unlisted(fleet, provider_id)
     if instance.group not in fleet.groups or is_retired(fleet, instance):
         return None
+    if provider_id in fleet.quarantine:
+        return None
     if instance.state is contract.InstanceState.DELETING:
         launch = _launch_of(fleet, instance)
         return (launch.group, launch.name) if launch is not None else None
-    return instance.group, identity.key_of(instance)
+    return instance.group, key_of(fleet, instance)
+
+
+def account_of(fleet: state.Fleet, instance: contract.Instance) -> str:
+    """Name the account whose listing shows a machine, or showed it last."""
+    listed_by = fleet.index.account_of.get(instance.provider_id)
+    if listed_by is not None:
+        return listed_by
+    missing = fleet.missing.get(instance.provider_id)
+    if missing is not None:
+        return missing.account
+    launch = fleet.launches.get(instance.node_name)
+    return launch.account if launch is not None else fleet.groups[instance.group].account
 
 
 def trouble(fleet: state.Fleet, group: str) -> str:
@@ -184,7 +250,7 @@ def _whose_unlisted(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | N
     missing = fleet.missing.get(provider_id)
     if missing is not None and not is_retired(fleet, missing.instance):
         group = missing.instance.group
-        return (group, identity.key_of(missing.instance)) if group in fleet.groups else None
+        return (group, key_of(fleet, missing.instance)) if group in fleet.groups else None
     return _accepted(fleet).get(provider_id)
 
 
@@ -206,18 +272,38 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
     found: dict[str, Member] | None = memo.get(("machines", group))
     if found is None:
         found = dict(fleet.index.members.get(group, {}))
-        for key in fleet.retired:
-            found.pop(key, None)
+        for key, retirement in fleet.retired.items():
+            _strike(found, (key, retirement.name), machine_of(fleet, retirement))
+        for instance in quarantined(fleet, group):
+            _strike(found, (instance.node_name,), instance.provider_id)
+        for name in found.keys() & (fleet.launches.keys() | fleet.retired.keys()):
+            held = found[name]
+            if held.instance is not None and (key := key_of(fleet, held.instance)) != name:
+                found[key] = dataclasses.replace(held, name=key)
+                del found[name]
         for missing in fleet.missing.values():
             instance = missing.instance
             if instance.group == group and not is_retired(fleet, instance):
-                found.setdefault(identity.key_of(instance), index.machine(instance))
+                key = key_of(fleet, instance)
+                lost = dataclasses.replace(index.machine(instance), name=key)
+                found.setdefault(key, lost)
         for key in fleet.unjoined.keys() & found.keys():
-            found[key] = dataclasses.replace(
-                found[key], showing=Showing.CREATING, failure=fleet.unjoined[key].failure
-            )
+            failed = fleet.unjoined[key]
+            if not failed.withheld:
+                found[key] = dataclasses.replace(
+                    found[key], showing=Showing.CREATING, failure=failed.failure
+                )
         memo[("machines", group)] = found
     return found
+
+
+def _strike(found: dict[str, Member], keys: tuple[str, ...], provider_id: str) -> None:
+    """Take one machine out, by whichever key it stands under; another of its name stays."""
+    for key in (*keys, provider_id):
+        held = found.get(key)
+        if held is not None and held.provider_id == provider_id:
+            del found[key]
+            return
 
 
 def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
@@ -226,12 +312,24 @@ def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
     by_group: dict[str, list[state.Launch]] | None = memo.get(("launches",))
     if by_group is None:
         by_group = {}
-        shown = {name: _machines(fleet, name) for name in fleet.groups}
+        shown = fleet.index.by_provider_id
         for launch in fleet.launches.values():
-            if launch.name not in shown.get(launch.group, ()):
+            if not _is_shown(fleet, launch, shown):
                 by_group.setdefault(launch.group, []).append(launch)
         memo[("launches",)] = by_group
     return by_group.get(group, [])
+
+
+def _is_shown(
+    fleet: state.Fleet, launch: state.Launch, shown: Mapping[str, contract.Instance]
+) -> bool:
+    """Tell whether the machine of a launch counts by itself: what somebody deletes does not."""
+    instance = shown.get(fleet.minted.get(launch.name, ""))
+    return (
+        instance is not None
+        and instance.group == launch.group
+        and instance.state is not contract.InstanceState.DELETING
+    )
 
 
 def _launch_of(fleet: state.Fleet, instance: contract.Instance) -> state.Launch | None:

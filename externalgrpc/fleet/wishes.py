@@ -7,10 +7,20 @@ of them talks to a cloud.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from externalgrpc import groups, names, refusals
-from externalgrpc.fleet import identity, joins, retired, state, view
+from externalgrpc.fleet import (
+    claims,
+    identity,
+    joins,
+    marking,
+    proof,
+    quarantine,
+    retired,
+    state,
+    view,
+)
 
 BLIND_S = 300.0
 """Growth is refused when listings fail, or hang, and the last good one is older than this."""
@@ -60,10 +70,12 @@ def grow(
     trouble = view.trouble(fleet, group) or joins.held_back(fleet, group, now)
     if trouble:
         raise refusals.NotReady(f"{group}: {trouble}")
-    size = view.target(fleet, group)
-    if size + delta > node_group.max_size:
+    size, most = view.target(fleet, group), view.room(fleet, group)
+    if size + delta > most:
+        unsure = node_group.max_size - most
+        less = f", less {unsure} in quarantine" if unsure else ""
         raise refusals.OutOfBounds(
-            f"{group}: {size} + {delta} machines would exceed maxSize {node_group.max_size}"
+            f"{group}: {size} + {delta} machines would exceed maxSize {node_group.max_size}{less}"
         )
     covered: list[str] = []
     if group in fleet.covers:
@@ -76,32 +88,41 @@ def grow(
     launches = dict(fleet.launches)
     for name in ordered:
         launches[name] = state.Launch(name=name, group=group, account=node_group.account, born=now)
-    fleet = dataclasses.replace(fleet, launches=launches)
+    minted = {**fleet.minted, **dict.fromkeys(ordered, "")}
+    fleet = dataclasses.replace(fleet, launches=launches, minted=minted)
     return fleet, Grown(ordered=ordered, covered=tuple(covered))
 
 
 def retire(
-    fleet: state.Fleet, group: str, nodes: Sequence[NodeRef], *, now: float
+    fleet: state.Fleet, group: str, nodes: Sequence[NodeRef], *, now: float, unix_now: float
 ) -> tuple[state.Fleet, tuple[str, ...]]:
     """Let nodes of a group go; returns the names that were counted and are no more.
 
     The whole batch is checked before anything is done. Nodes that are gone or already let go are
-    success. Raises UnknownGroup; NotOurs naming every foreign node; OutOfBounds when live
-    machines would fall below the group's minimum.
+    success. A machine that CA merely calls unregistered is deleted only where that is proved; else
+    it goes into quarantine, which is success too: it no longer counts. Raises UnknownGroup; NotOurs
+    naming every foreign node; OutOfBounds when live machines would fall below the group's minimum.
     """
     node_group = known(fleet, group)
     going: dict[str, state.Member] = {}
+    doubtful: dict[str, state.Member] = {}
     foreign: list[str] = []
     real = 0
     for node in nodes:
         owner = view.whose(fleet, node.provider_id)
-        if owner is not None and owner[0] == group:
-            member = view.find(fleet, group, owner[1])
-            if member is not None and member.name not in going:
+        member = view.find(fleet, group, owner[1]) if owner and owner[0] == group else None
+        if member is not None and _contradicts(fleet, member, node):
+            foreign.append(f"{_named(node)} (the machine's mark says {member.name})")
+        elif member is not None:
+            if member.name in going or member.name in doubtful:
+                continue
+            if _is_believed(fleet, member, node):
                 going[member.name] = member
                 real += _is_live(member, node)
+            else:
+                doubtful[member.name] = member
         elif owner is not None or not _was_ours(fleet, node_group, node):
-            foreign.append(node.name or node.provider_id or "a node without name and providerID")
+            foreign.append(_named(node))
     if foreign:
         raise refusals.NotOurs(f"{group}: not machines of this group: {', '.join(foreign)}")
     left = view.live(fleet, group) - sum(1 for m in going.values() if m.failure is None)
@@ -110,7 +131,10 @@ def retire(
             f"{group}: deleting {real} would leave {left} live machines, "
             f"minSize is {node_group.min_size}"
         )
-    return retired.let_go(fleet, tuple(going.values()), now=now), tuple(going)
+    fleet = retired.let_go(fleet, tuple(going.values()), now=now)
+    accused = frozenset(member.provider_id for member in doubtful.values())
+    fleet = quarantine.accuse(fleet, accused, now=now, unix_now=unix_now)
+    return fleet, (*going, *doubtful)
 
 
 def shrink(fleet: state.Fleet, group: str, delta: int) -> tuple[state.Fleet, tuple[str, ...]]:
@@ -145,24 +169,88 @@ def autoscaler_started(fleet: state.Fleet, *, unix_now: float) -> state.Fleet:
     return dataclasses.replace(fleet, covers=covers)
 
 
-def register(fleet: state.Fleet, provider_ids: Iterable[str]) -> state.Fleet:
-    """Remember that CA showed us the Nodes of these machines; that they did not join is forgiven.
+def register(
+    fleet: state.Fleet, seen: Mapping[str, str], *, now: float, unix_now: float
+) -> state.Fleet:
+    """Remember the Nodes of machines, by provider id; that they did not join is forgiven.
 
-    A fresh CA shows them all, one a call: what was derived of the fleet still holds, so it is
-    handed on.
+    A Node whose name is not the one in the machine's mark is none of ours: the claim is noted, and
+    no more. A fresh CA shows all Nodes, one a call: what was derived of the fleet still holds where
+    nobody's standing changes, so it is handed on.
     """
-    seen = frozenset(provider_ids)
-    fresh = dataclasses.replace(fleet, registered=fleet.registered | seen)
-    joined = {owner[1] for each in seen if (owner := view.whose(fleet, each)) is not None}
+    agreed: dict[str, str] = {}
+    misnamed: dict[str, str] = {}
+    for provider_id, name in seen.items():
+        instance = fleet.index.by_provider_id.get(provider_id)
+        fits = instance is None or claims.agrees(fleet, instance, name)
+        (agreed if fits else misnamed)[provider_id] = name
+    fresh = dataclasses.replace(
+        fleet,
+        registered={**fleet.registered, **agreed},
+        misnamed={
+            **{each: name for each, name in fleet.misnamed.items() if each not in agreed},
+            **misnamed,
+        },
+        accused=fleet.accused - agreed.keys(),
+    )
+    joined = {owner[1] for each in agreed if (owner := view.whose(fleet, each)) is not None}
     late = {
         key: held
         for key, held in fleet.unjoined.items()
         if key not in joined or held.failure.code == joins.NEVER_READY
     }
+    standing = fleet.quarantine.keys() & agreed.keys() or fresh.misnamed != fleet.misnamed
     if len(late) < len(fleet.unjoined):
-        return dataclasses.replace(fresh, unjoined=late)
-    fresh.memo.update(fleet.memo)
-    return fresh
+        fresh = dataclasses.replace(fresh, unjoined=late)
+    elif not standing:
+        fresh.memo.update(fleet.memo)
+    return quarantine.review(fresh, now=now, unix_now=unix_now) if standing else fresh
+
+
+def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
+    """Tell whether a real Node's claim to a machine that we know was not noted yet."""
+    if fleet.registered.get(provider_id) == name or fleet.misnamed.get(provider_id) == name:
+        return False
+    return bool(provider_id) and (
+        provider_id in fleet.index.by_provider_id
+        or provider_id in fleet.missing
+        or view.whose(fleet, provider_id) is not None
+    )
+
+
+def contradicts(fleet: state.Fleet, provider_id: str, name: str) -> bool:
+    """Tell whether a real Node of a name is not the machine whose providerID it carries."""
+    instance = fleet.index.by_provider_id.get(provider_id)
+    return instance is not None and not claims.agrees(fleet, instance, name)
+
+
+def see_nodes(
+    fleet: state.Fleet, nodes: Mapping[str, state.Seen], *, now: float, unix_now: float
+) -> state.Fleet:
+    """Take a complete list of the cluster's Nodes, by name."""
+    if nodes == fleet.nodes:
+        return fleet
+    fresh = dataclasses.replace(fleet, nodes=dict(nodes))
+    agreed = {
+        seen.provider_id: name
+        for name, seen in nodes.items()
+        if seen.provider_id not in fleet.registered
+        and (instance := fleet.index.by_provider_id.get(seen.provider_id)) is not None
+        and claims.agrees(fleet, instance, name)
+    }
+    if agreed:
+        fresh = register(fresh, agreed, now=now, unix_now=unix_now)
+    return quarantine.review(fresh, now=now, unix_now=unix_now)
+
+
+def identify(
+    fleet: state.Fleet, identity: str | None, *, now: float, unix_now: float
+) -> state.Fleet:
+    """Take what tells our cluster from others of its name; None while nobody knows."""
+    if identity == fleet.identity:
+        return fleet
+    fresh = dataclasses.replace(fleet, identity=identity, proved={})
+    return quarantine.review(marking.survey(fresh), now=now, unix_now=unix_now)
 
 
 def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
@@ -190,18 +278,46 @@ def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float)
         )
 
 
+def _named(node: NodeRef) -> str:
+    return node.name or node.provider_id or "a node without name and providerID"
+
+
+def _contradicts(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:
+    """Tell whether a real Node bears another name than the mark of the machine that it claims."""
+    if node.fake or not node.name or member.instance is None:
+        return False
+    return not claims.agrees(fleet, member.instance, node.name)
+
+
+def _is_believed(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:
+    """Tell whether a member may be deleted on CA's word.
+
+    A real Node was drained, a launch that no listing shows is an order of ours. Of a machine that
+    CA only misses among the Nodes it takes a proof that it never was one.
+    """
+    instance = member.instance
+    if not node.fake or instance is None:
+        return True
+    return proof.unregistered(fleet, instance, view.account_of(fleet, instance))
+
+
 def _is_live(member: state.Member, node: NodeRef) -> int:
     """Count 1 for a machine that CA knows as a node, 0 for what it never saw running."""
     unseen = node.fake or bool(identity.placeholder_name(node.provider_id))
     return int(not unseen and member.failure is None)
 
 
-def _was_ours(fleet: state.Fleet, group: groups.NodeGroup, node: NodeRef) -> bool:
+def _was_ours(  # noqa: PLR0911 - one for each memory
+    fleet: state.Fleet, group: groups.NodeGroup, node: NodeRef
+) -> bool:
     """Tell whether a node that is no member once was one, so that deleting it is success."""
     name = identity.placeholder_name(node.provider_id) or node.name
     retirement = fleet.retired.get(name) or fleet.retired.get(node.provider_id)
     if retirement is not None:
         return retirement.group == group.name
+    if node.provider_id in fleet.quarantine:
+        # What CA called unregistered before was success, and nothing was deleted.
+        return node.fake
     remembered = fleet.gone.get(node.provider_id) or fleet.gone.get(name)
     if remembered is not None:
         return remembered.group == group.name

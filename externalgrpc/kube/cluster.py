@@ -21,6 +21,7 @@ from externalgrpc.kube import (
     csr,
     errands,
     facts,
+    identity,
     nodes,
     notices,
     reflector,
@@ -106,6 +107,7 @@ class Cluster:
             link.api, instance=settings.instance, time_source=time_source
         )
         self._errands = errands.Errands(time_source=time_source, chance=chance)
+        self._identity = identity.Reader(link.api)
         self._version = _Kept(lambda: facts.version(link.api), _VERSION_S, time_source)
         self._address = _Kept(
             lambda: facts.address(link, endpoint=settings.endpoint), _ADDRESS_S, time_source
@@ -146,6 +148,19 @@ class Cluster:
     def skew_s(self) -> float:
         """Tell how far the API server's clock is ahead of ours, in seconds."""
         return self.api.skew_s
+
+    def identity(self) -> str | None:
+        """Read what tells this cluster from others of its name. Blocks.
+
+        None while nobody knows; empty where we may not read it, which is told once.
+        """
+        match self._identity.read():
+            case identity.Known(found):
+                return found
+            case identity.Withheld():
+                return ""
+            case identity.NotYet():
+                return None
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
         """Read what every kubelet keeps from pods; see :func:`facts.kubelet_config`. Blocks."""

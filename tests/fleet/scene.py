@@ -137,8 +137,17 @@ class Scene:
         return grown
 
     def retire(self, *nodes: fleets.NodeRef, group: str = "g") -> tuple[str, ...]:
-        self.fleet, going = fleets.retire(self.fleet, group, nodes, now=self.now)
+        self.fleet, going = fleets.retire(self.fleet, group, nodes, now=self.now, unix_now=self.now)
         return going
+
+    def register(self, *provider_ids: str, name: str | None = None) -> None:
+        """Have CA show the Nodes of machines, each by the name in its machine's mark."""
+        shown = self.fleet.index.by_provider_id
+        seen = {
+            each: name if name is not None else shown[each].node_name if each in shown else each
+            for each in provider_ids
+        }
+        self.fleet = fleets.register(self.fleet, seen, now=self.now, unix_now=self.now)
 
     def shrink(self, delta: int, group: str = "g") -> tuple[str, ...]:
         self.fleet, withdrawn = fleets.shrink(self.fleet, group, delta)

@@ -87,9 +87,7 @@ def test_nothing_changes_where_nothing_moved() -> None:
 def test_a_journey_ends_with_its_machine() -> None:
     there = Watched()
     there.judge(1)
-    there.fleet, _ = wishes.retire(
-        there.fleet, "g", [wishes.NodeRef(provider_id="sky://1", name="g-1")], now=there.now
-    )
+    there.retire(wishes.NodeRef(provider_id="sky://1", name="g-1"))
     there.fleet = joins.judge(there.fleet, {}, now=there.now, unix_now=BORN + 2)
     assert not there.fleet.journeys
 
@@ -192,7 +190,7 @@ def test_one_that_comes_late_is_forgiven_and_one_that_was_shown_to_ca_too() -> N
     again = Watched()
     again.show(contract.InstanceState.RUNNING)
     assert again.judge(WHOLE_S + 1) is not None
-    again.fleet = wishes.register(again.fleet, ("sky://1",))
+    again.register("sky://1")
     assert again.member("g-1").showing is view.Showing.RUNNING
 
 
@@ -203,7 +201,7 @@ def test_ca_s_seeing_its_node_does_not_forgive_one_that_is_never_ready() -> None
     there.judge(10, UNREADY)
     assert there.judge(71, UNREADY) is not None
     for _ in range(5):
-        there.fleet = wishes.register(there.fleet, ("sky://1",))
+        there.register("sky://1")
         assert there.judge(80, UNREADY) is not None
     assert there.fleet.strikes["g"].count == 1
     assert there.judge(90, READY) is None
@@ -227,7 +225,7 @@ def test_strikes_in_a_row_hold_a_group_back_and_wear_off() -> None:
 def test_a_machine_that_ca_knows_as_a_node_is_not_judged_by_a_list_that_lacks_it() -> None:
     there = Watched()
     there.show(contract.InstanceState.RUNNING)
-    there.fleet = wishes.register(there.fleet, ("sky://1",))
+    there.register("sky://1")
     assert there.judge(WHOLE_S + 1) is None
     there.show(STOPPED)
     assert there.judge(WHOLE_S + 2) is None

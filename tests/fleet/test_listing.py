@@ -298,7 +298,7 @@ class TestSurplus:
 
     def test_the_one_that_registered_stays_though_it_is_younger(self):
         scene = Scene(shown=(machine(2, "g-1", created_at=6.0),))
-        scene.fleet = wishes.register(scene.fleet, ("sky://2",))
+        scene.register("sky://2")
         scene.listed(machine(2, "g-1", created_at=6.0), machine(1, "g-1", created_at=5.0))
         assert scene.member("g-1").provider_id == "sky://2"
 

@@ -159,6 +159,6 @@ class TestInTheAir:
                 machine(5, "g-5", created_at=0.0),
             )
         )
-        scene.fleet = wishes.register(scene.fleet, ("sky://3",))
+        scene.register("sky://3")
         (name,) = scene.grow(1)
         assert view.in_the_air(scene.fleet, "g", 1900.0) == {"g-2", "g-4", name}

@@ -170,7 +170,7 @@ class TestCover:
         boots = machine(1, "g-1", created_at=1060.0)
         scene = Scene(shown=(boots,))
         scene.fleet = wishes.autoscaler_started(scene.fleet, unix_now=scene.now)
-        scene.fleet = wishes.register(scene.fleet, ("sky://1",))
+        scene.register("sky://1")
         assert scene.grown(1).covered == ()
 
     def test_not_launches_that_failed_since(self):
@@ -394,7 +394,7 @@ class TestRegister:
 
     def test_ids_that_mean_nothing_any_more_are_forgotten(self):
         scene = Scene(shown=(machine(1, "g-1"),))
-        scene.fleet = wishes.register(scene.fleet, ("sky://1",))
+        scene.register("sky://1")
         scene.listed()
         assert scene.fleet.registered == {"sky://1"}
         scene.plan()
@@ -407,7 +407,7 @@ class TestRegister:
         (name,) = scene.grow(1)
         scene.plan()
         scene.ordered(name, machine(1, name, state=CREATING))
-        scene.fleet = wishes.register(scene.fleet, ("sky://1",))
+        scene.register("sky://1")
         scene.listed()
         assert scene.fleet.registered == {"sky://1"}
 

@@ -1,0 +1,90 @@
+"""Keep the marks of machines true: take ``unjoined`` off what became a node, identify our own.
+
+Only a machine that a Node of this cluster claims by name and providerID is touched; the two marks
+are what a later process, or a second server, judges by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from externalgrpc.fleet import claims, quarantine, requests, state, view
+from providers import contract, errors
+
+REQUESTS = 3
+"""What a change of marks costs of the account's budget: read, write, read back."""
+
+SHARE = 0.5
+"""The part of the budget that changes of marks may take while there are any to make."""
+
+
+def survey(fleet: state.Fleet) -> state.Fleet:
+    """Find the machines whose marks will have to change once a Node claims them."""
+    found = frozenset(
+        instance.provider_id
+        for account in fleet.accounts.values()
+        if account.marking and account.snapshot is not None
+        for instance in account.snapshot.instances
+        if instance.unjoined or (fleet.identity and instance.identity != fleet.identity)
+    )
+    return fleet if found == fleet.unmarked else dataclasses.replace(fleet, unmarked=found)
+
+
+def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
+    """Ask for the change of one machine's marks at a time and account, between the orders."""
+    changed: dict[str, state.AccountState] = {}
+    for provider_id in sorted(fleet.unmarked):
+        instance = fleet.index.by_provider_id.get(provider_id)
+        name = fleet.index.account_of.get(provider_id, "")
+        account = fleet.accounts.get(name)
+        if instance is None or account is None or name in changed:
+            continue
+        put, remove = _wanted(fleet, instance, account)
+        if not (put or remove) or not agenda.due(account.mark_at):
+            continue
+        agenda.ask(requests.Mark(name, provider_id, instance.id, put, remove))
+        changed[name] = dataclasses.replace(account, mark_at=float("inf"))
+    if not changed:
+        return fleet
+    return dataclasses.replace(fleet, accounts={**fleet.accounts, **changed})
+
+
+def marked(
+    fleet: state.Fleet,
+    request: requests.Mark,
+    error: errors.CloudError | None,
+    *,
+    now: float,
+    wait_s: float,
+) -> state.Fleet:
+    """Take the answer to a change of marks; ``wait_s`` is how long to wait after an error."""
+    account = fleet.accounts.get(request.account)
+    if account is None:
+        return fleet
+    pace_s = max(0.5, REQUESTS / (SHARE * account.rate_per_s))
+    next_at = now + (pace_s if error is None else max(wait_s, pace_s))
+    account = dataclasses.replace(account, mark_at=next_at)
+    done = error is None or isinstance(error, errors.BadOrder)
+    return dataclasses.replace(
+        fleet,
+        accounts={**fleet.accounts, account.name: account},
+        # The next listing tells whether it still wants to be changed.
+        unmarked=fleet.unmarked - {request.provider_id} if done else fleet.unmarked,
+    )
+
+
+def _wanted(
+    fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
+) -> tuple[Mapping[contract.Mark, str], frozenset[contract.Mark]]:
+    nothing: Mapping[contract.Mark, str] = {}
+    of_ours = instance.group in fleet.groups and not view.is_retired(fleet, instance)
+    if not of_ours or not claims.claimed(fleet, instance):
+        return nothing, frozenset()
+    foreign = quarantine.is_foreign(fleet, instance)
+    if foreign and quarantine.word_on(account, instance) != quarantine.ADOPT:
+        return nothing, frozenset()
+    lacks = bool(fleet.identity) and instance.identity != fleet.identity
+    put = {contract.Mark.IDENTITY: fleet.identity} if lacks and fleet.identity else nothing
+    remove = frozenset({contract.Mark.UNJOINED}) if instance.unjoined else frozenset()
+    return put, remove

@@ -1,0 +1,35 @@
+"""Remember whose machines are in an account's project: asked once, at the start."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from externalgrpc.fleet import state
+from providers import contract
+
+RETRY_S = 60.0
+MAX_RETRY_S = 3600.0
+
+
+def read(
+    fleet: state.Fleet,
+    account: str,
+    told: tuple[contract.Neighbour, ...] | None,
+    *,
+    now: float,
+) -> state.Fleet:
+    """Take the answer; None when it could not be had: it is asked for again, later each time."""
+    held = fleet.accounts.get(account)
+    if held is None:
+        return fleet
+    if told is None:
+        wait_s = min(RETRY_S * 2.0 ** min(held.neighbours_failures, 10), MAX_RETRY_S)
+        held = dataclasses.replace(
+            held,
+            asking_neighbours=False,
+            neighbours_failures=held.neighbours_failures + 1,
+            neighbours_at=now + wait_s,
+        )
+    else:
+        held = dataclasses.replace(held, asking_neighbours=False, neighbours=told)
+    return dataclasses.replace(fleet, accounts={**fleet.accounts, account: held})

@@ -1,0 +1,97 @@
+"""Say "not now" to CA in the one way that costs nothing: the shown maxSize is the target.
+
+No growth is refused, so no group is backed off, and the next Refresh undoes it. Launches that were
+not sent fail as OutOfResources with the reason; deletions that are owed go on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from externalgrpc.fleet import quarantine, state, vanishing, view
+
+
+class NotNow(NamedTuple):
+    """Why a group gets no machine for now: a code from a small fixed set, and a sentence."""
+
+    code: str
+    reason: str
+
+
+def why(fleet: state.Fleet, group: str) -> NotNow | None:
+    """Say why a group gets no machine for now; None when it may."""
+    return why_account(fleet, fleet.groups[group].account)
+
+
+def why_account(fleet: state.Fleet, name: str) -> NotNow | None:
+    """Say why an account gets no machine for now; None when it may."""
+    account = fleet.accounts.get(name)
+    if account is None:
+        return None
+    memo = fleet.memo
+    key = ("not now", name)
+    if key not in memo:
+        memo[key] = _why(fleet, account)
+    found: NotNow | None = memo[key]
+    return found
+
+
+def bounds(fleet: state.Fleet, group: str) -> tuple[int, int]:
+    """Give the sizes that CA is shown, least and most."""
+    wanted = fleet.groups[group]
+    size = view.target(fleet, group)
+    if wanted.departed:
+        return wanted.min_size, max(wanted.max_size, size)
+    most = wanted.max_size
+    if why(fleet, group) is not None:
+        most = size
+    elif (room := view.room(fleet, group)) < most:
+        most = min(most, max(room, size))
+    return min(wanted.min_size, most), most
+
+
+def failure(said: NotNow) -> state.Failure:
+    """Say it of a launch that was not sent."""
+    return state.Failure(state.ErrorClass.OUT_OF_RESOURCES, said.code, said.reason)
+
+
+def _why(fleet: state.Fleet, account: state.AccountState) -> NotNow | None:
+    if fleet.outage:
+        return NotNow("Outage", f"{fleet.outage}: nothing is ordered in their place")
+    lost = vanishing.vanished(fleet, account.name)
+    if lost and not account.believe_vanished:
+        return NotNow(
+            "Outage",
+            f"{lost}: nothing is ordered in their place until look-ups and Nodes agree, or "
+            "accounts[].believeVanished says so",
+        )
+    if foreign := quarantine.blocks(fleet, account):
+        return NotNow("ForeignMachines", foreign)
+    if renamed := _renamed(fleet, account):
+        return NotNow("ClusterRenamed", renamed)
+    if len(account.orders) >= account.max_orders_per_hour:
+        return NotNow(
+            "OrderRate",
+            f"account {account.name} has ordered {len(account.orders)} machines within an hour, "
+            f"maxOrdersPerHour is {account.max_orders_per_hour}",
+        )
+    return None
+
+
+def _renamed(fleet: state.Fleet, account: state.AccountState) -> str:
+    """Say that machines of this very cluster stand under another name of it."""
+    if not fleet.identity:
+        return ""
+    others = [
+        each
+        for each in account.neighbours or ()
+        if each.identity == fleet.identity and each.cluster != fleet.cluster
+    ]
+    if not others:
+        return ""
+    told = ", ".join(f"{each.count} of {each.cluster!r}" for each in others)
+    return (
+        f"account {account.name} holds machines of this cluster under another name ({told}), "
+        f"the configuration says {fleet.cluster!r}: was it renamed? Name it as it was, or delete "
+        "them with purge --cluster"
+    )

@@ -1,0 +1,164 @@
+"""Prove that a machine never was a node: without that, nothing but CA's drained node is deleted.
+
+Two proofs count. This process minted the machine's name and saw the machine come of it, and no
+Node has claimed it since. Or the machine carries this cluster's identity and still the mark
+``unjoined``, which every order carries and which is taken off when its Node is first seen. That
+mark's presence is the proof; that a machine is old, or that no Node is seen, proves nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from externalgrpc.fleet import claims, state
+from providers import contract
+
+
+def never_joined(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
+    """Tell whether it is proved that a machine never was a node of any cluster."""
+    if not looks_fresh(fleet, instance, account):
+        return False
+    if is_our_order(fleet, instance):
+        return True
+    marking = fleet.accounts[account].marking
+    return bool(fleet.identity) and marking and instance.identity == fleet.identity
+
+
+def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
+    """Tell whether a machine has all that an order of ours has before its Node is seen.
+
+    No Node shows that it lives, and, where the cloud can change marks, it carries the identity of
+    our cluster and still ``unjoined``: whoever sees its Node takes that off.
+    """
+    if claims.shows_life(fleet, instance):
+        return False
+    if not fleet.accounts[account].marking:
+        return True
+    return instance.unjoined and instance.identity == (fleet.identity or "")
+
+
+def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
+    """Tell whether a machine is a second one of an order of this process, and no node.
+
+    That a machine bears the name of an order proves little, for anybody can edit a label: it must
+    look fresh, and have been made since this process started.
+    """
+    bound = fleet.minted.get(instance.node_name)
+    return (
+        bound not in (None, "", instance.provider_id)
+        and instance.group in fleet.groups
+        and looks_fresh(fleet, instance, account)
+        and instance.created_at > fleet.started_at
+    )
+
+
+def double_settled(
+    fleet: state.Fleet, instance: contract.Instance, snapshot: state.Snapshot
+) -> bool:
+    """Tell whether two listings a settling time apart show that a machine is a double."""
+    since = fleet.proved.get(instance.provider_id)
+    settle_s = fleet.accounts[snapshot.account].settle_s
+    return since is not None and snapshot.begun_at >= since + settle_s
+
+
+def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
+    """Find the machines that came of orders of this process whose id nobody has told us yet.
+
+    Of several the older. What was known by another name before is none of them.
+    """
+    minted = dict(fleet.minted)
+    held = fleet.accounts[account].snapshot
+    fresh = sorted(
+        (
+            instance
+            for instance in (held.instances if held is not None else ())
+            if minted.get(instance.node_name) == ""
+        ),
+        key=lambda each: (each.created_at or float("inf"), len(each.id), each.id),
+    )
+    for instance in fresh:
+        known = fleet.index.by_provider_id.get(instance.provider_id)
+        renamed = known is not None and known.node_name != instance.node_name
+        ours = looks_fresh(fleet, instance, account) or claims.claimed(fleet, instance)
+        if not minted[instance.node_name] and not renamed and ours:
+            minted[instance.node_name] = instance.provider_id
+    return minted
+
+
+def is_our_order(fleet: state.Fleet, instance: contract.Instance) -> bool:
+    """Tell whether a machine came of an order of this process: by name and by the cloud's id."""
+    return fleet.minted.get(instance.node_name) == instance.provider_id
+
+
+def settled(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
+    """Tell whether two complete listings a settling time apart agree on :func:`never_joined`."""
+    since = fleet.proved.get(instance.provider_id)
+    held = fleet.accounts[account]
+    if since is None or held.snapshot is None:
+        return False
+    return held.snapshot.begun_at >= since + held.settle_s and never_joined(
+        fleet, instance, account
+    )
+
+
+def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
+    """Tell whether CA's word that a machine never registered may be believed.
+
+    Where the cluster has no identity, CA is the witness for machines that this process, or the
+    one right before it, may have ordered: those that were younger at our start than a machine may
+    take to register, and that no second server has made since. What is older, or tells no age,
+    was there before us, and the Node that CA misses may be another cluster's.
+    """
+    if never_joined(fleet, instance, account):
+        return True
+    held = fleet.accounts[account]
+    if fleet.identity != "" or claims.shows_life(fleet, instance) or instance.identity:
+        return False
+    if (held.marking and not instance.unjoined) or not instance.created_at:
+        return False
+    group = fleet.groups.get(instance.group)
+    patience_s = group.provision_timeout_s if group is not None else 0.0
+    young = instance.created_at > fleet.started_at - patience_s
+    return young and not is_strange(fleet, instance, held)
+
+
+def is_strange(
+    fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
+) -> bool:
+    """Tell whether a machine was made since we started, and not by us: by a second server."""
+    if not fleet.started_at or not instance.created_at or not instance.node_name:
+        return False
+    since = fleet.started_at + 2 * account.settle_s
+    return instance.created_at > since and instance.node_name not in fleet.minted
+
+
+def may_be_of(fleet: state.Fleet, name: str, instance: contract.Instance) -> bool:
+    """Tell whether a machine that was looked up by an order's name came of that order."""
+    bound = fleet.minted.get(name, "")
+    if bound:
+        return bound == instance.provider_id
+    known = fleet.index.by_provider_id.get(instance.provider_id)
+    if known is not None and known.node_name != name:
+        return False
+    launch, retirement = fleet.launches.get(name), fleet.retired.get(name)
+    account = launch.account if launch else retirement.account if retirement else ""
+    if account not in fleet.accounts:
+        return False
+    return looks_fresh(fleet, instance, account) or claims.claimed(fleet, instance)
+
+
+def bound(fleet: state.Fleet, name: str, instance: contract.Instance) -> state.Fleet:
+    """Note which machine came of an order; the first to be known stays."""
+    if fleet.minted.get(name):
+        return fleet
+    return dataclasses.replace(fleet, minted={**fleet.minted, name: instance.provider_id})
+
+
+def review(fleet: state.Fleet, account: str, begun_at: float) -> dict[str, float]:
+    """Carry the rows of listings that prove one account's machines unjoined on by one listing."""
+    held = fleet.accounts[account].snapshot
+    return {
+        instance.provider_id: fleet.proved.get(instance.provider_id, begun_at)
+        for instance in (held.instances if held is not None else ())
+        if never_joined(fleet, instance, account) or is_double(fleet, instance, account)
+    }

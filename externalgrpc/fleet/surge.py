@@ -1,0 +1,57 @@
+"""Bound what exists of a group at once, what is being deleted included.
+
+Growth is never refused for machines that are on their way out: the order waits until they are
+gone. A deletion that does not get on (a protected machine, a cloud that fails) holds it for ten
+minutes, no longer.
+"""
+
+from __future__ import annotations
+
+from externalgrpc import groups
+from externalgrpc.fleet import requests, state, view
+
+STUCK_S = 600.0
+"""A deletion that is older holds no order any more."""
+
+_IN_THE_AIR = (state.Phase.ASKED, state.Phase.UNSURE, state.Phase.ACCEPTED)
+
+
+class Surge:
+    """Count, group by group, what exists or may exist; one for each plan."""
+
+    def __init__(self, fleet: state.Fleet, agenda: requests.Agenda) -> None:
+        self._fleet = fleet
+        self._agenda = agenda
+        self._counts: dict[str, int] = {}
+
+    def holds(self, group: groups.NodeGroup) -> bool:
+        """Tell whether one more machine of a group would be too many for now."""
+        if group.name not in self._counts:
+            self._counts[group.name] = self._count(group.name)
+        return self._counts[group.name] >= group.most_machines
+
+    def sent(self, group: groups.NodeGroup) -> None:
+        """Note that a machine of a group was ordered."""
+        self._counts[group.name] += 1
+
+    def _count(self, group: str) -> int:
+        fleet, shown = self._fleet, self._fleet.index
+        standing = {member.provider_id for member in shown.members.get(group, {}).values()}
+        standing |= {each.provider_id for each in shown.deleting.get(group, ())}
+        flying = sum(
+            1
+            for launch in fleet.launches.values()
+            if launch.group == group
+            and launch.phase in _IN_THE_AIR
+            and fleet.minted.get(launch.name) not in standing
+        )
+        leaving = 0
+        for retirement in fleet.retired.values():
+            if retirement.group != group:
+                continue
+            provider_id = view.machine_of(fleet, retirement)
+            if self._agenda.due(retirement.since + STUCK_S):
+                standing.discard(provider_id)
+            elif provider_id not in standing and retirement.deletion is not state.Deletion.DONE:
+                leaving += 1
+        return len(standing) + flying + leaving

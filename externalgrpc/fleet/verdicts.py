@@ -1,0 +1,60 @@
+"""Decide which failed joins CA may be shown: each is a deletion without a drain."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from externalgrpc import groups
+from externalgrpc.fleet import proof, state, view
+from providers import contract
+
+NOT_YET = "not judged yet"
+UNPROVED = "nothing proves that it never was a node: delete it by hand if it is dead"
+CAPPED = "as many were given up lately as the limits allow"
+OUTAGE = "the cluster has lost its nodes: nobody is judged"
+
+
+class Court:
+    """Hear one failed join after the other; ``verdicts`` are those shown lately, with the new."""
+
+    def __init__(self, fleet: state.Fleet, now: float) -> None:
+        self._fleet = fleet
+        self._now = now
+        since = now - fleet.limits.within_s
+        self.verdicts = tuple(each for each in fleet.verdicts if each.at > since)
+        if len(self.verdicts) == len(fleet.verdicts):
+            self.verdicts = fleet.verdicts
+
+    def heard(
+        self,
+        failed: state.Unjoined,
+        instance: contract.Instance,
+        group: groups.NodeGroup,
+        *,
+        doubtful: bool,
+    ) -> state.Unjoined:
+        """Give a failed join as it stands now: shown to CA, or withheld for a reason."""
+        account = view.account_of(self._fleet, instance)
+        if not proof.settled(self._fleet, instance, account):
+            return _withheld(failed, UNPROVED)
+        if not failed.withheld:
+            return failed
+        if doubtful:
+            return _withheld(failed, OUTAGE)
+        if self._is_full(group.name, account):
+            return _withheld(failed, CAPPED)
+        self.verdicts = (*self.verdicts, state.Verdict(self._now, group.name, account))
+        return dataclasses.replace(failed, since=self._now, withheld="")
+
+    def _is_full(self, group: str, account: str) -> bool:
+        limits = self._fleet.limits
+        of_group = sum(1 for each in self.verdicts if each.group == group)
+        of_account = sum(1 for each in self.verdicts if each.account == account)
+        held = self._fleet.accounts[account].snapshot
+        machines = len(held.instances) if held is not None else 0
+        most = max(1, int(limits.given_up_share * machines))
+        return of_group >= limits.given_up_a_group or of_account >= most
+
+
+def _withheld(failed: state.Unjoined, why: str) -> state.Unjoined:
+    return failed if failed.withheld == why else dataclasses.replace(failed, withheld=why)
