@@ -160,7 +160,8 @@ class Account:
     budget that is ours (0 to 1]: others use the account too. ``foreign`` is the operator's word on
     machines of our cluster's name and another identity, by identity (``none`` for those without):
     adopt, ignore or gone. ``believe_vanished`` is his word that machines which vanished at large
-    are gone. ``max_orders_per_hour`` is the brake.
+    are gone. ``max_orders_per_hour`` is the brake; None for DEFAULT_ORDERS_PER_HOUR, or twice what
+    all its groups may have, where that is more.
     """
 
     name: str
@@ -171,7 +172,7 @@ class Account:
     settings: object = None
     foreign: Mapping[str, str] = dataclasses.field(default_factory=dict)
     believe_vanished: bool = False
-    max_orders_per_hour: int = DEFAULT_ORDERS_PER_HOUR
+    max_orders_per_hour: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

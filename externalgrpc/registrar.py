@@ -137,6 +137,7 @@ class Registrar:
         self._leftovers = leftovers.Leftovers()
         self._kubelets_at = float("-inf")
         self._lock = threading.Lock()
+        self._sweeping = threading.Lock()
         self._due = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -189,7 +190,14 @@ class Registrar:
         self._cluster.stop(max(0.0, deadline - self._clock.monotonic()))
 
     def sweep(self) -> None:
-        """Do what is owed: revoke, adopt, judge, learn, let go, remove. Returns without waiting."""
+        """Do what is owed: revoke, adopt, judge, learn, let go, remove. Returns without waiting.
+
+        One after the other: an older look at the Nodes must not overrule a newer one.
+        """
+        with self._sweeping:
+            self._sweep()
+
+    def _sweep(self) -> None:
         listing = self._cluster.node_list
         now = self._clock.monotonic()
         if not listing.complete or now - listing.heard_at > FRESH_S:

@@ -357,7 +357,7 @@ def test_writers_from_many_threads_lose_nothing():
         start.wait()
         for each in range(100):
             plant.reconciler.grow("g", 1, cover=False)
-            plant.reconciler.registered(f"memory://{number}-{each}")
+            plant.reconciler.registered({f"memory://{number}-{each}": f"g-{number}-{each}"})
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     interval_s = sys.getswitchinterval()

@@ -10,7 +10,7 @@ import pytest
 
 from externalgrpc import assembly, clock, kubeletconfig, registrar, template
 from externalgrpc.bootstrap import credentials
-from externalgrpc.fleet import joins, state
+from externalgrpc.fleet import joins, proof, state, verdicts
 from externalgrpc.kube import cluster as kube
 from externalgrpc.kube import errors as kube_errors
 from externalgrpc.kube import nodes, notices, reflector
@@ -19,6 +19,7 @@ from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import errors
 from tests import serving
 
+IDENTITY = "c0ffee0123"
 # Sweeps are the test's own, so that each is at a known instant.
 BY_HAND = registrar.Pace(sweep_s=3600.0, gather_s=0.0, settle_s=0.0)
 POOL = """
@@ -52,6 +53,9 @@ class Cluster:
     def connect(self, _config, _parts, listeners):
         self.listeners = listeners
         return self
+
+    def identity(self):
+        return None if self.down else IDENTITY
 
     def kubelet_config(self):
         if self.down:
@@ -129,6 +133,18 @@ def grown(up, count):
     return list(machines(up).values())
 
 
+def proved(up):
+    """Await the listings that prove that no machine of those that stand was a node."""
+
+    def agreed():
+        fleet = up.plant.reconciler.fleet
+        (account,) = fleet.accounts
+        there = fleet.index.by_provider_id.values()
+        return all(proof.settled(fleet, each, account) for each in there)
+
+    serving.until(agreed)
+
+
 def shown(up):
     reply = up.stub.NodeGroupNodes(pb.NodeGroupNodesRequest(id="alpha"))
     return {each.id: each.status for each in reply.instances}
@@ -177,6 +193,7 @@ def test_a_machine_that_went_off_before_it_joined_is_shown_as_failed(house, clus
     house.plant.registrar.sweep()
     house.cloud.power_off(machine.id)
     serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
+    proved(house)
     house.plant.registrar.sweep()
     status = shown(house)[machine.provider_id]
     assert status.instanceState == pb.InstanceStatus.InstanceState.instanceCreating
@@ -214,8 +231,13 @@ def never_joins(house, cluster):
     reasons = [(each.regarding, each.reason, each.kind) for each in cluster.told]
     assert reasons.count((cluster.home, "JoinFailed", "Warning")) == joins.STRIKES
     assert reasons.count((cluster.home, "GroupHeldBack", "Warning")) == 1
+    proved(house)
     house.plant.registrar.sweep()
-    serving.until(lambda: not house.cloud.servers())
+    house.plant.registrar.sweep()
+    serving.until(lambda: len(house.cloud.servers()) == joins.STRIKES - 1)
+    house.plant.registrar.sweep()
+    withheld = [held.withheld for held in house.plant.reconciler.fleet.unjoined.values()]
+    assert withheld == [verdicts.CAPPED] * (joins.STRIKES - 1), "one in ten minutes, no more"
     assert len(cluster.told) == joins.STRIKES + 1
 
 
@@ -224,6 +246,7 @@ def test_nothing_is_judged_on_a_list_of_nodes_that_is_not_whole(house, cluster):
     house.plant.registrar.sweep()
     house.cloud.power_off(machine.id)
     serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
+    proved(house)
     cluster.complete = False
     house.plant.registrar.sweep()
     assert not shown(house)[machine.provider_id].HasField("errorInfo")
@@ -265,13 +288,19 @@ def test_a_ready_node_and_a_stranger_stay(house, cluster):
     cluster.join(other, ready=False)
     house.plant.registrar.sweep()
     house.cloud.vanish(machine.id)
-    serving.until(lambda: machine.provider_id in house.plant.reconciler.fleet.gone)
+    fleet = lambda: house.plant.reconciler.fleet  # noqa: E731
+    serving.until(lambda: fleet().missing and fleet().missing[machine.provider_id].absences)
     for _ in range(3):
         house.plant.registrar.sweep()
         listed_again(house)
     assert machine.node_name in cluster.nodes
+    assert machine.provider_id in fleet().missing, "a Node that is ready is a machine that lives"
     cluster.join(machine, ready=False)
     house.plant.registrar.sweep()
+    serving.until(lambda: machine.provider_id in fleet().gone)
+    for _ in range(2):
+        listed_again(house)
+        house.plant.registrar.sweep()
     assert machine.node_name not in cluster.nodes
     assert {"someone", "alpha-zzzzzz"} <= cluster.nodes.keys()
 
@@ -315,6 +344,7 @@ def test_the_first_node_of_a_make_teaches_the_template(house, cluster):
     }
     house.cloud.vanish(machine.id)
     cluster.nodes.clear()
+    house.plant.registrar.sweep()
     serving.until(lambda: machine.provider_id in house.plant.reconciler.fleet.gone)
     house.plant.registrar.sweep()
     assert has(house)["memory"] == "1590000Ki"
@@ -460,6 +490,7 @@ def test_a_machine_that_failed_is_not_expected_any_more(house, cluster):
     assert expected(machine.node_name)
     house.cloud.power_off(machine.id)
     serving.until(lambda: machines(house)[machine.node_name].state.value == "stopped")
+    proved(house)
     house.plant.registrar.sweep()
     assert not expected(machine.node_name)
     house.plant.registrar.sweep()
@@ -535,18 +566,25 @@ class Later:
 def test_tokens_of_the_process_before_us_go_too_even_where_ca_saw_the_node_first(house, cluster):
     (machine,) = grown(house, 1)
     cluster.join(machine)
-    house.plant.reconciler.registered(machine.provider_id)
+    house.plant.reconciler.registered({machine.provider_id: machine.node_name})
     after = restarted(house, cluster)
     after.sweep()
     after.sweep()
     assert cluster.revoked == [machine.node_name]
 
 
-def test_it_is_the_machines_token_whatever_its_node_is_called(house, cluster):
+def test_a_node_that_claims_another_machine_has_nothing_revoked_and_is_told_once(
+    house, cluster, caplog
+):
     (machine,) = grown(house, 1)
     cluster.join(dataclasses.replace(machine, node_name="named-by-hand"))
-    restarted(house, cluster).sweep()
-    assert cluster.revoked == [machine.node_name]
+    sweeper = restarted(house, cluster)
+    for _ in range(3):
+        sweeper.sweep()
+        house.plant.registrar.sweep()
+    assert cluster.revoked == []
+    assert machine.provider_id not in house.plant.reconciler.fleet.registered
+    assert caplog.text.count("node claims a machine whose mark has another name") == 2
 
 
 def test_nobody_asks_for_tokens_that_cannot_live_any_more(house, cluster):
@@ -633,7 +671,7 @@ def test_a_machine_that_a_listing_lacks_for_now_fails_in_its_group(house, cluste
     assert told.note.startswith("group alpha: ")
 
 
-def test_one_that_is_never_ready_is_shown_and_counted_once_until_ca_takes_it(tmp_path, cluster):
+def test_one_that_is_never_ready_is_told_once_and_left_to_ca(tmp_path, cluster):
     pool = POOL.replace("join: kubeadm", "join: kubeadm, joinDeadlines: {ready: 1s}")
     with serving.running(tmp_path, pool, connect=cluster.connect, joining=BY_HAND) as house:
         (machine,) = grown(house, 1)
@@ -646,8 +684,10 @@ def test_one_that_is_never_ready_is_shown_and_counted_once_until_ca_takes_it(tmp
             house.stub.NodeGroupForNode(pb.NodeGroupForNodeRequest(node=node))
             house.plant.registrar.sweep()
             status = shown(house)[machine.provider_id]
-            assert status.errorInfo.errorCode == "NodeNotReady"
-            assert status.instanceState == pb.InstanceStatus.InstanceState.instanceCreating
+            assert status.instanceState == pb.InstanceStatus.InstanceState.instanceRunning
+            assert not status.HasField("errorInfo"), "CA would delete it, and it is a node"
+        (held,) = house.plant.reconciler.fleet.unjoined.values()
+        assert (held.failure.code, held.withheld) == ("NodeNotReady", verdicts.UNPROVED)
         size = lambda: (  # noqa: E731
             house.stub.NodeGroupTargetSize(pb.NodeGroupTargetSizeRequest(id="alpha")).targetSize
         )

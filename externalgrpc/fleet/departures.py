@@ -144,7 +144,7 @@ class Departures:
     def _send(self, launch: state.Launch, node_group: groups.NodeGroup) -> state.Launch:
         fleet, now = self._fleet, self._agenda.now
         account = fleet.accounts[launch.account]
-        left = account.max_orders_per_hour - len(account.orders)
+        left = notnow.most_orders(fleet, account) - len(account.orders)
         if self._sent.get(account.name, 0) >= left or self._surge.holds(node_group):
             return self._expire(launch, node_group)
         candidate = stock.choose(fleet, launch, node_group, now)

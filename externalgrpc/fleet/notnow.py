@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from externalgrpc import groups
 from externalgrpc.fleet import quarantine, state, vanishing, view
 
 
@@ -69,13 +70,21 @@ def _why(fleet: state.Fleet, account: state.AccountState) -> NotNow | None:
         return NotNow("ForeignMachines", foreign)
     if renamed := _renamed(fleet, account):
         return NotNow("ClusterRenamed", renamed)
-    if len(account.orders) >= account.max_orders_per_hour:
+    if account.orders and len(account.orders) >= (most := most_orders(fleet, account)):
         return NotNow(
             "OrderRate",
             f"account {account.name} has ordered {len(account.orders)} machines within an hour, "
-            f"maxOrdersPerHour is {account.max_orders_per_hour}",
+            f"maxOrdersPerHour is {most}",
         )
     return None
+
+
+def most_orders(fleet: state.Fleet, account: state.AccountState) -> int:
+    """Tell how many machines may be ordered at an account within an hour."""
+    if account.max_orders_per_hour is not None:
+        return account.max_orders_per_hour
+    sizes = sum(each.max_size for each in fleet.groups.values() if each.account == account.name)
+    return max(groups.DEFAULT_ORDERS_PER_HOUR, 2 * sizes)
 
 
 def _renamed(fleet: state.Fleet, account: state.AccountState) -> str:

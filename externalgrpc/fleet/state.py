@@ -259,7 +259,7 @@ class AccountState:
     mark_at: float = NEVER
     foreign: Mapping[str, str] = dataclasses.field(default_factory=dict)
     believe_vanished: bool = False
-    max_orders_per_hour: int = 1_000
+    max_orders_per_hour: int | None = None
     orders: tuple[float, ...] = ()
     neighbourly: bool = False
     neighbours: tuple[contract.Neighbour, ...] | None = None
@@ -417,8 +417,10 @@ class Fleet:
     that lack a mark, or have one too many, once a Node claims them. ``started_at`` is when this
     process started, in Unix seconds, 0 when nobody said. ``nodes`` are the cluster's Nodes by
     name, None where they are not known. ``minted`` are the names that this process ordered and the
-    provider ids of the machines that came of them, empty while there is none. ``quarantine`` holds, by provider id, machines of
-    which we cannot be sure, ``accused`` those that CA called unregistered without proof.
+    provider ids of the machines that came of them, empty while there is none.
+
+    ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
+    that CA called unregistered without proof.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
     prove that a machine never was a node. ``verdicts`` are the failures shown lately. ``outage``
     says that the cluster has lost its nodes at large.

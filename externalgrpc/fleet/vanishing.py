@@ -63,6 +63,19 @@ def said_gone(fleet: state.Fleet, held: state.Missing, *, now: float) -> state.F
     return _gone(fleet, held, now)
 
 
+def nodes_changed(fleet: state.Fleet, *, now: float) -> state.Fleet:
+    """Look again at once at what was called gone while its Node was ready, and is not any more."""
+    missing = {
+        provider_id: (
+            dataclasses.replace(held, look_at=now)
+            if held.absences and not held.looking and not _node_is_ready(fleet, held.instance)
+            else held
+        )
+        for provider_id, held in fleet.missing.items()
+    }
+    return dataclasses.replace(fleet, missing=missing) if missing != fleet.missing else fleet
+
+
 def _wait_until(fleet: state.Fleet, held: state.Missing, now: float) -> float:
     """Tell when to look again before a machine is believed gone; now when it is believed."""
     account = fleet.accounts[held.account]

@@ -19,6 +19,7 @@ from externalgrpc.fleet import (
     quarantine,
     retired,
     state,
+    vanishing,
     view,
 )
 
@@ -240,6 +241,7 @@ def see_nodes(
     }
     if agreed:
         fresh = register(fresh, agreed, now=now, unix_now=unix_now)
+    fresh = vanishing.nodes_changed(fresh, now=now)
     return quarantine.review(fresh, now=now, unix_now=unix_now)
 
 

@@ -12,6 +12,8 @@ from externalgrpc.fleet import answers, catalogue, plan, requests, retired, stat
 from providers import contract, errors
 
 SETTLE_S = 60.0
+IDENTITY = "0123456789"
+"""Our cluster's, where a scene has one."""
 _GIB = 1 << 30
 SMALL = contract.MachineType(
     name="small", cpu_millis=2000, memory_bytes=4 * _GIB, disk_bytes=40 * _GIB
@@ -52,6 +54,7 @@ def machine(
     state: contract.InstanceState = RUNNING,
     created_at: float = 1.0,
     receipt: str = "",
+    **marks,
 ) -> contract.Instance:
     return contract.Instance(
         id=str(number),
@@ -63,7 +66,13 @@ def machine(
         state=state,
         created_at=created_at,
         receipt=receipt,
+        **marks,
     )
+
+
+def unjoined(number: int | str, name: str, **fields) -> contract.Instance:
+    """Give a machine of ours whose Node nobody has seen, as its marks prove."""
+    return machine(number, name, **{"identity": IDENTITY, "unjoined": True, **fields})
 
 
 class Scene:
@@ -75,9 +84,12 @@ class Scene:
         accounts: tuple[state.AccountState, ...] = (),
         settled: bool = True,
         shown: tuple[contract.Instance, ...] = (),
+        identity: str = "",
+        nodes: dict[str, state.Seen] | None = None,
+        started_at: float = 0.0,
     ) -> None:
         self.now = 1000.0
-        self.fleet = fleets.Fleet()
+        self.fleet = fleets.Fleet(identity=identity, nodes=nodes, started_at=started_at)
         self.accounts = accounts or (account(),)
         self.configure(*(node_groups or (group(),)))
         for each in self.accounts:

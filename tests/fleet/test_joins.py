@@ -5,10 +5,19 @@ import dataclasses
 import pytest
 
 from externalgrpc import groups
-from externalgrpc.fleet import joins, journeys, state, view, wishes
+from externalgrpc.fleet import joins, journeys, state, verdicts, view, wishes
 from externalgrpc.fleet.state import Step
 from providers import contract
-from tests.fleet.scene import CREATING, Scene, group, machine
+from tests.fleet.scene import (
+    CREATING,
+    IDENTITY,
+    SETTLE_S,
+    Scene,
+    account,
+    group,
+    machine,
+    unjoined,
+)
 
 STOPPED = contract.InstanceState.STOPPED
 BORN = 10_000.0
@@ -25,13 +34,19 @@ class Watched(Scene):
 
     def __init__(self, of: groups.NodeGroup = GROUP, **limits: float) -> None:
         deadlines = groups.JoinDeadlines(**limits)
-        super().__init__(dataclasses.replace(of, join_deadlines=deadlines))
+        super().__init__(
+            dataclasses.replace(of, join_deadlines=deadlines),
+            accounts=(account(marking=True),),
+            identity=IDENTITY,
+        )
         self.show(CREATING)
         self.judge(0)
 
     def show(self, as_state: contract.InstanceState) -> None:
-        self.now += 1
-        self.listed(machine(1, "g-1", state=as_state, created_at=BORN))
+        """Show it in two listings a settling time apart."""
+        for _ in range(2):
+            self.now += SETTLE_S
+            self.listed(unjoined(1, "g-1", state=as_state, created_at=BORN))
 
     def judge(self, age_s: float, sight: journeys.Sight | None = None) -> state.Failure | None:
         sights = {} if sight is None else {"sky://1": sight}
@@ -103,7 +118,6 @@ def test_a_journey_ends_with_its_machine() -> None:
         ),
         ({"csr_s": 60.0}, Step.RUNNING, "JoinTimeout", "ran, and did not ask for its certificate"),
         ({"node_s": 60.0}, Step.CSR, "JoinTimeout", "asked for its certificate, and did not reg"),
-        ({"ready_s": 60.0}, Step.NODE, "NodeNotReady", "registered its Node, and did not become r"),
     ],
 )
 def test_every_step_has_its_deadline(limits, reached, code, words) -> None:
@@ -144,12 +158,22 @@ def test_a_raw_group_has_no_step_of_which_nobody_knows() -> None:
     assert there.judge(100) is None
 
 
-def test_without_a_word_readiness_has_as_long_as_the_whole_join() -> None:
-    there = Watched()
+@pytest.mark.parametrize(("limits", "limit_s"), [({}, WHOLE_S), ({"ready_s": 60.0}, 60.0)])
+def test_one_whose_node_is_never_ready_is_told_and_not_given_up(limits, limit_s) -> None:
+    there = Watched(**limits)
     there.show(contract.InstanceState.RUNNING)
     assert there.judge(100, UNREADY) is None
-    assert there.judge(100 + WHOLE_S, UNREADY) is None
-    assert there.judge(101 + WHOLE_S, UNREADY) is not None
+    assert there.judge(100 + limit_s, UNREADY) is None
+    assert not there.fleet.unjoined
+    there.fleet = dataclasses.replace(
+        there.fleet, nodes={"g-1": state.Seen("sky://1", ready=False)}
+    )
+    assert there.judge(101 + limit_s, UNREADY) is None
+    held = there.fleet.unjoined["g-1"]
+    assert held.failure.code == joins.NEVER_READY
+    assert "registered its Node, and did not become ready" in held.failure.message
+    assert held.withheld == verdicts.UNPROVED
+    assert there.member("g-1").showing is view.Showing.RUNNING
 
 
 def test_a_node_that_was_ready_once_is_never_a_failed_join() -> None:
@@ -202,7 +226,8 @@ def test_ca_s_seeing_its_node_does_not_forgive_one_that_is_never_ready() -> None
     assert there.judge(71, UNREADY) is not None
     for _ in range(5):
         there.register("sky://1")
-        assert there.judge(80, UNREADY) is not None
+        there.judge(80, UNREADY)
+        assert there.fleet.unjoined["g-1"].failure.code == joins.NEVER_READY
     assert there.fleet.strikes["g"].count == 1
     assert there.judge(90, READY) is None
     assert "g" not in there.fleet.strikes
@@ -305,7 +330,7 @@ class Outage(Watched):
         self.nodes = range(2, 2 + nodes)
         self.now += 1
         others = [machine(number, f"g-{number}", created_at=BORN) for number in self.nodes]
-        self.listed(machine(1, "g-1", created_at=BORN), *others)
+        self.listed(unjoined(1, "g-1", created_at=BORN), *others)
         self.judge_by(100, self.seen(lost=0))
 
     def seen(self, *, lost: int) -> dict[str, journeys.Sight]:
@@ -340,7 +365,7 @@ def test_machines_that_somebody_turned_off_are_no_outage() -> None:
         for each in there.nodes
     ]
     there.now += 1
-    there.listed(machine(1, "g-1", created_at=BORN), *off)
+    there.listed(unjoined(1, "g-1", created_at=BORN), *off)
     assert there.judge_by(WHOLE_S + 1, seen) is not None
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc.fleet import listing, requests, state, view, wishes
+from externalgrpc.fleet import listing, requests, state, view
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -218,8 +218,9 @@ class TestLaunches:
             machine(1, name, state=CREATING, created_at=5.0),
             machine(2, name, state=CREATING, created_at=6.0),
         )
-        assert scene.launch(name).instance.id == "1"
-        assert scene.launch(name).instance.receipt == ""
+        assert scene.launch(name).instance.id == "2"
+        assert scene.launch(name).instance.receipt == "two"
+        assert scene.target() == 2, "the other one counts too, whatever it is"
 
 
 class TestMissing:
@@ -290,17 +291,57 @@ class TestMissing:
 
 
 class TestSurplus:
-    def test_the_older_of_two_with_one_name_stays(self):
-        scene = Scene(shown=(machine(9, "g-1", created_at=5.0),))
-        scene.listed(machine(2, "g-1", created_at=6.0), machine(9, "g-1", created_at=5.0))
-        assert scene.member("g-1").provider_id == "sky://9"
-        assert requests.Delete("a", "sky://2", "2") in scene.plan()
+    def double(self, **fields) -> tuple[Scene, str]:
+        """Order a machine that is made twice, as on a cloud without unique names."""
+        scene = Scene(**fields)
+        (name,) = scene.grow(1)
+        scene.plan()
+        scene.ordered(name, machine(9, name, created_at=5.0))
+        return scene, name
 
-    def test_the_one_that_registered_stays_though_it_is_younger(self):
-        scene = Scene(shown=(machine(2, "g-1", created_at=6.0),))
-        scene.register("sky://2")
-        scene.listed(machine(2, "g-1", created_at=6.0), machine(1, "g-1", created_at=5.0))
-        assert scene.member("g-1").provider_id == "sky://2"
+    def test_a_double_of_our_own_order_goes_when_two_listings_have_proved_it(self):
+        scene, name = self.double()
+        both = (machine(9, name, created_at=5.0), machine(10, name, created_at=6.0))
+        scene.listed(*both)
+        assert not scene.fleet.retired, "one listing is one listing"
+        assert scene.target() == 2
+        scene.now += SETTLE_S - 1
+        scene.listed(*both)
+        assert not scene.fleet.retired
+        scene.now += 1
+        scene.listed(*both)
+        assert scene.member(name).provider_id == "sky://9"
+        assert requests.Delete("a", "sky://10", "10") in scene.plan()
+
+    def test_a_double_that_became_the_node_stays(self):
+        scene, name = self.double()
+        both = (machine(9, name, created_at=5.0), machine(10, name, created_at=6.0))
+        scene.listed(*both)
+        scene.register("sky://10")
+        scene.now += 10 * SETTLE_S
+        scene.listed(*both)
+        assert not scene.fleet.retired
+        assert scene.target() == 2
+
+    def test_a_machine_that_was_there_before_us_is_no_double_whatever_its_label_says(self):
+        scene, name = self.double(shown=(machine(1, "g-1"),), started_at=900.0)
+        both = (machine(9, name, created_at=950.0), machine(1, name, created_at=5.0))
+        for _ in range(4):
+            scene.now += SETTLE_S
+            scene.listed(*both)
+        assert not scene.fleet.retired
+        assert sorted(scene.names()) == sorted([name, "sky://9"])
+
+    def test_machines_of_one_name_that_we_did_not_order_all_stay_and_are_shown(self):
+        scene = Scene()
+        shown = [machine(n, "g-1", created_at=0.0) for n in (10, 9, 11)]
+        for _ in range(3):
+            scene.listed(*shown)
+            scene.now += SETTLE_S
+        assert scene.member("g-1").provider_id == "sky://9"
+        assert sorted(scene.names()) == ["g-1", "sky://10", "sky://11"]
+        assert view.whose(scene.fleet, "sky://11") == ("g", "sky://11")
+        assert not scene.fleet.retired
 
     def test_one_that_is_going_does_not_stay(self):
         scene = Scene()
@@ -311,20 +352,23 @@ class TestSurplus:
         assert scene.names() == ["g-1"]
         assert scene.member("g-1").provider_id == "sky://2"
 
-    def test_without_a_date_the_shorter_and_smaller_id_is_the_older(self):
-        scene = Scene()
-        shown = [machine(n, "g-1", created_at=0.0) for n in (10, 9, 11)]
-        scene.listed(*shown)
-        assert scene.member("g-1").provider_id == "sky://9"
-        assert set(scene.fleet.retired) == {"sky://10", "sky://11"}
-
-    def test_letting_the_name_go_lets_both_go(self):
+    def test_letting_one_go_leaves_the_other_of_its_name(self):
         scene = Scene()
         first, second = machine(1, "g-1", created_at=5.0), machine(2, "g-1", created_at=6.0)
-        scene.listed(first, second)
-        scene.retire(node(1, "g-1"))
-        assert scene.target() == 0
+        for gone in (1, 2):
+            scene.listed(first, second)
+            scene.retire(node(gone, "g-1"))
+            assert scene.target() == 2 - gone
         assert {each.id for each in view.leaving(scene.fleet, "g")} == {"1", "2"}
+        assert set(scene.fleet.retired) == {"g-1", "sky://2"}
+
+    def test_letting_a_name_go_lets_its_double_go_at_once(self):
+        scene, name = self.double()
+        scene.listed(machine(9, name, created_at=5.0))
+        scene.retire(node(9, name))
+        scene.listed(machine(9, name, created_at=5.0), machine(10, name, created_at=6.0))
+        assert scene.target() == 0
+        assert set(scene.fleet.retired) == {name, "sky://10"}
 
     def test_a_machine_on_two_pages_is_one_machine(self):
         scene = Scene(settled=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from externalgrpc import groups
-from externalgrpc.fleet import listing, plan, requests, state, wishes
+from externalgrpc.fleet import listing, plan, requests, state
 from providers import errors
 from tests.fleet.scene import (
     CREATING,

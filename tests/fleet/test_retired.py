@@ -272,8 +272,13 @@ class TestReturned:
         assert scene.names() == ["g-1"]
 
     def test_the_ghost_of_a_surplus_machine_does_not_take_the_other_along(self):
-        first, second = machine(1, "g-1", created_at=5.0), machine(2, "g-1", created_at=9.0)
-        scene = Scene(shown=(first,))
+        scene = Scene()
+        (name,) = scene.grow(1)
+        scene.plan()
+        first, second = machine(1, name, created_at=5.0), machine(2, name, created_at=9.0)
+        scene.ordered(name, first)
+        scene.listed(first, second)
+        scene.now += SETTLE_S
         scene.listed(first, second)
         scene.plan()
         scene.deleted("sky://2")
@@ -282,8 +287,8 @@ class TestReturned:
         scene.listed(first)
         assert not scene.fleet.retired
         scene.listed(first, second)
-        assert scene.names() == ["g-1"]
-        assert scene.member("g-1").instance == first
+        assert scene.names() == [name]
+        assert scene.member(name).instance == first
         assert list(scene.fleet.retired) == ["sky://2"]
 
     def test_memories_are_bounded(self):
@@ -353,7 +358,7 @@ class TestTwoLoginsIntoOneProject:
 
 
 def test_nameless_machines_do_not_stand_for_each_other():
-    scene = Scene(shown=(machine(1, ""), machine(2, "")))
+    scene = Scene(group(any_node_name=True), shown=(machine(1, ""), machine(2, "")))
     scene.retire(node(1, "x"))
     scene.plan()
     scene.deleted("sky://1")

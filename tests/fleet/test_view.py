@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc.fleet import identity, index, state, view, wishes
+from externalgrpc.fleet import identity, index, state, view
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
