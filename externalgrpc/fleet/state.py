@@ -232,7 +232,8 @@ class AccountState:
     is the operator's word on machines of our name by their identity (``none`` for those without):
     adopt, ignore or gone; ``believe_vanished`` his word that machines that vanished at large are
     gone. ``max_orders_per_hour`` is the brake, ``orders`` when orders were sent in the last hour.
-    ``neighbours`` are the clusters in the project, None before they were asked for.
+    ``neighbours`` are the clusters in the project, None before they were asked for. ``untidy`` are
+    machines, by group and name, that are gone and may have left something beside them.
     """
 
     name: str
@@ -266,6 +267,9 @@ class AccountState:
     asking_neighbours: bool = False
     neighbours_at: float = NEVER
     neighbours_failures: int = 0
+    tidying: bool = False
+    untidy: frozenset[tuple[str, str]] = frozenset()
+    tidy_at: float = NEVER
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
