@@ -210,8 +210,11 @@ def test_groups_of_ours_without_servers_go(
     ]
     assert sizes(fake) == {"blue-db-1": 1}
     assert provider.tidy(groups=["web", "db"], nodes=[]) == ()
+    before = len(fake.log("POST", "/servers$"))
     provider.create(order(12))
-    assert sizes(fake) == {"blue-db-1": 1, "blue-web-1": 1}
+    provider.create(order(1, "db"))
+    assert sizes(fake) == {"blue-db-1": 2, "blue-web-1": 1}, "one with servers is used as before"
+    assert len(fake.log("POST", "/servers$")) == before + 2, "nobody asks for one that is gone"
 
 
 def test_a_group_that_an_order_may_still_come_into_stays(
@@ -246,6 +249,29 @@ def test_a_server_that_came_between_keeps_its_group(
     assert fake.placement_groups == [group]
 
 
+def test_an_order_that_comes_between_is_not_given_the_group_that_goes(
+    fake: hetzner.HetznerFake,
+    provider: HetznerCloud,
+    clock: engine.StoppedClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = provider.create(order(0))
+    fake.advance(20)
+    provider.delete(gone.id)
+    fake.advance(5)
+    clock.now += 120
+    delete = provider._shards._deleted
+
+    def order_first(shard: int, marks: dict[str, str]) -> list[str]:
+        provider.create(order(1))  # no lock may be held while the cloud is asked
+        return delete(shard, marks)
+
+    monkeypatch.setattr(provider._shards, "_deleted", order_first)
+    assert len(provider.tidy(groups=["web"], nodes=[])) == 1
+    assert sizes(fake) == {"blue-web-2": 1}
+    assert len(fake.log("POST", "/servers$")) == 2
+
+
 def test_orders_that_come_while_we_tidy_get_a_group(
     fake: hetzner.HetznerFake, provider: HetznerCloud, clock: engine.StoppedClock
 ) -> None:
@@ -261,6 +287,8 @@ def test_orders_that_come_while_we_tidy_get_a_group(
     assert len(made) == 8
     assert sum(sizes(fake).values()) == 8
     assert len(tidied.result()) <= 1
+    refused = [each for each in fake.log("POST", "/servers$") if each.reply.status != 201]
+    assert refused == [], "no order is given a group that is about to go"
 
 
 def test_the_projects_limit_on_groups_is_a_quota(

@@ -271,6 +271,19 @@ def test_digitalocean_tidies_tags_of_node_names_that_are_on_nothing() -> None:
         assert (shown.node_name, shown.group, shown.unjoined) == ("web-3", "web", True)
 
 
+def test_digitalocean_deletes_no_tag_in_other_capitals() -> None:
+    bench = digitalocean_bench
+    with bench.serving() as fake, bench.opened(fake) as provider:
+        fake.tagged(["n:web-1"])
+
+        def other(reply: engine.Reply) -> engine.Reply:
+            return engine.Reply(body={"tag": {**reply.json()["tag"], "name": "N:web-1"}})
+
+        fake.fail(engine.FaultKind.CHANGED, method="GET", path="/tags/", change=other)
+        assert provider.tidy(groups=[], nodes=["web-1"]) == ()
+        assert provider.tidy(groups=[], nodes=["web-1"]) == ("tag n:web-1",)
+
+
 @pytest.mark.parametrize("name", ["linode", "vultr"])
 def test_where_nothing_stays_beside_machines_there_is_nothing_to_tidy(name: str) -> None:
     case = CASES[name]
