@@ -166,6 +166,24 @@ def mark_of(tag: str) -> contract.Mark | None:
     return next((mark for mark, prefix in _PREFIXES.items() if tag.startswith(prefix)), None)
 
 
+def is_made_for(machine_tags: Collection[str], order: contract.Order) -> bool:
+    """Tell whether a machine is the one that an order asks for, joined by now or not.
+
+    By cluster, node name and identity: a machine of another cluster of the same name is not.
+    """
+    return (
+        is_ours(machine_tags, order.cluster)
+        and is_node(machine_tags, order.node_name)
+        and read(machine_tags).identity == order.identity
+    )
+
+
+def is_fresh(machine_tags: Collection[str], order: contract.Order) -> bool:
+    """Tell whether a machine that was just made carries every mark of its order."""
+    told = read(machine_tags)
+    return is_made_for(machine_tags, order) and told.group == order.group and told.unjoined
+
+
 def neighbours(machines: Iterable[Collection[str]]) -> tuple[contract.Neighbour, ...]:
     """Count machines, given by their tags, by the clusters and identities that these name."""
     return counted(

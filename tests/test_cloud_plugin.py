@@ -226,8 +226,12 @@ def test_it_passes_the_suite_that_every_cloud_passes(outsider: Outsider) -> None
         )
     )
     assert len(inherited) > 30
-    assert inherited <= passed
-    assert " skipped" not in told
+    # Toycloud makes nothing beside machines, so it has no tidy(), which is optional.
+    tidying = {each for each in inherited if "tidying" in each or "beside" in each}
+    assert len(tidying) == 2
+    assert inherited - tidying <= passed
+    skipped = re.findall(r"^SKIPPED .*: (.+)$", told, re.MULTILINE)
+    assert set(skipped) == {"this cloud has no tidy()"}
 
 
 WITHOUT_PYTEST = """

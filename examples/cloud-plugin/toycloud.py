@@ -132,15 +132,15 @@ class ToyCloud:
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every machine of our cluster; one request for each 20, any failed one fails all."""
         with self._connection.operation("instances"):
-            rows = self._tagged(marks.cluster_tag(self._login.cluster))
+            rows = self._listed(tag=marks.cluster_tag(self._login.cluster))
             return tuple(self._instance(row) for row in rows if self._is_ours(row))
 
-    def _tagged(self, tag: str) -> list[Row]:
+    def _listed(self, **by: str) -> list[Row]:
         """Read a whole list or raise: never a part, nor one that changed while it was read."""
         rows: dict[str, Row] = {}
         page: int | None = 1
         while page is not None:
-            answer = self._connection.get("/machines", tag=tag, page=page, per_page=PER_PAGE)
+            answer = self._connection.get("/machines", page=page, per_page=PER_PAGE, **by)
             rows.update((str(row["id"]), row) for row in answer["machines"])
             following, total = answer["next_page"], int(answer["total"])
             if following not in {None, page + 1}:
@@ -187,7 +187,7 @@ class ToyCloud:
         return row
 
     def _by_name(self, node_name: str) -> Row | None:
-        rows = self._tagged(marks.node_tag(node_name))
+        rows = self._listed(tag=marks.node_tag(node_name))
         named = [row for row in rows if marks.is_node(row["tags"], node_name)]
         return min(filter(self._is_ours, named), key=lambda row: row["created"], default=None)
 
@@ -205,6 +205,44 @@ class ToyCloud:
             except rest.SaidNoError as error:
                 if _code(error) != NOT_FOUND:
                     raise
+
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        """Change the marks of one machine; three requests, one when there is nothing to change.
+
+        Toycloud takes all tags at once, without a precondition: what somebody else writes between
+        our reading and our writing is lost.
+        """
+        with self._connection.operation("mark", orders=True):
+            try:
+                marks.check_change(put, remove)
+            except ValueError as error:
+                raise errors.BadOrder(str(error)) from error
+            row = self._standing(instance_id)
+            tags = list(marks.changed(row["tags"], put=put, remove=remove))
+            if tags != row["tags"]:
+                path = f"/machines/{_quoted(instance_id)}/tags"
+                self._connection.ask("PUT", path, body={"tags": tags})
+                row = self._standing(instance_id)
+                if list(marks.changed(row["tags"], put=put, remove=remove)) != row["tags"]:
+                    raise rest.NoAnswerError("the tags were written and are not shown")
+            return self._instance(row)
+
+    def _standing(self, instance_id: str) -> Row:
+        row = self._by_id(instance_id)
+        if row is None:
+            raise errors.BadOrder(f"there is no machine {instance_id}: its marks cannot be changed")
+        return row
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count all machines by cluster and identity; one request for each 20."""
+        with self._connection.operation("neighbours"):
+            return marks.neighbours(row["tags"] for row in self._listed())
 
     def budget(self) -> contract.Budget | None:
         """Tell the rate budget as the last answer's headers showed it."""
@@ -256,6 +294,8 @@ class ToyCloud:
             provider_id=f"{self.scheme}://{row['id']}",
             node_name=mark.node_name,
             group=mark.group,
+            identity=mark.identity,
+            unjoined=mark.unjoined,
             machine_type=str(row["size"]),
             location=str(row["region"]),
             image=str(row["image"]),
@@ -317,20 +357,9 @@ def _impossible(order: contract.Order) -> Iterator[str]:
     if not order.image:
         yield "no image is configured"
     try:
-        _tags(order)
+        marks.ordered(order)
     except ValueError as error:
         yield str(error)
-
-
-def _tags(order: contract.Order) -> list[str]:
-    return list(
-        marks.tags(
-            cluster=order.cluster,
-            group=order.group,
-            node_name=order.node_name,
-            labels=order.labels,
-        )
-    )
 
 
 def _body(order: contract.Order) -> Row:
@@ -340,7 +369,7 @@ def _body(order: contract.Order) -> Row:
         "size": order.machine_type.name,
         "region": order.location,
         "image": order.image,
-        "tags": _tags(order),
+        "tags": list(marks.ordered(order)),
         "keys": list(order.ssh_keys),
         "user_data": base64.b64encode(order.user_data.encode()).decode("ascii"),
         "backups": chosen.backups,

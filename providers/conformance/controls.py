@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Collection
 
 from providers import contract
 
@@ -84,6 +85,40 @@ class Controls(abc.ABC):
     @abc.abstractmethod
     def mend(self) -> None:
         """End everything that the hooks above broke, except stock and quota."""
+
+    # What only clouds with an optional method need.
+
+    def labels(self, instance_id: str) -> Collection[str]:
+        """Read the labels or tags of a machine that are the user's own, whatever their form.
+
+        For clouds with ``mark``: they must stay as they were.
+        """
+        raise NotImplementedError(f"a cloud with mark() needs labels({instance_id!r})")
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        """Cut the connection of the write of the next ``mark``, before or after its work, once."""
+        raise NotImplementedError(f"a cloud with mark() needs lose_mark_reply({after_work})")
+
+    def beside(self) -> Collection[str]:
+        """Name everything there is of the kind that ``tidy`` deletes, everybody's.
+
+        For clouds with ``tidy``: placement groups, resources of tags.
+        """
+        raise NotImplementedError("a cloud with tidy() needs beside()")
+
+    def add_beside(self) -> None:
+        """Put somebody else's empty things of that kind there, as like to ours as they can be.
+
+        Of another cluster's group ``web``, and of node names that nobody asks for.
+        """
+        raise NotImplementedError("a cloud with tidy() needs add_beside()")
+
+    def forget(self) -> None:
+        """Let so much time pass that machines are gone and no order can still be under way.
+
+        For clouds with ``tidy``; more than :meth:`settle` where the cloud waits longer.
+        """
+        self.settle()
 
 
 class HTTPControls(Controls):

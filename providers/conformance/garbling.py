@@ -14,8 +14,6 @@ from providers.conformance.controls import Bench, HTTPControls
 PATIENCE_S = 8.0
 """A call at a silent cloud must have ended by then, with a read timeout of at most a second."""
 
-OPERATIONS = ("create", "instances", "look_up", "delete")
-
 
 class Garbling(ground.Ground):
     """Silence ends in time, and a gateway's page is nobody's word."""
@@ -25,9 +23,9 @@ class Garbling(ground.Ground):
         assert isinstance(bench.controls, HTTPControls)
         return bench.controls
 
-    @pytest.mark.parametrize("operation", OPERATIONS)
+    @pytest.mark.parametrize("operation", ground.OPERATIONS)
     def test_a_silent_cloud_is_left_in_time(self, bench: Bench, operation: str) -> None:
-        call = self.calls(bench)[operation]
+        call = self.call(bench, operation)
         controls = self.wire(bench)
         caught: list[Exception] = []
 
@@ -52,13 +50,13 @@ class Garbling(ground.Ground):
         self.check_error(error, operation)
         assert asked == 1, "nothing below the caller may try again"
 
-    @pytest.mark.parametrize("operation", OPERATIONS)
+    @pytest.mark.parametrize("operation", ground.OPERATIONS)
     @pytest.mark.parametrize("status", [200, 404, 502])
     def test_a_page_of_a_gateway_means_nothing(
         self, bench: Bench, operation: str, status: int
     ) -> None:
         """Above all, its 404 does not mean that a machine is gone."""
-        call = self.calls(bench)[operation]
+        call = self.call(bench, operation)
         controls = self.wire(bench)
         controls.babble(status)
         with pytest.raises(errors.CloudError) as caught:

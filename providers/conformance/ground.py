@@ -6,6 +6,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from providers import contract, errors
 from providers.conformance.controls import Bench
 
+OPERATIONS = ("create", "instances", "look_up", "delete", "mark", "neighbours", "tidy")
 REGION_LABEL = "topology.kubernetes.io/region"
 GROUP_SETTINGS = frozenset(
     {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
@@ -75,10 +77,10 @@ class Ground(abc.ABC):
         return {(one.node_name, one.group) for one in bench.provider.instances()}
 
     def calls(self, bench: Bench) -> dict[str, Callable[[], object]]:
-        """Give the four calls that a running server makes, ready to be made."""
+        """Give the calls that a running server makes, ready to be made: as many as there are."""
         provider, order = bench.provider, self.order(bench, "web-a1")
         standing = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a0")
-        return {
+        calls: dict[str, Callable[[], object]] = {
             "create": lambda: provider.create(order),
             "instances": provider.instances,
             "look_up": lambda: provider.look_up(
@@ -86,6 +88,21 @@ class Ground(abc.ABC):
             ),
             "delete": lambda: provider.delete(standing),
         }
+        if isinstance(provider, contract.Marking):
+            gone = frozenset({contract.Mark.UNJOINED})
+            calls["mark"] = functools.partial(provider.mark, standing, put={}, remove=gone)
+        if isinstance(provider, contract.Neighbourly):
+            calls["neighbours"] = provider.neighbours
+        if isinstance(provider, contract.Tidying):
+            calls["tidy"] = functools.partial(provider.tidy, groups=["web"], nodes=["web-a1"])
+        return calls
+
+    def call(self, bench: Bench, operation: str) -> Callable[[], object]:
+        """Give one of these calls; skip where the cloud has none."""
+        calls = self.calls(bench)
+        if operation not in calls:
+            pytest.skip(f"this cloud has no {operation}()")
+        return calls[operation]
 
     def check_error(self, error: errors.CloudError, operation: str, words: str = "") -> None:
         """Check that an error says who asked for what, and what the cloud said."""

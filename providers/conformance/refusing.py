@@ -55,9 +55,9 @@ class Refusing(ground.Ground):
         self.check_error(caught.value, "create")
         assert bench.controls.count() == 0
 
-    @pytest.mark.parametrize("operation", ["create", "instances", "look_up", "delete"])
+    @pytest.mark.parametrize("operation", ground.OPERATIONS)
     def test_throttled(self, bench: Bench, operation: str) -> None:
-        call = self.calls(bench)[operation]
+        call = self.call(bench, operation)
         words = bench.controls.throttle()
         with pytest.raises(errors.CloudError) as caught:
             call()
@@ -68,9 +68,9 @@ class Refusing(ground.Ground):
         bench.controls.mend()
         call()
 
-    @pytest.mark.parametrize("operation", ["create", "instances", "look_up", "delete"])
+    @pytest.mark.parametrize("operation", ground.OPERATIONS)
     def test_a_revoked_token(self, bench: Bench, operation: str) -> None:
-        call = self.calls(bench)[operation]
+        call = self.call(bench, operation)
         words = bench.controls.revoke_token()
         with pytest.raises(errors.CloudError) as caught:
             call()
@@ -80,9 +80,9 @@ class Refusing(ground.Ground):
         bench.controls.mend()
         call()
 
-    @pytest.mark.parametrize("operation", ["create", "instances", "look_up", "delete"])
+    @pytest.mark.parametrize("operation", ground.OPERATIONS)
     def test_a_cloud_that_is_down(self, bench: Bench, operation: str) -> None:
-        call = self.calls(bench)[operation]
+        call = self.call(bench, operation)
         words = bench.controls.go_down()
         before = bench.controls.requests()
         with pytest.raises(errors.CloudError) as caught:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from providers.conformance import garbling, living, ordering, refusing, telling
+from providers.conformance import garbling, living, marking, ordering, refusing, telling
 
 
-class ProviderContract(telling.Telling, living.Living, ordering.Ordering, refusing.Refusing):
+class ProviderContract(
+    telling.Telling, living.Living, ordering.Ordering, refusing.Refusing, marking.Marking
+):
     """What is true of every cloud. Names of the catalogue are the subclass's to say."""
 
 

@@ -211,7 +211,7 @@ class Datacenter:
     def exhaust(self) -> None:
         """Use up what is left of the rate limit."""
         with self._lock:
-            self._limit.drain()
+            self._limit.drain(self._clock())
 
     def mend(self) -> None:
         """End every fault that was asked for, and fill the rate limit up."""

@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import heapq
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from providers import contract
@@ -24,7 +25,8 @@ class Server:
 
     It boots until ``runs_at`` and is there until ``gone_at``, where that is known; whoever lists
     sees it as it was ``lag_s`` ago. ``cluster``, ``group``, ``node_name``, ``identity`` and
-    ``unjoined`` are the marks it carries, ``name`` is what a console shows.
+    ``unjoined`` are the marks it carries, ``labels`` the user's own, ``name`` is what a console
+    shows.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Server:
     gone_at: float | None = None
     powered_off: bool = False
     lag_s: float = 0.0
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     user_data: str = dataclasses.field(default="", repr=False)
 
     def state(self, at: float) -> contract.InstanceState | None:

@@ -77,6 +77,7 @@ class Sales:
             runs_at=runs_at,
             gone_at=runs_at if fails else None,
             lag_s=self._troubles.lag_s(self.options),
+            labels=dict(order.labels),
             user_data=order.user_data,
         )
         self._racks.put(server)

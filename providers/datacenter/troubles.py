@@ -56,9 +56,10 @@ class RateLimit:
         """Make the budget whole."""
         self._tokens = float(burst)
 
-    def drain(self) -> None:
-        """Leave nothing of the budget."""
+    def drain(self, now: float) -> None:
+        """Leave nothing of the budget as of now."""
         self._tokens = 0.0
+        self._filled_at = now
 
     def spend(self, settings: options.Options, request: Request, now: float) -> None:
         """Take one request out of the budget; raises Throttled when there is none left."""

@@ -1,19 +1,28 @@
 """Be the provider: one login at one DigitalOcean account.
 
-Droplets carry three tags (see :mod:`providers.marks`); one without our cluster's is nobody of
-ours. Names are not unique: the same order sent twice makes two droplets, so a create is sent once,
-and whoever lost its answer looks the node name's tag up before sending it again.
+Droplets carry their marks as tags (see :mod:`providers.marks`); one without our cluster's is
+nobody of ours. Names are not unique: the same order sent twice makes two droplets, so a create is
+sent once, and whoever lost its answer looks the node name's tag up before sending it again.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
 from providers import contract, errors, keeping, marks, rest, strays
-from providers.digitalocean import finding, gpus, listing, options, ordering, reading, words
+from providers.digitalocean import (
+    finding,
+    gpus,
+    listing,
+    options,
+    ordering,
+    reading,
+    tagging,
+    words,
+)
 
 ENDPOINT = "https://api.digitalocean.com/v2"
 REQUESTS_AN_HOUR = 5000
@@ -141,11 +150,9 @@ class DigitalOceanCloud:
         row = answer["droplet"]
         number = reading.identity(row)
         worn = row.get("tags") or ()
-        if not (
-            marks.is_ours(worn, order.cluster)
-            and marks.is_node(worn, order.node_name)
-            and marks.read(worn).group == order.group
-        ):
+        if not marks.is_fresh(worn, order):
+            if row.get("name") != order.node_name:
+                raise rest.NoAnswerError(f"a create was answered with another droplet, {number}")
             self._strays.scrap(number)
             raise errors.BadOrder(
                 f"droplet {number} was made without its tags and is being deleted again: the "
@@ -255,6 +262,63 @@ class DigitalOceanCloud:
     def _scrap(self, instance_id: str) -> bool:
         with self._connection.operation("delete"):
             return self._delete(instance_id)
+
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        """Change the marks of one droplet: three requests to take one off, four to put one on.
+
+        One request when there is nothing to change. Each tag is attached and detached for itself,
+        so nothing that somebody else writes meanwhile is lost.
+        """
+        with self._connection.operation("mark", orders=True):
+            try:
+                marks.check_change(put, remove)
+            except ValueError as error:
+                raise errors.BadOrder(str(error)) from error
+            row = self._standing(instance_id)
+            if tagging.change(self._connection, row, put=put, remove=remove):
+                row = self._standing(instance_id)
+                worn = reading.tags(row)
+                if marks.changed(worn, put=put, remove=remove) != worn:
+                    raise rest.NoAnswerError(
+                        f"the tags of droplet {instance_id} were written and are not shown: does "
+                        "somebody else write them too, or did somebody first write one in capitals?"
+                    )
+            return self._instance(row)
+
+    def _standing(self, instance_id: str) -> Row:
+        row = self._by_id(instance_id)
+        if row is None:
+            raise errors.BadOrder(f"there is no droplet {instance_id}: its marks cannot be changed")
+        return row
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count the account's droplets by cluster and identity, GPU droplets too.
+
+        One request for each 200 of either kind.
+        """
+        with self._connection.operation("neighbours"):
+            rows = listing.pages(self._connection, "/droplets", "droplets") + self._gpu_droplets()
+            return marks.neighbours(reading.tags(row) for row in rows)
+
+    def tidy(
+        self,
+        *,
+        groups: Collection[str],  # noqa: ARG002  (their tags are other clusters' too)
+        nodes: Collection[str],
+    ) -> tuple[str, ...]:
+        """Delete the tags of node names that no resource carries; two requests a name.
+
+        A tag stays in the account when what carried it goes. Those of groups stay: they do not
+        say whose they are, and deleting one takes it off whatever was just made with it.
+        """
+        with self._connection.operation("tidy", orders=True):
+            return tagging.tidy(self._connection, nodes)
 
     def budget(self) -> contract.Budget | None:
         """Tell the hourly budget as the last answer's headers showed it."""

@@ -13,12 +13,7 @@ USER_DATA_LIMIT_BYTES = 64 * 1024
 
 def tags(order: contract.Order) -> tuple[str, ...]:
     """Give the tags of the droplet that an order asks for; raises ValueError."""
-    return marks.tags(
-        cluster=order.cluster,
-        group=order.group,
-        node_name=order.node_name,
-        labels=order.labels,
-    )
+    return marks.ordered(order)
 
 
 def impossible(order: contract.Order) -> Iterator[str]:

@@ -59,6 +59,8 @@ def instance(
         provider_id=f"{SCHEME}://{number}",
         node_name=mark.node_name,
         group=mark.group,
+        identity=mark.identity,
+        unjoined=mark.unjoined,
         machine_type=str(row["size_slug"]),
         location=str((row.get("region") or {}).get("slug", "")),
         image=str(image.get("slug") or image.get("id") or ""),

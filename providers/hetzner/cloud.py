@@ -1,8 +1,9 @@
 """Be the provider: one login at one Hetzner Cloud project.
 
-Servers carry three labels (cluster, group, node name); a server without our cluster's is nobody
-of ours. A server's name is the node's name and unique in the project, so the same order sent twice
-makes one server: the second is told that the name is taken, and finds the first by its marks.
+Servers carry labels of ours: cluster, group, node name, the cluster's identity where it has one,
+and ``unjoined`` until their Node was seen. A server without our cluster's is nobody of ours. A
+server's name is the node's name and unique in the project, so the same order sent twice makes one
+server: the second is told that the name is taken, and finds the first by its marks.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
 from hcloud.helpers import labels as label_rules
 
-from providers import contract, errors
+from providers import contract, errors, marks
 from providers.hetzner import finding, options, reading, spreading, wire, words
 
 USER_DATA_LIMIT_BYTES = 32 * 1024
@@ -129,11 +130,14 @@ class HetznerCloud:
         return body
 
     def _spread(self, order: contract.Order, body: dict[str, Any]) -> contract.Instance:
-        """Order into a placement group of the group's own; a full one is passed over once."""
+        """Order into a placement group of the group's own.
+
+        One that is full, or that somebody tidied away since we listed it, is passed over once.
+        """
         try:
             return self._in_shard(order, body)
         except wire.SaidNoError as error:
-            if error.code != words.NO_PLACE:
+            if error.code not in {words.NO_PLACE, words.NOT_FOUND}:
                 raise
         return self._in_shard(order, body)
 
@@ -178,7 +182,8 @@ class HetznerCloud:
             raise wire.NoAnswerError(f"the name {name} is taken, but no server shows it") from taken
         labels = rows[0]["labels"]
         ours = reading.marks(order)
-        if any(labels.get(key) != ours[key] for key in (reading.CLUSTER, reading.NODE)):
+        whose = (reading.CLUSTER, reading.NODE, reading.IDENTITY)
+        if any(labels.get(key) != ours.get(key) for key in whose):
             raise errors.BadOrder(
                 f"a server named {name} exists already and is not of this cluster: {taken.message}"
             ) from taken
@@ -248,6 +253,65 @@ class HetznerCloud:
                 if error.code != words.NOT_FOUND:
                     raise
 
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        """Change the marks of one server; three requests, one when there is nothing to change.
+
+        The API takes only the whole set of labels and knows no precondition: a label that somebody
+        else puts or edits between our reading and our writing, some tenths of a second, is lost.
+        """
+        with self._connection.operation("mark"):
+            if problem := _misfit(put, remove):
+                raise errors.BadOrder(problem)
+            row = self._standing(instance_id)
+            labels = reading.changed(row["labels"], put, remove)
+            if labels != row["labels"]:
+                self._connection.ask("PUT", f"/servers/{instance_id}", json={"labels": labels})
+                row = self._standing(instance_id)
+                if reading.changed(row["labels"], put, remove) != row["labels"]:
+                    raise wire.NoAnswerError(
+                        f"the labels of server {instance_id} were written and are not shown: "
+                        "does somebody else write them too?"
+                    )
+            return reading.instance(row, self._unknown_state)
+
+    def _standing(self, instance_id: str) -> dict[str, Any]:
+        row = self._by_id(instance_id)
+        if row is None:
+            raise errors.BadOrder(f"there is no server {instance_id}: its marks cannot be changed")
+        return row
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count the project's servers by cluster and identity; one request for each 50."""
+        with self._connection.operation("neighbours"):
+            rows = self._connection.pages(
+                "/servers", "servers", sort="id:asc", label_selector=reading.CLUSTER
+            )
+            return marks.counted(
+                (str(row["labels"][reading.CLUSTER]), reading.identity(row))
+                for row in rows
+                if reading.CLUSTER in row["labels"]
+            )
+
+    def tidy(
+        self,
+        *,
+        groups: Collection[str],
+        nodes: Collection[str],  # noqa: ARG002  (single servers leave nothing behind)
+    ) -> tuple[str, ...]:
+        """Delete the placement groups that ``spread`` made for groups without servers.
+
+        One request a group, two more for each placement group that goes. One that an order of ours
+        was given in the last minutes stays: ask again later.
+        """
+        with self._connection.operation("tidy"):
+            return self._shards.tidy(self._login.cluster, groups)
+
     def budget(self) -> contract.Budget | None:
         """Tell the rate budget as the last answer's headers showed it."""
         return self._connection.budget
@@ -314,8 +378,22 @@ def _impossible(order: contract.Order) -> str:
         return "a server without public IPv4 and IPv6 addresses needs a network"
     if any(key.startswith(RESERVED_PREFIX) for key in order.labels):
         return f"server labels must not start with {RESERVED_PREFIX}: Hetzner keeps it for itself"
+    for key in (reading.IDENTITY, reading.UNJOINED):
+        if key in order.labels:
+            return f"the server label {key!r} would pass for one of our own marks"
+    if order.identity and not marks.is_identity(order.identity):
+        return f"{order.identity!r} is no identity of a cluster"
     good, problem = label_rules.LabelValidator.validate_verbose(reading.marks(order))
     return "" if good else problem
+
+
+def _misfit(put: Mapping[contract.Mark, str], remove: Collection[contract.Mark]) -> str:
+    """Tell why marks cannot be changed so; "" when they can."""
+    try:
+        marks.check_change(put, remove)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _raise_fate(action: Mapping[str, Any]) -> None:

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from providers import contract
+from providers import marks as rules
 from providers.hetzner import words
 
 SCHEME = "hcloud"
 CLUSTER = "vps-autoscaler/cluster"
 GROUP = "vps-autoscaler/group"
 NODE = "vps-autoscaler/node"
+IDENTITY = "vps-autoscaler/identity"
+UNJOINED = "vps-autoscaler/unjoined"
+KEYS: Mapping[contract.Mark, str] = {
+    contract.Mark.CLUSTER: CLUSTER,
+    contract.Mark.GROUP: GROUP,
+    contract.Mark.NODE: NODE,
+    contract.Mark.IDENTITY: IDENTITY,
+    contract.Mark.UNJOINED: UNJOINED,
+}
 
 _GIB = 1024**3
 _GB = 1000**3
@@ -29,7 +39,27 @@ Row = Mapping[str, Any]
 def marks(order: contract.Order) -> dict[str, str]:
     """Give the labels of the server that an order asks for; ours win over the user's."""
     ours = {CLUSTER: order.cluster, GROUP: order.group, NODE: order.node_name}
+    if order.identity:
+        ours[IDENTITY] = order.identity
+    ours[UNJOINED] = contract.UNJOINED_VALUE
     return {**order.labels, **ours}
+
+
+def changed(
+    labels: Mapping[str, str],
+    put: Mapping[contract.Mark, str],
+    remove: Collection[contract.Mark],
+) -> dict[str, str]:
+    """Give a server's labels with marks put on and taken off; the others stay as they are."""
+    gone = {KEYS[mark] for mark in remove}
+    kept = {key: value for key, value in labels.items() if key not in gone}
+    return {**kept, **{KEYS[mark]: value for mark, value in put.items()}}
+
+
+def identity(row: Row) -> str:
+    """Give the identity of the cluster whose server it is, as Instance has it."""
+    told = row["labels"].get(IDENTITY)
+    return rules.identity_of(() if told is None else (str(told),))
 
 
 def selector(**labels: str) -> str:
@@ -61,6 +91,8 @@ def instance(
         provider_id=f"{SCHEME}://{number}",
         node_name=str(labels.get(NODE, "")),
         group=str(labels.get(GROUP, "")),
+        identity=identity(row),
+        unjoined=labels.get(UNJOINED) == contract.UNJOINED_VALUE,
         machine_type=str(row["server_type"]["name"]),
         location=str(row["location"]["name"]),
         image=str(image.get("name") or image.get("id") or ""),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from providers import contract, errors
 from providers.hetzner import reading, wire, words
@@ -97,6 +98,47 @@ class Shards:
         with self._guard:
             self._views.clear()
 
+    def tidy(self, cluster: str, groups: Collection[str]) -> tuple[str, ...]:
+        """Delete the empty shards of groups that have no server; tell their names.
+
+        A shard that an order may still come into stays. While we ask, no lock is held and no
+        order is given the shard.
+        """
+        gone: list[str] = []
+        for group in sorted(set(groups)):
+            marks = {reading.CLUSTER: cluster, reading.GROUP: group}
+            for row in self._listed(cluster, group):
+                ours = all(row["labels"].get(key) == value for key, value in marks.items())
+                if ours and not row["servers"] and self._withdrawn(int(row["id"])):
+                    gone += self._deleted(int(row["id"]), marks)
+            with self._guard:
+                self._views.pop((cluster, group), None)
+        return tuple(gone)
+
+    def _withdrawn(self, shard: int) -> bool:
+        """Give a shard to nobody for a while, unless somebody has it."""
+        with self._guard:
+            now = self._clock()
+            if any(each.shard == shard and each.until > now for each in self._claims.values()):
+                return False
+            self._full[shard] = now + _VIEW_KEPT_S
+            return True
+
+    def _deleted(self, shard: int, marks: dict[str, str]) -> list[str]:
+        """Delete a shard that is ours and empty at this instant; give its name, if it was there."""
+        path = f"/placement_groups/{shard}"
+        try:
+            row = self._connection.get(path)["placement_group"]
+            ours = all(row["labels"].get(key) == value for key, value in marks.items())
+            if not ours or row["servers"]:
+                return []
+            self._connection.ask("DELETE", path)
+        except wire.SaidNoError as error:
+            if error.code != words.NOT_FOUND:
+                raise
+            return []
+        return [f"placement group {row['name']} ({shard})"]
+
     def _with_room(self, view: _View, now: float) -> int:
         """Give the oldest shard with room, 0 when there is none."""
         return next((each for each in sorted(view.shards) if self._room(each, view, now)), 0)
@@ -118,12 +160,7 @@ class Shards:
         key = (order.cluster, order.group)
         view = self._views.get(key)
         if view is None or afresh or now - view.read_at > _VIEW_KEPT_S:
-            rows = self._connection.pages(
-                "/placement_groups",
-                "placement_groups",
-                sort="id:asc",
-                label_selector=reading.selector(cluster=order.cluster, group=order.group),
-            )
+            rows = self._listed(order.cluster, order.group)
             view = _View(
                 read_at=now,
                 shards={int(row["id"]): {int(each) for each in row["servers"]} for row in rows},
@@ -131,6 +168,14 @@ class Shards:
             )
             self._views[key] = view
         return view
+
+    def _listed(self, cluster: str, group: str) -> list[dict[str, Any]]:
+        return self._connection.pages(
+            "/placement_groups",
+            "placement_groups",
+            sort="id:asc",
+            label_selector=reading.selector(cluster=cluster, group=group),
+        )
 
     def _make(self, order: contract.Order, view: _View) -> int:
         """Make the next shard; a name that others took is passed over."""

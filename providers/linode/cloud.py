@@ -1,9 +1,9 @@
 """Be the provider: one login at one Linode account.
 
-Machines carry three tags (cluster, group, node name: :mod:`providers.marks`); a machine without
-our cluster's is nobody of ours. A machine's label is the node's name and unique in the account, so
-the same order sent twice makes one machine: the second is told that the label is taken, and finds
-the first by its marks.
+Machines carry their marks as tags (:mod:`providers.marks`); a machine without our cluster's is
+nobody of ours. A machine's label is the node's name and unique in the account, so the same order
+sent twice makes one machine: the second is told that the label is taken, and finds the first by
+its marks.
 """
 
 from __future__ import annotations
@@ -103,8 +103,9 @@ class LinodeCloud:
                     if words.error_class(error.status, error.sentences) is errors.BadOrder:
                         self._finder.forget()
                     raise
-            if not self._is(row, order):
-                row = self._second_look(order, row)
+            else:
+                if not marks.is_fresh(reading.tags(row), order):
+                    row = self._second_look(order, row)
             made = self._read(row)
             self._mind_watchdog(order, row)
             return made
@@ -116,7 +117,7 @@ class LinodeCloud:
             "region": find.region(order.location, for_user_data=needed),
             "image": find.image(order.image, for_user_data=needed),
             "label": order.node_name,
-            "tags": list(_tags(order)),
+            "tags": list(marks.ordered(order)),
             "booted": True,
             "swap_size": 0,  # the API's own default is 512 MB, and a kubelet refuses swap
         }
@@ -151,7 +152,7 @@ class LinodeCloud:
                 told = f"the label {name} is taken, but no machine shows it"
                 raise wire.NoAnswerError(told) from refusal
             raise refusal
-        if not self._is(rows[0], order):
+        if not marks.is_made_for(reading.tags(rows[0]), order):
             raise errors.BadOrder(
                 f"a machine labelled {name} exists already and is not of this cluster: "
                 f"{refusal.message}"
@@ -165,7 +166,7 @@ class LinodeCloud:
         """
         path = f"{_INSTANCES}/{int(row['id'])}"
         again = self._connection.get(path)
-        if self._is(again, order):
+        if marks.is_fresh(reading.tags(again), order):
             return again
         if again["label"] != order.node_name:
             raise wire.NoAnswerError(f"a create was answered with another machine, {row['id']}")
@@ -237,6 +238,51 @@ class LinodeCloud:
                 if not error.means_gone:
                     raise
 
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        """Change the marks of one machine; three requests, one when there is nothing to change.
+
+        The API takes only the whole list of tags and knows no precondition: a tag that somebody
+        else puts or takes off between our reading and our writing, some tenths of a second, is
+        lost or comes back.
+        """
+        with self._connection.operation("mark"):
+            try:
+                marks.check_change(put, remove)
+            except ValueError as error:
+                raise errors.BadOrder(str(error)) from error
+            row = self._standing(instance_id)
+            worn = marks.changed(row["tags"], put=put, remove=remove)
+            if list(worn) != row["tags"]:
+                self._connection.put(f"{_INSTANCES}/{instance_id}", {"tags": list(worn)})
+                row = self._standing(instance_id)
+                if list(marks.changed(row["tags"], put=put, remove=remove)) != row["tags"]:
+                    raise wire.NoAnswerError(
+                        f"the tags of machine {instance_id} were written and are not shown: "
+                        "does somebody else write them too?"
+                    )
+            return self._read(row)
+
+    def _standing(self, instance_id: str) -> wire.Row:
+        """Read one machine, its tags looked at; BadOrder when it is certainly gone."""
+        path = f"{_INSTANCES}/{instance_id}"
+        row = self._connection.maybe(path) if _is_number(instance_id) else None
+        if row is None:
+            raise errors.BadOrder(f"there is no machine {instance_id}: its marks cannot be changed")
+        reading.tags(row)
+        return row
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count the account's machines by cluster and identity; one request for each 500."""
+        with self._connection.operation("neighbours"):
+            rows = self._connection.pages(_INSTANCES, filters=_BY_ID)
+            return marks.neighbours(reading.tags(row) for row in rows)
+
     def budget(self) -> contract.Budget | None:
         """Tell the budget of listings as the last one's headers showed it."""
         return self._connection.budget
@@ -280,17 +326,13 @@ class LinodeCloud:
         if not (order.public_ipv4 or order.networks):
             wrong.append("a Linode without a public interface needs a network")
         try:
-            _tags(order)
+            marks.ordered(order)
         except ValueError as error:
             wrong.append(str(error))
         return tuple(wrong)
 
     def _is_ours(self, row: wire.Row) -> bool:
         return marks.is_ours(reading.tags(row), self._login.cluster)
-
-    def _is(self, row: wire.Row, order: contract.Order) -> bool:
-        """Tell whether a machine is the one that an order asks for."""
-        return self._is_ours(row) and marks.is_node(reading.tags(row), order.node_name)
 
     def _read(self, row: wire.Row) -> contract.Instance:
         return reading.instance(row, self._unknown_state)
@@ -310,12 +352,6 @@ def _is_number(text: str) -> bool:
 def _options(order: contract.Order) -> options.GroupOptions:
     told = order.options
     return told if isinstance(told, options.GroupOptions) else options.GroupOptions()
-
-
-def _tags(order: contract.Order) -> tuple[str, ...]:
-    return marks.tags(
-        cluster=order.cluster, group=order.group, node_name=order.node_name, labels=order.labels
-    )
 
 
 def _interfaces(order: contract.Order, subnet: int) -> list[dict[str, Any]]:

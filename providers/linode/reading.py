@@ -56,6 +56,8 @@ def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instanc
         provider_id=f"{SCHEME}://{number}",
         node_name=told.node_name,
         group=told.group,
+        identity=told.identity,
+        unjoined=told.unjoined,
         machine_type=_text(row["type"] or ""),  # a plan of long ago has none
         location=_text(row["region"]),
         image=str(row.get("image") or ""),

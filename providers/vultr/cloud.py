@@ -1,8 +1,8 @@
 """Be the provider: one login at one Vultr account.
 
-Instances carry three tags (see :mod:`providers.marks`); one without our cluster's is nobody of
-ours. Labels are not unique: the same order sent twice makes two instances, so a create is sent
-once, and whoever lost its answer looks the node name's tag up before sending it again.
+Instances carry their marks as tags (see :mod:`providers.marks`); one without our cluster's is
+nobody of ours. Labels are not unique: the same order sent twice makes two instances, so a create is
+sent once, and whoever lost its answer looks the node name's tag up before sending it again.
 """
 
 from __future__ import annotations
@@ -134,11 +134,9 @@ class VultrCloud:
     def _accepted(self, order: contract.Order, row: Row) -> contract.Instance:
         number = reading.identity(row)
         worn = row.get("tags") or ()
-        if not (
-            marks.is_ours(worn, order.cluster)
-            and marks.is_node(worn, order.node_name)
-            and marks.read(worn).group == order.group
-        ):
+        if not marks.is_fresh(worn, order):
+            if row.get("label") != order.node_name:
+                raise rest.NoAnswerError(f"a create was answered with another instance, {number}")
             self._strays.scrap(number)
             raise errors.BadOrder(
                 f"instance {number} was made without its tags and is being deleted again"
@@ -161,7 +159,8 @@ class VultrCloud:
             row = self._by_id(instance_id) if instance_id else self._by_mark(node_name)
             return None if row is None else self._instance(row)
 
-    def _by_id(self, instance_id: str) -> Row | None:
+    def _shown(self, instance_id: str) -> Row | None:
+        """Read one instance, whosever it is; None when there is certainly none."""
         if not reading.is_id(instance_id):
             return None
         try:
@@ -172,7 +171,11 @@ class VultrCloud:
             raise
         if (shown := reading.identity(row)) != instance_id:
             raise rest.NoAnswerError(f"asked for instance {instance_id}, was shown {shown}")
-        if self._is_ours(row):
+        return row
+
+    def _by_id(self, instance_id: str) -> Row | None:
+        row = self._shown(instance_id)
+        if row is None or self._is_ours(row):
             return row
         if self._told.first(f"foreign {instance_id}"):
             told = {"account": self._login.account, "instance": instance_id}
@@ -219,6 +222,54 @@ class VultrCloud:
     def _scrap(self, instance_id: str) -> bool:
         with self._connection.operation("delete"):
             return self._delete(instance_id)
+
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        """Change the marks of one instance; three requests, one when there is nothing to change.
+
+        The API takes only the whole list of tags and knows no precondition: a tag that somebody
+        else puts or takes off between our reading and our writing, some tenths of a second, is
+        lost or comes back.
+        """
+        with self._connection.operation("mark", orders=True):
+            try:
+                marks.check_change(put, remove)
+            except ValueError as error:
+                raise errors.BadOrder(str(error)) from error
+            row = self._standing(instance_id)
+            worn = reading.tags(row)
+            wanted = marks.changed(worn, put=put, remove=remove)
+            if wanted != worn:
+                # Only the tags: other fields of a PATCH would reinstall the machine.
+                path = f"/instances/{instance_id}"
+                self._connection.ask("PATCH", path, body={"tags": list(wanted)})
+                row = self._standing(instance_id)
+                worn = reading.tags(row)
+                if marks.changed(worn, put=put, remove=remove) != worn:
+                    raise rest.NoAnswerError(
+                        f"the tags of instance {instance_id} were written and are not shown: "
+                        "does somebody else write them too?"
+                    )
+            return self._instance(row)
+
+    def _standing(self, instance_id: str) -> Row:
+        row = self._shown(instance_id)
+        if row is None:
+            raise errors.BadOrder(
+                f"there is no instance {instance_id}: its marks cannot be changed"
+            )
+        return row
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count the account's instances by cluster and identity; one request for each 500."""
+        with self._connection.operation("neighbours"):
+            rows = listing.pages(self._connection, "/instances", "instances")
+            return marks.neighbours(reading.tags(row) for row in rows)
 
     def budget(self) -> contract.Budget | None:
         """Tell nothing: Vultr's answers do not say what is left."""

@@ -16,12 +16,7 @@ the other clouds takes."""
 
 def tags(order: contract.Order) -> tuple[str, ...]:
     """Give the tags of the instance that an order asks for; raises ValueError."""
-    return marks.tags(
-        cluster=order.cluster,
-        group=order.group,
-        node_name=order.node_name,
-        labels=order.labels,
-    )
+    return marks.ordered(order)
 
 
 def impossible(order: contract.Order) -> Iterator[str]:

@@ -65,6 +65,8 @@ def instance(
         provider_id=f"{SCHEME}://{number}",
         node_name=mark.node_name,
         group=mark.group,
+        identity=mark.identity,
+        unjoined=mark.unjoined,
         machine_type=str(row["plan"]),
         location=str(row.get("region") or ""),
         image=str(row.get("snapshot_id") or row.get("image_id") or row.get("os_id") or ""),

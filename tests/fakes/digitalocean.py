@@ -30,7 +30,7 @@ class DigitalOceanFake(digitalocean_account.Account):
     ``lag_s`` how late lists by tag show a new one. ``droplet_limit`` is the quota. With
     ``spares_new`` a delete of a droplet that is still new says yes and does nothing; with
     ``drops_tags`` creates leave their tags out. ``on_boot`` is called once a droplet, when it is
-    active.
+    active. ``tagged_elsewhere`` counts volumes and the like that carry a tag.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class DigitalOceanFake(digitalocean_account.Account):
         self.droplet_limit: int | None = None
         self.sold_out: dict[tuple[str, str], str] = {}
         self.failing: list[str] = []
+        self.tagged_elsewhere: dict[str, int] = {}
         self.spares_new = False
         self.drops_tags = False
         self.on_boot: Callable[[Droplet], None] = lambda _droplet: None
@@ -209,6 +210,70 @@ class DigitalOceanFake(digitalocean_account.Account):
         if droplet is None:
             self.refuse_with(404, "The resource you were accessing could not be found.")
         return engine.Reply(body={"action": digitalocean_model.action(droplet, self.now())})
+
+    # -- tags -----------------------------------------------------------------------------------
+
+    @engine.route("POST", "/tags")
+    def _make_tag(self, request: engine.Request) -> engine.Reply:
+        name = str(request.json().get("name", ""))
+        if not self.tagged([name]):
+            text = f"Error validating resource tag: {name!r} contains invalid characters"
+            body = {"error": text, "messages": None, "root_causes": []}
+            return engine.Reply(status=400, body=body)
+        return engine.Reply(status=201, body={"tag": self._shown_tag(self.tags[name.lower()])})
+
+    def _shown_tag(self, tag: str) -> Row:
+        worn = [each for each in self.droplets.values() if tag in each.tags]
+        droplets: Row = {"count": len(worn)}
+        if worn:
+            uri = f"https://api.digitalocean.com/v2/droplets/{worn[-1].id}"
+            droplets["last_tagged_uri"] = uri
+        others = {key: {"count": 0} for key in ("images", "volumes", "volume_snapshots")}
+        count = len(worn) + self.tagged_elsewhere.get(tag, 0)
+        return {"name": tag, "resources": {"count": count, "droplets": droplets, **others}}
+
+    def _known_tag(self, request: engine.Request) -> str:
+        """Find a tag by its canonical spelling alone."""
+        name = request.params["tag"]
+        if self.tags.get(name.lower()) != name:
+            self.refuse_with(404, "The resource you were accessing could not be found.")
+        return name
+
+    @engine.route("GET", "/tags/{tag}")
+    def _tag(self, request: engine.Request) -> engine.Reply:
+        return engine.Reply(body={"tag": self._shown_tag(self._known_tag(request))})
+
+    @engine.route("DELETE", "/tags/{tag}")
+    def _drop_tag(self, request: engine.Request) -> engine.Reply:
+        name = self._known_tag(request)
+        del self.tags[name.lower()]
+        for each in self.droplets.values():
+            each.tags = [tag for tag in each.tags if tag != name]
+        return engine.Reply(status=204)
+
+    @engine.route("POST", "/tags/{tag}/resources")
+    def _attach(self, request: engine.Request) -> engine.Reply:
+        name = self._known_tag(request)
+        for droplet in self._resources(request):
+            if name not in droplet.tags:
+                droplet.tags.append(name)
+        return engine.Reply(status=204)
+
+    @engine.route("DELETE", "/tags/{tag}/resources")
+    def _detach(self, request: engine.Request) -> engine.Reply:
+        name = self._known_tag(request)
+        for droplet in self._resources(request):
+            droplet.tags = [tag for tag in droplet.tags if tag != name]
+        return engine.Reply(status=204)
+
+    def _resources(self, request: engine.Request) -> list[Droplet]:
+        found = []
+        for told in request.json()["resources"]:
+            droplet = self.droplets.get(int(told["resource_id"]))
+            if told["resource_type"] != "droplet" or droplet is None:
+                self.refuse_with(404, "The resource you were accessing could not be found.")
+            found.append(droplet)
+        return found
 
     def told_limit(self) -> int:
         return 25 if self.droplet_limit is None else self.droplet_limit

@@ -136,8 +136,13 @@ class HetznerFake(hetzner_orders.Orders):
     @engine.route("PUT", "/servers/{id}")
     def _update(self, request: engine.Request) -> engine.Reply:
         server, told = self._known(request), request.json()
-        server.name = told.get("name", server.name)
-        server.labels = told.get("labels", server.labels)
+        if self.readonly_token:
+            self.refuse_with(401, "token_readonly", "the token is only allowed to read")
+        name = told.get("name", server.name)
+        if name != server.name and name in self.names():
+            self.taken("server")
+        server.name = name
+        server.labels = self.labelled(told.get("labels", server.labels))  # all of them, or none
         return engine.Reply(body={"server": self._shown(server)})
 
     @engine.route("DELETE", "/servers/{id}")

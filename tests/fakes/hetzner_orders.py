@@ -49,10 +49,7 @@ class Orders(hetzner_project.Project):
             self.refuse_with(422, "invalid_input", text, {"fields": [{"name": "location"}]})
         if len(str(told.get("user_data", "")).encode()) > USER_DATA_MAX_BYTES:
             self.invalid("user_data", "is too long, maximum is 32768 bytes")
-        labels = told.get("labels", {})
-        for key, value in labels.items():
-            if not _KEY.match(key) or not _LABEL.match(value):
-                self.invalid("labels", f"label {key!r} is not valid")
+        labels = self.labelled(told.get("labels", {}))
         public = {"enable_ipv4": True, "enable_ipv6": True, **told.get("public_net", {})}
         networks = [
             self.wanted("network", self.networks, each) for each in told.get("networks", ())
@@ -68,7 +65,7 @@ class Orders(hetzner_project.Project):
         return Server(
             id=number,
             name=name,
-            labels=dict(labels),
+            labels=labels,
             server_type=kind,
             location=place,
             image=image,
@@ -93,6 +90,13 @@ class Orders(hetzner_project.Project):
             ipv6=public["enable_ipv6"],
             locked_until=now + create_s,
         )
+
+    def labelled(self, labels: dict[str, str]) -> dict[str, str]:
+        """Take labels that fit."""
+        for key, value in labels.items():
+            if not _KEY.match(key) or not _LABEL.match(value):
+                self.invalid("labels", f"label {key!r} is not valid")
+        return dict(labels)
 
     def _for(self, kind: Row) -> list[Row]:
         """Give the images with those of the type's architecture first: a name is there twice."""

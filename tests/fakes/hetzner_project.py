@@ -198,6 +198,13 @@ class Project(engine.Fake):
         row = self.add_placement_group(told["name"], **told.get("labels", {}))
         return engine.Reply(status=201, body={"placement_group": row, "action": None})
 
+    @engine.route("DELETE", "/placement_groups/{id}")
+    def _drop_placement_group(self, request: engine.Request) -> engine.Reply:
+        # What a group with servers answers is not documented: here it goes, and they stay.
+        row = self.one("placement_group", self.placement_groups, request).body["placement_group"]
+        self.placement_groups.remove(row)
+        return engine.Reply(status=204)
+
     def one(self, key: str, rows: Iterable[Row], request: engine.Request) -> engine.Reply:
         """Answer one row by its id."""
         number = request.params["id"]

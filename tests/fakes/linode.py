@@ -107,7 +107,8 @@ class LinodeFake(linode_orders.Orders):
         if self.now() < machine.busy_until:
             self.refuse_with(400, "Linode busy.")
         machine.label = told.get("label", machine.label)
-        machine.tags = told.get("tags", machine.tags)
+        if "tags" in told:
+            machine.tags = self.tags_of(told)  # all of them, or none
         machine.watchdog = told.get("watchdog_enabled", machine.watchdog)
         return engine.Reply(body=self._shown(machine))
 

@@ -58,7 +58,7 @@ class Orders(linode_account.Account):
         image = self._image_of(told)
         number, now = next(self.ids), self.now()
         label = self._label_of(told, number)
-        tags = self._tags_of(told)
+        tags = self.tags_of(told)
         user_data = self._user_data_of(told, region, image)
         network = self._network_of(told, region)
         group = self._group_of(told, region)
@@ -107,7 +107,7 @@ class Orders(linode_account.Account):
             self.refuse_with(400, TAKEN, "label")
         return str(label)
 
-    def _tags_of(self, told: dict[str, Any]) -> list[str]:
+    def tags_of(self, told: dict[str, Any]) -> list[str]:
         tags = list(told.get("tags", ()))
         for tag in tags:
             if not 3 <= len(tag) <= 50 or "," in tag:

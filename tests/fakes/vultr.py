@@ -189,6 +189,13 @@ class VultrFake(vultr_account.Account):
         except binascii.Error:
             self.refuse_with(400, "Invalid user_data. Must be base64 encoded.")
 
+    @engine.route("PATCH", "/instances/{id}")
+    def _update(self, request: engine.Request) -> engine.Reply:
+        instance, told = self._known(request), request.json()
+        instance.label = told.get("label", instance.label)
+        instance.tags = list(told.get("tags", instance.tags))  # all of them, or none
+        return engine.Reply(status=202, body={"instance": self.shown(instance)})
+
     @engine.route("DELETE", "/instances/{id}")
     def _delete(self, request: engine.Request) -> engine.Reply:
         instance, now = self._known(request), self.now()

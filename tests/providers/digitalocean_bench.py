@@ -92,6 +92,19 @@ class DigitalOceanControls(contract.HTTPControls):
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/droplets$", after=after_work)
 
+    def labels(self, instance_id: str) -> set[str]:
+        worn = self.fake.droplets[int(instance_id)].tags
+        return {tag for tag in worn if marks.mark_of(tag) is None}
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        self.fake.fail(engine.FaultKind.LOST, method="DELETE", path="/resources$", after=after_work)
+
+    def beside(self) -> set[str]:
+        return {tag for tag in self.fake.tags.values() if tag.startswith(marks.NODE)}
+
+    def add_beside(self) -> None:
+        self.fake.tagged(["n:web-g1", "n:web-a11", "N:WEB-A1"])
+
     def hang(self) -> None:
         self.fake.fail(engine.FaultKind.HANG, times=None)
 

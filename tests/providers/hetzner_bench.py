@@ -51,8 +51,9 @@ def left_out(what: str) -> NoReturn:
 
 
 class HetznerControls(contract.Controls):
-    def __init__(self, fake: hetzner.HetznerFake) -> None:
+    def __init__(self, fake: hetzner.HetznerFake, clock: engine.StoppedClock | None = None) -> None:
         self.fake = fake
+        self.clock = clock or engine.StoppedClock()
         self.token = fake.token
 
     def add(self, *, cluster: str, group: str, node_name: str) -> str:
@@ -107,6 +108,31 @@ class HetznerControls(contract.Controls):
 
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/servers$", after=after_work)
+
+    def labels(self, instance_id: str) -> set[str]:
+        labels = self.fake.servers[int(instance_id)].labels
+        return {
+            f"{key}={value}"
+            for key, value in labels.items()
+            if not key.startswith("vps-autoscaler/")
+        }
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        self.fake.fail(engine.FaultKind.LOST, method="PUT", path="/servers/", after=after_work)
+
+    def beside(self) -> set[str]:
+        return {row["name"] for row in self.fake.placement_groups}
+
+    def add_beside(self) -> None:
+        cluster, group = "vps-autoscaler/cluster", "vps-autoscaler/group"
+        self.fake.add_placement_group("blue-web-7")
+        self.fake.add_placement_group("blue-web-8", **{cluster: "green", group: "web"})
+        self.fake.add_placement_group("blue-web-9", **{group: "web"})
+        self.fake.add_placement_group("blue-app-1", **{cluster: "blue", group: "app"})
+
+    def forget(self) -> None:
+        self.clock.now += 3600
+        self.settle()
 
     def mend(self) -> None:
         self.fake.faults.clear()

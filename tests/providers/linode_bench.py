@@ -122,6 +122,15 @@ class LinodeControls(contract.HTTPControls):
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path=INSTANCES, after=after_work)
 
+    def labels(self, instance_id: str) -> set[str]:
+        worn = self.fake.machines[int(instance_id)].tags
+        return {tag for tag in worn if marks.mark_of(tag) is None}
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        self.fake.fail(
+            engine.FaultKind.LOST, method="PUT", path="/linode/instances/", after=after_work
+        )
+
     def hang(self) -> None:
         self.fake.fail(engine.FaultKind.HANG, times=None)
 

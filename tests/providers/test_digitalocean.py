@@ -182,6 +182,7 @@ def test_an_order_says_everything(
             "vps-cluster:blue",
             "vps-group:web",
             "n:web-a1",
+            "vps-unjoined",
             "spot",
             "team:a",
             "fw-nodes",

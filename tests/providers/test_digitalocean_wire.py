@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from providers import contract as cloud
-from providers import errors
+from providers import errors, marks
 from providers.digitalocean import DigitalOceanCloud
 from tests.fakes import digitalocean, engine, spec
 from tests.providers import absent, digitalocean_bench, lost, torn
@@ -353,9 +353,10 @@ def test_a_create_answer_with_holes_is_never_sent_again(
     provider.create(digitalocean_bench.order("web-0"))
     reply = fake.log("POST")[-1].reply.json()
     for number, path in enumerate(torn.paths(reply), start=1):
+        fake.advance(1)  # 250 requests a minute, and each place takes two
         before, posts = set(fake.droplets), len(fake.log("POST"))
         order = digitalocean_bench.order(f"web-{number}")
-        row = {"id": next(fake.ids), "tags": tags(order.node_name)}
+        row = {"id": next(fake.ids), "name": order.node_name, "tags": list(marks.ordered(order))}
         answer = torn.without({**reply, "droplet": {**reply["droplet"], **row}}, path)
         fake.fail(
             KIND.CHANGED,
@@ -369,6 +370,22 @@ def test_a_create_answer_with_holes_is_never_sent_again(
         assert len(set(fake.droplets) - before) == 1
         found = provider.look_up(node_name=order.node_name, instance_id="", receipt="")
         assert found is not None
+
+
+def test_a_create_that_is_answered_with_another_droplet_deletes_nothing(
+    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
+) -> None:
+    stranger = fake.add("someone-s-mail", ["mail"])
+    provider.create(digitalocean_bench.order("web-0"))
+    (row,) = fake.log("POST")
+    answer = {**row.reply.json(), "droplet": {**row.reply.json()["droplet"], "tags": ["mail"]}}
+    answer["droplet"] |= {"id": stranger.id, "name": stranger.name}
+    fake.fail(KIND.CHANGED, method="POST", change=lambda _: engine.Reply(status=202, body=answer))
+    with pytest.raises(errors.Unreachable, match="another droplet"):
+        provider.create(digitalocean_bench.order("web-1"))
+    provider.instances()
+    assert stranger.gone_at is None
+    assert not fake.log("DELETE")
 
 
 def _raw() -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -36,12 +36,15 @@ class TestContract(contract.ProviderContract):
         hetzner_bench.PLACE,
         hetzner_bench.IMAGE,
     )
+    leaves_beside: ClassVar[Mapping[str, Any]] = {"placement_group": "spread"}
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with hetzner_bench.serving(token=token) as fake:
             login = hetzner_bench.login(fake, cluster=cluster, account=account)
+            clock = engine.StoppedClock()
             yield contract.Bench(
-                provider=HetznerCloud.open(login), controls=hetzner_bench.HetznerControls(fake)
+                provider=HetznerCloud(login, clock=clock),
+                controls=hetzner_bench.HetznerControls(fake, clock),
             )
 
 
@@ -193,6 +196,7 @@ def test_an_order_says_everything(fake: hetzner.HetznerFake, provider: HetznerCl
             "vps-autoscaler/cluster": "blue",
             "vps-autoscaler/group": "web",
             "vps-autoscaler/node": "web-a1",
+            "vps-autoscaler/unjoined": "true",
         },
     }
     assert made.state is CREATING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -170,12 +171,124 @@ def test_a_name_that_others_took_is_passed_over(
 def test_a_group_that_was_deleted_is_made_again(
     fake: hetzner.HetznerFake, provider: HetznerCloud
 ) -> None:
+    """Whoever tidied it away between our listing and our create: the order does not fail."""
     provider.create(order(0))
     fake.placement_groups.clear()
-    with pytest.raises(errors.BadOrder, match="placement group"):
-        provider.create(order(1))
     provider.create(order(1))
     assert sizes(fake) == {"blue-web-1": 1}
+    assert len(fake.log("POST", "/servers$")) == 3
+
+
+def test_what_else_is_not_there_is_not_tried_for_ever(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    fake.add_network("kubernetes")
+    provider.create(dataclasses.replace(order(0), networks=("kubernetes",)))
+    fake.networks.clear()
+    with pytest.raises(errors.BadOrder, match="network"):
+        provider.create(dataclasses.replace(order(1), networks=("kubernetes",)))
+    assert len(fake.log("POST", "/servers$")) == 3
+
+
+# Groups that stay behind.
+
+
+def test_groups_of_ours_without_servers_go(
+    fake: hetzner.HetznerFake, provider: HetznerCloud, clock: engine.StoppedClock
+) -> None:
+    made = [provider.create(order(number)) for number in range(12)]
+    provider.create(order(0, "db"))
+    fake.advance(20)
+    for each in made:
+        provider.delete(each.id)
+    fake.advance(5)
+    clock.now += 120
+    assert sizes(fake) == {"blue-web-1": 0, "blue-web-2": 0, "blue-db-1": 1}
+    assert [told.split(" (")[0] for told in provider.tidy(groups=["web", "db"], nodes=[])] == [
+        "placement group blue-web-1",
+        "placement group blue-web-2",
+    ]
+    assert sizes(fake) == {"blue-db-1": 1}
+    assert provider.tidy(groups=["web", "db"], nodes=[]) == ()
+    before = len(fake.log("POST", "/servers$"))
+    provider.create(order(12))
+    provider.create(order(1, "db"))
+    assert sizes(fake) == {"blue-db-1": 2, "blue-web-1": 1}, "one with servers is used as before"
+    assert len(fake.log("POST", "/servers$")) == before + 2, "nobody asks for one that is gone"
+
+
+def test_a_group_that_an_order_may_still_come_into_stays(
+    fake: hetzner.HetznerFake, provider: HetznerCloud, clock: engine.StoppedClock
+) -> None:
+    fake.fail(engine.FaultKind.LOST, method="POST", path="/servers$", after=False)
+    with pytest.raises(errors.Unreachable):
+        provider.create(order(0))
+    clock.now += 600
+    assert provider.tidy(groups=["web"], nodes=[]) == ()
+    provider.create(order(0))
+    assert sizes(fake) == {"blue-web-1": 1}
+
+
+def test_a_server_that_came_between_keeps_its_group(
+    fake: hetzner.HetznerFake, provider: HetznerCloud, clock: engine.StoppedClock
+) -> None:
+    """Another process with our name orders while we tidy: asked again, the group is not empty."""
+    gone = provider.create(order(0))
+    fake.advance(20)
+    provider.delete(gone.id)
+    fake.advance(5)
+    clock.now += 120
+    (group,) = fake.placement_groups
+
+    def come(request: engine.Request) -> None:
+        if request.method == "GET" and request.path.endswith(f"/placement_groups/{group['id']}"):
+            group["servers"].append(4711)
+
+    fake.before = come
+    assert provider.tidy(groups=["web"], nodes=[]) == ()
+    assert fake.placement_groups == [group]
+
+
+def test_an_order_that_comes_between_is_not_given_the_group_that_goes(
+    fake: hetzner.HetznerFake,
+    provider: HetznerCloud,
+    clock: engine.StoppedClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = provider.create(order(0))
+    fake.advance(20)
+    provider.delete(gone.id)
+    fake.advance(5)
+    clock.now += 120
+    delete = provider._shards._deleted
+
+    def order_first(shard: int, marks: dict[str, str]) -> list[str]:
+        provider.create(order(1))  # no lock may be held while the cloud is asked
+        return delete(shard, marks)
+
+    monkeypatch.setattr(provider._shards, "_deleted", order_first)
+    assert len(provider.tidy(groups=["web"], nodes=[])) == 1
+    assert sizes(fake) == {"blue-web-2": 1}
+    assert len(fake.log("POST", "/servers$")) == 2
+
+
+def test_orders_that_come_while_we_tidy_get_a_group(
+    fake: hetzner.HetznerFake, provider: HetznerCloud, clock: engine.StoppedClock
+) -> None:
+    gone = provider.create(order(0))
+    fake.advance(20)
+    provider.delete(gone.id)
+    fake.advance(5)
+    clock.now += 120
+    fake.slow(0.05)
+    with concurrent.futures.ThreadPoolExecutor(9) as hands:
+        tidied = hands.submit(provider.tidy, groups=["web"], nodes=[])
+        made = list(hands.map(provider.create, map(order, range(1, 9))))
+    assert len(made) == 8
+    assert sum(sizes(fake).values()) == 8
+    assert len(tidied.result()) <= 1
+    refused = [each for each in fake.log("POST", "/servers$") if each.reply.status != 201]
+    assert refused == [], "no order is given a group that is about to go"
 
 
 def test_the_projects_limit_on_groups_is_a_quota(

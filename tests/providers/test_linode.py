@@ -194,7 +194,7 @@ def test_an_order_says_everything(fake: linode.LinodeFake, provider: LinodeCloud
         "region": "eu-central",
         "image": "linode/debian13",
         "label": "web-a1",
-        "tags": ["vps-cluster:blue", "vps-group:web", "n:web-a1", "team:infra"],
+        "tags": ["vps-cluster:blue", "vps-group:web", "n:web-a1", "vps-unjoined", "team:infra"],
         "booted": True,
         "swap_size": 0,
         "metadata": {"user_data": base64.b64encode("#cloud-config\nü\n".encode()).decode()},

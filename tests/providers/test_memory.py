@@ -94,6 +94,25 @@ class MemoryControls(contract.Controls):
         lost = datacenter.Lost.AFTER if after_work else datacenter.Lost.BEFORE
         self.center.lose_next_reply(lost)
 
+    def labels(self, instance_id: str) -> set[str]:
+        (server,) = (one for one in self.center.servers() if one.id == instance_id)
+        return {f"{key}={value}" for key, value in server.labels.items()}
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        lost = datacenter.Lost.AFTER if after_work else datacenter.Lost.BEFORE
+        self.center.lose_next_reply(lost, operation="mark")
+
+    def beside(self) -> set[str]:
+        return {"/".join(each) for each in self.center.shelves()}
+
+    def add_beside(self) -> None:
+        green = memory.MemoryCloud(login(cluster="green"), cloud=self.center)
+        made = green.create(
+            dataclasses.replace(order("web-g1"), cluster="green", image="debian-13")
+        )
+        green.delete(made.id)
+        self.settle()
+
     def mend(self) -> None:
         self.center.mend()
 

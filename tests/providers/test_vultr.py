@@ -182,7 +182,7 @@ def test_an_order_says_everything(fake: vultr.VultrFake, provider: VultrCloud) -
         "region": "fra",
         "plan": "vc2-2c-4gb",
         "os_id": 2136,
-        "tags": ["vps-cluster:blue", "vps-group:web", "n:web-a1", "spot", "team:a"],
+        "tags": ["vps-cluster:blue", "vps-group:web", "n:web-a1", "vps-unjoined", "spot", "team:a"],
         "enable_ipv6": True,
         "backups": "disabled",
         "activation_email": False,

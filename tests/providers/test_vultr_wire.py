@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from providers import contract as cloud
-from providers import errors
+from providers import errors, marks
 from providers.vultr import VultrCloud
 from tests.fakes import engine, vultr
 from tests.providers import lost, torn, vultr_bench
@@ -351,7 +351,8 @@ def test_a_create_answer_with_holes_is_never_sent_again(
     for number, path in enumerate(torn.paths(reply), start=1):
         before, posts = set(fake.instances), len(fake.log("POST"))
         order = vultr_bench.order(f"web-{number}")
-        row = {"id": fake.new_id(), "tags": tags(order.node_name)}
+        name = order.node_name
+        row = {"id": fake.new_id(), "label": name, "tags": list(marks.ordered(order))}
         answer = torn.without({"instance": {**reply["instance"], **row}}, path)
         fake.fail(
             KIND.CHANGED,
@@ -364,6 +365,22 @@ def test_a_create_answer_with_holes_is_never_sent_again(
         assert len(set(fake.instances) - before) == 1
         found = provider.look_up(node_name=order.node_name, instance_id="", receipt="")
         assert found is not None
+
+
+def test_a_create_that_is_answered_with_another_instance_deletes_nothing(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    stranger = fake.add("someone-s-mail", ["mail"])
+    provider.create(vultr_bench.order("web-0"))
+    (made,) = fake.log("POST")
+    lie = {"id": stranger.id, "label": stranger.label, "tags": ["mail"]}
+    answer = {"instance": {**made.reply.json()["instance"], **lie}}
+    fake.fail(KIND.CHANGED, method="POST", change=lambda _: engine.Reply(status=202, body=answer))
+    with pytest.raises(errors.Unreachable, match="another instance"):
+        provider.create(vultr_bench.order("web-1"))
+    provider.instances()
+    assert stranger.gone_at is None
+    assert not fake.log("DELETE")
 
 
 @pytest.mark.parametrize("change", ["bare", "words", "grown"])

@@ -104,6 +104,13 @@ class VultrControls(contract.HTTPControls):
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/instances$", after=after_work)
 
+    def labels(self, instance_id: str) -> set[str]:
+        worn = self.fake.instances[instance_id].tags
+        return {tag for tag in worn if marks.mark_of(tag) is None}
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        self.fake.fail(engine.FaultKind.LOST, method="PATCH", path="/instances/", after=after_work)
+
     def hang(self) -> None:
         self.fake.fail(engine.FaultKind.HANG, times=None)
 

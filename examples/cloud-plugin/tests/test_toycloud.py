@@ -71,6 +71,13 @@ class ToyControls(conformance.HTTPControls):
     def lose_reply(self, *, after_work: bool) -> None:
         self.api.lost = "after" if after_work else "before"
 
+    def labels(self, instance_id: str) -> set[str]:
+        worn = self.api.machines[instance_id].asked["tags"]
+        return {tag for tag in worn if marks.mark_of(tag) is None}
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        self.api.lost_mark = "after" if after_work else "before"
+
     def hang(self) -> None:
         self.api.hanging = threading.Event()
 
@@ -210,7 +217,9 @@ class TestToyCloud(conformance.HTTPContract):
         )
         made = bench.provider.create(order)
         asked = self.api(bench).machines[made.id].asked
-        assert asked["tags"] == ["vps-cluster:blue", "vps-group:web", "n:web-a1", "team:shop"]
+        assert asked["tags"] == [
+            "vps-cluster:blue", "vps-group:web", "n:web-a1", "vps-unjoined", "team:shop",
+        ]  # fmt: skip
         assert (asked["keys"], asked["backups"]) == (["ops"], True)
 
     def test_what_cannot_work_is_told_before(self, bench: conformance.Bench) -> None:

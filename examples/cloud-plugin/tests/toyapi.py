@@ -75,6 +75,7 @@ class Api:
         self.babbling = 0  # the status of the gateway's page that answers every request
         self.torn_page = 0  # the page of the next list of machines that fails, once
         self.lost = ""  # "before" or "after" the work of the next create, once
+        self.lost_mark = ""  # the same of the next change of tags
         self.filters = True  # whether lists are filtered by the tag that is asked for
         self.lies: dict[str, Any] = {}  # what every page says instead of the truth
         self.hanging: threading.Event | None = None
@@ -98,6 +99,7 @@ class Api:
     def mend(self) -> None:
         """End all troubles but sold-out sizes and the limit."""
         self.refusal, self.babbling, self.torn_page, self.lost = None, 0, 0, ""
+        self.lost_mark = ""
         if self.hanging is not None:
             self.hanging.set()
         self.hanging = None
@@ -144,6 +146,8 @@ class Api:
                 machine = self._machine(key)
                 machine.deleting, machine.gone_at = True, self.now + DELETE_S
                 return 204, None
+            case "PUT", ["machines", key, "tags"]:
+                return 202, {"machine": self._mark(self._machine(key), body["tags"])}
             case "GET", ["orders", key]:
                 return 200, {"order": self.orders[key]}
             case "GET", ["images" | "keys" as kind, name]:
@@ -202,6 +206,17 @@ class Api:
             raise CutError
         return {"machine": machine.shown(self.now), "order": order}
 
+    def _mark(self, machine: Machine, tags: list[str]) -> dict[str, Any]:
+        lost, self.lost_mark = self.lost_mark, ""
+        if lost == "before":
+            raise CutError
+        if not all(_TAG.fullmatch(tag) for tag in tags):
+            raise RefusedError(422, "bad_request", "a tag has characters that no tag may have")
+        machine.asked["tags"] = tags
+        if lost == "after":
+            raise CutError
+        return machine.shown(self.now)
+
     def _machine(self, key: str) -> Machine:
         if key not in self.machines:
             raise RefusedError(404, "machine_not_found", f"there is no machine {key}")
@@ -242,7 +257,7 @@ class _Exchange(http.server.BaseHTTPRequestHandler):
             status, told = no.status, {"code": no.code, "message": no.message}
         self._send(status, "application/json", b"" if told is None else json.dumps(told).encode())
 
-    do_POST = do_DELETE = do_GET  # noqa: N815 - the library's names
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the library's names
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
         api: Api = self.server.api  # type: ignore[attr-defined]

@@ -1,0 +1,80 @@
+"""Put tags on droplets and take them off, and clear away those that nobody carries.
+
+A tag is a resource of the account: it must be there before it is attached, and it stays when the
+last thing that carried it goes. Deleting it takes it off everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from providers import contract, errors, marks, rest
+from providers.digitalocean import reading, words
+
+Row = dict[str, Any]
+
+
+def change(
+    connection: rest.Connection,
+    row: Row,
+    *,
+    put: Mapping[contract.Mark, str],
+    remove: Collection[contract.Mark],
+) -> bool:
+    """Attach and detach what a change of a droplet's marks asks for; tell whether there was any.
+
+    First on, then off: a droplet with two identities for a moment is nobody's, one with none
+    would pass for one of an older version.
+    """
+    worn = reading.tags(row)
+    wanted = marks.changed(worn, put=put, remove=remove)
+    number = reading.identity(row)
+    body = {"resources": [{"resource_id": number, "resource_type": "droplet"}]}
+    for tag in (tag for tag in wanted if tag not in worn):
+        _make(connection, tag)
+        try:
+            connection.ask("POST", f"/tags/{tag}/resources", body=body)
+        except rest.SaidNoError as error:
+            if words.code_of(error) != words.NOT_FOUND:
+                raise
+            # The droplet or the tag: the next try, which reads the droplet first, will know.
+            raise rest.NoAnswerError(f"the tag {tag} was not found when it was attached") from error
+    for tag in sorted({tag for tag in worn if tag not in wanted}):
+        try:
+            connection.ask("DELETE", f"/tags/{tag}/resources", body=body)
+        except rest.SaidNoError as error:
+            if words.code_of(error) != words.NOT_FOUND:
+                raise
+    return worn != wanted
+
+
+def _make(connection: rest.Connection, tag: str) -> None:
+    """Make a tag; what is refused for being there already shows when it is attached."""
+    try:
+        connection.ask("POST", "/tags", body={"name": tag})
+    except rest.SaidNoError as error:
+        if not isinstance(connection.meaning(error), errors.BadOrder):
+            raise
+
+
+def tidy(connection: rest.Connection, nodes: Collection[str]) -> tuple[str, ...]:
+    """Delete the tags of these node names that are on nothing; tell which."""
+    gone = []
+    for node_name in sorted(set(nodes)):
+        try:
+            tag = marks.node_tag(node_name)
+        except ValueError:
+            continue  # no droplet ever carried it
+        try:
+            told = connection.get(f"/tags/{tag}")["tag"]
+            # Tags keep the capitals of their first use: in other ones it is somebody else's.
+            if told["name"] != tag or int(told["resources"]["count"]) != 0:
+                continue
+            connection.ask("DELETE", f"/tags/{tag}")
+        except rest.SaidNoError as error:
+            if words.code_of(error) != words.NOT_FOUND:
+                raise
+            continue
+        gone.append(f"tag {tag}")
+    return tuple(gone)
