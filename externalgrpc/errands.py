@@ -11,7 +11,16 @@ from typing import Any, TypeAlias
 
 from externalgrpc import clock, names
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import catalogue, marking, neighbours, plan, requests, state, stock
+from externalgrpc.fleet import (
+    catalogue,
+    marking,
+    neighbours,
+    plan,
+    requests,
+    state,
+    stock,
+    tidying,
+)
 from providers import contract, errors
 
 Answer: TypeAlias = Any
@@ -38,11 +47,13 @@ def operation(request: requests.Request) -> str:  # noqa: PLR0911 - one for each
             return "mark"
         case requests.ReadNeighbours():
             return "neighbours"
+        case requests.Tidy():
+            return "tidy"
 
 
 def writes(request: requests.Request) -> bool:
     """Tell whether a request makes or deletes something."""
-    return isinstance(request, requests.Create | requests.Delete | requests.Mark)
+    return isinstance(request, requests.Create | requests.Delete | requests.Mark | requests.Tidy)
 
 
 def cost(request: requests.Request, fleet: state.Fleet) -> int:
@@ -65,6 +76,11 @@ def _marking(provider: contract.Provider) -> contract.Marking:
 
 def _neighbourly(provider: contract.Provider) -> contract.Neighbourly:
     assert isinstance(provider, contract.Neighbourly)  # noqa: S101 - the fleet asks no other
+    return provider
+
+
+def _tidying(provider: contract.Provider) -> contract.Tidying:
+    assert isinstance(provider, contract.Tidying)  # noqa: S101 - the fleet asks no other
     return provider
 
 
@@ -103,6 +119,8 @@ def job(  # noqa: PLR0911 - one for each request
             return lambda: _marking(provider).mark(instance_id, put=put, remove=remove)
         case requests.ReadNeighbours():
             return lambda: _neighbourly(provider).neighbours()
+        case requests.Tidy(groups=groups, nodes=nodes):
+            return lambda: _tidying(provider).tidy(groups=groups, nodes=nodes)
 
 
 def fold(  # noqa: PLR0911 - one for each request
@@ -142,3 +160,5 @@ def fold(  # noqa: PLR0911 - one for each request
         case requests.ReadNeighbours(account=account):
             told = None if failed else answer
             return neighbours.read(fleet, account, told, now=now)
+        case requests.Tidy():
+            return tidying.tidied(fleet, request, answer if failed else None, now=now)

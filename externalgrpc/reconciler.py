@@ -261,7 +261,7 @@ class Reconciler:
                 self._count("marks", {"account": account, "outcome": outcome})
             case requests.ReadNeighbours(account=account):
                 telling.neighbours(after, account)
-            case requests.LookUp() | requests.LookUpMissing():
+            case requests.LookUp() | requests.LookUpMissing() | requests.Tidy():
                 pass
         self._wake()
 
@@ -304,6 +304,7 @@ def _account_state(seat: Seat) -> state.AccountState:
         pace=seat.pace,
         marking=isinstance(provider, contract.Marking),
         neighbourly=isinstance(provider, contract.Neighbourly),
+        tidying=isinstance(provider, contract.Tidying),
         foreign=seat.account.foreign,
         believe_vanished=seat.account.believe_vanished,
         max_orders_per_hour=seat.account.max_orders_per_hour,

@@ -212,7 +212,16 @@ class Registrar:
         self._register(self._reconciler.fleet, there)
         self._revoke(there)
         self._judge(there, sure=now - self._seeing_since >= self._pace.settle_s)
-        self._reconciler.learn(sightings.reports(there.values()))
+        fleet = self._reconciler.fleet
+        # What a Node says that claims another's machine teaches nothing.
+        self._reconciler.learn(
+            sightings.reports(
+                node
+                for node in there.values()
+                if (machine := fleet.index.by_provider_id.get(node.provider_id)) is None
+                or claims.agrees(fleet, machine, node.name)
+            )
+        )
         if self._remove_nodes:
             due = self._leftovers.due(self._reconciler.fleet, there.values(), now=now)
             for leftover in due:

@@ -40,8 +40,10 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
         account = fleet.accounts.get(name)
         if instance is None or account is None or name in changed:
             continue
+        if not agenda.due(account.mark_at):
+            continue
         put, remove = _wanted(fleet, instance, account)
-        if not (put or remove) or not agenda.due(account.mark_at):
+        if not (put or remove):
             continue
         agenda.ask(requests.Mark(name, provider_id, instance.id, put, remove))
         changed[name] = dataclasses.replace(account, mark_at=float("inf"))

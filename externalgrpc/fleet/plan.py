@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from externalgrpc.fleet import departures, marking, requests, retired, state
+from externalgrpc.fleet import departures, marking, requests, retired, state, tidying
 
 Create: TypeAlias = requests.Create
 
@@ -58,6 +58,7 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
     fleet = _launches(fleet, agenda)
     fleet = _missing(fleet, agenda)
     fleet = marking.plan(fleet, agenda)
+    fleet = tidying.plan(fleet, agenda)
     return Plan(fleet, tuple(agenda.wanted), agenda.wake_at)
 
 

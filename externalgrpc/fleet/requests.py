@@ -80,8 +80,25 @@ class ReadNeighbours:
     account: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tidy:
+    """Clear what machines that are gone left beside them."""
+
+    account: str
+    groups: frozenset[str]
+    nodes: frozenset[str]
+
+
 Request = (
-    ListInstances | ReadCatalogue | Create | LookUp | LookUpMissing | Delete | Mark | ReadNeighbours
+    ListInstances
+    | ReadCatalogue
+    | Create
+    | LookUp
+    | LookUpMissing
+    | Delete
+    | Mark
+    | ReadNeighbours
+    | Tidy
 )
 
 

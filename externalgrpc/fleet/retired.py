@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from externalgrpc.fleet import claims, identity, proof, state, stock, view
+from externalgrpc.fleet import claims, identity, proof, state, stock, tidying, view
 from providers import contract, errors
 
 ABSENCES = 2
@@ -132,6 +132,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
     settle_s = fleet.accounts[snapshot.account].settle_s
     retired: dict[str, state.Retirement] = {}
     gone = dict(fleet.gone)
+    left_behind: set[tuple[str, str]] = set()
     for key, retirement in fleet.retired.items():
         if retirement.account != snapshot.account:
             retired[key] = retirement
@@ -149,7 +150,9 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             continue
         for known_as in filter(None, (retirement.provider_id, key)):
             gone[known_as] = state.Gone(retirement.group, let_go=True)
-    return dataclasses.replace(fleet, retired=retired, gone=gone)
+        left_behind.add((retirement.group, retirement.name))
+    fleet = dataclasses.replace(fleet, retired=retired, gone=gone)
+    return tidying.gone(fleet, snapshot.account, frozenset(left_behind))
 
 
 def ordered(

@@ -1,8 +1,8 @@
 """Leave nothing behind: what an order made beside its machine goes with the group's last one.
 
-Placement groups, tags that are things of their own: whatever the cloud says that it can clear. Asked
-for when machines are proved gone, never while something of the account is in the air, so that
-nothing is cleared that an order is about to use.
+Placement groups, tags that are things of their own: whatever the cloud can clear. Asked for when
+machines are proved gone, never while something of the account is in the air, so that nothing is
+cleared that an order is about to use.
 """
 
 from __future__ import annotations

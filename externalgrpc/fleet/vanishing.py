@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from externalgrpc.fleet import claims, state, view
+from externalgrpc.fleet import claims, state, tidying, view
 from providers import contract
 
 LOST = 3
@@ -106,7 +106,9 @@ def _gone(fleet: state.Fleet, held: state.Missing, now: float) -> state.Fleet:
     gone = {**fleet.gone, provider_id: lost}
     gone.setdefault(key, lost)
     missing = {each: kept for each, kept in fleet.missing.items() if each != provider_id}
-    return dataclasses.replace(fleet, missing=missing, gone=gone)
+    fleet = dataclasses.replace(fleet, missing=missing, gone=gone)
+    left = frozenset({(held.instance.group, held.instance.node_name)})
+    return tidying.gone(fleet, held.account, left)
 
 
 def _vanished(fleet: state.Fleet, account: str) -> str:

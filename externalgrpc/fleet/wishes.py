@@ -235,7 +235,7 @@ def see_nodes(
     agreed = {
         seen.provider_id: name
         for name, seen in nodes.items()
-        if seen.provider_id not in fleet.registered
+        if (seen.provider_id not in fleet.registered or seen.provider_id in fleet.accused)
         and (instance := fleet.index.by_provider_id.get(seen.provider_id)) is not None
         and claims.agrees(fleet, instance, name)
     }
