@@ -236,7 +236,7 @@ TROUBLES = (
     ("warning autoscaler", "lacks --node-info-cache-expire-time"),
     ("warning autoscaler", "is release 1.25"),
     ("warning rights", "may do 3 things that the server never needs"),
-    ("warning rights", "ValidatingAdmissionPolicy vps-autoscaler-tokens is not there"),
+    ("warning rights", "ValidatingAdmissionPolicy vps-autoscaler-tokens, vps-autoscaler-nodes"),
     ("warning rights", "ValidatingAdmissionPolicy vps-autoscaler-approval is not there"),
     ("warning rights", "kubeadm:node-autoapprove-bootstrap still has"),
     ("warning API endpoint", "https://127.0.0.1:1 does not answer here"),
