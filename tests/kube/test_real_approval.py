@@ -272,6 +272,8 @@ def test_what_kubeadm_join_reads_is_open_to_our_group_and_nothing_else(
         assert machine.get("/api/v1/nodes/pool-hhhhhh").status_code == httpx.codes.NOT_FOUND
         for path in ("/api/v1/nodes", "/api/v1/pods", "/api/v1/secrets", system):
             assert machine.get(path).status_code == httpx.codes.FORBIDDEN, path
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "pool-hhhhhh"}}
+        assert machine.post("/api/v1/nodes", json=node).status_code == httpx.codes.FORBIDDEN
     with approving.client() as admin:
         # kubeadm's own approver asks this of the requester; for our group the answer is no.
         review = {
