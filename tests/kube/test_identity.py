@@ -50,6 +50,10 @@ def test_a_server_that_refuses_everything_says_nothing_of_our_rights(
     server.fail("GET", 403, path=identity.PATH)
     server.fail("GET", 503, path="/api/v1/nodes")
     assert isinstance(identity.read(link), identity.NotYet)
+    # It goes away before it has confirmed the refusal.
+    server.fail("GET", 403, path=identity.PATH)
+    server.fail("GET", 503, path=identity.PATH)
+    assert isinstance(identity.read(link), identity.NotYet)
     assert isinstance(identity.read(link), identity.Known)
 
 
