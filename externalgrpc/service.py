@@ -251,7 +251,9 @@ def guarded(
 
 
 def _is_real(node: pb.ExternalGrpcNode) -> bool:
-    return FAKE_NODE not in node.annotations and not node.name.startswith(_TEMPLATE_PREFIX)
+    """Tell whether this is a Node of the cluster: CA makes up others, and templates of them."""
+    made_up = FAKE_NODE in node.annotations or node.name == node.providerID
+    return bool(node.name) and not made_up and not node.name.startswith(_TEMPLATE_PREFIX)
 
 
 def _instance(member: view.Member) -> pb.Instance:

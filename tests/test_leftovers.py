@@ -4,6 +4,7 @@ import dataclasses
 
 from externalgrpc import fleet as fleets
 from externalgrpc import leftovers
+from externalgrpc.fleet import vanishing
 from externalgrpc.kube import nodes
 from tests.fleet.scene import Scene, account, group, machine, node
 
@@ -28,7 +29,10 @@ class Swept:
         self.scene.listed(*shown)  # type: ignore[arg-type]
 
     def due(self) -> list[str]:
-        return [each.node.uid for each in self.sweeper.due(self.scene.fleet, self.there)]
+        return [
+            each.node.uid
+            for each in self.sweeper.due(self.scene.fleet, self.there, now=self.scene.now)
+        ]
 
 
 def test_two_listings_in_a_row_must_lack_its_machine() -> None:
@@ -66,14 +70,14 @@ def test_a_node_that_is_ready_stays_until_its_machine_was_let_go() -> None:
         scene.now += 100
     assert swept.due() == []
     swept.listed()
-    (left,) = swept.sweeper.due(scene.fleet, swept.there)
+    (left,) = swept.sweeper.due(scene.fleet, swept.there, now=scene.now)
     assert left.still(of(1, ready=True)), "its machine is gone, whatever it says"
     lost = Swept(of(2, ready=True))
     for _ in range(3):
         assert lost.due() == []
         lost.listed()
     lost.there = (of(2),)
-    (left,) = lost.sweeper.due(lost.scene.fleet, lost.there)
+    (left,) = lost.sweeper.due(lost.scene.fleet, lost.there, now=lost.scene.now)
     assert not left.still(of(2, ready=True)), "it has come back"
 
 
@@ -83,7 +87,11 @@ def test_only_a_few_go_at_a_time_and_none_that_is_going() -> None:
     swept = Swept(going, *many)
     swept.due()
     swept.listed()
+    assert swept.due() == [], "so many at once must have been absent for minutes"
+    swept.scene.now += vanishing.APART_S
     assert swept.due() == [each.uid for each in many[: leftovers.REMOVALS]]
+    swept.scene.fleet = dataclasses.replace(swept.scene.fleet, outage="most nodes are lost")
+    assert swept.due() == [], "in an outage no Node is removed"
 
 
 def test_what_is_not_ours_stays() -> None:

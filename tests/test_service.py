@@ -86,8 +86,10 @@ def test_a_node_is_told_its_group_by_provider_id(house):
     serving.until(lambda: all_running(house, "alpha", 1))
     ours = instances(house, "alpha")[0].id
     ask = house.stub.NodeGroupForNode
-    node = pb.ExternalGrpcNode(providerID=ours, name="whatever")
-    assert ask(pb.NodeGroupForNodeRequest(node=node)).nodeGroup.id == "alpha"
+    (machine,) = house.plant.reconciler.fleet.index.by_name.values()
+    for name, group in ((machine.node_name, "alpha"), ("", "alpha"), ("whatever", "")):
+        node = pb.ExternalGrpcNode(providerID=ours, name=name)
+        assert ask(pb.NodeGroupForNodeRequest(node=node)).nodeGroup.id == group
     for stranger in ("memory://999999", "hcloud://1", "", "memory://launching/none"):
         node = pb.ExternalGrpcNode(providerID=stranger, name="alpha-zzzzzz")
         reply = ask(pb.NodeGroupForNodeRequest(node=node))
@@ -130,7 +132,8 @@ def test_refusals_have_their_codes_and_change_nothing(house):
     refused(lambda: grow(house, "nobody", 1), grpc.StatusCode.NOT_FOUND)
     refused(lambda: size(house, "nobody"), grpc.StatusCode.NOT_FOUND)
     delete = house.stub.NodeGroupDeleteNodes
-    real = pb.ExternalGrpcNode(providerID=ours, name="beta-x")
+    (machine,) = house.plant.reconciler.fleet.index.by_name.values()
+    real = pb.ExternalGrpcNode(providerID=ours, name=machine.node_name)
     told = refused(lambda: delete(pb.NodeGroupDeleteNodesRequest(id="beta", nodes=[real])), out)
     assert "minSize is 1" in told
     stranger = pb.ExternalGrpcNode(providerID="hcloud://7", name="a-stranger")

@@ -14,6 +14,7 @@ from externalgrpc.kube import tokens
 SUBJECT: Final = "rights"
 
 TOKENS_POLICY: Final = "vps-autoscaler-tokens"
+NODES_POLICY: Final = "vps-autoscaler-nodes"
 APPROVAL_POLICY: Final = "vps-autoscaler-approval"
 BOOTSTRAPPER: Final = "system:node-bootstrapper"
 AUTO_APPROVED: Final = "system:certificates.k8s.io:certificatesigningrequests:nodeclient"
@@ -34,6 +35,13 @@ _AUTOSCALERS: Final = frozenset(
     }
 )
 """Verb, resource and subresource of what deploy/autoscaler.yaml gives the autoscaler itself."""
+
+_FENCES: Final = {
+    TOKENS_POLICY: "RBAC cannot tell one Secret from another: without this policy the server's "
+    "account may make and delete any Secret of kube-system.",
+    NODES_POLICY: "RBAC cannot tell one Node from another: without this policy the server's "
+    "account may change and delete any Node, a control plane's among them.",
+}
 
 _APPLY: Final = "kubectl apply -f deploy/{}"
 
@@ -97,12 +105,11 @@ def _rights(rights: Rights) -> Iterator[Finding]:
 
 
 def _policies(there: frozenset[str], *, own: bool) -> Iterator[Finding]:
-    if TOKENS_POLICY not in there:
+    if fences := [each for each in _FENCES if each not in there]:
         yield warning(
             SUBJECT,
-            f"the ValidatingAdmissionPolicy {TOKENS_POLICY} is not there, or not bound",
-            "RBAC cannot tell one Secret from another: without it the server's account may make "
-            "and delete any Secret of kube-system.",
+            "not there, or not bound: the ValidatingAdmissionPolicy " + names(fences),
+            " ".join(_FENCES[each] for each in fences),
             _APPLY.format("admission-policy.yaml"),
         )
     if own and APPROVAL_POLICY not in there:

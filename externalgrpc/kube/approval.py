@@ -92,8 +92,14 @@ class Approver:
         self._nodes: dict[str, float] = {}
 
     def concerns(self, request: csr.Request) -> bool:
-        """Tell whether an undecided request comes from the group that only we approve."""
-        return not request.decided and self._auth_group in request.groups
+        """Tell whether a request is to be judged: undecided, and of a token that only we approve.
+
+        A token that has asked for too much that is wrong is not listened to any more: judging
+        takes longer the more is listed.
+        """
+        told = self._told.get(request.token_id, ())
+        ours = bool(request.token_id) and self._auth_group in request.groups
+        return ours and not request.decided and len(told) <= TOLD
 
     def node(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
         """Hear what a Node was and is (None: not there): who was a node once is no new machine."""
@@ -114,7 +120,7 @@ class Approver:
         for one thread. Raises KubeError: Conflict also when all is right but no such machine is
         expected, which after a restart is a matter of time.
         """
-        every = tuple(each for each in self._listed() if self._auth_group in each.groups)
+        every = tuple(self._listed())
         self._forget(every)
         machines = self._right(every, token_id)
         done, unexpected = 0, ""
@@ -131,22 +137,24 @@ class Approver:
         return done
 
     def _right(self, every: Iterable[csr.Request], token_id: str) -> dict[str, list[csr.Request]]:
-        """Give what is right by itself, by machine, for those that a token asks to become."""
+        """Give what is right by itself, by machine, of those that a token asks to become."""
         by_name: dict[str, list[csr.Request]] = {}
-        asked: set[str] = set()
         for each in every:
-            why = csr.objection(
-                each, auth_group=self._auth_group, minted_for=self._minted.minted_for
-            )
-            mine = each.token_id == token_id and not each.decided
-            if why and mine:
-                self._tell(each, why)
-            if why:
+            if each.token_id != token_id or self._auth_group not in each.groups or each.decided:
                 continue
-            by_name.setdefault(each.wanted.node_name, []).append(each)
-            if mine:
-                asked.add(each.wanted.node_name)
-        return {name: by_name[name] for name in asked}
+            if why := self._objection(each):
+                self._tell(each, why)
+            else:
+                by_name[each.wanted.node_name] = []
+        for each in every:
+            if each.wanted.node_name in by_name and not self._objection(each):
+                by_name[each.wanted.node_name].append(each)
+        return by_name
+
+    def _objection(self, request: csr.Request) -> str:
+        return csr.objection(
+            request, auth_group=self._auth_group, minted_for=self._minted.minted_for
+        )
 
     def _judge(
         self, node_name: str, of_it: list[csr.Request], *, seen: bool = False

@@ -54,16 +54,22 @@ def shortened(uid: str) -> str:
 def read(of: api.Api) -> Answer:
     """Ask once; blocks, raises nothing that an API server can bring about. Idempotent.
 
-    A refusal is believed only when Nodes may be read: an API server that has just started refuses
-    everything until it knows its roles, and that is no word on our rights. So is a credential
-    that it does not know (401).
+    A refusal is believed only when it stands after Nodes could be read: an API server that has
+    just started refuses everything until it knows its roles, and that is no word on our rights
+    (the same role gives both). Nor is it when it does not know our credential (401).
     """
     try:
         told = of.get(PATH)
     except errors.KubeError as error:
         if error.status != http.HTTPStatus.FORBIDDEN:
             return NotYet(str(error))
-        return _refused(of, error)
+        if (nothing := _nodes_refused(of)) is not None:
+            return nothing
+        try:
+            told = of.get(PATH)
+        except errors.KubeError as again:
+            denied = again.status == http.HTTPStatus.FORBIDDEN
+            return Withheld(str(again)) if denied else NotYet(str(again))
     about = told.get("metadata")
     uid = about.get("uid") if isinstance(about, dict) else None
     if not isinstance(uid, str) or not uid:
@@ -77,16 +83,17 @@ class Reader:
     def __init__(self, of: api.Api) -> None:
         self._api = of
         self._lock = threading.Lock()
-        self._told: Answer | None = None
+        self._told: set[object] = set()
 
     def read(self) -> Answer:
-        """Ask once, as :func:`read` does; write a line when the answer is another than before."""
+        """Ask once, as :func:`read` does; write a line for each new thing."""
         answer = read(self._api)
-        with self._lock:
-            before, self._told = self._told, answer
         # Trouble differs in its words each time; it is the same trouble.
-        if before == answer or (type(before) is type(answer) and not isinstance(answer, Known)):
-            return answer
+        key = answer if isinstance(answer, Known) else type(answer)
+        with self._lock:
+            if key in self._told:
+                return answer
+            self._told = {key} if isinstance(answer, Known) else {*self._told, key}
         match answer:
             case Known(identity):
                 _LOG.info("cluster identity", identity=identity)
@@ -102,9 +109,9 @@ class Reader:
         return answer
 
 
-def _refused(of: api.Api, refusal: errors.KubeError) -> Answer:
+def _nodes_refused(of: api.Api) -> NotYet | None:
     try:
         of.get(nodes.PATH, {"limit": "1"})
     except errors.KubeError as error:
-        return NotYet(f"{refusal}, and neither may Nodes be read: {error}")
-    return Withheld(str(refusal))
+        return NotYet(f"neither the namespace kube-system nor Nodes may be read: {error}")
+    return None

@@ -48,11 +48,11 @@ def judge(
     def given(request: csr.Request) -> bool:
         return request.approved or request.uid in sent
 
-    # Those that were approved count first, then the oldest: a late one pushes nobody out.
-    ordered = sorted(requests, key=lambda each: (not given(each), each.created_at, each.name))
+    # What was approved holds its place whatever its age; of the others the oldest come first.
+    ordered = sorted(requests, key=lambda each: (each.created_at, each.name))
     denied = {each.wanted.key for each in ordered if each.decided and not each.approved}
     keys = {each.wanted.key for each in ordered if given(each)}
-    number = sum(each.approved for each in ordered)
+    number = sum(given(each) for each in ordered)
     verdicts: dict[str, str] = {}
     for request in ordered:
         if request.decided:
@@ -64,9 +64,9 @@ def judge(
             why = SEEN
         elif key not in keys and len(keys) >= KEYS:
             why = TOO_MANY_KEYS
-        elif number >= REQUESTS:
+        elif number >= REQUESTS and not given(request):
             why = TOO_MANY
-        else:
+        elif not given(request):
             keys.add(key)
             number += 1
         verdicts[request.name] = why

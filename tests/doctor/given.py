@@ -145,7 +145,7 @@ def facts(
         "pods": (),
         "budgets": (),
         "rights": Rights(who="us"),
-        "policies": frozenset({rights.TOKENS_POLICY}),
+        "policies": frozenset({rights.TOKENS_POLICY, rights.NODES_POLICY}),
         "bindings": BINDINGS,
         "skew_s": 0.4,
     }

@@ -14,6 +14,7 @@ import pytest
 from externalgrpc import cli, client, clock, clouds, config, doctor
 from externalgrpc.commands import parameters
 from externalgrpc.doctor import asking_cluster, autoscaler, machines
+from externalgrpc.kube import nodes, reflector
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests import certificates, serving
 from tests.doctor import cluster
@@ -116,9 +117,17 @@ def test_a_healthy_installation_as_deploy_makes_it(
 
 
 class NoCluster:
-    """A cluster that a server of this test needs nothing of."""
+    """A cluster of no Nodes that a server of this test needs nothing else of."""
 
-    node_list = None
+    @property
+    def node_list(self) -> reflector.Listing[nodes.Node]:
+        """Give no Nodes, as they are now."""
+        now = clock.SystemClock().monotonic()
+        return reflector.Listing(items={}, complete=True, heard_at=now)
+
+    def identity(self) -> str:
+        """Tell it from others."""
+        return "c0ffee0123"
 
     def start(self) -> None:
         """Do nothing."""
@@ -236,7 +245,7 @@ TROUBLES = (
     ("warning autoscaler", "lacks --node-info-cache-expire-time"),
     ("warning autoscaler", "is release 1.25"),
     ("warning rights", "may do 3 things that the server never needs"),
-    ("warning rights", "ValidatingAdmissionPolicy vps-autoscaler-tokens is not there"),
+    ("warning rights", "ValidatingAdmissionPolicy vps-autoscaler-tokens, vps-autoscaler-nodes"),
     ("warning rights", "ValidatingAdmissionPolicy vps-autoscaler-approval is not there"),
     ("warning rights", "kubeadm:node-autoapprove-bootstrap still has"),
     ("warning API endpoint", "https://127.0.0.1:1 does not answer here"),

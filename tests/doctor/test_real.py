@@ -85,7 +85,7 @@ def test_an_administrator_sees_all(fenced: planes.Plane, tmp_path: Path) -> None
 def test_without_the_fence(plane: planes.Plane, tmp_path: Path) -> None:
     of = report(tmp_path, "{}", "--kubeconfig", plane.kubeconfig)
     (found,) = told(of, "rights")
-    assert "vps-autoscaler-tokens is not there" in found
+    assert "ValidatingAdmissionPolicy vps-autoscaler-tokens, vps-autoscaler-nodes" in found
 
 
 def test_an_administrator_as_the_server_may_too_much(fenced: planes.Plane, tmp_path: Path) -> None:

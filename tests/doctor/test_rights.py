@@ -12,7 +12,8 @@ from tests.doctor import given
 
 NEEDS = access.needs(namespace="vps-autoscaler", own_approval=True)
 OWN = Kubernetes(own_approval=True)
-POLICIES = frozenset({rights.TOKENS_POLICY, rights.APPROVAL_POLICY})
+FENCES = frozenset({rights.TOKENS_POLICY, rights.NODES_POLICY})
+POLICIES = FENCES | {rights.APPROVAL_POLICY}
 JOINING = tuple(
     Binding(name=f"ours:{role}", role=role, groups=(tokens.OWN_GROUP,))
     for role in (
@@ -75,8 +76,17 @@ def test_what_an_autoscaler_in_the_same_pod_needs_is_not_too_much() -> None:
 def test_the_fence_is_not_there() -> None:
     of = given.facts(cluster={"policies": frozenset()})
     assert rights.TOKENS_POLICY in given.warning(of).what
+    assert rights.NODES_POLICY in given.warning(of).what
     raw = given.group(join="raw")
     assert given.judged(given.facts(raw, doors=(), cluster={"policies": frozenset()})) == []
+
+
+@pytest.mark.parametrize("lacking", sorted(FENCES))
+def test_one_fence_is_not_there(lacking: str) -> None:
+    # An older deploy/admission-policy.yaml had no policy of Nodes.
+    found = given.warning(given.facts(cluster={"policies": FENCES - {lacking}}))
+    assert found.what.endswith(f"ValidatingAdmissionPolicy {lacking}")
+    assert found.cure == "kubectl apply -f deploy/admission-policy.yaml"
 
 
 def own(*bindings: Binding, policies: frozenset[str] = POLICIES) -> object:
@@ -88,7 +98,7 @@ def test_own_approval_as_it_should_be() -> None:
 
 
 def test_own_approval_without_its_fence() -> None:
-    of = own(*JOINING, policies=frozenset({rights.TOKENS_POLICY}))
+    of = own(*JOINING, policies=FENCES)
     assert rights.APPROVAL_POLICY in given.warning(of).what
 
 

@@ -54,9 +54,8 @@ class FakeServer:
         self.version = 100
         self.compacted = 0
         self.uid = str(uuid.uuid4())
-        self.items: dict[str, Object] = {
-            SYSTEM: {"metadata": {"name": "kube-system", "uid": self.uid}}
-        }
+        """Of the namespace kube-system, which is there without having been made."""
+        self.items: dict[str, Object] = {}
         self.history: list[tuple[int, str, str, Object]] = []
         self.faults: list[Fault] = []
         self.asked: list[str] = []
@@ -190,6 +189,8 @@ class _Service(http.server.BaseHTTPRequestHandler):
             self._watch(parts.path, query)
         elif parts.path in self.fake.items:
             self._reply(200, self.fake.items[parts.path])
+        elif parts.path == SYSTEM:
+            self._reply(200, {"metadata": {"name": "kube-system", "uid": self.fake.uid}})
         elif parts.path.rstrip("/").endswith(("nodes", "requests", "secrets", "things")):
             self._list(parts.path, query)
         else:

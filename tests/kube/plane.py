@@ -51,7 +51,9 @@ class Plane(controlplane.ControlPlane):
         super().__init__(tools, folder)
         self._tools = tools
         self.folder = folder
-        self.apiserver.argv.append("--enable-bootstrap-token-auth")
+        argv = self.apiserver.argv
+        argv[argv.index("--authorization-mode=RBAC")] = "--authorization-mode=Node,RBAC"
+        argv += ["--enable-bootstrap-token-auth", "--enable-admission-plugins=NodeRestriction"]
 
     @property
     def apiserver(self) -> programs.Program:
@@ -117,6 +119,13 @@ class Plane(controlplane.ControlPlane):
         """Make a bare client that is our service account."""
         told = yaml.safe_load(self.account().read_text())
         return self.bearer(told["users"][0]["user"]["token"])
+
+    def kubelet(self, name: str) -> httpx.Client:
+        """Make a client that is a node's kubelet to the API server, or root on its machine."""
+        client = self.client()
+        client.headers["Impersonate-User"] = f"system:node:{name}"
+        client.headers["Impersonate-Group"] = "system:nodes"
+        return client
 
     def make_node(self, name: str, *, provider_id: str = "", ready: bool = True) -> Object:
         """Make a Node as its kubelet would."""

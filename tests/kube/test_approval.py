@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from externalgrpc import events
-from externalgrpc.kube import api, approval, csr, nodes, tokens, tries
+from externalgrpc import clock, events
+from externalgrpc.kube import api, approval, csr, errors, identity, nodes, tokens, tries
 from tests.e2e import waiting
 from tests.kube import apiserver, requests, test_cluster
 
@@ -194,6 +195,12 @@ def test_siblings_names_cost_no_request_and_few_lines(
     assert server.count("PUT") == 1
     assert len(left_alone(caplog)) == approval.TOLD + 1
     assert side.asking == [SIBLING]
+    # A request of such a token is not even judged any more; a sibling's is.
+    late = csr.read(server.items[attacker.ask(requests.pem(NAME))])
+    assert late is not None
+    assert not side.cluster._approver.concerns(late)
+    theirs = dataclasses.replace(late, username=f"system:bootstrap:{other.partition('.')[0]}")
+    assert side.cluster._approver.concerns(theirs)
 
 
 def test_a_flood_of_keys_delays_nobody_else(
@@ -269,3 +276,87 @@ def test_an_approval_whose_answer_is_lost_counts_once(
     await_judged(server, side, other)
     assert len(approved(server)) == 4
     assert conditions(server, fourth) == []
+
+
+class Late:
+    """An approver whose list shows what it is given, however old that is by now."""
+
+    def __init__(
+        self,
+        server: apiserver.FakeServer,
+        link: api.Api,
+        time_source: clock.Clock | None = None,
+    ) -> None:
+        link.get(identity.PATH)
+        minted = tokens.Tokens(link, cluster="prod", auth_group=tokens.OWN_GROUP)
+        token = minted.mint(NAME, "pool", ttl_s=600)
+        self.attacker = Attacker(server, token.text)
+        self.shown: list[csr.Request] = []
+        self.approver = approval.Approver(
+            link,
+            minted=minted,
+            auth_group=tokens.OWN_GROUP,
+            expected=lambda _name: True,
+            listed=lambda: self.shown,
+            time_source=time_source or clock.SystemClock(),
+        )
+
+    def ask(self, *, age_s: float = 0.0) -> str:
+        path = self.attacker.ask(requests.pem(NAME), age_s=age_s)
+        found = csr.read(self.attacker.server.items[path])
+        assert found is not None
+        self.shown.append(found)
+        return path
+
+    def approve(self) -> int:
+        return self.approver.approve(self.attacker.token_id)
+
+
+def test_a_list_that_lags_gives_no_fourth_key(server: apiserver.FakeServer, link: api.Api) -> None:
+    late = Late(server, link)
+    first = {late.ask() for _ in range(3)}
+    assert late.approve() == 3
+    late.ask(age_s=60.0)
+    assert late.approve() == 0
+    assert approved(server) == first
+
+
+def test_an_approval_that_came_to_nothing_is_none(
+    server: apiserver.FakeServer, link: api.Api
+) -> None:
+    late = Late(server, link)
+    late.ask()
+    server.fail("PUT", 409)
+    with pytest.raises(errors.Conflict):
+        late.approve()
+    server.put(NODE, {"spec": {}})
+    assert late.approve() == 0
+    assert not approved(server)
+
+
+class Ahead(clock.SystemClock):
+    """A clock that is set forward by hand."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+def test_who_was_a_node_is_remembered_for_longer_than_a_token_lives(
+    server: apiserver.FakeServer, link: api.Api
+) -> None:
+    time_source = Ahead()
+    late = Late(server, link, time_source)
+    gone, other = nodes.Node(name=NAME, uid="u"), nodes.Node(name=SIBLING, uid="v")
+    for node in (gone, other):
+        late.approver.node(None, node)
+    late.approver.node(gone, None)
+    time_source.ahead_s = tokens.LONGEST_S + 1
+    late.approver.node(other, None)
+    late.ask()
+    assert late.approve() == 0
+    time_source.ahead_s = 3 * tokens.LONGEST_S
+    late.approver.node(None, other)
+    late.approver.node(other, None)
+    assert late.approve() == 1

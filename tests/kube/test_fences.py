@@ -117,6 +117,18 @@ def test_no_other_way_to_write_it_makes_it_live_longer(ourselves: httpx.Client) 
         assert "vps-autoscaler-tokens" in told, each
 
 
+def test_no_character_is_taken_for_another(ourselves: httpx.Client) -> None:
+    ends = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(minutes=20)
+    plain = secret(written(ends))["data"]["expiration"]
+    for at in range(20):
+        for bit in (16, 32, 64, 128):
+            body = secret("")
+            text = bytearray(base64.b64decode(plain))
+            text[at] ^= bit
+            body["data"]["expiration"] = base64.b64encode(text).decode()
+            assert "vps-autoscaler-tokens" in make(ourselves, body), bytes(text)
+
+
 def test_text_instead_of_data_is_held_to_the_same(ourselves: httpx.Client) -> None:
     now = datetime.datetime.now(tz=datetime.UTC)
     for minutes, refused in ((20, False), (60, True)):

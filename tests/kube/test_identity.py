@@ -26,14 +26,14 @@ def test_its_spelling_is_for_ever() -> None:
 
 def test_another_cluster_has_another(server: apiserver.FakeServer, link: api.Api) -> None:
     first = identity.read(link)
-    server.items[identity.PATH] = apiserver.FakeServer().items[identity.PATH]
+    server.uid = "another"
     assert identity.read(link) != first
 
 
 def test_a_right_that_lacks_makes_a_cluster_without_identity(
     server: apiserver.FakeServer, link: api.Api
 ) -> None:
-    server.fail("GET", 403, path=identity.PATH)
+    server.fail("GET", 403, path=identity.PATH, times=2)
     answer = identity.read(link)
     assert isinstance(answer, identity.Withheld)
     assert "kube-system" in answer.why
@@ -44,8 +44,15 @@ def test_a_server_that_refuses_everything_says_nothing_of_our_rights(
 ) -> None:
     server.fail("GET", 403, path="/", times=2)
     assert isinstance(identity.read(link), identity.NotYet)
+    # It learns its roles between our questions.
+    server.fail("GET", 403, path=identity.PATH)
+    assert isinstance(identity.read(link), identity.Known)
     server.fail("GET", 403, path=identity.PATH)
     server.fail("GET", 503, path="/api/v1/nodes")
+    assert isinstance(identity.read(link), identity.NotYet)
+    # It goes away before it has confirmed the refusal.
+    server.fail("GET", 403, path=identity.PATH)
+    server.fail("GET", 503, path=identity.PATH)
     assert isinstance(identity.read(link), identity.NotYet)
     assert isinstance(identity.read(link), identity.Known)
 
@@ -93,12 +100,14 @@ def test_each_thing_is_told_once(
     caplog.set_level("INFO")
     reader = identity.Reader(link)
     answers = []
-    for status, times in ((500, 1), (503, 2), (403, 3)):
+    for status, times in ((500, 1), (503, 2), (403, 2), (500, 1), (403, 1)):
         for _ in range(times):
-            server.fail("GET", status, path=identity.PATH)
+            # A refusal counts when it comes twice.
+            server.fail("GET", status, path=identity.PATH, times=2 if status == 403 else 1)
             answers.append(type(reader.read()))
     answers += [type(reader.read()), type(reader.read())]
-    assert answers == [identity.NotYet] * 3 + [identity.Withheld] * 3 + [identity.Known] * 2
+    refused = [identity.Withheld] * 2 + [identity.NotYet] + [identity.Withheld]
+    assert answers == [identity.NotYet] * 3 + refused + [identity.Known] * 2
     lines = [events.KeyValueFormatter().format(each) for each in caplog.records]
     mine = [each for each in lines if "identity" in each]
     assert len(mine) == 3

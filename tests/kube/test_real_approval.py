@@ -77,6 +77,10 @@ def ask(plane: planes.Plane, token: str, name: str, **wrong: Any) -> httpx.Respo
         )
 
 
+def made(reply: httpx.Response) -> str:
+    return str(reply.json()["metadata"]["name"])
+
+
 def conditions(plane: planes.Plane, name: str) -> list[Any]:
     with plane.client() as admin:
         status = admin.get(f"{CSRS}/{name}").json().get("status", {})
@@ -145,6 +149,90 @@ def test_with_a_revoked_token_nobody_asks(approving: planes.Plane, side: Side) -
         )
 
 
+def test_another_key_is_refused_once_its_node_is_there(
+    approving: planes.Plane, side: Side, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The token is not revoked and the machine is expected: as when its Node claims another's id.
+    token, name, key = side.token("pool-iiiiii"), "pool-iiiiii", requests.new_key()
+    first = made(ask(approving, token, name, pem=requests.pem(name, key=key)))
+    waiting.until(lambda: conditions(approving, first) == ["Approved"], "approved")
+    approving.make_node(name, provider_id="memory://another")
+    try:
+        waiting.until(lambda: name in side.cluster.node_list.items, "its Node is seen")
+        stolen = made(ask(approving, token, name))
+        again = made(ask(approving, token, name, pem=requests.pem(name, key=key)))
+        waiting.until(lambda: conditions(approving, again) == ["Approved"], "the same key's")
+        assert side.cluster.await_idle(10)
+        assert conditions(approving, stolen) == []
+        assert "certificate request left alone" in caplog.text
+    finally:
+        with approving.client() as admin:
+            admin.delete(f"/api/v1/nodes/{name}")
+
+
+def test_four_keys_and_a_restart_are_three_certificates(
+    approving: planes.Plane, side: Side, caplog: pytest.LogCaptureFixture
+) -> None:
+    token, name = side.token("pool-jjjjjj"), "pool-jjjjjj"
+    tries = []
+    for _ in range(3):
+        tries.append(made(ask(approving, token, name)))
+        waiting.until(lambda: conditions(approving, tries[-1]) == ["Approved"], "approved")
+    fourth = made(ask(approving, token, name))
+    waiting.until(lambda: "certificate request left alone" in caplog.text, "told")
+    side.cluster.stop()
+    caplog.clear()
+    after = Side(approving)
+    after.expected.add(name)
+    after.cluster.start()
+    try:
+        waiting.until(lambda: "certificate request left alone" in caplog.text, "told again")
+        fifth = made(ask(approving, token, name))
+        other = made(ask(approving, after.token("pool-kkkkkk"), "pool-kkkkkk"))
+        waiting.until(lambda: conditions(approving, other) == ["Approved"], "another machine's")
+        assert after.cluster.await_idle(10)
+        assert conditions(approving, fourth) == conditions(approving, fifth) == []
+    finally:
+        after.cluster.stop()
+
+
+def test_a_flood_of_a_machines_own_and_siblings_names_delays_no_sibling(
+    approving: planes.Plane, side: Side
+) -> None:
+    token, sibling = side.token("pool-llllll"), side.token("pool-mmmmmm")
+    flood = [
+        made(ask(approving, token, name))
+        for _ in range(40)
+        for name in ("pool-llllll", "pool-mmmmmm", "control-plane-1")
+    ]
+    right = made(ask(approving, sibling, "pool-mmmmmm"))
+    waiting.until(lambda: conditions(approving, right) == ["Approved"], "the sibling is approved")
+    assert side.cluster.await_idle(10)
+    assert sum(conditions(approving, each) == ["Approved"] for each in flood) <= 3
+    assert all(conditions(approving, each) == [] for each in flood[1::3])
+    assert all(conditions(approving, each) == [] for each in flood[2::3])
+
+
+def test_a_kubelet_gets_nothing_from_us(approving: planes.Plane, side: Side) -> None:
+    side.expected |= {"pool-nnnnnn", "pool-oooooo"}
+    body = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": "renewal"},
+        "spec": {
+            "signerName": csr.SIGNER,
+            "usages": USAGES,
+            "request": base64.b64encode(requests.pem("pool-nnnnnn")).decode(),
+        },
+    }
+    with approving.kubelet("pool-nnnnnn") as machine:
+        assert machine.post(CSRS, json=body).is_success
+    right = made(ask(approving, side.token("pool-oooooo"), "pool-oooooo"))
+    waiting.until(lambda: conditions(approving, right) == ["Approved"], "judged")
+    # A renewal is kube-controller-manager's to approve, who knows that it is the node itself.
+    assert conditions(approving, "renewal") == []
+
+
 def test_the_policy_keeps_us_from_approving_anybody_else(
     approving: planes.Plane, side: Side
 ) -> None:
@@ -184,6 +272,8 @@ def test_what_kubeadm_join_reads_is_open_to_our_group_and_nothing_else(
         assert machine.get("/api/v1/nodes/pool-hhhhhh").status_code == httpx.codes.NOT_FOUND
         for path in ("/api/v1/nodes", "/api/v1/pods", "/api/v1/secrets", system):
             assert machine.get(path).status_code == httpx.codes.FORBIDDEN, path
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "pool-hhhhhh"}}
+        assert machine.post("/api/v1/nodes", json=node).status_code == httpx.codes.FORBIDDEN
     with approving.client() as admin:
         # kubeadm's own approver asks this of the requester; for our group the answer is no.
         review = {

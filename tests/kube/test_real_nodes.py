@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 import yaml
 
 from externalgrpc import clock
-from externalgrpc.kube import cluster, connection, facts, nodes, notices, reflector
+from externalgrpc.kube import cluster, connection, facts, identity, nodes, notices, reflector
 from tests.e2e import waiting
 from tests.kube import plane as planes
 
@@ -107,6 +109,50 @@ def test_a_pods_own_account_is_a_way_in(plane: planes.Plane, tmp_path: Path) -> 
     assert (link.in_cluster, link.namespace) == (True, planes.NAMESPACE)
     assert link.api.get(nodes.PATH)["kind"] == "NodeList"
     assert facts.address(link).endpoint == plane.url
+
+
+def test_the_cluster_says_which_it_is(plane: planes.Plane) -> None:
+    with plane.client() as admin:
+        uid = admin.get(identity.PATH).json()["metadata"]["uid"]
+    wanted = identity.Known(hashlib.sha256(uid.encode()).hexdigest()[:10])
+    assert identity.read(plane.link().api) == wanted
+
+
+def test_without_the_new_right_it_says_nothing_and_that_is_told(plane: planes.Plane) -> None:
+    # The account as an older deploy/rbac.yaml made it.
+    at = "/apis/rbac.authorization.k8s.io/v1/clusterroles/vps-autoscaler"
+    with plane.client() as admin:
+        role = admin.get(at).json()
+        older = [each for each in role["rules"] if each["resources"] != ["namespaces"]]
+        assert len(older) == len(role["rules"]) - 1
+        merge = {"Content-Type": "application/merge-patch+json"}
+        link = plane.link().api
+        try:
+            admin.patch(at, json={"rules": older}, headers=merge)
+            waiting.until(
+                lambda: isinstance(identity.read(link), identity.Withheld), "the right is gone"
+            )
+            # No rights at all are no word on this one.
+            admin.patch(at, json={"rules": []}, headers=merge)
+            waiting.until(
+                lambda: isinstance(identity.read(link), identity.NotYet), "all rights are gone"
+            )
+        finally:
+            admin.patch(at, json={"rules": role["rules"]}, headers=merge)
+            waiting.until(lambda: isinstance(identity.read(link), identity.Known), "all is back")
+
+
+def test_a_restart_of_the_api_server_is_never_taken_for_a_refusal(plane: planes.Plane) -> None:
+    link = plane.link().api
+    seen: list[type] = []
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        restart = pool.submit(plane.restart_api)
+        while not restart.done():
+            seen.append(type(identity.read(link)))
+        restart.result()
+    waiting.until(lambda: isinstance(identity.read(link), identity.Known), "it is known again")
+    assert identity.Withheld not in seen
+    assert identity.NotYet in seen
 
 
 def test_credentials_are_complete(plane: planes.Plane, seen: Seen) -> None:

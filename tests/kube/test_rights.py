@@ -131,6 +131,9 @@ REFUSED: dict[str, tuple[str, str, Object | None]] = {
         "/apis/events.k8s.io/v1/namespaces/kube-system/events",
         {},
     ),
+    "read another namespace": ("GET", "/api/v1/namespaces/kube-public", None),
+    "list namespaces": ("GET", "/api/v1/namespaces", None),
+    "change the namespace kube-system": ("PATCH", SYSTEM, {}),
     "delete a namespace": ("DELETE", "/api/v1/namespaces/default", None),
     "list leases": ("GET", "/apis/coordination.k8s.io/v1/leases", None),
 }

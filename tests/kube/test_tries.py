@@ -20,7 +20,7 @@ def approved(name: str, key: str, *, at: float = 1.0) -> csr.Request:
 
 
 def test_as_many_keys_as_tries() -> None:
-    every = [asked(f"r{n}", f"k{n}", at=n) for n in range(5)]
+    every = [asked(f"r{9 - n}", f"k{n}", at=n) for n in range(5)]
     verdicts = tries.judge(every, seen=False)
     assert [verdicts[each.name] for each in every] == ["", "", "", *[tries.TOO_MANY_KEYS] * 2]
 
@@ -38,6 +38,15 @@ def test_what_may_have_been_approved_counts_as_if_it_were() -> None:
     sent = {each.uid for each in three}
     verdicts = tries.judge([early, *three], sent=sent, seen=False)
     assert verdicts == {"aaa": tries.TOO_MANY_KEYS, "r0": "", "r1": "", "r2": ""}
+
+
+def test_what_may_have_been_approved_counts_among_the_requests() -> None:
+    every = [asked(f"r{n:02}", "k", at=9.0) for n in range(tries.REQUESTS)]
+    early = asked("aaa", "k", at=0.0)
+    sent = {each.uid for each in every}
+    verdicts = tries.judge([early, *every], sent=sent, seen=False)
+    assert verdicts.pop("aaa") == tries.TOO_MANY
+    assert set(verdicts.values()) == {""}
 
 
 def test_a_machine_that_is_a_node_keeps_its_key_and_gets_no_other() -> None:
