@@ -15,6 +15,10 @@ from providers import contract, errors
 REQUESTS = 3
 """What a change of marks costs of the account's budget: read, write, read back."""
 
+RETRY_S = 10.0
+MAX_RETRY_S = 3600.0
+"""A login that may not change marks, or a cloud that does not, is asked less and less often."""
+
 SHARE = 0.5
 """The part of the budget that changes of marks may take while there are any to make."""
 
@@ -65,8 +69,10 @@ def marked(
     if account is None:
         return fleet
     pace_s = max(0.5, REQUESTS / (SHARE * account.rate_per_s))
-    next_at = now + (pace_s if error is None else max(wait_s, pace_s))
-    account = dataclasses.replace(account, mark_at=next_at)
+    failures = account.mark_failures + 1 if error is not None else 0
+    doubled = min(RETRY_S * 2.0 ** min(failures - 1, 10), MAX_RETRY_S) if failures else 0.0
+    next_at = now + max(pace_s, wait_s, doubled)
+    account = dataclasses.replace(account, mark_at=next_at, mark_failures=failures)
     done = error is None or isinstance(error, errors.BadOrder)
     return dataclasses.replace(
         fleet,

@@ -258,6 +258,7 @@ class AccountState:
     catalogue_trouble: str = ""
     marking: bool = False
     mark_at: float = NEVER
+    mark_failures: int = 0
     foreign: Mapping[str, str] = dataclasses.field(default_factory=dict)
     believe_vanished: bool = False
     max_orders_per_hour: int | None = None

@@ -113,8 +113,11 @@ class Cloud:
 
     def deletions(self) -> set[int | str]:
         """Name the servers that were asked to be deleted, by id."""
+        beside = ("/tags/", "/placement_groups/")
         told = (
-            each["path"].rpartition("/")[2] for each in self.log() if each["method"] == "DELETE"
+            each["path"].rpartition("/")[2]
+            for each in self.log()
+            if each["method"] == "DELETE" and not any(what in each["path"] for what in beside)
         )
         return {int(each) if each.isdigit() else each for each in told}
 
