@@ -111,7 +111,7 @@ class Departures:
         if (failure := self._failure(launch)) is not None:
             return _failed(launch, failure)
         account = fleet.accounts[launch.account]
-        ready = account.catalogue is not None and account.settled and _knows_itself(fleet, account)
+        ready = account.catalogue is not None and account.settled and not _unknown(fleet, account)
         if not ready or self._hands[launch.account] <= 0 or not self._agenda.due(launch.not_before):
             return self._expire(launch, node_group)
         return self._send(launch, node_group)
@@ -178,22 +178,28 @@ class Departures:
         patience_s = node_group.provision_timeout_s if node_group is not None else 0.0
         if not self._agenda.due(launch.born + patience_s):
             return launch
-        why = self._fleet.accounts[launch.account].trouble or "the cloud gave no usable answer"
+        account = self._fleet.accounts[launch.account]
+        why = account.trouble or _unknown(self._fleet, account) or "the cloud gave no usable answer"
         message = f"not ordered within {patience_s:.0f} s: {why}"
         failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
         return _failed(launch, failure)
 
 
-def _knows_itself(fleet: state.Fleet, account: state.AccountState) -> bool:
-    """Tell whether we know what tells our machines from another cluster's.
+def _unknown(fleet: state.Fleet, account: state.AccountState) -> str:
+    """Say what we do not know yet that tells our machines from another cluster's; empty for all.
 
     Where there is a cluster to ask, that is its identity, its Nodes, and, once at least asked for,
     whose machines stand in the project already.
     """
+    if fleet.identity is None:
+        return "the cluster's identity could not be read yet"
     if not fleet.identity:
-        return fleet.identity is not None
+        return ""
+    if fleet.nodes is None:
+        return "the cluster's Nodes could not be listed yet"
     unasked = account.neighbours is None and not account.neighbours_failures
-    return fleet.nodes is not None and not (account.neighbourly and unasked)
+    waits = account.neighbourly and unasked
+    return "it is not known yet whose machines are in the project" if waits else ""
 
 
 def _moved(node_group: groups.NodeGroup) -> state.Failure:

@@ -163,10 +163,26 @@ class TestUnclaimed:
 
     def test_nothing_is_ordered_before_the_identity_is_known(self):
         scene = Scene(identity=None)
-        scene.grow(1)
+        (name,) = scene.grow(1)
         assert not scene.creates()
+        assert scene.launch(name).phase is state.Phase.HELD
         scene.fleet = wishes.identify(scene.fleet, "", now=scene.now, unix_now=scene.now)
         assert len(scene.creates()) == 1
+
+    @pytest.mark.parametrize(
+        ("known", "why"),
+        [
+            ({"identity": None}, "identity could not be read"),
+            ({"identity": IDENTITY}, "Nodes could not be listed"),
+            ({"identity": IDENTITY, "nodes": {}}, "whose machines are in the project"),
+        ],
+    )
+    def test_an_order_that_waited_in_vain_for_it_says_so(self, known, why):
+        scene = Scene(accounts=(account(neighbourly=True),), **known)
+        (name,) = scene.grow(1)
+        scene.now += 1000
+        assert not scene.creates()
+        assert why in scene.launch(name).failure.message
 
 
 class TestMisnamed:
