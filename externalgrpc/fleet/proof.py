@@ -20,8 +20,10 @@ def never_joined(fleet: state.Fleet, instance: contract.Instance, account: str) 
         return False
     if is_our_order(fleet, instance):
         return True
-    marking = fleet.accounts[account].marking
-    return bool(fleet.identity) and marking and instance.identity == fleet.identity
+    held = fleet.accounts[account]
+    # Where marks cannot be taken off (a token without the right), those that are there say nothing.
+    told = held.marking and not held.mark_failures
+    return bool(fleet.identity) and told and instance.identity == fleet.identity
 
 
 def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:

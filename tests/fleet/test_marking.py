@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from externalgrpc.fleet import marking, requests, state, wishes
+from externalgrpc.fleet import marking, proof, requests, state, wishes
 from providers import contract, errors
 from tests.fleet.scene import IDENTITY, Scene, account, machine, unjoined
 
@@ -99,6 +99,17 @@ def test_a_cloud_that_changes_no_marks_is_asked_less_and_less_often() -> None:
     assert waits[0] == marking.RETRY_S
     assert waits == sorted(waits)
     assert waits[-1] == marking.MAX_RETRY_S
+
+
+def test_while_marks_cannot_be_taken_off_those_that_are_there_prove_nothing() -> None:
+    there = Marked(unjoined(1, "g-1"), unjoined(2, "g-2"))
+    there.see(g_1="sky://1")
+    assert proof.never_joined(there.fleet, there.member("g-2").instance, "a")
+    (mark,) = there.marks()
+    there.answer(mark, errors.BadCredentials("the token has no right to"))
+    assert not proof.never_joined(there.fleet, there.member("g-2").instance, "a")
+    there.answer(mark)
+    assert proof.never_joined(there.fleet, there.member("g-2").instance, "a")
 
 
 def test_where_the_cloud_cannot_nobody_asks() -> None:
