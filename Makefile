@@ -9,7 +9,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test lint types floors unit e2e e2e-cluster e2e-join bench laws mutations stubs stubs-check lock schema clean
+.PHONY: help run demo test lint types floors unit e2e e2e-cluster e2e-join bench laws mutations fuzz stubs stubs-check lock schema clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ laws: $(VENV)/.dev ## Run thousands of whole-server fault histories (SEEDS=0-200
 
 mutations: $(VENV)/.dev ## Plant mistakes in a copy of the core, one by one: each must be caught.
 	@$(BIN)/python -m tests.laws.mutations
+
+fuzz: $(VENV)/.dev ## Throw bytes at every RPC of a server process (SECONDS=60).
+	@$(BIN)/python -m tests.port.fuzz --seconds $(or $(SECONDS),60)
 
 stubs: $(VENV)/.dev ## Regenerate externalgrpc/pb from proto/.
 	@$(PROTOC) --python_out=. --pyi_out=. $(STUBS:%=proto/%.proto)

@@ -13,6 +13,8 @@ import sys
 import time
 from typing import IO, Any
 
+from externalgrpc.brief import LOGGED, brief
+
 
 class Log:
     """Tell events under one logger's name."""
@@ -94,19 +96,21 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, str | int | bool) or value is None:
+    if isinstance(value, str):
+        return brief(value, LOGGED)
+    if isinstance(value, int | bool) or value is None:
         return value
     if isinstance(value, float):
         return round(value, 3)
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
-    return str(value)
+    return brief(str(value), LOGGED)
 
 
 def _quoted(value: object) -> str:
     plain = _plain(value)
     if isinstance(plain, list):
-        plain = ",".join(str(item) for item in plain)
+        plain = brief(",".join(str(item) for item in plain), LOGGED)
     text = str(plain)
     if text and all(c.isprintable() and c not in ' "=' for c in text):
         return text

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import stat
-from concurrent import futures
+import tempfile
+import threading
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from externalgrpc import events, service, show
-from externalgrpc.pb import fleet_pb2
+from externalgrpc import (
+    callers,
+    calls,
+    clock,
+    events,
+    health,
+    probe,
+    reflection,
+    service,
+    show,
+    sparing,
+    workers,
+)
+from externalgrpc.limits import Limits
 
 _LOG = events.Log("server")
+_LIMITS = Limits()
+_CALM_S = 1.0
+_CROWDED_S = 0.005
 
-WORKERS = 16
-"""Calls served at once: CA's loop, its background refresher and ten parallel deletions fit."""
+WORKERS = _LIMITS.served
 
 
 class CannotListen(Exception):
@@ -50,45 +64,130 @@ class Server:
     """Serve the autoscaler's contract, the fleet's own view, health and reflection on one port."""
 
     def __init__(
-        self, listening: Listening, cloud_provider: service.CloudProvider, fleet_view: show.Show
+        self,
+        listening: Listening,
+        cloud_provider: service.CloudProvider,
+        fleet_view: show.Show,
+        *,
+        limits: Limits = _LIMITS,
     ) -> None:
-        self._pool = futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="rpc")
+        time_source = self._clock = clock.SystemClock()
+        self._callers = callers.Callers(limits, time_source)
+        self._workers = workers.Workers(limits, self._callers.end_oldest)
+        self._calls = calls.Calls(self._workers, self._callers, time_source)
         self._server = grpc.server(
-            self._pool,
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-                ("grpc.keepalive_permit_without_calls", 1),
-            ],
+            self._workers,  # type: ignore[arg-type]  # any executor does: only submit is called
+            options=limits.options(),
+            maximum_concurrent_rpcs=limits.concurrent,
         )
-        service.register(self._server, cloud_provider)
-        show.register(self._server, fleet_view)
-        self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        service.register(self._server, self._calls, cloud_provider)
+        show.register(self._server, self._calls, fleet_view)
+        self._health = health.Health(("", service.SERVICE), self._calls)
+        self._health.register(self._server)
         if listening.reflection:
-            names = (
-                service.SERVICE,
-                fleet_pb2.DESCRIPTOR.services_by_name["Fleet"].full_name,
-                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-                reflection.SERVICE_NAME,
-            )
-            reflection.enable_server_reflection(names, self._server)
+            names = (service.SERVICE, show.SERVICE, health.SERVICE)
+            reflection.register(self._server, self._calls, names)
         self.address = _bind(self._server, listening)
+        self._door = _Door(self._server, listening, self.address)
+        self._probe = probe.Probe(self._door.ask(self._workers), time_source)
+        self._stopped = threading.Event()
 
     def start(self) -> None:
         """Serve; returns at once."""
         self._server.start()
-        for name in ("", service.SERVICE):
-            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._health.set(serving=True)
+        for name, work in (
+            ("rpc-callers", self._look_after_callers),
+            ("rpc-probe", self._call_ourselves),
+        ):
+            threading.Thread(target=work, name=name, daemon=True).start()
         _LOG.info("serving", address=self.address)
 
     def stop(self, grace_s: float) -> None:
         """Refuse new calls, let those under way end within ``grace_s`` seconds, and stop."""
-        self._health.enter_graceful_shutdown()
+        self._stopped.set()
+        self._health.end()
         self._server.stop(grace_s).wait(grace_s + 1.0)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._door.close()
         _LOG.info("stopped serving", address=self.address)
+
+    def answering(self) -> tuple[bool, str]:
+        """Tell whether calls are answered, by calls of our own, and if not, since when and why."""
+        return self._probe.answering()
+
+    def _look_after_callers(self) -> None:
+        """End calls whose callers take too long: every second, in a crowd every few ms."""
+        told, told_at = 0, -sparing.MINUTE_S
+        while not self._stopped.wait(_CROWDED_S if self._callers.crowded.is_set() else 0.0):
+            self._callers.crowded.wait(_CALM_S)
+            try:
+                self._callers.sweep()
+                self._calls.flush()
+            except Exception:  # noqa: BLE001 - without this thread nobody is ended; the log tells
+                _LOG.exception("callers not looked after")
+            ended, now = self._callers.ended, self._clock.monotonic()
+            if ended > told and now - told_at >= sparing.MINUTE_S:
+                _LOG.warning("calls ended: callers too slow or too many", calls=ended - told)
+                told, told_at = ended, now
+        self._callers.close()
+
+    def _call_ourselves(self) -> None:
+        """Say that we do not serve when calls of our own are not answered."""
+        serving = True
+        while True:
+            well = self._probe.look()
+            if self._stopped.wait(probe.EVERY_S):
+                return
+            if well is serving:
+                continue
+            serving = well
+            self._health.set(serving=serving)
+            if serving:
+                _LOG.info("calls are answered again")
+            else:
+                _LOG.error("calls are not answered", reason=self.answering()[1])
+
+
+class _Door:
+    """The way by which we call ourselves: the port, or a private socket beside one with TLS.
+
+    TLS may ask for a certificate that we do not have; a socket in a folder of mode 0700 does not,
+    and nobody but this process's user reaches it.
+    """
+
+    def __init__(self, server: grpc.Server, listening: Listening, address: str) -> None:
+        self._folder = ""
+        self._channel: grpc.Channel | None = None
+        self._address = probe.reachable(address)
+        if listening.tls is not None:
+            self._address = ""
+            try:
+                self._folder = tempfile.mkdtemp(prefix="vps-autoscaler-")
+                private = f"unix:{self._folder}/probe.sock"
+                server.add_insecure_port(private)
+            except (OSError, RuntimeError) as error:
+                _LOG.warning(
+                    "health watches the workers only: no private socket for calls of our own; set"
+                    " TMPDIR to a folder with a short name that can be written",
+                    reason=str(error),
+                )
+            else:
+                self._address = private
+
+    def ask(self, pool: workers.Workers) -> probe.Ask:
+        """Give the function that calls us."""
+        if not self._address:
+            return probe.over_workers(pool)
+        self._channel = probe.open_channel(self._address)
+        return probe.over_channel(self._channel, f"/{service.SERVICE}/NodeGroups")
+
+    def close(self) -> None:
+        """Let channel and folder go."""
+        if self._channel is not None:
+            self._channel.close()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _bind(server: grpc.Server, listening: Listening) -> str:

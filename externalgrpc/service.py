@@ -6,13 +6,9 @@ that were serialized once: a loop of Cluster Autoscaler 1.36 makes five such cal
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import grpc
-from google.protobuf import message as protobuf
 
-from externalgrpc import caller, describe, events, fleet, options, pricing, status
+from externalgrpc import caller, calls, describe, events, fleet, options, pricing
 from externalgrpc.fleet import view, wishes
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.reconciler import Reconciler
@@ -29,14 +25,14 @@ _STATES = {
 
 _LOG = events.Log("service")
 
-Reply = protobuf.Message | bytes
+Reply = calls.Reply
 
 
 class CloudProvider:
     """Serve the autoscaler's contract over a reconciler.
 
     Every method takes a request message and returns a reply, as a message or already serialized;
-    what it raises is turned into a status by :mod:`externalgrpc.status`.
+    what it raises is turned into a status by :mod:`externalgrpc.calls`.
     """
 
     def __init__(self, reconciler: Reconciler, describer: describe.Describer) -> None:
@@ -205,49 +201,13 @@ class CloudProvider:
         return answer.data
 
 
-def register(server: grpc.Server, service: CloudProvider) -> None:
+def register(server: grpc.Server, made: calls.Calls, service: CloudProvider) -> None:
     """Add the 15 RPCs to a server."""
-    rpcs = pb.DESCRIPTOR.services_by_name["CloudProvider"].methods
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(
-                SERVICE,
-                {
-                    rpc.name: grpc.unary_unary_rpc_method_handler(
-                        guarded(rpc.name, getattr(service, rpc.name)),
-                        request_deserializer=getattr(pb, rpc.input_type.name).FromString,
-                        response_serializer=serialize,
-                    )
-                    for rpc in rpcs
-                },
-            ),
-        )
-    )
-
-
-def serialize(reply: Reply) -> bytes:
-    """Serialize a reply that is not serialized yet."""
-    return reply if isinstance(reply, bytes) else reply.SerializeToString()
-
-
-def guarded(
-    rpc: str, method: Callable[[Any], Reply]
-) -> Callable[[Any, grpc.ServicerContext], Reply]:
-    """Turn what an RPC raises into a status and a sentence; the unexpected goes to our log only."""
-
-    def call(request: object, context: grpc.ServicerContext) -> Reply:
-        try:
-            return method(request)
-        except Exception as error:  # noqa: BLE001 - the table decides, INTERNAL is for the rest
-            code = status.code_of(error)
-            if code is grpc.StatusCode.INTERNAL:
-                _LOG.exception("rpc failed", rpc=rpc)
-                context.abort(code, f"{rpc}: internal error, see the server's log")
-            _LOG.warning("rpc refused", rpc=rpc, code=code.name, reason=str(error))
-            context.abort(code, str(error))
-        raise AssertionError("abort raises")
-
-    return call
+    handlers = {
+        rpc.name: made.unary(rpc.name, getattr(pb, rpc.input_type.name), getattr(service, rpc.name))
+        for rpc in pb.DESCRIPTOR.services_by_name["CloudProvider"].methods
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
 
 def _is_real(node: pb.ExternalGrpcNode) -> bool:

@@ -11,7 +11,18 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Protocol
 
-from externalgrpc import assembly, clouds, config, events, groups, metrics, server, service, show
+from externalgrpc import (
+    assembly,
+    clouds,
+    config,
+    events,
+    groups,
+    limits,
+    metrics,
+    server,
+    service,
+    show,
+)
 from externalgrpc import clock as clocks
 from externalgrpc.config import watch
 from providers import errors
@@ -56,6 +67,7 @@ def run(
     stop = stop or threading.Event()
     reload = threading.Event()
     _on_signals(stop, reload)
+    limits.raise_open_files()
     watcher = watch.Watch(serving.source)
     time_source = clocks.SystemClock()
     plant = assembly.Assembly(
@@ -70,7 +82,7 @@ def run(
         dry_run=serving.dry_run,
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
-    http = _metrics_server(serving.metrics_address, plant, time_source)
+    http = _metrics_server(serving.metrics_address, plant, grpc_server, time_source)
     plant.start()
     plant.reconciler.await_first_listings(serving.first_listing_s)
     grpc_server.start()
@@ -130,7 +142,10 @@ def _on_signals(stop: threading.Event, reload: threading.Event) -> None:
 
 
 def _metrics_server(
-    address: str, plant: assembly.Assembly, time_source: clocks.Clock
+    address: str,
+    plant: assembly.Assembly,
+    grpc_server: server.Server,
+    time_source: clocks.Clock,
 ) -> metrics.MetricsServer | None:
     if not address:
         return None
@@ -140,7 +155,7 @@ def _metrics_server(
             host.strip("[]") or "0.0.0.0",  # noqa: S104 - ":9090" means everywhere, as in Go
             int(port),
             plant.metrics,
-            lambda: health(plant, time_source),
+            lambda: health(plant, grpc_server, time_source),
         )
     except (OSError, ValueError) as error:
         raise server.CannotListen(f"cannot serve metrics on {address}: {error}") from error
@@ -149,11 +164,17 @@ def _metrics_server(
     return http
 
 
-def health(plant: assembly.Assembly, time_source: clocks.Clock) -> tuple[bool, str]:
-    """Tell whether the server is alive: its heart beats. A cloud that is down is no reason."""
+def health(
+    plant: assembly.Assembly, grpc_server: server.Server, time_source: clocks.Clock
+) -> tuple[bool, str]:
+    """Tell whether the server is well: its heart beats, and calls of its own are answered.
+
+    A cloud that is down is no reason.
+    """
     beat_s = time_source.monotonic() - plant.heart.beat_at
-    good = beat_s < 120.0
-    return good, "ok" if good else f"no heartbeat for {beat_s:.0f} s"
+    if beat_s >= 120.0:
+        return False, f"no heartbeat for {beat_s:.0f} s"
+    return grpc_server.answering()
 
 
 def try_lines(address: str, config_in_force: groups.Config) -> Mapping[str, str]:

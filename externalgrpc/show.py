@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import grpc
 
-from externalgrpc import clock, describe, groups, pricing, service
+from externalgrpc import calls, clock, describe, groups, pricing
 from externalgrpc.fleet import joins, state, view
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.reconciler import Reconciler
@@ -101,22 +101,10 @@ class Show:
         )
 
 
-def register(server: grpc.Server, shown: Show) -> None:
+def register(server: grpc.Server, made: calls.Calls, shown: Show) -> None:
     """Add the service to a server."""
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(
-                SERVICE,
-                {
-                    "Show": grpc.unary_unary_rpc_method_handler(
-                        service.guarded("Show", shown.Show),
-                        request_deserializer=pb.ShowRequest.FromString,
-                        response_serializer=service.serialize,
-                    )
-                },
-            ),
-        )
-    )
+    handlers = {"Show": made.unary("Show", pb.ShowRequest, shown.Show)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
 
 def _member(

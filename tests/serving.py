@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from externalgrpc import assembly, client, clock, clouds, config, server, service, show
+from externalgrpc import assembly, client, clock, clouds, config, limits, server, service, show
 from externalgrpc.fleet import state
 from externalgrpc.pb import externalgrpc_pb2_grpc, fleet_pb2
 from providers import datacenter, memory
@@ -67,6 +67,7 @@ def running(
     open_channel: Callable[[str], grpc.Channel] = grpc.insecure_channel,
     connect: Callable[..., object] | None = None,
     joining: object = None,
+    bounds: limits.Limits | None = None,
     **options: object,
 ) -> Iterator[Running]:
     """Run a server whose cloud answers at once; ``options`` are the data centre's."""
@@ -93,6 +94,7 @@ def running(
         listening or server.Listening(address="127.0.0.1:0"),
         service.CloudProvider(plant.reconciler, plant.describer),
         show.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="test"),
+        limits=bounds or limits.Limits(),
     )
     plant.start()
     assert plant.reconciler.await_first_listings(10.0)

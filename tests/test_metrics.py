@@ -21,7 +21,7 @@ def up(tmp_path):
             "127.0.0.1",
             0,
             running.plant.metrics,
-            lambda: serving.health(running.plant, clock.SystemClock()),
+            lambda: serving.health(running.plant, running.server, clock.SystemClock()),
         )
         http.start()
         yield running, http.port
@@ -59,6 +59,6 @@ def test_a_heart_that_stopped_is_unhealthy(tmp_path):
         unix = monotonic
 
     with house.running(tmp_path) as running:
-        good, text = serving.health(running.plant, Late())
+        good, text = serving.health(running.plant, running.server, Late())
         assert not good
         assert "heartbeat" in text
