@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from google.protobuf import message as protobuf
 
-from externalgrpc import caller, describe, events, fleet, options, pricing, status
+from externalgrpc import caller, describe, events, fleet, options, plaintext, pricing, status
 from externalgrpc.fleet import view, wishes
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.reconciler import Reconciler
@@ -235,7 +235,7 @@ def guarded(
                 _LOG.exception("rpc failed", rpc=rpc)
                 context.abort(code, f"{rpc}: internal error, see the server's log")
             _LOG.warning("rpc refused", rpc=rpc, code=code.name, reason=str(error))
-            context.abort(code, str(error))
+            context.abort(code, plaintext.line(str(error)))
         raise AssertionError("abort raises")
 
     return call
@@ -249,6 +249,6 @@ def _instance(member: view.Member) -> pb.Instance:
     shown = pb.InstanceStatus(instanceState=_STATES[member.showing])
     if member.failure is not None:
         shown.errorInfo.errorCode = member.failure.code
-        shown.errorInfo.errorMessage = member.failure.message
+        shown.errorInfo.errorMessage = plaintext.line(member.failure.message)
         shown.errorInfo.instanceErrorClass = int(member.failure.error_class)
     return pb.Instance(id=member.provider_id, status=shown)
