@@ -12,7 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from externalgrpc import events, service, show
+from externalgrpc import events, regular, service, show
 from externalgrpc.pb import fleet_pb2
 
 _LOG = events.Log("server")
@@ -164,9 +164,9 @@ def _read(tls: TLS) -> grpc.ServerCertificateConfiguration:
         if path is None:
             continue
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise CannotListen(f"TLS {what} file {path}: {error.strerror or error}") from error
+            content = regular.read(path)
+        except regular.Unreadable as error:
+            raise CannotListen(f"TLS {what} file {path} {error}") from error
         if marker not in content:
             raise CannotListen(f"TLS {what} file {path} holds no PEM {what}")
         parts.append(content)
