@@ -90,6 +90,9 @@ def of_packages(
         try:
             reply = client.get(url, follow_redirects=True, timeout=_TIMEOUT_S)
             reply.raise_for_status()
+            if url.startswith("https:") and reply.url.scheme != "https":
+                notes.missed(what, f"it leads to {reply.url.scheme}://, where no join follows")
+                continue
             end = openpgp.ends_at(reply.content[:_LARGEST])
         except (httpx.HTTPError, openpgp.NoKey) as error:
             notes.missed(what, f"{error or type(error).__name__}")
