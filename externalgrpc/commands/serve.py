@@ -11,6 +11,9 @@ import click
 
 from externalgrpc import clouds, config, events, groups, terminal
 from externalgrpc.commands import parameters
+from externalgrpc.config import rules
+
+_LOG = events.Log("serve")
 
 
 @click.command()
@@ -98,6 +101,12 @@ def serve(
         if tls_cert and tls_key
         else None
     )
+    if tls is None and not listen.startswith("unix:") and rules.plain_http(f"http://{listen}"):
+        _LOG.warning(
+            "plain text off loopback: whoever reaches the port orders and deletes machines",
+            listen=listen,
+            cure="--tls-cert, --tls-key and --tls-client-ca, or a unix socket",
+        )
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
         listening=server.Listening(address=listen, tls=tls, reflection=reflection),
