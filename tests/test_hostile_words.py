@@ -15,14 +15,14 @@ import grpc
 import pytest
 from rich.console import Console
 
-from externalgrpc import checks, clock, events, livetable, market, show, tables, terminal
+from externalgrpc import checks, clock, events, livetable, market, service, show, tables, terminal
 from externalgrpc.doctor import asking_cluster, findings, screen
 from externalgrpc.kube import notices
 from externalgrpc.pb import fleet_pb2 as pb
-from externalgrpc.pb import fleet_pb2_grpc
+from externalgrpc.pb import externalgrpc_pb2, externalgrpc_pb2_grpc, fleet_pb2_grpc
 from externalgrpc.standin import demo
 from externalgrpc.standin import events as standin_events
-from providers import contract
+from providers import contract, errors
 from tests import serving, zoo
 from tests.doctor import cluster
 from tests.fakes import engine, faults, hetzner
@@ -279,6 +279,70 @@ def test_a_file_with_hostile_words(tmp_path):
     assert json.loads(out)["mistakes"]
     for word in ("a\nb", "a\x1b[31m", "\u202ea"):
         run("check", "--config", tmp_path / word, ok=(1, 2))
+        run("check", f"--{word}", ok=(2,))
+
+
+def test_what_the_autoscaler_is_told_of_a_refusal(cloud):
+    """It logs what it gets, and a surrogate would make the whole reply fail."""
+    fake, path = cloud
+    argv = ["--config", str(path), "--listen", "127.0.0.1:0", "--no-live"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "externalgrpc", "serve", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env={**os.environ, "HCLOUD_TOKEN": engine.FAKE_TOKEN},
+    )
+    try:
+        address = process.stdout.readline().decode().rsplit(" ", 1)[1].strip()
+        fake.fail(
+            faults.FaultKind.ERROR,
+            method="POST",
+            status=422,
+            code="invalid_input",
+            message=ALL,
+            times=None,
+        )
+        with grpc.insecure_channel(address) as channel:
+            stub = externalgrpc_pb2_grpc.CloudProviderStub(channel)
+            stub.NodeGroupIncreaseSize(
+                externalgrpc_pb2.NodeGroupIncreaseSizeRequest(id="web", delta=1)
+            )
+
+            def failures():
+                told = stub.NodeGroupNodes(externalgrpc_pb2.NodeGroupNodesRequest(id="web"))
+                return [
+                    each.status.errorInfo.errorMessage
+                    for each in told.instances
+                    if each.status.errorInfo.errorCode
+                ]
+
+            # Orders wait for one settling time after a start.
+            serving.until(failures, 90)
+            (message,) = failures()
+    finally:
+        process.terminate()
+        process.communicate(timeout=40)
+    assert zoo.raw(message) == []
+    assert "[bold red]x[/bold red]" in message
+
+
+@pytest.mark.parametrize("word", zoo.WORDS)
+def test_the_details_of_a_status(word):
+    class Context:
+        def abort(self, code, details):
+            self.told = (code, details)
+            raise RuntimeError
+
+    def refuse(_request):
+        raise errors.BadOrder(word)
+
+    context = Context()
+    with pytest.raises(RuntimeError):
+        service.guarded("X", refuse)(None, context)
+    assert context.told[0] is grpc.StatusCode.FAILED_PRECONDITION
+    assert zoo.raw(context.told[1]) == []
+    assert "\n" not in context.told[1]
 
 
 @pytest.fixture

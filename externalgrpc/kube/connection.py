@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import yaml
 
 from externalgrpc import clock, regular
+from externalgrpc.config import rules
 from externalgrpc.kube import api, errors
 
 _OUR_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -102,6 +103,9 @@ def connect(
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         # Told by its kind only: the words may quote the file, and the file holds secrets.
         raise CannotConnect(f"{where} cannot be used ({type(error).__name__})") from None
+    if wrong := rules.plain_http(settings.host):
+        pool.clear()
+        raise CannotConnect(f"{where}: its server {wrong}, the credentials with it")
     return Connection(
         api=api.Api(
             pool,
