@@ -18,8 +18,8 @@ from rich.console import Console
 from externalgrpc import checks, clock, events, livetable, market, service, show, tables, terminal
 from externalgrpc.doctor import asking_cluster, findings, screen
 from externalgrpc.kube import notices
-from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2, externalgrpc_pb2_grpc, fleet_pb2_grpc
+from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.standin import demo
 from externalgrpc.standin import events as standin_events
 from providers import contract, errors
@@ -34,7 +34,8 @@ cluster: demo
 accounts:
 - {{name: h, provider: hetzner, endpoint: "{endpoint}"}}
 nodes:
-- {{name: web, account: h, instanceType: cx23, region: fsn1, image: debian-13, maxSize: 3}}
+- {{name: web, account: h, instanceType: cx23, region: fsn1, image: debian-13, join: image,
+   maxSize: 3}}
 """
 
 
