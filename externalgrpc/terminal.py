@@ -37,7 +37,9 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            shown = plaintext.block(error.message)
+            # Click's own words on a wrong command line may have lines, and so may a Failure.
+            several = isinstance(error, Failure | click.UsageError)
+            shown = (plaintext.block if several else plaintext.line)(error.message)
             error.message = shown  # type: ignore[misc]  # click's own, and click shows it
             raise
 

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from concurrent import futures
 
+import click
+import click.testing
 import grpc
 import pytest
 from rich.console import Console
@@ -279,7 +281,8 @@ def test_a_file_with_hostile_words(tmp_path):
     _, out, _ = run("check", "--config", path, "-o", "json", ok=(1,))
     assert json.loads(out)["mistakes"]
     for word in ("a\nb", "a\x1b[31m", "\u202ea"):
-        run("check", "--config", tmp_path / word, ok=(1, 2))
+        _, _, err = run("check", "--config", tmp_path / word, ok=(1,))
+        assert err.count("\n") == 2, "a mistake and the count"
         run("check", f"--{word}", ok=(2,))
 
 
@@ -344,6 +347,21 @@ def test_the_details_of_a_status(word):
     assert context.told[0] is grpc.StatusCode.FAILED_PRECONDITION
     assert zoo.raw(context.told[1]) == []
     assert "\n" not in context.told[1]
+
+
+def test_an_error_of_a_command_that_took_no_care():
+    @click.group(cls=terminal.Group)
+    def commands():
+        pass
+
+    @commands.command()
+    def boom():
+        raise click.ClickException(ALL)
+
+    done = click.testing.CliRunner().invoke(commands, ["boom"])
+    assert done.exit_code == 1
+    zoo.harmless(done.output)
+    assert done.output.count("\n") == 1
 
 
 @pytest.fixture
@@ -448,6 +466,7 @@ def test_reports_and_deals(word):
     )
     told += drawn(screen.draw(sick))
     assert zoo.raw(told, styled=True) == []
+    assert "\U0001f480" not in told, "an emoji code was read"
     if word in zoo.MARKUP:
         assert told.count(word) > 8
 
