@@ -21,6 +21,7 @@ COPY --from=build /opt/vps-autoscaler /opt/vps-autoscaler
 # Nothing is written: run it with a read-only root file system.
 ENV PATH=/opt/vps-autoscaler/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
-EXPOSE 8086 9090
 ENTRYPOINT ["vps-autoscaler"]
-CMD ["serve", "--config", "/etc/vps-autoscaler/config.yaml", "--listen", "0.0.0.0:8086", "--metrics", "0.0.0.0:9090"]
+# Plain text on loopback only: for an autoscaler in the same pod. Elsewhere say --listen with a unix
+# socket or with --tls-*, and --metrics with the address that is scraped (docs/decisions/0016).
+CMD ["serve", "--config", "/etc/vps-autoscaler/config.yaml", "--listen", "127.0.0.1:8086", "--metrics", "127.0.0.1:9090"]

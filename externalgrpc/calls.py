@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 import grpc
 from google.protobuf import message as protobuf
 
-from externalgrpc import callers, clock, events, sparing, status
+from externalgrpc import callers, clock, events, plaintext, sparing, status
 from externalgrpc.brief import brief
 from externalgrpc.workers import Workers
 
@@ -147,7 +147,7 @@ class Calls:
     def _fail(self, rpc: str, error: Exception, context: grpc.ServicerContext) -> NoReturn:
         """Turn an error into a status and a sentence; the unexpected goes to our log only."""
         code = status.code_of(error)
-        sentence = brief(str(error))
+        sentence = brief(plaintext.line(str(error)))
         if code is grpc.StatusCode.INTERNAL:
             sentence = f"{rpc}: internal error, see the server's log"
             self._refused.tell(

@@ -7,10 +7,14 @@ import sys
 
 import click
 
+from externalgrpc import terminal
 from externalgrpc.commands import cloud, doctor, look, serve
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=terminal.Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(importlib.metadata.version("vps-autoscaler"), prog_name="vps-autoscaler")
 def cli() -> None:
     """Scale self-managed Kubernetes on VPS clouds: the hands of Cluster Autoscaler.
@@ -43,6 +47,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; every expected error is one sentence and exit code 1 or 2."""
+    terminal.harmless_tracebacks()
     try:
         cli(prog_name="vps-autoscaler")
     except BrokenPipeError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 
+from externalgrpc import regular
 from externalgrpc.pb import fleet_pb2, fleet_pb2_grpc
 
 
@@ -31,14 +32,11 @@ class Connection:
         """Open a channel; raises CannotReach when a file cannot be read."""
         if self.ca is None:
             return grpc.insecure_channel(self.address)
-        try:
-            credentials = grpc.ssl_channel_credentials(
-                root_certificates=self.ca.read_bytes(),
-                private_key=self.key.read_bytes() if self.key else None,
-                certificate_chain=self.certificate.read_bytes() if self.certificate else None,
-            )
-        except OSError as error:
-            raise CannotReach(f"{error.filename}: {error.strerror}") from error
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=_read(self.ca),
+            private_key=_read(self.key) if self.key else None,
+            certificate_chain=_read(self.certificate) if self.certificate else None,
+        )
         name = self.server_name or ("unix" if self.address.startswith("unix:") else "")
         options = [("grpc.ssl_target_name_override", name)] if name else []
         return grpc.secure_channel(self.address, credentials, options=options)
@@ -52,6 +50,13 @@ def show(channel: grpc.Channel, address: str, timeout_s: float = 5.0) -> fleet_p
     except grpc.RpcError as error:
         raise CannotReach(f"no answer from {address}: {_told(error)}") from error
     return reply
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return regular.read(path)
+    except regular.Unreadable as error:
+        raise CannotReach(f"{path} {error}") from error
 
 
 def _told(error: grpc.RpcError) -> str:

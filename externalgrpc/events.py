@@ -1,18 +1,21 @@
 """Log structured events: one name and key=value fields a line, never a secret.
 
 User-data, tokens and headers have no business in a log; nothing here can know them, so nothing
-that holds them is ever passed in. Values are quoted when they hold spaces or control characters,
-so that what a cloud says cannot forge a line.
+that holds them is ever passed in. Values are quoted when they hold spaces, and what is not plain
+text in them is escaped as in JSON (:mod:`externalgrpc.plaintext`), so that what a cloud says can
+neither forge a line nor steer the terminal of whoever reads the log.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import time
 from typing import IO, Any
 
+from externalgrpc import plaintext
 from externalgrpc.brief import LOGGED, brief
 
 
@@ -48,11 +51,12 @@ class KeyValueFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record as one line."""
+        told = record.getMessage()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         parts = [
             f"{stamp}.{int(record.msecs):03d}Z",
             record.levelname.lower(),
-            _quoted(record.getMessage()) if "\n" in record.getMessage() else record.getMessage(),
+            told if told == plaintext.line(told) else _quoted(told),
         ]
         parts += [f"{key}={_quoted(value)}" for key, value in _fields(record).items()]
         if record.exc_info:
@@ -101,7 +105,7 @@ def _plain(value: object) -> object:
     if isinstance(value, int | bool) or value is None:
         return value
     if isinstance(value, float):
-        return round(value, 3)
+        return round(value, 3) if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     return brief(str(value), LOGGED)
@@ -112,6 +116,6 @@ def _quoted(value: object) -> str:
     if isinstance(plain, list):
         plain = brief(",".join(str(item) for item in plain), LOGGED)
     text = str(plain)
-    if text and all(c.isprintable() and c not in ' "=' for c in text):
+    if text and text == plaintext.line(text) and not any(c in ' "=' for c in text):
         return text
-    return json.dumps(text, ensure_ascii=False)
+    return plaintext.line(json.dumps(text, ensure_ascii=False))

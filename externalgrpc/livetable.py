@@ -10,7 +10,7 @@ from typing import IO
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from externalgrpc import show, tables
+from externalgrpc import plaintext, show, tables, terminal
 from externalgrpc.pb import fleet_pb2
 
 
@@ -18,7 +18,7 @@ class Screen:
     """A terminal that a live table and the log share."""
 
     def __init__(self) -> None:
-        self._console = Console()
+        self._console = terminal.console()
 
     def log_stream(self) -> IO[str]:
         """Give the stream whose lines appear above the table."""
@@ -43,5 +43,5 @@ class _Above(io.StringIO):
     def write(self, text: str) -> int:
         """Print."""
         if text.strip():
-            self._console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+            self._console.print(plaintext.block(text.rstrip("\n")), soft_wrap=True)
         return len(text)

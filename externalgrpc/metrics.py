@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socketserver
-import threading
-import wsgiref.simple_server
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -12,7 +9,7 @@ from typing import Any
 import prometheus_client
 from prometheus_client import core, registry
 
-from externalgrpc import clock
+from externalgrpc import clock, httpd
 from externalgrpc.fleet import lessons, notnow, proof, state, view
 
 _COUNTED = {
@@ -230,25 +227,13 @@ class MetricsServer:
             start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
             return [f"{text}\n".encode()]
 
-        self._httpd = wsgiref.simple_server.make_server(
-            host, port, app, server_class=_ThreadingServer, handler_class=_Quiet
-        )
-        self.port: int = self._httpd.server_address[1]
+        self._httpd = httpd.Server(host, port, app, name="metrics")
+        self.port: int = self._httpd.port
 
     def start(self) -> None:
         """Serve on a thread of its own."""
-        threading.Thread(target=self._httpd.serve_forever, name="metrics", daemon=True).start()
+        self._httpd.start()
 
     def stop(self) -> None:
         """Stop serving."""
-        self._httpd.shutdown()
-        self._httpd.server_close()
-
-
-class _ThreadingServer(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
-    def log_message(self, *_args: object) -> None:
-        """Say nothing: a scrape every few seconds is no event."""
+        self._httpd.stop()

@@ -20,6 +20,7 @@ from externalgrpc import (
     health,
     probe,
     reflection,
+    regular,
     service,
     show,
     sparing,
@@ -263,9 +264,9 @@ def _read(tls: TLS) -> grpc.ServerCertificateConfiguration:
         if path is None:
             continue
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise CannotListen(f"TLS {what} file {path}: {error.strerror or error}") from error
+            content = regular.read(path)
+        except regular.Unreadable as error:
+            raise CannotListen(f"TLS {what} file {path} {error}") from error
         if marker not in content:
             raise CannotListen(f"TLS {what} file {path} holds no PEM {what}")
         parts.append(content)

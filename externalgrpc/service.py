@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import grpc
 
-from externalgrpc import caller, calls, describe, events, fleet, options, pricing
+from externalgrpc import caller, calls, describe, events, fleet, options, plaintext, pricing
 from externalgrpc.fleet import view, wishes
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.reconciler import Reconciler
@@ -220,6 +220,6 @@ def _instance(member: view.Member) -> pb.Instance:
     shown = pb.InstanceStatus(instanceState=_STATES[member.showing])
     if member.failure is not None:
         shown.errorInfo.errorCode = member.failure.code
-        shown.errorInfo.errorMessage = member.failure.message
+        shown.errorInfo.errorMessage = plaintext.line(member.failure.message)
         shown.errorInfo.instanceErrorClass = int(member.failure.error_class)
     return pb.Instance(id=member.provider_id, status=shown)

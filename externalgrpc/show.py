@@ -1,4 +1,8 @@
-"""Serve the fleet's own view: all that the server knows, for ``ls`` and the live table."""
+"""Serve the fleet's own view: all that the server knows, for ``ls`` and the live table.
+
+Texts of clouds are escaped here already: a protobuf text that UTF-8 cannot hold raises, and one
+machine's name must not keep anybody from seeing the others.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from decimal import Decimal
 
 import grpc
 
-from externalgrpc import calls, clock, describe, groups, pricing
+from externalgrpc import calls, clock, describe, groups, plaintext, pricing
 from externalgrpc.fleet import joins, state, view
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.reconciler import Reconciler
@@ -69,7 +73,9 @@ class Show:
             max=group.max_size,
             target=view.target(fleet, group.name),
             candidates=[f"{c.machine_type}/{c.location}" for c in group.candidates],
-            trouble=view.trouble(fleet, group.name) or joins.held_back(fleet, group.name, now),
+            trouble=plaintext.line(
+                view.trouble(fleet, group.name) or joins.held_back(fleet, group.name, now)
+            ),
             departed=group.departed,
             price_per_hour="" if price is None else f"{price:.5f}",
             currency=self._describer.config.currency,
@@ -94,7 +100,7 @@ class Show:
             name=name,
             provider=account.provider,
             listed_seconds_ago=now - account.snapshot.begun_at if account.snapshot else -1.0,
-            trouble=account.trouble or account.catalogue_trouble,
+            trouble=plaintext.line(account.trouble or account.catalogue_trouble),
             machines=len(account.snapshot.instances) if account.snapshot else 0,
             budget_remaining=budget.remaining if budget else -1,
             budget_limit=budget.limit if budget else -1,
@@ -114,7 +120,11 @@ def _member(
     if instance is not None:
         shown = _machine(fleet, instance, _phase(member), unix_now)
     else:
-        shown = pb.Machine(name=member.name, provider_id=member.provider_id, phase=_phase(member))
+        shown = pb.Machine(
+            name=plaintext.line(member.name),
+            provider_id=plaintext.line(member.provider_id),
+            phase=_phase(member),
+        )
     shown.group = group
     if member.launch is not None:
         shown.age_seconds = now - member.launch.born
@@ -128,7 +138,7 @@ def _member(
         shown.step_seconds_ago = max(0.0, unix_now - journey.since)
     if member.failure is not None:
         shown.error_code = member.failure.code
-        shown.error_message = member.failure.message
+        shown.error_message = plaintext.line(member.failure.message)
     return shown
 
 
@@ -142,14 +152,14 @@ def _machine(
     fleet: state.Fleet, instance: contract.Instance, phase: str, unix_now: float
 ) -> pb.Machine:
     return pb.Machine(
-        name=instance.node_name,
-        group=instance.group,
+        name=plaintext.line(instance.node_name),
+        group=plaintext.line(instance.group),
         account=fleet.index.account_of.get(instance.provider_id, ""),
-        provider_id=instance.provider_id,
-        machine_type=instance.machine_type,
-        location=instance.location,
+        provider_id=plaintext.line(instance.provider_id),
+        machine_type=plaintext.line(instance.machine_type),
+        location=plaintext.line(instance.location),
         phase=phase,
         age_seconds=max(0.0, unix_now - instance.created_at) if instance.created_at else -1.0,
-        addresses=list(instance.addresses),
+        addresses=[plaintext.line(each) for each in instance.addresses],
         registered=instance.provider_id in fleet.registered,
     )

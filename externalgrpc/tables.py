@@ -1,19 +1,26 @@
-"""Show what a server knows to a person's eyes: groups, machines, accounts."""
+"""Show what a server knows to a person's eyes: groups, machines, accounts.
+
+All texts pass :mod:`externalgrpc.plaintext` before anything is laid out, whatever wrote them. A
+console of :mod:`externalgrpc.terminal` reads no markup in them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import json_format
+from google.protobuf import message as protobuf
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from externalgrpc import checks, market
+from externalgrpc import checks, market, plaintext
 from externalgrpc.pb import fleet_pb2 as pb
 from providers import contract
+
+Message = TypeVar("Message", bound=protobuf.Message)
 
 _STYLES = {
     "held": "yellow",
@@ -31,6 +38,7 @@ _STYLES = {
 
 def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
     """Draw everything, one table under the other."""
+    shown = _readable(shown)
     parts: list[RenderableType] = [_heading(shown), _groups(shown, wide=wide)]
     if shown.machines:
         parts.append(_machines(shown, wide=wide))
@@ -44,6 +52,26 @@ def as_dict(shown: pb.ShowResponse) -> dict[str, Any]:
     return json_format.MessageToDict(
         shown, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+
+
+def _readable(told: Message) -> Message:
+    """Copy a message with every text in it escaped, also those of fields to come."""
+    copy = type(told)()
+    copy.CopyFrom(told)
+    _escape(copy)
+    return copy
+
+
+def _escape(told: protobuf.Message) -> None:
+    for field, value in told.ListFields():
+        if field.type == field.TYPE_STRING:
+            if isinstance(value, str):
+                setattr(told, field.name, plaintext.line(value))
+            else:
+                value[:] = [plaintext.line(each) for each in value]
+        elif field.type == field.TYPE_MESSAGE:
+            for each in [value] if isinstance(value, protobuf.Message) else value:
+                _escape(each)
 
 
 def seconds(age_s: float) -> str:
@@ -183,6 +211,7 @@ _VERDICTS = {
 
 def report(checked: checks.Report) -> RenderableType:
     """Draw what a check found: accounts, groups with their candidates, then every finding."""
+    checked = plaintext.every(checked)
     parts: list[RenderableType] = []
     if checked.online:
         parts.append(_checked_accounts(checked))
@@ -261,7 +290,7 @@ def deals(shown: Iterable[market.Deal], *, currency: str) -> Table:
         drawn.add_column(column, justify="right" if right else "left", overflow="fold")
     drawn.add_column(f"{currency}/h", justify="right", no_wrap=True)
     drawn.add_column("stock")
-    for deal in shown:
+    for deal in map(plaintext.every, shown):
         kind = deal.machine_type
         drawn.add_row(
             deal.account,

@@ -78,9 +78,13 @@ retry() {
   done
 }
 
+# Redirects are followed, but never from https to http: what comes is installed and run as root.
 fetch() {
+  local only='=https'
+  case $1 in http:*) only='=http,https' ;; esac
   command -v curl >/dev/null || add_packages curl ca-certificates
-  retry curl -fsSL --connect-timeout 10 --max-time 60 -o "$2" "$1" || die "cannot fetch $1"
+  retry curl -fsSL --proto "$only" --proto-redir "$only" --connect-timeout 10 --max-time 60 \
+    -o "$2" "$1" || die "cannot fetch $1"
 }
 
 apt() {

@@ -18,13 +18,21 @@ cluster() {
       systemctl restart k3s-agent
     else
       fetch "$K3S_INSTALLER" "$STATE/k3s-install.sh"
-      INSTALL_K3S_EXEC=agent INSTALL_K3S_VERSION=$K3S_VERSION INSTALL_K3S_SKIP_DOWNLOAD=$skip \
+      careful "$STATE/.curlrc"
+      CURL_HOME=$STATE INSTALL_K3S_EXEC=agent INSTALL_K3S_VERSION=$K3S_VERSION INSTALL_K3S_SKIP_DOWNLOAD=$skip \
         sh "$STATE/k3s-install.sh"
     fi
     retry k3s kubectl --kubeconfig "$agent/kubelet.kubeconfig" get node "$NODE_NAME" -o name \
       || die "the agent runs, but its node did not register"
     mark k3s
   fi
+}
+
+# The installer calls curl itself: it too shall follow no https to http. What the image's own
+# .curlrc says (a proxy, say) goes on to count.
+careful() {
+  cat "${HOME:-/root}/.curlrc" >"$1" 2>/dev/null || :
+  case $K3S_INSTALLER in https:*) printf '\nproto-redir = "=https"\n' >>"$1" ;; esac
 }
 
 # The agent wants a token that looks like one whenever it starts, and then shows its certificate.

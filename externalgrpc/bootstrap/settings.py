@@ -73,6 +73,11 @@ class JoinSettings:
         "", "The pause image, where containerd's own cannot be pulled from its registry."
     )
     k3s_installer: str = _told(K3S_INSTALLER, "The k3s installer, fetched at boot.")
+    allow_http: bool = _told(
+        default=False,
+        description="Take http:// addresses of packages, keys and installers that are not on "
+        "loopback: everybody on the way may change what machines install.",
+    )
     k3s_version: str = _told("", "The k3s release, where not exactly the server's: v1.36.2+k3s1.")
     external_cloud_provider: bool = _told(
         default=False,

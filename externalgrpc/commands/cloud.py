@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from externalgrpc import groups, market, quantity
+from externalgrpc import groups, market, plaintext, quantity, terminal
 from externalgrpc.commands import parameters
 from providers import contract, errors
 
@@ -65,19 +65,17 @@ def offers(
     chosen = market.choose(found, wanted)
     shown = chosen[:limit] if limit else chosen
     if output == "json":
-        click.echo(json.dumps([deal.plain() for deal in shown], indent=2))
+        terminal.say_lines(json.dumps([deal.plain() for deal in shown], indent=2))
     else:
-        from rich.console import Console  # noqa: PLC0415
-
         from externalgrpc import tables  # noqa: PLC0415
 
-        Console().print(tables.deals(shown, currency=loaded.currency))
+        terminal.console().print(tables.deals(shown, currency=loaded.currency))
         if len(shown) < len(chosen):
-            click.echo(f"{len(chosen) - len(shown)} more; --limit 0 shows all")
+            terminal.say(f"{len(chosen) - len(shown)} more; --limit 0 shows all")
     for told in silent:
-        click.echo(f"not asked: {told}", err=True)
+        terminal.say(f"not asked: {told}", err=True)
     if silent and not found:
-        raise click.ClickException("no account could be asked")
+        raise terminal.Failure("no account could be asked")
 
 
 @click.command()
@@ -103,21 +101,22 @@ def purge(*, config_path: Path, cluster: str, yes: bool, dry_run: bool) -> None:
                     if machine.state is not contract.InstanceState.DELETING
                 ]
             except errors.CloudError as error:
-                raise click.ClickException(f"nothing was deleted: {error}") from error
+                raise terminal.Failure(f"nothing was deleted: {error}") from error
         if not marked:
-            click.echo(f"no machine carries the mark of cluster {loaded.cluster}")
+            terminal.say(f"no machine carries the mark of cluster {loaded.cluster}")
             return
         for _, machine in marked:
-            click.echo(
+            terminal.say(
                 f"{machine.provider_id}  {machine.node_name or '(no name)'}  "
                 f"{machine.group or '(no group)'}  {machine.machine_type} in {machine.location}"
             )
         if dry_run:
-            click.echo(f"{len(marked)} machines would be deleted")
+            terminal.say(f"{len(marked)} machines would be deleted")
             return
         if not yes:
             click.confirm(
-                f"Delete these {len(marked)} machines of cluster {loaded.cluster}?", abort=True
+                plaintext.line(f"Delete these {len(marked)} machines of cluster {loaded.cluster}?"),
+                abort=True,
             )
         _delete(marked)
 
@@ -129,11 +128,11 @@ def _delete(marked: list[tuple[contract.Provider, contract.Instance]]) -> None:
             provider.delete(machine.id)
         except errors.CloudError as error:
             failed += 1
-            click.echo(f"[{number}/{len(marked)}] {machine.provider_id}: {error}", err=True)
+            terminal.say(f"[{number}/{len(marked)}] {machine.provider_id}: {error}", err=True)
         else:
-            click.echo(f"[{number}/{len(marked)}] {machine.provider_id}: deleted")
+            terminal.say(f"[{number}/{len(marked)}] {machine.provider_id}: deleted")
     if failed:
-        raise click.ClickException(f"{failed} machines were not deleted; run it again")
+        raise terminal.Failure(f"{failed} machines were not deleted; run it again")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from externalgrpc import client, clouds
+from externalgrpc import client, clouds, terminal
 from externalgrpc.commands import parameters
 from externalgrpc.pb import fleet_pb2 as pb
 
@@ -58,8 +58,6 @@ def doctor(
 
     Exit code 1 when something costs money or blocks scaling; warnings leave it 0.
     """
-    from rich.console import Console  # noqa: PLC0415
-
     from externalgrpc import doctor as examination  # noqa: PLC0415
     from externalgrpc.doctor import screen  # noqa: PLC0415
 
@@ -80,15 +78,15 @@ def doctor(
         context=kube_context,
         online=online,
     )
-    with Console(stderr=True).status("asking ...") as status:
+    with terminal.asking("asking ...") as waiting:
         report = examination.examine(
             loaded,
             clouds.installed(),
             ways,
-            tell=lambda what: status.update(f"asking: {what} ..."),
+            tell=lambda what: waiting(f"asking: {what} ..."),
         )
     if output == "json":
-        click.echo(json.dumps(examination.plain(report), indent=2))
+        terminal.say_lines(json.dumps(examination.plain(report), indent=2))
     else:
-        Console().print(screen.draw(report))
+        terminal.console().print(screen.draw(report))
     context.exit(0 if report.ok else 1)

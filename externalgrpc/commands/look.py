@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from externalgrpc import client, clouds, config, groups
+from externalgrpc import client, clouds, config, groups, terminal
 from externalgrpc.commands import parameters
 
 _SECRETS = re.compile(
@@ -36,8 +36,6 @@ def list_fleet(
     output: str,
 ) -> None:
     """List groups, machines and accounts of a running server."""
-    from rich.console import Console  # noqa: PLC0415
-
     from externalgrpc import tables  # noqa: PLC0415
 
     connection = client.Connection(
@@ -47,11 +45,11 @@ def list_fleet(
         with connection.open() as channel:
             shown = client.show(channel, address)
     except client.CannotReach as error:
-        raise click.ClickException(str(error)) from error
+        raise parameters.failure(error) from error
     if output == "json":
-        click.echo(json.dumps(tables.as_dict(shown), indent=2))
+        terminal.say_lines(json.dumps(tables.as_dict(shown), indent=2))
     else:
-        Console().print(tables.fleet(shown, wide=wide))
+        terminal.console().print(tables.fleet(shown, wide=wide))
 
 
 @click.command()
@@ -71,8 +69,6 @@ def check(
 
     Exit code 1 when something would not work; warnings leave it 0.
     """
-    from rich.console import Console  # noqa: PLC0415
-
     from externalgrpc import checks, tables  # noqa: PLC0415
 
     source = parameters.source(config_path, cluster)
@@ -93,24 +89,24 @@ def check(
                 }
                 for each in error.mistakes
             ]
-            click.echo(json.dumps({"ok": False, "mistakes": mistakes}, indent=2))
+            terminal.say_lines(json.dumps({"ok": False, "mistakes": mistakes}, indent=2))
         else:
-            click.echo(str(error), err=True)
-            click.echo(f"{len(error.mistakes)} mistakes; nothing was started", err=True)
+            terminal.say_lines(str(error), err=True)
+            terminal.say(f"{len(error.mistakes)} mistakes; nothing was started", err=True)
         context.exit(1)
     except clouds.BrokenCloud as error:
-        raise click.ClickException(str(error)) from error
+        raise parameters.failure(error) from error
     if online:
-        with Console(stderr=True).status("asking clouds and cluster ..."):
+        with terminal.asking("asking clouds and cluster ..."):
             report = checks.check_online(
                 loaded, source.installed, lambda account: parameters.open_account(loaded, account)
             )
     else:
         report = checks.check_offline(loaded, source.installed)
     if output == "json":
-        click.echo(json.dumps(checks.plain(report), indent=2))
+        terminal.say_lines(json.dumps(checks.plain(report), indent=2))
     else:
-        Console().print(tables.report(report))
+        terminal.console().print(tables.report(report))
     context.exit(0 if report.ok else 1)
 
 
@@ -127,7 +123,8 @@ def render(
 
     The template needs the cloud's list of machine types, so the cloud is asked (the memory cloud
     needs no network). The cluster is not: its address, CA and release are examples here, and its
-    kubelet-config counts as not known. Secrets are masked.
+    kubelet-config counts as not known. Secrets are masked. Characters that do not show are shown
+    as escapes; -o json has every byte.
     """
     from externalgrpc import rendering  # noqa: PLC0415
     from providers import errors  # noqa: PLC0415
@@ -136,7 +133,7 @@ def render(
     group = next((each for each in loaded.groups if each.name == group_name), None)
     if group is None:
         known = ", ".join(each.name for each in loaded.groups)
-        raise click.ClickException(f"no group is called {group_name!r} (there are: {known})")
+        raise terminal.Failure(f"no group is called {group_name!r} (there are: {known})")
     account = loaded.accounts[group.account]
     provider = parameters.open_account(loaded, account)
     try:
@@ -152,7 +149,7 @@ def render(
         user_data = _SECRETS.sub("***", user_data)
     _print_rendered(group, user_data, node, output)
     if trouble:
-        raise click.ClickException(trouble)
+        raise terminal.Failure(trouble)
 
 
 @click.command()
@@ -160,7 +157,7 @@ def schema() -> None:
     """Print the JSON schema of the configuration, for editors."""
     from externalgrpc.config import schema as schemas  # noqa: PLC0415
 
-    click.echo(schemas.text(clouds.installed()))
+    terminal.say_lines(schemas.text(clouds.installed()))
 
 
 def _print_rendered(
@@ -168,13 +165,13 @@ def _print_rendered(
 ) -> None:
     if output == "json":
         rendered = {"group": group.name, "userData": user_data, "node": node}
-        click.echo(json.dumps(rendered, indent=2))
+        terminal.say_lines(json.dumps(rendered, indent=2))
         return
     size = len(user_data.encode())
-    click.echo(f"# ---- user-data of {group.name}: {size} bytes before the cloud's encoding ----")
-    click.echo(user_data or "# (none)")
+    terminal.say(f"# ---- user-data of {group.name}: {size} bytes before the cloud's encoding ----")
+    terminal.say_lines(user_data or "# (none)")
     if node is not None:
         import yaml  # noqa: PLC0415
 
-        click.echo(f"# ---- template Node of {group.name} ----")
-        click.echo(yaml.safe_dump(node, sort_keys=False))
+        terminal.say(f"# ---- template Node of {group.name} ----")
+        terminal.say_lines(yaml.safe_dump(node, sort_keys=False))

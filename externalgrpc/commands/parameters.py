@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from externalgrpc import clouds, config, groups
+from externalgrpc import clouds, config, groups, terminal
 from providers import contract
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,7 +74,12 @@ def load(path: Path, cluster: str) -> groups.Config:
     try:
         return config.load(path, cluster=cluster, environ=found.environ, clouds=found.installed)
     except (config.ConfigError, clouds.BrokenCloud) as error:
-        raise click.ClickException(str(error)) from error
+        raise failure(error) from error
+
+
+def failure(error: Exception) -> terminal.Failure:
+    """End a command with what an error says: one sentence, or one for each mistake of a file."""
+    return terminal.Failure(str(error), lines=isinstance(error, config.ConfigError))
 
 
 def open_account(loaded: groups.Config, account: groups.Account) -> contract.Provider:

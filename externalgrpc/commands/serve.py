@@ -9,8 +9,11 @@ from pathlib import Path
 
 import click
 
-from externalgrpc import clouds, config, events, groups
+from externalgrpc import clouds, config, events, groups, terminal
 from externalgrpc.commands import parameters
+from externalgrpc.config import rules
+
+_LOG = events.Log("serve")
 
 
 @click.command()
@@ -98,6 +101,12 @@ def serve(
         if tls_cert and tls_key
         else None
     )
+    if tls is None and not listen.startswith("unix:") and rules.plain_http(f"http://{listen}"):
+        _LOG.warning(
+            "plain text off loopback: whoever reaches the port orders and deletes machines",
+            listen=listen,
+            cure="--tls-cert, --tls-key and --tls-client-ca, or a unix socket",
+        )
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
         listening=server.Listening(address=listen, tls=tls, reflection=reflection),
@@ -108,9 +117,10 @@ def serve(
     def tell(address: str, in_force: groups.Config) -> None:
         _announce(address, in_force)
         if reflection and tls is None:
-            click.echo("Try:")
+            terminal.say("Try:")
             for shows, line in serving.try_lines(address, in_force).items():
-                click.echo(f"  # {shows}\n  {line}")
+                terminal.say(f"  # {shows}")
+                terminal.say(f"  {line}")
 
     _run(lambda: serving.run(what, tell, screen=screen))
 
@@ -124,16 +134,14 @@ def demo(*, config_path: Path, cluster: str) -> None:
     Growth, a sold-out location and the fallback, nodes that join, deletion. Nothing outside this
     process is touched: every account of the configuration must be one in memory.
     """
-    from rich.console import Console  # noqa: PLC0415
-
     from externalgrpc import server, serving  # noqa: PLC0415
     from externalgrpc.standin import demo as show  # noqa: PLC0415
 
     loaded = parameters.load(config_path, cluster)
     elsewhere = [a.name for a in loaded.accounts.values() if a.provider != "memory"]
     if elsewhere:
-        raise click.ClickException(f"the demo makes no real machines: {', '.join(elsewhere)}")
-    console = Console()
+        raise terminal.Failure(f"the demo makes no real machines: {', '.join(elsewhere)}")
+    console = terminal.console()
     events.set_up(level="error", as_json=False)
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
@@ -155,16 +163,16 @@ def demo(*, config_path: Path, cluster: str) -> None:
 
     _run(lambda: serving.run(what, tell, stop=stop))
     if ended_well != [True]:
-        raise click.ClickException("the demonstration did not come to its end")
+        raise terminal.Failure("the demonstration did not come to its end")
 
 
 def _announce(address: str, in_force: groups.Config) -> None:
-    click.echo(f"cluster {in_force.cluster}: {len(in_force.groups)} groups on {address}")
+    terminal.say(f"cluster {in_force.cluster}: {len(in_force.groups)} groups on {address}")
     for group in in_force.groups:
         types = ", ".join(dict.fromkeys(each.machine_type for each in group.candidates))
         where = ", ".join(dict.fromkeys(each.location for each in group.candidates))
         size = f"{group.min_size}..{group.max_size}"
-        click.echo(f"  {group.name}: {size} x {types} in {where} ({group.account})")
+        terminal.say(f"  {group.name}: {size} x {types} in {where} ({group.account})")
 
 
 def _run(run: Callable[[], None]) -> None:
@@ -180,4 +188,4 @@ def _run(run: Callable[[], None]) -> None:
         clouds.BrokenCloud,
         errors.CloudError,
     ) as error:
-        raise click.ClickException(str(error)) from error
+        raise parameters.failure(error) from error

@@ -116,7 +116,7 @@ def _account(
         name=name,
         provider=entry.provider,
         token=_token(entry, of, path, around, findings),
-        endpoint=_endpoint(entry.endpoint, (*path, "endpoint"), findings),
+        endpoint=_endpoint(entry, (*path, "endpoint"), findings),
         budget_share=1.0 if entry.budget_share is None else entry.budget_share,
         settings=settings,
     )
@@ -165,7 +165,8 @@ def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate
     return token
 
 
-def _endpoint(endpoint: str | None, at: Path, findings: validate.Findings) -> str:
+def _endpoint(entry: model.AccountEntry, at: Path, findings: validate.Findings) -> str:
+    endpoint = entry.endpoint
     if endpoint is None:
         return ""
     cure = "Write it like https://api.example.org/v1"
@@ -178,6 +179,12 @@ def _endpoint(endpoint: str | None, at: Path, findings: validate.Findings) -> st
         findings.add(at, "is not an http or https address", cure)
     elif parts.username is not None or parts.query or parts.fragment:
         findings.add(at, "must not carry credentials, a query or a fragment", cure)
+    elif not entry.allow_http and (wrong := rules.plain_http(endpoint)):
+        findings.add(
+            at,
+            f"{wrong}, the token with it",
+            "Write https://, or set allowHttp: true where nobody else is on that network",
+        )
     return endpoint
 
 

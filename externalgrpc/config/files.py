@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from pathlib import Path
 from typing import Final
 
-MAX_BYTES: Final = 1 << 20
+from externalgrpc import regular
+
+MAX_BYTES: Final = regular.MAX_BYTES
+Unreadable = regular.Unreadable
 
 _ABSENT: Final = "absent"
-
-
-class Unreadable(Exception):
-    """Say why a file cannot be read, as the rest of a sentence about it."""
 
 
 class Files:
     """Read files and keep the digest of each, so that a later look can tell a change.
 
-    Only regular files of at most MAX_BYTES are read: a device or a pipe would never end.
+    Only regular files of at most MAX_BYTES are read (:mod:`externalgrpc.regular`).
     """
 
     def __init__(self) -> None:
@@ -29,7 +26,7 @@ class Files:
     def read(self, path: Path) -> bytes:
         """Read a file; raises Unreadable."""
         try:
-            raw = _read(path)
+            raw = regular.read(path)
         except Unreadable as error:
             self._seen[path] = f"{_ABSENT}: {error}"
             raise
@@ -48,31 +45,10 @@ class Files:
 def look(path: Path) -> str:
     """Tell a file's state as a text that changes when its content does."""
     try:
-        return _digest(_read(path))
+        return _digest(regular.read(path))
     except Unreadable as error:
         return f"{_ABSENT}: {error}"
 
 
 def _digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise Unreadable(f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise Unreadable("is not a path") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unreadable("is not a regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(f"cannot be read: {error.strerror or error}") from error
-    finally:
-        os.close(descriptor)
-    if len(raw) > MAX_BYTES:
-        raise Unreadable(f"is larger than {MAX_BYTES} bytes")
-    return raw

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from externalgrpc import clouds, groups, names
-from externalgrpc.bootstrap import credentials, joining, machine
-from externalgrpc.config import model, validate
+from externalgrpc.bootstrap import credentials, joining, machine, settings
+from externalgrpc.config import fields, model, rules, validate
 from externalgrpc.config.mistakes import Path
 from providers import contract
+
+_FETCHED: Final = (
+    "kubernetes_packages",
+    "kubernetes_key",
+    "containerd_packages",
+    "containerd_key",
+    "k3s_installer",
+)
+"""The settings of a join that are addresses of what machines fetch, install and run as root."""
 
 
 def cannot_join(group: groups.NodeGroup, cloud: clouds.Cloud) -> str:
@@ -51,6 +62,21 @@ def method(
         told = "are settings of join: kubeadm and join: k3s"
         findings.add((*path, "joinOptions"), told, "Remove them", key=True)
     return join
+
+
+def fetched_in_the_clear(
+    how: settings.JoinSettings, path: Path, findings: validate.Findings
+) -> None:
+    """File every address of a join that is plain http:// off loopback, unless that is allowed."""
+    for name in () if how.allow_http else _FETCHED:
+        wrong = rules.plain_http(getattr(how, name))
+        if wrong:
+            findings.add(
+                (*path, fields.camel(name)),
+                wrong,
+                "Write https://, or set joinOptions.allowHttp: true where nobody else is on that "
+                "network",
+            )
 
 
 def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:

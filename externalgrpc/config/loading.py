@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import TypeVar
 
-from externalgrpc import clouds, groups
+from externalgrpc import clouds, groups, regular
 from externalgrpc.config import (
     accounts,
     fields,
@@ -61,8 +61,16 @@ def read(source: Source, seen: files.Files) -> groups.Config:
     try:
         raw = seen.read(source.path)
     except files.Unreadable as error:
+        piped = isinstance(error, regular.NotRegular)
         mistake = Mistake(
-            file=str(source.path), line=1, column=1, path="", message=str(error), cure=""
+            file=str(source.path),
+            line=1,
+            column=1,
+            path="",
+            message=str(error),
+            cure="It is read again when it changes: write it to a file and name that"
+            if piped
+            else "",
         )
         raise ConfigError([mistake]) from error
     findings = validate.Findings(lines.read(raw, str(source.path)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from externalgrpc import plaintext
+
 MAX_REPORTED = 200
 """Mistakes told at once; a file with more is not a configuration."""
 
@@ -31,7 +33,7 @@ class Mistake:
     def __str__(self) -> str:
         what = f"{self.path}: {self.message}" if self.path else self.message
         told = f"{self.file}:{self.line}:{self.column}: {what}"
-        return f"{told}. {self.cure}" if self.cure else told
+        return plaintext.line(f"{told}. {self.cure}" if self.cure else told)
 
 
 class ConfigError(Exception):
@@ -69,6 +71,6 @@ def file_name(path: object) -> str:
 
 def shorten(text: str, limit: int = 60) -> str:
     """Quote a value for an error text: printable, in one line, never long."""
-    printable = text if text.isprintable() else ascii(text)[1:-1]
+    printable = plaintext.line(text)
     cut = printable if len(printable) <= limit else printable[: limit - 3] + "..."
     return f'"{cut}"'

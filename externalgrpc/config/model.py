@@ -214,6 +214,11 @@ class AccountEntry(Entry):
     endpoint: str | None = Field(
         default=None, description="Address of the API, where not the vendor's."
     )
+    allow_http: bool = Field(
+        default=False,
+        description="Take an endpoint of http:// that is not on loopback: everybody on the way "
+        "reads the token.",
+    )
     budget_share: Share | None = Field(
         default=None, gt=0, le=1, description="Our part of the account's rate limit (1)."
     )

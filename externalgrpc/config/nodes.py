@@ -91,6 +91,8 @@ class Reader:
         )
         at = (*path, "joinOptions")
         how = options.read(join_settings.JoinSettings, entry.join_options, at, self.findings)
+        if isinstance(how, join_settings.JoinSettings):
+            joining.fetched_in_the_clear(how, at, self.findings)
         own: object = None
         if of is not None:
             self._supported(entry, of, path)

@@ -6,7 +6,9 @@ is fine.
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import urllib.parse
 from typing import Final
 
 EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -106,6 +108,26 @@ def ware(text: str) -> str:
 def currency(text: str) -> str:
     """Judge a currency code."""
     return "" if _CURRENCY.fullmatch(text) else "is not a currency code of three capital letters"
+
+
+def plain_http(address: str) -> str:
+    """Judge whether an address is asked in the clear by a network: http:// off loopback.
+
+    Loopback is ``localhost``, 127.0.0.0/8 and ::1, written so; a name that leads there is a name.
+    """
+    try:
+        parts = urllib.parse.urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urllib.parse.SplitResult("http", "", "", "", ""), ""
+    if parts.scheme != "http" or host == "localhost":
+        return ""
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return ""
+    except ValueError:
+        pass
+    return "is plain http:// to another machine: whoever sits between reads and changes all of it"
 
 
 def _within(domain: str, parents: tuple[str, ...]) -> bool:

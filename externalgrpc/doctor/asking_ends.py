@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from externalgrpc import regular
 from externalgrpc.bootstrap import credentials, der
 from externalgrpc.doctor import expiry, openpgp
 from externalgrpc.doctor.facts import Certificate, Facts
@@ -45,6 +46,9 @@ def of_kubeconfig(path: str, context: str, notes: Notes) -> Iterator[Certificate
         user, folder = _user(Path(path).expanduser(), context)
         certificate = _text_of(user, "client-certificate", folder)
         token = str(user.get("token") or "") or _text_of(user, "tokenFile", folder)
+    except regular.Unreadable as error:
+        notes.missed(what, f"a file of theirs {error}")
+        return
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         notes.missed(what, f"they cannot be read ({type(error).__name__})")
         return
@@ -86,6 +90,9 @@ def of_packages(
         try:
             reply = client.get(url, follow_redirects=True, timeout=_TIMEOUT_S)
             reply.raise_for_status()
+            if url.startswith("https:") and reply.url.scheme != "https":
+                notes.missed(what, f"it leads to {reply.url.scheme}://, where no join follows")
+                continue
             end = openpgp.ends_at(reply.content[:_LARGEST])
         except (httpx.HTTPError, openpgp.NoKey) as error:
             notes.missed(what, f"{error or type(error).__name__}")
@@ -119,7 +126,7 @@ def _certificates(pem: str) -> list[float]:
 
 
 def _user(path: Path, context: str) -> tuple[Mapping[str, Any], Path]:
-    told = yaml.safe_load(path.read_text())
+    told = yaml.safe_load(regular.text(path))
     chosen = context or told["current-context"]
     user = next(each for each in told["contexts"] if each["name"] == chosen)["context"]["user"]
     found = next(each for each in told["users"] if each["name"] == user)["user"]
@@ -129,4 +136,4 @@ def _user(path: Path, context: str) -> tuple[Mapping[str, Any], Path]:
 def _text_of(user: Mapping[str, Any], key: str, folder: Path) -> str:
     if data := user.get(f"{key}-data"):
         return base64.b64decode(str(data)).decode()
-    return (folder / str(user[key])).read_text() if user.get(key) else ""
+    return regular.text(folder / str(user[key])) if user.get(key) else ""

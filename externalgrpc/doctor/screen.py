@@ -1,4 +1,4 @@
-"""Show a report to a person's eyes."""
+"""Show a report to a person's eyes; a console of :mod:`externalgrpc.terminal` draws it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from externalgrpc import plaintext
 from externalgrpc.doctor.findings import Finding, Report, Severity
 
 _MARKS = {
@@ -17,12 +18,13 @@ _WIDTH = len("not looked at")
 
 def draw(report: Report) -> RenderableType:
     """Draw findings, worst first, then what was looked at, what was not, and the outcome."""
+    report = plaintext.every(report)
     parts: list[RenderableType] = []
     for finding in report.findings:
         parts += [_finding(finding), ""]
     parts.append(_row("looked at", "dim", Text("; ".join(report.looked_at), "dim"), _WIDTH))
     for missed in report.not_looked_at:
-        told = Text.assemble((missed.what, "bold"), f", because {_clean(missed.because)}")
+        told = Text.assemble((missed.what, "bold"), f", because {missed.because}")
         parts.append(_row("not looked at", "yellow", told, _WIDTH))
     parts += ["", _outcome(report)]
     return Group(*parts)
@@ -30,11 +32,11 @@ def draw(report: Report) -> RenderableType:
 
 def _finding(finding: Finding) -> RenderableType:
     mark, style = _MARKS[finding.severity]
-    head = Text.assemble((finding.subject, "bold"), f": {_clean(finding.what)}")
+    head = Text.assemble((finding.subject, "bold"), f": {finding.what}")
     return Group(
         _row(mark, style, head),
-        _row("why", "dim", Text(_clean(finding.why), "dim")),
-        _row("cure", "dim", Text(_clean(finding.cure))),
+        _row("why", "dim", Text(finding.why, "dim")),
+        _row("cure", "dim", Text(finding.cure)),
     )
 
 
@@ -45,11 +47,6 @@ def _row(label: str, style: str, told: Text, width: int = len("TROUBLE")) -> Tab
     row.add_column(overflow="fold")
     row.add_row(label, told)
     return row
-
-
-def _clean(told: str) -> str:
-    """Leave nothing that steers a terminal in what others wrote: flags, names, clouds' words."""
-    return "".join(each if each.isprintable() else " " for each in told)
 
 
 def _outcome(report: Report) -> Text:

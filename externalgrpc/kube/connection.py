@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import os
@@ -13,12 +12,14 @@ from typing import Final, Protocol
 
 import yaml
 
-from externalgrpc import clock
+from externalgrpc import clock, regular
+from externalgrpc.config import rules
 from externalgrpc.kube import api, errors
 
 _OUR_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _IN_POD: Final = "KUBERNETES_SERVICE_HOST"
 _CONNECTIONS: Final = 20
+_FILES: Final = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
 class _Settings(Protocol):
@@ -75,6 +76,7 @@ def connect(
     try:
         if kubeconfig:
             path = str(Path(kubeconfig).expanduser())
+            _only_regular(Path(path))
             config.load_kube_config(
                 config_file=path,
                 context=context or None,
@@ -92,6 +94,8 @@ def connect(
             namespace = _read(account / "namespace") or "default"
         pool = client.ApiClient(settings).rest_client.pool_manager
         ca_pem = _read(Path(settings.ssl_ca_cert)) if settings.ssl_ca_cert else ""
+    except regular.Unreadable as error:
+        raise CannotConnect(f"{where} {error}") from None
     except config.ConfigException as error:
         raise CannotConnect(f"{where}: {error}") from error
     except yaml.YAMLError as error:
@@ -99,6 +103,9 @@ def connect(
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         # Told by its kind only: the words may quote the file, and the file holds secrets.
         raise CannotConnect(f"{where} cannot be used ({type(error).__name__})") from None
+    if wrong := rules.plain_http(settings.host):
+        pool.clear()
+        raise CannotConnect(f"{where}: its server {wrong}, the credentials with it")
     return Connection(
         api=api.Api(
             pool,
@@ -127,10 +134,29 @@ def _context_namespace(config: ModuleType, path: str, context: str) -> str:
     return str(chosen["context"].get("namespace") or "default")
 
 
+def _only_regular(path: Path) -> None:
+    """Refuse a kubeconfig that is a pipe or a device, or names one: the client would wait for it.
+
+    What is not there, or is no kubeconfig, the client tells by itself.
+    """
+    if not path.exists():
+        return
+    loaded = yaml.safe_load(regular.text(path))
+    for entries, kind in (("users", "user"), ("clusters", "cluster")):
+        for entry in (loaded.get(entries) or ()) if isinstance(loaded, dict) else ():
+            of = entry.get(kind) or {}
+            for key in _FILES:
+                named = path.parent / str(of[key]) if of.get(key) else None
+                if named is not None and named.exists():
+                    try:
+                        regular.check(named)
+                    except regular.Unreadable as error:
+                        told = f"names {key} {named}, which {error}"
+                        raise regular.Unreadable(told) from None
+
+
 def _read(path: Path) -> str:
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text().strip()
-    return ""
+    return regular.text(path).strip() if path.exists() else ""
 
 
 def _line(error: yaml.YAMLError) -> str:

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from typing import Final, Literal
 
-from externalgrpc import clock
+from externalgrpc import clock, plaintext
 from externalgrpc.kube import api, errors
 
 CONTROLLER: Final = "vps-autoscaler"
@@ -98,9 +98,9 @@ class Notices:
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance[:128],
             "type": notice.kind,
-            "reason": notice.reason[:128],
+            "reason": plaintext.line(notice.reason)[:128],
             "action": notice.action[:128],
-            "note": _shortened(notice.note),
+            "note": _shortened(plaintext.line(notice.note)),
             "regarding": {key: value for key, value in regarding.items() if value},
         }
         self._api.post(_path(notice), body)

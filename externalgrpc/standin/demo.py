@@ -16,7 +16,7 @@ import grpc
 from rich import console as rich_console
 from rich import live, text
 
-from externalgrpc import clock, tables
+from externalgrpc import clock, plaintext, tables
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.standin import client, events, loop
 
@@ -89,7 +89,7 @@ class _Feed:
         line = text.Text.assemble(
             (f"{self.elapsed_s():5.1f} s  ", "dim"),
             (f"{event.kind.value:<11}", _COLOURS[event.kind]),
-            event.text,
+            plaintext.line(event.text),
         )
         self.lines.append(line)
         if not self._console.is_terminal:

@@ -8,9 +8,11 @@ document itself is replaced whole, so that it is always the old one or the new o
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,4 +68,7 @@ class Ledger:
     def _stamp(self) -> tuple[int, int, int]:
         # A replaced file is another inode, even within one tick of the clock.
         told = self._path.stat()
+        if not stat.S_ISREG(told.st_mode):
+            # A pipe would be waited for.
+            raise OSError(errno.EINVAL, "is not a regular file", str(self._path))
         return (told.st_ino, told.st_mtime_ns, told.st_size)

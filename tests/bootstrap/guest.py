@@ -64,9 +64,9 @@ class Guest:
         (self._bin / "python3").symlink_to(sys.executable)
         (self._bin / "stat").symlink_to(shutil.which("stat") or "/usr/bin/stat")
         for name, body in programs.FAKES.items():
-            self._program(name, f'echo "{name} $*" >>"$SIM/calls"\n{body}')
+            self.program(name, f'echo "{name} $*" >>"$SIM/calls"\n{body}')
         (self._sim / "curl.py").write_text(programs.CURL)
-        curl = self._program(
+        curl = self.program(
             "curl", 'echo "curl $*" >>"$SIM/calls"\nexec python3 "$SIM/curl.py" "$@"'
         )
         shutil.copy(curl, self._sim / "curl")
@@ -98,6 +98,12 @@ class Guest:
         web = json.loads(self.told("web.json"))
         headers = {key.replace("_", "-"): value for key, value in wants.items()}
         web[f"{method} {url}"] = {"text": text, "wants": headers}
+        self.sim(**{"web.json": json.dumps(web)})
+
+    def move(self, url: str, to: str) -> None:
+        """Answer a request with a redirect."""
+        web = json.loads(self.told("web.json"))
+        web[f"GET {url}"] = {"text": "", "wants": {}, "moved": to}
         self.sim(**{"web.json": json.dumps(web)})
 
     def has(self, name: str, version: str, default_config: str = "") -> None:
@@ -178,7 +184,8 @@ class Guest:
             if each.is_file() and secret.encode() in each.read_bytes()
         ]
 
-    def _program(self, name: str, body: str) -> Path:
+    def program(self, name: str, body: str) -> Path:
+        """Put a program on the PATH, written in bash."""
         path = self._bin / name
         path.write_text(f"#!/bin/bash\n{body}\n")
         path.chmod(0o755)

@@ -54,6 +54,11 @@ import json, os, pathlib, sys
 sim = pathlib.Path(os.environ["SIM"])
 web = json.loads((sim / "web.json").read_text())
 args, headers, method, out = sys.argv[1:], {}, "GET", None
+follow, proto, redir = False, "=http,https,file", "=http,https"
+rc = pathlib.Path(os.environ.get("CURL_HOME", "/nowhere"), ".curlrc")
+for line in rc.read_text().splitlines() if rc.exists() else ():
+    key, _, value = line.partition(" = ")
+    redir = value.strip('"') if key == "proto-redir" else redir
 url = args[-1]
 for at, word in enumerate(args):
     if word == "-H":
@@ -63,7 +68,25 @@ for at, word in enumerate(args):
         method = args[at + 1]
     if word == "-o":
         out = args[at + 1]
+    if word == "--proto":
+        proto = args[at + 1]
+    if word == "--proto-redir":
+        redir = args[at + 1]
+    follow = follow or (word[0] == "-" != word[1:2] and "L" in word)
+
+def may(url, only):
+    if url.split(":")[0] not in only.removeprefix("=").split(","):
+        sys.stderr.write(f"curl: (1) Protocol \"{url.split(':')[0]}\" not supported or disabled\n")
+        sys.exit(1)
+
+may(url, proto)
 page = web.get(f"{method} {url}")
+while follow and page is not None and page.get("moved"):
+    url = page["moved"]
+    may(url, redir)
+    with (sim / "calls").open("a") as calls:
+        calls.write(f"followed {url}\n")
+    page = web.get(f"{method} {url}")
 if page is None or any(headers.get(key) != value for key, value in page["wants"].items()):
     sys.stderr.write(f"curl: (22) The requested URL returned error: 404 {url}\n")
     sys.exit(22)

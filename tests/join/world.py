@@ -72,6 +72,7 @@ class World:
         """Start our server with one group; ``join`` adds to its joinOptions."""
         options = {
             "kubernetesPackages": self.mirror.url(plane.HOST),
+            "allowHttp": True,
             "containerd": "image",
             "sandboxImage": pods.IMAGE,
             "preJoin": list(PRE_JOIN),

@@ -94,6 +94,19 @@ def test_a_context_is_chosen(server: apiserver.FakeServer, tmp_path: Path) -> No
         _connect(path, "c")
 
 
+def test_credentials_are_sent_over_no_plain_http_off_loopback(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    told = {
+        "clusters": [{"name": "c", "cluster": {"server": "http://192.0.2.1:8080"}}],
+        "users": [{"name": "u", "user": {"token": SECRET}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(told))
+    with pytest.raises(connection.CannotConnect, match="its server is plain http:// to another"):
+        _connect(path)
+
+
 def test_a_plugin_that_fails_is_no_crash(server: apiserver.FakeServer, tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
     plugin = tmp_path / "plugin"
