@@ -19,6 +19,7 @@ from externalgrpc.config import (
     options,
     rules,
     scalars,
+    settings,
     validate,
 )
 from externalgrpc.config.mistakes import ConfigError, Mistake, Path
@@ -114,6 +115,7 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         cover_forgotten=file.cover_forgotten_machines,
         gpu_label=_gpu_label(file.gpu_label, findings),
         kubernetes=kubernetes,
+        limits=settings.limits(file.limits),
     )
 
 
