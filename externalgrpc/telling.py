@@ -209,6 +209,25 @@ def catalogue(fleet: state.Fleet, account: str) -> None:
             _LOG.error("group left out", group=name, reason=trouble)
 
 
+def departed(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which groups a configuration has no more, and how many machines they have."""
+    for name, held in before.groups.items():
+        now = after.groups.get(name)
+        if held.departed or (now is not None and not now.departed):
+            continue
+        machines = view.marked(before, name)
+        if not machines:
+            _LOG.info("group departed: it is not in the configuration any more", group=name)
+            continue
+        _LOG.warning(
+            "group departed: its machines become orphans at the next start, which nobody removes; "
+            "was it renamed?",
+            group=name,
+            machines=machines,
+            cure="put it back with minSize: 0 until it is empty",
+        )
+
+
 def replaced(account: str) -> None:
     """Tell that an account's name now belongs to another cloud."""
     _LOG.warning(

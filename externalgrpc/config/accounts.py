@@ -186,9 +186,7 @@ def _endpoint(endpoint: str | None, at: Path, findings: validate.Findings) -> st
     return endpoint
 
 
-def _foreign(
-    words: Mapping[str, str], at: Path, findings: validate.Findings
-) -> Mapping[str, str]:
+def _foreign(words: Mapping[str, str], at: Path, findings: validate.Findings) -> Mapping[str, str]:
     """Take the operator's word on machines of other clusters, by their identity."""
     for identity in words:
         if identity != quarantine.NO_IDENTITY and not marks.is_identity(identity):
