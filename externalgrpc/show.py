@@ -7,7 +7,7 @@ from decimal import Decimal
 import grpc
 
 from externalgrpc import clock, describe, groups, pricing, service
-from externalgrpc.fleet import joins, state, view
+from externalgrpc.fleet import claims, joins, notnow, proof, state, view
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.reconciler import Reconciler
 from providers import contract
@@ -44,10 +44,15 @@ class Show:
             uptime_seconds=now - self._started_at,
             dry_run=self._dry_run,
             groups=[self._group(fleet, group, now) for group in fleet.groups.values()],
+            identity=fleet.identity or "",
+            identity_awaited=fleet.identity is None,
+            outage=fleet.outage,
         )
         for name in fleet.groups:
             for member in view.members(fleet, name):
                 reply.machines.append(_member(fleet, name, member, now, unix_now))
+            for machine in view.quarantined(fleet, name):
+                reply.machines.append(_in_quarantine(fleet, machine, now, unix_now))
             for machine in view.leaving(fleet, name):
                 reply.machines.append(_machine(fleet, machine, "deleting", unix_now))
         for orphan in view.orphans(fleet):
@@ -90,6 +95,7 @@ class Show:
         account = fleet.accounts[name]
         seat = self._reconciler.seats().get(name)
         budget = seat.provider.budget() if seat is not None else None
+        said = notnow.why_account(fleet, name)
         return pb.Account(
             name=name,
             provider=account.provider,
@@ -98,6 +104,8 @@ class Show:
             machines=len(account.snapshot.instances) if account.snapshot else 0,
             budget_remaining=budget.remaining if budget else -1,
             budget_limit=budget.limit if budget else -1,
+            not_now_code=said.code if said is not None else "",
+            not_now_reason=said.reason if said is not None else "",
         )
 
 
@@ -128,6 +136,7 @@ def _member(
     else:
         shown = pb.Machine(name=member.name, provider_id=member.provider_id, phase=_phase(member))
     shown.group = group
+    shown.name = member.name
     if member.launch is not None:
         shown.age_seconds = now - member.launch.born
         shown.account = member.launch.account
@@ -141,6 +150,23 @@ def _member(
     if member.failure is not None:
         shown.error_code = member.failure.code
         shown.error_message = member.failure.message
+    failed = fleet.unjoined.get(member.name)
+    if failed is not None and failed.withheld:
+        shown.withheld_code = failed.failure.code
+        shown.withheld_message = failed.failure.message
+        shown.withheld_because = failed.withheld
+    return shown
+
+
+def _in_quarantine(
+    fleet: state.Fleet, instance: contract.Instance, now: float, unix_now: float
+) -> pb.Machine:
+    held = fleet.quarantine[instance.provider_id]
+    shown = _machine(fleet, instance, "quarantine", unix_now)
+    shown.doubt = held.doubt.value
+    shown.doubt_message = held.message
+    shown.doubt_seconds_ago = max(0.0, now - held.since)
+    shown.excused = held.ignored
     return shown
 
 
@@ -153,10 +179,12 @@ def _phase(member: view.Member) -> str:
 def _machine(
     fleet: state.Fleet, instance: contract.Instance, phase: str, unix_now: float
 ) -> pb.Machine:
+    account = fleet.index.account_of.get(instance.provider_id, "")
+    claimed = claims.claimed(fleet, instance)
     return pb.Machine(
-        name=instance.node_name,
+        name=view.key_of(fleet, instance),
         group=instance.group,
-        account=fleet.index.account_of.get(instance.provider_id, ""),
+        account=account,
         provider_id=instance.provider_id,
         machine_type=instance.machine_type,
         location=instance.location,
@@ -164,4 +192,10 @@ def _machine(
         age_seconds=max(0.0, unix_now - instance.created_at) if instance.created_at else -1.0,
         addresses=list(instance.addresses),
         registered=instance.provider_id in fleet.registered,
+        identity=instance.identity,
+        unjoined=instance.unjoined,
+        strange=account in fleet.accounts
+        and proof.is_strange(fleet, instance, fleet.accounts[account]),
+        rival=claims.rival(fleet, instance),
+        unmarked=claimed and instance.provider_id in fleet.unmarked,
     )

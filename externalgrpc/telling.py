@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from externalgrpc import errands, events
+from externalgrpc import byhand, errands, events
 from externalgrpc.fleet import joins, notnow, proof, requests, state, view, wishes
 from providers import errors
 
@@ -167,7 +167,7 @@ def _quarantined(fleet: state.Fleet, provider_id: str, held: state.Quarantine) -
         code=held.doubt.value,
         why=held.message,
         identity=instance.identity if instance is not None else "",
-        delete_by_hand=f"vps-autoscaler purge --machine {provider_id}",
+        delete_by_hand=byhand.purge(provider_id),
     )
 
 
