@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from externalgrpc.commands import cloud, doctor, look, serve
+from externalgrpc.commands import cloud, doctor, look, purge, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -34,7 +34,7 @@ for command in (
     look.list_fleet,
     doctor.doctor,
     cloud.offers,
-    cloud.purge,
+    purge.purge,
     look.schema,
     serve.demo,
 ):

@@ -1,4 +1,4 @@
-"""``offers`` and ``purge``: ask the clouds what they sell, and delete what carries our mark."""
+"""``offers``: ask the clouds what they sell."""
 
 from __future__ import annotations
 
@@ -78,62 +78,6 @@ def offers(
         click.echo(f"not asked: {told}", err=True)
     if silent and not found:
         raise click.ClickException("no account could be asked")
-
-
-@click.command()
-@parameters.CONFIG
-@parameters.CLUSTER
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show what would be deleted, and stop.")
-def purge(*, config_path: Path, cluster: str, yes: bool, dry_run: bool) -> None:
-    """Delete every machine that carries the cluster's mark, in all accounts; for tear-down.
-
-    Groups with a minimum size are included. Stop the autoscaler and this server first: they
-    would make the machines again.
-    """
-    loaded = parameters.load(config_path, cluster)
-    with contextlib.ExitStack() as stack:
-        marked: list[tuple[contract.Provider, contract.Instance]] = []
-        for account in loaded.accounts.values():
-            provider = stack.enter_context(_opened(loaded, account))
-            try:
-                marked += [
-                    (provider, machine)
-                    for machine in provider.instances()
-                    if machine.state is not contract.InstanceState.DELETING
-                ]
-            except errors.CloudError as error:
-                raise click.ClickException(f"nothing was deleted: {error}") from error
-        if not marked:
-            click.echo(f"no machine carries the mark of cluster {loaded.cluster}")
-            return
-        for _, machine in marked:
-            click.echo(
-                f"{machine.provider_id}  {machine.node_name or '(no name)'}  "
-                f"{machine.group or '(no group)'}  {machine.machine_type} in {machine.location}"
-            )
-        if dry_run:
-            click.echo(f"{len(marked)} machines would be deleted")
-            return
-        if not yes:
-            click.confirm(
-                f"Delete these {len(marked)} machines of cluster {loaded.cluster}?", abort=True
-            )
-        _delete(marked)
-
-
-def _delete(marked: list[tuple[contract.Provider, contract.Instance]]) -> None:
-    failed = 0
-    for number, (provider, machine) in enumerate(marked, 1):
-        try:
-            provider.delete(machine.id)
-        except errors.CloudError as error:
-            failed += 1
-            click.echo(f"[{number}/{len(marked)}] {machine.provider_id}: {error}", err=True)
-        else:
-            click.echo(f"[{number}/{len(marked)}] {machine.provider_id}: deleted")
-    if failed:
-        raise click.ClickException(f"{failed} machines were not deleted; run it again")
 
 
 @contextlib.contextmanager
