@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shlex
 
+from providers import contract
+
 
 def purge(provider_id: str) -> str:
     """Give the line that deletes one machine."""
@@ -15,5 +17,10 @@ def purge(provider_id: str) -> str:
 
 
 def purge_identity(identity: str) -> str:
-    """Give the line that deletes all machines of an identity; empty for those without one."""
+    """Give the line that deletes all machines of an identity; empty for those without one.
+
+    Machines of several identities go one by one.
+    """
+    if identity == contract.NOBODYS:
+        return "vps-autoscaler purge --machine PROVIDER_ID"
     return f"vps-autoscaler purge --identity {shlex.quote(identity or 'none')}"

@@ -47,11 +47,8 @@ class Choice:
     def told(self) -> Iterator[str]:
         """Say what is left alone, with the line that would delete it."""
         for of, count in sorted(self.left.items()):
-            if of == contract.NOBODYS:
-                line = "vps-autoscaler purge --machine PROVIDER_ID deletes one"
-                yield f"left alone: {count} that carry several identities, or what is none; {line}"
-            else:
-                yield f"left alone: {count} {_whose(of)}; {byhand.purge_identity(of)} deletes them"
+            what = "one" if of == contract.NOBODYS else "them"
+            yield f"left alone: {count} {_whose(of)}; {byhand.purge_identity(of)} deletes {what}"
 
 
 def whose(config: groups.Config) -> identity.Answer | None:
@@ -179,12 +176,7 @@ def _choice(found: Iterable[Found], wanted: Callable[[contract.Instance], bool])
 
 def _counted(there: Mapping[str, int]) -> Iterator[str]:
     for of, count in sorted(there.items()):
-        line = (
-            "vps-autoscaler purge --machine PROVIDER_ID"
-            if of == contract.NOBODYS
-            else byhand.purge_identity(of)
-        )
-        yield f"{count} {_whose(of)}: {line}"
+        yield f"{count} {_whose(of)}: {byhand.purge_identity(of)}"
 
 
 def _whose(of: str) -> str:

@@ -147,7 +147,9 @@ def test_a_withheld_verdict_is_shown_to_who_wants_more(tmp_path):
 
 
 def test_an_identity_that_is_awaited_is_said():
-    assert "orders are held: the cluster's identity" in drawn(pb.ShowResponse(identity_awaited=True))
+    assert "orders are held: the cluster's identity" in drawn(
+        pb.ShowResponse(identity_awaited=True)
+    )
 
 
 def test_a_hundred_of_one_doubt_are_one_sentence():
@@ -165,3 +167,4 @@ def test_a_hundred_of_one_doubt_are_one_sentence():
 def test_a_line_for_the_shell_is_one_command_whatever_the_id(hostile):
     assert shlex.split(byhand.purge(hostile))[2:] == ["--machine", hostile]
     assert shlex.split(byhand.purge_identity(hostile))[2:] == ["--identity", hostile]
+    assert "--identity" not in byhand.purge_identity(contract.NOBODYS)

@@ -129,7 +129,7 @@ def test_a_machine_of_several_identities_is_left_alone(sky, kube):
     found = [purging.Found("ram", sky.login(), machine)]
     choice = purging.ours(found, identity.Known(identity.shortened(kube.uid)))
     assert choice.chosen == ()
-    assert "1 that carry several identities, or what is none" in next(choice.told())
+    assert "1 with several identities, or what is none" in next(choice.told())
     with pytest.raises(purging.Unsure, match="with several identities"):
         purging.ours(found, None)
 
