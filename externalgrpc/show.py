@@ -45,7 +45,7 @@ class Show:
             dry_run=self._dry_run,
             groups=[self._group(fleet, group, now) for group in fleet.groups.values()],
             identity=fleet.identity or "",
-            identity_awaited=fleet.identity is None,
+            orders_held=_awaited(fleet),
             outage=fleet.outage,
         )
         for name in fleet.groups:
@@ -125,6 +125,15 @@ def register(server: grpc.Server, shown: Show) -> None:
             ),
         )
     )
+
+
+def _awaited(fleet: state.Fleet) -> str:
+    """Say what of the cluster must be known before an order goes; empty when it is."""
+    if fleet.identity is None:
+        return "the cluster's identity could not be read yet"
+    if fleet.identity and fleet.nodes is None:
+        return "the cluster's Nodes could not be read yet"
+    return ""
 
 
 def _member(

@@ -21,8 +21,8 @@ def sentences(
 
     ``age`` writes a length of time in seconds.
     """
-    if shown.identity_awaited:
-        yield _told("orders are held", "the cluster's identity could not be read yet")
+    if shown.orders_held:
+        yield _told("orders are held", shown.orders_held)
     if shown.outage:
         yield _told("outage", f"{shown.outage}: nobody is judged, no Node is removed")
     doubted: dict[tuple[str, str, bool], list[pb.Machine]] = {}

@@ -64,7 +64,7 @@ def test_a_machine_in_quarantine_is_shown_with_its_doubt(foreign):
     assert one.doubt_message == f"it carries the identity {OTHERS}, ours is {OURS}"
     assert 0 <= one.doubt_seconds_ago < 60
     assert one.unjoined
-    assert (shown.identity, shown.identity_awaited) == (OURS, False)
+    assert shown.identity == OURS
     assert shown.groups[0].target == 0
     plain = tables.as_dict(shown)["machines"][0]
     assert (plain["doubt"], plain["identity"]) == ("Foreign", OTHERS)
@@ -146,10 +146,16 @@ def test_a_withheld_verdict_is_shown_to_who_wants_more(tmp_path):
         assert tables.as_dict(up.show())["machines"][0]["withheld_because"] == "not today"
 
 
-def test_an_identity_that_is_awaited_is_said():
-    assert "orders are held: the cluster's identity" in drawn(
-        pb.ShowResponse(identity_awaited=True)
-    )
+def test_what_is_awaited_of_the_cluster_is_said(tmp_path):
+    with serving.running(tmp_path) as up:
+        assert up.show().orders_held == ""
+        up.plant.reconciler.identified(None)
+        assert up.show().orders_held == "the cluster's identity could not be read yet"
+        assert "orders are held: the cluster's identity" in drawn(up.show())
+        up.plant.reconciler.identified(OURS)
+        assert up.show().orders_held == "the cluster's Nodes could not be read yet"
+        up.plant.reconciler.see_nodes({})
+        assert up.show().orders_held == ""
 
 
 def test_a_hundred_of_one_doubt_are_one_sentence():

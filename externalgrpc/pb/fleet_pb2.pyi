@@ -11,7 +11,7 @@ class ShowRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ShowResponse(_message.Message):
-    __slots__ = ("cluster", "version", "uptime_seconds", "dry_run", "groups", "machines", "accounts", "identity", "identity_awaited", "outage")
+    __slots__ = ("cluster", "version", "uptime_seconds", "dry_run", "groups", "machines", "accounts", "identity", "orders_held", "outage")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -20,7 +20,7 @@ class ShowResponse(_message.Message):
     MACHINES_FIELD_NUMBER: _ClassVar[int]
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
-    IDENTITY_AWAITED_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_HELD_FIELD_NUMBER: _ClassVar[int]
     OUTAGE_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     version: str
@@ -30,9 +30,9 @@ class ShowResponse(_message.Message):
     machines: _containers.RepeatedCompositeFieldContainer[Machine]
     accounts: _containers.RepeatedCompositeFieldContainer[Account]
     identity: str
-    identity_awaited: bool
+    orders_held: str
     outage: str
-    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ..., identity: _Optional[str] = ..., identity_awaited: _Optional[bool] = ..., outage: _Optional[str] = ...) -> None: ...
+    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ..., identity: _Optional[str] = ..., orders_held: _Optional[str] = ..., outage: _Optional[str] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable")
