@@ -267,6 +267,76 @@ def test_tidying_waits_until_the_machines_are_gone(sky, error):
     ]
 
 
+def test_only_groups_without_any_machine_are_tidied(sky):
+    sky.make("web-a", "web-b")
+    sky.make("db-a", group="db")
+    machines = {each.node_name: each for each in sky.login().instances()}
+    slow = Slow(machines["web-a"])
+    slow.instances = lambda: (machines["web-b"],)
+    deleted = [purging.Found("ram", slow, machines[name]) for name in ("web-a", "db-a")]
+    purging.tidy(slow, deleted, ("web", "db", "new"), lambda _told: None)
+    assert slow.asked == [(["db", "new"], ["db-a", "web-a"])]
+
+
+def test_machines_that_do_not_go_are_not_waited_for_for_ever(sky):
+    sky.make("web-a")
+    machine = sky.login().instances()[0]
+    slow, told, paused = Slow(machine), [], []
+    slow.instances = lambda: (machine,)
+
+    class Clock:
+        def __init__(self):
+            self.now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+        unix = monotonic
+
+        def pause(self, span_s):
+            self.now += span_s
+            paused.append(span_s)
+
+    source = Clock()
+    purging.tidy(
+        slow,
+        [purging.Found("ram", slow, machine)],
+        (),
+        told.append,
+        time_source=source,
+        pause=source.pause,
+    )
+    assert len(paused) == purging.GONE_WITHIN_S / purging.LOOK_EVERY_S
+    assert told[-1].startswith("not all are gone yet: run it again")
+
+
+def test_a_deletion_that_fails_is_told_and_ends_badly(sky, monkeypatch):
+    sky.make("web-a", "web-b")
+    first = sky.id_of("web-a")
+    real = memory.MemoryCloud.delete
+
+    def delete(self, instance_id):
+        if first.endswith(f"//{instance_id}"):
+            raise errors.Throttled("locked")
+        real(self, instance_id)
+
+    monkeypatch.setattr(memory.MemoryCloud, "delete", delete)
+    told = purge(sky, "--yes", code=1)
+    assert f"{first}: locked" in told
+    assert "1 machines were not deleted; run it again" in told
+    assert "shelf" not in told
+    assert sky.names() == ["web-a"]
+
+
+def test_one_project_under_two_logins_counts_once(sky):
+    sky.make("web-a")
+    text = sky.config.read_text()
+    login = next(line for line in text.splitlines() if "name: ram" in line)
+    sky.config.write_text(text.replace(login, login + "\n" + login.replace("ram", "two")))
+    assert "1 machines would be deleted" in purge(sky, "--dry-run")
+    assert "[1/1]" in purge(sky, "--machine", sky.id_of("web-a"), "--yes")
+
+
 def test_a_cluster_that_was_renamed_is_purged_by_its_old_name(sky):
     sky.make("web-a")
     sky.write(name="new")
