@@ -127,6 +127,18 @@ def test_the_second_of_a_name_is_shown_under_its_provider_id(tmp_path):
         }
 
 
+def test_the_second_of_a_name_in_quarantine_too(tmp_path):
+    with serving.running(tmp_path, unique_names=False) as up:
+        up.plant.reconciler.identified(OURS)
+        made(up, "alpha-twin", identity=OURS)
+        second = made(up, "alpha-twin", identity=OTHERS)
+        serving.until(lambda: phase(up, second.provider_id) == "quarantine")
+        names = {each.provider_id: each.name for each in up.show().machines}
+        assert names[second.provider_id] == second.provider_id
+        # A living machine of our own identity: the account goes on, and tells.
+        assert up.show().accounts[0].not_now_code == ""
+
+
 def test_a_withheld_verdict_is_shown_to_who_wants_more(tmp_path):
     with serving.running(tmp_path) as up:
         up.plant.reconciler.grow("alpha", 1, cover=False)

@@ -209,8 +209,15 @@ def test_what_lay_beside_the_machines_of_a_group_goes_with_the_last(sky):
     sky.make("db-a", group="db")
     told = purge(sky, "--machine", sky.id_of("web-a"), "--yes")
     assert "shelf" not in told
+    sky.make("other-a", group="other")
+    cloud = sky.login()
+    cloud.delete(sky.id_of("other-a").rpartition("/")[2])
+    sky.config.write_text(sky.config.read_text().replace("name: db", "name: other"))
     told = purge(sky, "--machine", sky.id_of("web-b"), "--yes")
     assert "deleted: shelf of group 'web'" in told
+    # Whoever names one machine means nothing else: another group's may be about to be made.
+    assert "other" not in told
+    sky.write()
     assert "db" not in told.partition("deleted: shelf")[2]
     assert "deleted: shelf of group 'db'" in purge(sky, "--yes")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from externalgrpc.doctor import asking_clouds, notes
 from externalgrpc.doctor.facts import Facts
 from providers import contract
 from tests.doctor import given
@@ -73,3 +74,32 @@ def test_what_needs_no_mark_is_no_finding() -> None:
     assert given.judged(given.change(of, config=alone)) == []
     leaving = marked(state=contract.InstanceState.DELETING)
     assert not any(" marks: " in each for each in given.judged(leaving))
+
+
+class Fixed:
+    """A cloud that lists, and cannot change what a machine carries."""
+
+    def instances(self) -> tuple[contract.Instance, ...]:
+        """List."""
+        return (given.machine(),)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Changing(Fixed):
+    """A cloud that can."""
+
+    def mark(self, *_: object, **__: object) -> contract.Instance:
+        """Never called here."""
+        raise AssertionError
+
+
+@pytest.mark.parametrize(("cloud", "marking"), [(Fixed, False), (Changing, True)])
+def test_whether_a_cloud_can_change_marks_is_asked_of_it(
+    cloud: type[Fixed], *, marking: bool
+) -> None:
+    (listing,) = asking_clouds.listings(
+        given.facts().config, {"hetzner": "hcloud"}, lambda _account: cloud(), notes.Notes()
+    )
+    assert listing.marking is marking

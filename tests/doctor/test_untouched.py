@@ -139,3 +139,12 @@ def test_foreign_machines_are_told_without_a_server_too() -> None:
     # Whoever does not know his own identity calls nobody foreign.
     unknown = given.facts(machines=(given.machine(identity=OTHERS),))
     assert given.judged(unknown) == []
+
+
+def test_one_in_quarantine_is_told_as_that_and_as_nothing_else() -> None:
+    lone = given.machine("web-xxxxxx", id="7")
+    server = given.show(
+        given.group(), machines=[doubted("Unclaimed", name="web-xxxxxx", provider_id="hcloud://7")]
+    )
+    of = given.facts(machines=(given.machine(), lone), shown=server)
+    assert "in quarantine as Unclaimed" in given.trouble(of).what
