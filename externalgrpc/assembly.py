@@ -39,6 +39,10 @@ class NoCluster(Exception):
     """The cluster of the configuration cannot be spoken with; the message says why."""
 
 
+class AnotherCluster(Exception):
+    """A reload names another cluster than the one that is served."""
+
+
 class MakeLane(Protocol):
     """Make the lane of an account; tests hand in one that needs no threads."""
 
@@ -105,9 +109,17 @@ class Assembly:
     def apply(self, config: groups.Config) -> None:
         """Take a configuration: open the accounts that are new or changed, tell the fleet.
 
-        An account that is no longer configured keeps its provider: its machines still count.
-        Raises BrokenCloud or CloudError when an account cannot be opened; then nothing changed.
+        An account that is no longer configured keeps its provider: its machines still count. One
+        that logs in as before stays open, whatever else was said of it.
+        Raises AnotherCluster, and BrokenCloud or CloudError when an account cannot be opened; then
+        nothing changed.
         """
+        if config.cluster != self._config.cluster:
+            raise AnotherCluster(
+                f"the server looks after cluster {self._config.cluster}, the file says "
+                f"{config.cluster}: every machine would be a stranger at once; name the cluster as "
+                "it was, or start a server of its own for the other"
+            )
         if config.kubernetes != self._config.kubernetes:
             _LOG.warning("kubernetes: has changed; it is taken at the next start")
         held = self.reconciler.seats()
@@ -115,12 +127,8 @@ class Assembly:
         replaced: list[reconciler.Seat] = []
         for name, account in config.accounts.items():
             before = held.get(name)
-            if (
-                before is not None
-                and before.account == account
-                and (config.cluster == self._config.cluster)
-            ):
-                seats[name] = dataclasses.replace(before, pace=self._parts.pace)
+            if before is not None and before.account.login == account.login:
+                seats[name] = dataclasses.replace(before, account=account, pace=self._parts.pace)
             else:
                 seats[name] = self._seat(config.cluster, account)
                 if before is not None:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from externalgrpc import terminal
-from externalgrpc.commands import cloud, doctor, look, serve
+from externalgrpc.commands import cloud, doctor, look, purge, serve
 
 
 @click.group(
@@ -38,7 +38,7 @@ for command in (
     look.list_fleet,
     doctor.doctor,
     cloud.offers,
-    cloud.purge,
+    purge.purge,
     look.schema,
     serve.demo,
 ):

@@ -174,6 +174,13 @@ class Account:
     believe_vanished: bool = False
     max_orders_per_hour: int | None = None
 
+    @property
+    def login(self) -> Account:
+        """Give what an open connection depends on: all but the words that are only read."""
+        return dataclasses.replace(
+            self, foreign={}, believe_vanished=False, max_orders_per_hour=None
+        )
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

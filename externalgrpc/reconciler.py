@@ -83,7 +83,8 @@ class Reconciler:
             fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
             return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
 
-        self._change(configure)
+        before = self.fleet
+        telling.departed(before, self._change(configure))
         self._wake()
 
     def identified(self, identity: str | None) -> None:

@@ -136,6 +136,7 @@ class Registrar:
         self._seeing_since: float | None = None
         self._leftovers = leftovers.Leftovers()
         self._kubelets_at = float("-inf")
+        self._identify_at = float("-inf")
         self._lock = threading.Lock()
         self._sweeping = threading.Lock()
         self._due = threading.Event()
@@ -240,9 +241,18 @@ class Registrar:
             self._due.clear()
 
     def _identify(self) -> None:
-        """Read the cluster's identity until it is known: no order is sent before."""
-        if self._reconciler.fleet.identity is None:
-            self._reconciler.identified(self._cluster.identity())
+        """Read the cluster's identity until it is known: no order is sent before.
+
+        Where we may not read it, it is asked for again now and then: the right may be given.
+        """
+        now = self._clock.monotonic()
+        known = self._reconciler.fleet.identity
+        if known or (known == "" and now < self._identify_at):
+            return
+        self._identify_at = now + self._pace.kubelets_s
+        found = self._cluster.identity()
+        if found is not None:
+            self._reconciler.identified(found)
 
     def _read_kubelets(self) -> None:
         """Read the cluster's kubelet-config when it is due; what was read stays till then."""

@@ -119,9 +119,14 @@ def _watch(
         if fresh is not None:
             try:
                 plant.apply(fresh)
-            except (clouds.BrokenCloud, clouds.UnknownCloud, errors.CloudError) as error:
+            except (
+                assembly.AnotherCluster,
+                clouds.BrokenCloud,
+                clouds.UnknownCloud,
+                errors.CloudError,
+            ) as error:
                 plant.metrics.count("reloads", {"outcome": "refused"})
-                _LOG.error("configuration not reloaded", reason=str(error))
+                _LOG.error("configuration not reloaded: the last good one stays", reason=str(error))
                 continue
             plant.metrics.count("reloads", {"outcome": "taken"})
             _LOG.info("configuration reloaded", groups=[group.name for group in fresh.groups])

@@ -11,7 +11,7 @@ from decimal import Decimal
 import grpc
 
 from externalgrpc import calls, clock, describe, groups, plaintext, pricing
-from externalgrpc.fleet import joins, state, view
+from externalgrpc.fleet import claims, departures, joins, notnow, proof, state, view
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.reconciler import Reconciler
 from providers import contract
@@ -48,10 +48,18 @@ class Show:
             uptime_seconds=now - self._started_at,
             dry_run=self._dry_run,
             groups=[self._group(fleet, group, now) for group in fleet.groups.values()],
+            identity=fleet.identity or "",
+            orders_held=next(
+                filter(None, (departures.unknown(fleet, each) for each in fleet.accounts.values())),
+                "",
+            ),
+            outage=fleet.outage,
         )
         for name in fleet.groups:
             for member in view.members(fleet, name):
                 reply.machines.append(_member(fleet, name, member, now, unix_now))
+            for machine in view.quarantined(fleet, name):
+                reply.machines.append(_in_quarantine(fleet, machine, now, unix_now))
             for machine in view.leaving(fleet, name):
                 reply.machines.append(_machine(fleet, machine, "deleting", unix_now))
         for orphan in view.orphans(fleet):
@@ -96,6 +104,7 @@ class Show:
         account = fleet.accounts[name]
         seat = self._reconciler.seats().get(name)
         budget = seat.provider.budget() if seat is not None else None
+        said = notnow.why_account(fleet, name)
         return pb.Account(
             name=name,
             provider=account.provider,
@@ -104,6 +113,8 @@ class Show:
             machines=len(account.snapshot.instances) if account.snapshot else 0,
             budget_remaining=budget.remaining if budget else -1,
             budget_limit=budget.limit if budget else -1,
+            not_now_code=said.code if said is not None else "",
+            not_now_reason=plaintext.line(said.reason) if said is not None else "",
         )
 
 
@@ -126,6 +137,7 @@ def _member(
             phase=_phase(member),
         )
     shown.group = group
+    shown.name = plaintext.line(member.name)
     if member.launch is not None:
         shown.age_seconds = now - member.launch.born
         shown.account = member.launch.account
@@ -139,6 +151,23 @@ def _member(
     if member.failure is not None:
         shown.error_code = member.failure.code
         shown.error_message = plaintext.line(member.failure.message)
+    failed = fleet.unjoined.get(member.name)
+    if failed is not None and failed.withheld:
+        shown.withheld_code = failed.failure.code
+        shown.withheld_message = plaintext.line(failed.failure.message)
+        shown.withheld_because = failed.withheld
+    return shown
+
+
+def _in_quarantine(
+    fleet: state.Fleet, instance: contract.Instance, now: float, unix_now: float
+) -> pb.Machine:
+    held = fleet.quarantine[instance.provider_id]
+    shown = _machine(fleet, instance, "quarantine", unix_now)
+    shown.doubt = held.doubt.value
+    shown.doubt_message = plaintext.line(held.message)
+    shown.doubt_seconds_ago = max(0.0, now - held.since)
+    shown.excused = held.ignored
     return shown
 
 
@@ -151,10 +180,12 @@ def _phase(member: view.Member) -> str:
 def _machine(
     fleet: state.Fleet, instance: contract.Instance, phase: str, unix_now: float
 ) -> pb.Machine:
+    account = fleet.index.account_of.get(instance.provider_id, "")
+    claimed = claims.claimed(fleet, instance)
     return pb.Machine(
-        name=plaintext.line(instance.node_name),
+        name=plaintext.line(view.key_of(fleet, instance)),
         group=plaintext.line(instance.group),
-        account=fleet.index.account_of.get(instance.provider_id, ""),
+        account=account,
         provider_id=plaintext.line(instance.provider_id),
         machine_type=plaintext.line(instance.machine_type),
         location=plaintext.line(instance.location),
@@ -162,4 +193,10 @@ def _machine(
         age_seconds=max(0.0, unix_now - instance.created_at) if instance.created_at else -1.0,
         addresses=[plaintext.line(each) for each in instance.addresses],
         registered=instance.provider_id in fleet.registered,
+        identity=plaintext.line(instance.identity),
+        unjoined=instance.unjoined,
+        strange=account in fleet.accounts
+        and proof.is_strange(fleet, instance, fleet.accounts[account]),
+        rival=plaintext.line(claims.rival(fleet, instance)),
+        unmarked=claimed and instance.provider_id in fleet.unmarked,
     )

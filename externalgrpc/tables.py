@@ -16,7 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from externalgrpc import checks, market, plaintext
+from externalgrpc import checks, market, plaintext, standing
 from externalgrpc.pb import fleet_pb2 as pb
 from providers import contract
 
@@ -33,6 +33,7 @@ _STYLES = {
     "deleting": "magenta",
     "failed": "bold red",
     "orphan": "red",
+    "quarantine": "bold yellow",
 }
 
 
@@ -43,7 +44,9 @@ def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
     if shown.machines:
         parts.append(_machines(shown, wide=wide))
         parts += _failures(shown)
+    parts += standing.sentences(shown, wide=wide, age=seconds)
     parts.append(_accounts(shown))
+    parts += standing.not_now(shown)
     return Group(*parts)
 
 
@@ -141,7 +144,8 @@ def _gives(told: pb.Allocatable) -> str:
 
 def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
     columns = ["machine", "group", "phase", "type", "location", "age"]
-    table = _table(*columns, *(("node", "provider id", "addresses") if wide else ()), "")
+    more = ("node", "provider id", "addresses", "identity") if wide else ()
+    table = _table(*columns, *more, "")
     for machine in shown.machines:
         row: list[RenderableType] = [
             machine.name or machine.provider_id,
@@ -156,8 +160,10 @@ def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
                 _way(machine),
                 machine.provider_id,
                 ", ".join(machine.addresses),
+                machine.identity or "-",
             ]
-        table.add_row(*row, Text(machine.error_code, style="red"))
+        code = machine.error_code or machine.doubt or (machine.withheld_code if wide else "")
+        table.add_row(*row, Text(code, style="red"))
     return table
 
 
@@ -196,7 +202,7 @@ def _accounts(shown: pb.ShowResponse) -> Table:
             str(account.machines),
             f"{seconds(listed)} ago" if listed >= 0 else "never",
             budget,
-            Text(account.trouble, style="red"),
+            Text(account.trouble or account.not_now_code, style="red"),
         )
     return table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from externalgrpc import errands, events
+from externalgrpc import byhand, errands, events
 from externalgrpc.fleet import joins, notnow, proof, requests, state, view, wishes
 from providers import errors
 
@@ -172,7 +172,7 @@ def _quarantined(fleet: state.Fleet, provider_id: str, held: state.Quarantine) -
         code=held.doubt.value,
         why=held.message,
         identity=instance.identity if instance is not None else "",
-        delete_by_hand=f"vps-autoscaler purge --machine {provider_id}",
+        delete_by_hand=byhand.purge(provider_id),
     )
 
 
@@ -212,6 +212,25 @@ def catalogue(fleet: state.Fleet, account: str) -> None:
     for name, group in fleet.groups.items():
         if group.account == account and (trouble := view.trouble(fleet, name)):
             _LOG.error("group left out", group=name, reason=trouble)
+
+
+def departed(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which groups a configuration has no more, and how many machines they have."""
+    for name, held in before.groups.items():
+        now = after.groups.get(name)
+        if held.departed or (now is not None and not now.departed):
+            continue
+        machines = view.marked(before, name)
+        if not machines:
+            _LOG.info("group departed: it is not in the configuration any more", group=name)
+            continue
+        _LOG.warning(
+            "group departed: its machines become orphans at the next start, which nobody removes; "
+            "was it renamed?",
+            group=name,
+            machines=machines,
+            cure="put it back with minSize: 0 until it is empty",
+        )
 
 
 def replaced(account: str) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -218,6 +219,27 @@ def test_sighup_reloads_and_a_bad_file_leaves_the_last_good_one(tmp_path):
         lines = iter(process.stderr.readline, "")
         assert any("the last good one stays" in line for line in lines)
         assert groups_of(address) == ["one", "two"]
+
+
+def test_another_cluster_in_the_file_is_refused_loudly_and_counted(tmp_path):
+    path = pools(tmp_path / "pools.yaml", "one")
+    with served(path, "--metrics", "127.0.0.1:0") as (process, address):
+        lines = iter(process.stderr.readline, "")
+        metrics = next(line for line in lines if "metrics served" in line)
+        path.write_text(path.read_text().replace("cluster: test", "cluster: other"))
+        process.send_signal(signal.SIGHUP)
+        told = next(line for line in lines if "configuration not reloaded" in line)
+        assert " error " in told
+        assert "cluster test, the file says other" in told
+        shown = json.loads(run("ls", "--address", address, "-o", "json").stdout)
+        assert shown["cluster"] == "test"
+        where = metrics.split("address=")[1].split()[0].strip('"')
+        with urllib.request.urlopen(f"http://{where}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        assert 'vps_autoscaler_reloads_total{outcome="refused"} 1.0' in text
+        pools(path, "one", "two")
+        process.send_signal(signal.SIGHUP)
+        serving.until(lambda: groups_of(address) == ["one", "two"])
 
 
 def test_a_swapped_symlink_is_noticed_by_itself(tmp_path):

@@ -22,6 +22,7 @@ KEYS = sorted(
             model.NodeEntry,
             model.KubeletEntry,
             model.AutoscalingEntry,
+            model.LimitsEntry,
         )
         for name, field in entry.model_fields.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 from externalgrpc import clock, groups
@@ -9,15 +10,31 @@ from externalgrpc.bootstrap import credentials, joining, kubeadm
 from externalgrpc.checks.report import Finding, Verdict
 
 
-def ask(config: groups.Config) -> Sequence[Finding]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """What was found out about the cluster; ``identity`` is "" where it has none to be read."""
+
+    findings: Sequence[Finding] = ()
+    identity: str = ""
+
+
+def ask(config: groups.Config) -> Told:
     """Check the cluster that ``kubernetes`` names; nothing where it names none. Only reads."""
     if config.kubernetes is None:
-        return ()
-    return tuple(_ask(config, config.kubernetes))
+        return Told()
+    found: list[Finding] = []
+    own = ""
+    for each in _ask(config, config.kubernetes):
+        if isinstance(each, str):
+            own = each
+        else:
+            found.append(each)
+    return Told(tuple(found), own)
 
 
-def _ask(config: groups.Config, told: groups.Kubernetes) -> Iterator[Finding]:
-    from externalgrpc.kube import connection, errors, facts  # noqa: PLC0415 - slow to import
+def _ask(config: groups.Config, told: groups.Kubernetes) -> Iterator[Finding | str]:
+    """Give findings, and the cluster's identity where it can be read."""
+    from externalgrpc.kube import connection, errors, facts, identity  # noqa: PLC0415 - slow
 
     try:
         link = connection.connect(
@@ -33,6 +50,21 @@ def _ask(config: groups.Config, told: groups.Kubernetes) -> Iterator[Finding]:
             yield _fails("connection", str(error), "Look at the kubeconfig and the network")
             return
         yield _fine("release", f"{version.git_version} answers")
+        match identity.read(link.api):
+            case identity.Known(own):
+                yield own
+                yield _fine("identity", f"{own} tells it from other clusters of its name")
+            case identity.Withheld(why):
+                yield Finding(
+                    verdict=Verdict.WARNING,
+                    about="identity",
+                    message="another cluster of the same name cannot be told from this one: these "
+                    f"credentials may not read the namespace kube-system ({why})",
+                    cure="kubectl apply -f deploy/rbac.yaml",
+                )
+            case identity.NotYet(why):
+                told_so = f"the cluster's identity cannot be read: {why}"
+                yield _fails("identity", told_so, "The server orders nothing until it can be")
         yield from _release(config, version.git_version, version.minor)
         try:
             address = facts.address(link, endpoint=told.api_server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from externalgrpc import clouds, config, groups
+from externalgrpc.checks import growing
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
 
 _LABEL_VARIABLES = ("@@LABELS@@", "@@NODE_LABELS@@")
@@ -121,5 +122,6 @@ def _sizes(group: groups.NodeGroup) -> Iterator[Finding]:
             message="the autoscaler never shrinks below it, and does not grow to it by itself",
             cure="Start it with --enforce-node-group-min-size",
         )
+    yield from growing.judge(group)
     if not group.max_size:
         yield Finding(verdict=Verdict.NOTE, about="maxSize", message="the group may not grow")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from externalgrpc import clouds, groups
-from externalgrpc.checks import cluster, offline, ordering
+from externalgrpc.checks import cluster, growing, neighbours, offline, ordering
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
 from providers import contract, errors
 
@@ -21,10 +21,11 @@ _LITTLE_LEFT = 0.1
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """What one account can order."""
+    """What one account can order, and what it has of our cluster's name."""
 
     types: Mapping[str, contract.MachineType]
     offers: tuple[contract.Offer, ...]
+    machines: tuple[contract.Instance, ...]
 
 
 def check(
@@ -37,6 +38,7 @@ def check(
     A cloud that refuses or cannot be reached is a finding; the others are asked all the same.
     """
     report = offline.check(configuration, installed)
+    told_by_cluster = cluster.ask(configuration)
     accounts: list[AccountReport] = []
     owners: dict[tuple[str, str], str] = {}
     found: dict[str, GroupReport] = {group.name: group for group in report.groups}
@@ -51,6 +53,11 @@ def check(
             continue
         try:
             told, market = _ask_account(account, its, known, owners, provider)
+            if told.machines is not None:
+                others = _neighbours(
+                    account, provider, configuration.cluster, told_by_cluster.identity
+                )
+                told = dataclasses.replace(told, findings=(*told.findings, *others))
             accounts.append(told)
             for group in its:
                 if market is not None:
@@ -64,7 +71,7 @@ def check(
         online=True,
         accounts=tuple(accounts),
         groups=tuple(found.values()),
-        kubernetes=tuple(cluster.ask(configuration)),
+        kubernetes=tuple(told_by_cluster.findings),
     )
 
 
@@ -102,7 +109,8 @@ def _ask_account(
     )
     if types is None or offers is None:
         return report, None
-    return report, Market(types={each.name: each for each in types}, offers=offers)
+    by_name = {each.name: each for each in types}
+    return report, Market(types=by_name, offers=offers, machines=machines or ())
 
 
 def _ask(about: str, question: Callable[[], T], findings: list[Finding]) -> T | None:
@@ -214,6 +222,27 @@ def _ask_group(
         ]
         if refusals:
             break
-    return dataclasses.replace(
-        before, candidates=candidates, findings=tuple(dict.fromkeys((*before.findings, *findings)))
+    stands = sum(each.group == group.name for each in market.machines)
+    far = growing.judge(
+        group, stands=stands, candidates=candidates, currency=configuration.currency
     )
+    # What was said of its size without asking is said anew, with what stands and what it costs.
+    known = set(growing.judge(group))
+    kept = [each for each in before.findings if each not in known]
+    return dataclasses.replace(
+        before, candidates=candidates, findings=tuple(dict.fromkeys((*kept, *far, *findings)))
+    )
+
+
+def _neighbours(
+    account: groups.Account, provider: contract.Provider, cluster_name: str, identity: str
+) -> Sequence[Finding]:
+    """Ask whose machines are in the project, where the cloud can tell."""
+    if not isinstance(provider, contract.Neighbourly):
+        return ()
+    try:
+        found = provider.neighbours()
+    except errors.CloudError as error:
+        told = f"whose machines are in the project could not be told: {error.message}"
+        return (Finding(verdict=Verdict.WARNING, about="neighbours", message=told),)
+    return tuple(neighbours.judge(account, found, cluster=cluster_name, identity=identity))

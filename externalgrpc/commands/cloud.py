@@ -1,4 +1,4 @@
-"""``offers`` and ``purge``: ask the clouds what they sell, and delete what carries our mark."""
+"""``offers``: ask the clouds what they sell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from externalgrpc import groups, market, plaintext, quantity, terminal
+from externalgrpc import groups, market, quantity, terminal
 from externalgrpc.commands import parameters
 from providers import contract, errors
 
@@ -76,63 +76,6 @@ def offers(
         terminal.say(f"not asked: {told}", err=True)
     if silent and not found:
         raise terminal.Failure("no account could be asked")
-
-
-@click.command()
-@parameters.CONFIG
-@parameters.CLUSTER
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Show what would be deleted, and stop.")
-def purge(*, config_path: Path, cluster: str, yes: bool, dry_run: bool) -> None:
-    """Delete every machine that carries the cluster's mark, in all accounts; for tear-down.
-
-    Groups with a minimum size are included. Stop the autoscaler and this server first: they
-    would make the machines again.
-    """
-    loaded = parameters.load(config_path, cluster)
-    with contextlib.ExitStack() as stack:
-        marked: list[tuple[contract.Provider, contract.Instance]] = []
-        for account in loaded.accounts.values():
-            provider = stack.enter_context(_opened(loaded, account))
-            try:
-                marked += [
-                    (provider, machine)
-                    for machine in provider.instances()
-                    if machine.state is not contract.InstanceState.DELETING
-                ]
-            except errors.CloudError as error:
-                raise terminal.Failure(f"nothing was deleted: {error}") from error
-        if not marked:
-            terminal.say(f"no machine carries the mark of cluster {loaded.cluster}")
-            return
-        for _, machine in marked:
-            terminal.say(
-                f"{machine.provider_id}  {machine.node_name or '(no name)'}  "
-                f"{machine.group or '(no group)'}  {machine.machine_type} in {machine.location}"
-            )
-        if dry_run:
-            terminal.say(f"{len(marked)} machines would be deleted")
-            return
-        if not yes:
-            click.confirm(
-                plaintext.line(f"Delete these {len(marked)} machines of cluster {loaded.cluster}?"),
-                abort=True,
-            )
-        _delete(marked)
-
-
-def _delete(marked: list[tuple[contract.Provider, contract.Instance]]) -> None:
-    failed = 0
-    for number, (provider, machine) in enumerate(marked, 1):
-        try:
-            provider.delete(machine.id)
-        except errors.CloudError as error:
-            failed += 1
-            terminal.say(f"[{number}/{len(marked)}] {machine.provider_id}: {error}", err=True)
-        else:
-            terminal.say(f"[{number}/{len(marked)}] {machine.provider_id}: deleted")
-    if failed:
-        raise terminal.Failure(f"{failed} machines were not deleted; run it again")
 
 
 @contextlib.contextmanager

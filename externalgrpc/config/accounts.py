@@ -12,6 +12,8 @@ from typing import Final
 from externalgrpc import clouds, groups
 from externalgrpc.config import fields, files, mistakes, model, options, rules, validate
 from externalgrpc.config.mistakes import Path
+from externalgrpc.fleet import quarantine
+from providers import marks
 
 LONGEST_NAME: Final = 63
 
@@ -119,6 +121,9 @@ def _account(
         endpoint=_endpoint(entry, (*path, "endpoint"), findings),
         budget_share=1.0 if entry.budget_share is None else entry.budget_share,
         settings=settings,
+        foreign=_foreign(entry.foreign, (*path, "foreign"), findings),
+        believe_vanished=entry.believe_vanished,
+        max_orders_per_hour=entry.max_orders_per_hour,
     )
 
 
@@ -186,6 +191,19 @@ def _endpoint(entry: model.AccountEntry, at: Path, findings: validate.Findings) 
             "Write https://, or set allowHttp: true where nobody else is on that network",
         )
     return endpoint
+
+
+def _foreign(words: Mapping[str, str], at: Path, findings: validate.Findings) -> Mapping[str, str]:
+    """Take the operator's word on machines of other clusters, by their identity."""
+    for identity in words:
+        if identity != quarantine.NO_IDENTITY and not marks.is_identity(identity):
+            told = f"{fields.describe(identity)} is no identity of a cluster"
+            cure = (
+                f"Write its 10 digits of 0 to 9 and a to f, in quotes, or {quarantine.NO_IDENTITY} "
+                "for machines that carry none; vps-autoscaler ls --wide shows which there are"
+            )
+            findings.add((*at, identity), told, cure, key=True)
+    return words
 
 
 def _same_login_twice(accounts: Mapping[str, groups.Account], findings: validate.Findings) -> None:

@@ -61,6 +61,9 @@ def method(
     if join not in joining.METHODS and entry.join_options:
         told = "are settings of join: kubeadm and join: k3s"
         findings.add((*path, "joinOptions"), told, "Remove them", key=True)
+    if join in joining.METHODS and entry.any_node_name:
+        told = f"is for nodes that we do not name, and join: {join} names them"
+        findings.add((*path, "anyNodeName"), told, "Remove it", key=True)
     return join
 
 

@@ -19,6 +19,7 @@ from externalgrpc.config import (
     options,
     rules,
     scalars,
+    settings,
     validate,
 )
 from externalgrpc.config.mistakes import ConfigError, Mistake, Path
@@ -122,6 +123,7 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         cover_forgotten=file.cover_forgotten_machines,
         gpu_label=_gpu_label(file.gpu_label, findings),
         kubernetes=kubernetes,
+        limits=settings.limits(file.limits),
     )
 
 

@@ -118,6 +118,23 @@ class JoinDeadlinesEntry(Entry):
     )
 
 
+class LimitsEntry(Entry):
+    """How many machines that failed to join are given up at most, in a stretch of time."""
+
+    given_up_per_group: Sizes | None = Field(
+        default=None, ge=0, description="So many of a group (1); 0 gives none up."
+    )
+    given_up_percent: Share | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="This part of an account's machines, in percent (10); one at least.",
+    )
+    within: fields.Seconds | None = Field(
+        default=None, description="The stretch of time that the two bounds are for (10m)."
+    )
+
+
 class NodeEntry(Entry):
     """A group of like machines."""
 
@@ -139,6 +156,13 @@ class NodeEntry(Entry):
     min_size: Sizes = Field(default=0, ge=0, le=LARGEST_GROUP, description="Fewest machines.")
     max_size: Sizes | None = Field(
         default=None, ge=0, le=LARGEST_GROUP, description="Most machines."
+    )
+    surge: Sizes | None = Field(
+        default=None,
+        ge=0,
+        le=LARGEST_GROUP,
+        description="So many machines more than maxSize may exist while others are being deleted "
+        "(a quarter of maxSize, two at least).",
     )
     instance_type: str | None = Field(default=None, description="The machine type to order.")
     instance_types: Texts | None = Field(
@@ -171,6 +195,11 @@ class NodeEntry(Entry):
     )
     join_options: dict[str, Any] = Field(
         default_factory=dict, description="Settings of join: kubeadm and join: k3s."
+    )
+    any_node_name: bool = Field(
+        default=False,
+        description="Nodes are named otherwise than their machines on purpose: only their "
+        "providerID counts (join: raw and image).",
     )
     user_data_file: str | None = Field(
         default=None,
@@ -222,6 +251,21 @@ class AccountEntry(Entry):
     budget_share: Share | None = Field(
         default=None, gt=0, le=1, description="Our part of the account's rate limit (1)."
     )
+    max_orders_per_hour: Sizes | None = Field(
+        default=None,
+        ge=1,
+        description="The brake: so many machines are ordered within an hour "
+        f"({groups.DEFAULT_ORDERS_PER_HOUR}, or twice what all groups of the account may have).",
+    )
+    foreign: dict[str, Literal["adopt", "ignore", "gone"]] = Field(
+        default_factory=dict,
+        description="Your word on machines of our cluster's name by the identity that they carry "
+        "(10 hexadecimal digits, or none): adopt, ignore or gone.",
+    )
+    believe_vanished: bool = Field(
+        default=False,
+        description="Your word that machines which vanished at large are gone.",
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="The cloud's own settings of a login."
     )
@@ -255,6 +299,7 @@ class File(Entry):
         default=True,
         description="Let machines that a restarted autoscaler forgot answer its first growth.",
     )
+    limits: LimitsEntry = Field(default_factory=LimitsEntry)
     gpu_label: str = Field(
         default="vps-autoscaler/gpu", description="Label key of nodes with GPUs."
     )

@@ -125,6 +125,8 @@ class Reader:
             overrides=settings.overrides(entry.autoscaling_options),
             join_deadlines=settings.join_deadlines(entry.join_deadlines),
             options=own,
+            any_node_name=entry.any_node_name,
+            surge=entry.surge,
         )
         self._user_data_size(group, account, of, path)
         return group

@@ -44,5 +44,16 @@ def join_deadlines(entry: model.JoinDeadlinesEntry) -> groups.JoinDeadlines:
     )
 
 
+def limits(entry: model.LimitsEntry) -> groups.Limits:
+    """Take how many failed joins are given up at most; what the file does not say is usual."""
+    told = {
+        "given_up_a_group": entry.given_up_per_group,
+        "given_up_share": _share(entry.given_up_percent),
+        "within_s": entry.within,
+    }
+    given: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    return dataclasses.replace(groups.Limits(), **given)
+
+
 def _share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100

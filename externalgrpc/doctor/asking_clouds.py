@@ -43,6 +43,13 @@ def listings(
         except errors.CloudError as error:
             notes.missed(what, str(error))
             continue
-        found.append(Listing(account=account.name, scheme=schemes[account.name], machines=machines))
+        found.append(
+            Listing(
+                account=account.name,
+                scheme=schemes[account.name],
+                machines=machines,
+                marking=isinstance(lister, contract.Marking),
+            )
+        )
         notes.saw(what)
     return tuple(found)

@@ -8,9 +8,11 @@ from typing import Final, Protocol, TypeVar
 from externalgrpc.doctor import reading
 from externalgrpc.doctor.facts import Binding, Cluster, Workload
 from externalgrpc.doctor.notes import Notes
-from externalgrpc.kube import api, errors, facts, nodes
+from externalgrpc.kube import api, errors, facts, identity, nodes
 
 T = TypeVar("T")
+
+IDENTITY: Final = "the cluster's identity"
 
 APPS: Final = "/apis/apps/v1"
 SYSTEM_PODS: Final = "/api/v1/namespaces/kube-system/pods"
@@ -63,6 +65,7 @@ def ask(of: api.Api, notes: Notes) -> Cluster | None:
         ),
         policies=notes.look("admission policies", lambda: _policies(of)),
         bindings=notes.look("role bindings", lambda: _bindings(of)),
+        identity=_identity(of, notes),
     )
 
 
@@ -80,6 +83,17 @@ def every(of: Reader, path: str) -> list[api.Object]:
         if not isinstance(more, str) or not more:
             return found
         query = {"limit": _PAGE, "continue": more}
+
+
+def _identity(of: api.Api, notes: Notes) -> str:
+    notes.tell(IDENTITY)
+    match identity.read(of):
+        case identity.Known(own):
+            notes.saw(IDENTITY)
+            return own
+        case identity.Withheld(why) | identity.NotYet(why):
+            notes.missed(IDENTITY, why)
+            return ""
 
 
 def _read(of: Reader, path: str, read: Callable[[api.Object], T | None]) -> tuple[T, ...]:

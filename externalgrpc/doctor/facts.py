@@ -18,11 +18,15 @@ from providers import contract
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """All machines with our mark at one account: a complete listing, never a part."""
+    """All machines with our mark at one account: a complete listing, never a part.
+
+    ``marking`` tells whether the cloud can change the marks of a machine that stands.
+    """
 
     account: str
     scheme: str
     machines: tuple[contract.Instance, ...]
+    marking: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,10 @@ class Door:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """What the API server told; every None was not to be had."""
+    """What the API server told; every None was not to be had.
+
+    ``identity`` is what tells the cluster from others of its name, "" where it was not to be had.
+    """
 
     minor: int | None = None
     version: str = ""
@@ -134,6 +141,7 @@ class Cluster:
     policies: frozenset[str] | None = None
     bindings: tuple[Binding, ...] | None = None
     skew_s: float | None = None
+    identity: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +163,17 @@ class Facts:
     certificates: tuple[Certificate, ...] = ()
     looked_at: tuple[str, ...] = ()
     not_looked_at: tuple[Unseen, ...] = ()
+
+    @property
+    def doubted(self) -> frozenset[str]:
+        """Give the provider ids of the machines of which the running server is not sure."""
+        shown = self.server.machines if self.server is not None else ()
+        return frozenset(each.provider_id for each in shown if each.doubt)
+
+    def is_foreign(self, machine: contract.Instance) -> bool:
+        """Tell whether a machine is another cluster's: what it lacks here it may have there."""
+        own = self.cluster.identity
+        return bool(own and machine.identity) and machine.identity != own
 
     @property
     def joined_by_us(self) -> tuple[groups.NodeGroup, ...]:

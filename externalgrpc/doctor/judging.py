@@ -13,9 +13,11 @@ from externalgrpc.doctor import (
     expiry,
     ghosts,
     machines,
+    marks,
     rights,
     servers,
     taints,
+    untouched,
     versions,
 )
 from externalgrpc.doctor.facts import Facts
@@ -23,6 +25,8 @@ from externalgrpc.doctor.findings import Report, worst_first
 
 JUDGES: Final = (
     machines.judge,
+    marks.judge,
+    untouched.judge,
     servers.judge,
     autoscaler.judge,
     controllers.judge,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from externalgrpc import groups
+from externalgrpc import byhand, groups
 from externalgrpc.doctor.facts import Facts, Listing
-from externalgrpc.doctor.findings import Finding, age, names, trouble, warning
+from externalgrpc.doctor.findings import MOST_NAMES, Finding, age, names, trouble, warning
 from externalgrpc.kube import nodes
 from providers import contract
 
@@ -18,13 +18,6 @@ LOG_FILE: Final = "/var/lib/vps-autoscaler/log"
 _ADOPTION_S: Final = 600.0
 _GRACE_S: Final = 120.0
 """What server and cloud get to remove a machine that did not join in time."""
-_DELETE: Final = {
-    "hcloud": "hcloud server delete {}",
-    "linode": "linode-cli linodes delete {}",
-    "digitalocean": "doctl compute droplet delete {}",
-    "vultr": "vultr-cli instance delete {}",
-}
-"""The vendors' own commands by scheme, for a person's shell; nothing here runs them."""
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
@@ -34,9 +27,14 @@ def judge(facts: Facts) -> Iterator[Finding]:
         alive = [
             each for each in listing.machines if each.state is not contract.InstanceState.DELETING
         ]
+        alive = [each for each in alive if not facts.is_foreign(each)]
         yield from _unclaimed(facts, listing, [each for each in alive if each.group not in known])
         if facts.cluster.nodes is not None:
-            ours = [each for each in alive if each.group in known]
+            ours = [
+                each
+                for each in alive
+                if each.group in known and each.provider_id not in facts.doubted
+            ]
             yield from _unjoined(facts, listing, ours, known, facts.cluster.nodes)
     yield from _twins(facts)
 
@@ -56,7 +54,7 @@ def _unclaimed(
                 SUBJECT,
                 f"{len(machines)} of group {group}, which was removed, still there {where}: {told}",
                 "The server keeps the group until it is empty; a restart would make them orphans.",
-                f"Put {group} back until it is empty, or wait; then: {_delete(listing, machines)}",
+                f"Put {group} back until it is empty, or wait; then: {_delete(machines)}",
             )
             continue
         claim = f"of group {group}, which nobody configures" if group else "of no group"
@@ -66,7 +64,7 @@ def _unclaimed(
             f"with the mark of cluster {facts.config.cluster}, {where}, {len(machines)} {claim}: "
             f"{told}",
             "They are paid for, and neither the autoscaler nor the server ever removes them.",
-            f"{back or 'Drain'} and delete them: {_delete(listing, machines)}",
+            f"{back or 'Drain'} and delete them: {_delete(machines)}",
         )
 
 
@@ -90,7 +88,9 @@ def _unjoined(
                 yield from _misnamed(facts, machine, node)
             continue
         group = known[machine.group]
-        if not machine.created_at:
+        if listing.marking and machine.identity and not machine.unjoined:
+            yield _no_more(facts, machine, group)
+        elif not machine.created_at:
             yield warning(
                 SUBJECT,
                 f"{machine.node_name or machine.provider_id} of group {group.name} is no Node, "
@@ -99,17 +99,26 @@ def _unjoined(
                 "Look at it in the cloud's web pages, at its serial console first.",
             )
         elif facts.now - machine.created_at > group.provision_timeout_s + _GRACE_S:
-            yield _never_joined(facts, listing, machine, group)
+            yield _never_joined(facts, machine, group)
 
 
-def _never_joined(
-    facts: Facts, listing: Listing, machine: contract.Instance, group: groups.NodeGroup
-) -> Finding:
+def _no_more(facts: Facts, machine: contract.Instance, group: groups.NodeGroup) -> Finding:
+    """Tell of one whose mark says that its Node was seen: it may well live."""
+    return trouble(
+        SUBJECT,
+        f"{_told(machine, facts.now)} of group {group.name} was a node, and is none now",
+        "Its Node was deleted while the machine stands; it is paid for, and nothing deletes it.",
+        "Restart its kubelet, which makes the Node anew; if it is of no use any more: "
+        + _delete([machine]),
+    )
+
+
+def _never_joined(facts: Facts, machine: contract.Instance, group: groups.NodeGroup) -> Finding:
     what = (
         f"{_told(machine, facts.now)} of group {group.name} never joined, within "
         f"{age(group.provision_timeout_s)}"
     )
-    delete = _delete(listing, [machine])
+    delete = _delete([machine])
     keeps = group.join_settings.keep_failed_minutes
     kept = False
     match machine.state:
@@ -164,24 +173,42 @@ def _misnamed(facts: Facts, machine: contract.Instance, node: nodes.Node) -> Ite
 
 
 def _twins(facts: Facts) -> Iterator[Finding]:
-    by_name: dict[str, list[tuple[Listing, contract.Instance]]] = {}
+    by_name: dict[tuple[str, str], dict[str, contract.Instance]] = {}
     for listing in facts.listings:
         for machine in listing.machines:
             if machine.node_name and machine.state is not contract.InstanceState.DELETING:
-                by_name.setdefault(machine.node_name, []).append((listing, machine))
-    for name, found in by_name.items():
-        # The same login under two accounts would show a machine twice.
-        ids = {machine.provider_id: (listing, machine) for listing, machine in found}
-        if len(ids) < 2:
-            continue
-        oldest, *rest = sorted(ids.values(), key=lambda each: each[1].created_at)
-        yield trouble(
+                # The same login under two accounts would show a machine twice.
+                # Of two clusters of one name each may have one.
+                whose = machine.identity if facts.is_foreign(machine) else ""
+                its = by_name.setdefault((machine.node_name, whose), {})
+                its[machine.provider_id] = machine
+    for (name, _whose), found in by_name.items():
+        if len(found) > 1:
+            yield _same_name(facts, name, found)
+
+
+def _same_name(facts: Facts, name: str, found: Mapping[str, contract.Instance]) -> Finding:
+    what = f"{len(found)} machines are called {name}: {names(found)}"
+    claimed = {each.provider_id for each in facts.cluster.nodes or ()}
+    living = [each for each in found if each in claimed]
+    if facts.cluster.nodes is None or len(living) > 1:
+        return trouble(
             SUBJECT,
-            f"{len(ids)} machines are called {name}: {names(ids)}",
-            "One of them is left over from an order whose answer was lost, and is paid for.",
-            f"Keep {oldest[1].provider_id}, the oldest, if it is the Node; "
-            + "; ".join(_delete(listing, [machine]) for listing, machine in rest),
+            what,
+            "Marks were edited, or one is left over from an order whose answer was lost.",
+            "See which of them are Nodes, by providerID, and correct the marks of those at the "
+            "cloud; one that is none can go: vps-autoscaler purge --machine PROVIDER_ID",
         )
+    oldest = min(found.values(), key=lambda each: each.created_at)
+    kept = found[living[0]] if living else oldest
+    rest = [each for each in found.values() if each is not kept]
+    return trouble(
+        SUBJECT,
+        what,
+        "One of them is left over from an order whose answer was lost, and is paid for.",
+        f"Keep {kept.provider_id}, the {'Node' if living else 'oldest'}; look at the others, and "
+        "if they are of no use: " + _delete(rest),
+    )
 
 
 def _told(machine: contract.Instance, now: float) -> str:
@@ -192,8 +219,7 @@ def _told(machine: contract.Instance, now: float) -> str:
     return f"{machine.node_name} ({machine.provider_id}, {kind})"
 
 
-def _delete(listing: Listing, machines: list[contract.Instance]) -> str:
-    command = _DELETE.get(listing.scheme)
-    if command is None:
-        return f"delete {names(each.provider_id for each in machines)} at its cloud"
-    return " && ".join(command.format(each.id) for each in machines)
+def _delete(machines: list[contract.Instance]) -> str:
+    lines = [byhand.purge(each.provider_id) for each in machines[:MOST_NAMES]]
+    more = len(machines) - len(lines)
+    return " && ".join(lines) + (f" and {more} more" if more else "")

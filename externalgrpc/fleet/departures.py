@@ -111,7 +111,7 @@ class Departures:
         if (failure := self._failure(launch)) is not None:
             return _failed(launch, failure)
         account = fleet.accounts[launch.account]
-        ready = account.catalogue is not None and account.settled and not _unknown(fleet, account)
+        ready = account.catalogue is not None and account.settled and not unknown(fleet, account)
         if not ready or self._hands[launch.account] <= 0 or not self._agenda.due(launch.not_before):
             return self._expire(launch, node_group)
         return self._send(launch, node_group)
@@ -179,13 +179,13 @@ class Departures:
         if not self._agenda.due(launch.born + patience_s):
             return launch
         account = self._fleet.accounts[launch.account]
-        why = account.trouble or _unknown(self._fleet, account) or "the cloud gave no usable answer"
+        why = account.trouble or unknown(self._fleet, account) or "the cloud gave no usable answer"
         message = f"not ordered within {patience_s:.0f} s: {why}"
         failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
         return _failed(launch, failure)
 
 
-def _unknown(fleet: state.Fleet, account: state.AccountState) -> str:
+def unknown(fleet: state.Fleet, account: state.AccountState) -> str:
     """Say what we do not know yet that tells our machines from another cluster's; empty for all.
 
     Where there is a cluster to ask, that is its identity, its Nodes, and, once at least asked for,

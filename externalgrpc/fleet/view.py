@@ -70,6 +70,23 @@ def quarantined(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]
     )
 
 
+def marked(fleet: state.Fleet, group: str) -> int:
+    """Count the machines that carry a group's mark or may come to: in quarantine and going too."""
+    shown = {
+        instance.provider_id
+        for instance in fleet.index.by_provider_id.values()
+        if instance.group == group
+    }
+    shown |= {key for key, held in fleet.missing.items() if held.instance.group == group}
+    sent = sum(
+        1
+        for launch in _airborne(fleet, group)
+        if launch.phase in (state.Phase.ASKED, state.Phase.UNSURE, state.Phase.ACCEPTED)
+        and fleet.minted.get(launch.name) not in shown
+    )
+    return len(shown) + sent
+
+
 def room(fleet: state.Fleet, group: str) -> int:
     """Tell how many members a group may have: maxSize less what is in quarantine."""
     most = fleet.groups[group].max_size

@@ -11,7 +11,7 @@ class ShowRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ShowResponse(_message.Message):
-    __slots__ = ("cluster", "version", "uptime_seconds", "dry_run", "groups", "machines", "accounts")
+    __slots__ = ("cluster", "version", "uptime_seconds", "dry_run", "groups", "machines", "accounts", "identity", "orders_held", "outage")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,9 @@ class ShowResponse(_message.Message):
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     MACHINES_FIELD_NUMBER: _ClassVar[int]
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_HELD_FIELD_NUMBER: _ClassVar[int]
+    OUTAGE_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     version: str
     uptime_seconds: float
@@ -26,7 +29,10 @@ class ShowResponse(_message.Message):
     groups: _containers.RepeatedCompositeFieldContainer[Group]
     machines: _containers.RepeatedCompositeFieldContainer[Machine]
     accounts: _containers.RepeatedCompositeFieldContainer[Account]
-    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ...) -> None: ...
+    identity: str
+    orders_held: str
+    outage: str
+    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ..., identity: _Optional[str] = ..., orders_held: _Optional[str] = ..., outage: _Optional[str] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable")
@@ -69,7 +75,7 @@ class Allocatable(_message.Message):
     def __init__(self, cpu_millis: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., pods: _Optional[int] = ..., measured: _Optional[bool] = ...) -> None: ...
 
 class Machine(_message.Message):
-    __slots__ = ("name", "group", "account", "provider_id", "machine_type", "location", "phase", "age_seconds", "addresses", "error_code", "error_message", "registered", "step", "step_seconds_ago")
+    __slots__ = ("name", "group", "account", "provider_id", "machine_type", "location", "phase", "age_seconds", "addresses", "error_code", "error_message", "registered", "step", "step_seconds_ago", "identity", "unjoined", "doubt", "doubt_message", "doubt_seconds_ago", "excused", "withheld_code", "withheld_message", "withheld_because", "strange", "rival", "unmarked")
     NAME_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +90,18 @@ class Machine(_message.Message):
     REGISTERED_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     STEP_SECONDS_AGO_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    UNJOINED_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_SECONDS_AGO_FIELD_NUMBER: _ClassVar[int]
+    EXCUSED_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_CODE_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    STRANGE_FIELD_NUMBER: _ClassVar[int]
+    RIVAL_FIELD_NUMBER: _ClassVar[int]
+    UNMARKED_FIELD_NUMBER: _ClassVar[int]
     name: str
     group: str
     account: str
@@ -98,10 +116,22 @@ class Machine(_message.Message):
     registered: bool
     step: str
     step_seconds_ago: float
-    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., account: _Optional[str] = ..., provider_id: _Optional[str] = ..., machine_type: _Optional[str] = ..., location: _Optional[str] = ..., phase: _Optional[str] = ..., age_seconds: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ..., registered: _Optional[bool] = ..., step: _Optional[str] = ..., step_seconds_ago: _Optional[float] = ...) -> None: ...
+    identity: str
+    unjoined: bool
+    doubt: str
+    doubt_message: str
+    doubt_seconds_ago: float
+    excused: bool
+    withheld_code: str
+    withheld_message: str
+    withheld_because: str
+    strange: bool
+    rival: str
+    unmarked: bool
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., account: _Optional[str] = ..., provider_id: _Optional[str] = ..., machine_type: _Optional[str] = ..., location: _Optional[str] = ..., phase: _Optional[str] = ..., age_seconds: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ..., registered: _Optional[bool] = ..., step: _Optional[str] = ..., step_seconds_ago: _Optional[float] = ..., identity: _Optional[str] = ..., unjoined: _Optional[bool] = ..., doubt: _Optional[str] = ..., doubt_message: _Optional[str] = ..., doubt_seconds_ago: _Optional[float] = ..., excused: _Optional[bool] = ..., withheld_code: _Optional[str] = ..., withheld_message: _Optional[str] = ..., withheld_because: _Optional[str] = ..., strange: _Optional[bool] = ..., rival: _Optional[str] = ..., unmarked: _Optional[bool] = ...) -> None: ...
 
 class Account(_message.Message):
-    __slots__ = ("name", "provider", "listed_seconds_ago", "trouble", "machines", "budget_remaining", "budget_limit")
+    __slots__ = ("name", "provider", "listed_seconds_ago", "trouble", "machines", "budget_remaining", "budget_limit", "not_now_code", "not_now_reason")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     LISTED_SECONDS_AGO_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +139,8 @@ class Account(_message.Message):
     MACHINES_FIELD_NUMBER: _ClassVar[int]
     BUDGET_REMAINING_FIELD_NUMBER: _ClassVar[int]
     BUDGET_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    NOT_NOW_CODE_FIELD_NUMBER: _ClassVar[int]
+    NOT_NOW_REASON_FIELD_NUMBER: _ClassVar[int]
     name: str
     provider: str
     listed_seconds_ago: float
@@ -116,4 +148,6 @@ class Account(_message.Message):
     machines: int
     budget_remaining: int
     budget_limit: int
-    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., listed_seconds_ago: _Optional[float] = ..., trouble: _Optional[str] = ..., machines: _Optional[int] = ..., budget_remaining: _Optional[int] = ..., budget_limit: _Optional[int] = ...) -> None: ...
+    not_now_code: str
+    not_now_reason: str
+    def __init__(self, name: _Optional[str] = ..., provider: _Optional[str] = ..., listed_seconds_ago: _Optional[float] = ..., trouble: _Optional[str] = ..., machines: _Optional[int] = ..., budget_remaining: _Optional[int] = ..., budget_limit: _Optional[int] = ..., not_now_code: _Optional[str] = ..., not_now_reason: _Optional[str] = ...) -> None: ...

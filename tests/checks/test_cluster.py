@@ -10,6 +10,7 @@ import pytest
 from externalgrpc import groups
 from externalgrpc.bootstrap import credentials, settings
 from externalgrpc.checks import Finding, Verdict, cluster
+from externalgrpc.kube import identity
 from tests.doctor import cluster as clusters
 from tests.kube import apiserver
 
@@ -38,7 +39,9 @@ def ask(
         join_settings=settings.JoinSettings(**join_settings),  # type: ignore[arg-type]
     )
     return list(
-        cluster.ask(groups.Config(cluster="c", accounts={}, groups=(group,), kubernetes=told))
+        cluster.ask(
+            groups.Config(cluster="c", accounts={}, groups=(group,), kubernetes=told)
+        ).findings
     )
 
 
@@ -51,6 +54,7 @@ def test_a_cluster_that_can_be_joined(server: apiserver.FakeServer, tmp_path: Pa
     assert failures(found) == []
     assert [each.message for each in found] == [
         "v1.36.2 answers",
+        f"{identity.shortened(server.uid)} tells it from other clusters of its name",
         f"machines reach it at {ENDPOINT}",
     ]
     assert clusters.only_read(server)
@@ -90,9 +94,28 @@ def test_nobody_there_and_no_way_there_are_findings(
     assert told.startswith("connection: ")
     nowhere = groups.Kubernetes(kubeconfig=str(tmp_path / "none"))
     config = groups.Config(cluster="c", accounts={}, groups=(), kubernetes=nowhere)
-    (told,) = failures(list(cluster.ask(config)))
+    (told,) = failures(list(cluster.ask(config).findings))
     assert told.startswith("connection: kubeconfig ")
 
 
 def test_without_kubernetes_nothing_is_asked() -> None:
-    assert cluster.ask(groups.Config(cluster="c", accounts={}, groups=())) == ()
+    assert cluster.ask(groups.Config(cluster="c", accounts={}, groups=())) == cluster.Told()
+
+
+def test_an_identity_that_may_not_be_read_is_a_warning(
+    server: apiserver.FakeServer, tmp_path: Path
+) -> None:
+    server.fail("GET", 403, path=identity.PATH)
+    found = ask(server, tmp_path)
+    assert failures(found) == []
+    (one,) = [each for each in found if each.about == "identity"]
+    assert one.verdict is Verdict.WARNING
+    assert one.cure == "kubectl apply -f deploy/rbac.yaml"
+
+
+def test_an_identity_that_nobody_tells_holds_all_orders(
+    server: apiserver.FakeServer, tmp_path: Path
+) -> None:
+    server.fail("GET", 500, path=identity.PATH)
+    (one,) = failures(ask(server, tmp_path))
+    assert one.startswith("identity: the cluster's identity cannot be read")

@@ -109,17 +109,23 @@ currency: USD
 exchangeRates: {EUR: 1.0850, GBP: "1.3"}
 coverForgottenMachines: false
 gpuLabel: example.org/gpu
+limits: {givenUpPerGroup: 2, givenUpPercent: 25, within: 20m}
 accounts:
 - name: first
   provider: rich
   tokenFile: secrets/token
   endpoint: https://api.example.org/v1
   budgetShare: 0.25
+  foreign: {"0123456789": gone, abcdef0123: adopt, none: ignore}
+  believeVanished: true
+  maxOrdersPerHour: 60
   options: {count: 1}
 nodes:
 - name: workers
   minSize: 0
   maxSize: 5
+  surge: 0
+  anyNodeName: true
   account: first
   instanceTypes: [big, bigger]
   regions: [east, west]
@@ -192,6 +198,10 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
     assert (account.token, account.budget_share) == (skies.TOKEN, 0.25)
     assert account.endpoint == "https://api.example.org/v1"
     assert account.settings == skies.RichOptions(count=1)
+    assert account.foreign == {"0123456789": "gone", "abcdef0123": "adopt", "none": "ignore"}
+    assert account.believe_vanished
+    assert account.max_orders_per_hour == 60
+    assert loaded.limits == groups.Limits(given_up_a_group=2, given_up_share=0.25, within_s=1200.0)
     workers, dreamers = loaded.groups
     assert workers == groups.NodeGroup(
         name="workers",
@@ -266,6 +276,19 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
             limit=7,
             public_ipv4=False,
         ),
+        any_node_name=True,
+        surge=0,
     )
+    assert (dreamers.any_node_name, dreamers.surge) == (False, None)
     assert dreamers.labels == {"tier": "db", "example.org/x": ""}
     assert dreamers.min_size == 0
+
+
+def test_words_that_nobody_said_are_the_cautious_ones(tmp_path: Path) -> None:
+    loaded = load(tmp_path, BARE)
+    (account,) = loaded.accounts.values()
+    assert (account.foreign, account.believe_vanished) == ({}, False)
+    assert account.max_orders_per_hour is None
+    assert loaded.limits == groups.Limits()
+    only_one = load(tmp_path, "limits: {within: 1h}\n" + BARE).limits
+    assert only_one == groups.Limits(within_s=3600.0)

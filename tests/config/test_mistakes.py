@@ -34,7 +34,7 @@ def test_the_group_that_the_rows_start_from_is_right(tmp_path: Path) -> None:
 ROWS = [
     # what is in a group, and what is told about it
     ({"minsize": "1"}, "7:3 nodes[0].minsize: is not a known key. Did you mean minSize?"),
-    ({"zzz": "1"}, "7:3 nodes[0].zzz: is not a known key. Known: account, autoscalingOptions,"),
+    ({"zzz": "1"}, "7:3 nodes[0].zzz: is not a known key. Known: account, anyNodeName,"),
     ({"name": None}, "2:3 nodes[0].name: is missing. Give the group a name"),
     ({"name": "A"}, '2:9 nodes[0].name: "A" is not a lower-case name'),
     ({"name": "1a"}, '2:9 nodes[0].name: "1a" is not a lower-case name'),
@@ -298,6 +298,61 @@ TOP = [
         f"accounts: [{{name: x, provider: plain, tokenFile: {'a1' * 32}}}]\n" + group(),
         "1:50 accounts[0].tokenFile: is not the path of a file. Put the token into a file",
     ),
+    (
+        "accounts: [{name: x, provider: dream, foreign: {'12345': gone}}]\n" + group(),
+        '1:49 accounts[0].foreign.12345: "12345" is no identity of a cluster. Write its 10 digits',
+    ),
+    (
+        "accounts: [{name: x, provider: dream, foreign: {ABCDEF0123: gone}}]\n" + group(),
+        '1:49 accounts[0].foreign.ABCDEF0123: "ABCDEF0123" is no identity of a cluster',
+    ),
+    (
+        "accounts: [{name: x, provider: dream, foreign: {'?': gone}}]\n" + group(),
+        '1:49 accounts[0].foreign.?: "?" is no identity of a cluster',
+    ),
+    (
+        # YAML would take these for numbers, and another reader for other ones.
+        "accounts: [{name: x, provider: dream, foreign: {1234567890: gone}}]\n" + group(),
+        "1:49 accounts[0].foreign: a key here is not a text. Put it in quotes",
+    ),
+    (
+        "accounts: [{name: x, provider: dream, foreign: {12345678e9: gone}}]\n" + group(),
+        '1:49 accounts[0].foreign: a key here is "12345678e9" without quotes',
+    ),
+    (
+        "accounts: [{name: x, provider: dream, foreign: {none: delete}}]\n" + group(),
+        "1:55 accounts[0].foreign.none: \"delete\" is not one of 'adopt', 'ignore' or 'gone'",
+    ),
+    (
+        "accounts: [{name: x, provider: dream, foreign: gone}]\n" + group(),
+        "1:48 accounts[0].foreign: must be a mapping",
+    ),
+    (
+        "accounts: [{name: x, provider: dream, believeVanished: 1}]\n" + group(),
+        "1:56 accounts[0].believeVanished: must be true or false",
+    ),
+    (
+        "accounts: [{name: x, provider: dream, maxOrdersPerHour: 0}]\n" + group(),
+        "1:57 accounts[0].maxOrdersPerHour: 0 is out of bounds",
+    ),
+    ("limits: {givenUpPerGroup: -1}\n" + group(), "1:27 limits.givenUpPerGroup: -1 is out of bou"),
+    ("limits: {givenUpPercent: 101}\n" + group(), "1:26 limits.givenUpPercent: 101 is out of bou"),
+    ("limits: {within: 10}\n" + group(), "1:18 limits.within: must be a duration with its unit"),
+    ("limits: {minutes: 10}\n" + group(), "1:10 limits.minutes: is not a known key"),
+    (
+        "kubernetes: {}\n" + group(provider="plain", join="kubeadm", anyNodeName="true"),
+        "9:3 nodes[0].anyNodeName: is for nodes that we do not name, and join: kubeadm names",
+    ),
+    (
+        # The implied way to join counts like one that is written down.
+        "kubernetes: {}\n" + group(provider="plain", anyNodeName="true"),
+        "8:3 nodes[0].anyNodeName: is for nodes that we do not name, and join: kubeadm names",
+    ),
+    (
+        "kubernetes: {}\n" + group(provider="plain", join="k3s", anyNodeName="true"),
+        "9:3 nodes[0].anyNodeName: is for nodes that we do not name, and join: k3s names",
+    ),
+    (group(surge="-1"), "7:10 nodes[0].surge: -1 is out of bounds"),
     ("kind: Secret\n" + group(), '1:7 kind: "Secret" is not ConfigMap'),
     ("kind: ConfigMap\n", "1:1 data: this ConfigMap has no data"),
     ("kind: ConfigMap\ndata: {x: y}\n", "2:7 data.config: the key config with a text is missing; "),
@@ -447,3 +502,11 @@ def test_a_flood_of_mistakes_is_cut(tmp_path: Path) -> None:
         load(tmp_path, text)
     assert len(caught.value.mistakes) == telling.MAX_REPORTED
     assert str(caught.value).endswith("... and more")
+
+
+@pytest.mark.parametrize("join", ["raw", "image", None])
+def test_nodes_of_other_names_where_we_do_not_name_them(tmp_path: Path, join: str | None) -> None:
+    (tmp_path / "join.sh").write_text("#!/bin/sh\n")
+    file = "join.sh" if join == "raw" else None
+    text = group(join=join, userDataFile=file, anyNodeName="true")
+    assert load(tmp_path, text).groups[0].any_node_name

@@ -14,7 +14,7 @@ import pytest
 from externalgrpc import cli, client, clock, clouds, config, doctor
 from externalgrpc.commands import parameters
 from externalgrpc.doctor import asking_cluster, autoscaler, machines
-from externalgrpc.kube import nodes, reflector
+from externalgrpc.kube import identity, notices, reflector
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests import certificates, serving
 from tests.doctor import cluster
@@ -78,7 +78,7 @@ def test_a_healthy_installation_as_deploy_makes_it(
     text = healthy(tmp_path, kube)
     state_file = str(tmp_path / "cloud.json")
     with serving.running(
-        tmp_path, text, state_file=state_file, connect=lambda *_: NoCluster()
+        tmp_path, text, state_file=state_file, connect=lambda *_: NoCluster(kube.uid)
     ) as server:
         request = pb.NodeGroupIncreaseSizeRequest(id="web", delta=1)
         server.stub.NodeGroupIncreaseSize(request)
@@ -104,6 +104,7 @@ def test_a_healthy_installation_as_deploy_makes_it(
         "PodDisruptionBudgets of kube-system",
         "admission policies",
         "role bindings",
+        "the cluster's identity",
         "the server's rights",
     ]
     assert [each["what"] for each in found["notLookedAt"]] == [
@@ -119,15 +120,18 @@ def test_a_healthy_installation_as_deploy_makes_it(
 class NoCluster:
     """A cluster of no Nodes that a server of this test needs nothing else of."""
 
-    @property
-    def node_list(self) -> reflector.Listing[nodes.Node]:
-        """Give no Nodes, as they are now."""
-        now = clock.SystemClock().monotonic()
-        return reflector.Listing(items={}, complete=True, heard_at=now)
+    node_list: reflector.Listing[Any] = reflector.Listing(
+        items={}, complete=True, heard_at=float("inf")
+    )
+    skew_s = 0.0
+    home = notices.Regarding(kind="ConfigMap", name="x", namespace="y")
+
+    def __init__(self, uid: str) -> None:
+        self._uid = uid
 
     def identity(self) -> str:
-        """Tell it from others."""
-        return "c0ffee0123"
+        """Say what the API server would."""
+        return identity.shortened(self._uid)
 
     def start(self) -> None:
         """Do nothing."""
@@ -297,7 +301,7 @@ def test_the_screen_tells_everything_at_any_width(sick: Path, width: int) -> Non
     assert max(map(len, done.stdout.splitlines())) <= width
     flat = " ".join(done.stdout.split())
     assert flat.startswith("TROUBLE machines:")
-    assert "hcloud server delete" in flat
+    assert "vps-autoscaler purge --machine hcloud://" in flat
     assert "kubectl delete node web-ghstgh" in flat
     assert "16 troubles that cost money or block scaling" in flat
     assert "asking" not in done.stdout
@@ -465,3 +469,13 @@ def test_help_tells_every_option_and_the_exit_code() -> None:
     flat = " ".join(done.stdout.split())
     assert "It changes nothing, anywhere." in flat
     assert "Exit code 1 when something costs money or blocks scaling" in flat
+
+
+def test_an_identity_that_may_not_be_read_is_a_note_with_its_reason(
+    sick: Path, kube: apiserver.FakeServer
+) -> None:
+    kube.fail("GET", 403, path=identity.PATH, times=50)  # and whatever lies below that
+    found = report("--config", sick, code=1)
+    missed = {each["what"]: each["because"] for each in found["notLookedAt"]}
+    assert "403" in missed["the cluster's identity"]
+    assert not any(" marks: " in each for each in told(found))

@@ -28,7 +28,7 @@ def test_a_machine_of_a_group_that_nobody_configures() -> None:
     )
     assert "old-bcdfgh (hcloud://7, cx23 in fsn1, 24h old)" in found.what
     assert "Put old back with minSize: 0" in found.cure
-    assert "hcloud server delete 7" in found.cure
+    assert "vps-autoscaler purge --machine hcloud://7" in found.cure
 
 
 def test_a_machine_with_the_mark_and_no_group() -> None:
@@ -43,7 +43,8 @@ def test_many_are_one_finding_and_counted() -> None:
     found = given.trouble(given.facts(machines=(given.machine(), *strays)))
     assert "8 of group old" in found.what
     assert found.what.endswith("and 2 more")
-    assert found.cure.count("hcloud server delete") == 8
+    assert found.cure.count("vps-autoscaler purge --machine hcloud://7") == 6
+    assert found.cure.endswith("and 2 more")
 
 
 def test_a_group_that_the_server_still_empties_is_a_warning() -> None:
@@ -67,7 +68,7 @@ def test_a_machine_that_never_joined() -> None:
     assert "of group web never joined, within 15m" in found.what
     assert "/var/lib/vps-autoscaler/failed" in found.cure
     assert "serial console" in found.cure
-    assert "hcloud server delete 7" in found.cure
+    assert "vps-autoscaler purge --machine hcloud://7" in found.cure
 
 
 def test_a_machine_within_its_time_is_no_finding() -> None:
@@ -150,8 +151,59 @@ def test_two_machines_of_one_name() -> None:
     twin = given.machine(id="2", created_at=given.NOW - 80_000)
     found = given.trouble(given.facts(machines=(twin, given.machine())))
     assert "2 machines are called web-bcdfgh: hcloud://2, hcloud://1" in found.what
-    assert "Keep hcloud://1, the oldest" in found.cure
-    assert found.cure.endswith("hcloud server delete 2")
+    assert "Keep hcloud://1, the Node" in found.cure
+    assert found.cure.endswith("vps-autoscaler purge --machine hcloud://2")
+
+
+def test_of_two_of_a_name_the_node_is_kept_not_the_oldest() -> None:
+    twin = given.machine(id="2", created_at=given.NOW - 80_000)
+    younger = given.node(provider_id="hcloud://2")
+    found = given.trouble(
+        given.facts(machines=(twin, given.machine()), cluster={"nodes": (younger,)})
+    )
+    assert "Keep hcloud://2, the Node" in found.cure
+    assert found.cure.endswith("purge --machine hcloud://1")
+
+
+def test_of_two_of_a_name_nobody_is_called_dead_that_may_live() -> None:
+    twins = (given.machine(id="2", created_at=given.NOW - 80_000), given.machine())
+    both = (given.node(), given.node("web-other", provider_id="hcloud://2"))
+    for nodes in (None, both):
+        told = given.judging.judge(given.facts(machines=twins, cluster={"nodes": nodes})).findings
+        (found,) = [each for each in told if "are called" in each.what]
+        assert "See which of them are Nodes" in found.cure
+        assert "hcloud://" not in found.cure
+
+
+def test_two_clusters_may_each_have_one_of_a_name() -> None:
+    theirs = given.machine(id="2", identity="bbbbbbbbbb")
+    of = given.facts(machines=(theirs, given.machine()), cluster={"identity": "aaaaaaaaaa"})
+    assert "carry the identity bbbbbbbbbb, ours is aaaaaaaaaa" in given.warning(of).what
+    # One that carries none is as good as ours.
+    ours = given.machine(id="2", identity="aaaaaaaaaa")
+    of = given.facts(machines=(ours, given.machine()), cluster={"identity": "aaaaaaaaaa"})
+    assert "2 machines are called" in given.trouble(of).what
+
+
+def test_another_clusters_machine_is_not_said_to_have_never_joined() -> None:
+    theirs = given.machine("web-xxxxxx", id="7", identity="bbbbbbbbbb")
+    stray = given.machine("old-xxxxxx", id="8", identity="bbbbbbbbbb", group="old")
+    of = given.facts(machines=(given.machine(), theirs, stray), cluster={"identity": "aaaaaaaaaa"})
+    found = given.warning(of)
+    assert "2 machines of this cluster's name carry the identity bbbbbbbbbb" in found.what
+    assert "--machine" not in found.cure
+    assert found.cure.endswith("vps-autoscaler purge --identity bbbbbbbbbb")
+
+
+def test_one_that_was_a_node_is_not_said_to_have_never_joined() -> None:
+    was = given.machine("web-xxxxxx", id="7", identity="aaaaaaaaaa")
+    of = given.facts(machines=(given.machine(), was))
+    marking = dataclasses.replace(of.listings[0], marking=True)
+    found = given.trouble(given.change(of, listings=(marking,)))
+    assert "of group web was a node, and is none now" in found.what
+    fresh = dataclasses.replace(was, unjoined=True)
+    marking = dataclasses.replace(marking, machines=(given.machine(), fresh))
+    assert "never joined" in given.trouble(given.change(of, listings=(marking,))).what
 
 
 def test_one_machine_seen_by_two_accounts_is_no_twin() -> None:
@@ -160,12 +212,12 @@ def test_one_machine_seen_by_two_accounts_is_no_twin() -> None:
     assert given.judged(given.change(of, listings=twice)) == []
 
 
-def test_a_cloud_without_a_known_command_is_named_by_ids() -> None:
+def test_a_machine_of_any_cloud_has_its_line() -> None:
     stray = given.machine("old-bcdfgh", id="7", group="old", provider_id="vendor://7")
     of = given.facts(machines=(given.machine(),))
     other = Listing(account="v", scheme="vendor", machines=(stray,))
     found = given.trouble(given.change(of, listings=(*of.listings, other)))
-    assert "delete vendor://7 at its cloud" in found.cure
+    assert "vps-autoscaler purge --machine vendor://7" in found.cure
 
 
 def test_without_a_server_a_stray_is_a_stray() -> None:
@@ -186,12 +238,13 @@ def test_a_stray_without_group_or_age_is_told_without() -> None:
     stray = given.machine("x", id="7", group="", created_at=0.0)
     found = given.trouble(given.facts(machines=(given.machine(), stray)))
     assert "x (hcloud://7, cx23 in fsn1)" in found.what
-    assert found.cure == "Drain and delete them: hcloud server delete 7"
+    assert found.cure == "Drain and delete them: vps-autoscaler purge --machine hcloud://7"
 
 
-def test_a_node_of_another_name_is_the_machines_by_its_provider_id() -> None:
+def test_a_node_of_another_name_is_the_machines_where_its_group_says_so() -> None:
     renamed = given.node("renamed", provider_id="hcloud://1")
-    assert given.judged(given.facts(cluster={"nodes": (renamed,)})) == []
+    of = given.facts(given.group(any_node_name=True), cluster={"nodes": (renamed,)})
+    assert given.judged(of) == []
 
 
 def test_a_machine_that_was_not_kept_is_not_told_as_kept() -> None:

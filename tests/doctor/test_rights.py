@@ -152,3 +152,10 @@ def test_without_a_cluster_there_are_no_rights_to_judge() -> None:
 def test_what_was_not_seen_is_not_missed() -> None:
     of = given.facts(cluster={"rights": None, "policies": None, "bindings": None})
     assert given.judged(of) == []
+
+
+def test_the_right_that_tells_two_clusters_of_one_name_apart() -> None:
+    found = given.trouble(missing("namespaces"))
+    assert found.what == "us may not get namespaces kube-system"
+    assert "tell this cluster's machines from those of another of the same name" in found.why
+    assert found.cure == "kubectl apply -f deploy/rbac.yaml"
