@@ -17,7 +17,20 @@ import grpc
 import pytest
 from rich.console import Console
 
-from externalgrpc import checks, clock, events, livetable, market, service, show, tables, terminal
+from externalgrpc import (
+    callers,
+    calls,
+    checks,
+    clock,
+    events,
+    limits,
+    livetable,
+    market,
+    show,
+    tables,
+    terminal,
+    workers,
+)
 from externalgrpc.doctor import asking_cluster, findings, screen
 from externalgrpc.kube import notices
 from externalgrpc.pb import externalgrpc_pb2, externalgrpc_pb2_grpc, fleet_pb2_grpc
@@ -338,12 +351,19 @@ def test_the_details_of_a_status(word):
             self.told = (code, details)
             raise RuntimeError
 
+        def cancel(self):
+            raise AssertionError("nobody waits here")
+
     def refuse(_request):
         raise errors.BadOrder(word)
 
+    bounds, time_source = limits.Limits(), clock.SystemClock()
+    waiting = callers.Callers(bounds, time_source)
+    made = calls.Calls(workers.Workers(bounds, waiting.end_oldest), waiting, time_source)
+    handler = made.unary("X", pb.ShowRequest, refuse)
     context = Context()
     with pytest.raises(RuntimeError):
-        service.guarded("X", refuse)(None, context)
+        handler.stream_unary(iter([b""]), context)
     assert context.told[0] is grpc.StatusCode.FAILED_PRECONDITION
     assert zoo.raw(context.told[1]) == []
     assert "\n" not in context.told[1]

@@ -165,7 +165,7 @@ def test_what_is_awaited_of_the_cluster_is_said(tmp_path):
         assert up.show().orders_held == "the cluster's identity could not be read yet"
         assert "orders are held: the cluster's identity" in drawn(up.show())
         up.plant.reconciler.identified(OURS)
-        assert up.show().orders_held == "the cluster's Nodes could not be read yet"
+        assert up.show().orders_held == "the cluster's Nodes could not be listed yet"
         up.plant.reconciler.see_nodes({})
         assert up.show().orders_held == ""
 

@@ -152,7 +152,7 @@ def test_without_kubernetes_several_identities_are_not_guessed_at(sky, words):
 @pytest.mark.parametrize("fault", [403, 500, apiserver.LOST])
 def test_a_cluster_that_does_not_answer_is_no_leave_to_guess(sky, kube, fault):
     sky.make("web-a", identity=OTHERS)
-    kube.fail("GET", fault, path=identity.PATH)
+    kube.fail("GET", fault, path=identity.PATH, times=9)
     told = purge(sky, "--yes", code=1)
     assert "the cluster does not tell its identity" in told
     assert f"vps-autoscaler purge --identity {OTHERS}" in told

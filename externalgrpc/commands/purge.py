@@ -158,7 +158,7 @@ def _choice(
             return purging.of_identity(found, "" if identity == _NONE else identity)
         return purging.ours(found, purging.whose(loaded) if found else None)
     except purging.Unsure as error:
-        raise terminal.Failure(str(error)) from error
+        raise terminal.Failure(str(error), lines=True) from error
 
 
 def _show(choice: purging.Choice, cluster: str) -> None:

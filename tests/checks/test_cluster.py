@@ -105,7 +105,7 @@ def test_without_kubernetes_nothing_is_asked() -> None:
 def test_an_identity_that_may_not_be_read_is_a_warning(
     server: apiserver.FakeServer, tmp_path: Path
 ) -> None:
-    server.fail("GET", 403, path=identity.PATH)
+    server.fail("GET", 403, path=identity.PATH, times=9)
     found = ask(server, tmp_path)
     assert failures(found) == []
     (one,) = [each for each in found if each.about == "identity"]

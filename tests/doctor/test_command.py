@@ -242,6 +242,7 @@ TROUBLES = (
     ("trouble rights", "ownApproval is set, and system:bootstrappers:vps-autoscaler lacks"),
     ("trouble API endpoint", "https://127.0.0.1:1, which is each one itself"),
     ("trouble versions", "the API server is v1.30.1"),
+    ("warning marks", "are nodes, and their marks do not say so: web-twntwn, web-jjjjjj"),
     ("warning server", "is updated by starting the new server beside the old one"),
     ("warning autoscaler", "--nodes, which externalgrpc ignores"),
     ("warning autoscaler", "joins of group web may take 14m"),
