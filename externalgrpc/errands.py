@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from externalgrpc import clock, names
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import catalogue, plan, requests, state
-from providers import contract, errors
+from providers import contract, errors, masking
 
 Answer: TypeAlias = Any
 """What the job of a request returned, or the CloudError that it raised."""
@@ -74,7 +74,7 @@ def job(
         case requests.ReadCatalogue():
             return lambda: (provider.machine_types(), provider.offers())
         case requests.Create():
-            return lambda: provider.create(prepare(request))
+            return lambda: _create(provider, prepare(request))
         case requests.LookUp(name=name, instance_id=instance_id, receipt=receipt):
             return lambda: provider.look_up(
                 node_name=name, instance_id=instance_id, receipt=receipt
@@ -85,6 +85,13 @@ def job(
             )
         case requests.Delete(instance_id=instance_id):
             return lambda: provider.delete(instance_id)
+
+
+def _create(provider: contract.Provider, order: contract.Order) -> contract.Instance:
+    """Send an order; what it carries is told to nobody, should the cloud repeat it."""
+    public = (order.node_name, order.group, order.image, order.machine_type.name)
+    with masking.hiding(order.user_data, *public):
+        return provider.create(order)
 
 
 def fold(  # noqa: PLR0911 - one for each request

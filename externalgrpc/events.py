@@ -1,8 +1,9 @@
 """Log structured events: one name and key=value fields a line, never a secret.
 
-User-data, tokens and headers have no business in a log; nothing here can know them, so nothing
-that holds them is ever passed in. Values are quoted when they hold spaces or control characters,
-so that what a cloud says cannot forge a line.
+User-data, tokens and headers have no business in a log: nothing that holds them is ever passed in,
+and where a cloud's text echoes them they are masked on the way out (:mod:`providers.masking`).
+Values are quoted when they hold spaces or control characters, so that what a cloud says cannot
+forge a line.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import logging
 import sys
 import time
 from typing import IO, Any
+
+from providers import masking
 
 
 class Log:
@@ -47,10 +50,11 @@ class KeyValueFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Format one record as one line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        event = masking.masked(record.getMessage())
         parts = [
             f"{stamp}.{int(record.msecs):03d}Z",
             record.levelname.lower(),
-            _quoted(record.getMessage()) if "\n" in record.getMessage() else record.getMessage(),
+            _quoted(event) if "\n" in event else event,
         ]
         parts += [f"{key}={_quoted(value)}" for key, value in _fields(record).items()]
         if record.exc_info:
@@ -66,11 +70,11 @@ class JSONFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "time": record.created,
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            "event": masking.masked(record.getMessage()),
             **{key: _plain(value) for key, value in _fields(record).items()},
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = masking.masked(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 
@@ -94,13 +98,15 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, str | int | bool) or value is None:
+    if isinstance(value, str):
+        return masking.masked(value)
+    if isinstance(value, int | bool) or value is None:
         return value
     if isinstance(value, float):
         return round(value, 3)
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
-    return str(value)
+    return masking.masked(str(value))
 
 
 def _quoted(value: object) -> str:
