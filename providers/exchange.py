@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import email.utils
+import json
 import os
 import re
 import ssl
@@ -147,6 +148,9 @@ class Line:
                 payload = jsontext.read_object(content, hide=self._token)
             except jsontext.NotReadable as error:
                 content, flaw = b"", str(error)
+        if b"\\" in content or self._token.encode() in content:
+            # What was cleaned away must not come back when an SDK reads it again.
+            content = json.dumps(payload, default=float).encode("ascii")
         return Answer(
             status=response.status,
             reason=self._told(response.extensions.get("reason_phrase", b""))[:100],

@@ -5,18 +5,16 @@ the token that machines join with. So every such text passes :func:`masked` befo
 it: each :class:`providers.errors.CloudError` at its birth (which is what `ls`, the metrics and the
 autoscaler are shown), each field of a log line, and each answer before it is read.
 
-A token is known here from the moment there is a login; user-data while its order is being sent.
+A token is known here from the moment there is a login; user-data from when its order is sent.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import contextvars
 import itertools
 import json
 import re
-from collections.abc import Iterator
 
 TOKEN = "(our token)"  # noqa: S105  (what stands for it)
 USER_DATA = "(user-data)"
@@ -63,20 +61,13 @@ def know(token: str) -> None:
         _tokens.add(token)
 
 
-@contextlib.contextmanager
-def hiding(user_data: str, *public: str) -> Iterator[None]:
-    """Hide a user-data in all that this thread tells meanwhile, pieces of it included.
+def hide(user_data: str, *public: str) -> None:
+    """Hide a user-data, pieces of it included, in all that this thread tells from now on.
 
-    ``public`` are words of the order that stand in its user-data as well and may be told: names.
+    Until it hides another: what an order met with is told after it was sent. ``public`` are words
+    of the order that stand in its user-data as well and may be told: names.
     """
-    if len(user_data) < _PIECE:
-        yield
-        return
-    before = _order.set(_Order(user_data, public))
-    try:
-        yield
-    finally:
-        _order.reset(before)
+    _order.set(_Order(user_data, public) if len(user_data) >= _PIECE else None)
 
 
 def masked(text: str) -> str:
