@@ -56,7 +56,7 @@ def told(remaining: int | None, limit: int, seen_at: float) -> contract.Budget |
     scheme=some.sampled_from(sorted(RATES)),
     share=some.sampled_from([1.0, 0.5, 0.1]),
     spent=some.floats(0, 1),
-    remaining=some.one_of(some.none(), some.integers(-5, 6000)),
+    remaining=some.one_of(some.sampled_from([None, 0, -5]), some.integers(1, 6000)),
     limit=some.sampled_from([1, 30, 3600, 10**6, 10**15]),
     retry_after_s=absurd,
     pages=some.integers(1, 20),
@@ -93,6 +93,17 @@ def test_after_a_429_a_listing_passes_soon(
     bucket.take(now, pages, lane.RESERVE)
     pace_s = max(lane.TRICKLE_S, refill_s / lane.TRICKLE)
     assert bucket.wait_s(now, pages, lane.RESERVE) <= pace_s + 1e-6
+
+
+@pytest.mark.parametrize("scheme", sorted(RATES))
+def test_a_limit_that_was_raised_keeps_no_larger_reserve(scheme: str) -> None:
+    """A tenth of ten times the limit would be all that we have."""
+    bucket = lane.Bucket(RATES[scheme], 1.0, NOW)
+    raised = int(bucket.capacity * 10)
+    bucket.correct(NOW, told(raised, raised, 1.0))
+    for _ in range(5):
+        assert bucket.wait_s(NOW, 1, lane.RESERVE) == 0
+        bucket.take(NOW, 1, lane.RESERVE)
 
 
 @given(

@@ -205,6 +205,7 @@ BOUNDS: dict[str, hostile.Script] = {
     "broken gzip": json_of(gzip.compress(b"{}")[:-4], Content_Encoding="gzip"),
     "gzip with more": json_of(gzip.compress(b"{}") * 2, Content_Encoding="gzip"),
     "deep JSON": json_of(DEEP),
+    "JSON a little too deep": json_of(b'{"a":' + b"[" * 64 + b"]" * 64 + b"}"),
     "deep JSON in UTF-16": json_of(DEEP.decode().encode("utf-16")),
     "many values": json_of(b'{"a":[' + b"[],[]," * 1_000_000 + b"1]}"),
     "an endless body": endless,
@@ -389,10 +390,12 @@ def echo(place: places.Place, text: str) -> Any:
     }[place.provider]
 
 
+ANOTHER = "zzz999.fedcba9876543210"
 ENCODED = base64.b64encode(USER_DATA.encode()).decode()
 ECHOES = {
     "token": f"unable to authenticate Bearer {TOKEN}!",
     "join token": f"could not parse: kubeadm join --token {SECRET} no",
+    "another's join token": f"could not parse: token {ANOTHER} is in use",
     "escaped join token": f"could not parse: 'join\\n{SECRET}\\n'",
     "user-data": f"bad user_data: {USER_DATA}",
     "escaped user-data": f"bad user_data: {USER_DATA!r}",
@@ -401,7 +404,7 @@ ECHOES = {
     "base64": f"bad user_data: {ENCODED}",
     "cut base64": f"bad user_data: {ENCODED[40:200]}...",
 }
-HIDDEN = (TOKEN, SECRET.split(".")[1], "correct horse", "battery staple", ENCODED[60:100])
+HIDDEN = (ANOTHER, TOKEN, SECRET.split(".")[1], "correct horse", "battery staple", ENCODED[60:100])
 
 
 @pytest.mark.parametrize("kind", ECHOES)
