@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 _LOG = events.Log("assembly")
 
+LAST_WORDS_S = 4.0
+FEW_S = 8.0
+"""How long a stop waits for an API server: at least, when creates took the rest, and at most."""
+
 
 class NoCluster(Exception):
     """The cluster of the configuration cannot be spoken with; the message says why."""
@@ -159,14 +163,16 @@ class Assembly:
     def stop(self, grace_s: float) -> None:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way.
 
-        And some seconds more for an API server that does not answer.
+        What a cluster is owed is tried in what is left of it, for :data:`LAST_WORDS_S` at least.
         """
+        ends = self._parts.time_source.monotonic() + grace_s
         self.heart.stop()
         if self.registrar is not None:
             self.registrar.stop_sweeping()
-        self.reconciler.close(grace_s)
+        self.reconciler.close(max(0.0, ends - self._parts.time_source.monotonic()))
         if self.registrar is not None:
-            self.registrar.close()
+            left_s = ends - self._parts.time_source.monotonic()
+            self.registrar.close(max(LAST_WORDS_S, min(left_s, FEW_S)))
 
     def _seat(self, cluster: str, account: groups.Account) -> reconciler.Seat:
         login = contract.Login(

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from externalgrpc import clock, names
+from externalgrpc import clock, events, names
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import (
     catalogue,
@@ -21,7 +21,9 @@ from externalgrpc.fleet import (
     stock,
     tidying,
 )
-from providers import contract, errors
+from providers import contract, errors, masking
+
+_LOG = events.Log("errands")
 
 Answer: TypeAlias = Any
 """What the job of a request returned, or the CloudError that it raised."""
@@ -102,9 +104,9 @@ def job(  # noqa: PLR0911 - one for each request
 
             return list_instances
         case requests.ReadCatalogue():
-            return lambda: (provider.machine_types(), provider.offers())
+            return lambda: _catalogue(provider)
         case requests.Create():
-            return lambda: provider.create(prepare(request))
+            return lambda: _create(provider, prepare(request))
         case requests.LookUp(name=name, instance_id=instance_id, receipt=receipt):
             return lambda: provider.look_up(
                 node_name=name, instance_id=instance_id, receipt=receipt
@@ -121,6 +123,39 @@ def job(  # noqa: PLR0911 - one for each request
             return lambda: _neighbourly(provider).neighbours()
         case requests.Tidy(groups=groups, nodes=nodes):
             return lambda: _tidying(provider).tidy(groups=groups, nodes=nodes)
+
+
+def _catalogue(
+    provider: contract.Provider,
+) -> tuple[tuple[contract.MachineType, ...], tuple[contract.Offer, ...]]:
+    """Read what a cloud sells, without what no cloud can mean: a template must hold its numbers."""
+    types, offers = provider.machine_types(), provider.offers()
+    odd = [f"type {each.name}" for each in types if not _is_machine(each)]
+    odd += [f"{each.machine_type} in {each.location}" for each in offers if not _is_price(each)]
+    if odd:
+        _LOG.warning("numbers beyond reason left out", count=len(odd), first=odd[0][:100])
+    return tuple(filter(_is_machine, types)), tuple(filter(_is_price, offers))
+
+
+def _is_machine(told: contract.MachineType) -> bool:
+    return (
+        0 < told.cpu_millis < 10**8
+        and 0 < told.memory_bytes < 2**50
+        and 0 <= told.disk_bytes < 2**55
+        and 0 <= told.gpus < 10**4
+    )
+
+
+def _is_price(told: contract.Offer) -> bool:
+    prices = (told.price_per_hour, told.ipv4_per_hour)
+    return all(each.is_finite() and 0 <= each < 10**6 for each in prices)
+
+
+def _create(provider: contract.Provider, order: contract.Order) -> contract.Instance:
+    """Send an order; what it carries is told to nobody, should the cloud repeat it."""
+    public = (order.node_name, order.group, order.image, order.machine_type.name)
+    masking.hide(order.user_data, *public)
+    return provider.create(order)
 
 
 def fold(  # noqa: PLR0911 - one for each request

@@ -1,9 +1,10 @@
 """Log structured events: one name and key=value fields a line, never a secret.
 
-User-data, tokens and headers have no business in a log; nothing here can know them, so nothing
-that holds them is ever passed in. Values are quoted when they hold spaces, and what is not plain
-text in them is escaped as in JSON (:mod:`externalgrpc.plaintext`), so that what a cloud says can
-neither forge a line nor steer the terminal of whoever reads the log.
+User-data, tokens and headers have no business in a log: nothing that holds them is ever passed in,
+and where a cloud's text echoes them they are masked on the way out (:mod:`providers.masking`).
+Values are quoted when they hold spaces, and what is not plain text in them is escaped as in JSON
+(:mod:`externalgrpc.plaintext`), so that what a cloud says can neither forge a line nor steer the
+terminal of whoever reads the log.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 from externalgrpc import plaintext
 from externalgrpc.brief import LOGGED, brief
+from providers import masking
 
 
 class Log:
@@ -51,7 +53,7 @@ class KeyValueFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record as one line."""
-        told = record.getMessage()
+        told = masking.masked(record.getMessage())
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         parts = [
             f"{stamp}.{int(record.msecs):03d}Z",
@@ -72,11 +74,11 @@ class JSONFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "time": record.created,
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            "event": masking.masked(record.getMessage()),
             **{key: _plain(value) for key, value in _fields(record).items()},
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = masking.masked(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 
@@ -101,14 +103,14 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
-        return brief(value, LOGGED)
+        return brief(masking.masked(value), LOGGED)
     if isinstance(value, int | bool) or value is None:
         return value
     if isinstance(value, float):
         return round(value, 3) if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
-    return brief(str(value), LOGGED)
+    return brief(masking.masked(str(value)), LOGGED)
 
 
 def _quoted(value: object) -> str:

@@ -1,7 +1,7 @@
 """The one place with worker threads and rate budgets: one eye, several hands an account.
 
-Jobs block; the reconciler never waits for one, it is called back. Reads wait while the budget is
-at its reserve, so that creates and deletes always find some of it left.
+Jobs block; the reconciler never waits for one, it is called back. Reads leave a reserve of the
+budget to creates and deletes, and pass below it slowly: a server that cannot see helps nobody.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ _LOG = events.Log("lane")
 RESERVE = 0.10
 """The part of the budget that reads leave to writes."""
 
-LONGEST_PAUSE_S = 3600.0
+TRICKLE = 0.5
+"""The part of what refills that reads may take whatever the budget says."""
+
+TRICKLE_S = 3.0
+"""And no oftener than this: the busy pace of listings."""
+
+LONGEST_PAUSE_S = 60.0
 """A cloud that asks for more patience than this is asked again all the same."""
 
 WINDOW_SLACK = 1.02
@@ -67,20 +73,35 @@ class Bucket:
     def __init__(self, rate: contract.Rate, share: float, now: float) -> None:
         self.capacity = max(1.0, rate.requests * share)
         self.refill_per_s = self.capacity / rate.per_s
+        self._documented = self.capacity
         self._share = share
         self._tokens = self.capacity
         self._at = now
         self._told_at = -math.inf
+        self._not_before = -math.inf
+        self._reads_not_before = now
+        self._spent_since: float | None = None
 
     def wait_s(self, now: float, cost: float, reserve: float) -> float:
-        """Say how long until ``cost`` requests may be sent, leaving ``reserve`` of the budget."""
-        self._fill(now)
-        wanted = min(cost + reserve * self.capacity, self.capacity)
-        lacking = wanted - self._tokens
-        return lacking / self.refill_per_s if lacking > 0 else 0.0
+        """Say how long until ``cost`` requests may be sent, leaving ``reserve`` of the budget.
 
-    def take(self, cost: float) -> None:
-        """Spend."""
+        Who leaves a reserve may pass below it at a pace, whatever others take meanwhile: no
+        earlier than the cloud can have refilled that much since it said that nothing is left.
+        """
+        self._fill(now)
+        if reserve > 0:
+            # The limit that a cloud tells may be any number; what we can fill is not.
+            kept = reserve * min(self.capacity, self._documented)
+            enough_s = min(self._lacking_s(cost + kept), self._trickles_at(cost) - now)
+        else:
+            enough_s = self._lacking_s(cost)
+        return max(0.0, enough_s, self._not_before - now)
+
+    def take(self, now: float, cost: float, reserve: float) -> None:
+        """Spend; ``reserve`` is what was asked with."""
+        if reserve > 0:
+            self._reads_not_before = now + max(TRICKLE_S, self._refill_s(cost) / TRICKLE)
+            self._spent_since = None
         self._tokens -= cost
 
     def correct(self, now: float, told: contract.Budget | None) -> None:
@@ -92,18 +113,39 @@ class Bucket:
         # The limit in force may not be the documented one; what is left bounds our own count,
         # and others who use the account show in it.
         self.capacity = max(1.0, told.limit * self._share)
-        self._tokens = min(self._tokens, self.capacity, float(told.remaining))
+        self._tokens = min(self._tokens, self.capacity, max(0.0, float(told.remaining)))
+        if told.remaining > 0:
+            self._spent_since = None
+        elif self._spent_since is None:
+            # Not each time anew: a read that waits must not be put off by what others send.
+            self._spent_since = now
+            self._reads_not_before = min(self._reads_not_before, now)
 
     def pause(self, now: float, wait_s: float) -> None:
-        """Spend nothing for a while: the cloud said so."""
-        patience_s = min(wait_s, LONGEST_PAUSE_S) if wait_s > 0 else 0.0
-        self._fill(now)
-        self._tokens = min(self._tokens, 1.0 - patience_s * self.refill_per_s)
+        """Spend nothing until an instant: the cloud said so. It takes nothing of the budget."""
+        self._not_before = max(self._not_before, now + patience_s(wait_s))
+        self._reads_not_before = min(self._reads_not_before, self._not_before)
+
+    def _trickles_at(self, cost: float) -> float:
+        if self._spent_since is None:
+            return self._reads_not_before
+        return max(self._reads_not_before, self._spent_since + self._refill_s(cost))
+
+    def _refill_s(self, cost: float) -> float:
+        return min(cost, self.capacity) / self.refill_per_s
+
+    def _lacking_s(self, wanted: float) -> float:
+        return (min(wanted, self.capacity) - self._tokens) / self.refill_per_s
 
     def _fill(self, now: float) -> None:
         passed = max(0.0, now - self._at)
         self._at = now
         self._tokens = min(self.capacity, self._tokens + passed * self.refill_per_s)
+
+
+def patience_s(told_s: float) -> float:
+    """Put what a cloud asks us to wait within bounds; what is no number is nothing."""
+    return min(told_s, LONGEST_PAUSE_S) if told_s > 0 else 0.0
 
 
 class Window:
@@ -131,7 +173,7 @@ class Window:
 
     def pause(self, now: float, wait_s: float) -> None:
         """Let nothing pass for a while: the cloud said so."""
-        self._not_before = max(self._not_before, now + min(wait_s, LONGEST_PAUSE_S))
+        self._not_before = max(self._not_before, now + patience_s(wait_s))
 
 
 class ThreadLane:
@@ -309,7 +351,7 @@ class ThreadLane:
                 if operation == "create" and self._creates is not None:
                     wait_s = max(wait_s, self._creates.wait_s(now))
                 if wait_s <= 0:
-                    self._bucket.take(cost)
+                    self._bucket.take(now, cost, reserve)
                     if operation == "create" and self._creates is not None:
                         self._creates.take(now)
                     return True

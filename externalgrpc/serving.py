@@ -91,8 +91,9 @@ def run(
         with screen.showing(fleet_view) if screen is not None else contextlib.nullcontext():
             _watch(watcher, plant, stop, reload)
     finally:
+        ends = time_source.monotonic() + GRACE_S
         grpc_server.stop(GRACE_S / 5)
-        plant.stop(GRACE_S)
+        plant.stop(max(0.0, ends - time_source.monotonic()))
         if http is not None:
             http.stop()
 

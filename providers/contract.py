@@ -16,6 +16,8 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
+from providers import masking
+
 ENTRY_POINT_GROUP = "vps_autoscaler.providers"
 """The entry point group under which a package registers its class (the class, no instance). The
 entry point's name is what ``provider:`` says in the configuration: lower-case letters, digits and
@@ -223,10 +225,12 @@ class Quota:
 class Login:
     """A configured login at one cloud, as its :meth:`Provider.open` gets it.
 
-    ``token`` never shows in ``repr``. ``endpoint`` is empty for the vendor's own address.
+    ``token`` never shows in ``repr``, nor in an error or a log from here on. ``endpoint`` is empty
+    for the vendor's own address.
     ``settings`` is an instance of the cloud's :attr:`Provider.account_options`; None where
-    somebody made the login by hand: take the defaults then. ``connect_timeout_s`` and
-    ``read_timeout_s`` bound every request, whatever the vendor's SDK thinks of it.
+    somebody made the login by hand: take the defaults then. ``read_timeout_s`` bounds every
+    request as a whole, connecting, headers and body included, ``connect_timeout_s`` the connecting,
+    whatever the vendor's SDK thinks of it.
     """
 
     account: str
@@ -236,6 +240,9 @@ class Login:
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
     settings: object = None
+
+    def __post_init__(self) -> None:
+        masking.know(self.token)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

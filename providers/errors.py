@@ -23,10 +23,18 @@ look-up, NoCapacity and BadOrder speak of an order's fate: a look-up that is its
 unknown word is Unreachable.
 
 The vendor's own error is chained (``raise ... from error``) and never leaks by itself; its text
-belongs into the message, a token never does.
+belongs into the message, a token never does: a message becomes one line of bounded length in
+which :mod:`providers.masking` has hidden what nobody may read.
 """
 
 from __future__ import annotations
+
+from providers import masking
+
+LONGEST_MESSAGE = 1000
+"""In characters. Vendors' texts have no bound, and this reaches the autoscaler and every log."""
+
+_LONGEST_ID = 100
 
 
 class CloudError(Exception):
@@ -45,11 +53,12 @@ class CloudError(Exception):
         operation: str = "",
         request_id: str = "",
     ) -> None:
+        message = masking.told(message, LONGEST_MESSAGE)
         super().__init__(message)
         self.message = message
         self.account = account
         self.operation = operation
-        self.request_id = request_id
+        self.request_id = masking.told(request_id, _LONGEST_ID)
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.account, self.operation) if part)

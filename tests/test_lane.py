@@ -119,7 +119,7 @@ class TestBucket:
     def test_it_starts_full_and_refills_at_the_documented_pace(self):
         bucket = self.bucket()
         assert bucket.wait_s(0.0, 100, 0.0) == 0
-        bucket.take(100)
+        bucket.take(0.0, 100, 0.0)
         assert bucket.wait_s(0.0, 1, 0.0) == pytest.approx(0.1)
         assert bucket.wait_s(0.1, 1, 0.0) == pytest.approx(0.0)
         assert bucket.wait_s(1.0, 30, 0.0) == pytest.approx(2.0)
@@ -127,25 +127,25 @@ class TestBucket:
     def test_it_never_holds_more_than_the_limit(self):
         bucket = self.bucket()
         bucket.wait_s(1e6, 1, 0.0)
-        bucket.take(100)
+        bucket.take(0.0, 100, 0.0)
         assert bucket.wait_s(1e6, 1, 0.0) > 0
 
     def test_our_share_is_all_that_is_ours(self):
         bucket = self.bucket(share=0.25)
         assert bucket.capacity == 25
-        bucket.take(25)
+        bucket.take(0.0, 25, 0.0)
         assert bucket.wait_s(0.0, 1, 0.0) == pytest.approx(0.4)
 
     def test_reads_leave_the_reserve_to_writes(self):
         bucket = self.bucket()
-        bucket.take(91)
+        bucket.take(0.0, 91, lane.RESERVE)
         assert bucket.wait_s(0.0, 1, lane.RESERVE) == pytest.approx(0.2)
         assert bucket.wait_s(0.0, 9, 0.0) == 0
 
     def test_a_listing_larger_than_the_budget_waits_for_a_full_one_only(self):
         bucket = self.bucket()
         assert bucket.wait_s(0.0, 5000, lane.RESERVE) == 0
-        bucket.take(5000)
+        bucket.take(0.0, 5000, lane.RESERVE)
         assert bucket.wait_s(0.0, 1, 0.0) == pytest.approx(490.1)
 
     def test_never_more_is_spent_than_the_cloud_says_is_left(self):
@@ -160,7 +160,7 @@ class TestBucket:
         bucket.correct(0.0, budget(30, limit=40))
         assert bucket.capacity == 20
         bucket.wait_s(1e6, 1, 0.0)
-        bucket.take(20)
+        bucket.take(0.0, 20, 0.0)
         assert bucket.wait_s(1e6, 1, 0.0) > 0
 
     def test_an_old_figure_and_no_figure_change_nothing(self):
@@ -194,7 +194,7 @@ class TestBucket:
 
     def test_a_clock_that_steps_back_costs_nothing(self):
         bucket = self.bucket()
-        bucket.take(100)
+        bucket.take(0.0, 100, 0.0)
         assert bucket.wait_s(-50.0, 1, 0.0) == pytest.approx(0.1)
 
 
@@ -216,7 +216,7 @@ class TestWindow:
         window.take(0.0)
         assert window.wait_s(0.0) >= 10
 
-    @pytest.mark.parametrize(("told", "waited"), [(7.0, 7.0), (math.inf, 3600.0), (math.nan, 0.0)])
+    @pytest.mark.parametrize(("told", "waited"), [(7.0, 7.0), (math.inf, 60.0), (math.nan, 0.0)])
     def test_a_pause(self, told, waited):
         window = lane.Window(contract.Rate(requests=3, per_s=10.0), 1.0)
         window.pause(100.0, told)
@@ -386,6 +386,15 @@ class TestBudget:
             clock.now += 2.0
             write.await_count(1)
         assert answers.await_count(1) == ["next"]
+
+    def test_a_listing_follows_a_refused_create_at_once(self, open_lane, clock):
+        """A 429 with seven seconds held listings for 367 at 3600 an hour: the reserve's time."""
+        it = open_lane(Cloud(rate=contract.Rate(requests=3600, per_s=3600.0)))
+        self.refused(it, "create", 0.05)
+        answers = Answers()
+        it.read("instances", lambda: "listed", answers)
+        clock.now += 0.05
+        assert answers.await_count(1) == ["listed"]
 
 
 class TestClose:

@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
-from providers import rest
+from providers import paging, rest
 
 PER_PAGE = 200
 
@@ -22,6 +22,7 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
     """
     rows: dict[object, Row] = {}
     lengths: set[int] = set()
+    pages_read = paging.Pages(path)
     page: int | None = 1
     while page is not None:
         told = connection.get(path, page=page, per_page=PER_PAGE, **params)
@@ -29,6 +30,8 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
         rows.update((identity(row), row) for row in told[key])
         lengths.add(int(told["meta"]["total"]))
         page = _following(told, page)
+        if page is not None:
+            pages_read.another(len(rows))
     if lengths != {len(rows)}:
         raise rest.NoAnswerError(
             f"{path} changed while it was read: {len(rows)} rows came, "

@@ -7,14 +7,13 @@ since a snapshot of the same label may be newer tomorrow.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from providers import contract, errors
+from providers import contract, errors, keeping
 from providers.hetzner import wire, words
 
-KEPT_S = 300.0
+KEPT_S = keeping.KEPT_S
 SPREAD = "spread"
 """The placement group that is ours to make: see :mod:`providers.hetzner.spreading`."""
 
@@ -28,9 +27,7 @@ class Finder:
 
     def __init__(self, connection: wire.Connection, clock: Callable[[], float]) -> None:
         self._connection = connection
-        self._clock = clock
-        self._guard = threading.Lock()
-        self._kept: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._kept = keeping.Kept(clock)
 
     def image(self, told: str, architecture: str) -> int:
         """Find an image for an architecture of ours ("amd64", ...).
@@ -40,25 +37,26 @@ class Finder:
         """
         if not told:
             raise errors.BadOrder("no image is configured")
-        return self._once(("image", told, architecture), lambda: self._image(told, architecture))
+        return self._kept.once(
+            ("image", told, architecture), lambda: self._image(told, architecture)
+        )
 
     def network(self, told: str) -> int:
         """Find a network by name or id."""
-        return self._once(("network", told), lambda: int(self._row("network", told)["id"]))
+        return self._kept.once(("network", told), lambda: int(self._row("network", told)["id"]))
 
     def firewall(self, told: str) -> int:
         """Find a firewall by name or id."""
-        return self._once(("firewall", told), lambda: int(self._row("firewall", told)["id"]))
+        return self._kept.once(("firewall", told), lambda: int(self._row("firewall", told)["id"]))
 
     def placement_group(self, told: str) -> int:
         """Find a placement group by name or id."""
         key = ("placement_group", told)
-        return self._once(key, lambda: int(self._row("placement_group", told)["id"]))
+        return self._kept.once(key, lambda: int(self._row("placement_group", told)["id"]))
 
     def forget(self) -> None:
         """Drop what is kept: the cloud no longer knows something that we sent."""
-        with self._guard:
-            self._kept.clear()
+        self._kept.forget()
 
     def problems(self, order: contract.Order) -> tuple[str, ...]:
         """Look for everything that an order names, afresh; give a sentence for each problem."""
@@ -90,16 +88,6 @@ class Finder:
         zones = {str(subnet["network_zone"]) for subnet in row["subnets"]}
         if zone and zone not in zones:
             raise errors.BadOrder(f"network {told!r} has no subnet in network zone {zone}")
-
-    def _once(self, key: tuple[str, ...], find: Callable[[], int]) -> int:
-        # The lock is held while we ask: whoever else wants the same waits for the one answer.
-        with self._guard:
-            kept_until, found = self._kept.get(key, (0.0, 0))
-            if self._clock() < kept_until:
-                return found
-            found = find()
-            self._kept[key] = (self._clock() + KEPT_S, found)
-            return found
 
     def _row(self, kind: str, told: str) -> Row:
         """Find one thing by id (digits) or name."""

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
-from providers import contract, errors
+from providers import contract, errors, keeping
 from providers.hetzner import reading, wire, words
 
 ROOM = 10
@@ -21,6 +21,7 @@ ROOM = 10
 _VIEW_KEPT_S = 60.0
 _CLAIM_KEPT_S = 900.0
 _NAMES_TRIED = 5
+_TIMES_ASKED = 20
 
 
 @dataclasses.dataclass(slots=True)
@@ -46,6 +47,7 @@ class Shards:
         self._connection = connection
         self._clock = clock
         self._guard = threading.Lock()
+        self._flights = keeping.Flights()
         self._views: dict[tuple[str, str], _View] = {}
         self._claims: dict[str, _Claim] = {}
         self._full: dict[int, float] = {}
@@ -56,22 +58,42 @@ class Shards:
         The same order gets the same shard while its claim stands. Makes a shard when all are
         full; raises what the API says, QuotaExceeded at the project's 50 groups among it.
         """
-        # Held while we ask: who comes at once with us must count on the shard that we make.
+        for _ in range(_TIMES_ASKED):
+            shard = self._take(order)
+            if shard:
+                return shard
+            # One asks for a group, and who comes at once with it counts on the shard it makes.
+            # Nobody else waits: no lock is held meanwhile.
+            self._flights.join((order.cluster, order.group), lambda: self._find_room(order))
+        raise wire.NoAnswerError(f"others took all the room that was made for {order.group}")
+
+    def _take(self, order: contract.Order) -> int:
+        """Claim room where there is some that we know of; 0 when we have to ask."""
         with self._guard:
             now = self._clock()
             self._claims = {k: v for k, v in self._claims.items() if v.until > now}
             held = self._claims.get(order.node_name)
             if held is not None and not self._is_full(held.shard, now):
                 return held.shard
-            view = self._view(order, now)
-            shard = self._with_room(view, now)
-            if not shard and view.read_at < now:
-                view = self._view(order, now, afresh=True)
-                shard = self._with_room(view, now)
-            if not shard:
-                shard = self._make(order, view)
-            self._claims[order.node_name] = _Claim(shard, now + _CLAIM_KEPT_S)
+            shard = self._known_room(order, now)
+            if shard:
+                self._claims[order.node_name] = _Claim(shard, now + _CLAIM_KEPT_S)
             return shard
+
+    def _find_room(self, order: contract.Order) -> None:
+        """List a group's shards, and make one where none has room."""
+        key, now = (order.cluster, order.group), self._clock()
+        with self._guard:
+            if self._known_room(order, now):
+                return  # somebody found it between our look and now
+            view = self._views.get(key)
+        if view is None or view.read_at < now:
+            view = self._view(order)
+        with self._guard:
+            self._views[key] = view
+            found = self._with_room(view, now)
+        if not found:
+            self._make(order, view)
 
     def filled(self, order: contract.Order, server: int) -> None:
         """Note which server a claim became; the count by listing takes over in time."""
@@ -139,6 +161,12 @@ class Shards:
             return []
         return [f"placement group {row['name']} ({shard})"]
 
+    def _known_room(self, order: contract.Order, now: float) -> int:
+        view = self._views.get((order.cluster, order.group))
+        if view is None or now - view.read_at > _VIEW_KEPT_S:
+            return 0
+        return self._with_room(view, now)
+
     def _with_room(self, view: _View, now: float) -> int:
         """Give the oldest shard with room, 0 when there is none."""
         return next((each for each in sorted(view.shards) if self._room(each, view, now)), 0)
@@ -156,18 +184,14 @@ class Shards:
                 pending += 1
         return len(servers) + pending < ROOM and not self._is_full(shard, now)
 
-    def _view(self, order: contract.Order, now: float, *, afresh: bool = False) -> _View:
-        key = (order.cluster, order.group)
-        view = self._views.get(key)
-        if view is None or afresh or now - view.read_at > _VIEW_KEPT_S:
-            rows = self._listed(order.cluster, order.group)
-            view = _View(
-                read_at=now,
-                shards={int(row["id"]): {int(each) for each in row["servers"]} for row in rows},
-                names={str(row["name"]) for row in rows},
-            )
-            self._views[key] = view
-        return view
+    def _view(self, order: contract.Order) -> _View:
+        now = self._clock()
+        rows = self._listed(order.cluster, order.group)
+        return _View(
+            read_at=now,
+            shards={int(row["id"]): {int(each) for each in row["servers"]} for row in rows},
+            names={str(row["name"]) for row in rows},
+        )
 
     def _listed(self, cluster: str, group: str) -> list[dict[str, Any]]:
         return self._connection.pages(
@@ -177,7 +201,7 @@ class Shards:
             label_selector=reading.selector(cluster=cluster, group=group),
         )
 
-    def _make(self, order: contract.Order, view: _View) -> int:
+    def _make(self, order: contract.Order, view: _View) -> None:
         """Make the next shard; a name that others took is passed over."""
         number = 0
         for _ in range(_NAMES_TRIED):
@@ -194,9 +218,10 @@ class Shards:
                     raise
                 continue
             shard = int(row["placement_group"]["id"])
-            view.shards[shard] = set()
-            view.names.add(name)
-            return shard
+            with self._guard:
+                view.shards[shard] = set()
+                view.names.add(name)
+            return
         raise errors.BadOrder(
             f"placement groups named {order.cluster}-{order.group}-1 and on are not ours: "
             "rename them, or name a placement group in the configuration"

@@ -1,8 +1,8 @@
 """Talk to the API through the vendor's SDK, with its traps closed.
 
 ``hcloud`` waits for ever by default, sends a POST again after a time-out, a conflict or a 502,
-and shows neither status nor headers. All three are cured below it, by an adapter of our own in
-its session: every exchange that is not a whole, good answer raises :class:`SaidNoError` or
+and shows neither status nor headers. All three are cured below it, by :mod:`providers.sdk` in its
+session: every exchange that is not a whole, good answer raises :class:`SaidNoError` or
 :class:`NoAnswerError` there, which the SDK's retry loop does not know and lets pass.
 
 The SDK's high-level objects are not used: they fetch themselves anew when an attribute is empty,
@@ -12,27 +12,21 @@ and break on a field that the vendor adds to a page's description.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import hcloud
 import requests
-import requests.adapters
 
-from providers import contract, errors
+from providers import contract, errors, exchange, paging, sdk
 from providers.hetzner import words
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
-LONGEST_THROTTLE_S = 60.0
 PER_PAGE = 50
 
-_SUCCESS = range(200, 300)
-_NO_CONTENT = 204
+_CLIENT_ERROR = 400
 
-
-class NoAnswerError(Exception):
-    """No whole answer came; nobody knows whether the request had its effect."""
+NoAnswerError = exchange.NoAnswerError
 
 
 class SaidNoError(Exception):
@@ -58,35 +52,6 @@ class SaidNoError(Exception):
         return sense(self.message, request_id=self.request_id)
 
 
-class _OneTry(requests.adapters.HTTPAdapter):
-    """Send once; raise unless the answer is whole, good and ours to read."""
-
-    def __init__(self, heard: Callable[[requests.Response], float | None], pool: int) -> None:
-        super().__init__(pool_maxsize=pool, max_retries=0)
-        self._heard = heard
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        *rest: Any,  # noqa: ANN401  (whatever the library passes is passed on)
-        **named: Any,  # noqa: ANN401
-    ) -> requests.Response:
-        """Send a request and read the whole answer; raises SaidNoError or NoAnswerError."""
-        try:
-            response = super().send(request, *rest, **named)
-            # Read here: requests would read later, where the SDK could take it for its own.
-            body = response.content
-        except requests.RequestException as error:
-            raise NoAnswerError(_why(error)) from error
-        wait_s = self._heard(response)
-        status = response.status_code
-        if status not in _SUCCESS:
-            raise _said_no(response, _json_object(body), wait_s)
-        if not body and status != _NO_CONTENT:
-            raise NoAnswerError(f"answered {status} with nothing in it")
-        return response
-
-
 class Connection:
     """One login's connection; safe to use from several threads.
 
@@ -95,13 +60,13 @@ class Connection:
 
     def __init__(self, login: contract.Login, *, hands: int, clock: Callable[[], float]) -> None:
         self._account = login.account
-        self._clock = clock
+        self._token = login.token
         self._budget: contract.Budget | None = None
+        endpoint = (login.endpoint or ENDPOINT).rstrip("/")
         self._client = hcloud.Client(
             login.token,
-            api_endpoint=(login.endpoint or ENDPOINT).rstrip("/"),
+            api_endpoint=endpoint,
             application_name="vps-autoscaler",
-            timeout=(login.connect_timeout_s, login.read_timeout_s),
         )
         session = getattr(getattr(self._client, "_client", None), "_session", None)
         if not isinstance(session, requests.Session):
@@ -112,8 +77,9 @@ class Connection:
         self._session = session
         # An entry in ~/.netrc would take the place of our token; this keeps requests from looking.
         session.auth = _unchanged
+        line = exchange.Line(login, hands=hands, endpoint=endpoint, clock=clock)
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _OneTry(self._heard, pool=hands + 2))
+            session.mount(scheme, sdk.Adapter(line, self._heard))
 
     @property
     def budget(self) -> contract.Budget | None:
@@ -130,7 +96,7 @@ class Connection:
         except hcloud.HCloudException as error:
             raise NoAnswerError(f"answered something that is no JSON: {error}") from error
         except requests.RequestException as error:
-            raise NoAnswerError(_why(error)) from error
+            raise NoAnswerError(f"no answer: {error}") from error
         if not isinstance(answer, dict):
             raise NoAnswerError("answered something that is no JSON object")
         return answer
@@ -148,6 +114,7 @@ class Connection:
         """
         rows: dict[int, dict[str, Any]] = {}
         lengths: set[int] = set()
+        pages = paging.Pages(path)
         page: int | None = 1
         while page is not None:
             told = self.get(path, page=page, per_page=PER_PAGE, **params)
@@ -158,6 +125,8 @@ class Connection:
             following = pagination["next_page"]
             if following is not None and following != page + 1:
                 raise NoAnswerError(f"page {page} of {path} is followed by page {following}")
+            if following is not None:
+                pages.another(len(rows))
             page = following
         if lengths and lengths != {len(rows)}:
             raise NoAnswerError(
@@ -170,6 +139,7 @@ class Connection:
     def operation(self, name: str) -> Iterator[None]:
         """Let nothing but a CloudError out, with our account and the operation in it."""
         try:
+            exchange.check_token(self._token)
             yield
         except errors.CloudError as error:
             error.account, error.operation = self._account, name
@@ -192,53 +162,52 @@ class Connection:
         """Let go of connections; harmless twice."""
         self._session.close()
 
-    def _heard(self, response: requests.Response) -> float | None:
-        """Keep the rate budget that the headers tell; give the seconds to wait after a 429.
+    def _heard(self, _request: requests.PreparedRequest, answer: exchange.Answer) -> None:
+        """Keep the rate budget that the headers tell; raise SaidNoError for a no.
 
-        The bucket refills all the time, and RateLimit-Reset says when it is full again (an hour,
-        when it was empty): waiting for that would be far too long, so a minute is the most.
+        A 429 does not say how long to wait. The bucket refills all the time, and RateLimit-Reset
+        says when it is full again (an hour, when it was empty): what matters is when the next
+        request finds room.
         """
-        seen_at = self._clock()
-        try:
-            limit, remaining, reset_at = (
-                float(response.headers[f"RateLimit-{name}"])
-                for name in ("Limit", "Remaining", "Reset")
-            )
-            self._budget = contract.Budget(
-                limit=int(limit),
-                remaining=max(0, int(remaining)),
-                reset_at=max(seen_at, reset_at),
-                seen_at=seen_at,
-            )
-        except (KeyError, ValueError, OverflowError):
-            return None
-        return min(max(reset_at - seen_at, 1.0), LONGEST_THROTTLE_S)
+        budget = _budget(answer)
+        self._budget = budget or self._budget
+        if answer.status < _CLIENT_ERROR:
+            return
+        wait_s = answer.wait_s
+        if wait_s is None and budget is not None:
+            refill_s = (budget.reset_at - budget.seen_at) / max(1, budget.limit - budget.remaining)
+            wait_s = exchange.bounded_s(refill_s)
+        raise _said_no(answer, wait_s)
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _json_object(body: bytes) -> dict[str, Any] | None:
+def _budget(answer: exchange.Answer) -> contract.Budget | None:
     try:
-        payload = json.loads(body)
-    except ValueError:
+        limit, remaining, reset_at = (
+            float(answer.headers[f"ratelimit-{name}"]) for name in ("limit", "remaining", "reset")
+        )
+        return contract.Budget(
+            limit=int(limit),
+            remaining=max(0, int(remaining)),
+            reset_at=max(answer.seen_at, reset_at),
+            seen_at=answer.seen_at,
+        )
+    except (KeyError, ValueError, OverflowError):
         return None
-    return payload if isinstance(payload, dict) else None
 
 
-def _said_no(
-    response: requests.Response, payload: Mapping[str, Any] | None, wait_s: float | None
-) -> SaidNoError:
-    told = (payload or {}).get("error")
-    status = response.status_code
+def _said_no(answer: exchange.Answer, wait_s: float | None) -> SaidNoError:
+    told = (answer.payload or {}).get("error")
     if not isinstance(told, dict) or not told.get("code"):
-        told = {"message": f"answered {status} {response.reason} without a word of its own"}
+        told = {"message": f"answered {answer.status} {answer.reason} without a word of its own"}
     return SaidNoError(
-        status=status,
+        status=answer.status,
         code=str(told.get("code", "")),
         message=_sentence(told),
-        request_id=response.headers.get("X-Correlation-Id", ""),
+        request_id=answer.headers.get("x-correlation-id", ""),
         retry_after_s=wait_s,
     )
 
@@ -248,21 +217,15 @@ def _sentence(told: Mapping[str, Any]) -> str:
     parts = [str(told.get("message", "")).strip() or "no reason given"]
     details = told.get("details")
     if isinstance(details, dict):
-        for field in details.get("fields") or ():
-            messages = ", ".join(str(each) for each in field.get("messages") or ())
+        for field in _rows(details.get("fields")):
+            told_of = field.get("messages")
+            messages = ", ".join(str(each) for each in told_of) if isinstance(told_of, list) else ""
             parts.append(f"{field.get('name')}: {messages}" if messages else "")
-        limits = [str(each.get("name")) for each in details.get("limits") or ()]
+        limits = [str(each.get("name")) for each in _rows(details.get("limits"))]
         parts.append(f"limit: {', '.join(limits)}" if limits else "")
     sentence = "; ".join(part for part in parts if part)
     return f"{sentence} ({told['code']})" if told.get("code") else sentence
 
 
-def _why(error: requests.RequestException) -> str:
-    """Say what broke without the library's wrapping of it."""
-    cause: object = error.args[0] if error.args else error
-    reason = getattr(cause, "reason", None) or cause
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no connection in time: {reason}"
-    if isinstance(error, requests.ReadTimeout):
-        return f"no answer in time: {reason}"
-    return f"no answer: {reason}"
+def _rows(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

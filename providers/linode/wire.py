@@ -1,8 +1,8 @@
 """Talk to the API through the vendor's SDK, with its traps closed.
 
 ``linode_api4`` has no time-outs, sends a POST again after a 408, a 429, a 502 or a lost
-connection, and its lazy lists may raise in the middle. Its low-level client is used, with an
-adapter of our own in its session: it sends once, in bounded time, and every exchange that is not
+connection, and its lazy lists may raise in the middle. Its low-level client is used, with
+:mod:`providers.sdk` in its session: it sends once, in bounded time, and every exchange that is not
 a whole, good answer raises :class:`SaidNoError` or :class:`NoAnswerError` there, before the SDK
 sees it. Pages are counted here.
 """
@@ -10,38 +10,29 @@ sees it. Pages are counted here.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import linode_api4
 import requests
-import requests.adapters
 import requests.auth
 
-from providers import contract, errors
+from providers import contract, errors, exchange, paging, sdk
 from providers.linode import words
 
 ENDPOINT = "https://api.linode.com/v4"
 PAGE_SIZE = 500
-SHORTEST_WAIT_S = 1.0
-LONGEST_WAIT_S = 60.0
-"""What a 429 may tell us to wait: Retry-After was seen negative, and no window is longer."""
 
-_SUCCESS = range(200, 300)
 _CLIENT_ERROR = 400
 _LONGEST_SENTENCE = 500
 _INSTANCES = "/linode/instances"
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 Row = Mapping[str, Any]
 
 
-class NoAnswerError(Exception):
-    """No whole answer came; nobody knows whether the request had its effect."""
+NoAnswerError = exchange.NoAnswerError
 
 
 class SaidNoError(Exception):
@@ -76,43 +67,6 @@ class SaidNoError(Exception):
         return sense(self.message)
 
 
-class _OneTry(requests.adapters.HTTPAdapter):
-    """Send once, in bounded time; raise unless the answer is whole, good and ours to read."""
-
-    def __init__(
-        self,
-        heard: Callable[[requests.PreparedRequest, requests.Response], None],
-        *,
-        timeout_s: tuple[float, float],
-        pool: int,
-    ) -> None:
-        super().__init__(pool_maxsize=pool, max_retries=0)
-        self._heard = heard
-        self._timeout_s = timeout_s
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        *rest: Any,  # noqa: ANN401  (whatever the library passes is passed on)
-        **named: Any,  # noqa: ANN401
-    ) -> requests.Response:
-        """Send a request and read the whole answer; raises SaidNoError or NoAnswerError."""
-        named["timeout"] = self._timeout_s
-        try:
-            response = super().send(request, *rest, **named)
-            # Read here: requests would read later, where the SDK could take it for its own.
-            body = response.content
-        except requests.RequestException as error:
-            raise NoAnswerError(_why(error)) from error
-        self._heard(request, response)
-        payload = _json_object(body)
-        if response.status_code not in _SUCCESS:
-            raise _said_no(response, payload)
-        if payload is None:
-            raise NoAnswerError(f"answered {response.status_code} with no JSON object in it")
-        return response
-
-
 class _NoAuth(requests.auth.AuthBase):
     """Leave the header alone: without this a .netrc file would overwrite the token's."""
 
@@ -128,11 +82,12 @@ class Connection:
 
     def __init__(self, login: contract.Login, *, hands: int, clock: Callable[[], float]) -> None:
         self._account = login.account
-        self._clock = clock
+        self._token = login.token
         self._budget: contract.Budget | None = None
+        endpoint = (login.endpoint or ENDPOINT).rstrip("/")
         self._client = linode_api4.LinodeClient(
             login.token,
-            base_url=(login.endpoint or ENDPOINT).rstrip("/"),
+            base_url=endpoint,
             user_agent="vps-autoscaler",
             retry=False,
         )
@@ -143,9 +98,9 @@ class Connection:
                 "switched off, and it is not safe to use"
             )
         session.auth = _NoAuth()
-        timeout_s = (login.connect_timeout_s, login.read_timeout_s)
+        line = exchange.Line(login, hands=hands, endpoint=endpoint, clock=clock)
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _OneTry(self._heard, timeout_s=timeout_s, pool=hands + 2))
+            session.mount(scheme, sdk.Adapter(line, self._heard))
         self._session = session
 
     @property
@@ -197,6 +152,7 @@ class Connection:
         """
         rows: dict[object, Row] = {}
         lengths: set[tuple[int, int]] = set()
+        bound = paging.Pages(path)
         page, pages, results = 1, 1, 0
         while page <= pages:
             try:
@@ -213,6 +169,8 @@ class Connection:
             rows.update((key(row), row) for row in told["data"])
             if len(lengths) > 1:
                 raise NoAnswerError(f"{path} changed while it was read: {sorted(lengths)}")
+            if page < pages:
+                bound.another(len(rows))
             page += 1
         if len(rows) != results:
             raise NoAnswerError(
@@ -228,7 +186,7 @@ class Connection:
         neither the token nor the rate means that nobody knows.
         """
         try:
-            self._check_token()
+            exchange.check_token(self._token)
             yield
         except errors.CloudError as error:
             error.account, error.operation = self._account, name
@@ -253,46 +211,37 @@ class Connection:
                 f"the answer could not be read: {error!r}", account=self._account, operation=name
             ) from error
 
-    def _check_token(self) -> None:
-        """Refuse what no header can carry, before a library quotes it in its complaint."""
-        if not _TOKEN.fullmatch(self._client.token):
-            raise errors.BadCredentials("the token is empty or holds characters that no token has")
-
     def close(self) -> None:
         """Let go of connections; harmless twice."""
         self._session.close()
 
-    def _heard(self, request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Keep the rate budget that the headers of a listing tell."""
-        if request.method != "GET" or not request.path_url.split("?")[0].endswith(_INSTANCES):
-            return
-        seen_at = self._clock()
-        limit, remaining, reset_at = (
-            _number(response.headers.get(f"X-RateLimit-{name}"))
-            for name in ("Limit", "Remaining", "Reset")
-        )
-        if limit is None or remaining is None or reset_at is None:
-            return
-        self._budget = contract.Budget(
-            limit=int(limit),
-            remaining=min(max(0, int(remaining)), int(limit)),
-            reset_at=max(seen_at, reset_at),
-            seen_at=seen_at,
-        )
+    def _heard(self, request: requests.PreparedRequest, answer: exchange.Answer) -> None:
+        """Keep the rate budget that the headers of a listing tell; raise SaidNoError for a no."""
+        if request.method == "GET" and request.path_url.split("?")[0].endswith(_INSTANCES):
+            self._budget = _budget(answer) or self._budget
+        if answer.status >= _CLIENT_ERROR:
+            raise _said_no(answer)
+
+
+def _budget(answer: exchange.Answer) -> contract.Budget | None:
+    limit, remaining, reset_at = (
+        _number(answer.headers.get(f"x-ratelimit-{name}"))
+        for name in ("limit", "remaining", "reset")
+    )
+    if limit is None or remaining is None or reset_at is None:
+        return None
+    return contract.Budget(
+        limit=int(limit),
+        remaining=min(max(0, int(remaining)), int(limit)),
+        reset_at=max(answer.seen_at, reset_at),
+        seen_at=answer.seen_at,
+    )
 
 
 def _object(answer: object) -> Row:
     if not isinstance(answer, dict):
         raise NoAnswerError("answered something that is no JSON object")
     return answer
-
-
-def _json_object(body: bytes) -> Row | None:
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return payload if isinstance(payload, dict) else None
 
 
 def _number(header: str | None) -> float | None:
@@ -303,35 +252,20 @@ def _number(header: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _said_no(response: requests.Response, payload: Row | None) -> SaidNoError | NoAnswerError:
-    status = response.status_code
-    if status < _CLIENT_ERROR:
-        return NoAnswerError(f"answered {status}: is the endpoint really the vendor's API?")
-    listed = (payload or {}).get("errors")
+def _said_no(answer: exchange.Answer) -> SaidNoError:
+    listed = (answer.payload or {}).get("errors")
     told = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
     told = [row for row in told if isinstance(row.get("reason"), str) and row["reason"].strip()]
     message = "; ".join(_sentence(row) for row in told)[:_LONGEST_SENTENCE]
-    wait_s = _number(response.headers.get("Retry-After"))
     return SaidNoError(
-        message or f"answered {status} {response.reason} without a word of its own",
-        status=status,
+        message or f"answered {answer.status} {answer.reason} without a word of its own",
+        status=answer.status,
         sentences=tuple(row["reason"] for row in told),
         fields=frozenset(str(row["field"]) for row in told if row.get("field")),
-        wait_s=None if wait_s is None else min(max(wait_s, SHORTEST_WAIT_S), LONGEST_WAIT_S),
+        wait_s=answer.wait_s,
     )
 
 
 def _sentence(row: Row) -> str:
     field, reason = row.get("field"), str(row["reason"]).strip()
     return f"{field}: {reason}" if field else reason
-
-
-def _why(error: requests.RequestException) -> str:
-    """Say what broke without the library's wrapping of it."""
-    cause: object = error.args[0] if error.args else error
-    reason = getattr(cause, "reason", None) or cause
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no connection in time: {reason}"
-    if isinstance(error, requests.ReadTimeout):
-        return f"no answer in time: {reason}"
-    return f"no answer: {reason}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers import rest
+from providers import paging, rest
 
 PER_PAGE = 500
 
@@ -27,6 +27,7 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
     totals: set[int] = set()
     cursors: set[str] = set()
     cursor = ""
+    pages_read = paging.Pages(path)
     while True:
         told = connection.get(
             path, per_page=PER_PAGE, **params, **({"cursor": cursor} if cursor else {})
@@ -42,6 +43,7 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
         if cursor in cursors:
             raise rest.NoAnswerError(f"the pages of {path} lead in a circle")
         cursors.add(cursor)
+        pages_read.another(len(rows))
     if len(totals) != 1 or came != len(rows) or came > max(totals):
         announced = " then ".join(str(each) for each in sorted(totals))
         raise rest.NoAnswerError(

@@ -512,7 +512,7 @@ def test_eight_hands_and_a_reader_at_once(fake: digitalocean.DigitalOceanFake) -
 def test_no_secret_reaches_a_log_or_an_error(
     fake: digitalocean.DigitalOceanFake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("", "httpx", "httpcore", "providers"):
+    for name in ("", "httpcore", "providers"):
         caplog.set_level(logging.DEBUG, logger=name or None)
     secret = "join-s3cret-0815"
     told: list[object] = []
@@ -532,7 +532,7 @@ def test_no_secret_reaches_a_log_or_an_error(
     while chain is not None:
         told += [chain, str(chain), chain.args, chain.__dict__]
         chain = chain.__cause__
-    assert any("/v2/droplets" in record.getMessage() for record in caplog.records)
+    assert any(record.name == "httpcore.http11" for record in caplog.records)
     assert any(record.name.startswith("httpcore") for record in caplog.records)
     text = caplog.text + "".join(map(repr, told))
     for hidden in (digitalocean_bench.TOKEN, secret):

@@ -230,10 +230,10 @@ def test_the_sentence_that_says_most_decides(
         ("0", 1.0),
         ("-1509450059", 1.0),
         ("86400", 60.0),
-        ("nan", None),
-        ("inf", None),
+        ("nan", 1.0),
+        ("inf", 60.0),
         ("soon", None),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1.0),
         (None, None),
     ],
 )

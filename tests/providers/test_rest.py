@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from providers import contract, errors, rest
+from providers import contract, errors, exchange, rest
 from tests.fakes import engine
 
 TOKEN = "tok-3nS3cret4711"
@@ -114,11 +114,11 @@ def test_a_204_is_empty_and_a_read_has_no_body() -> None:
         (engine.Reply(status=202, body=None), "202 with nothing in it"),
         (engine.Reply(body=b"<html>hello</html>", content_type="text/html"), "no JSON object"),
         (engine.Reply(body=b'{"thing": '), "no JSON object"),
-        (engine.Reply(body=b'{"thing": NaN}'), "no JSON object"),
+        (engine.Reply(body=b'{"thing": NaN}'), "NaN, which is no JSON"),
         (engine.Reply(body=b"[1]"), "no JSON object"),
         (engine.Reply(body=b"null"), "no JSON object"),
-        (engine.Reply(body=b'{"a":' * 100_000), "no JSON object"),
-        (engine.Reply(body=b'{"a":' + b"9" * 5000 + b"}"), "no JSON object"),
+        (engine.Reply(body=b'{"a":' * 100_000), "more than 64 deep"),
+        (engine.Reply(body=b'{"a":' + b"9" * 5000 + b"}"), "a number beyond reason"),
         (engine.Reply(body=b"\xff\xfe\x00"), "no JSON object"),
         (engine.Reply(status=302, headers={"Location": "http://127.0.0.1:1/"}), "really"),
         (engine.Reply(status=500, body=engine.HTML_PAGE, content_type="text/html"), "500"),
@@ -236,12 +236,8 @@ def test_garbage_on_the_wire_is_no_answer(spoken: bytes) -> None:
 
 
 def test_an_endless_answer_is_not_kept() -> None:
-    vendor = rest.Vendor(endpoint="", translate=translate, largest_answer_bytes=1000)
-    with Toy(engine.Reply(body={"a": "x" * 2000})) as fake:
-        login = contract.Login(account="a", cluster="b", token=TOKEN, endpoint=fake.url)
-        talk = rest.Connection(login, vendor, hands=1)
-        assert "more than 1000 bytes" in fails(talk).message
-        talk.close()
+    with talking(engine.Reply(body={"a": "x" * exchange.LARGEST_ANSWER_BYTES})) as (_, talk):
+        assert "more than 8388608 bytes" in fails(talk).message
 
 
 # What the cloud says no to.
@@ -313,14 +309,14 @@ def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
     ],
 )
 def test_a_retry_after_within_bounds(told: str, wait_s: float | None) -> None:
-    assert rest.retry_after_s(told, NOW) == wait_s
+    assert exchange.retry_after_s(told, NOW) == wait_s
 
 
 def test_a_retry_after_may_be_a_date() -> None:
     when = datetime.datetime.fromtimestamp(NOW + 30, datetime.UTC)
-    assert rest.retry_after_s(email.utils.format_datetime(when, usegmt=True), NOW) == 30.0
+    assert exchange.retry_after_s(email.utils.format_datetime(when, usegmt=True), NOW) == 30.0
     past = datetime.datetime.fromtimestamp(NOW - 9000, datetime.UTC)
-    assert rest.retry_after_s(email.utils.format_datetime(past, usegmt=True), NOW) == 1.0
+    assert exchange.retry_after_s(email.utils.format_datetime(past, usegmt=True), NOW) == 1.0
 
 
 def test_a_429_tells_how_long() -> None:

@@ -242,9 +242,9 @@ def test_pages_in_a_circle_end(fake: vultr.VultrFake, provider: VultrCloud) -> N
     def _first(_reply: engine.Reply) -> engine.Reply:
         return engine.Reply(body={"instances": [], "meta": {"total": 0}})
 
-    with pytest.raises(errors.Unreachable, match="lead in a circle"):
+    with pytest.raises(errors.Unreachable, match="holds nothing new"):
         provider.instances()
-    assert len(fake.exchanges) == 2
+    assert len(fake.exchanges) == 1
 
 
 def test_a_total_may_count_what_the_filter_hides(
@@ -471,7 +471,7 @@ def test_eight_hands_and_a_reader_at_once(fake: vultr.VultrFake) -> None:
 def test_no_secret_reaches_a_log_or_an_error(
     fake: vultr.VultrFake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("", "httpx", "httpcore", "providers"):
+    for name in ("", "httpcore", "providers"):
         caplog.set_level(logging.DEBUG, logger=name or None)
     secret = "join-s3cret-0815"
     coded = base64.b64encode(secret.encode()).decode()[:16]
@@ -495,7 +495,7 @@ def test_no_secret_reaches_a_log_or_an_error(
     whole = [each for each in fake.log("POST") if each.reply.status == 202 and each.fault is None]
     passwords = [each.reply.json()["instance"]["default_password"] for each in whole]
     assert passwords
-    assert any("/v2/instances" in record.getMessage() for record in caplog.records)
+    assert any(record.name == "httpcore.http11" for record in caplog.records)
     text = caplog.text + "".join(map(repr, told))
     for hidden in (vultr_bench.TOKEN, secret, coded, *passwords):
         assert hidden not in text
