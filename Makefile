@@ -52,8 +52,9 @@ laws: $(VENV)/.dev ## Run thousands of whole-server fault histories (SEEDS=0-200
 mutations: $(VENV)/.dev ## Plant mistakes in a copy of the core, one by one: each must be caught.
 	@$(BIN)/python -m tests.laws.mutations
 
-fuzz: $(VENV)/.dev ## Throw bytes at every RPC of a server process (SECONDS=60).
+fuzz: $(VENV)/.dev ## Throw bytes at every RPC of a server process, and replies at every cloud's wire (SECONDS=60).
 	@$(BIN)/python -m tests.port.fuzz --seconds $(or $(SECONDS),60)
+	@$(BIN)/python -m tests.fuzz.replies --seconds $(or $(SECONDS),60)
 
 stubs: $(VENV)/.dev ## Regenerate externalgrpc/pb from proto/.
 	@$(PROTOC) --python_out=. --pyi_out=. $(STUBS:%=proto/%.proto)
