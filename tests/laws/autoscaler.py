@@ -11,7 +11,7 @@ import collections
 from typing import Any
 
 from externalgrpc import refusals
-from externalgrpc.fleet import view
+from externalgrpc.fleet import notnow, view
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests.laws import kubernetes, laws, simulation, simulator, wire
 
@@ -27,7 +27,8 @@ class Autoscaler:
         self, sim: simulation.Simulation, nodes: kubernetes.Kubernetes, *, forgets: bool
     ) -> None:
         self._sim = sim
-        self._kubernetes = nodes
+        self.kubernetes = nodes
+        self._known: set[str] = set()
         self._forgets = forgets
         self.want: dict[str, int] = {}
         self.ordered = 0
@@ -56,11 +57,15 @@ class Autoscaler:
         bounds = {group.id: group for group in found.nodeGroups}
         laws.require(len(bounds) == len(found.nodeGroups), "groups are listed once", found)
         registered: dict[str, list[kubernetes.Node]] = collections.defaultdict(list)
-        for node in self._kubernetes.nodes.values():
+        for node in self.kubernetes.nodes.values():
             owner = call.group_of(node.provider_id, node.name)
             if owner:
                 laws.require(owner in bounds, "a node's group is one of NodeGroups", owner)
                 registered[owner].append(node)
+        if self.kubernetes.sick:
+            self._sim.tell("CA: the cluster is not healthy")
+            return
+        self._known = {node.provider_id for node in self.kubernetes.nodes.values()}
         for name, group in bounds.items():
             self._group(call, server, name, group, registered[name])
 
@@ -82,7 +87,8 @@ class Autoscaler:
             "NodeGroupNodes", pb.NodeGroupNodesRequest(id=name), pb.NodeGroupNodesResponse
         ).instances
         self._wire_is_lawful(call, server, name, target, shown)
-        known = {node.provider_id for node in registered}
+        self._bounds_are_lawful(server, group, target)
+        known = self._known
         status = pb.InstanceStatus
         broken = [each.id for each in shown if each.status.errorInfo.errorCode]
         waiting = [
@@ -110,7 +116,9 @@ class Autoscaler:
             if now - self._unregistered.setdefault((name, each), now) > PROVISION_S
         ]
         if late:
-            call.delete(name, late[: max(0, target - group.minSize)], fake=True)
+            late = late[: max(0, target - group.minSize)]
+            self._sim.tell(f"CA: {name}: unregistered for too long: {late}")
+            call.delete(name, late, fake=True)
             return
         self._fix_size(call, name, target, len(registered), len(waiting))
         upcoming = self._upcoming(call, name, target, len(registered))
@@ -121,6 +129,7 @@ class Autoscaler:
         idle = len(registered) > max(self.want.get(name, 0), group.minSize)
         if idle and not upcoming and target > group.minSize:
             node = self._sim.chance.choice(registered)
+            self._sim.tell(f"CA: {name} drains {node.name}")
             call.delete(name, [node.provider_id], fake=False, spelled=node.name)
 
     def _upcoming(self, call: wire.Calls, name: str, target: int, registered: int) -> int:
@@ -211,8 +220,18 @@ class Autoscaler:
                 laws.require(
                     each.status.errorInfo.instanceErrorClass in (1, 99), "errors have a class"
                 )
+                joined = {node.provider_id for node in self.kubernetes.nodes.values()}
                 laws.require(
-                    each.id not in self._kubernetes.nodes,
+                    each.id not in joined or not server.setting.truth.is_ready(each.id),
                     "a failure is never shown on a machine that joined",
                     each,
                 )
+
+    @staticmethod
+    def _bounds_are_lawful(server: simulator.Server, group: pb.NodeGroup, target: int) -> None:
+        said = notnow.why(server.fleet, group.id)
+        if said is not None and not server.fleet.groups[group.id].departed:
+            laws.require(
+                group.maxSize == target, "not now: the shown maxSize is the target", group, said
+            )
+        laws.require(group.minSize <= group.maxSize, "a minimum is no maximum", group)
