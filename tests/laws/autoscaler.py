@@ -62,10 +62,13 @@ class Autoscaler:
             if owner:
                 laws.require(owner in bounds, "a node's group is one of NodeGroups", owner)
                 registered[owner].append(node)
+        self._known = {node.provider_id for node in self.kubernetes.nodes.values()}
+        self._unregistered = {
+            each: since for each, since in self._unregistered.items() if each[1] not in self._known
+        }
         if self.kubernetes.sick:
             self._sim.tell("CA: the cluster is not healthy")
             return
-        self._known = {node.provider_id for node in self.kubernetes.nodes.values()}
         for name, group in bounds.items():
             self._group(call, server, name, group, registered[name])
 
@@ -115,13 +118,14 @@ class Autoscaler:
             for each in waiting
             if now - self._unregistered.setdefault((name, each), now) > PROVISION_S
         ]
-        if late:
-            late = late[: max(0, target - group.minSize)]
-            self._sim.tell(f"CA: {name}: unregistered for too long: {late}")
-            call.delete(name, late, fake=True)
+        removed = late[: max(0, target - group.minSize)]
+        if removed:
+            self._sim.tell(f"CA: {name}: unregistered for too long: {removed}")
+            call.delete(name, removed, fake=True)
             return
         self._fix_size(call, name, target, len(registered), len(waiting))
-        upcoming = self._upcoming(call, name, target, len(registered))
+        # What CA counts as unregistered for too long is not to come any more.
+        upcoming = self._upcoming(call, name, target, len(registered) + len(late))
         missing = min(self.want.get(name, 0) - len(registered) - upcoming, group.maxSize - target)
         if missing > 0 and self._backoff.get(name, 0.0) <= now:
             self._grow(call, server, name, missing)

@@ -85,7 +85,7 @@ class Kubernetes:
             self._silent_since.pop(name, None)
             if self._joins_now(machine) and name not in self.lost:
                 self._report(machine)
-        for name in tuple(self.nodes.keys() - running.keys()):
+        for name in sorted(self.nodes.keys() - running.keys()):
             if now - self._silent_since.setdefault(name, now) > NOT_READY_AFTER_S:
                 self._turn(self.nodes[name], ready=False)
             if self._sim.roll(self.removed_by_others):

@@ -112,7 +112,7 @@ def _quarantine(fleet: state.Fleet, shown: Set[str]) -> None:
         require(provider_id not in shown, "what is in quarantine is in no Nodes", provider_id)
         owner = view.whose(fleet, provider_id)
         require(owner is None, "a Node in quarantine has no group", provider_id, owner)
-        instance = fleet.index.by_provider_id.get(provider_id)
+        instance = view.known(fleet, provider_id)
         require(instance is not None, "what is in quarantine was listed", provider_id)
         if instance is None:
             continue
@@ -141,7 +141,7 @@ def _bounds(fleet: state.Fleet, name: str) -> None:
     unsure = sum(
         1
         for provider_id, held in fleet.quarantine.items()
-        if not held.ignored and fleet.index.by_provider_id[provider_id].group == name
+        if not held.ignored and group_in_doubt(fleet, provider_id) == name
     )
     require(
         most == (min(group.max_size, max(size, group.max_size - unsure)) if unsure else most),
@@ -151,6 +151,12 @@ def _bounds(fleet: state.Fleet, name: str) -> None:
         unsure,
     )
     require(most <= group.max_size, "the shown maxSize is no more than the configured one", name)
+
+
+def group_in_doubt(fleet: state.Fleet, provider_id: str) -> str:
+    """Name the group whose mark a machine in quarantine carries."""
+    instance = view.known(fleet, provider_id)
+    return instance.group if instance is not None else ""
 
 
 def ids(fleet: state.Fleet, group: str) -> set[str]:

@@ -68,7 +68,7 @@ class Witness:
         unsure = sum(
             1
             for provider_id, held in after.quarantine.items()
-            if not held.ignored and after.index.by_provider_id[provider_id].group == group
+            if not held.ignored and laws.group_in_doubt(after, provider_id) == group
         )
         laws.require(
             view.target(after, group) <= after.groups[group].max_size - unsure,
@@ -209,7 +209,8 @@ class Witness:
                 view.target(after, name)
                 <= view.target(before, name)
                 + max(0, come - held)
-                + len(laws.left(before, after, name)),
+                + len(laws.left(before, after, name))
+                + _stay_after_all(before, after, name),
                 "late arrivals stand in for held launches",
                 name,
                 come,
@@ -327,6 +328,17 @@ def _counted_twice(before: state.Fleet, answer: contract.Instance) -> bool:
     )
 
 
+def _stay_after_all(before: state.Fleet, after: state.Fleet, name: str) -> int:
+    """Count members that the last listing showed as being deleted, or in another group."""
+    shown = before.index.by_provider_id
+    return sum(
+        1
+        for provider_id in laws.ids(after, name) - laws.ids(before, name)
+        if (last := shown.get(provider_id)) is not None
+        and (last.state is contract.InstanceState.DELETING or last.group != name)
+    )
+
+
 def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Member]:
     """List members of a group that a listing took from it."""
     names = {member.name for member in view.members(after, name)}
@@ -353,8 +365,13 @@ def _may_go(
     shown = {instance.provider_id: instance for instance in snapshot.instances}
     instance = shown.get(member.provider_id)
     if instance is None:
-        last = before.index.by_provider_id.get(member.provider_id)
-        return last is not None and last.state is contract.InstanceState.DELETING
+        # Two logins into one project: what counts is what this one showed before.
+        held = before.accounts[snapshot.account].snapshot
+        return any(
+            last.provider_id == member.provider_id
+            and last.state is contract.InstanceState.DELETING
+            for last in (held.instances if held is not None else ())
+        )
     surplus = member.provider_id in after.retired.keys() - before.retired.keys()
     deleting = instance.state is contract.InstanceState.DELETING
     return deleting or surplus or instance.group != name
