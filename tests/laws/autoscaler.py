@@ -8,6 +8,7 @@ counts whatever a target promises as upcoming, 1.36 only what it asked for itsel
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from typing import Any
 
 from externalgrpc import refusals
@@ -56,6 +57,7 @@ class Autoscaler:
         found = call.ask("NodeGroups", pb.NodeGroupsRequest(), pb.NodeGroupsResponse)
         bounds = {group.id: group for group in found.nodeGroups}
         laws.require(len(bounds) == len(found.nodeGroups), "groups are listed once", found)
+        self._bounds_are_lawful(server, found.nodeGroups)
         registered: dict[str, list[kubernetes.Node]] = collections.defaultdict(list)
         for node in self.kubernetes.nodes.values():
             owner = call.group_of(node.provider_id, node.name)
@@ -90,7 +92,6 @@ class Autoscaler:
             "NodeGroupNodes", pb.NodeGroupNodesRequest(id=name), pb.NodeGroupNodesResponse
         ).instances
         self._wire_is_lawful(call, server, name, target, shown)
-        self._bounds_are_lawful(server, group, target)
         known = self._known
         status = pb.InstanceStatus
         broken = [each.id for each in shown if each.status.errorInfo.errorCode]
@@ -232,10 +233,14 @@ class Autoscaler:
                 )
 
     @staticmethod
-    def _bounds_are_lawful(server: simulator.Server, group: pb.NodeGroup, target: int) -> None:
-        said = notnow.why(server.fleet, group.id)
-        if said is not None and not server.fleet.groups[group.id].departed:
+    def _bounds_are_lawful(server: simulator.Server, shown: Iterable[pb.NodeGroup]) -> None:
+        for group in shown:
+            said, size = notnow.why(server.fleet, group.id), view.target(server.fleet, group.id)
+            departed = server.fleet.groups[group.id].departed
             laws.require(
-                group.maxSize == target, "not now: the shown maxSize is the target", group, said
+                said is None or departed or group.maxSize == size,
+                "not now: the shown maxSize is the target",
+                group,
+                said,
             )
-        laws.require(group.minSize <= group.maxSize, "a minimum is no maximum", group)
+            laws.require(group.minSize <= group.maxSize, "a minimum is no maximum", group)

@@ -129,6 +129,7 @@ class History:
         for one in self.sides:
             self._every(autoscaler.SCAN_S, one.loop)
             self._every(5.0, lambda one=one: one.kubernetes.look())
+            self._every(5.0, self._look_at_marks)
             if one.with_nodes:
                 self._every(4.0, lambda one=one: one.server.sweep())
         ill = self.mishaps
@@ -296,11 +297,6 @@ class History:
         self.sim.at(self.chance.uniform(0.0, seconds), "", again)
 
     def _after_event(self) -> None:
-        for cloud in {id(each): each for each in self.clouds.values()}.values():
-            scheme = self.sim.scheme_of(cloud)
-            for machine in cloud.servers():
-                if not machine.unjoined:
-                    self.unmarked.setdefault(f"{scheme}://{machine.id}", self.sim.now)
         for number, one in enumerate(self.sides):
             if not one.server.alive:
                 continue
@@ -308,6 +304,14 @@ class History:
             if one.server.fleet is not self._checked.get(number):
                 self._checked[number] = one.server.fleet
                 one.server.check()
+
+    def _look_at_marks(self) -> None:
+        """Note when machines lost the mark ``unjoined``."""
+        for cloud in {id(each): each for each in self.clouds.values()}.values():
+            scheme = self.sim.scheme_of(cloud)
+            for machine in cloud.servers():
+                if not machine.unjoined:
+                    self.unmarked.setdefault(f"{scheme}://{machine.id}", self.sim.now)
 
     # ---- the law of rest -----------------------------------------------------------------------
 
