@@ -186,7 +186,7 @@ def register(
     agreed: dict[str, str] = {}
     misnamed: dict[str, str] = {}
     for provider_id, name in seen.items():
-        instance = fleet.index.by_provider_id.get(provider_id)
+        instance = view.known(fleet, provider_id)
         fits = instance is None or claims.agrees(fleet, instance, name)
         (agreed if fits else misnamed)[provider_id] = name
     fresh = dataclasses.replace(
@@ -219,7 +219,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     disagrees with the machine's mark.
     """
     if fleet.misnamed.get(provider_id) == name:
-        instance = fleet.index.by_provider_id.get(provider_id)
+        instance = view.known(fleet, provider_id)
         return instance is not None and claims.agrees(fleet, instance, name)
     if fleet.registered.get(provider_id) == name:
         return provider_id in fleet.accused
@@ -232,7 +232,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
 
 def contradicts(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     """Tell whether a real Node of a name is not the machine whose providerID it carries."""
-    instance = fleet.index.by_provider_id.get(provider_id)
+    instance = view.known(fleet, provider_id)
     return instance is not None and not claims.agrees(fleet, instance, name)
 
 
@@ -247,7 +247,7 @@ def see_nodes(
         seen.provider_id: name
         for name, seen in nodes.items()
         if (seen.provider_id not in fleet.registered or seen.provider_id in fleet.accused)
-        and (instance := fleet.index.by_provider_id.get(seen.provider_id)) is not None
+        and (instance := view.known(fleet, seen.provider_id)) is not None
         and claims.agrees(fleet, instance, name)
     }
     if agreed:

@@ -23,6 +23,10 @@ class Watch(Protocol):
         """Look at an order that reaches the cloud."""
         ...
 
+    def is_edited(self, cloud: WatchedCloud, server: datacenter.Server) -> bool:
+        """Tell whether somebody has changed a machine's labels."""
+        ...
+
     def deletes(self, provider_id: str) -> None:
         """Look at a deletion that reaches the cloud."""
         ...
@@ -75,7 +79,11 @@ class WatchedCloud(memory.MemoryCloud):
     def create(self, order: contract.Order) -> contract.Instance:
         self._liar.refuses()
         name = order.node_name
-        there = any(server.name == name for server in self.cloud.servers())
+        # Whose label was edited is not found by it.
+        there = any(
+            server.name == server.node_name == name and not self._watch.is_edited(self, server)
+            for server in self.cloud.servers()
+        )
         laws.require(
             not there and not self.landing[name],
             "a create is not sent while the first of its name may still land",

@@ -71,6 +71,7 @@ class Side:
             ordered=self._order_is_lawful,
             excused=self._nobody_could_tell,
             claimed=self._was_claimed,
+            edited=edited,
             old=old,
         )
         self.server = simulator.Server(sim, self.setting, self.node_groups)

@@ -10,7 +10,7 @@ import collections
 import dataclasses
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from externalgrpc import describe, groups, reconciler, registrar, service
@@ -41,6 +41,7 @@ class Setting:
     ordered: Callable[[contract.Order, lanes.WatchedCloud], None] = lambda _order, _cloud: None
     excused: Callable[[str], bool] = lambda _provider_id: False
     claimed: Callable[[str], bool] = lambda _provider_id: True
+    edited: Set[str] = frozenset()
     old: bool = False
 
     @property
@@ -124,6 +125,10 @@ class Server:
         laws.require(known is not None, "no order is sent before the cluster is known", order)
         laws.require(order.identity == known, "every order carries the identity", order)
         self.setting.ordered(order, cloud)
+
+    def is_edited(self, cloud: lanes.WatchedCloud, server: datacenter.Server) -> bool:
+        """Tell whether somebody has changed a machine's labels."""
+        return f"{cloud.scheme}://{server.id}" in self.setting.edited
 
     def deletes(self, provider_id: str) -> None:
         """Hold a deletion that reaches a cloud to the laws."""

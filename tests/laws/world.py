@@ -272,13 +272,19 @@ class World:
             self.step(flight, fates.GOOD)
 
     def may_exist(self, name: str) -> bool:
-        """Tell, by what clouds and wires know, whether a machine of a name is or may come."""
+        """Tell, by what clouds and wires know, whether a machine of a name is or may come.
+
+        Whose label was edited no longer tells: an order is known by the name that it carried.
+        """
         flying = any(
             isinstance(flight.request, requests.Create) and flight.request.name == name
             for flight in self.flights
         )
         return flying or any(
-            cloud.may_land(name) or any(machine.hostname == name for machine in cloud.standing())
+            cloud.may_land(name)
+            or any(
+                machine.hostname == name and not machine.edited for machine in cloud.standing()
+            )
             for cloud in self.skies.values()
         )
 
