@@ -337,8 +337,14 @@ def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
 def _is_shown(
     fleet: state.Fleet, launch: state.Launch, shown: Mapping[str, contract.Instance]
 ) -> bool:
-    """Tell whether the machine of a launch counts by itself: what somebody deletes does not."""
-    instance = shown.get(fleet.minted.get(launch.name, ""))
+    """Tell whether the machine of a launch counts by itself: what somebody deletes does not.
+
+    One in quarantine does not count, and nor does its launch.
+    """
+    provider_id = fleet.minted.get(launch.name, "")
+    if provider_id in fleet.quarantine:
+        return True
+    instance = shown.get(provider_id)
     return (
         instance is not None
         and instance.group == launch.group

@@ -135,7 +135,7 @@ def retire(
     fleet = retired.let_go(fleet, tuple(going.values()), now=now)
     accused = frozenset(member.provider_id for member in doubtful.values())
     fleet = quarantine.accuse(fleet, accused, now=now, unix_now=unix_now)
-    # A machine whose Node we see is no such, whatever CA says: it stays, and that is success too.
+    # A machine that shows life is no such, whatever CA says: it may stay, and that is success too.
     left = tuple(
         name for name, member in doubtful.items() if member.provider_id in fleet.quarantine
     )
@@ -305,12 +305,16 @@ def _contradicts(fleet: state.Fleet, member: state.Member, node: NodeRef) -> boo
 def _is_believed(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:
     """Tell whether a member may be deleted on CA's word.
 
-    A real Node was drained, a launch that no listing shows is an order of ours. Of a machine that
-    CA only misses among the Nodes it takes a proof that it never was one.
+    A real Node was drained, a launch that no listing shows is an order of ours, unless a Node shows
+    that its machine lives. Of a machine that CA only misses among the Nodes it takes a proof that
+    it never was one.
     """
     instance = member.instance
-    if not node.fake or instance is None:
+    if not node.fake:
         return True
+    if instance is None:
+        ordered = member.launch.instance if member.launch is not None else None
+        return ordered is None or not claims.shows_life(fleet, ordered)
     return proof.unregistered(fleet, instance, view.account_of(fleet, instance))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from externalgrpc import fleet as fleets
 from externalgrpc import names, refusals
-from externalgrpc.fleet import claims, joins, state, view, wishes
+from externalgrpc.fleet import joins, state, view, wishes
 from tests.laws import laws, world
 
 BLIND_S = 300.0
@@ -114,9 +114,9 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
         return
     laws.require(not foreign, "strangers are refused", nodes)
     stay = {
-        name
-        for name, member in chosen.items()
-        if member.provider_id not in drained and _is_seen(there, member)
+        member.name
+        for member in view.members(there.fleet, name)
+        if member.provider_id not in drained and laws.lives(there.fleet, member)
     }
     laws.require(set(going) == chosen.keys() - stay, "all that was named goes", going, chosen)
     there.witness.retired(before, there.fleet, name, going, real=bool(drained))
@@ -197,13 +197,4 @@ def _registered(fleet: state.Fleet, name: str) -> frozenset[str]:
         member.name
         for member in view.members(fleet, name)
         if member.provider_id in fleet.registered
-    )
-
-
-def _is_seen(there: world.World, member: view.Member) -> bool:
-    """Tell whether the server has a Node of a member's before its eyes, whatever CA says."""
-    return (
-        member.instance is not None
-        and there.fleet.nodes is not None
-        and claims.claimed(there.fleet, member.instance)
     )

@@ -11,7 +11,7 @@ import dataclasses
 
 from collections.abc import Set
 
-from externalgrpc.fleet import notnow, state, view
+from externalgrpc.fleet import claims, notnow, state, view
 
 
 class LawBroken(AssertionError):
@@ -151,6 +151,14 @@ def _bounds(fleet: state.Fleet, name: str) -> None:
         unsure,
     )
     require(most <= group.max_size, "the shown maxSize is no more than the configured one", name)
+
+
+def lives(fleet: state.Fleet, member: view.Member) -> bool:
+    """Tell whether a server has seen a Node of a member's, so that it need not believe CA."""
+    instance = member.instance
+    if instance is None and member.launch is not None:
+        instance = member.launch.instance
+    return instance is not None and claims.shows_life(fleet, instance)
 
 
 def group_in_doubt(fleet: state.Fleet, provider_id: str) -> str:

@@ -40,13 +40,15 @@ class Life:
 class Judge:
     """Note when one process decided to delete which machine, and hold its deletions to the law.
 
-    ``excused`` names machines that nothing could tell this process to be nodes, if there are any.
+    ``excused`` names machines of which nothing could tell this process that they are nodes, as it
+    decided, if there are any such.
     """
 
     def __init__(self, life: Life, excused: Callable[[str], bool] = lambda _id: False) -> None:
         self._life = life
         self._excused = excused
         self._decided: dict[str, float] = {}
+        self._pardoned: set[str] = set()
         self._seen: object = None
 
     def follow(self, fleet: state.Fleet) -> None:
@@ -56,8 +58,10 @@ class Judge:
         self._seen = fleet.retired
         for retirement in fleet.retired.values():
             provider_id = view.machine_of(fleet, retirement)
-            if provider_id:
-                self._decided.setdefault(provider_id, retirement.since)
+            if provider_id and provider_id not in self._decided:
+                self._decided[provider_id] = retirement.since
+                if self._excused(provider_id):
+                    self._pardoned.add(provider_id)
 
     def decided(self, provider_id: str) -> float | None:
         """Tell when a machine was let go."""
@@ -66,7 +70,7 @@ class Judge:
     def deletes(self, provider_id: str) -> None:
         """Hold a deletion that reaches the cloud to the law."""
         since = self._life.since(provider_id)
-        if since is None or provider_id in self._life.drained or self._excused(provider_id):
+        if since is None or provider_id in self._life.drained or provider_id in self._pardoned:
             return
         decided = self._decided.get(provider_id)
         laws.require(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Mapping, Sequence
 
 from externalgrpc import groups
@@ -20,8 +21,8 @@ from tests.laws import (
 )
 
 STUCK_S = 600.0
-MARKS_KNOWN_S = 120.0
-"""Without the Nodes of others, their marks tell of them: this long after they changed at most."""
+MARKS_KNOWN_S = 5.0
+"""So long after a change of marks the history has noticed it."""
 
 
 class Side:
@@ -197,7 +198,12 @@ class Side:
         """
         if self.with_nodes or provider_id in self.kubernetes.ever:
             return False
-        return self._sim.now - self._unmarked.get(provider_id, self._sim.now) < MARKS_KNOWN_S
+        fleet = self.server.fleet
+        account = fleet.accounts.get(fleet.index.account_of.get(provider_id, ""))
+        if account is None or account.snapshot is None:
+            return False
+        unmarked_at = self._unmarked.get(provider_id, math.inf)
+        return account.snapshot.begun_at < unmarked_at + MARKS_KNOWN_S
 
     def _was_claimed(self, provider_id: str) -> bool:
         api = self.setting.api

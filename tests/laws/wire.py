@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from externalgrpc import refusals, service
-from externalgrpc.fleet import claims, view
+from externalgrpc.fleet import view
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests.laws import laws, simulator
 
@@ -56,14 +56,8 @@ class Calls:
         after = server.fleet
         named = {m.name for m in view.members(before, group) if m.provider_id in provider_ids}
         if fake:
-            # Of these the server may know better: their Nodes are there.
-            named -= {
-                member.name
-                for member in view.members(after, group)
-                if member.instance is not None
-                and after.nodes is not None
-                and claims.claimed(after, member.instance)
-            }
+            # Of these the server may know better.
+            named -= {m.name for m in view.members(after, group) if laws.lives(after, m)}
         server.witness.retired(before, after, group, tuple(named), real=not fake)
 
     def shrink(self, group: str, delta: int) -> None:
