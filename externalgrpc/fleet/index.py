@@ -27,6 +27,7 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
     deleting: dict[str, list[contract.Instance]] = {}
     account_of: dict[str, str] = {}
     booting: set[str] = set()
+    counted: list[contract.Instance] = []
     for account in accounts:
         for instance in account.snapshot.instances if account.snapshot is not None else ():
             provider_id = instance.provider_id
@@ -46,7 +47,14 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
             if instance.state is _DELETING:
                 deleting.setdefault(instance.group, []).append(instance)
             else:
-                _count(members.setdefault(instance.group, {}), machine(instance))
+                counted.append(instance)
+    for instance in counted:
+        member = machine(instance)
+        elder = by_name.get(member.name)
+        # Whatever their groups: a name is the key of one machine.
+        if elder is not None and elder.provider_id != member.provider_id:
+            member = dataclasses.replace(member, name=member.provider_id)
+        members.setdefault(instance.group, {})[member.name] = member
     return state.Index(
         by_provider_id=by_provider_id,
         by_name=by_name,
@@ -55,20 +63,6 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
         account_of=account_of,
         booting=frozenset(booting),
     )
-
-
-def _count(members: dict[str, state.Member], found: state.Member) -> None:
-    """Add a machine under its name, or the younger of two of one name under its provider id."""
-    held = members.get(found.name)
-    if held is None:
-        members[found.name] = found
-        return
-    assert held.instance is not None and found.instance is not None  # noqa: S101, PT018
-    elder, younger = (
-        (held, found) if _elder(held.instance, found.instance) is held.instance else (found, held)
-    )
-    members[elder.name] = elder
-    members[younger.provider_id] = dataclasses.replace(younger, name=younger.provider_id)
 
 
 def _elder(one: contract.Instance, other: contract.Instance) -> contract.Instance:

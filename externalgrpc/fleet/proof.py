@@ -66,7 +66,8 @@ def double_settled(
 def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     """Find the machines that came of orders of this process whose id nobody has told us yet.
 
-    Of several the older. What was known by another name before is none of them.
+    Of several the older. What was known by another name before is none of them, and what is a node
+    is none of an order that was let go: a Node has claimed it since.
     """
     minted = dict(fleet.minted)
     held = fleet.accounts[account].snapshot
@@ -81,7 +82,8 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     for instance in fresh:
         known = fleet.index.by_provider_id.get(instance.provider_id)
         renamed = known is not None and known.node_name != instance.node_name
-        ours = looks_fresh(fleet, instance, account) or claims.claimed(fleet, instance)
+        wanted = instance.node_name not in fleet.retired
+        ours = looks_fresh(fleet, instance, account) or (wanted and claims.claimed(fleet, instance))
         if not minted[instance.node_name] and not renamed and ours:
             minted[instance.node_name] = instance.provider_id
     return minted
@@ -146,7 +148,9 @@ def may_be_of(fleet: state.Fleet, name: str, instance: contract.Instance) -> boo
     account = launch.account if launch else retirement.account if retirement else ""
     if account not in fleet.accounts:
         return False
-    return looks_fresh(fleet, instance, account) or claims.claimed(fleet, instance)
+    if looks_fresh(fleet, instance, account):
+        return True
+    return launch is not None and claims.claimed(fleet, instance)
 
 
 def bound(fleet: state.Fleet, name: str, instance: contract.Instance) -> state.Fleet:

@@ -109,8 +109,18 @@ def _blocks(fleet: state.Fleet, account: state.AccountState) -> str:
 
 
 def _machines(fleet: state.Fleet, account: state.AccountState) -> Iterator[contract.Instance]:
-    """Give the machines of configured groups that an account lists and nobody deletes."""
+    """Give the machines of configured groups that an account lists and nobody deletes.
+
+    And those that its last listing lacked, until a look-up says that they are gone.
+    """
     account_of = fleet.index.account_of
+    for held in fleet.missing.values():
+        if (
+            held.account == account.name
+            and held.instance.group in fleet.groups
+            and not view.is_retired(fleet, held.instance)
+        ):
+            yield held.instance
     for instance in account.snapshot.instances if account.snapshot is not None else ():
         if (
             instance.group in fleet.groups
@@ -129,7 +139,9 @@ def _doubt(  # noqa: PLR0911 - one for each doubt
     whole: bool,
     unix_now: float,
 ) -> tuple[state.Doubt, str] | None:
-    own = claims.claimed(fleet, instance)
+    accused = instance.provider_id in fleet.accused
+    # Without Nodes all that claims a machine is what CA said; its last word counts.
+    own = claims.claimed(fleet, instance) and not (accused and fleet.nodes is None)
     if is_foreign(fleet, instance):
         if own and word_on(account, instance) == ADOPT:
             return None
@@ -138,6 +150,10 @@ def _doubt(  # noqa: PLR0911 - one for each doubt
         )
     if own:
         return None
+    if not fleet.identity and instance.identity and is_excused(fleet, instance, account):
+        return state.Doubt.FOREIGN, (
+            f"accounts[].foreign says of the identity {instance.identity} that it is not ours"
+        )
     if usurper := claims.usurped(fleet, instance):
         return state.Doubt.MISNAMED, f"the Node {instance.node_name} claims to be {usurper}"
     ordered = proof.is_our_order(fleet, instance)
@@ -146,7 +162,7 @@ def _doubt(  # noqa: PLR0911 - one for each doubt
         return state.Doubt.MISNAMED, (
             f"the Node {rival} claims to be it, and its mark says {instance.node_name or 'no name'}"
         )
-    if instance.provider_id in fleet.accused:
+    if accused:
         return state.Doubt.UNREGISTERED, (
             "the autoscaler calls it unregistered, and nothing proves that it never was a node"
         )

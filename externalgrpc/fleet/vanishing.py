@@ -106,7 +106,8 @@ def _gone(fleet: state.Fleet, held: state.Missing, now: float) -> state.Fleet:
     gone = {**fleet.gone, provider_id: lost}
     gone.setdefault(key, lost)
     missing = {each: kept for each, kept in fleet.missing.items() if each != provider_id}
-    fleet = dataclasses.replace(fleet, missing=missing, gone=gone)
+    doubts = {each: kept for each, kept in fleet.quarantine.items() if each != provider_id}
+    fleet = dataclasses.replace(fleet, missing=missing, gone=gone, quarantine=doubts)
     left = frozenset({(held.instance.group, held.instance.node_name)})
     return tidying.gone(fleet, held.account, left)
 

@@ -62,11 +62,10 @@ def leaving(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
 
 def quarantined(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
     """List the machines that carry a group's mark and of which we cannot be sure."""
-    shown = fleet.index.by_provider_id
     return tuple(
         instance
         for provider_id in fleet.quarantine
-        if (instance := shown.get(provider_id)) is not None and instance.group == group
+        if (instance := known(fleet, provider_id)) is not None and instance.group == group
     )
 
 
@@ -85,6 +84,14 @@ def marked(fleet: state.Fleet, group: str) -> int:
         and fleet.minted.get(launch.name) not in shown
     )
     return len(shown) + sent
+
+
+def known(fleet: state.Fleet, provider_id: str) -> contract.Instance | None:
+    """Give a machine as a listing shows it, or as the last one that did; None for no such."""
+    shown = fleet.index.by_provider_id.get(provider_id)
+    if shown is None and provider_id in fleet.missing:
+        return fleet.missing[provider_id].instance
+    return shown
 
 
 def room(fleet: state.Fleet, group: str) -> int:
@@ -107,13 +114,14 @@ def machine_of(fleet: state.Fleet, retirement: state.Retirement) -> str:
 
 def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
     """Tell whether a machine was let go: this very one, whoever else bears its name."""
-    retired = fleet.retired
-    if not retired:
+    if not fleet.retired:
         return False
-    if instance.provider_id in retired:
-        return True
-    retirement = retired.get(instance.node_name)
-    return retirement is not None and machine_of(fleet, retirement) == instance.provider_id
+    memo = fleet.memo
+    found: frozenset[str] | None = memo.get(("retired",))
+    if found is None:
+        machines = (machine_of(fleet, each) for each in fleet.retired.values())
+        found = memo[("retired",)] = frozenset(filter(None, machines))
+    return instance.provider_id in found
 
 
 def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
@@ -264,6 +272,8 @@ def _whose_unlisted(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | N
             return (launch.group, name) if launch.group in fleet.groups else None
         shown = fleet.index.by_name.get(name)
         return whose(fleet, shown.provider_id) if shown is not None else None
+    if provider_id in fleet.quarantine:
+        return None
     missing = fleet.missing.get(provider_id)
     if missing is not None and not is_retired(fleet, missing.instance):
         group = missing.instance.group
@@ -289,18 +299,22 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
     found: dict[str, Member] | None = memo.get(("machines", group))
     if found is None:
         found = dict(fleet.index.members.get(group, {}))
-        for key, retirement in fleet.retired.items():
-            _strike(found, (key, retirement.name), machine_of(fleet, retirement))
+        for retirement in fleet.retired.values():
+            let_go = fleet.index.by_provider_id.get(machine_of(fleet, retirement))
+            if let_go is not None and let_go.group == group:
+                _strike(found, let_go)
         for instance in quarantined(fleet, group):
-            _strike(found, (instance.node_name,), instance.provider_id)
+            _strike(found, instance)
         for name in found.keys() & (fleet.launches.keys() | fleet.retired.keys()):
             held = found[name]
             if held.instance is not None and (key := key_of(fleet, held.instance)) != name:
                 found[key] = dataclasses.replace(held, name=key)
                 del found[name]
-        for missing in fleet.missing.values():
+        for provider_id, missing in fleet.missing.items():
             instance = missing.instance
-            if instance.group == group and not is_retired(fleet, instance):
+            if instance.group != group or provider_id in fleet.quarantine:
+                continue
+            if not is_retired(fleet, instance):
                 key = key_of(fleet, instance)
                 lost = dataclasses.replace(index.machine(instance), name=key)
                 found.setdefault(key, lost)
@@ -314,11 +328,11 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
     return found
 
 
-def _strike(found: dict[str, Member], keys: tuple[str, ...], provider_id: str) -> None:
+def _strike(found: dict[str, Member], instance: contract.Instance) -> None:
     """Take one machine out, by whichever key it stands under; another of its name stays."""
-    for key in (*keys, provider_id):
+    for key in (instance.node_name, instance.provider_id):
         held = found.get(key)
-        if held is not None and held.provider_id == provider_id:
+        if held is not None and held.provider_id == instance.provider_id:
             del found[key]
             return
 
@@ -340,8 +354,14 @@ def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
 def _is_shown(
     fleet: state.Fleet, launch: state.Launch, shown: Mapping[str, contract.Instance]
 ) -> bool:
-    """Tell whether the machine of a launch counts by itself: what somebody deletes does not."""
-    instance = shown.get(fleet.minted.get(launch.name, ""))
+    """Tell whether the machine of a launch counts by itself: what somebody deletes does not.
+
+    One in quarantine does not count, and nor does its launch.
+    """
+    provider_id = fleet.minted.get(launch.name, "")
+    if provider_id in fleet.quarantine:
+        return True
+    instance = shown.get(provider_id)
     return (
         instance is not None
         and instance.group == launch.group

@@ -126,16 +126,20 @@ def retire(
             foreign.append(_named(node))
     if foreign:
         raise refusals.NotOurs(f"{group}: not machines of this group: {', '.join(foreign)}")
-    left = view.live(fleet, group) - sum(1 for m in going.values() if m.failure is None)
-    if real and left < node_group.min_size:
+    living = view.live(fleet, group) - sum(1 for m in going.values() if m.failure is None)
+    if real and living < node_group.min_size:
         raise refusals.OutOfBounds(
-            f"{group}: deleting {real} would leave {left} live machines, "
+            f"{group}: deleting {real} would leave {living} live machines, "
             f"minSize is {node_group.min_size}"
         )
     fleet = retired.let_go(fleet, tuple(going.values()), now=now)
     accused = frozenset(member.provider_id for member in doubtful.values())
     fleet = quarantine.accuse(fleet, accused, now=now, unix_now=unix_now)
-    return fleet, (*going, *doubtful)
+    # A machine that shows life is no such, whatever CA says: it may stay, and that is success too.
+    left = tuple(
+        name for name, member in doubtful.items() if member.provider_id in fleet.quarantine
+    )
+    return fleet, (*going, *left)
 
 
 def shrink(fleet: state.Fleet, group: str, delta: int) -> tuple[state.Fleet, tuple[str, ...]]:
@@ -182,7 +186,7 @@ def register(
     agreed: dict[str, str] = {}
     misnamed: dict[str, str] = {}
     for provider_id, name in seen.items():
-        instance = fleet.index.by_provider_id.get(provider_id)
+        instance = view.known(fleet, provider_id)
         fits = instance is None or claims.agrees(fleet, instance, name)
         (agreed if fits else misnamed)[provider_id] = name
     fresh = dataclasses.replace(
@@ -209,9 +213,16 @@ def register(
 
 
 def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
-    """Tell whether a real Node's claim to a machine that we know was not noted yet."""
-    if fleet.registered.get(provider_id) == name or fleet.misnamed.get(provider_id) == name:
-        return False
+    """Tell whether a real Node's claim to a machine that we know was not noted yet.
+
+    Or says again of one that CA called unregistered meanwhile that it is a node; or no longer
+    disagrees with the machine's mark.
+    """
+    if fleet.misnamed.get(provider_id) == name:
+        instance = view.known(fleet, provider_id)
+        return instance is not None and claims.agrees(fleet, instance, name)
+    if fleet.registered.get(provider_id) == name:
+        return provider_id in fleet.accused
     return bool(provider_id) and (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
@@ -221,7 +232,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
 
 def contradicts(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     """Tell whether a real Node of a name is not the machine whose providerID it carries."""
-    instance = fleet.index.by_provider_id.get(provider_id)
+    instance = view.known(fleet, provider_id)
     return instance is not None and not claims.agrees(fleet, instance, name)
 
 
@@ -236,7 +247,7 @@ def see_nodes(
         seen.provider_id: name
         for name, seen in nodes.items()
         if (seen.provider_id not in fleet.registered or seen.provider_id in fleet.accused)
-        and (instance := fleet.index.by_provider_id.get(seen.provider_id)) is not None
+        and (instance := view.known(fleet, seen.provider_id)) is not None
         and claims.agrees(fleet, instance, name)
     }
     if agreed:
@@ -294,12 +305,16 @@ def _contradicts(fleet: state.Fleet, member: state.Member, node: NodeRef) -> boo
 def _is_believed(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:
     """Tell whether a member may be deleted on CA's word.
 
-    A real Node was drained, a launch that no listing shows is an order of ours. Of a machine that
-    CA only misses among the Nodes it takes a proof that it never was one.
+    A real Node was drained, a launch that no listing shows is an order of ours, unless a Node shows
+    that its machine lives. Of a machine that CA only misses among the Nodes it takes a proof that
+    it never was one.
     """
     instance = member.instance
-    if not node.fake or instance is None:
+    if not node.fake:
         return True
+    if instance is None:
+        ordered = member.launch.instance if member.launch is not None else None
+        return ordered is None or not claims.shows_life(fleet, ordered)
     return proof.unregistered(fleet, instance, view.account_of(fleet, instance))
 
 

@@ -8,10 +8,11 @@ counts whatever a target promises as upcoming, 1.36 only what it asked for itsel
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from typing import Any
 
 from externalgrpc import refusals
-from externalgrpc.fleet import view
+from externalgrpc.fleet import notnow, view
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests.laws import kubernetes, laws, simulation, simulator, wire
 
@@ -27,7 +28,8 @@ class Autoscaler:
         self, sim: simulation.Simulation, nodes: kubernetes.Kubernetes, *, forgets: bool
     ) -> None:
         self._sim = sim
-        self._kubernetes = nodes
+        self.kubernetes = nodes
+        self._known: set[str] = set()
         self._forgets = forgets
         self.want: dict[str, int] = {}
         self.ordered = 0
@@ -55,12 +57,20 @@ class Autoscaler:
         found = call.ask("NodeGroups", pb.NodeGroupsRequest(), pb.NodeGroupsResponse)
         bounds = {group.id: group for group in found.nodeGroups}
         laws.require(len(bounds) == len(found.nodeGroups), "groups are listed once", found)
+        self._bounds_are_lawful(server, found.nodeGroups)
         registered: dict[str, list[kubernetes.Node]] = collections.defaultdict(list)
-        for node in self._kubernetes.nodes.values():
+        for node in self.kubernetes.nodes.values():
             owner = call.group_of(node.provider_id, node.name)
             if owner:
                 laws.require(owner in bounds, "a node's group is one of NodeGroups", owner)
                 registered[owner].append(node)
+        self._known = {node.provider_id for node in self.kubernetes.nodes.values()}
+        self._unregistered = {
+            each: since for each, since in self._unregistered.items() if each[1] not in self._known
+        }
+        if self.kubernetes.sick:
+            self._sim.tell("CA: the cluster is not healthy")
+            return
         for name, group in bounds.items():
             self._group(call, server, name, group, registered[name])
 
@@ -82,7 +92,7 @@ class Autoscaler:
             "NodeGroupNodes", pb.NodeGroupNodesRequest(id=name), pb.NodeGroupNodesResponse
         ).instances
         self._wire_is_lawful(call, server, name, target, shown)
-        known = {node.provider_id for node in registered}
+        known = self._known
         status = pb.InstanceStatus
         broken = [each.id for each in shown if each.status.errorInfo.errorCode]
         waiting = [
@@ -109,11 +119,14 @@ class Autoscaler:
             for each in waiting
             if now - self._unregistered.setdefault((name, each), now) > PROVISION_S
         ]
-        if late:
-            call.delete(name, late[: max(0, target - group.minSize)], fake=True)
+        removed = late[: max(0, target - group.minSize)]
+        if removed:
+            self._sim.tell(f"CA: {name}: unregistered for too long: {removed}")
+            call.delete(name, removed, fake=True)
             return
         self._fix_size(call, name, target, len(registered), len(waiting))
-        upcoming = self._upcoming(call, name, target, len(registered))
+        # What CA counts as unregistered for too long is not to come any more.
+        upcoming = self._upcoming(call, name, target, len(registered) + len(late))
         missing = min(self.want.get(name, 0) - len(registered) - upcoming, group.maxSize - target)
         if missing > 0 and self._backoff.get(name, 0.0) <= now:
             self._grow(call, server, name, missing)
@@ -121,6 +134,7 @@ class Autoscaler:
         idle = len(registered) > max(self.want.get(name, 0), group.minSize)
         if idle and not upcoming and target > group.minSize:
             node = self._sim.chance.choice(registered)
+            self._sim.tell(f"CA: {name} drains {node.name}")
             call.delete(name, [node.provider_id], fake=False, spelled=node.name)
 
     def _upcoming(self, call: wire.Calls, name: str, target: int, registered: int) -> int:
@@ -211,8 +225,22 @@ class Autoscaler:
                 laws.require(
                     each.status.errorInfo.instanceErrorClass in (1, 99), "errors have a class"
                 )
+                joined = {node.provider_id for node in self.kubernetes.nodes.values()}
                 laws.require(
-                    each.id not in self._kubernetes.nodes,
+                    each.id not in joined or not server.setting.truth.is_ready(each.id),
                     "a failure is never shown on a machine that joined",
                     each,
                 )
+
+    @staticmethod
+    def _bounds_are_lawful(server: simulator.Server, shown: Iterable[pb.NodeGroup]) -> None:
+        for group in shown:
+            said, size = notnow.why(server.fleet, group.id), view.target(server.fleet, group.id)
+            departed = server.fleet.groups[group.id].departed
+            laws.require(
+                said is None or departed or group.maxSize == size,
+                "not now: the shown maxSize is the target",
+                group,
+                said,
+            )
+            laws.require(group.minSize <= group.maxSize, "a minimum is no maximum", group)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from externalgrpc import fleet as fleets
 from externalgrpc import names, refusals
-from externalgrpc.fleet import joins, journeys, state, view
+from externalgrpc.fleet import joins, state, view, wishes
 from tests.laws import laws, world
 
 BLIND_S = 300.0
@@ -49,23 +49,40 @@ def grow(there: world.World, name: str, delta: int, *, cover: bool) -> None:
 
 
 def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> None:
-    """Name nodes of every kind: members by node or placeholder, gone ones, strangers, nobody."""
+    """Name nodes of every kind: Nodes, what never registered, gone ones, strangers, nobody.
+
+    As in a loop of CA, all Nodes are shown first; what is a Node is never called unregistered.
+    """
+    show(there)
     before = there.fleet
     if name not in before.groups:
         return
     members = view.members(before, name)
+    seen = there.nodes()
+    claimed = {each.provider_id for each in seen.values()}
+    real_ones = [
+        member
+        for member in members
+        if member.instance is not None
+        and (node := seen.get(member.instance.node_name)) is not None
+        and node.provider_id == member.provider_id
+    ]
+    unregistered = [member for member in members if member.provider_id not in claimed]
     nodes: list[fleets.NodeRef] = []
     foreign = False
-    chosen: dict[str, bool] = {}
+    chosen: dict[str, view.Member] = {}
+    drained: set[str] = set()
     for kind, index in picks:
-        if kind in ("node", "fake") and members:
-            member = members[index % len(members)]
-            # A node that CA knows by name is one that has a machine.
-            fake = kind == "fake" or member.failure is not None or not _has_machine(member)
-            nodes.append(
-                _node(member.provider_id, member.provider_id if fake else member.name, fake)
-            )
-            chosen[member.name] = chosen.get(member.name, not fake)
+        if kind == "node" and real_ones:
+            member = real_ones[index % len(real_ones)]
+            assert member.instance is not None
+            nodes.append(_node(member.provider_id, member.instance.node_name, fake=False))
+            chosen[member.name] = member
+            drained.add(member.provider_id)
+        elif kind == "fake" and unregistered:
+            member = unregistered[index % len(unregistered)]
+            nodes.append(_node(member.provider_id, member.provider_id, fake=True))
+            chosen[member.name] = member
         elif kind == "gone" and there.let_go:
             gone = there.let_go[index % len(there.let_go)]
             nodes.append(_node(f"sky://launching/{gone}", gone, fake=False))
@@ -76,25 +93,43 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
         elif kind == "nobody":
             nodes.append(_node("", "", fake=False))
             foreign = True
-    real = any(chosen.values())
+    fresh = drained - there.truth.drained
+    there.truth.drained |= fresh
     try:
-        there.fleet, going = fleets.retire(before, name, nodes, now=there.now)
+        there.fleet, going = fleets.retire(before, name, nodes, now=there.now, unix_now=there.now)
     except refusals.NotOurs:
+        there.truth.drained -= fresh
         laws.require(foreign, "our own nodes are ours", nodes)
         return
     except refusals.OutOfBounds:
-        failed = {member.name for member in members if member.failure is not None}
-        left = view.live(before, name) - len(chosen.keys() - failed)
+        there.truth.drained -= fresh
+        live = sum(member.failure is None for member in chosen.values())
         laws.require(
-            real and left < before.groups[name].min_size,
+            drained and view.live(before, name) - live < before.groups[name].min_size,
             "only what leaves too few live machines is refused",
             nodes,
         )
         return
     laws.require(not foreign, "strangers are refused", nodes)
-    laws.require(set(going) == set(chosen), "all that was named goes", going, chosen)
-    there.witness.retired(before, there.fleet, name, going, real=real)
-    there.let_go += going
+    stay = {
+        member.name
+        for member in view.members(there.fleet, name)
+        if member.provider_id not in drained and laws.lives(there.fleet, member)
+    }
+    laws.require(set(going) == chosen.keys() - stay, "all that was named goes", going, chosen)
+    there.witness.retired(before, there.fleet, name, going, real=bool(drained))
+    there.let_go += [
+        each for each in going if chosen[each].provider_id not in there.fleet.quarantine
+    ]
+
+
+def show(there: world.World) -> None:
+    """Show every Node, as CA does when a loop begins."""
+    for name, seen in there.nodes().items():
+        if wishes.is_news(there.fleet, seen.provider_id, name):
+            there.fleet = fleets.register(
+                there.fleet, {seen.provider_id: name}, now=there.now, unix_now=there.now
+            )
 
 
 def shrink(there: world.World, name: str, delta: int) -> None:
@@ -128,38 +163,6 @@ def start(there: world.World) -> None:
     }
 
 
-def register(there: world.World, which: int) -> None:
-    """Show the Node of a machine that runs."""
-    joined = [
-        member.provider_id
-        for name in there.fleet.groups
-        for member in view.members(there.fleet, name)
-        if member.showing is view.Showing.RUNNING or member.name in there.fleet.unjoined
-    ]
-    if joined:
-        there.fleet = fleets.register(there.fleet, (joined[which % len(joined)],))
-
-
-def judge_joins(there: world.World, *, all_joined: bool) -> None:
-    """Read the cluster's Nodes: machines that are none in time have failed, and go in the end."""
-    before = there.fleet
-    nodes = set(before.index.by_provider_id) if all_joined else set(before.registered)
-    sight = journeys.Sight(node_at=there.now, ready_at=there.now)
-    sights = dict.fromkeys(nodes, sight)
-    judged = fleets.judge_joins(before, sights, now=there.now, unix_now=there.now)
-    laws.require(laws.targets(before) == laws.targets(judged), "a judgement moves no target")
-    late = fleets.overdue(judged, there.now, patience_s=joins.PATIENCE_S)
-    there.fleet = fleets.let_go(judged, late, now=there.now)
-    for name in judged.groups:
-        going = {m.name for m in late} & {m.name for m in view.members(judged, name)}
-        laws.require(
-            view.target(there.fleet, name) == view.target(judged, name) - len(going),
-            "what failed to join and was left too long goes",
-        )
-        there.witness.let_go |= going
-        there.let_go += sorted(going)
-
-
 def _refused_for_a_reason(
     there: world.World, name: str, delta: int, error: refusals.FleetError
 ) -> None:
@@ -168,7 +171,12 @@ def _refused_for_a_reason(
         laws.require(wanted is None, "a known group is known", name)
     elif isinstance(error, refusals.OutOfBounds):
         size = view.target(there.fleet, name)
-        beyond = delta <= 0 or size + delta > wanted.max_size or wanted.departed
+        unsure = sum(
+            1
+            for provider_id, held in there.fleet.quarantine.items()
+            if not held.ignored and laws.group_in_doubt(there.fleet, provider_id) == name
+        )
+        beyond = delta <= 0 or size + delta > wanted.max_size - unsure or wanted.departed
         laws.require(beyond, "a growth within bounds is not refused", name, delta)
     else:
         seen = there.fleet.accounts[wanted.account].snapshot
@@ -187,10 +195,4 @@ def _registered(fleet: state.Fleet, name: str) -> frozenset[str]:
         member.name
         for member in view.members(fleet, name)
         if member.provider_id in fleet.registered
-    )
-
-
-def _has_machine(member: view.Member) -> bool:
-    return member.instance is not None or (
-        member.launch is not None and member.launch.instance is not None
     )

@@ -28,6 +28,7 @@ OFFERS = tuple(
 CREATES = (
     *("made",) * 6,
     "made, fails later",
+    "made, never joins",
     "sold out",
     "over quota",
     "bad login",
@@ -58,10 +59,12 @@ GOOD = Fate()
 class Flight:
     """A request under way: queued, then begun, then done; then its answer is taken.
 
-    ``lands`` is a create that happens after its answer was lost.
+    ``lands`` is a create that happens after its answer was lost; ``identity`` is what an order
+    carries.
     """
 
     request: requests.Request
+    identity: str = ""
     stage: str = "queued"
     begun_at: float = 0.0
     answer: Any = None
@@ -94,6 +97,10 @@ class Flight:
             )
         if isinstance(request, requests.ReadCatalogue):
             return (MACHINE_TYPE,), OFFERS
+        if isinstance(request, requests.Mark):
+            return cloud.mark(request.instance_id, request.put, request.remove)
+        if isinstance(request, requests.ReadNeighbours):
+            return cloud.neighbours()
         if isinstance(request, requests.LookUp):
             return cloud.look_up(
                 node_name=request.name, instance_id=request.instance_id, receipt=request.receipt
@@ -103,15 +110,19 @@ class Flight:
 
     def _made(self, cloud: sky.Sky, request: requests.Create, fate: Fate) -> Any:
         name, group = request.name, request.group.name
+        carried = self.identity
         match fate.create:
-            case "made" | "made, fails later":
+            case "made" | "made, fails later" | "made, never joins":
                 fails = fate.create == "made, fails later"
-                machine = cloud.make(name, group, lag_s=fate.lag_s, fails=fails)
+                joins = fate.create != "made, never joins"
+                machine = cloud.make(
+                    name, group, lag_s=fate.lag_s, fails=fails, identity=carried, joins=joins
+                )
                 return cloud.instance(machine)
             case "nobody knows: done":
-                cloud.make(name, group, lag_s=fate.lag_s)
+                cloud.make(name, group, lag_s=fate.lag_s, identity=carried)
             case "nobody knows: lands later":
-                self.lands = sky.Pending(name, group, 0.0)
+                self.lands = sky.Pending(name, group, 0.0, identity=carried)
             case other:
                 raise REFUSALS.get(other, errors.Unreachable("cut"))
         raise errors.Unreachable("cut")

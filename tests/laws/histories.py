@@ -47,9 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first, _, last = chosen.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     totals: Counter[str] = Counter()
+    casts: Counter[str] = Counter()
     began = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(chosen.jobs) as pool:
         for told in pool.imap(play, seeds):
+            casts[told.cast] += 1
             totals.update(
                 histories=1,
                 events=told.events,
@@ -66,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(
         f"{totals['histories']} histories hold the laws, {totals['histories'] / minutes:.0f} a "
         f"minute: {totals['events']} events, {totals['ordered']} machines ordered, "
-        f"{totals['kills']} kills of the server, {totals['starts']} starts of the autoscaler"
+        f"{totals['kills']} kills of the server, {totals['starts']} starts of the autoscaler; "
+        f"{', '.join(f'{count} of {cast}' for cast, count in sorted(casts.items()))}"
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""One fault history: a server, an autoscaler, two accounts, and what happens to them."""
+"""One fault history: a cluster or two, two accounts, and what happens to them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 
 from externalgrpc import groups
-from externalgrpc.fleet import view
+from externalgrpc.fleet import quarantine, view
 from providers import datacenter, errors
-from tests.laws import autoscaler, kubernetes, laws, simulation, simulator
+from tests.laws import autoscaler, laws, lies, life, mishaps, side, simulation, simulator
 
 BUSY_S = 800.0
-REST_S = 3600.0
+CALM_S = 400.0
+REST_S = 5400.0
 
 
 @dataclasses.dataclass
@@ -25,28 +26,37 @@ class Told:
     kills: int
     autoscaler_starts: int
     ordered: int
+    cast: str
     broken: str
     log: tuple[str, ...]
 
 
 class History:
-    """One server, one autoscaler, two accounts, and what happens to them."""
+    """Two accounts, one cluster or two with the same file, and what happens to them.
 
-    def __init__(self, seed: int) -> None:
+    ``busy_s`` is how long they are harmed before the rest.
+    """
+
+    def __init__(self, seed: int, *, busy_s: float = BUSY_S) -> None:
         self.sim = simulation.Simulation(seed)
         self.chance = random.Random(seed + 1)
+        self.busy_s = busy_s
         first = self._cloud()
         second = first if self.chance.random() < 0.25 else self._cloud()
         self.clouds = {"a": first, "b": second}
-        self.forgets = self.chance.random() < 0.6
-        self.kubernetes = kubernetes.Kubernetes(self.sim, self.clouds)
+        liar = lies.Liar()
+        self.liars = {"a": liar, "b": liar if second is first else lies.Liar()}
+        self.truth = life.Life()
+        self.edited: set[str] = set()
+        self.unmarked: dict[str, float] = {}
         self.node_groups = self._node_groups()
-        self.server = simulator.Server(self.sim, self.clouds, self.node_groups)
-        self.autoscaler = autoscaler.Autoscaler(self.sim, self.kubernetes, forgets=self.forgets)
-        self.kills = 0
-        self.autoscaler_starts = 1
+        self.sides = [self._side(*each) for each in self._cast()]
+        self.mishaps = mishaps.Mishaps(
+            self.sim, self.chance, self.sides, self.clouds, self.liars, self.edited
+        )
+        self._old_machines()
         self.sim.after_event = self._after_event
-        self._checked: object = None
+        self._checked: dict[int, object] = {}
 
     def play(self) -> Told:
         """Play the busy part, then the rest; the laws are asked after every event."""
@@ -59,20 +69,82 @@ class History:
         return Told(
             seed=0,
             events=self.sim.events,
-            kills=self.kills,
-            autoscaler_starts=self.autoscaler_starts,
-            ordered=self.autoscaler.ordered,
+            kills=sum(one.kills for one in self.sides),
+            autoscaler_starts=sum(one.autoscaler_starts for one in self.sides),
+            ordered=sum(one.autoscaler.ordered for one in self.sides),
+            cast="+".join(one.kind for one in self.sides),
             broken=broken,
             log=tuple(self.sim.log),
         )
+
+    # ---- who is there --------------------------------------------------------------------------
+
+    def _cast(self) -> tuple[tuple[str, bool, bool], ...]:
+        """Draw the clusters: name, whether with ``kubernetes:``, whether of an old version."""
+        return self.chance.choice(
+            (
+                (("one", True, False),),
+                (("one", True, False),),
+                (("one", False, False),),
+                (("one", True, False), ("two", True, False)),
+                (("one", True, False), ("two", True, False)),
+                (("one", False, False), ("two", False, False)),
+                (("one", True, False), ("two", False, False)),
+                (("one", True, False), ("two", False, True)),
+            )
+        )
+
+    def _side(self, name: str, with_nodes: bool, old: bool) -> side.Side:  # noqa: FBT001
+        one = side.Side(
+            self.sim,
+            self.clouds,
+            self.truth,
+            self.liars,
+            self.node_groups,
+            name=name,
+            with_nodes=with_nodes,
+            old=old,
+            forgets=self.chance.random() < 0.6,
+            edited=self.edited,
+            unmarked=self.unmarked,
+        )
+        one.kubernetes.removed_by_others = 0.05 if with_nodes else 0.5
+        return one
+
+    def _old_machines(self) -> None:
+        """Leave machines of an older version standing, which are nodes of the first cluster."""
+        if self.chance.random() < 0.7:
+            return
+        for number in range(self.chance.randint(1, 3)):
+            name = f"g-old0{number}"
+            made = self.clouds["a"].add(
+                name=name, cluster=simulator.CLUSTER, group="g", node_name=name
+            )
+            self.clouds["a"].edit(made, user_data=self.sides[0].kubernetes.key)
 
     # ---- what happens ------------------------------------------------------------------------
 
     def _busy(self) -> None:
         self._storm()
-        self._every(autoscaler.SCAN_S, self._autoscaler_loop)
-        self._every(5.0, self.kubernetes.look)
-        mishaps = (
+        for one in self.sides:
+            self._every(autoscaler.SCAN_S, one.loop)
+            self._every(5.0, lambda one=one: one.kubernetes.look())
+            self._every(5.0, self._look_at_marks)
+            if one.with_nodes:
+                self._every(4.0, lambda one=one: one.server.sweep())
+        ill = self.mishaps
+        # Every history has its own handful of the rarer ones.
+        rare: list[tuple[float, Callable[[], None]]] = [
+            (350.0, ill.wrong_context),
+            (500.0, ill.rebuild),
+            (300.0, ill.lose_nodes),
+            (300.0, ill.not_ready),
+            (350.0, ill.away),
+            (300.0, ill.lie),
+            (150.0, ill.edit),
+            (250.0, ill.usurp),
+        ]
+        happening: list[tuple[float, Callable[[], None]]] = [
             (55.0, self._want),
             (240.0, self._kill_server),
             (240.0, self._kill_autoscaler),
@@ -80,26 +152,32 @@ class History:
             (300.0, self._outage),
             (240.0, self._stock),
             (350.0, self._reconfigure),
-        )
+            *self.chance.sample(rare, self.chance.randint(0, 4)),
+        ]
         self._want()
-        for mean_s, act in mishaps:
+        for mean_s, act in happening:
             when = self.chance.expovariate(1 / mean_s)
-            while when < BUSY_S:
+            while when < self.busy_s:
                 self.sim.at(when, "", act)
                 when += self.chance.expovariate(1 / mean_s)
-        self.sim.run(BUSY_S)
+        self.sim.run(self.busy_s)
 
     def _rest(self) -> None:
+        """Mend everything, hear the operator, and wait for rest."""
         self.sim.tell("REST")
         self.sim.weather = simulation.CALM
-        self.kubernetes.all_join()
+        self.mishaps.mend()
         for cloud in self.clouds.values():
             cloud.mend()
             cloud.change(stock={}, quota=None, fail_after_accept_rate=0.0, error_rate=0.0)
-        self.server.configure(self.node_groups)
-        self.autoscaler.want = {group.name: 2 for group in self.node_groups}
-        if not self.server.alive:
-            self._start_server()
+        for one in self.sides:
+            one.configure(self.node_groups)
+            one.autoscaler.want = {group.name: 2 for group in self.node_groups}
+            one.start_server()
+        self.sim.run(CALM_S)
+        self._nothing_is_unnamed()
+        self.sim.tell("THE OPERATOR'S WORD")
+        self._say_whose()
         until = self.sim.now + REST_S
         while self.sim.now < until:
             self.sim.run(60.0)
@@ -108,6 +186,36 @@ class History:
                 if not self._restless():
                     return
         laws.require(not self._restless(), "a history comes to rest", *self._restless())
+
+    def _say_whose(self) -> None:
+        """Say of every machine whose it is: delete what is nobody's, ignore what is another's."""
+        keys = {one.kubernetes.key for one in self.sides}
+        for cloud, machine in self.sides[0].standing():
+            if machine.user_data not in keys or machine.group not in {
+                group.name for group in self.node_groups
+            }:
+                self.sim.tell(f"the operator deletes {machine.name} ({machine.id})")
+                cloud.vanish(machine.id)
+        for one in self.sides:
+            words = {
+                other.kubernetes.identity if other.with_nodes else quarantine.NO_IDENTITY: "ignore"
+                for other in self.sides
+                if other is not one
+            }
+            foreign = {
+                machine.identity
+                for _, machine in one.standing()
+                if machine.identity and machine.identity not in (one.kubernetes.identity, *words)
+            }
+            own = {
+                machine.identity
+                for _, machine in one.standing()
+                if machine.user_data == one.kubernetes.key
+            }
+            words |= {each: "adopt" if each in own else "ignore" for each in foreign}
+            one.setting.words = dict.fromkeys(self.clouds, words)
+            one.setting.believe_vanished = True
+            one.configure(self.node_groups)
 
     def _storm(self) -> None:
         rate = self.chance.choice((0.0, 0.0, 0.03, 0.1, 0.25))
@@ -118,29 +226,22 @@ class History:
             throttled=rate * self.chance.random(),
             slow_s=self.chance.choice((0.2, 2.0, 6.0)),
         )
-        self.kubernetes.joins_fail = self.chance.choice((0.0, 0.0, 0.1))
+        for one in self.sides:
+            one.kubernetes.joins_fail = self.chance.choice((0.0, 0.0, 0.1))
 
     def _want(self) -> None:
         group = self.chance.choice(self.node_groups)
-        self.autoscaler.want[group.name] = self.chance.randint(group.min_size, group.max_size)
-        self.sim.tell(f"wanted: {self.autoscaler.want}")
+        one = self.chance.choice(self.sides)
+        one.autoscaler.want[group.name] = self.chance.randint(group.min_size, group.max_size)
+        self.sim.tell(f"wanted by {one.name}: {one.autoscaler.want}")
 
     def _kill_server(self) -> None:
-        if self.server.alive:
-            self.sim.tell("SERVER KILLED")
-            self.server.kill()
-            self.kills += 1
-            self.sim.at(self.chance.choice((0.0, 2.0, 30.0)), "", self._start_server)
-
-    def _start_server(self) -> None:
-        if not self.server.alive:
-            self.sim.tell("SERVER STARTED")
-            self.server = simulator.Server(self.sim, self.clouds, self.node_groups)
+        one = self.chance.choice(self.sides)
+        if one.kill_server():
+            self.sim.at(self.chance.choice((0.0, 2.0, 30.0)), "", one.start_server)
 
     def _kill_autoscaler(self) -> None:
-        self.sim.tell("CA RESTARTED")
-        self.autoscaler.restart()
-        self.autoscaler_starts += 1
+        self.chance.choice(self.sides).restart_autoscaler()
 
     def _vanish(self) -> None:
         there = sorted(simulator.standing(self.clouds), key=lambda machine: machine.id)
@@ -186,11 +287,7 @@ class History:
             case _:
                 pass
         self.sim.tell(f"RELOADED: {[(group.name, group.account) for group in chosen]}")
-        if self.server.alive:
-            self.server.configure(chosen)
-
-    def _autoscaler_loop(self) -> None:
-        self.autoscaler.loop(self.server)
+        self.chance.choice(self.sides).configure(chosen)
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         def again() -> None:
@@ -200,35 +297,79 @@ class History:
         self.sim.at(self.chance.uniform(0.0, seconds), "", again)
 
     def _after_event(self) -> None:
-        if not self.server.alive:
-            return
-        self.server.settle()
-        if self.server.fleet is not self._checked:
-            self._checked = self.server.fleet
-            self.server.witness.check(self.server.fleet)
+        for number, one in enumerate(self.sides):
+            if not one.server.alive:
+                continue
+            one.server.settle()
+            if one.server.fleet is not self._checked.get(number):
+                self._checked[number] = one.server.fleet
+                one.server.check()
+
+    def _look_at_marks(self) -> None:
+        """Note when machines lost the mark ``unjoined``."""
+        for cloud in {id(each): each for each in self.clouds.values()}.values():
+            scheme = self.sim.scheme_of(cloud)
+            for machine in cloud.servers():
+                if not machine.unjoined:
+                    self.unmarked.setdefault(f"{scheme}://{machine.id}", self.sim.now)
 
     # ---- the law of rest -----------------------------------------------------------------------
 
+    def _nothing_is_unnamed(self) -> None:
+        """Check that each server, before any word, knows every machine: as whose, or as unsure."""
+        for one in self.sides:
+            fleet = one.server.fleet
+            named = {
+                each.provider_id
+                for shown in fleet.index.members.values()
+                for each in shown.values()
+            }
+            named |= {each.provider_id for each in fleet.index.by_provider_id.values()}
+            # What came or went in the last minute is still to be listed.
+            late = {
+                provider_id
+                for provider_id, machine in one.by_id().items()
+                if self.sim.now - machine.created_at < 120.0
+            }
+            laws.require(
+                one.by_id().keys() - late <= named,
+                "every machine that stands is a member or named",
+                one.name,
+                sorted(one.by_id().keys() - named),
+            )
+
     def _restless(self) -> list[str]:
         """Say what is not as it should be at rest; nothing at all is what should be."""
-        fleet = self.server.fleet
+        return [wrong for one in self.sides for wrong in self._restless_in(one)]
+
+    def _restless_in(self, one: side.Side) -> list[str]:
+        fleet = one.server.fleet
         wrong: list[str] = []
-        there = Counter((m.group, m.node_name) for m in simulator.standing(self.clouds))
+        own = {
+            provider_id: machine
+            for provider_id, machine in one.by_id().items()
+            if machine.user_data == one.kubernetes.key
+        }
+        there = Counter((machine.group, provider_id) for provider_id, machine in own.items())
         shown = Counter(
-            (name, member.name) for name in fleet.groups for member in view.members(fleet, name)
+            (name, member.provider_id)
+            for name in fleet.groups
+            for member in view.members(fleet, name)
         )
-        joined = Counter(node.name for node in self.kubernetes.nodes.values())
         if there != shown:
-            wrong.append(f"cloud {sorted(there - shown)}, members {sorted(shown - there)}")
-        if joined != Counter({name: count for (_, name), count in there.items()}):
-            wrong.append(f"nodes {sorted(joined)}, machines {sorted(there)}")
+            wrong.append(
+                f"{one.name}: cloud {sorted(there - shown)}, members {sorted(shown - there)}"
+            )
+        joined = Counter(node.provider_id for node in one.kubernetes.nodes.values() if node.ready)
+        if joined != Counter(own.keys()):
+            wrong.append(f"{one.name}: nodes {sorted(joined)}, machines {sorted(own)}")
         for group in self.node_groups:
-            size = sum(count for (name, _), count in there.items() if name == group.name)
-            wanted = max(group.min_size, self.autoscaler.want[group.name])
+            size = sum(machine.group == group.name for machine in own.values())
+            wanted = max(group.min_size, one.autoscaler.want[group.name])
             if size != wanted:
-                wrong.append(f"{group.name} has {size}, wanted are {wanted}")
-        wrong += [f"retired: {key}" for key in fleet.retired]
-        wrong += [f"missing: {key}" for key in fleet.missing]
+                wrong.append(f"{one.name}: {group.name} has {size}, wanted are {wanted}")
+        wrong += [f"{one.name}: retired: {key}" for key in fleet.retired]
+        wrong += [f"{one.name}: missing: {key}" for key in fleet.missing]
         return wrong
 
     def _cloud(self) -> datacenter.Datacenter:

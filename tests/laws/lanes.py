@@ -9,46 +9,134 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from providers import contract, datacenter, errors, memory
-from tests.laws import laws, simulation
+from tests.laws import laws, lies, simulation
+
+
+class Watch(Protocol):
+    """Whoever holds what is done to a cloud against the laws."""
+
+    def creates(self, order: contract.Order, cloud: WatchedCloud) -> None:
+        """Look at an order that reaches the cloud."""
+        ...
+
+    def is_edited(self, cloud: WatchedCloud, server: datacenter.Server) -> bool:
+        """Tell whether somebody has changed a machine's labels."""
+        ...
+
+    def deletes(self, provider_id: str) -> None:
+        """Look at a deletion that reaches the cloud."""
+        ...
+
+    def marks(
+        self,
+        provider_id: str,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark],
+    ) -> None:
+        """Look at a change of marks that reaches the cloud."""
+        ...
 
 
 class WatchedCloud(memory.MemoryCloud):
-    """The memory cloud, with creates that may land after their answer was lost."""
+    """The memory cloud, with creates that may land after their answer was lost, and with lies.
+
+    ``key`` names the cluster that the machines are made for, in their user-data.
+    """
 
     def __init__(
-        self, sim: simulation.Simulation, login: contract.Login, cloud: datacenter.Datacenter
+        self,
+        sim: simulation.Simulation,
+        login: contract.Login,
+        cloud: datacenter.Datacenter,
+        *,
+        watch: Watch,
+        liar: lies.Liar,
     ) -> None:
         super().__init__(login, cloud=cloud)
         # Data centres number their machines alike; an id is unique within a scheme only.
         self.scheme = sim.scheme_of(cloud)
         self._sim = sim
+        self._watch = watch
+        self._liar = liar
         self.lands_late = False
         self.landing: collections.Counter[str] = collections.Counter()
 
+    def instances(self) -> tuple[contract.Instance, ...]:
+        return self._liar.listed(super().instances(), self.scheme)
+
+    def look_up(
+        self, *, node_name: str, instance_id: str, receipt: str
+    ) -> contract.Instance | None:
+        found = super().look_up(node_name=node_name, instance_id=instance_id, receipt=receipt)
+        if found is None or self._liar.kind == "empty":
+            return None
+        return self._liar.said(found)
+
     def create(self, order: contract.Order) -> contract.Instance:
+        self._liar.refuses()
         name = order.node_name
-        there = any(server.node_name == name for server in self.cloud.servers())
+        # Whose label was edited is not found by it.
+        there = any(
+            server.name == server.node_name == name and not self._watch.is_edited(self, server)
+            for server in self.cloud.servers()
+        )
         laws.require(
             not there and not self.landing[name],
             "a create is not sent while the first of its name may still land",
             name,
         )
+        self._watch.creates(order, self)
         if not self.lands_late:
-            return super().create(order)
+            return self._made(order)
         self.lands_late = False
         self.landing[name] += 1
 
         def land() -> None:
             self.landing[name] -= 1
-            made = self._sim.begun(self._sim.now, lambda: memory.MemoryCloud.create(self, order))
+            made = self._sim.begun(self._sim.now, lambda: self._made(order))
             self._sim.tell(f"{name} landed late: {type(made).__name__}")
 
         self._sim.at(self._sim.chance.uniform(0.0, 0.9 * self.settle_s), "", land)
         raise errors.Unreachable("connection reset")
+
+    def delete(self, instance_id: str) -> None:
+        if self._liar.kind == "empty":
+            return
+        there = any(server.id == instance_id for server in self.cloud.servers())
+        if there:
+            self._watch.deletes(f"{self.scheme}://{instance_id}")
+        super().delete(instance_id)
+
+    def mark(
+        self,
+        instance_id: str,
+        *,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark] = frozenset(),
+    ) -> contract.Instance:
+        if self._liar.kind == "empty":
+            raise errors.BadOrder("no such machine in this project")
+        self._watch.marks(f"{self.scheme}://{instance_id}", put, remove)
+        return self._liar.said(super().mark(instance_id, put=put, remove=remove))
+
+    def _made(self, order: contract.Order) -> contract.Instance:
+        return memory.MemoryCloud.create(self, order)
+
+
+class OldCloud(WatchedCloud):
+    """The same, as a version without identities sees it: its machines have neither of the marks."""
+
+    mark = None  # type: ignore[assignment]
+    neighbours = None  # type: ignore[assignment]
+
+    def _made(self, order: contract.Order) -> contract.Instance:
+        made = super()._made(dataclasses.replace(order, identity=""))
+        self.cloud.edit(made.id, unjoined=False)
+        return dataclasses.replace(made, unjoined=False)
 
 
 @dataclasses.dataclass

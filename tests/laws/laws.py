@@ -9,7 +9,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from externalgrpc.fleet import state, view
+from collections.abc import Set
+
+from externalgrpc.fleet import claims, notnow, state, view
 
 
 class LawBroken(AssertionError):
@@ -47,6 +49,8 @@ def of_a_fleet(fleet: state.Fleet) -> None:
     require(fleet.covers.keys() <= fleet.groups.keys(), "covers are of known groups")
     for group in fleet.groups.values():
         require(group.account in fleet.accounts, "a group has an account", group.name)
+        _bounds(fleet, group.name)
+    _quarantine(fleet, seen_ids)
 
 
 def memos_are_true(fleet: state.Fleet) -> None:
@@ -55,7 +59,11 @@ def memos_are_true(fleet: state.Fleet) -> None:
     for name in fleet.groups:
         require(view.members(fleet, name) == view.members(fresh, name), "memos tell what is")
         require(view.target(fleet, name) == view.target(fresh, name), "memos tell what is")
+        require(notnow.bounds(fleet, name) == notnow.bounds(fresh, name), "memos tell what is")
     require(view.served(fleet) == view.served(fresh), "memos tell what is")
+    for name in fleet.accounts:
+        said = notnow.why_account(fleet, name)
+        require(said == notnow.why_account(fresh, name), "memos tell what is")
 
 
 def _of_a_group(fleet: state.Fleet, name: str, seen_ids: set[str]) -> None:
@@ -96,6 +104,90 @@ def _of_a_group(fleet: state.Fleet, name: str, seen_ids: set[str]) -> None:
         )
     live = sum(member.failure is None for member in members)
     require(view.live(fleet, name) == live, "live members are those that did not fail", name)
+
+
+def _quarantine(fleet: state.Fleet, shown: Set[str]) -> None:
+    """Check that what is in quarantine is nobody's, and that nothing certain is in it."""
+    for provider_id in fleet.quarantine:
+        require(provider_id not in shown, "what is in quarantine is in no Nodes", provider_id)
+        owner = view.whose(fleet, provider_id)
+        require(owner is None, "a Node in quarantine has no group", provider_id, owner)
+        instance = view.known(fleet, provider_id)
+        require(instance is not None, "what is in quarantine was listed", provider_id)
+        if instance is None:
+            continue
+        require(instance.group in fleet.groups, "others' groups are not judged", instance)
+        require(not view.is_retired(fleet, instance), "quarantine deletes nothing", instance)
+        node = (fleet.nodes or {}).get(instance.node_name)
+        sure = (
+            node is not None
+            and node.provider_id == provider_id
+            and instance.identity in ("", fleet.identity)
+        )
+        require(not sure, "who is claimed by name and providerID is in no quarantine", instance)
+
+
+def _bounds(fleet: state.Fleet, name: str) -> None:
+    """Check the sizes that CA is shown: the target while it is "not now", else maxSize."""
+    least, most = notnow.bounds(fleet, name)
+    size = view.target(fleet, name)
+    require(least <= most, "a minimum is no maximum", name, least, most)
+    group = fleet.groups[name]
+    if group.departed:
+        return
+    if notnow.why(fleet, name) is not None:
+        require(most == size, "not now: the shown maxSize is the target", name, most, size)
+        return
+    unsure = sum(
+        1
+        for provider_id, held in fleet.quarantine.items()
+        if not held.ignored and group_in_doubt(fleet, provider_id) == name
+    )
+    require(
+        most == (min(group.max_size, max(size, group.max_size - unsure)) if unsure else most),
+        "what is in quarantine counts against maxSize",
+        name,
+        most,
+        unsure,
+    )
+    require(most <= group.max_size, "the shown maxSize is no more than the configured one", name)
+
+
+def lives(fleet: state.Fleet, member: view.Member) -> bool:
+    """Tell whether a server has seen a Node of a member's, so that it need not believe CA."""
+    instance = member.instance
+    if instance is None and member.launch is not None:
+        instance = member.launch.instance
+    return instance is not None and claims.shows_life(fleet, instance)
+
+
+def group_in_doubt(fleet: state.Fleet, provider_id: str) -> str:
+    """Name the group whose mark a machine in quarantine carries."""
+    instance = view.known(fleet, provider_id)
+    return instance.group if instance is not None else ""
+
+
+def ids(fleet: state.Fleet, group: str) -> set[str]:
+    """Give the provider ids of a group's members."""
+    return {member.provider_id for member in view.members(fleet, group)}
+
+
+def entered(before: state.Fleet, after: state.Fleet, group: str) -> set[str]:
+    """Give the members of a group that were put into quarantine."""
+    return {
+        each
+        for each in ids(before, group)
+        if each in after.quarantine and each not in before.quarantine
+    }
+
+
+def left(before: state.Fleet, after: state.Fleet, group: str) -> set[str]:
+    """Give the machines of a group that came out of quarantine."""
+    return {
+        each
+        for each in ids(after, group)
+        if each in before.quarantine and each not in after.quarantine
+    }
 
 
 def targets(fleet: state.Fleet) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """A Hypothesis state machine that drives the fleet through everything that can happen to it.
 
 RPCs, cloud answers (made, refused, *nobody knows*), listings that end long after they began and
-show things late, deletions that fail, orders that fail after they were accepted, process restarts
-and reconfigurations; after every step the laws are asked.
+show things late, deletions that fail, orders that fail after they were accepted, Nodes that are
+lost or lie, edited labels, another cluster's machines, process restarts and reconfigurations; after
+every step the laws are asked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from externalgrpc.fleet import view
+from externalgrpc.fleet import quarantine, view
 from tests.laws import caller, fates, laws, sky, world
 
 NAMES = st.sampled_from("ghk")
@@ -35,13 +36,35 @@ class FleetMachine(RuleBasedStateMachine):
         one_project=st.sampled_from((False, False, True)),
         cold=st.sampled_from((False, False, False, True)),
         machines=st.integers(0, 3),
+        with_nodes=st.booleans(),
+        marking=st.sampled_from((True, True, True, False)),
+        brake=st.sampled_from((False, False, True)),
+        older=st.booleans(),
     )
-    def begin(self, *, unique_names, one_project, cold, machines):
-        """Start a server on a cloud with a few machines; a warm one is past its settling time."""
-        self.there = world.World(unique_names=unique_names, one_project=one_project)
+    def begin(
+        self, *, unique_names, one_project, cold, machines, with_nodes, marking, brake, older
+    ):
+        """Start a server on a cloud with a few machines; a warm one is past its settling time.
+
+        The machines are nodes, of an ``older`` version without identities or of this one.
+        """
+        self.there = world.World(
+            unique_names=unique_names,
+            one_project=one_project,
+            with_nodes=with_nodes,
+            marking=marking,
+            brake=brake,
+        )
         for number in range(machines):
-            self.there.skies["a"].make(f"g-bcdfg{number + 2}", "g", lag_s=0.0)
+            identity = "" if older else self.there.identity
+            made = self.there.skies["a"].make(
+                f"g-bcdfg{number + 2}", "g", lag_s=0.0, identity=identity
+            )
+            made.unjoined = False
+            made.joins_at = self.there.now
+        self.there.look()
         self.there.start_process()
+        self.there.sweep()
         while not cold and not all(each.settled for each in self.there.fleet.accounts.values()):
             self.there.run(10.0, 2.0, fates.GOOD)
 
@@ -104,13 +127,104 @@ class FleetMachine(RuleBasedStateMachine):
     def autoscaler_starts(self):
         caller.start(self.there)
 
-    @rule(which=INDEX)
-    def register(self, *, which):
-        caller.register(self.there, which)
+    @rule()
+    def show_nodes(self):
+        caller.show(self.there)
 
-    @rule(all_joined=st.booleans())
-    def judge_joins(self, *, all_joined):
-        caller.judge_joins(self.there, all_joined=all_joined)
+    # ---- what befalls the cluster ------------------------------------------------------------
+
+    @rule()
+    def sweep(self):
+        self.there.sweep()
+
+    @rule(away=st.booleans())
+    def api_server(self, *, away):
+        """The API server is away from the server, or back."""
+        self.there.away = away
+
+    @rule(which=INDEX, every=st.sampled_from((False, False, True)), back=st.booleans())
+    def lose_nodes(self, *, which, every, back):
+        """Node objects are lost, one or all, or come back."""
+        joined = [each for each in self._machines() if each.joins_at <= self.there.now]
+        for machine in joined if every else joined[which % max(1, len(joined)) :][:1]:
+            machine.lost = not back and machine.cluster == sky.OURS
+        self.there.look()
+
+    @rule(which=INDEX, every=st.sampled_from((False, False, True)), ready=st.booleans())
+    def readiness(self, *, which, every, ready):
+        """Nodes become unready, one or all, or ready again."""
+        joined = [each for each in self._machines() if each.joins_at <= self.there.now]
+        for machine in joined if every else joined[which % max(1, len(joined)) :][:1]:
+            machine.ready = ready
+        self.there.look()
+
+    @rule(which=INDEX, victim=INDEX, ends=st.booleans())
+    def usurp(self, *, which, victim, ends):
+        """A Node says that it is another's machine, or stops to."""
+        joined = [each for each in self.there.joined() if each.cluster == sky.OURS]
+        if ends or len(joined) < 2:
+            self.there.usurped.clear()
+        else:
+            hostile = joined[which % len(joined)]
+            self.there.usurped[hostile.hostname] = joined[victim % len(joined)].provider_id
+        self.there.look()
+
+    @rule(
+        which=INDEX,
+        other=INDEX,
+        what=st.sampled_from(("name", "no name", "group", "orphan", "identity", "unjoined")),
+    )
+    def relabel(self, *, which, other, what):
+        """Somebody edits a label of a machine that nobody has touched."""
+        machines = self._machines()
+        untouched = [each for each in machines if not each.edited]
+        if not untouched:
+            return
+        machine, model = untouched[which % len(untouched)], machines[other % len(machines)]
+        machine.edited = True
+        match what:
+            case "name":
+                machine.name = model.name
+            case "no name":
+                machine.name = ""
+            case "group":
+                machine.group = model.group
+            case "orphan":
+                machine.group = "nobodys"
+            case "identity":
+                machine.identity = model.identity
+            case _:
+                machine.unjoined = not machine.unjoined
+
+    @rule(account=st.sampled_from("ab"), name=NAMES, older=st.booleans(), lag_s=LAG_S)
+    def foreigner(self, *, account, name, older, lag_s):
+        """Another cluster of our name makes a machine, which is a node of it."""
+        cloud = self.there.skies[account]
+        if sum(each.cluster == sky.THEIRS for each in self._machines()) > 5:
+            return
+        made = cloud.make(
+            f"{name}-their{len(cloud.machines)}",
+            name,
+            lag_s=lag_s,
+            identity="" if older else world.THEIRS,
+        )
+        made.cluster, made.unjoined = sky.THEIRS, False
+        made.joins_at = self.there.now
+        self.there.look()
+
+    @precondition(lambda self: self.calm > 4)
+    @rule(
+        theirs=st.sampled_from(("", "adopt", "ignore", "gone")),
+        nobodys=st.sampled_from(("", "", "ignore", "gone")),
+    )
+    def word(self, *, theirs, nobodys):
+        """The operator says whose foreign machines are."""
+        said = {world.THEIRS: theirs, quarantine.NO_IDENTITY: nobodys}
+        self.there.say({identity: word for identity, word in said.items() if word})
+
+    def _machines(self):
+        clouds = {id(each): each for each in self.there.skies.values()}.values()
+        return [machine for cloud in clouds for machine in cloud.standing()]
 
     # ---- what clouds do ----------------------------------------------------------------------
 
@@ -180,7 +294,7 @@ class FleetMachine(RuleBasedStateMachine):
     def laws_hold(self):
         if self.there is not None:
             self.calm += 1
-            self.there.witness.check(self.there.fleet)
+            self.there.check()
             laws.memos_are_true(self.there.fleet)
 
     def teardown(self):
@@ -188,10 +302,12 @@ class FleetMachine(RuleBasedStateMachine):
         there = self.there
         if there is None:
             return
+        there.away = False
+        there.say(there.words, believe_vanished=True)
         for _ in range(300):
             for flight in tuple(there.flights):
                 there.finish(flight)
-            there.witness.check(there.fleet)
+            there.check()
             if not there.restless():
                 break
             there.wait(10.0)

@@ -6,17 +6,48 @@ simulated, and a seed replays a history exactly.
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from externalgrpc import describe, groups, reconciler, service
-from externalgrpc.fleet import requests, state
+from externalgrpc import describe, groups, reconciler, registrar, service
+from externalgrpc.fleet import notnow, requests, state
 from providers import contract, datacenter
-from tests.laws import lanes, laws, simulation, witness
+from tests.laws import apiserver, caps, lanes, laws, lies, life, simulation, witness
 
 CLUSTER = "sim"
+
+
+@dataclasses.dataclass(kw_only=True)
+class Setting:
+    """What outlives a process of ours: its cluster, its clouds, and the truth about machines.
+
+    ``api`` is the way to the cluster with ``kubernetes:``, None without. ``key`` names the cluster
+    that raw machines are made for. ``words`` is what the operator says of foreign machines, by
+    account. ``order`` is asked about each order that reaches a cloud, ``excused`` about deletions
+    of which nothing could tell that they kill a node. ``old`` stands for a version without marks.
+    """
+
+    clouds: Mapping[str, datacenter.Datacenter]
+    truth: life.Life = dataclasses.field(default_factory=life.Life)
+    api: apiserver.ApiServer | None = None
+    key: str = ""
+    liars: Mapping[str, lies.Liar] = dataclasses.field(default_factory=dict)
+    words: dict[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    believe_vanished: bool = False
+    ordered: Callable[[contract.Order, lanes.WatchedCloud], None] = lambda _order, _cloud: None
+    excused: Callable[[str], bool] = lambda _provider_id: False
+    claimed: Callable[[str], bool] = lambda _provider_id: True
+    edited: Set[str] = frozenset()
+    old: bool = False
+
+    @property
+    def joins(self) -> str:
+        """Name the cluster that machines ordered now will join."""
+        return self.api.of.key if self.api is not None else self.key
 
 
 class Server:
@@ -25,23 +56,32 @@ class Server:
     def __init__(
         self,
         sim: simulation.Simulation,
-        clouds: Mapping[str, datacenter.Datacenter],
+        setting: Setting,
         node_groups: Sequence[groups.NodeGroup],
     ) -> None:
         self._sim = sim
-        self._clouds = clouds
+        self.setting = setting
+        self._clouds = setting.clouds
         self.alive = True
         self._due = True
         self._pump_at = math.inf
         self._providers: dict[str, lanes.WatchedCloud] = {}
         self._seats: dict[str, reconciler.Seat] = {}
         self.witness = witness.Witness()
+        self.judge = life.Judge(setting.truth, setting.excused)
+        self.caps = caps.Caps()
         self.reconciler = reconciler.Reconciler(
             time_source=sim,
             chance=random.Random(sim.chance.random()),
-            prepare=_prepare,
+            prepare=self._prepare,
             wake=self._wake,
         )
+        self.registrar: registrar.Registrar | None = None
+        if setting.api is not None:
+            self.reconciler.identified(None)
+            self.registrar = registrar.Registrar(
+                setting.api.connect, self.reconciler, time_source=sim, remove_nodes=True
+            )
         self.describer = describe.Describer(self._config(node_groups), {})
         self.configure(node_groups)
         self.service = service.CloudProvider(self.reconciler, self.describer)
@@ -56,11 +96,61 @@ class Server:
         used = {group.account for group in node_groups}
         for name in used - self._seats.keys():
             self._seats[name] = self._seat(name)
+        for name, seat in self._seats.items():
+            self._seats[name] = dataclasses.replace(seat, account=self._account(name))
         self.describer.configure(self._config(node_groups), self._providers)
-        self.reconciler.configure(
-            node_groups, {name: self._seats[name] for name in sorted(used)}, {}
-        )
+        seats = {name: self._seats[name] for name in sorted(used)}
+        self.reconciler.configure(node_groups, seats, {}, cluster=CLUSTER)
         self.witness.reconfigured(before, self.fleet)
+
+    def sweep(self) -> None:
+        """Do what the registrar's thread does every few seconds."""
+        if self.registrar is None or self.setting.api is None or not self.alive:
+            return
+        if self.fleet.identity is None:
+            self.reconciler.identified(self.setting.api.identity())
+        before = self.fleet
+        self.registrar.sweep()
+        self.witness.swept(before, self.fleet)
+
+    def check(self) -> None:
+        """Ask the laws."""
+        self.witness.check(self.fleet)
+        self.judge.follow(self.fleet)
+        self.caps.check(self.fleet, self._sim.now)
+
+    def creates(self, order: contract.Order, cloud: lanes.WatchedCloud) -> None:
+        """Hold an order that reaches a cloud to the laws."""
+        known = self.fleet.identity
+        laws.require(known is not None, "no order is sent before the cluster is known", order)
+        laws.require(order.identity == known, "every order carries the identity", order)
+        self.setting.ordered(order, cloud)
+
+    def is_edited(self, cloud: lanes.WatchedCloud, server: datacenter.Server) -> bool:
+        """Tell whether somebody has changed a machine's labels."""
+        return f"{cloud.scheme}://{server.id}" in self.setting.edited
+
+    def deletes(self, provider_id: str) -> None:
+        """Hold a deletion that reaches a cloud to the laws."""
+        self.judge.deletes(provider_id)
+        laws.require(
+            provider_id not in self.fleet.quarantine or not self.alive,
+            "what is in quarantine is never deleted",
+            provider_id,
+        )
+
+    def marks(
+        self,
+        provider_id: str,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark],
+    ) -> None:
+        """Hold a change of marks that reaches a cloud to the laws."""
+        laws.require(
+            self.setting.claimed(provider_id), "only nodes of ours are marked", provider_id
+        )
+        allowed = put.keys() <= {contract.Mark.IDENTITY} and remove <= {contract.Mark.UNJOINED}
+        laws.require(allowed, "only two of the marks are changed", put, remove)
 
     def unsent(self, fleet: state.Fleet) -> Iterator[str]:
         """Name the launches for which no create can be under way, by what the clouds know."""
@@ -69,6 +159,32 @@ class Server:
             landing = any(cloud.landing[name] for cloud in self._providers.values())
             if launch.phase is state.Phase.HELD and name not in there and not landing:
                 yield name
+
+    def landing(self, prefix: str) -> int:
+        """Count the creates of a group that may land after their answers were lost."""
+        return sum(
+            count
+            for cloud in self._providers.values()
+            for name, count in cloud.landing.items()
+            if name.startswith(prefix)
+        )
+
+    def creates_under_way(self) -> dict[str, int]:
+        """Count, by group, the creates that were sent and that no listing has shown."""
+        shown = self.fleet.index.by_provider_id
+        found = collections.Counter(
+            launch.group
+            for launch in self.fleet.launches.values()
+            if launch.may_land
+            and launch.phase is not state.Phase.ACCEPTED
+            and self.fleet.minted.get(launch.name) not in shown
+        )
+        found.update(
+            retirement.group
+            for retirement in self.fleet.retired.values()
+            if retirement.deletion is state.Deletion.AWAITED
+        )
+        return found
 
     def kill(self) -> None:
         """Kill the process without a word."""
@@ -84,6 +200,7 @@ class Server:
             before = self.fleet
             wake_at = self.reconciler.pump()
             self.witness.planned(before, self.fleet)
+            self._orders_are_lawful(before, self.fleet)
             laws.require(wake_at > self._sim.now, "what is due was planned", wake_at)
             if wake_at < self._pump_at or self._pump_at <= self._sim.now:
                 self._pump_at = wake_at
@@ -93,13 +210,48 @@ class Server:
     def _wake(self) -> None:
         self._due = True
 
+    def _orders_are_lawful(self, before: state.Fleet, after: state.Fleet) -> None:
+        for name, launch in after.launches.items():
+            held = before.launches.get(name)
+            if launch.phase is not state.Phase.ASKED or held is None or held.phase is launch.phase:
+                continue
+            laws.require(
+                before.identity is not None, "no order is sent before the cluster is known", name
+            )
+            said = notnow.why_account(before, launch.account)
+            laws.require(
+                said is None or said.code == "OrderRate",
+                "nothing is ordered where it is not now",
+                name,
+                said,
+            )
+
     def _seat(self, name: str) -> reconciler.Seat:
         login = contract.Login(account=name, cluster=CLUSTER, token="")
-        cloud = lanes.WatchedCloud(self._sim, login, self._clouds[name])
+        made = lanes.OldCloud if self.setting.old else lanes.WatchedCloud
+        liar = self.setting.liars.get(name) or lies.Liar()
+        cloud = made(self._sim, login, self._clouds[name], watch=self, liar=liar)
         self._providers[name] = cloud
         lane = WitnessedLane(self._sim, name, cloud, self)
-        return reconciler.Seat(
-            account=groups.Account(name=name, provider="memory"), provider=cloud, lane=lane
+        return reconciler.Seat(account=self._account(name), provider=cloud, lane=lane)
+
+    def _account(self, name: str) -> groups.Account:
+        return groups.Account(
+            name=name,
+            provider="memory",
+            foreign=self.setting.words.get(name, {}),
+            believe_vanished=self.setting.believe_vanished,
+        )
+
+    def _prepare(self, request: requests.Create) -> contract.Order:
+        return groups.order_for(
+            request.group,
+            cluster=CLUSTER,
+            node_name=request.name,
+            machine_type=request.machine_type,
+            location=request.candidate.location,
+            user_data=self.setting.joins,
+            identity=self.fleet.identity or "",
         )
 
     def _config(self, node_groups: Sequence[groups.NodeGroup]) -> groups.Config:
@@ -142,18 +294,7 @@ class WitnessedLane(lanes.SimLane):
             case "look_up":
                 watching.answered(before, after, lost=1)
             case _:
-                watching.answered(before, after)
-
-
-def _prepare(request: requests.Create) -> contract.Order:
-    return groups.order_for(
-        request.group,
-        cluster=CLUSTER,
-        node_name=request.name,
-        machine_type=request.machine_type,
-        location=request.candidate.location,
-        user_data="",
-    )
+                watching.answered(before, after, answer=answer)
 
 
 def standing(clouds: Mapping[str, datacenter.Datacenter]) -> Iterator[datacenter.Server]:

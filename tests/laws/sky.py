@@ -6,26 +6,53 @@ listings show it, and a create whose reply was lost has landed or never will.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import math
+from collections.abc import Mapping
 
 from providers import contract, errors
 
 SETTLE_S = 30.0
 
 
+OURS = "ours"
+THEIRS = "theirs"
+BOOT_S = 20.0
+JOIN_S = 5.0
+
+
 @dataclasses.dataclass
 class Machine:
-    """A machine; ``shown_from`` and ``shown_until`` are what listings know of it."""
+    """A machine; ``shown_from`` and ``shown_until`` are what listings know of it.
+
+    ``name``, ``group``, ``identity`` and ``unjoined`` are its marks, ``hostname`` and ``made_for``
+    what it was ordered as. It becomes a Node of ``cluster`` at ``joins_at``, infinite for never,
+    unless that is ``lost``; the Node is ``ready`` or not.
+    """
 
     id: str
     name: str
     group: str
+    hostname: str
+    made_for: str
     created_at: float
     runs_at: float
     shown_from: float
     deleted_at: float | None = None
     shown_until: float | None = None
     fails_at: float | None = None
+    identity: str = ""
+    unjoined: bool = True
+    cluster: str = OURS
+    joins_at: float = math.inf
+    lost: bool = False
+    ready: bool = True
+    edited: bool = False
+
+    @property
+    def provider_id(self) -> str:
+        return f"sky://{self.id}"
 
 
 @dataclasses.dataclass
@@ -35,6 +62,7 @@ class Pending:
     name: str
     group: str
     lands_at: float
+    identity: str = ""
 
 
 class Sky:
@@ -55,25 +83,40 @@ class Sky:
             if pending.lands_at <= to:
                 self.pending.remove(pending)
                 self.now = max(self.now, pending.lands_at)
-                self.make(pending.name, pending.group, lag_s=SETTLE_S / 2)
+                self.make(
+                    pending.name, pending.group, lag_s=SETTLE_S / 2, identity=pending.identity
+                )
         self.now = to
         for machine in self.machines.values():
             if machine.fails_at is not None and machine.fails_at <= to:
                 self._gone(machine, machine.fails_at, lag_s=1.0)
 
-    def make(self, name: str, group: str, *, lag_s: float, fails: bool = False) -> Machine:
+    def make(
+        self,
+        name: str,
+        group: str,
+        *,
+        lag_s: float,
+        fails: bool = False,
+        identity: str = "",
+        joins: bool = True,
+    ) -> Machine:
         """Make a machine, or find the one that has the name where names are unique."""
         if self.unique_names:
             for machine in self.machines.values():
-                if machine.name == name and machine.deleted_at is None:
+                if machine.hostname == name and machine.deleted_at is None:
                     return machine
         self._last_id += 1
         machine = Machine(
             id=f"{self.project}{self._last_id}",
             name=name,
             group=group,
+            hostname=name,
+            made_for=group,
+            identity=identity,
+            joins_at=self.now + BOOT_S + JOIN_S if joins else math.inf,
             created_at=self.now,
-            runs_at=self.now + 20.0,
+            runs_at=self.now + BOOT_S,
             shown_from=self.now + lag_s,
             fails_at=self.now + 10.0 if fails else None,
         )
@@ -110,14 +153,38 @@ class Sky:
                 return self.instance(machine)
         return None
 
+    def mark(
+        self,
+        machine_id: str,
+        put: Mapping[contract.Mark, str],
+        remove: frozenset[contract.Mark],
+    ) -> contract.Instance:
+        """Change the marks of a machine; one that is gone is refused."""
+        machine = self.machines.get(machine_id)
+        if machine is None or machine.deleted_at is not None:
+            raise errors.BadOrder("not found")
+        machine.identity = put.get(contract.Mark.IDENTITY, machine.identity)
+        machine.unjoined = machine.unjoined and contract.Mark.UNJOINED not in remove
+        return self.instance(machine)
+
+    def neighbours(self) -> tuple[contract.Neighbour, ...]:
+        """Count the machines by identity; all carry one cluster's name."""
+        found = collections.Counter(machine.identity for machine in self.standing())
+        return tuple(
+            contract.Neighbour(cluster=OURS, identity=each, count=found[each])
+            for each in sorted(found)
+        )
+
     def instance(self, machine: Machine) -> contract.Instance:
         """Show a machine as the contract does."""
         booting = self.now < machine.runs_at
         return contract.Instance(
             id=machine.id,
-            provider_id=f"sky://{machine.id}",
+            provider_id=machine.provider_id,
             node_name=machine.name,
             group=machine.group,
+            identity=machine.identity,
+            unjoined=machine.unjoined,
             machine_type="small",
             location="north",
             state=contract.InstanceState.CREATING if booting else contract.InstanceState.RUNNING,

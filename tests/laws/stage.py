@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 from externalgrpc import groups
 from providers import datacenter
-from tests.laws import autoscaler, kubernetes, simulation, simulator
+from tests.laws import apiserver, autoscaler, kubernetes, life, simulation, simulator
 
 
 class Stage:
-    """One group ``g`` of up to ten machines on one cloud, and whoever wants them."""
+    """One group ``g`` of up to ten machines on one cloud, and whoever wants them.
 
-    def __init__(self, *, forgets: bool = True, seed: int = 1, **options: object) -> None:
+    The server ``watches`` the cluster's Nodes, as with ``kubernetes:``, or takes CA's word.
+    """
+
+    def __init__(
+        self, *, forgets: bool = True, watches: bool = True, seed: int = 1, **options: object
+    ) -> None:
         settings = {
             "create_latency_s": 0.0,
             "list_latency_s": 0.0,
@@ -37,17 +42,23 @@ class Stage:
             max_size=10,
             overrides=groups.AutoscalingOverrides(max_node_provision_time_s=autoscaler.PROVISION_S),
         )
-        self.kubernetes = kubernetes.Kubernetes(self.sim, self.clouds)
+        truth = life.Life()
+        self.kubernetes = kubernetes.Kubernetes(
+            self.sim, self.clouds, truth, key="one", identity="c0ffee0001"
+        )
+        api = apiserver.ApiServer(self.sim, self.kubernetes, truth) if watches else None
+        self.setting = simulator.Setting(clouds=self.clouds, truth=truth, api=api, key="one")
         self.autoscaler = autoscaler.Autoscaler(self.sim, self.kubernetes, forgets=forgets)
         self.start_server()
         self.sim.after_event = self._after_event
         self._every(autoscaler.SCAN_S, lambda: self.autoscaler.loop(self.server))
         self._every(5.0, self.kubernetes.look)
+        self._every(3.0, lambda: self.server.sweep())
         self.sim.run(60.0)
 
     def start_server(self) -> None:
         """Start a server that knows nothing, in the place of the one before."""
-        self.server = simulator.Server(self.sim, self.clouds, (self.group,))
+        self.server = simulator.Server(self.sim, self.setting, (self.group,))
 
     def want(self, machines: int) -> None:
         """Have pods for so many machines."""
@@ -90,4 +101,4 @@ class Stage:
     def _after_event(self) -> None:
         if self.server.alive:
             self.server.settle()
-            self.server.witness.check(self.server.fleet)
+            self.server.check()

@@ -17,6 +17,7 @@ class Calls:
 
     def __init__(self, server: simulator.Server) -> None:
         self._server = server
+        self._drained = server.setting.truth.drained
 
     def ask(self, rpc: str, request: Any, reply: type[Message] | None = None) -> Message:
         answer = getattr(self._server.service, rpc)(request)
@@ -39,9 +40,12 @@ class Calls:
                 node.annotations[service.FAKE_NODE] = "create-error"
         server = self._server
         before = server.fleet
+        drained = set() if fake else set(provider_ids) - self._drained
+        self._drained |= drained
         try:
             self.ask("NodeGroupDeleteNodes", request)
         except refusals.OutOfBounds:
+            self._drained -= drained
             live = view.live(before, group)
             laws.require(
                 not fake and live <= before.groups[group].min_size,
@@ -50,10 +54,11 @@ class Calls:
             )
             return
         after = server.fleet
-        going = {m.name for m in view.members(before, group)} - {
-            m.name for m in view.members(after, group)
-        }
-        server.witness.retired(before, after, group, tuple(going), real=not fake)
+        named = {m.name for m in view.members(before, group) if m.provider_id in provider_ids}
+        if fake:
+            # Of these the server may know better.
+            named -= {m.name for m in view.members(after, group) if laws.lives(after, m)}
+        server.witness.retired(before, after, group, tuple(named), real=not fake)
 
     def shrink(self, group: str, delta: int) -> None:
         server = self._server

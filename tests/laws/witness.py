@@ -23,9 +23,7 @@ class Witness:
         for name in fleet.groups:
             for member in view.members(fleet, name):
                 laws.require(
-                    member.name not in self.let_go and member.provider_id not in self.let_go,
-                    "what was let go never comes back",
-                    member,
+                    not self._was_let_go(fleet, member), "what was let go never comes back", member
                 )
                 if member.failure is not None and member.instance is None:
                     laws.require(
@@ -33,6 +31,18 @@ class Witness:
                         "a failed order is never shown on what ran",
                         member,
                     )
+
+    def _was_let_go(self, fleet: state.Fleet, member: view.Member) -> bool:
+        """Tell whether a member is what was let go: the machine, or the order that it came of.
+
+        Another machine may bear the name: labels can be edited.
+        """
+        if member.provider_id in self.let_go:
+            return True
+        if member.instance is None:
+            return member.name in self.let_go
+        name = member.instance.node_name
+        return name in self.let_go and fleet.minted.get(name) == member.provider_id
 
     def grew(
         self,
@@ -55,8 +65,16 @@ class Witness:
             covered,
         )
         laws.require(len(ordered) + len(covered) == delta, "a growth orders what it does not cover")
+        unsure = sum(
+            1
+            for provider_id, held in after.quarantine.items()
+            if not held.ignored and laws.group_in_doubt(after, provider_id) == group
+        )
         laws.require(
-            view.target(after, group) <= after.groups[group].max_size, "growth stays below max"
+            view.target(after, group) <= after.groups[group].max_size - unsure,
+            "growth stays below max, less what is in quarantine",
+            group,
+            unsure,
         )
         if covered:
             laws.require(group not in self.covered_since_start, "a growth is covered once", group)
@@ -80,23 +98,39 @@ class Witness:
         real: bool,
     ) -> None:
         """Check a deletion that was accepted; ``real``: it named a node that CA knows as such."""
+        named = {
+            member.name: member.provider_id
+            for member in view.members(before, group)
+            if member.name in going
+        }
+        doubtful = {name for name, each in named.items() if each in after.quarantine}
+        put = laws.entered(before, after, group) - set(named.values())
+        taken = laws.left(before, after, group)
         laws.require(
-            view.target(after, group) == view.target(before, group) - len(going),
+            view.target(after, group)
+            == view.target(before, group) - len(going) - len(put) + len(taken),
             "a retire lowers the target by what was counted",
             group,
             going,
         )
-        lost = {member.name for member in view.members(before, group)} - {
-            member.name for member in view.members(after, group)
-        }
-        laws.require(lost == set(going), "a retire lets go what it says", lost, going)
+        lost = laws.ids(before, group) - laws.ids(after, group)
+        laws.require(
+            lost == set(named.values()) | put, "a retire lets go what it says", lost, going
+        )
+        for key in after.retired.keys() - before.retired.keys():
+            laws.require(
+                after.retired[key].provider_id not in before.quarantine,
+                "what is in quarantine is never deleted",
+                key,
+            )
         if real:
             laws.require(
-                view.live(after, group) >= before.groups[group].min_size,
+                view.live(after, group) + len(doubtful) + len(put) >= before.groups[group].min_size,
                 "a retire of live machines stays above min",
                 group,
             )
-        self.let_go |= set(going)
+        self.let_go |= named.keys() - doubtful
+        self.let_go |= {named[name] for name in named.keys() - doubtful}
         _others_stay(before, after, group)
 
     def shrunk(
@@ -172,7 +206,11 @@ class Witness:
             )
             come = sum(instance.group == name for instance in arrivals)
             laws.require(
-                view.target(after, name) <= view.target(before, name) + max(0, come - held),
+                view.target(after, name)
+                <= view.target(before, name)
+                + max(0, come - held)
+                + len(laws.left(before, after, name))
+                + _stay_after_all(before, after, name),
                 "late arrivals stand in for held launches",
                 name,
                 come,
@@ -192,8 +230,17 @@ class Witness:
             if after.retired[key].surplus:
                 self.let_go.add(key)
 
-    def answered(self, before: state.Fleet, after: state.Fleet, *, lost: int = 0) -> None:
+    def answered(
+        self,
+        before: state.Fleet,
+        after: state.Fleet,
+        *,
+        lost: int = 0,
+        answer: object = None,
+    ) -> None:
         """Check what the answer to an order, a look-up or a deletion changed."""
+        if isinstance(answer, contract.Instance) and _counted_twice(before, answer):
+            lost += 1
         was, now = laws.targets(before), laws.targets(after)
         for name in was.keys() & now.keys():
             laws.require(
@@ -204,6 +251,21 @@ class Witness:
                 now[name],
             )
         self._renamed(before, after)
+
+    def swept(self, before: state.Fleet, after: state.Fleet) -> None:
+        """Check a look at the cluster: it takes only what failed to join, or is in doubt."""
+        for name in before.groups:
+            lost = laws.ids(before, name) - laws.ids(after, name)
+            lost -= laws.entered(before, after, name)
+            for member in view.members(before, name):
+                if member.provider_id not in lost:
+                    continue
+                laws.require(
+                    member.failure is not None and member.name in after.retired,
+                    "a look at the Nodes takes only what was shown as failed",
+                    member,
+                )
+                self.let_go |= {member.name, member.provider_id}
 
     def planned(self, before: state.Fleet, after: state.Fleet) -> None:
         """Check what planning changed: launches of departed groups are withdrawn, nothing else."""
@@ -220,6 +282,7 @@ class Witness:
         """Check what a configuration changed: it loses no machine, and no group with machines."""
         for name in before.groups.keys() & after.groups.keys():
             lost = view.target(before, name) - view.target(after, name)
+            lost += len(laws.left(before, after, name)) - len(laws.entered(before, after, name))
             held = sum(
                 launch.phase is state.Phase.HELD and launch.group == name
                 for launch in before.launches.values()
@@ -249,21 +312,43 @@ class Witness:
 def _others_stay(before: state.Fleet, after: state.Fleet, group: str) -> None:
     for name in before.groups:
         if name != group:
+            stay = laws.ids(before, name) - laws.entered(before, after, name)
             laws.require(
-                view.members(before, name) == view.members(after, name),
+                stay == laws.ids(after, name) - laws.left(before, after, name),
                 "a wish for one group leaves the others alone",
                 name,
             )
 
 
+def _counted_twice(before: state.Fleet, answer: contract.Instance) -> bool:
+    """Tell whether an order's machine was shown under another mark, as well as its launch."""
+    return (
+        answer.provider_id in before.index.by_provider_id
+        and answer.provider_id not in before.minted.values()
+    )
+
+
+def _stay_after_all(before: state.Fleet, after: state.Fleet, name: str) -> int:
+    """Count members that the last listing showed as being deleted, or in another group."""
+    shown = before.index.by_provider_id
+    return sum(
+        1
+        for provider_id in laws.ids(after, name) - laws.ids(before, name)
+        if (last := shown.get(provider_id)) is not None
+        and (last.state is contract.InstanceState.DELETING or last.group != name)
+    )
+
+
 def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Member]:
     """List members of a group that a listing took from it."""
     names = {member.name for member in view.members(after, name)}
-    ids = {member.provider_id for member in view.members(after, name)}
+    ids = laws.ids(after, name)
     return [
         member
         for member in view.members(before, name)
-        if member.name not in names and member.provider_id not in ids
+        # The name of a machine may be another's by now.
+        if member.provider_id not in ids
+        and (member.instance is not None or member.name not in names)
     ]
 
 
@@ -274,12 +359,21 @@ def _may_go(
     name: str,
     member: view.Member,
 ) -> bool:
-    """Tell whether a listing may take a machine: it shows it leave, or somewhere else."""
+    """Tell whether a listing may take a machine: it shows it leave, somewhere else, or in doubt."""
+    if member.provider_id in after.quarantine:
+        return True
     shown = {instance.provider_id: instance for instance in snapshot.instances}
     instance = shown.get(member.provider_id)
+    if member.launch is not None and after.minted.get(member.name) in shown:
+        # Its machine is there, with other marks than it was ordered with, and counts by itself.
+        return True
     if instance is None:
-        last = before.index.by_provider_id.get(member.provider_id)
-        return last is not None and last.state is contract.InstanceState.DELETING
+        # Two logins into one project: what counts is what this one showed before.
+        held = before.accounts[snapshot.account].snapshot
+        return any(
+            last.provider_id == member.provider_id and last.state is contract.InstanceState.DELETING
+            for last in (held.instances if held is not None else ())
+        )
     surplus = member.provider_id in after.retired.keys() - before.retired.keys()
     deleting = instance.state is contract.InstanceState.DELETING
     return deleting or surplus or instance.group != name

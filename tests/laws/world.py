@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import collections
 import random
 from collections.abc import Iterator
 
 from externalgrpc import errands, groups
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import plan, requests, state, view
-from tests.laws import fates, laws, sky, witness
+from externalgrpc.fleet import (
+    joins,
+    journeys,
+    marking,
+    notnow,
+    plan,
+    quarantine,
+    requests,
+    state,
+    view,
+)
+from providers import contract
+from tests.laws import caps, fates, laws, life, sky, witness
 
 HANDS = 3
 
@@ -33,15 +45,45 @@ CONFIGURATIONS: dict[str, tuple[groups.NodeGroup, ...]] = {
 }
 
 
+IDENTITY = "0123456789"
+THEIRS = "fedcba9876"
+SWEEP_S = 4.0
+STUCK_S = 600.0
+BRAKE = 12
+
+
 class World:
     """One process after another over two accounts, which may look into one project.
 
+    ``with_nodes`` stands for ``kubernetes:``: the server learns the cluster's identity and sees its
+    Nodes, unless the API server is ``away``. ``marking`` says whether the cloud can change marks,
+    ``brake`` whether the configuration bounds the orders an hour. ``words`` are the operator's.
     ``let_go`` are the names that this process let go, for whoever names them again; ``promised``
     what was in the air when the autoscaler started, by group.
     """
 
-    def __init__(self, *, unique_names: bool, one_project: bool) -> None:
+    def __init__(
+        self,
+        *,
+        unique_names: bool,
+        one_project: bool,
+        with_nodes: bool = False,
+        marking: bool = True,
+        brake: bool = False,
+    ) -> None:
         self.now = 1000.0
+        self.identity = IDENTITY if with_nodes else ""
+        self.with_nodes = with_nodes
+        self.marking = marking
+        self.brake = brake
+        self.away = False
+        self.words: dict[str, str] = {}
+        self.believe_vanished = False
+        self.usurped: dict[str, str] = {}
+        self.truth = life.Life()
+        self.ever: set[str] = set()
+        self.orders: dict[str, list[float]] = {}
+        self.under_way: collections.Counter[str] = collections.Counter()
         self.chance = random.Random(5)
         first = sky.Sky("p", unique_names=unique_names)
         second = first if one_project else sky.Sky("q", unique_names=unique_names)
@@ -50,8 +92,14 @@ class World:
 
     def start_process(self) -> None:
         """Start a server that knows nothing."""
-        self.fleet = fleets.Fleet()
+        self.fleet = fleets.Fleet(
+            identity=None if self.with_nodes else "", started_at=self.now, cluster=sky.OURS
+        )
         self.witness = witness.Witness()
+        self.judge = life.Judge(self.truth, self._nobody_could_tell)
+        self.caps = caps.Caps()
+        self.orders = {}
+        self._swept_at = float("-inf")
         self.flights: list[fates.Flight] = []
         self.let_go: list[str] = []
         self.promised: dict[str, frozenset[str]] = {}
@@ -61,14 +109,23 @@ class World:
 
     def kill_process(self, *, lost: bool) -> None:
         """Kill the server: what is under way is ``lost`` or lands, nobody hears of it."""
+        self.under_way.update(
+            pending.group for cloud in self._every_sky() for pending in cloud.pending
+        )
+        self.under_way.update(
+            flight.request.group.name
+            for flight in self.flights
+            if isinstance(flight.request, requests.Create) and flight.stage != "done"
+        )
         for flight in self.flights:
             request = flight.request
             cloud = self.skies[request.account]
             if flight.lands is not None:
                 self._land(cloud, flight.lands, 5.0)
             elif isinstance(request, requests.Create) and flight.stage != "done" and not lost:
-                self._land(cloud, sky.Pending(request.name, request.group.name, 0.0), 5.0)
+                self._land(cloud, self._pending(request), 5.0)
             elif isinstance(request, requests.Delete) and flight.stage == "begun" and not lost:
+                self.deletes(cloud, request.instance_id)
                 cloud.delete(request.instance_id, lag_s=1.0)
         self.start_process()
 
@@ -88,14 +145,91 @@ class World:
                 if flight in self.flights:
                     self.step(flight, fate)
             self.wait(min(pace_s, until - self.now))
-            self.witness.check(self.fleet)
+            self.check()
 
     def wait(self, seconds: float) -> None:
         """Let time pass while nothing under way moves."""
         self.now += seconds
         for cloud in self.skies.values():
             cloud.advance(self.now)
+        self.look()
+        if self.now - self._swept_at >= SWEEP_S:
+            self.sweep()
         self.pump()
+
+    def look(self) -> None:
+        """See who is a node of which cluster now."""
+        ready: dict[str, set[str]] = {sky.OURS: set(), sky.THEIRS: set()}
+        for machine in self.joined():
+            claim = self.usurped.get(machine.hostname, machine.provider_id)
+            if machine.ready and claim == machine.provider_id:
+                ready[machine.cluster].add(machine.provider_id)
+        for cluster, provider_ids in ready.items():
+            self.truth.ready(cluster, provider_ids, self.now)
+        self.ever |= ready[sky.OURS]
+
+    def joined(self) -> Iterator[sky.Machine]:
+        """Give the machines that have a Node in their cluster."""
+        for cloud in self._every_sky():
+            for machine in cloud.standing():
+                if machine.joins_at <= self.now and not machine.lost:
+                    yield machine
+
+    def nodes(self) -> dict[str, state.Seen]:
+        """Give our cluster's Nodes by name: what they say of themselves."""
+        return {
+            machine.hostname: state.Seen(
+                self.usurped.get(machine.hostname, machine.provider_id), machine.ready
+            )
+            for machine in self.joined()
+            if machine.cluster == sky.OURS
+        }
+
+    def sweep(self) -> None:
+        """Do what the registrar does: read the identity and the Nodes, and judge the joins."""
+        if not self.with_nodes or self.away:
+            return
+        self._swept_at = self.now
+        before = self.fleet
+        nodes = self.nodes()
+        sights = {
+            name: journeys.Sight(
+                name=name,
+                provider_id=seen.provider_id,
+                node_at=self.now,
+                ready_at=self.now if seen.ready else 0.0,
+            )
+            for name, seen in nodes.items()
+        }
+        times = {"now": self.now, "unix_now": self.now}
+        self.fleet = fleets.identify(before, self.identity, **times)
+        self.fleet = fleets.see_nodes(self.fleet, nodes, **times)
+        judged = fleets.judge_joins(
+            self.fleet, {**{each.provider_id: each for each in sights.values()}, **sights}, **times
+        )
+        late = fleets.overdue(judged, self.now, patience_s=joins.PATIENCE_S)
+        self.fleet = fleets.let_go(judged, late, now=self.now)
+        self.witness.swept(before, self.fleet)
+        self.let_go += sorted(member.name for member in late)
+
+    def check(self) -> None:
+        """Ask the laws of the fleet as it is."""
+        self.witness.check(self.fleet)
+        self.judge.follow(self.fleet)
+        self.caps.check(self.fleet, self.now)
+
+    def deletes(self, cloud: sky.Sky, machine_id: str) -> None:
+        """Hold a deletion that reaches a cloud to the law of life."""
+        machine = cloud.machines.get(machine_id)
+        if machine is not None and machine.deleted_at is None:
+            self.judge.follow(self.fleet)
+            self.judge.deletes(machine.provider_id)
+
+    def say(self, words: dict[str, str], *, believe_vanished: bool = False) -> None:
+        """Have the operator say whose foreign machines are."""
+        self.words = words
+        self.believe_vanished = believe_vanished
+        self.reconfigure(self.configuration)
 
     def pump(self) -> None:
         """Plan, and put what is due under way."""
@@ -106,8 +240,10 @@ class World:
         laws.require(planned.wake_at > self.now, "what is due was planned", planned.wake_at)
         for request in planned.requests:
             if isinstance(request, requests.Create):
-                self._create_is_lawful(request)
-            self.flights.append(fates.Flight(request))
+                self._create_is_lawful(before, request)
+            if isinstance(request, requests.Mark):
+                self._mark_is_lawful(request)
+            self.flights.append(fates.Flight(request, identity=self.fleet.identity or ""))
         for name in self.fleet.accounts:
             asked = [
                 launch
@@ -122,7 +258,10 @@ class World:
             case "queued":
                 flight.stage, flight.begun_at = "begun", self.now
             case "begun":
-                flight.do(self.skies[flight.request.account], fate)
+                cloud = self.skies[flight.request.account]
+                if isinstance(flight.request, requests.Delete) and fate.delete.endswith("done"):
+                    self.deletes(cloud, flight.request.instance_id)
+                flight.do(cloud, fate)
             case _:
                 self.flights.remove(flight)
                 self._take(flight)
@@ -133,13 +272,17 @@ class World:
             self.step(flight, fates.GOOD)
 
     def may_exist(self, name: str) -> bool:
-        """Tell, by what clouds and wires know, whether a machine of a name is or may come."""
+        """Tell, by what clouds and wires know, whether a machine of a name is or may come.
+
+        Whose label was edited no longer tells: an order is known by the name that it carried.
+        """
         flying = any(
             isinstance(flight.request, requests.Create) and flight.request.name == name
             for flight in self.flights
         )
         return flying or any(
-            cloud.may_land(name) or any(machine.name == name for machine in cloud.standing())
+            cloud.may_land(name)
+            or any(machine.hostname == name and not machine.edited for machine in cloud.standing())
             for cloud in self.skies.values()
         )
 
@@ -164,17 +307,18 @@ class World:
         there: dict[str, list[str]] = {}
         for cloud in self._known_skies():
             for machine in cloud.standing():
-                there.setdefault(machine.group, []).append(machine.name)
+                there.setdefault(machine.group, []).append(machine.provider_id)
         for name in self.fleet.groups:
-            shown = [m.name for m in view.members(self.fleet, name) if m.instance is not None]
+            shown = [m.provider_id for m in view.members(self.fleet, name) if m.instance]
+            shown += [each.provider_id for each in view.quarantined(self.fleet, name)]
             laws.require(
                 sorted(shown) == sorted(there.pop(name, [])),
-                "at rest the cloud holds the members, one machine each",
+                "at rest the cloud holds the members, one machine each, and what is in doubt",
                 name,
                 shown,
             )
-        orphans = sorted(orphan.node_name for orphan in view.orphans(self.fleet))
-        left = sorted(name for group_names in there.values() for name in group_names)
+        orphans = sorted(orphan.provider_id for orphan in view.orphans(self.fleet))
+        left = sorted(each for group_ids in there.values() for each in group_ids)
         laws.require(orphans == left, "at rest what has no group is told", orphans, left)
 
     def _configure(self) -> None:
@@ -188,10 +332,16 @@ class World:
                 rate_per_s=10.0,
                 hands=HANDS,
                 pace=state.Pace(busy_s=3.0, steady_s=35.0),
+                marking=self.marking,
+                neighbourly=self.with_nodes,
+                foreign=self.words,
+                believe_vanished=self.believe_vanished,
+                max_orders_per_hour=BRAKE if self.brake else None,
             )
             for name in sorted({each.account for each in wanted})
         ]
-        self.fleet = fleets.configure(self.fleet, wanted, accounts, blocked={})
+        configured = fleets.configure(self.fleet, wanted, accounts, blocked={})
+        self.fleet = quarantine.review(marking.survey(configured), now=self.now, unix_now=self.now)
 
     def _take(self, flight: fates.Flight) -> None:
         request, before = flight.request, self.fleet
@@ -212,7 +362,7 @@ class World:
             case requests.LookUpMissing():
                 self.witness.answered(before, self.fleet, lost=1)
             case _:
-                self.witness.answered(before, self.fleet)
+                self.witness.answered(before, self.fleet, answer=flight.answer)
         self._follow_relaunch(before)
         self.pump()
 
@@ -232,7 +382,22 @@ class World:
                 if name in air:
                     self.promised[group_name] = air - {name} | fresh
 
-    def _create_is_lawful(self, request: requests.Create) -> None:
+    def _create_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
+        laws.require(
+            before.identity == self.identity,
+            "no order is sent before the cluster is known",
+            request,
+        )
+        said = notnow.why_account(before, request.account)
+        laws.require(
+            said is None or said.code == "OrderRate", "nothing is ordered where it is not now", said
+        )
+        sent = self.orders.setdefault(request.account, [])
+        sent.append(self.now)
+        lately = sum(1 for at in sent if at > self.now - 3600.0)
+        most = notnow.most_orders(before, before.accounts[request.account])
+        laws.require(lately <= most, "the brake bounds the orders an hour", lately, most)
+        self._surge_is_lawful(request)
         laws.require(
             not self.may_exist(request.name),
             "a create is not sent while the first of its name may still land",
@@ -249,6 +414,71 @@ class World:
         laws.require(request.account == request.group.account, "orders go to the group's account")
         laws.require(request.name not in self.witness.let_go, "what was let go is not ordered")
 
+    def _surge_is_lawful(self, request: requests.Create) -> None:
+        """Check what exists of a group at once, the order included; labels may have been edited."""
+        group = request.group.name
+        machines = [
+            machine
+            for cloud in self._every_sky()
+            for machine in cloud.standing()
+            if machine.made_for == group and machine.cluster == sky.OURS
+        ]
+        if any(machine.edited for machine in machines):
+            return
+        there = 1 + sum(
+            1
+            for machine in machines
+            if (decided := self.judge.decided(machine.provider_id)) is None
+            or self.now - decided <= STUCK_S
+        )
+        there += sum(
+            1
+            for flight in self.flights
+            if isinstance(flight.request, requests.Create)
+            and flight.stage != "done"
+            and flight.request.group.name == group
+        )
+        there += sum(
+            1 for flight in self.flights if flight.lands is not None and flight.lands.group == group
+        )
+        there += sum(
+            1 for cloud in self._every_sky() for pending in cloud.pending if pending.group == group
+        )
+        most = max(each.most_machines for each in CONFIGURATIONS["as it was"] if each.name == group)
+        laws.require(
+            there <= most + self.under_way[group],
+            "what exists of a group never exceeds maxSize and surge, and what each kill left",
+            group,
+            there,
+            most,
+            self.under_way[group],
+        )
+
+    def _mark_is_lawful(self, request: requests.Mark) -> None:
+        laws.require(request.provider_id in self.ever, "only nodes of ours are marked", request)
+        allowed = request.put.keys() <= {contract.Mark.IDENTITY}
+        allowed = allowed and request.remove <= {contract.Mark.UNJOINED}
+        laws.require(allowed, "only two of the marks are changed", request)
+        laws.require(
+            set(request.put.values()) <= {self.identity}, "no identity but ours is put", request
+        )
+
+    def _nobody_could_tell(self, provider_id: str) -> bool:
+        """Excuse what cannot be bounded: no Nodes, no marks, and another cluster's machine."""
+        if self.with_nodes or self.marking:
+            return False
+        return any(
+            machine.provider_id == provider_id and machine.cluster == sky.THEIRS
+            for cloud in self._every_sky()
+            for machine in cloud.standing()
+        )
+
+    def _pending(self, request: requests.Create) -> sky.Pending:
+        return sky.Pending(request.name, request.group.name, 0.0, identity=self.identity)
+
+    def _every_sky(self) -> Iterator[sky.Sky]:
+        yield from {id(each): each for each in self.skies.values()}.values()
+
     def _land(self, cloud: sky.Sky, pending: sky.Pending, delay_s: float) -> None:
         pending.lands_at = self.now + delay_s
         cloud.pending.append(pending)
@@ -258,6 +488,6 @@ class World:
 
     def _differences(self) -> set[str]:
         there = {
-            f"sky://{machine.id}" for cloud in self._known_skies() for machine in cloud.standing()
+            machine.provider_id for cloud in self._known_skies() for machine in cloud.standing()
         }
         return set(self.fleet.index.by_provider_id) ^ there

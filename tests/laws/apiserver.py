@@ -1,0 +1,89 @@
+"""What a server's registrar sees of a simulated cluster, and does to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from externalgrpc import kubeletconfig
+from externalgrpc.bootstrap import credentials
+from externalgrpc.kube import cluster as kube
+from externalgrpc.kube import nodes, notices, reflector
+from tests.laws import kubernetes, laws, life, simulation
+
+
+class ApiServer:
+    """One server's connection to one cluster, after :class:`externalgrpc.registrar.Cluster`.
+
+    While it is ``away``, nothing is heard; what was heard before is remembered.
+    """
+
+    home = notices.Regarding(kind="ConfigMap", name="pools", namespace="ours")
+    skew_s = 0.0
+
+    def __init__(
+        self, sim: simulation.Simulation, of: kubernetes.Kubernetes, truth: life.Life
+    ) -> None:
+        self._sim = sim
+        self._life = truth
+        self.of = of
+        self.away = False
+        self._listing: reflector.Listing[nodes.Node] = reflector.Listing(items={})
+
+    def connect(self, _listeners: kube.Listeners) -> ApiServer:
+        return self
+
+    @property
+    def node_list(self) -> reflector.Listing[nodes.Node]:
+        if not self.away:
+            items = {name: _node(node) for name, node in self.of.nodes.items()}
+            self._listing = reflector.Listing(
+                items=items, complete=True, listed_at=self._sim.now, heard_at=self._sim.now
+            )
+        return self._listing
+
+    def identity(self) -> str | None:
+        return None if self.away else self.of.identity
+
+    def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
+        return None
+
+    def tell(self, notice: notices.Notice) -> None:
+        pass
+
+    def credentials(
+        self, node_name: str, group: str, *, provision_timeout_s: float
+    ) -> credentials.JoinCredentials:
+        return credentials.example()
+
+    def revoke(self, node_name: str) -> None:
+        pass
+
+    def adopt(self, node: nodes.Node, provider_id: str) -> None:
+        raise laws.LawBroken(f"every Node here names its machine: {node.name}, {provider_id}")
+
+    def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
+        there = self.of.nodes.get(node.name)
+        if there is None or there.uid != node.uid or not still(_node(there)):
+            return
+        ready = there.ready and self._life.is_ready(there.provider_id)
+        laws.require(not ready, "no Node of a machine that is ready is removed", there)
+        self._sim.tell(f"Node {node.name} of cluster {self.of.key} is removed")
+        self.of.remove(node.name)
+
+    def start(self) -> None:
+        pass
+
+    def stop(self, within_s: float = math.inf) -> None:
+        pass
+
+
+def _node(node: kubernetes.Node) -> nodes.Node:
+    return nodes.Node(
+        name=node.name,
+        uid=node.uid,
+        provider_id=node.provider_id,
+        ready=node.ready,
+        ready_since=node.ready_since,
+        created_at=node.created_at,
+    )

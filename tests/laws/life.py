@@ -1,0 +1,81 @@
+"""The law of life: no machine that is a Ready node anywhere is deleted, but by a CA that drained it.
+
+Truth is kept by the simulated clusters and asked at the cloud's delete, so that it counts what a
+server did and not what it meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from externalgrpc.fleet import state, view
+from tests.laws import laws
+
+SIGHT_S = 10.0
+"""A decision may be so much younger than the readiness that it did not see: a look at the Nodes."""
+
+
+class Life:
+    """Know which machines are Ready nodes of any cluster, since when, and which a CA drained."""
+
+    def __init__(self) -> None:
+        self.drained: set[str] = set()
+        self._ready_since: dict[object, dict[str, float]] = {}
+
+    def ready(self, cluster: object, provider_ids: Collection[str], now: float) -> None:
+        """Take all machines that are Ready nodes of one cluster now."""
+        before = self._ready_since.get(cluster, {})
+        self._ready_since[cluster] = {each: before.get(each, now) for each in provider_ids}
+
+    def since(self, provider_id: str) -> float | None:
+        """Tell since when a machine is a Ready node of some cluster; None when it is none."""
+        found = [held[provider_id] for held in self._ready_since.values() if provider_id in held]
+        return min(found, default=None)
+
+    def is_ready(self, provider_id: str) -> bool:
+        """Tell whether a machine is a Ready node of any cluster."""
+        return self.since(provider_id) is not None
+
+
+class Judge:
+    """Note when one process decided to delete which machine, and hold its deletions to the law.
+
+    ``excused`` names machines of which nothing could tell this process that they are nodes, as it
+    decided, if there are any such.
+    """
+
+    def __init__(self, life: Life, excused: Callable[[str], bool] = lambda _id: False) -> None:
+        self._life = life
+        self._excused = excused
+        self._decided: dict[str, float] = {}
+        self._pardoned: set[str] = set()
+        self._seen: object = None
+
+    def follow(self, fleet: state.Fleet) -> None:
+        """Note the machines that were let go since."""
+        if fleet.retired is self._seen:
+            return
+        self._seen = fleet.retired
+        for retirement in fleet.retired.values():
+            provider_id = view.machine_of(fleet, retirement)
+            if provider_id and provider_id not in self._decided:
+                self._decided[provider_id] = retirement.since
+                if self._excused(provider_id):
+                    self._pardoned.add(provider_id)
+
+    def decided(self, provider_id: str) -> float | None:
+        """Tell when a machine was let go."""
+        return self._decided.get(provider_id)
+
+    def deletes(self, provider_id: str) -> None:
+        """Hold a deletion that reaches the cloud to the law."""
+        since = self._life.since(provider_id)
+        if since is None or provider_id in self._life.drained or provider_id in self._pardoned:
+            return
+        decided = self._decided.get(provider_id)
+        laws.require(
+            decided is not None and decided < since + SIGHT_S,
+            "no machine that is a Ready node anywhere is deleted but by a CA that drained it",
+            provider_id,
+            f"ready since {since}, let go at {decided}",
+        )
