@@ -216,13 +216,14 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     """Tell whether a real Node's claim to a machine that we know was not noted yet.
 
     Or says again of one that CA called unregistered meanwhile that it is a node; or no longer
-    disagrees with the machine's mark.
+    disagrees with the machine's mark, or disagrees since that was edited.
     """
+    instance = view.known(fleet, provider_id)
+    agrees = instance is not None and claims.agrees(fleet, instance, name)
     if fleet.misnamed.get(provider_id) == name:
-        instance = view.known(fleet, provider_id)
-        return instance is not None and claims.agrees(fleet, instance, name)
+        return agrees
     if fleet.registered.get(provider_id) == name:
-        return provider_id in fleet.accused
+        return provider_id in fleet.accused or (instance is not None and not agrees)
     return bool(provider_id) and (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing

@@ -239,6 +239,23 @@ class TestMisnamed:
         assert scene.target() == 2
         assert wishes.contradicts(scene.fleet, "sky://2", "g-2")
 
+    def test_a_name_label_edited_on_a_node_that_ca_showed_before_is_news(self):
+        """Else the machine counts and its Node does not: CA skips every loop to mend the size."""
+        scene = Scene(shown=(machine(1, "g-1"),))
+        scene.register("sky://1")
+        assert not wishes.is_news(scene.fleet, "sky://1", "g-1")
+        scene.listed(machine(1, "g-zzz"))
+        assert wishes.is_news(scene.fleet, "sky://1", "g-1")
+        scene.register("sky://1", name="g-1")
+        assert {each.doubt.value for each in scene.fleet.quarantine.values()} == {"Misnamed"}
+        assert (scene.target(), scene.fleet.retired) == (0, {})
+        assert not wishes.is_news(scene.fleet, "sky://1", "g-1")
+        scene.listed(machine(1, "g-1"))
+        assert wishes.is_news(scene.fleet, "sky://1", "g-1")
+        scene.register("sky://1")
+        assert (scene.target(), scene.fleet.quarantine) == (1, {})
+        assert not wishes.is_news(scene.fleet, "sky://1", "g-1")
+
 
 class TestUnregistered:
     def test_ca_is_not_believed_about_what_was_there_before_us(self):
