@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc import byhand, errands, events
-from externalgrpc.fleet import joins, notnow, proof, requests, state, view, wishes
+from externalgrpc.fleet import denied, joins, notnow, proof, requests, state, view, wishes
 from providers import errors
 
 _LOG = events.Log("reconciler")
@@ -126,7 +126,15 @@ def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Laun
 
 
 def listing(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell the orphans that a listing was the first to show."""
+    """Tell the orphans that a listing was the first to show, and who is a node after all."""
+    for provider_id, shown in after.index.by_provider_id.items():
+        if denied.holds(before, provider_id) and not denied.holds(after, provider_id):
+            _LOG.warning(
+                "the cloud denied a machine that is a node: it counts again",
+                group=shown.group,
+                name=shown.node_name,
+                provider_id=provider_id,
+            )
     found = view.orphans(after)
     known = {orphan.provider_id for orphan in view.orphans(before)} if found else set()
     for orphan in found:

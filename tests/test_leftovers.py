@@ -4,7 +4,7 @@ import dataclasses
 
 from externalgrpc import fleet as fleets
 from externalgrpc import leftovers
-from externalgrpc.fleet import vanishing
+from externalgrpc.fleet import state, vanishing
 from externalgrpc.kube import nodes
 from tests.fleet.scene import Scene, account, group, machine, node
 
@@ -33,6 +33,18 @@ class Swept:
             each.node.uid
             for each in self.sweeper.due(self.scene.fleet, self.there, now=self.scene.now)
         ]
+
+
+def test_the_node_of_a_machine_that_the_cloud_denies_stays_while_it_is_ready() -> None:
+    """Nobody let it go: an order was given up since its look-up found nothing."""
+    scene = Scene()
+    told = {f"sky://{n}": state.Gone("g", let_go=True, denied=n == 1) for n in (1, 2)}
+    scene.fleet = dataclasses.replace(scene.fleet, gone=told)
+    swept = Swept(of(1, ready=True), of(2, name="g-bcdfgj", ready=True), scene=scene)
+    for _ in range(3):
+        swept.listed()
+        due = swept.due()
+    assert due == ["uid-2"]
 
 
 def test_two_listings_in_a_row_must_lack_its_machine() -> None:

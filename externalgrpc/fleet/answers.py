@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from externalgrpc import groups
-from externalgrpc.fleet import identity, listing, proof, retired, state, stock, vanishing
+from externalgrpc.fleet import denied, identity, listing, proof, retired, state, stock, vanishing
 from providers import contract, errors
 
 MAX_VANISHED = 3
@@ -42,7 +42,7 @@ def ordered(
     return _put(fleet, accepted)
 
 
-def looked_up(
+def looked_up(  # noqa: PLR0911 - one for each answer
     fleet: state.Fleet,
     name: str,
     answer: contract.Instance | errors.CloudError | None,
@@ -53,7 +53,8 @@ def looked_up(
     """Take the answer to the look-up of a launch, or of a retired name that may still land.
 
     None says that there is certainly no such machine: an order of unknown outcome may be sent
-    again, an accepted one is relaunched under a new name.
+    again, an accepted one is relaunched under a new name. Where its Node is there, no answer is
+    believed that says so: it waits for the listing that shows it.
     """
     launch = fleet.launches.get(name)
     if launch is None:
@@ -61,6 +62,8 @@ def looked_up(
     accepted = launch.phase is state.Phase.ACCEPTED
     launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
     match answer:
+        case None | errors.NoCapacity() | errors.BadOrder() if denied.is_node(fleet, launch):
+            return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
         case contract.Instance() if not proof.may_be_of(fleet, name, answer):
             # A label can be edited: a machine that bears the name need not be the one we ordered.
             return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
@@ -225,6 +228,7 @@ def _relaunch(
             launch.account,
             now,
             key=launch.name,
+            denied=True,
         )
     name = next(name for name in mint if not identity.name_is_taken(fleet, name))
     sold_out = isinstance(error, errors.OutOfStock)

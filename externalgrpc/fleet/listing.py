@@ -11,6 +11,7 @@ from collections.abc import Mapping, Set
 
 from externalgrpc.fleet import (
     configured,
+    denied,
     index,
     marking,
     proof,
@@ -60,6 +61,7 @@ def observe(
     fleet = _overrule(_with_account(fleet, account), snapshot, before)
     fleet = dataclasses.replace(fleet, minted=proof.bind(fleet, account.name))
     fleet = _proved(fleet, account.name, snapshot.begun_at)
+    fleet = denied.disprove(fleet, snapshot)
     fleet = retired.returned(fleet, snapshot, now=now)
     fleet = retired.doubles(fleet, snapshot, now=now)
     built = index.build(fleet.accounts.values(), fleet.retired)
@@ -278,6 +280,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     fleet = configured.prune(fleet)
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
+    known |= {each for each in fleet.registered if denied.holds(fleet, each)}
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED
     if excess > 0:

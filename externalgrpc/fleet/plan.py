@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from externalgrpc.fleet import departures, marking, requests, retired, state, tidying
+from externalgrpc.fleet import denied, departures, marking, requests, retired, state, tidying
 
 Create: TypeAlias = requests.Create
 
@@ -143,6 +143,8 @@ def _deletions(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
             queued[retirement.account] -= 1
     for key, retirement in fleet.retired.items():
         match retirement.deletion:
+            case state.Deletion.OWED if denied.lives(fleet, retirement):
+                pass
             case state.Deletion.OWED:
                 if agenda.due(retirement.not_before) and queued[retirement.account] > 0:
                     queued[retirement.account] -= 1

@@ -67,7 +67,13 @@ def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:
 
 
 def owed(
-    instance: contract.Instance, account: str, now: float, *, key: str, surplus: bool = False
+    instance: contract.Instance,
+    account: str,
+    now: float,
+    *,
+    key: str,
+    surplus: bool = False,
+    denied: bool = False,
 ) -> state.Retirement:
     """Make the retirement of a machine whose id is known: its deletion is owed."""
     return state.Retirement(
@@ -80,6 +86,7 @@ def owed(
         instance_id=instance.id,
         provider_id=instance.provider_id,
         surplus=surplus,
+        denied=denied,
     )
 
 
@@ -97,7 +104,11 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
         by_name = came and not claims.shows_life(fleet, instance)
         if by_name or _was_let_go(fleet, instance.provider_id):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
-            again[key] = owed(instance, snapshot.account, now, key=key)
+            denied = any(
+                (held := fleet.gone.get(each)) is not None and held.denied
+                for each in (instance.provider_id, instance.node_name)
+            )
+            again[key] = owed(instance, snapshot.account, now, key=key, denied=denied)
     if not again:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **again})
@@ -149,7 +160,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             retired[key] = left
             continue
         for known_as in filter(None, (retirement.provider_id, key)):
-            gone[known_as] = state.Gone(retirement.group, let_go=True)
+            gone[known_as] = state.Gone(retirement.group, let_go=True, denied=retirement.denied)
         left_behind.add((retirement.group, retirement.name))
     fleet = dataclasses.replace(fleet, retired=retired, gone=gone)
     return tidying.gone(fleet, snapshot.account, frozenset(left_behind))

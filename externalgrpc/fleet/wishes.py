@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from externalgrpc import groups, names, refusals
 from externalgrpc.fleet import (
     claims,
+    denied,
     identity,
     joins,
     marking,
@@ -227,6 +228,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     return bool(provider_id) and (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
+        or denied.holds(fleet, provider_id)
         or view.whose(fleet, provider_id) is not None
     )
 
