@@ -6,6 +6,7 @@ import datetime
 import re
 from pathlib import Path
 
+import httpx
 import yaml
 
 from tests.e2e import programs
@@ -24,6 +25,10 @@ _FAST = (
 )
 _LOOP = re.compile(r"Starting main loop")
 _PLAN = re.compile(r"Final scale-up plan: \[(.*)\]")
+_THROUGH = re.compile(r"Calculating unneeded nodes|Final scale-up plan")
+"""What every loop that is not given up comes to: looking for what to delete, or a growth."""
+
+_ERRORS = re.compile(r"^cluster_autoscaler_errors_total\S* ([0-9.]+)$", re.MULTILINE)
 _PLANNED = re.compile(r"\{(\S+) \d+->\d+")
 
 
@@ -40,6 +45,7 @@ class Autoscaler:
         expander: str,
         flags: tuple[str, ...] = (),
     ) -> None:
+        self._address = f"127.0.0.1:{programs.free_port()}"
         config = folder / "cloud-config.yaml"
         config.write_text(yaml.safe_dump(_cloud_config(server)))
         self.program = programs.Program(
@@ -49,7 +55,7 @@ class Autoscaler:
                 "--cloud-provider=externalgrpc",
                 f"--cloud-config={config}",
                 f"--kubeconfig={kubeconfig}",
-                f"--address=127.0.0.1:{programs.free_port()}",
+                f"--address={self._address}",
                 "--leader-elect=false",
                 f"--expander={expander}",
                 "-v=4",
@@ -68,6 +74,17 @@ class Autoscaler:
     def loops(self) -> int:
         """Count the loops that this process has begun."""
         return len(_LOOP.findall(self.program.output()))
+
+    def given_up(self) -> list[str]:
+        """Give the ends of the loops that this process gave up, and count the errors that it had.
+
+        The last one may be under way.
+        """
+        told = _LOOP.split(self.program.output())[1:-1]
+        wrong = ["\n".join(each.splitlines()[-3:]) for each in told if not _THROUGH.search(each)]
+        metrics = httpx.get(f"http://{self._address}/metrics", timeout=10.0).text
+        errors = sum(float(each) for each in _ERRORS.findall(metrics))
+        return [*wrong, f"{errors:.0f} errors"] if errors else wrong
 
     def loops_until_growth(self, group: str, since: float) -> int:
         """Count the loops that began after an instant (Unix seconds), up to a group's growth."""

@@ -31,6 +31,7 @@ class Server:
     location: str
     user_data: str
     scheme: str = HETZNER.scheme
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def provider_id(self) -> str:
@@ -92,6 +93,7 @@ class Cloud:
                 location=each["location"],
                 user_data=each["user_data"],
                 scheme=self.vendor.scheme,
+                labels=each.get("labels", {}),
             )
             for each in self._control("GET", "state")["servers"]
         ]

@@ -76,6 +76,11 @@ class Cluster:
         status = {"status": node["status"]}
         self._done(self._api.patch(path, json=status, headers=_MERGE))
 
+    def cordon(self, name: str) -> None:
+        """Keep new pods off a Node."""
+        told = {"spec": {"unschedulable": True}}
+        self._done(self._api.patch(f"{_NODES}/{name}", json=told, headers=_MERGE))
+
     def remove_node(self, name: str) -> None:
         """Delete a Node and its pods, as the controllers of a cloud do."""
         self._gone(self._api.delete(f"{_NODES}/{name}"))

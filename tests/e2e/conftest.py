@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ ASK = "run tests/e2e/run (or pytest -m e2e) for the end-to-end tests"
 Wrapped = Generator[None, pytest.TestReport, pytest.TestReport]
 
 _lines = pytest.StashKey[list[str]]()
-_worlds = pytest.StashKey[world.World]()
+_worlds = pytest.StashKey[Sequence[world.World]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,11 +60,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[controlplane.ControlPlane]:
     """Run a control plane for all scenarios; its programs are built when they are not there."""
+    with _control_plane(tmp_path_factory.mktemp("plane")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def other_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[controlplane.ControlPlane]:
+    """Run the control plane of another cluster."""
+    with _control_plane(tmp_path_factory.mktemp("other")) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _control_plane(folder: Path) -> Iterator[controlplane.ControlPlane]:
     built = subprocess.run(
         [sys.executable, str(HERE / "tools" / "build")], stdout=subprocess.PIPE, check=True
     )
     tools = Path(built.stdout.decode().strip())
-    running = controlplane.ControlPlane(tools, tmp_path_factory.mktemp("plane") / "control")
+    running = controlplane.ControlPlane(tools, folder / "control")
     try:
         running.start()
         yield running
@@ -80,12 +94,35 @@ def scene(
 ) -> Iterator[world.World]:
     """Give a scenario its world, and tell its timings."""
     built = world.World(tmp_path, plane, binary)
+    with _told(request, built):
+        yield built
+
+
+@pytest.fixture
+def pair(
+    request: pytest.FixtureRequest,
+    plane: controlplane.ControlPlane,
+    other_plane: controlplane.ControlPlane,
+    binary: Path,
+    tmp_path: Path,
+) -> Iterator[tuple[world.World, world.World]]:
+    """Give a scenario the worlds of two clusters; the first one's timings are told."""
+    first = world.World(tmp_path / "a", plane, binary, "a")
+    second = world.World(tmp_path / "b", other_plane, binary, "b")
+    with _told(request, first, second):
+        yield first, second
+
+
+@contextlib.contextmanager
+def _told(request: pytest.FixtureRequest, *built: world.World) -> Iterator[None]:
     request.node.stash[_worlds] = built
     try:
-        yield built
+        yield
     finally:
-        built.close()
-        line = f"{request.node.name}: {', '.join(built.timings) or 'nothing came to pass'}"
+        for each in reversed(built):
+            each.close()
+        timings = ", ".join(built[0].timings) or "nothing came to pass"
+        line = f"{request.node.name}: {timings}"
         request.config.stash[_lines].append(line)
         capture = request.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
@@ -98,9 +135,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Show the end of every program's log with a failure, and where the whole of it lies."""
     report = yield
     if report.failed and _worlds in item.stash:
-        built = item.stash[_worlds]
-        report.sections.append(("logs are kept in", str(built.folder)))
-        report.sections += [(f"end of the log of {name}", tail) for name, tail in built.logs()]
+        for built in item.stash[_worlds]:
+            report.sections.append(("logs are kept in", str(built.folder)))
+            report.sections += [(f"end of the log of {name}", end) for name, end in built.logs()]
     return report
 
 

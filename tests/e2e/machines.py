@@ -36,6 +36,7 @@ class Machines:
 
     ``join_s`` passes between a server's first being seen to run and its Node, ``leave_s`` between
     a server's end and its Node's. ``joins`` is asked once a server whether it will ever join.
+    ``claims`` is asked what a kubelet says that its machine is; "" for the truth.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Machines:
         self._cluster = cluster
         self._join_s, self._leave_s = join_s, leave_s
         self.joins: Callable[[Server], bool] = lambda _server: True
+        self.claims: Callable[[Server], str] = lambda _server: ""
         self._shapes = cloud.shapes()
         self._running_since: dict[int | str, float] = {}
         self._decided: dict[int | str, bool] = {}
@@ -91,7 +93,9 @@ class Machines:
             since = self._running_since.setdefault(server.id, now)
             if self._decided[server.id] and now - since >= self._join_s:
                 shape = self._shapes[server.machine_type]
-                self._cluster.register(node(server, shape, **ordered(server.user_data)))
+                told = node(server, shape, **ordered(server.user_data))
+                told["spec"]["providerID"] = self.claims(server) or server.provider_id
+                self._cluster.register(told)
                 self._registered[server.name] = server.id
 
     def _leave(self, there: set[int | str], now: float) -> None:

@@ -81,6 +81,11 @@ class Program:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def nudge(self) -> None:
+        """Send it SIGHUP: it reads its files again."""
+        assert self._child is not None, f"{self.name} does not run"
+        self._child.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it with SIGKILL, as a power cut would."""
         self._end(signal.SIGKILL, 10.0)

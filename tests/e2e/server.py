@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,8 +42,13 @@ def pool(
     taint: str = "",
     min_size: int = 0,
     max_size: int = 10,
+    provision_s: int = 0,
 ) -> dict[str, Any]:
-    """Describe a node group as the configuration file does; a taint is NoSchedule."""
+    """Describe a node group as the configuration file does; a taint is NoSchedule.
+
+    ``provision_s`` is how long a machine may take to register, in seconds; 0 is CA's default.
+    """
+    overrides = {"maxNodeProvisionTime": f"{provision_s}s"} if provision_s else {}
     return {
         "name": name,
         "account": _ACCOUNTS.get(vendor.name, vendor.name),
@@ -53,6 +60,7 @@ def pool(
         "userDataFile": "join.sh",
         "labels": dict(labels or {}),
         "taints": [{"key": taint, "value": "yes", "effect": "NoSchedule"}] if taint else [],
+        "autoscalingOptions": overrides,
     }
 
 
@@ -60,7 +68,9 @@ class Server:
     """The server; killed and started again, it comes back at the same address.
 
     ``endpoints`` are by the cloud's name, one account each. ``rates`` are exchange rates into
-    euros. ``options`` are every account's, as the configuration file spells them.
+    euros. ``options`` are every account's, as the configuration file spells them. ``kubeconfig``
+    is what ``kubernetes:`` finds in the server's home; ``stamp`` is added to what machines are
+    told.
     """
 
     def __init__(
@@ -72,13 +82,23 @@ class Server:
         listen: str = "127.0.0.1:0",
         tls: TLS | None = None,
         rates: Mapping[str, float] | None = None,
+        kubeconfig: Path | None = None,
+        stamp: str = "",
         **options: Any,
     ) -> None:
         self.tls = tls
         self._listen = listen
         self._folder = folder
-        self._write(endpoints, pools, {"settleS": 2.0, **options}, rates)
-        self.program = programs.Program("server", [], folder)
+        (folder / "token").write_text(f"{cloud.TOKEN}\n")
+        (folder / "join.sh").write_text(machines.USER_DATA + stamp)
+        self.config = folder / "pools.yaml"
+        self._told = _file(endpoints, pools, {"settleS": 2.0, **options}, rates)
+        if kubeconfig is not None:
+            (folder / "kubeconfig").write_bytes(kubeconfig.read_bytes())
+            self._told["kubernetes"] = {"kubeconfig": "~/kubeconfig"}
+        self._write()
+        self._home = {"HOME": str(folder)}
+        self.program = programs.Program("server", [], folder, self._home)
 
     @property
     def address(self) -> str:
@@ -92,7 +112,7 @@ class Server:
             "-m",
             "externalgrpc",
             "serve",
-            f"--config={self._folder / 'pools.yaml'}",
+            f"--config={self.config}",
             f"--listen={self._listen}",
             "--log-level=debug",
             "--no-live",
@@ -100,6 +120,27 @@ class Server:
         ]
         self.program.start()
         self._listen = self.program.says(r" serving address=(\S+)$").group(1)
+
+    def say(self, **words: Any) -> None:
+        """Put an operator's words on every account into the file, and have it read again."""
+        for account in self._told["accounts"]:
+            account.update(words)
+        self._write()
+        self.program.nudge()
+
+    def command(self, name: str, *arguments: str) -> str:
+        """Run one of our commands as its operator does; give what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "externalgrpc", name, *arguments],
+            env={**os.environ, **self._home},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=60.0,
+        )
+        told = done.stdout.decode()
+        assert done.returncode == 0, f"{name} ended with {done.returncode}: {told}"
+        return told
 
     def show(self) -> fleet_pb2.ShowResponse:
         """Ask it for all that it knows, as ``vps-autoscaler ls`` does."""
@@ -113,6 +154,21 @@ class Server:
     def targets(self) -> dict[str, int]:
         """Tell the size of each group that has any."""
         return {group.id: group.target for group in self.show().groups if group.target}
+
+    def doubts(self) -> dict[str, str]:
+        """Tell why machines are in quarantine, by their provider ids."""
+        return {each.provider_id: each.doubt for each in self.show().machines if each.doubt}
+
+    def not_now(self) -> str:
+        """Tell the code of why its first account orders nothing; empty when it may."""
+        return self.show().accounts[0].not_now_code
+
+    def most(self) -> dict[str, int]:
+        """Tell the size up to which CA is shown that each group may grow."""
+        with self._connection().open() as channel:
+            stub = externalgrpc_pb2_grpc.CloudProviderStub(channel)  # type: ignore[no-untyped-call]
+            reply = stub.NodeGroups(pb.NodeGroupsRequest(), timeout=5.0)
+        return {group.id: group.maxSize for group in reply.nodeGroups}
 
     def delete_nodes(self, group: str, *nodes: tuple[str, str]) -> grpc.StatusCode:
         """Ask it, as CA would, to delete (name, provider id); give the status."""
@@ -148,30 +204,31 @@ class Server:
             f"--tls-client-ca={self.tls.authority}",
         ]
 
-    def _write(
-        self,
-        endpoints: Mapping[str, str],
-        pools: Sequence[Mapping[str, Any]],
-        options: Mapping[str, Any],
-        rates: Mapping[str, float] | None,
-    ) -> None:
-        (self._folder / "token").write_text(f"{cloud.TOKEN}\n")
-        (self._folder / "join.sh").write_text(machines.USER_DATA)
-        accounts = [
-            {
-                "name": _ACCOUNTS.get(name, name),
-                "provider": name,
-                "endpoint": endpoint,
-                "tokenFile": "token",
-                "options": dict(options),
-            }
-            for name, endpoint in endpoints.items()
-        ]
-        told: dict[str, Any] = {
-            "cluster": cloud.CLUSTER,
-            "accounts": accounts,
-            "nodes": list(pools),
+    def _write(self) -> None:
+        self.config.write_text(yaml.safe_dump(self._told, sort_keys=False))
+
+
+def _file(
+    endpoints: Mapping[str, str],
+    pools: Sequence[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    rates: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    accounts = [
+        {
+            "name": _ACCOUNTS.get(name, name),
+            "provider": name,
+            "endpoint": endpoint,
+            "tokenFile": "token",
+            "options": dict(options),
         }
-        if rates is not None:
-            told |= {"currency": "EUR", "exchangeRates": dict(rates)}
-        (self._folder / "pools.yaml").write_text(yaml.safe_dump(told, sort_keys=False))
+        for name, endpoint in endpoints.items()
+    ]
+    told: dict[str, Any] = {
+        "cluster": cloud.CLUSTER,
+        "accounts": accounts,
+        "nodes": [dict(each) for each in pools],
+    }
+    if rates is not None:
+        told |= {"currency": "EUR", "exchangeRates": dict(rates)}
+    return told

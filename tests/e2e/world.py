@@ -20,10 +20,16 @@ REST_LOOPS = 3
 
 
 class World:
-    """All that a scenario touches, and the conditions that it waits for."""
+    """All that a scenario touches, and the conditions that it waits for.
 
-    def __init__(self, folder: Path, plane: controlplane.ControlPlane, binary: Path) -> None:
+    Where there are two, each has a ``name``: what its servers order becomes a node of its cluster.
+    """
+
+    def __init__(
+        self, folder: Path, plane: controlplane.ControlPlane, binary: Path, name: str = ""
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._stamp = f"# of world {name}\n" if name else ""
         self.folder = folder
         self.timings: list[str] = []
         self._plane = plane
@@ -53,29 +59,50 @@ class World:
         Without a word of which, the one cloud is Hetzner; ``cloud`` and ``machines`` are the first
         one's.
         """
-        api = self._undo.enter_context(self._plane.client())
-        self.cluster = Cluster(api)
-        self.cluster.clear()
+        self._empty_cluster()
         takes = {"create_s": create_s, "boot_s": boot_s, "delete_s": delete_s}
         for vendor in vendors or (HETZNER,):
             self._add_cloud(cloud.Cloud(self.folder, vendor, **takes))
         self.cloud = next(iter(self.clouds.values()))
         self.machines = next(iter(self._stand_ins))
 
+    def build_beside(self, other: World) -> None:
+        """Make an empty cluster whose machines stand in the projects of another's."""
+        self._empty_cluster()
+        for shared in other.clouds.values():
+            self._populate(shared)
+        self.cloud = other.cloud
+        self.machines = next(iter(self._stand_ins))
+
+    def _empty_cluster(self) -> None:
+        api = self._undo.enter_context(self._plane.client())
+        self.cluster = Cluster(api)
+        self.cluster.clear()
+
     def _add_cloud(self, added: cloud.Cloud) -> None:
         self._run(added.program, added.start, added.stop)
+        self._populate(added)
+
+    def _populate(self, added: cloud.Cloud) -> None:
         self.clouds[added.vendor.name] = added
         stand_in = machines.Machines(added, self.cluster)
+        stand_in.joins = self._ordered
         self._undo.callback(stand_in.stop)
         self._stand_ins.append(stand_in)
         stand_in.start()
 
-    def serve(self, *pools: Mapping[str, Any], **how: Any) -> None:
-        """Start our server on these node groups."""
+    def _ordered(self, server: cloud.Server) -> bool:
+        """Tell whether a server was ordered by this world's server."""
+        return self._stamp in server.user_data
+
+    def serve(self, *pools: Mapping[str, Any], known: bool = False, **how: Any) -> None:
+        """Start our server on these node groups; it knows the cluster (``kubernetes:``) or not."""
         self.server = server.Server(
             self.folder,
             {name: each.endpoint for name, each in self.clouds.items()},
             pools,
+            kubeconfig=self._plane.kubeconfig if known else None,
+            stamp=self._stamp,
             **how,
         )
         self._run(self.server.program, self.server.start, self.server.program.stop)
@@ -145,8 +172,9 @@ class World:
     # -- what there is -------------------------------------------------------------------------
 
     def servers(self) -> list[cloud.Server]:
-        """List the servers of all clouds."""
-        return [each for place in self.clouds.values() for each in place.servers()]
+        """List the servers of all clouds; of two worlds, those that this one ordered."""
+        found = [each for place in self.clouds.values() for each in place.servers()]
+        return [each for each in found if self._ordered(each)]
 
     def alive(self) -> dict[str, int]:
         """Count our servers by group, as the cloud knows them; those being deleted do not count."""

@@ -1,7 +1,7 @@
 """Play Hetzner Cloud: servers that take time to be made, boot, and may fail after the 201.
 
 Also a program: ``python -m tests.fakes.hetzner --port 0 --boot-s 2`` prints its address and is
-steered at ``/_control/{fault,heal,latency,advance,stock,quota,boot,action,budget,server}``.
+steered at ``/_control/{fault,heal,latency,advance,stock,quota,boot,action,budget,hide,server}``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class HetznerFake(hetzner_orders.Orders):
         self.actions: dict[int, Action] = {}
         self.create_s, self.boot_s, self.delete_s, self.lag_s = CREATE_S, BOOT_S, DELETE_S, 0.0
         self.failing: list[dict[str, Any]] = []
+        self.hidden: frozenset[int] = frozenset()
         self.on_boot: Callable[[Server], None] = lambda _server: None
 
     # -- time -----------------------------------------------------------------------------------
@@ -81,7 +82,8 @@ class HetznerFake(hetzner_orders.Orders):
     @engine.route("GET", "/servers")
     def _list(self, request: engine.Request) -> engine.Reply:
         now = self.now()
-        rows = [self._shown(each) for each in self.servers.values() if each.seen_at <= now]
+        there = [each for each in self.servers.values() if each.id not in self.hidden]
+        rows = [self._shown(each) for each in there if each.seen_at <= now]
         if wanted := request.all("status"):
             rows = [row for row in rows if row["status"] in wanted]
         return self.paged("servers", rows, request)
@@ -93,6 +95,8 @@ class HetznerFake(hetzner_orders.Orders):
     def _known(self, request: engine.Request) -> Server:
         number = request.params["id"]
         server = self.servers.get(int(number)) if number.isdigit() else None
+        if server is not None and server.id in self.hidden:
+            server = None
         if server is None or (server.deleted_at is not None and self.delete_s == 0):
             self.refuse_with(404, "not_found", f"server with ID '{number}' not found")
         return server
@@ -253,6 +257,11 @@ class HetznerFake(hetzner_orders.Orders):
     def _budget(self, told: dict[str, Any]) -> None:
         """``{leave: 10}`` requests until the bucket refills."""
         self.bucket.drain(self.now(), leave=int(told["leave"]))
+
+    @engine.control("hide")
+    def _hide(self, told: dict[str, Any]) -> None:
+        """``{hidden: true}``: show an empty project, as another's token would; false ends it."""
+        self.hidden = frozenset(self.servers) if told["hidden"] else frozenset()
 
     @engine.control("server")
     def _server_knob(self, told: dict[str, Any]) -> object:
