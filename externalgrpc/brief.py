@@ -12,9 +12,9 @@ LOGGED = 4000
 
 def brief(text: str, most: int = DETAILS) -> str:
     """Give a text of so many bytes in UTF-8 at most: its start and its end, where the cure is."""
-    data = text.encode("utf-8", "replace")
+    data = text.encode("utf-8", "surrogatepass")
     if len(data) <= most:
-        return data.decode()
+        return text
     gap = f" ... ({len(data):,} bytes) ... "
     room = max(most - len(gap), 0)
     tail = room // 4

@@ -20,7 +20,7 @@ from tests.bench import clouds as places
 from tests.hostile import Asked, Hostile, Step
 
 ROOT = Path(__file__).parent.parent
-GRACE_S = 2.0
+GRACE_S = 5.0
 LATE_S = 3.0
 
 BEGIN = f"""

@@ -73,7 +73,8 @@ def test_a_short_text_is_left_alone_and_a_long_one_keeps_both_ends():
     assert short.startswith("startx")
     assert short.endswith("xend")
     assert "5,008 bytes" in short
-    assert brief.brief("\ud800") == "?"
+    assert brief.brief("\ud800") == "\ud800", "to escape it is plaintext's affair"
+    assert brief.brief("\ud800" * 5000, 100).encode()
 
 
 @pytest.mark.parametrize("value", ["v" * 100_000, ["n" * 100] * 1000, ValueError("e" * 100_000)])
