@@ -1,4 +1,4 @@
-"""What holds for all tests: a property is judged by what it says, not by how busy the machine is."""
+"""What holds for all tests: a property is judged by what it says, not by the clock."""
 
 from __future__ import annotations
 
