@@ -11,7 +11,16 @@ import math
 from collections.abc import Iterator
 
 from externalgrpc import groups
-from externalgrpc.fleet import identity, listing, proof, retired, state, stock, vanishing
+from externalgrpc.fleet import (
+    claims,
+    identity,
+    listing,
+    proof,
+    retired,
+    state,
+    stock,
+    vanishing,
+)
 from providers import contract, errors
 
 MAX_VANISHED = 3
@@ -53,13 +62,18 @@ def looked_up(
     """Take the answer to the look-up of a launch, or of a retired name that may still land.
 
     None says that there is certainly no such machine: an order of unknown outcome may be sent
-    again, an accepted one is relaunched under a new name.
+    again, an accepted one is relaunched under a new name. One whose Node was seen is there, whatever
+    the cloud says; it is looked up again.
     """
     launch = fleet.launches.get(name)
     if launch is None:
         return retired.looked_up(fleet, name, answer, now=now)
     accepted = launch.phase is state.Phase.ACCEPTED
     launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
+    ordered = launch.instance
+    lives = ordered is not None and claims.shows_life(fleet, ordered)
+    if lives and not isinstance(answer, contract.Instance):
+        return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
     match answer:
         case contract.Instance() if not proof.may_be_of(fleet, name, answer):
             # A label can be edited: a machine that bears the name need not be the one we ordered.

@@ -285,17 +285,20 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     return dataclasses.replace(
         fleet,
         gone=gone,
-        registered=_kept(fleet.registered, known),
+        registered=_kept(fleet.registered, known, fleet.launches.keys() | fleet.retired.keys()),
         misnamed=_kept(fleet.misnamed, known),
         accused=fleet.accused & known,
         minted=_minted(fleet),
     )
 
 
-def _kept(held: Mapping[str, str], known: Set[str]) -> Mapping[str, str]:
+def _kept(
+    held: Mapping[str, str], known: Set[str], awaited: Set[str] = frozenset()
+) -> Mapping[str, str]:
+    """Keep the Nodes of machines that are known, and of orders whose machine is not known yet."""
     if held.keys() <= known:
         return held
-    return {each: name for each, name in held.items() if each in known}
+    return {each: name for each, name in held.items() if each in known or name in awaited}
 
 
 def _minted(fleet: state.Fleet) -> Mapping[str, str]:

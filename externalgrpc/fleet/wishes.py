@@ -226,6 +226,9 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     return bool(provider_id) and (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
+        # The machine of an order whose id nobody has told us yet.
+        or name in fleet.launches
+        or name in fleet.retired
         or view.whose(fleet, provider_id) is not None
     )
 

@@ -67,6 +67,7 @@ class ApiServer:
         if there is None or there.uid != node.uid or not still(_node(there)):
             return
         ready = there.ready and self._life.is_ready(there.provider_id)
+        ready = ready and there.provider_id not in self._life.drained
         laws.require(not ready, "no Node of a machine that is ready is removed", there)
         self._sim.tell(f"Node {node.name} of cluster {self.of.key} is removed")
         self.of.remove(node.name)
