@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Set
 
 from externalgrpc.fleet import (
+    claims,
     configured,
     index,
     marking,
@@ -202,20 +203,40 @@ def _missing(
 def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
     settle_s = fleet.accounts[snapshot.account].settle_s
     launches: dict[str, state.Launch] = {}
+    missing = dict(fleet.missing)
     shown = fleet.index.by_provider_id
     for name, launch in fleet.launches.items():
         landed = shown.get(fleet.minted.get(name, ""))
         if _stands_for_itself(fleet, launch, landed):
             continue
         if landed is not None:
-            flying = _landed(launch, landed, now)
+            node = claims.shows_life(fleet, landed)
+            flying = _landed(launch, landed, now) if not node else None
             if flying is not None:
                 launches[name] = flying
         elif launch.account != snapshot.account:
             launches[name] = launch
+        elif (node := _lost_node(fleet, launch, snapshot.begun_at - settle_s)) is not None:
+            held = state.Missing(instance=node, account=launch.account, look_at=now)
+            missing.setdefault(node.provider_id, held)
         else:
             launches[name] = _unseen(launch, snapshot.begun_at, settle_s, now)
-    return dataclasses.replace(fleet, launches=launches)
+    return dataclasses.replace(fleet, launches=launches, missing=missing)
+
+
+def _lost_node(
+    fleet: state.Fleet, launch: state.Launch, before: float
+) -> contract.Instance | None:
+    """Give the machine of a launch that became a node and is not listed: it is no order any more.
+
+    What was a node is not given up and ordered anew on the word of a cloud that does not show it.
+    """
+    instance = launch.instance
+    if instance is None or launch.doubtful_since >= before:
+        return None
+    if not claims.shows_life(fleet, instance):
+        return None
+    return dataclasses.replace(instance, node_name=launch.name, group=launch.group)
 
 
 def _stands_for_itself(
@@ -231,7 +252,10 @@ def _stands_for_itself(
 
 
 def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch | None:
-    """Follow a launch whose machine is shown until it runs; from then on it is a machine only."""
+    """Follow a launch whose machine is shown until it runs; from then on it is a machine only.
+
+    So is what is a node already.
+    """
     if instance.state is contract.InstanceState.RUNNING:
         return None
     held = launch.instance

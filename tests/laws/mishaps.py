@@ -97,8 +97,10 @@ class Mishaps:
 
     def away(self) -> None:
         """Keep a server from its API server for a while."""
-        api = self._any_side().setting.api
-        if api is None:
+        one = self._any_side()
+        api = one.setting.api
+        if api is None or api.of is not one.kubernetes:
+            # Who sees the wrong cluster, and that no more, has nothing to go by at all.
             return
         self._sim.tell(f"the API server of {api.of.key} is away")
         api.away = True

@@ -79,6 +79,7 @@ class Server:
         self.registrar: registrar.Registrar | None = None
         if setting.api is not None:
             self.reconciler.identified(None)
+            setting.api.let_go = lambda each: self.judge.decided(each) is not None
             self.registrar = registrar.Registrar(
                 setting.api.connect, self.reconciler, time_source=sim, remove_nodes=True
             )
