@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from providers import contract, datacenter
 from tests.laws import life, simulation
@@ -104,6 +104,11 @@ class Kubernetes:
         """Delete a Node object."""
         self.nodes.pop(name, None)
         self._silent_since.pop(name, None)
+
+    def forget(self, standing: Collection[str]) -> None:
+        """Forget the machines that stand no more."""
+        self.ever &= set(standing)
+        self._joining = {each: at for each, at in self._joining.items() if each in standing}
 
     def destroy(self) -> None:
         """End the cluster: its machines are nobody's nodes any more."""

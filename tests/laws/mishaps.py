@@ -136,7 +136,9 @@ class Mishaps:
                 ("node_name", ""),
                 ("node_name", f"g-edited{machine.id}"),
                 ("group", self._chance.choice(("g", "h", "k", "nobodys"))),
-                ("identity", other.identity),
+                # Who writes another cluster's identity on a machine that is still unjoined forges
+                # the very proof; he might as well delete it.
+                ("identity", FOREIGN if machine.unjoined else other.identity),
                 ("identity", FOREIGN),
                 ("identity", ""),
                 ("unjoined", not machine.unjoined),

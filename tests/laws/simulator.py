@@ -95,7 +95,7 @@ class Server:
         """Take a configuration, as a reload does."""
         before = self.fleet
         used = {group.account for group in node_groups}
-        for name in used - self._seats.keys():
+        for name in sorted(used - self._seats.keys()):
             self._seats[name] = self._seat(name)
         for name, seat in self._seats.items():
             self._seats[name] = dataclasses.replace(seat, account=self._account(name))

@@ -233,7 +233,8 @@ class Witness:
                 self.let_go.add(name)
         for instance in snapshot.instances:
             self.seen.add(instance.provider_id)
-            if instance.state is contract.InstanceState.RUNNING and instance.node_name:
+            runs = instance.state is contract.InstanceState.RUNNING
+            if runs and after.minted.get(instance.node_name) == instance.provider_id:
                 self.ran.add(instance.node_name)
         for key in after.retired.keys() - before.retired.keys():
             if after.retired[key].surplus:
@@ -373,7 +374,8 @@ def _may_go(
         return True
     shown = {instance.provider_id: instance for instance in snapshot.instances}
     instance = shown.get(member.provider_id)
-    if member.launch is not None and after.minted.get(member.name) in shown:
+    known = after.index.by_provider_id
+    if member.launch is not None and after.minted.get(member.name) in known:
         # Its machine is there, with other marks than it was ordered with, and counts by itself.
         return True
     if instance is None:
