@@ -62,22 +62,17 @@ def looked_up(
     """Take the answer to the look-up of a launch, or of a retired name that may still land.
 
     None says that there is certainly no such machine: an order of unknown outcome may be sent
-    again, an accepted one is relaunched under a new name. One whose Node was seen is there, whatever
-    the cloud says; it is looked up again.
+    again, an accepted one is relaunched under a new name. Where a Node of it was seen it is there,
+    whatever the cloud says: it is looked up again.
     """
     launch = fleet.launches.get(name)
     if launch is None:
         return retired.looked_up(fleet, name, answer, now=now)
     accepted = launch.phase is state.Phase.ACCEPTED
     launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
-    ordered = launch.instance
-    lives = ordered is not None and claims.shows_life(fleet, ordered)
-    if lives and not isinstance(answer, contract.Instance):
+    if not _is_believed(fleet, launch, answer):
         return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
     match answer:
-        case contract.Instance() if not proof.may_be_of(fleet, name, answer):
-            # A label can be edited: a machine that bears the name need not be the one we ordered.
-            return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
         case contract.Instance():
             return _put(proof.bound(fleet, name, answer), _found(launch, answer, now))
         case None:
@@ -210,6 +205,21 @@ def _certainly_none(
         case state.Phase.ACCEPTED | state.Phase.HELD | state.Phase.ASKED:
             # The look-up alone proves nothing: a listing that lacks it brings the next one.
             return _put(fleet, launch)
+
+
+def _is_believed(
+    fleet: state.Fleet,
+    launch: state.Launch,
+    answer: contract.Instance | errors.CloudError | None,
+) -> bool:
+    """Tell whether a look-up speaks of the machine that was ordered.
+
+    A label can be edited: a machine that bears the name need not be it. And what was seen as a
+    Node is there, even if the cloud says that it is not.
+    """
+    if isinstance(answer, contract.Instance):
+        return proof.may_be_of(fleet, launch.name, answer)
+    return launch.instance is None or not claims.shows_life(fleet, launch.instance)
 
 
 def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:

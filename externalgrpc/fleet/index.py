@@ -27,7 +27,7 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
     deleting: dict[str, list[contract.Instance]] = {}
     account_of: dict[str, str] = {}
     booting: set[str] = set()
-    counted: list[state.Member] = []
+    counted: list[contract.Instance] = []
     for account in accounts:
         for instance in account.snapshot.instances if account.snapshot is not None else ():
             provider_id = instance.provider_id
@@ -47,14 +47,13 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
             if instance.state is _DELETING:
                 deleting.setdefault(instance.group, []).append(instance)
             else:
-                counted.append(machine(instance))
-    for member in counted:
-        assert member.instance is not None  # noqa: S101 - a machine has one
-        elder = by_name.get(member.name)
+                counted.append(instance)
+    for instance in counted:
+        member, elder = machine(instance), by_name.get(instance.node_name)
         # Whatever their groups: a name is the key of one machine.
         if elder is not None and elder.provider_id != member.provider_id:
-            member = dataclasses.replace(member, name=member.provider_id)  # noqa: PLW2901
-        members.setdefault(member.instance.group, {})[member.name] = member
+            member = dataclasses.replace(member, name=member.provider_id)
+        members.setdefault(instance.group, {})[member.name] = member
     return state.Index(
         by_provider_id=by_provider_id,
         by_name=by_name,

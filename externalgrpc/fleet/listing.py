@@ -210,8 +210,8 @@ def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state
         if _stands_for_itself(fleet, launch, landed):
             continue
         if landed is not None:
-            node = claims.shows_life(fleet, landed)
-            flying = _landed(launch, landed, now) if not node else None
+            is_node = claims.shows_life(fleet, landed)
+            flying = None if is_node else _landed(launch, landed, now)
             if flying is not None:
                 launches[name] = flying
         elif launch.account != snapshot.account:
@@ -224,9 +224,7 @@ def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state
     return dataclasses.replace(fleet, launches=launches, missing=missing)
 
 
-def _lost_node(
-    fleet: state.Fleet, launch: state.Launch, before: float
-) -> contract.Instance | None:
+def _lost_node(fleet: state.Fleet, launch: state.Launch, before: float) -> contract.Instance | None:
     """Give the machine of a launch that became a node and is not listed: it is no order any more.
 
     What was a node is not given up and ordered anew on the word of a cloud that does not show it.

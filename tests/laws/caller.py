@@ -96,9 +96,7 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
     fresh = drained - there.truth.drained
     there.truth.drained |= fresh
     try:
-        there.fleet, going = fleets.retire(
-            before, name, nodes, now=there.now, unix_now=there.now
-        )
+        there.fleet, going = fleets.retire(before, name, nodes, now=there.now, unix_now=there.now)
     except refusals.NotOurs:
         there.truth.drained -= fresh
         laws.require(foreign, "our own nodes are ours", nodes)

@@ -35,8 +35,9 @@ class _Machine:
 class Kubernetes:
     """A cluster: machines that were made for it join a while after they run.
 
-    ``key`` stands in the user-data of its machines, ``ever`` holds those that were nodes of it. Nodes are found by name, as in the API; a Node
-    of a machine that is gone is not ready soon, and goes when somebody removes it.
+    ``key`` stands in the user-data of its machines, ``ever`` holds those that were nodes of it.
+    Nodes are found by name, as in the API; a Node of a machine that is gone is not ready soon, and
+    goes when somebody removes it.
     """
 
     def __init__(
@@ -95,7 +96,9 @@ class Kubernetes:
         ready = {
             node.provider_id
             for node in self.nodes.values()
-            if node.ready and (own := running.get(node.name)) and own.provider_id == node.provider_id
+            if node.ready
+            and (own := running.get(node.name))
+            and own.provider_id == node.provider_id
         }
         self.ever |= ready
         self._life.ready(self, ready, now)

@@ -347,8 +347,8 @@ PLANTS = (
     Plant(
         "give up a node whose order a cloud no longer knows",
         f"{FLEET}/answers.py",
-        "    if lives and not isinstance(answer, contract.Instance):",
-        "    if False and lives:",
+        "    return launch.instance is None or not claims.shows_life(fleet, launch.instance)",
+        "    return True",
     ),
     Plant(
         "bind a node to an order that was let go",
@@ -532,7 +532,7 @@ PLANTS = (
         "count a machine by the name of another group's",
         f"{FLEET}/index.py",
         "if elder is not None and elder.provider_id != member.provider_id:",
-        "if elder is not None and elder.group != member.instance.group and not elder.id:",
+        "if elder is not None and elder.group == member.provider_id:",
     ),
     Plant(
         "lose sight of what was let go when its label is edited",

@@ -147,7 +147,8 @@ class Server:
         remove: frozenset[contract.Mark],
     ) -> None:
         """Hold a change of marks that reaches a cloud to the laws."""
-        laws.require(self.setting.claimed(provider_id), "only nodes of ours are marked", provider_id)
+        claimed = self.setting.claimed(provider_id)
+        laws.require(claimed, "only nodes of ours are marked", provider_id)
         allowed = put.keys() <= {contract.Mark.IDENTITY} and remove <= {contract.Mark.UNJOINED}
         laws.require(allowed, "only two of the marks are changed", put, remove)
 

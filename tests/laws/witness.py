@@ -133,8 +133,7 @@ class Witness:
             )
         if real:
             laws.require(
-                view.live(after, group) + len(doubtful) + len(put)
-                >= before.groups[group].min_size,
+                view.live(after, group) + len(doubtful) + len(put) >= before.groups[group].min_size,
                 "a retire of live machines stays above min",
                 group,
             )
@@ -341,6 +340,7 @@ def _counted_twice(before: state.Fleet, answer: contract.Instance) -> bool:
 def _stay_after_all(before: state.Fleet, after: state.Fleet, name: str) -> int:
     """Count members that were shown as being deleted before, or counted in another group."""
     elsewhere = {each for other in before.groups for each in laws.ids(before, other)}
+    elsewhere |= {after.minted.get(launch, "") for launch in before.launches}
     found = 0
     for provider_id in laws.ids(after, name) - laws.ids(before, name):
         last = view.known(before, provider_id)
@@ -382,8 +382,7 @@ def _may_go(
         # Two logins into one project: what counts is what this one showed before.
         held = before.accounts[snapshot.account].snapshot
         return any(
-            last.provider_id == member.provider_id
-            and last.state is contract.InstanceState.DELETING
+            last.provider_id == member.provider_id and last.state is contract.InstanceState.DELETING
             for last in (held.instances if held is not None else ())
         )
     surplus = member.provider_id in after.retired.keys() - before.retired.keys()

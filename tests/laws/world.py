@@ -282,9 +282,7 @@ class World:
         )
         return flying or any(
             cloud.may_land(name)
-            or any(
-                machine.hostname == name and not machine.edited for machine in cloud.standing()
-            )
+            or any(machine.hostname == name and not machine.edited for machine in cloud.standing())
             for cloud in self.skies.values()
         )
 
@@ -343,9 +341,7 @@ class World:
             for name in sorted({each.account for each in wanted})
         ]
         configured = fleets.configure(self.fleet, wanted, accounts, blocked={})
-        self.fleet = quarantine.review(
-            marking.survey(configured), now=self.now, unix_now=self.now
-        )
+        self.fleet = quarantine.review(marking.survey(configured), now=self.now, unix_now=self.now)
 
     def _take(self, flight: fates.Flight) -> None:
         request, before = flight.request, self.fleet
@@ -388,7 +384,9 @@ class World:
 
     def _create_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
         laws.require(
-            before.identity == self.identity, "no order is sent before the cluster is known", request
+            before.identity == self.identity,
+            "no order is sent before the cluster is known",
+            request,
         )
         said = notnow.why_account(before, request.account)
         laws.require(
@@ -441,16 +439,12 @@ class World:
             and flight.request.group.name == group
         )
         there += sum(
-            1
-            for flight in self.flights
-            if flight.lands is not None and flight.lands.group == group
+            1 for flight in self.flights if flight.lands is not None and flight.lands.group == group
         )
         there += sum(
             1 for cloud in self._every_sky() for pending in cloud.pending if pending.group == group
         )
-        most = max(
-            each.most_machines for each in CONFIGURATIONS["as it was"] if each.name == group
-        )
+        most = max(each.most_machines for each in CONFIGURATIONS["as it was"] if each.name == group)
         laws.require(
             there <= most + self.under_way[group],
             "what exists of a group never exceeds maxSize and surge, and what each kill left",
@@ -461,9 +455,7 @@ class World:
         )
 
     def _mark_is_lawful(self, request: requests.Mark) -> None:
-        laws.require(
-            request.provider_id in self.ever, "only nodes of ours are marked", request
-        )
+        laws.require(request.provider_id in self.ever, "only nodes of ours are marked", request)
         allowed = request.put.keys() <= {contract.Mark.IDENTITY}
         allowed = allowed and request.remove <= {contract.Mark.UNJOINED}
         laws.require(allowed, "only two of the marks are changed", request)
