@@ -130,15 +130,30 @@ def _overrule(
 
 
 def _proved(fleet: state.Fleet, account: str, begun_at: float) -> state.Fleet:
-    """Carry on the rows of listings that prove machines unjoined; those of other accounts stay."""
+    """Carry on the rows of listings that prove something; those of other accounts stay."""
     shown = fleet.accounts[account].snapshot
     own = {instance.provider_id for instance in (shown.instances if shown is not None else ())}
-    others = {
+    return dataclasses.replace(
+        fleet,
+        proved={
+            **_of_others(fleet, account, own, fleet.proved),
+            **proof.review(fleet, account, begun_at),
+        },
+        doubled={
+            **_of_others(fleet, account, own, fleet.doubled),
+            **proof.doubles(fleet, account, begun_at),
+        },
+    )
+
+
+def _of_others(
+    fleet: state.Fleet, account: str, own: Set[str], rows: Mapping[str, float]
+) -> dict[str, float]:
+    return {
         provider_id: since
-        for provider_id, since in fleet.proved.items()
+        for provider_id, since in rows.items()
         if provider_id not in own and fleet.index.account_of.get(provider_id) != account
     }
-    return dataclasses.replace(fleet, proved={**others, **proof.review(fleet, account, begun_at)})
 
 
 def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:

@@ -93,15 +93,13 @@ class Kubernetes:
                 self.remove(name)
         for name in self.lost & self.nodes.keys():
             self.remove(name)
-        ready = {
-            node.provider_id
+        true = [
+            node
             for node in self.nodes.values()
-            if node.ready
-            and (own := running.get(node.name))
-            and own.provider_id == node.provider_id
-        }
-        self.ever |= ready
-        self._life.ready(self, ready, now)
+            if (own := running.get(node.name)) and own.provider_id == node.provider_id
+        ]
+        self.ever |= {node.provider_id for node in true}
+        self._life.ready(self, {node.provider_id for node in true if node.ready}, now)
 
     def remove(self, name: str) -> None:
         """Delete a Node object."""
