@@ -9,7 +9,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test lint types floors unit e2e e2e-cluster e2e-join bench laws mutations fuzz stubs stubs-check lock schema clean
+.PHONY: help run demo test lint types floors unit e2e e2e-cluster e2e-join bench laws soak mutations fuzz stubs stubs-check lock schema clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev ## Measure: RPCs against a bare handler, loops of CA, growth
 
 laws: $(VENV)/.dev ## Run thousands of whole-server fault histories (SEEDS=0-2000).
 	@$(BIN)/python -m tests.laws.histories --seeds $(or $(SEEDS),0-2000)
+
+soak: $(VENV)/.dev ## Replay simulated weeks with hostile neighbours in one process (SECONDS=3600): memory stays flat.
+	@SECONDS_TO_SOAK=$(or $(SECONDS),3600) $(BIN)/python -m tests.laws.soak
 
 mutations: $(VENV)/.dev ## Plant mistakes in a copy of the core, one by one: each must be caught.
 	@$(BIN)/python -m tests.laws.mutations

@@ -11,7 +11,16 @@ import math
 from collections.abc import Iterator
 
 from externalgrpc import groups
-from externalgrpc.fleet import denied, identity, listing, proof, retired, state, stock, vanishing
+from externalgrpc.fleet import (
+    denied,
+    identity,
+    listing,
+    proof,
+    retired,
+    state,
+    stock,
+    vanishing,
+)
 from providers import contract, errors
 
 MAX_VANISHED = 3
@@ -42,7 +51,7 @@ def ordered(
     return _put(fleet, accepted)
 
 
-def looked_up(  # noqa: PLR0911 - one for each answer
+def looked_up(
     fleet: state.Fleet,
     name: str,
     answer: contract.Instance | errors.CloudError | None,
@@ -53,20 +62,17 @@ def looked_up(  # noqa: PLR0911 - one for each answer
     """Take the answer to the look-up of a launch, or of a retired name that may still land.
 
     None says that there is certainly no such machine: an order of unknown outcome may be sent
-    again, an accepted one is relaunched under a new name. Where its Node is there, no answer is
-    believed that says so: it waits for the listing that shows it.
+    again, an accepted one is relaunched under a new name. Where a Node of it was seen it is there,
+    whatever the cloud says: it is looked up again.
     """
     launch = fleet.launches.get(name)
     if launch is None:
         return retired.looked_up(fleet, name, answer, now=now)
     accepted = launch.phase is state.Phase.ACCEPTED
     launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
+    if not _is_believed(fleet, launch, answer):
+        return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
     match answer:
-        case None | errors.NoCapacity() | errors.BadOrder() if denied.is_node(fleet, launch):
-            return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
-        case contract.Instance() if not proof.may_be_of(fleet, name, answer):
-            # A label can be edited: a machine that bears the name need not be the one we ordered.
-            return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
         case contract.Instance():
             return _put(proof.bound(fleet, name, answer), _found(launch, answer, now))
         case None:
@@ -199,6 +205,21 @@ def _certainly_none(
         case state.Phase.ACCEPTED | state.Phase.HELD | state.Phase.ASKED:
             # The look-up alone proves nothing: a listing that lacks it brings the next one.
             return _put(fleet, launch)
+
+
+def _is_believed(
+    fleet: state.Fleet,
+    launch: state.Launch,
+    answer: contract.Instance | errors.CloudError | None,
+) -> bool:
+    """Tell whether a look-up speaks of the machine that was ordered.
+
+    A label can be edited: a machine that bears the name need not be it. And what was seen as a
+    Node is there, even if the cloud says that it is not.
+    """
+    if isinstance(answer, contract.Instance):
+        return proof.may_be_of(fleet, launch.name, answer)
+    return not denied.is_node(fleet, launch)
 
 
 def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:

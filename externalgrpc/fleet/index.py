@@ -49,8 +49,7 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
             else:
                 counted.append(instance)
     for instance in counted:
-        member = machine(instance)
-        elder = by_name.get(member.name)
+        member, elder = machine(instance), by_name.get(instance.node_name)
         # Whatever their groups: a name is the key of one machine.
         if elder is not None and elder.provider_id != member.provider_id:
             member = dataclasses.replace(member, name=member.provider_id)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Set
 
 from externalgrpc.fleet import (
+    claims,
     configured,
     denied,
     index,
@@ -131,15 +132,30 @@ def _overrule(
 
 
 def _proved(fleet: state.Fleet, account: str, begun_at: float) -> state.Fleet:
-    """Carry on the rows of listings that prove machines unjoined; those of other accounts stay."""
+    """Carry on the rows of listings that prove something; those of other accounts stay."""
     shown = fleet.accounts[account].snapshot
     own = {instance.provider_id for instance in (shown.instances if shown is not None else ())}
-    others = {
+    return dataclasses.replace(
+        fleet,
+        proved={
+            **_of_others(fleet, account, own, fleet.proved),
+            **proof.review(fleet, account, begun_at),
+        },
+        doubled={
+            **_of_others(fleet, account, own, fleet.doubled),
+            **proof.doubles(fleet, account, begun_at),
+        },
+    )
+
+
+def _of_others(
+    fleet: state.Fleet, account: str, own: Set[str], rows: Mapping[str, float]
+) -> dict[str, float]:
+    return {
         provider_id: since
-        for provider_id, since in fleet.proved.items()
+        for provider_id, since in rows.items()
         if provider_id not in own and fleet.index.account_of.get(provider_id) != account
     }
-    return dataclasses.replace(fleet, proved={**others, **proof.review(fleet, account, begun_at)})
 
 
 def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
@@ -204,20 +220,38 @@ def _missing(
 def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
     settle_s = fleet.accounts[snapshot.account].settle_s
     launches: dict[str, state.Launch] = {}
+    missing = dict(fleet.missing)
     shown = fleet.index.by_provider_id
     for name, launch in fleet.launches.items():
         landed = shown.get(fleet.minted.get(name, ""))
         if _stands_for_itself(fleet, launch, landed):
             continue
         if landed is not None:
-            flying = _landed(launch, landed, now)
+            is_node = claims.shows_life(fleet, landed)
+            flying = None if is_node else _landed(launch, landed, now)
             if flying is not None:
                 launches[name] = flying
         elif launch.account != snapshot.account:
             launches[name] = launch
+        elif (node := _lost_node(fleet, launch, snapshot.begun_at - settle_s)) is not None:
+            held = state.Missing(instance=node, account=launch.account, look_at=now)
+            missing.setdefault(node.provider_id, held)
         else:
             launches[name] = _unseen(launch, snapshot.begun_at, settle_s, now)
-    return dataclasses.replace(fleet, launches=launches)
+    return dataclasses.replace(fleet, launches=launches, missing=missing)
+
+
+def _lost_node(fleet: state.Fleet, launch: state.Launch, before: float) -> contract.Instance | None:
+    """Give the machine of a launch that became a node and is not listed: it is no order any more.
+
+    What was a node is not given up and ordered anew on the word of a cloud that does not show it.
+    """
+    instance = launch.instance
+    if instance is None or launch.doubtful_since >= before:
+        return None
+    if not claims.shows_life(fleet, instance):
+        return None
+    return dataclasses.replace(instance, node_name=launch.name, group=launch.group)
 
 
 def _stands_for_itself(
@@ -233,7 +267,10 @@ def _stands_for_itself(
 
 
 def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch | None:
-    """Follow a launch whose machine is shown until it runs; from then on it is a machine only."""
+    """Follow a launch whose machine is shown until it runs; from then on it is a machine only.
+
+    So is what is a node already.
+    """
     if instance.state is contract.InstanceState.RUNNING:
         return None
     held = launch.instance
@@ -288,17 +325,20 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     return dataclasses.replace(
         fleet,
         gone=gone,
-        registered=_kept(fleet.registered, known),
+        registered=_kept(fleet.registered, known, fleet.launches.keys() | fleet.retired.keys()),
         misnamed=_kept(fleet.misnamed, known),
         accused=fleet.accused & known,
         minted=_minted(fleet),
     )
 
 
-def _kept(held: Mapping[str, str], known: Set[str]) -> Mapping[str, str]:
+def _kept(
+    held: Mapping[str, str], known: Set[str], awaited: Set[str] = frozenset()
+) -> Mapping[str, str]:
+    """Keep the Nodes of machines that are known, and of orders whose machine is not known yet."""
     if held.keys() <= known:
         return held
-    return {each: name for each, name in held.items() if each in known}
+    return {each: name for each, name in held.items() if each in known or name in awaited}
 
 
 def _minted(fleet: state.Fleet) -> Mapping[str, str]:

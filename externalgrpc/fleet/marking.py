@@ -89,10 +89,11 @@ def _wanted(
     of_ours = instance.group in fleet.groups and not view.is_retired(fleet, instance)
     if not of_ours or not claims.claimed(fleet, instance):
         return nothing, frozenset()
+    remove = frozenset({contract.Mark.UNJOINED}) if instance.unjoined else frozenset()
     foreign = quarantine.is_foreign(fleet, instance)
     if foreign and quarantine.word_on(account, instance) != quarantine.ADOPT:
-        return nothing, frozenset()
+        # Whosever it is, it is a node: whoever takes it for his own must not think that it is none.
+        return nothing, remove
     lacks = bool(fleet.identity) and instance.identity != fleet.identity
     put = {contract.Mark.IDENTITY: fleet.identity} if lacks and fleet.identity else nothing
-    remove = frozenset({contract.Mark.UNJOINED}) if instance.unjoined else frozenset()
     return put, remove

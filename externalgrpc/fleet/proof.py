@@ -58,7 +58,7 @@ def double_settled(
     fleet: state.Fleet, instance: contract.Instance, snapshot: state.Snapshot
 ) -> bool:
     """Tell whether two listings a settling time apart show that a machine is a double."""
-    since = fleet.proved.get(instance.provider_id)
+    since = fleet.doubled.get(instance.provider_id)
     settle_s = fleet.accounts[snapshot.account].settle_s
     return since is not None and snapshot.begun_at >= since + settle_s
 
@@ -166,5 +166,21 @@ def review(fleet: state.Fleet, account: str, begun_at: float) -> dict[str, float
     return {
         instance.provider_id: fleet.proved.get(instance.provider_id, begun_at)
         for instance in (held.instances if held is not None else ())
-        if never_joined(fleet, instance, account) or is_double(fleet, instance, account)
+        if never_joined(fleet, instance, account)
+    }
+
+
+def doubles(fleet: state.Fleet, account: str, begun_at: float) -> dict[str, float]:
+    """Carry the rows of listings that show doubles on by one listing.
+
+    ``fleet`` still has the index of the listing before: what that showed and was no double is none,
+    whatever name it bears now.
+    """
+    held, known = fleet.accounts[account].snapshot, fleet.index.by_provider_id
+    return {
+        instance.provider_id: fleet.doubled.get(instance.provider_id, begun_at)
+        for instance in (held.instances if held is not None else ())
+        if (instance.provider_id in fleet.doubled or instance.provider_id not in known)
+        and instance.provider_id not in fleet.quarantine
+        and is_double(fleet, instance, account)
     }

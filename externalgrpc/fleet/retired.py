@@ -125,7 +125,7 @@ def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> stat
         if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
             continue
         account, name = snapshot.account, instance.node_name
-        if not proof.is_double(fleet, instance, account):
+        if instance.provider_id not in fleet.doubled:
             continue
         over = name in fleet.retired or _was_let_go(fleet, name)
         if over or proof.double_settled(fleet, instance, snapshot):

@@ -433,8 +433,9 @@ class Fleet:
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
     that CA called unregistered without proof.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
-    prove that a machine never was a node. ``verdicts`` are the failures shown lately. ``outage``
-    says that the cluster has lost its nodes at large.
+    prove that a machine never was a node, ``doubled`` the same of second machines of our orders,
+    which are such from their first listing on. ``verdicts`` are the failures shown lately.
+    ``outage`` says that the cluster has lost its nodes at large.
 
     ``memo`` caches what is derived of the value; nothing in it depends on ``registered``.
     """
@@ -465,6 +466,7 @@ class Fleet:
     accused: frozenset[str] = frozenset()
     unmarked: frozenset[str] = frozenset()
     proved: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    doubled: Mapping[str, float] = dataclasses.field(default_factory=dict)
     limits: Limits = _LIMITS
     verdicts: tuple[Verdict, ...] = ()
     outage: str = ""

@@ -128,11 +128,13 @@ def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
     """Name a machine: by its node name, or by its provider id where that is another's or lost.
 
     The name is another's where an older machine bears it too, and where it is that of a launch or
-    a retirement which means another machine.
+    a retirement which means another machine. Of those that no listing shows the first has it.
     """
     name, provider_id = instance.node_name, instance.provider_id
     shown = fleet.index.by_name.get(name)
     if shown is not None and shown.provider_id != provider_id:
+        return provider_id
+    if shown is None and _unlisted(fleet).get(name, provider_id) != provider_id:
         return provider_id
     if name in fleet.launches and fleet.minted.get(name) != provider_id:
         return provider_id
@@ -140,6 +142,17 @@ def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
     if retirement is not None and machine_of(fleet, retirement) != provider_id:
         return provider_id
     return identity.key_of(instance)
+
+
+def _unlisted(fleet: state.Fleet) -> dict[str, str]:
+    """Give the machines that listings lack for now by name, the first of each."""
+    memo = fleet.memo
+    found: dict[str, str] | None = memo.get(("unlisted",))
+    if found is None:
+        found = memo[("unlisted",)] = {}
+        for provider_id, missing in fleet.missing.items():
+            found.setdefault(missing.instance.node_name, provider_id)
+    return found
 
 
 def find(fleet: state.Fleet, group: str, name: str) -> Member | None:

@@ -229,6 +229,9 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
         or denied.holds(fleet, provider_id)
+        # The machine of an order whose id nobody has told us yet.
+        or name in fleet.launches
+        or name in fleet.retired
         or view.whose(fleet, provider_id) is not None
     )
 

@@ -15,7 +15,8 @@ from tests.laws import kubernetes, laws, life, simulation
 class ApiServer:
     """One server's connection to one cluster, after :class:`externalgrpc.registrar.Cluster`.
 
-    While it is ``away``, nothing is heard; what was heard before is remembered.
+    While it is ``away``, nothing is heard; what was heard before is remembered. ``let_go`` tells
+    which machines the server has let go.
     """
 
     home = notices.Regarding(kind="ConfigMap", name="pools", namespace="ours")
@@ -28,6 +29,7 @@ class ApiServer:
         self._life = truth
         self.of = of
         self.away = False
+        self.let_go: Callable[[str], bool] = lambda _provider_id: False
         self._listing: reflector.Listing[nodes.Node] = reflector.Listing(items={})
 
     def connect(self, _listeners: kube.Listeners) -> ApiServer:
@@ -67,7 +69,11 @@ class ApiServer:
         if there is None or there.uid != node.uid or not still(_node(there)):
             return
         ready = there.ready and self._life.is_ready(there.provider_id)
-        laws.require(not ready, "no Node of a machine that is ready is removed", there)
+        laws.require(
+            not ready or self.let_go(there.provider_id),
+            "no Node of a ready machine is removed, but of one that was let go",
+            there,
+        )
         self._sim.tell(f"Node {node.name} of cluster {self.of.key} is removed")
         self.of.remove(node.name)
 

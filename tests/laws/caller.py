@@ -119,7 +119,9 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
     laws.require(set(going) == chosen.keys() - stay, "all that was named goes", going, chosen)
     there.witness.retired(before, there.fleet, name, going, real=bool(drained))
     there.let_go += [
-        each for each in going if chosen[each].provider_id not in there.fleet.quarantine
+        each
+        for each in going
+        if chosen[each].provider_id not in there.fleet.quarantine and "://" not in each
     ]
 
 

@@ -78,7 +78,7 @@ class Flight:
         except errors.CloudError as error:
             self.answer = error
 
-    def _done(self, cloud: sky.Sky, fate: Fate) -> Any:
+    def _done(self, cloud: sky.Sky, fate: Fate) -> Any:  # noqa: PLR0911 - one for each request
         request = self.request
         match request:
             case requests.Create():

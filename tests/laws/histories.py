@@ -22,12 +22,12 @@ from tests.laws import history
 
 def play(seed: int) -> history.Told:
     """Play the history of a seed."""
-    with _silence():
+    with silence():
         return dataclasses.replace(history.History(seed).play(), seed=seed)
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Keep the server's log out of the way: a history has a log of its own."""
     log = logging.getLogger("vps_autoscaler")
     level = log.level

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections import Counter
 from collections.abc import Callable
+from typing import TypeAlias
 
 from externalgrpc import groups
 from externalgrpc.fleet import quarantine, view
@@ -15,6 +16,9 @@ from tests.laws import autoscaler, laws, lies, life, mishaps, side, simulation, 
 BUSY_S = 800.0
 CALM_S = 400.0
 REST_S = 5400.0
+
+Act: TypeAlias = Callable[[], None]
+Mishap: TypeAlias = tuple[float, Act]
 
 
 @dataclasses.dataclass
@@ -126,15 +130,43 @@ class History:
 
     def _busy(self) -> None:
         self._storm()
+        self._run_everything()
+        # Every history has its own handful of the rarer ones.
+        rare = self.chance.sample(self._rare(), self.chance.randint(0, 4))
+        happening = [*self._common(), *rare]
+        self._want()
+        for mean_s, act in happening:
+            when = self.chance.expovariate(1 / mean_s)
+            while when < self.busy_s:
+                self.sim.at(when, "", act)
+                when += self.chance.expovariate(1 / mean_s)
+        self.sim.run(self.busy_s)
+
+    def _run_everything(self) -> None:
+        """Set the clocks of clusters, autoscalers and servers going."""
         for one in self.sides:
             self._every(autoscaler.SCAN_S, one.loop)
             self._every(5.0, lambda one=one: one.kubernetes.look())
             self._every(5.0, self._look_at_marks)
             if one.with_nodes:
                 self._every(4.0, lambda one=one: one.server.sweep())
+
+    def _common(self) -> list[Mishap]:
+        """Give what happens in every history, and how far apart on average, in seconds."""
+        return [
+            (55.0, self._want),
+            (240.0, self._kill_server),
+            (240.0, self._kill_autoscaler),
+            (180.0, self._vanish),
+            (300.0, self._outage),
+            (240.0, self._stock),
+            (350.0, self._reconfigure),
+        ]
+
+    def _rare(self) -> list[Mishap]:
+        """Give what happens in some."""
         ill = self.mishaps
-        # Every history has its own handful of the rarer ones.
-        rare: list[tuple[float, Callable[[], None]]] = [
+        return [
             (350.0, ill.wrong_context),
             (500.0, ill.rebuild),
             (300.0, ill.lose_nodes),
@@ -144,23 +176,6 @@ class History:
             (150.0, ill.edit),
             (250.0, ill.usurp),
         ]
-        happening: list[tuple[float, Callable[[], None]]] = [
-            (55.0, self._want),
-            (240.0, self._kill_server),
-            (240.0, self._kill_autoscaler),
-            (180.0, self._vanish),
-            (300.0, self._outage),
-            (240.0, self._stock),
-            (350.0, self._reconfigure),
-            *self.chance.sample(rare, self.chance.randint(0, 4)),
-        ]
-        self._want()
-        for mean_s, act in happening:
-            when = self.chance.expovariate(1 / mean_s)
-            while when < self.busy_s:
-                self.sim.at(when, "", act)
-                when += self.chance.expovariate(1 / mean_s)
-        self.sim.run(self.busy_s)
 
     def _rest(self) -> None:
         """Mend everything, hear the operator, and wait for rest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from providers import contract, datacenter
 from tests.laws import life, simulation
@@ -35,8 +35,9 @@ class _Machine:
 class Kubernetes:
     """A cluster: machines that were made for it join a while after they run.
 
-    ``key`` stands in the user-data of its machines, ``ever`` holds those that were nodes of it. Nodes are found by name, as in the API; a Node
-    of a machine that is gone is not ready soon, and goes when somebody removes it.
+    ``key`` stands in the user-data of its machines, ``ever`` holds those that were nodes of it.
+    Nodes are found by name, as in the API; a Node of a machine that is gone is not ready soon, and
+    goes when somebody removes it.
     """
 
     def __init__(
@@ -92,20 +93,23 @@ class Kubernetes:
                 self.remove(name)
         for name in self.lost & self.nodes.keys():
             self.remove(name)
-        ready = {
-            node.provider_id
+        true = [
+            node
             for node in self.nodes.values()
-            if node.ready
-            and (own := running.get(node.name))
-            and own.provider_id == node.provider_id
-        }
-        self.ever |= ready
-        self._life.ready(self, ready, now)
+            if (own := running.get(node.name)) and own.provider_id == node.provider_id
+        ]
+        self.ever |= {node.provider_id for node in true}
+        self._life.ready(self, {node.provider_id for node in true if node.ready}, now)
 
     def remove(self, name: str) -> None:
         """Delete a Node object."""
         self.nodes.pop(name, None)
         self._silent_since.pop(name, None)
+
+    def forget(self, standing: Collection[str]) -> None:
+        """Forget the machines that stand no more."""
+        self.ever &= set(standing)
+        self._joining = {each: at for each, at in self._joining.items() if each in standing}
 
     def destroy(self) -> None:
         """End the cluster: its machines are nobody's nodes any more."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-
 from collections.abc import Set
 
 from externalgrpc.fleet import claims, notnow, state, view

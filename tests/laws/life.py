@@ -1,4 +1,6 @@
-"""The law of life: no machine that is a Ready node anywhere is deleted, but by a CA that drained it.
+"""The law of life: no machine that is a Ready node is deleted, but by a CA that drained it.
+
+A Ready node of any cluster.
 
 Truth is kept by the simulated clusters and asked at the cloud's delete, so that it counts what a
 server did and not what it meant.

@@ -97,8 +97,10 @@ class Mishaps:
 
     def away(self) -> None:
         """Keep a server from its API server for a while."""
-        api = self._any_side().setting.api
-        if api is None:
+        one = self._any_side()
+        api = one.setting.api
+        if api is None or api.of is not one.kubernetes:
+            # Who sees the wrong cluster, and that no more, has nothing to go by at all.
             return
         self._sim.tell(f"the API server of {api.of.key} is away")
         api.away = True
@@ -134,7 +136,9 @@ class Mishaps:
                 ("node_name", ""),
                 ("node_name", f"g-edited{machine.id}"),
                 ("group", self._chance.choice(("g", "h", "k", "nobodys"))),
-                ("identity", other.identity),
+                # Who writes another cluster's identity on a machine that is still unjoined forges
+                # the very proof; he might as well delete it.
+                ("identity", FOREIGN if machine.unjoined else other.identity),
                 ("identity", FOREIGN),
                 ("identity", ""),
                 ("unjoined", not machine.unjoined),

@@ -25,9 +25,17 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("externalgrpc", "providers", "tests", "pyproject.toml")
 
 MACHINE = ("tests/laws/test_machine.py",)
+UNITS = (
+    "tests/fleet",
+    "tests/test_lane.py",
+    "tests/test_leftovers.py",
+    "tests/test_reconciler.py",
+    "tests/test_registrar.py",
+    "tests/test_service.py",
+)
 LINES = (
+    ("unit tests", UNITS, {}),
     ("the state machine", MACHINE, {"FLEET_EXAMPLES": "120", "FLEET_SHRINK": "no"}),
-    ("unit tests", ("tests/fleet", "tests/test_lane.py", "tests/test_reconciler.py"), {}),
     (
         "whole histories",
         ("tests/laws/test_histories.py",),

@@ -77,7 +77,7 @@ class Side:
         )
         self.server = simulator.Server(sim, self.setting, self.node_groups)
         self.autoscaler = autoscaler.Autoscaler(sim, self.kubernetes, forgets=forgets)
-        self._claimed: set[str] = set()
+        self._looked_at: list[kubernetes.Kubernetes] = []
 
     # ---- what happens to it ------------------------------------------------------------------
 
@@ -114,12 +114,13 @@ class Side:
         self.kill_server()
         self.setting.api = apiserver.ApiServer(self._sim, other, self._truth)
         self.keys.add(other.key)
+        self._looked_at.append(other)
         self.start_server()
 
     def rebuild(self) -> None:
         """Destroy the control plane and make a new one: another identity, and no Nodes."""
         self._sim.tell(f"CONTROL PLANE {self.name} REBUILT")
-        self._claimed |= self.kubernetes.ever
+        self._looked_at.append(self.kubernetes)
         self.kubernetes.destroy()
         self.kubernetes = self._control_plane()
         self.autoscaler.kubernetes = self.kubernetes
@@ -206,9 +207,7 @@ class Side:
         return account.snapshot.begun_at < unmarked_at + MARKS_KNOWN_S
 
     def _was_claimed(self, provider_id: str) -> bool:
-        api = self.setting.api
-        planes = [self.kubernetes] if api is None else [self.kubernetes, api.of]
-        return provider_id in self._claimed or any(provider_id in each.ever for each in planes)
+        return any(provider_id in each.ever for each in (self.kubernetes, *self._looked_at))
 
     def _control_plane(self) -> kubernetes.Kubernetes:
         self._planes += 1

@@ -79,6 +79,7 @@ class Server:
         self.registrar: registrar.Registrar | None = None
         if setting.api is not None:
             self.reconciler.identified(None)
+            setting.api.let_go = lambda each: self.judge.decided(each) is not None
             self.registrar = registrar.Registrar(
                 setting.api.connect, self.reconciler, time_source=sim, remove_nodes=True
             )
@@ -94,7 +95,7 @@ class Server:
         """Take a configuration, as a reload does."""
         before = self.fleet
         used = {group.account for group in node_groups}
-        for name in used - self._seats.keys():
+        for name in sorted(used - self._seats.keys()):
             self._seats[name] = self._seat(name)
         for name, seat in self._seats.items():
             self._seats[name] = dataclasses.replace(seat, account=self._account(name))
@@ -146,9 +147,8 @@ class Server:
         remove: frozenset[contract.Mark],
     ) -> None:
         """Hold a change of marks that reaches a cloud to the laws."""
-        laws.require(
-            self.setting.claimed(provider_id), "only nodes of ours are marked", provider_id
-        )
+        claimed = self.setting.claimed(provider_id)
+        laws.require(claimed, "only nodes of ours are marked", provider_id)
         allowed = put.keys() <= {contract.Mark.IDENTITY} and remove <= {contract.Mark.UNJOINED}
         laws.require(allowed, "only two of the marks are changed", put, remove)
 

@@ -53,7 +53,7 @@ class Stage:
         self.sim.after_event = self._after_event
         self._every(autoscaler.SCAN_S, lambda: self.autoscaler.loop(self.server))
         self._every(5.0, self.kubernetes.look)
-        self._every(3.0, lambda: self.server.sweep())
+        self._every(3.0, lambda: self.server.sweep())  # noqa: PLW0108 - servers come and go
         self.sim.run(60.0)
 
     def start_server(self) -> None:

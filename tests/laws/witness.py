@@ -35,14 +35,22 @@ class Witness:
     def _was_let_go(self, fleet: state.Fleet, member: view.Member) -> bool:
         """Tell whether a member is what was let go: the machine, or the order that it came of.
 
-        Another machine may bear the name: labels can be edited.
+        Another machine may bear the name: labels can be edited. And an order that was let go
+        before anybody knew its machine stays let go only as long as that is no node.
         """
         if member.provider_id in self.let_go:
             return True
         if member.instance is None:
             return member.name in self.let_go
         name = member.instance.node_name
-        return name in self.let_go and fleet.minted.get(name) == member.provider_id
+        ordered = name in self.let_go and fleet.minted.get(name) == member.provider_id
+        return ordered and not laws.lives(fleet, member)
+
+    def _lets_go(self, fleet: state.Fleet, name: str, provider_id: str) -> None:
+        """Note a member that was let go: its machine, and the order, if it came of that."""
+        self.let_go.add(provider_id)
+        if fleet.minted.get(name, provider_id) in ("", provider_id):
+            self.let_go.add(name)
 
     def grew(
         self,
@@ -129,8 +137,8 @@ class Witness:
                 "a retire of live machines stays above min",
                 group,
             )
-        self.let_go |= named.keys() - doubtful
-        self.let_go |= {named[name] for name in named.keys() - doubtful}
+        for name in named.keys() - doubtful:
+            self._lets_go(after, name, named[name])
         _others_stay(before, after, group)
 
     def shrunk(
@@ -224,7 +232,8 @@ class Witness:
                 self.let_go.add(name)
         for instance in snapshot.instances:
             self.seen.add(instance.provider_id)
-            if instance.state is contract.InstanceState.RUNNING and instance.node_name:
+            runs = instance.state is contract.InstanceState.RUNNING
+            if runs and after.minted.get(instance.node_name) == instance.provider_id:
                 self.ran.add(instance.node_name)
         for key in after.retired.keys() - before.retired.keys():
             if after.retired[key].surplus:
@@ -265,7 +274,7 @@ class Witness:
                     "a look at the Nodes takes only what was shown as failed",
                     member,
                 )
-                self.let_go |= {member.name, member.provider_id}
+                self._lets_go(after, member.name, member.provider_id)
 
     def planned(self, before: state.Fleet, after: state.Fleet) -> None:
         """Check what planning changed: launches of departed groups are withdrawn, nothing else."""
@@ -321,22 +330,23 @@ def _others_stay(before: state.Fleet, after: state.Fleet, group: str) -> None:
 
 
 def _counted_twice(before: state.Fleet, answer: contract.Instance) -> bool:
-    """Tell whether an order's machine was shown under another mark, as well as its launch."""
-    return (
+    """Tell whether an order's machine counted by itself already, or does not count: in doubt."""
+    return answer.provider_id in before.quarantine or (
         answer.provider_id in before.index.by_provider_id
         and answer.provider_id not in before.minted.values()
     )
 
 
 def _stay_after_all(before: state.Fleet, after: state.Fleet, name: str) -> int:
-    """Count members that the last listing showed as being deleted, or in another group."""
-    shown = before.index.by_provider_id
-    return sum(
-        1
-        for provider_id in laws.ids(after, name) - laws.ids(before, name)
-        if (last := shown.get(provider_id)) is not None
-        and (last.state is contract.InstanceState.DELETING or last.group != name)
-    )
+    """Count members that were shown as being deleted before, or counted in another group."""
+    elsewhere = {each for other in before.groups for each in laws.ids(before, other)}
+    elsewhere |= {after.minted.get(launch, "") for launch in before.launches}
+    found = 0
+    for provider_id in laws.ids(after, name) - laws.ids(before, name):
+        last = view.known(before, provider_id)
+        going = last is not None and last.state is contract.InstanceState.DELETING
+        found += going or provider_id in elsewhere
+    return found
 
 
 def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Member]:
@@ -364,7 +374,8 @@ def _may_go(
         return True
     shown = {instance.provider_id: instance for instance in snapshot.instances}
     instance = shown.get(member.provider_id)
-    if member.launch is not None and after.minted.get(member.name) in shown:
+    known = after.index.by_provider_id
+    if member.launch is not None and after.minted.get(member.name) in known:
         # Its machine is there, with other marks than it was ordered with, and counts by itself.
         return True
     if instance is None:

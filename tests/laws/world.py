@@ -486,8 +486,13 @@ class World:
     def _known_skies(self) -> Iterator[sky.Sky]:
         yield from {id(self.skies[name]): self.skies[name] for name in self.fleet.accounts}.values()
 
-    def _differences(self) -> set[str]:
+    def _differences(self) -> set[tuple[str, str, str]]:
         there = {
-            machine.provider_id for cloud in self._known_skies() for machine in cloud.standing()
+            (machine.provider_id, machine.name, machine.group)
+            for cloud in self._known_skies()
+            for machine in cloud.standing()
         }
-        return set(self.fleet.index.by_provider_id) ^ there
+        return there ^ {
+            (each.provider_id, each.node_name, each.group)
+            for each in self.fleet.index.by_provider_id.values()
+        }
