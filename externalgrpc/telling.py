@@ -49,6 +49,21 @@ def retired(group: str, going: tuple[str, ...], asked: list[str]) -> None:
     _LOG.info("nodes let go", group=group, names=list(going), asked=asked)
 
 
+def spared(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell of machines whose deletion was withdrawn: they are nodes after all."""
+    if before.retired is after.retired:
+        return
+    for key in before.retired.keys() - after.retired.keys():
+        held = before.retired[key]
+        _LOG.warning(
+            "deletion withdrawn: the machine was let go as one that never became a node, and its "
+            "Node has come",
+            name=key,
+            provider_id=held.provider_id,
+            group=held.group,
+        )
+
+
 def autoscaler_started(fleet: state.Fleet) -> None:
     """Tell that a new CA process came, and what is in the air for it."""
     air = {group: len(names) for group, names in fleet.covers.items() if names}

@@ -11,7 +11,16 @@ import math
 from collections.abc import Iterator
 
 from externalgrpc import groups
-from externalgrpc.fleet import identity, listing, proof, retired, state, stock, vanishing
+from externalgrpc.fleet import (
+    claims,
+    identity,
+    listing,
+    proof,
+    retired,
+    state,
+    stock,
+    vanishing,
+)
 from providers import contract, errors
 
 MAX_VANISHED = 3
@@ -68,7 +77,7 @@ def looked_up(
             return _put(proof.bound(fleet, name, answer), _found(launch, answer, now))
         case None:
             return _certainly_none(fleet, launch, mint=mint, now=now)
-        case errors.NoCapacity() | errors.BadOrder() if accepted:
+        case errors.NoCapacity() | errors.BadOrder() if accepted and not _lives(fleet, launch):
             fleet = stock.remember(fleet, launch, answer, now=now)
             return _relaunch(fleet, launch, answer, mint, now)
         case _:
@@ -188,7 +197,7 @@ def _certainly_none(
             return _put(fleet, held)
         case state.Phase.FAILED:
             return _put(fleet, dataclasses.replace(launch, may_land=False))
-        case state.Phase.ACCEPTED if _is_lacking(fleet, launch):
+        case state.Phase.ACCEPTED if _is_lacking(fleet, launch) and not _reports(fleet, launch):
             gone = errors.CloudError(
                 "the machine disappeared before it ran; the cloud does not say why"
             )
@@ -196,6 +205,16 @@ def _certainly_none(
         case state.Phase.ACCEPTED | state.Phase.HELD | state.Phase.ASKED:
             # The look-up alone proves nothing: a listing that lacks it brings the next one.
             return _put(fleet, launch)
+
+
+def _lives(fleet: state.Fleet, launch: state.Launch) -> bool:
+    """Tell whether a launch's machine shows life: whatever became of its order, it is a node."""
+    return launch.instance is not None and claims.shows_life(fleet, launch.instance)
+
+
+def _reports(fleet: state.Fleet, launch: state.Launch) -> bool:
+    """Tell whether the Node of a launch's machine is ready, whatever the cloud says of it."""
+    return launch.instance is not None and vanishing.node_is_ready(fleet, launch.instance)
 
 
 def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:

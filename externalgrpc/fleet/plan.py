@@ -54,7 +54,7 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
     """
     agenda = requests.Agenda(now)
     fleet = _accounts(fleet, agenda)
-    fleet = _deletions(fleet, agenda)
+    fleet = _deletions(retired.spare(fleet), agenda)
     fleet = _launches(fleet, agenda)
     fleet = _missing(fleet, agenda)
     fleet = marking.plan(fleet, agenda)

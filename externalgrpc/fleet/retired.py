@@ -3,6 +3,9 @@
 A retired name stops counting at once. Its deletion is repeated until two listings that began after
 the cloud's settling time agree that it is gone; a name whose create may still land is a tombstone
 until then. What was let go is remembered, and let go again should a cloud show it once more.
+
+Only what CA drained goes whatever its Node says. All else was let go because it never was a node:
+it is spared if it becomes one before the cloud took its deletion, be that late or again.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from externalgrpc.fleet import claims, identity, proof, state, stock, tidying, view
+from externalgrpc.fleet import claims, identity, index, proof, state, stock, tidying, view
 from providers import contract, errors
 
 ABSENCES = 2
@@ -22,8 +25,17 @@ REPEAT_DELETE_S = 30.0
 MAX_REPEAT_DELETE_S = 600.0
 
 
-def let_go(fleet: state.Fleet, members: Sequence[state.Member], *, now: float) -> state.Fleet:
-    """Retire members: a launch that was never sent vanishes, all else is deleted and awaited."""
+def let_go(
+    fleet: state.Fleet,
+    members: Sequence[state.Member],
+    *,
+    now: float,
+    drained: frozenset[str] = frozenset(),
+) -> state.Fleet:
+    """Retire members: a launch that was never sent vanishes, all else is deleted and awaited.
+
+    ``drained`` are the keys of those whose real Nodes CA let go.
+    """
     if not members:
         return fleet
     names = {member.name for member in members}
@@ -34,7 +46,9 @@ def let_go(fleet: state.Fleet, members: Sequence[state.Member], *, now: float) -
         instance = member.instance or (launch.instance if launch is not None else None)
         if instance is not None:
             account = view.account_of(fleet, instance)
-            retired[member.name] = owed(instance, account, now, key=member.name)
+            retired[member.name] = owed(
+                instance, account, now, key=member.name, drained=member.name in drained
+            )
         elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):
             retired[member.name] = _tombstone(launch, now)
         elif launch is not None and launch.asked_at > state.NEVER:
@@ -66,8 +80,43 @@ def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:
     return dataclasses.replace(fleet, launches=launches, gone={**fleet.gone, **gone})
 
 
+def spare(fleet: state.Fleet) -> state.Fleet:
+    """Withdraw the deletions, not sent yet, of machines that are nodes after all.
+
+    They were let go because they never were; they count again.
+    """
+    spared = frozenset(
+        key
+        for key, held in fleet.retired.items()
+        if held.deletion is state.Deletion.OWED and is_spared(fleet, key)
+    )
+    if not spared:
+        return fleet
+    left = {key: held for key, held in fleet.retired.items() if key not in spared}
+    return dataclasses.replace(
+        fleet,
+        retired=left,
+        unjoined={key: held for key, held in fleet.unjoined.items() if key not in spared},
+        index=index.build(fleet.accounts.values(), left),
+    )
+
+
+def is_spared(fleet: state.Fleet, key: str) -> bool:
+    """Tell whether a retired machine that CA did not drain shows life: it is not to be deleted."""
+    held = fleet.retired.get(key)
+    if held is None or held.drained or not held.provider_id:
+        return False
+    return claims.lives(fleet, held.provider_id, held.name)
+
+
 def owed(
-    instance: contract.Instance, account: str, now: float, *, key: str, surplus: bool = False
+    instance: contract.Instance,
+    account: str,
+    now: float,
+    *,
+    key: str,
+    surplus: bool = False,
+    drained: bool = False,
 ) -> state.Retirement:
     """Make the retirement of a machine whose id is known: its deletion is owed."""
     return state.Retirement(
@@ -80,6 +129,7 @@ def owed(
         instance_id=instance.id,
         provider_id=instance.provider_id,
         surplus=surplus,
+        drained=drained,
     )
 
 
@@ -95,9 +145,12 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
             continue
         came = proof.is_our_order(fleet, instance) and _was_let_go(fleet, instance.node_name)
         by_name = came and not claims.shows_life(fleet, instance)
-        if by_name or _was_let_go(fleet, instance.provider_id):
+        gone = fleet.gone.get(instance.provider_id)
+        drained = gone is not None and gone.drained
+        by_id = gone is not None and gone.let_go
+        if by_name or (by_id and (drained or not claims.shows_life(fleet, instance))):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
-            again[key] = owed(instance, snapshot.account, now, key=key)
+            again[key] = owed(instance, snapshot.account, now, key=key, drained=drained)
     if not again:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **again})
@@ -149,7 +202,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             retired[key] = left
             continue
         for known_as in filter(None, (retirement.provider_id, key)):
-            gone[known_as] = state.Gone(retirement.group, let_go=True)
+            gone[known_as] = state.Gone(retirement.group, let_go=True, drained=retirement.drained)
         left_behind.add((retirement.group, retirement.name))
     fleet = dataclasses.replace(fleet, retired=retired, gone=gone)
     return tidying.gone(fleet, snapshot.account, frozenset(left_behind))
