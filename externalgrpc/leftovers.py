@@ -89,7 +89,7 @@ def _not_ready(node: nodes.Node) -> bool:
 
 def _was_let_go(fleet: state.Fleet, node: nodes.Node) -> bool:
     gone = fleet.gone.get(node.provider_id)
-    return gone is not None and gone.let_go and not gone.denied
+    return gone is not None and gone.let_go and gone.drained
 
 
 def _absent_since(fleet: state.Fleet, node: nodes.Node) -> float | None:

@@ -14,7 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from externalgrpc import clock, errands, groups, kubeletconfig, lane, names, telling, template
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import journeys, marking, plan, quarantine, requests, state, wishes
+from externalgrpc.fleet import (
+    journeys,
+    marking,
+    plan,
+    quarantine,
+    requests,
+    retired,
+    state,
+    wishes,
+)
 from providers import contract, errors
 
 
@@ -74,11 +83,12 @@ class Reconciler:
             held = self._seats.get(name)
             if held is not None and held.account.provider != seat.account.provider:
                 telling.replaced(name)
-        self._seats = {**self._seats, **seats}
         accounts = [_account_state(seat) for seat in seats.values()]
         now, unix_now = self._clock.monotonic(), self._clock.unix()
 
         def configure(fleet: state.Fleet) -> state.Fleet:
+            # With the fleet, under its lock: an id of one cloud must not be sent to another.
+            self._seats = {**self._seats, **seats}
             fleet = dataclasses.replace(fleet, cluster=cluster, limits=limits or groups.Limits())
             fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
             return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
@@ -198,9 +208,11 @@ class Reconciler:
             before = self.fleet
             planned = plan.plan(before, self._clock.monotonic())
             self.fleet = planned.fleet
+            seats = self._seats
         self._count_failures(before, planned.fleet)
+        telling.spared(before, planned.fleet)
         for request in planned.requests:
-            self._carry_out(request)
+            self._carry_out(request, seats[request.account])
         return planned.wake_at
 
     def await_first_listings(self, timeout_s: float) -> bool:
@@ -223,12 +235,13 @@ class Reconciler:
         """Give the accounts at work."""
         return self._seats
 
-    def _carry_out(self, request: requests.Request) -> None:
-        seat = self._seats[request.account]
+    def _carry_out(self, request: requests.Request, seat: Seat) -> None:
         job = errands.job(request, seat.provider, self._prepare, self._clock)
+        if isinstance(request, requests.Delete):
+            job = self._unless_spared(request, job)
 
         def done(answer: errands.Answer) -> None:
-            self._answered(request, answer)
+            self._answered(request, answer, seat)
 
         operation = errands.operation(request)
         if errands.writes(request):
@@ -236,15 +249,32 @@ class Reconciler:
         else:
             seat.lane.read(operation, job, done, cost=errands.cost(request, self.fleet))
 
-    def _answered(self, request: requests.Request, answer: errands.Answer) -> None:
+    def _unless_spared(
+        self, request: requests.Delete, job: Callable[[], errands.Answer]
+    ) -> Callable[[], errands.Answer]:
+        """Look once more right before a deletion is sent: it may have waited for the budget."""
+
+        def run() -> errands.Answer:
+            if retired.is_spared(self.fleet, request.key):
+                raise errors.Throttled("not sent: the machine became a node meanwhile")
+            return job()
+
+        return run
+
+    def _answered(self, request: requests.Request, answer: errands.Answer, seat: Seat) -> None:
         telling.answered(request, answer)
-        before = self.fleet
-        now, unix_now = self._clock.monotonic(), self._clock.unix()
-        after = self._change(
-            lambda fleet: errands.fold(
+
+        def fold(fleet: state.Fleet) -> state.Fleet:
+            if self._seats[request.account].account.provider != seat.account.provider:
+                # The account is another cloud's by now: this says nothing of its machines.
+                return fleet
+            return errands.fold(
                 fleet, request, answer, chance=self._chance, now=now, unix_now=unix_now
             )
-        )
+
+        before = self.fleet
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        after = self._change(fold)
         outcome = telling.kind(answer)
         match request:
             case requests.ListInstances():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc import byhand, errands, events
-from externalgrpc.fleet import denied, joins, notnow, proof, requests, state, view, wishes
+from externalgrpc.fleet import claims, joins, notnow, proof, requests, state, view, wishes
 from providers import errors
 
 _LOG = events.Log("reconciler")
@@ -47,6 +47,24 @@ def shrunk(group: str, delta: int, withdrawn: tuple[str, ...]) -> None:
 def retired(group: str, going: tuple[str, ...], asked: list[str]) -> None:
     """Tell which of the nodes that CA named were let go."""
     _LOG.info("nodes let go", group=group, names=list(going), asked=asked)
+
+
+def spared(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell of machines whose deletion was withdrawn: they are nodes after all."""
+    if before.retired is after.retired:
+        return
+    for key in before.retired.keys() - after.retired.keys():
+        held = before.retired[key]
+        if not claims.lives(after, held.provider_id, held.name):
+            # It is proved gone, or its account is another cloud's now.
+            continue
+        _LOG.warning(
+            "deletion withdrawn: the machine was let go as one that never became a node, and its "
+            "Node has come",
+            name=key,
+            provider_id=held.provider_id,
+            group=held.group,
+        )
 
 
 def autoscaler_started(fleet: state.Fleet) -> None:
@@ -126,15 +144,7 @@ def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Laun
 
 
 def listing(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell the orphans that a listing was the first to show, and who is a node after all."""
-    for provider_id, shown in after.index.by_provider_id.items():
-        if denied.holds(before, provider_id) and not denied.holds(after, provider_id):
-            _LOG.warning(
-                "the cloud denied a machine that is a node: it counts again",
-                group=shown.group,
-                name=shown.node_name,
-                provider_id=provider_id,
-            )
+    """Tell the orphans that a listing was the first to show."""
     found = view.orphans(after)
     known = {orphan.provider_id for orphan in view.orphans(before)} if found else set()
     for orphan in found:
@@ -150,6 +160,7 @@ def listing(before: state.Fleet, after: state.Fleet) -> None:
 
 def standing(before: state.Fleet, after: state.Fleet) -> None:
     """Tell which machines we are not sure of any more, or again, and what brakes an account."""
+    spared(before, after)
     if before.quarantine is not after.quarantine:
         for provider_id, held in after.quarantine.items():
             known = before.quarantine.get(provider_id)

@@ -38,7 +38,7 @@ class Swept:
 def test_the_node_of_a_machine_that_the_cloud_denies_stays_while_it_is_ready() -> None:
     """Nobody let it go: an order was given up since its look-up found nothing."""
     scene = Scene()
-    told = {f"sky://{n}": state.Gone("g", let_go=True, denied=n == 1) for n in (1, 2)}
+    told = {f"sky://{n}": state.Gone("g", let_go=True, drained=n != 1) for n in (1, 2)}
     scene.fleet = dataclasses.replace(scene.fleet, gone=told)
     swept = Swept(of(1, ready=True), of(2, name="g-bcdfgj", ready=True), scene=scene)
     for _ in range(3):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from externalgrpc import errands, groups, reconciler, refusals
+from externalgrpc import errands, groups, reconciler, refusals, telling
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import requests, state, view
 from providers import contract, datacenter, errors, memory
@@ -217,6 +217,19 @@ class TestRetire:
         outcomes = [labels["outcome"] for name, labels in plant.counted if name == "deletions"]
         assert outcomes == ["none"]
 
+    def test_a_deletion_that_waited_while_the_machine_became_a_node_is_not_sent(self, plant):
+        plant.reconciler.grow("g", 1, cover=True)
+        plant.run(40.0)
+        (member,) = view.members(plant.reconciler.fleet, "g")
+        unseen = fleets.NodeRef(provider_id=member.provider_id, name=member.name, fake=True)
+        plant.reconciler.retire("g", [unseen])
+        plant.reconciler.pump()
+        assert "delete" in [operation for operation, _, _ in plant.lane.waiting]
+        plant.reconciler.registered({member.provider_id: member.name})
+        plant.run(60.0)
+        assert len(plant.cloud.servers()) == 1
+        assert plant.names == [member.name]
+
     def test_a_lost_reply_to_a_delete_is_repeated(self, plant):
         plant.reconciler.grow("g", 1, cover=True)
         plant.run(40.0)
@@ -312,6 +325,42 @@ class TestConfigure:
         with caplog.at_level(logging.WARNING, logger="vps_autoscaler.reconciler"):
             plant.reconciler.configure((GROUP,), {"a": other}, {})
         assert "another cloud now" in caplog.text
+
+    def test_what_the_old_cloud_answers_then_is_not_taken(self, plant):
+        plant.reconciler.grow("g", 1, cover=True)
+        plant.run(40.0)
+        plant.clock.now += 60.0
+        plant.reconciler.pump()
+        assert "instances" in [operation for operation, _, _ in plant.lane.waiting]
+        account = groups.Account(name="a", provider="other")
+        other = reconciler.Seat(account=account, provider=plant.provider, lane=SteppedLane())
+        plant.reconciler.configure((GROUP,), {"a": other}, {})
+        while plant.lane.waiting:
+            plant.lane.step()
+        fleet = plant.reconciler.fleet
+        assert fleet.accounts["a"].snapshot is None
+        assert fleet.accounts["a"].catalogue is None
+        assert plant.names == []
+
+    def test_no_request_for_the_old_cloud_goes_to_the_new_one(self, plant, monkeypatch):
+        plant.reconciler.grow("g", 1, cover=True)
+        plant.run(40.0)
+        (member,) = view.members(plant.reconciler.fleet, "g")
+        node = fleets.NodeRef(provider_id=member.provider_id, name=member.name)
+        plant.reconciler.retire("g", [node])
+        account = groups.Account(name="a", provider="other")
+        elsewhere = SteppedLane()
+        other = reconciler.Seat(account=account, provider=plant.provider, lane=elsewhere)
+        spared = telling.spared
+
+        def meanwhile(*fleets_: state.Fleet) -> None:
+            spared(*fleets_)
+            monkeypatch.setattr(telling, "spared", spared)
+            plant.reconciler.configure((GROUP,), {"a": other}, {})
+
+        monkeypatch.setattr(telling, "spared", meanwhile)
+        plant.reconciler.pump()
+        assert not elsewhere.waiting
 
     def test_the_same_again_is_not(self, plant, caplog):
         with caplog.at_level(logging.WARNING, logger="vps_autoscaler.reconciler"):

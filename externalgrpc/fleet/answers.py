@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from externalgrpc import groups
 from externalgrpc.fleet import (
-    denied,
+    claims,
     identity,
     listing,
     proof,
@@ -219,7 +219,10 @@ def _is_believed(
     """
     if isinstance(answer, contract.Instance):
         return proof.may_be_of(fleet, launch.name, answer)
-    return not denied.is_node(fleet, launch)
+    if launch.instance is None:
+        return True
+    ordered = dataclasses.replace(launch.instance, node_name=launch.name, group=launch.group)
+    return not claims.shows_life(fleet, ordered)
 
 
 def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:
@@ -249,7 +252,6 @@ def _relaunch(
             launch.account,
             now,
             key=launch.name,
-            denied=True,
         )
     name = next(name for name in mint if not identity.name_is_taken(fleet, name))
     sold_out = isinstance(error, errors.OutOfStock)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from externalgrpc.fleet import state
+from externalgrpc.fleet import identity, state, view
 from providers import contract
 
 
@@ -23,6 +23,26 @@ def agrees(fleet: state.Fleet, instance: contract.Instance, node_name: str) -> b
         return True
     group = fleet.groups.get(instance.group)
     return group is not None and group.any_node_name
+
+
+def fits(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
+    """Tell whether a real Node of a name may carry a providerID, whether or not it is listed yet.
+
+    Nobody knows a machine before its listing but by its order: the name is that of the launch. An
+    id that stands for a launch without a machine is no Node's; of other ids nothing is known.
+    """
+    if identity.placeholder_name(provider_id):
+        return False
+    instance = fleet.index.by_provider_id.get(provider_id)
+    if instance is None and (missing := fleet.missing.get(provider_id)) is not None:
+        instance = missing.instance
+    if instance is not None:
+        return agrees(fleet, instance, node_name)
+    owner = view.whose(fleet, provider_id)
+    if owner is None:
+        return True
+    group, name = owner
+    return node_name == name or fleet.groups[group].any_node_name
 
 
 def claimed(fleet: state.Fleet, instance: contract.Instance) -> bool:
@@ -41,12 +61,16 @@ def claimed(fleet: state.Fleet, instance: contract.Instance) -> bool:
 
 def shows_life(fleet: state.Fleet, instance: contract.Instance) -> bool:
     """Tell whether any Node was seen that may be this machine, by one of the two alone."""
-    provider_id = instance.provider_id
+    return lives(fleet, instance.provider_id, instance.node_name)
+
+
+def lives(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
+    """Tell :func:`shows_life` of a machine that is known by its provider id and name alone."""
     if provider_id in fleet.registered or provider_id in fleet.misnamed:
         return True
     if fleet.nodes is None:
         return False
-    named = fleet.nodes.get(instance.node_name)
+    named = fleet.nodes.get(node_name)
     if named is not None and named.provider_id in ("", provider_id):
         return True
     return bool(by_provider_id(fleet).get(provider_id))

@@ -25,7 +25,8 @@ def placeholder_name(provider_id: str) -> str:
 def name_is_taken(fleet: state.Fleet, name: str) -> bool:
     """Tell whether a name was used for anything that this process knows of."""
     return (
-        name in fleet.launches
+        name in fleet.minted
+        or name in fleet.launches
         or name in fleet.retired
         or name in fleet.index.by_name
         or name in fleet.gone

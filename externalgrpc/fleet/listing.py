@@ -12,7 +12,6 @@ from collections.abc import Mapping, Set
 from externalgrpc.fleet import (
     claims,
     configured,
-    denied,
     index,
     marking,
     proof,
@@ -62,7 +61,6 @@ def observe(
     fleet = _overrule(_with_account(fleet, account), snapshot, before)
     fleet = dataclasses.replace(fleet, minted=proof.bind(fleet, account.name))
     fleet = _proved(fleet, account.name, snapshot.begun_at)
-    fleet = denied.disprove(fleet, snapshot)
     fleet = retired.returned(fleet, snapshot, now=now)
     fleet = retired.doubles(fleet, snapshot, now=now)
     built = index.build(fleet.accounts.values(), fleet.retired)
@@ -70,7 +68,7 @@ def observe(
     fleet = _missing(fleet, snapshot, before, now)
     fleet = _launches(fleet, snapshot, now)
     fleet = _stand_in(fleet, arrivals)
-    fleet = retired.listed(fleet, snapshot, now=now)
+    fleet = retired.spare(retired.listed(fleet, snapshot, now=now))
     fleet = marking.survey(_tidy(fleet))
     fleet = quarantine.review(fleet, now=now, unix_now=unix_now)
     return _first_covers(fleet, account.name, unix_now) if first else fleet
@@ -317,7 +315,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     fleet = configured.prune(fleet)
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
-    known |= {each for each in fleet.registered if denied.holds(fleet, each)}
+    known |= {each for each in fleet.registered if retired.may_be_spared(fleet, each)}
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED
     if excess > 0:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from externalgrpc.fleet import denied, departures, marking, requests, retired, state, tidying
+from externalgrpc.fleet import departures, marking, requests, retired, state, tidying
 
 Create: TypeAlias = requests.Create
 
@@ -54,7 +54,7 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
     """
     agenda = requests.Agenda(now)
     fleet = _accounts(fleet, agenda)
-    fleet = _deletions(fleet, agenda)
+    fleet = _deletions(retired.spare(fleet), agenda)
     fleet = _launches(fleet, agenda)
     fleet = _missing(fleet, agenda)
     fleet = marking.plan(fleet, agenda)
@@ -143,8 +143,6 @@ def _deletions(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
             queued[retirement.account] -= 1
     for key, retirement in fleet.retired.items():
         match retirement.deletion:
-            case state.Deletion.OWED if denied.lives(fleet, retirement):
-                pass
             case state.Deletion.OWED:
                 if agenda.due(retirement.not_before) and queued[retirement.account] > 0:
                     queued[retirement.account] -= 1

@@ -113,6 +113,9 @@ def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) 
     take to register, and that no second server has made since. What is older, or tells no age,
     was there before us, and the Node that CA misses may be another cluster's.
     """
+    if fleet.identity and fleet.nodes is None:
+        # There is a cluster to ask, and nobody has seen its Nodes yet.
+        return False
     if never_joined(fleet, instance, account):
         return True
     held = fleet.accounts[account]

@@ -3,6 +3,9 @@
 A retired name stops counting at once. Its deletion is repeated until two listings that began after
 the cloud's settling time agree that it is gone; a name whose create may still land is a tombstone
 until then. What was let go is remembered, and let go again should a cloud show it once more.
+
+Only what CA drained goes whatever its Node says. All else was let go because it never was a node:
+it is spared if it becomes one before the cloud took its deletion, be that late or again.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from externalgrpc.fleet import claims, identity, proof, state, stock, tidying, view
+from externalgrpc.fleet import claims, identity, index, proof, state, stock, tidying, view
 from providers import contract, errors
 
 ABSENCES = 2
@@ -22,8 +25,17 @@ REPEAT_DELETE_S = 30.0
 MAX_REPEAT_DELETE_S = 600.0
 
 
-def let_go(fleet: state.Fleet, members: Sequence[state.Member], *, now: float) -> state.Fleet:
-    """Retire members: a launch that was never sent vanishes, all else is deleted and awaited."""
+def let_go(
+    fleet: state.Fleet,
+    members: Sequence[state.Member],
+    *,
+    now: float,
+    drained: frozenset[str] = frozenset(),
+) -> state.Fleet:
+    """Retire members: a launch that was never sent vanishes, all else is deleted and awaited.
+
+    ``drained`` are the keys of those whose real Nodes CA let go.
+    """
     if not members:
         return fleet
     names = {member.name for member in members}
@@ -34,7 +46,9 @@ def let_go(fleet: state.Fleet, members: Sequence[state.Member], *, now: float) -
         instance = member.instance or (launch.instance if launch is not None else None)
         if instance is not None:
             account = view.account_of(fleet, instance)
-            retired[member.name] = owed(instance, account, now, key=member.name)
+            retired[member.name] = owed(
+                instance, account, now, key=member.name, drained=member.name in drained
+            )
         elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):
             retired[member.name] = _tombstone(launch, now)
         elif launch is not None and launch.asked_at > state.NEVER:
@@ -66,6 +80,57 @@ def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:
     return dataclasses.replace(fleet, launches=launches, gone={**fleet.gone, **gone})
 
 
+def spare(fleet: state.Fleet) -> state.Fleet:
+    """Withdraw the deletions, not under way, of machines that are nodes after all.
+
+    They were let go because they never were; they count again. A deletion that the cloud took and
+    whose machine is shown all the same is withdrawn as well.
+    """
+    spared = frozenset(
+        key
+        for key, held in fleet.retired.items()
+        if _may_be_withdrawn(fleet, held) and is_spared(fleet, key)
+    )
+    if not spared:
+        return fleet
+    left = {key: held for key, held in fleet.retired.items() if key not in spared}
+    return dataclasses.replace(
+        fleet,
+        retired=left,
+        unjoined={key: held for key, held in fleet.unjoined.items() if key not in spared},
+        index=index.build(fleet.accounts.values(), left),
+    )
+
+
+def is_spared(fleet: state.Fleet, key: str) -> bool:
+    """Tell whether a retired machine that CA did not drain shows life: it is not to be deleted."""
+    held = fleet.retired.get(key)
+    if held is None or held.drained or not held.provider_id:
+        return False
+    return claims.lives(fleet, held.provider_id, held.name)
+
+
+def may_be_spared(fleet: state.Fleet, provider_id: str) -> bool:
+    """Tell whether a machine was let go otherwise than by a drain, so that its Node is news."""
+    gone = fleet.gone.get(provider_id)
+    if gone is not None and gone.let_go:
+        return not gone.drained
+    memo = fleet.memo
+    found: frozenset[str] | None = memo.get(("undrained",))
+    if found is None:
+        machines = (
+            view.machine_of(fleet, each) for each in fleet.retired.values() if not each.drained
+        )
+        found = memo[("undrained",)] = frozenset(filter(None, machines))
+    return provider_id in found
+
+
+def _may_be_withdrawn(fleet: state.Fleet, held: state.Retirement) -> bool:
+    if held.deletion is state.Deletion.DONE:
+        return held.provider_id in fleet.index.by_provider_id
+    return held.deletion is state.Deletion.OWED
+
+
 def owed(
     instance: contract.Instance,
     account: str,
@@ -73,7 +138,7 @@ def owed(
     *,
     key: str,
     surplus: bool = False,
-    denied: bool = False,
+    drained: bool = False,
 ) -> state.Retirement:
     """Make the retirement of a machine whose id is known: its deletion is owed."""
     return state.Retirement(
@@ -86,7 +151,7 @@ def owed(
         instance_id=instance.id,
         provider_id=instance.provider_id,
         surplus=surplus,
-        denied=denied,
+        drained=drained,
     )
 
 
@@ -102,13 +167,12 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
             continue
         came = proof.is_our_order(fleet, instance) and _was_let_go(fleet, instance.node_name)
         by_name = came and not claims.shows_life(fleet, instance)
-        if by_name or _was_let_go(fleet, instance.provider_id):
+        gone = fleet.gone.get(instance.provider_id)
+        drained = gone is not None and gone.drained
+        by_id = gone is not None and gone.let_go
+        if by_name or (by_id and (drained or not claims.shows_life(fleet, instance))):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
-            denied = any(
-                (held := fleet.gone.get(each)) is not None and held.denied
-                for each in (instance.provider_id, instance.node_name)
-            )
-            again[key] = owed(instance, snapshot.account, now, key=key, denied=denied)
+            again[key] = owed(instance, snapshot.account, now, key=key, drained=drained)
     if not again:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **again})
@@ -160,7 +224,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             retired[key] = left
             continue
         for known_as in filter(None, (retirement.provider_id, key)):
-            gone[known_as] = state.Gone(retirement.group, let_go=True, denied=retirement.denied)
+            gone[known_as] = state.Gone(retirement.group, let_go=True, drained=retirement.drained)
         left_behind.add((retirement.group, retirement.name))
     fleet = dataclasses.replace(fleet, retired=retired, gone=gone)
     return tidying.gone(fleet, snapshot.account, frozenset(left_behind))

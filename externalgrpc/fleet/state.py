@@ -99,8 +99,8 @@ class Retirement:
     """A name that must not exist, or one machine of two that share a name (``surplus``).
 
     Kept until two listings that began after the settling time agree that it is gone. ``key`` is
-    the node name, or the provider id where the machine has no name of its own. It was ``denied``
-    when nobody let it go: the cloud said that it is not there, which a Node of it disproves.
+    the node name, or the provider id where the machine has no name of its own. ``drained`` tells
+    that CA let its real Node go; without that it is spared should its Node come after all.
     """
 
     key: str
@@ -118,7 +118,7 @@ class Retirement:
     looking: bool = False
     told: str = ""
     surplus: bool = False
-    denied: bool = False
+    drained: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,13 +184,13 @@ class Verdict(NamedTuple):
 class Gone(NamedTuple):
     """A machine that is no more: whose it was, whether we let it go, and since when it is known.
 
-    ``denied`` is as in Retirement.
+    ``drained`` as for :class:`Retirement`.
     """
 
     group: str
     let_go: bool
     at: float = NEVER
-    denied: bool = False
+    drained: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ def nodes_changed(fleet: state.Fleet, *, now: float) -> state.Fleet:
     missing = {
         provider_id: (
             dataclasses.replace(held, look_at=now)
-            if held.absences and not held.looking and not _node_is_ready(fleet, held.instance)
+            if held.absences and not held.looking and not node_is_ready(fleet, held.instance)
             else held
         )
         for provider_id, held in fleet.missing.items()
@@ -80,7 +80,7 @@ def _wait_until(fleet: state.Fleet, held: state.Missing, now: float) -> float:
     """Tell when to look again before a machine is believed gone; now when it is believed."""
     account = fleet.accounts[held.account]
     large = bool(vanished(fleet, held.account)) and not account.believe_vanished
-    if _node_is_ready(fleet, held.instance):
+    if node_is_ready(fleet, held.instance):
         # Whatever the cloud says: a Node that reports is a machine that lives.
         return now + (APART_S if large else STILL_READY_S)
     if not large:
@@ -90,7 +90,8 @@ def _wait_until(fleet: state.Fleet, held: state.Missing, now: float) -> float:
     return now
 
 
-def _node_is_ready(fleet: state.Fleet, instance: contract.Instance) -> bool:
+def node_is_ready(fleet: state.Fleet, instance: contract.Instance) -> bool:
+    """Tell whether a Node of the cluster that is a machine reports itself ready."""
     if fleet.nodes is None:
         return False
     return any(

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from externalgrpc import groups, names, refusals
 from externalgrpc.fleet import (
     claims,
-    denied,
     identity,
     joins,
     marking,
@@ -110,10 +109,11 @@ def retire(
     doubtful: dict[str, state.Member] = {}
     foreign: list[str] = []
     real = 0
+    drained: set[str] = set()
     for node in nodes:
         owner = view.whose(fleet, node.provider_id)
         member = view.find(fleet, group, owner[1]) if owner and owner[0] == group else None
-        if member is not None and _contradicts(fleet, member, node):
+        if member is not None and _contradicts(fleet, node):
             foreign.append(f"{_named(node)} (the machine's mark says {member.name})")
         elif member is not None:
             if member.name in going or member.name in doubtful:
@@ -121,6 +121,8 @@ def retire(
             if _is_believed(fleet, member, node):
                 going[member.name] = member
                 real += _is_live(member, node)
+                if not node.fake and not identity.placeholder_name(node.provider_id):
+                    drained.add(member.name)
             else:
                 doubtful[member.name] = member
         elif owner is not None or not _was_ours(fleet, node_group, node):
@@ -133,7 +135,7 @@ def retire(
             f"{group}: deleting {real} would leave {living} live machines, "
             f"minSize is {node_group.min_size}"
         )
-    fleet = retired.let_go(fleet, tuple(going.values()), now=now)
+    fleet = retired.let_go(fleet, tuple(going.values()), now=now, drained=frozenset(drained))
     accused = frozenset(member.provider_id for member in doubtful.values())
     fleet = quarantine.accuse(fleet, accused, now=now, unix_now=unix_now)
     # A machine that shows life is no such, whatever CA says: it may stay, and that is success too.
@@ -187,8 +189,7 @@ def register(
     agreed: dict[str, str] = {}
     misnamed: dict[str, str] = {}
     for provider_id, name in seen.items():
-        instance = view.known(fleet, provider_id)
-        fits = instance is None or claims.agrees(fleet, instance, name)
+        fits = claims.fits(fleet, provider_id, name)
         (agreed if fits else misnamed)[provider_id] = name
     fresh = dataclasses.replace(
         fleet,
@@ -219,16 +220,17 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     Or says again of one that CA called unregistered meanwhile that it is a node; or no longer
     disagrees with the machine's mark, or disagrees since that was edited.
     """
-    instance = view.known(fleet, provider_id)
-    agrees = instance is not None and claims.agrees(fleet, instance, name)
+    if not provider_id or identity.placeholder_name(provider_id):
+        return False
+    fits = claims.fits(fleet, provider_id, name)
     if fleet.misnamed.get(provider_id) == name:
-        return agrees
+        return fits
     if fleet.registered.get(provider_id) == name:
-        return provider_id in fleet.accused or (instance is not None and not agrees)
-    return bool(provider_id) and (
+        return provider_id in fleet.accused or not fits
+    return (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
-        or denied.holds(fleet, provider_id)
+        or retired.may_be_spared(fleet, provider_id)
         # The machine of an order whose id nobody has told us yet.
         or name in fleet.launches
         or name in fleet.retired
@@ -238,8 +240,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
 
 def contradicts(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     """Tell whether a real Node of a name is not the machine whose providerID it carries."""
-    instance = view.known(fleet, provider_id)
-    return instance is not None and not claims.agrees(fleet, instance, name)
+    return not claims.fits(fleet, provider_id, name)
 
 
 def see_nodes(
@@ -301,19 +302,19 @@ def _named(node: NodeRef) -> str:
     return node.name or node.provider_id or "a node without name and providerID"
 
 
-def _contradicts(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:
-    """Tell whether a real Node bears another name than the mark of the machine that it claims."""
-    if node.fake or not node.name or member.instance is None:
+def _contradicts(fleet: state.Fleet, node: NodeRef) -> bool:
+    """Tell whether a real Node bears another name than the machine that it claims."""
+    if node.fake or node.name in ("", node.provider_id):
         return False
-    return not claims.agrees(fleet, member.instance, node.name)
+    return not claims.fits(fleet, node.provider_id, node.name)
 
 
 def _is_believed(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:
     """Tell whether a member may be deleted on CA's word.
 
-    A real Node was drained, a launch that no listing shows is an order of ours, unless a Node shows
-    that its machine lives. Of a machine that CA only misses among the Nodes it takes a proof that
-    it never was one.
+    A real Node was drained, a launch that no listing shows is an order of ours, if its machine is
+    no node already. Of a machine that CA only misses among the Nodes it takes a proof that it never
+    was one.
     """
     instance = member.instance
     if not node.fake:

@@ -83,7 +83,7 @@ def test_a_machine_that_the_cloud_denies_while_it_boots_lives_as_a_node(
     assert bound == denied.name, "the first one was to be a node first"
     scene.later()
     scene.cloud.turn("hide", hidden=False)
-    scene.server.program.says("denied a machine that is a node: it counts again")
+    scene.server.program.says("deletion withdrawn")
     scene.note("shown again")
     scene.rests(created=2, web=1)
     assert scene.cluster.pods()["web-0"]["spec"]["nodeName"] == bound

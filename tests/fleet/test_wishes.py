@@ -409,7 +409,7 @@ class TestRegister:
         (name,) = scene.grow(1)
         scene.plan()
         scene.ordered(name, machine(1, name, state=CREATING))
-        scene.register("sky://1")
+        scene.register("sky://1", name=name)
         scene.listed()
         assert set(scene.fleet.registered) == {"sky://1"}
 
