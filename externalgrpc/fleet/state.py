@@ -422,9 +422,9 @@ class Fleet:
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
     that CA called unregistered without proof.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
-    prove that a machine never was a node, ``doubled`` the same of second machines of our
-    orders, which are such from their first listing on. ``verdicts`` are the failures shown lately. ``outage``
-    says that the cluster has lost its nodes at large.
+    prove that a machine never was a node, ``doubled`` the same of second machines of our orders,
+    which are such from their first listing on. ``verdicts`` are the failures shown lately.
+    ``outage`` says that the cluster has lost its nodes at large.
 
     ``memo`` caches what is derived of the value; nothing in it depends on ``registered``.
     """

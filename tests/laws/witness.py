@@ -194,7 +194,14 @@ class Witness:
             arrivals,
         )
         laws.require(not dropped or not account.settled, "stand-ins are of the first settling time")
-        self._arrivals_stand_in(before, after, arrivals, account)
+        unknown = [
+            instance
+            for instance in snapshot.instances
+            # What was taken for gone may be back.
+            if view.known(before, instance.provider_id) is None
+            and instance.node_name not in self.ordered
+        ]
+        self._arrivals_stand_in(before, after, unknown, account)
         self._remember(before, after, snapshot)
 
     def _arrivals_stand_in(
