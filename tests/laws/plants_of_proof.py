@@ -65,8 +65,8 @@ PLANTS = (
     Plant(
         "give up a node whose order a cloud no longer knows",
         f"{FLEET}/answers.py",
-        "    return launch.instance is None or not claims.shows_life(fleet, launch.instance)",
-        "    return True",
+        "    if not _is_believed(fleet, launch, answer):",
+        "    if not fleet.accounts:",
     ),
     Plant(
         "bind a node to an order that was let go",
