@@ -29,13 +29,13 @@ def never_joined(fleet: state.Fleet, instance: contract.Instance, account: str) 
 def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
     """Tell whether a machine has all that an order of ours has before its Node is seen.
 
-    No Node shows that it lives, and, where the cloud can change marks, it carries the identity of
-    our cluster and still ``unjoined``: whoever sees its Node takes that off.
+    No Node shows that it lives, it carries the identity of our cluster, and, where the cloud can
+    change marks, still ``unjoined``: whoever sees its Node takes that off.
     """
     if claims.shows_life(fleet, instance):
         return False
     if not fleet.accounts[account].marking:
-        return True
+        return instance.identity == (fleet.identity or "")
     return instance.unjoined and instance.identity == (fleet.identity or "")
 
 

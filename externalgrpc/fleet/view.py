@@ -356,9 +356,10 @@ def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
     by_group: dict[str, list[state.Launch]] | None = memo.get(("launches",))
     if by_group is None:
         by_group = {}
-        shown = fleet.index.by_provider_id
+        shown, minted = fleet.index.by_provider_id, fleet.minted
         for launch in fleet.launches.values():
-            if not _is_shown(fleet, launch, shown):
+            # Thousands may be held at once: most of them have no machine yet.
+            if not minted.get(launch.name) or not _is_shown(fleet, launch, shown):
                 by_group.setdefault(launch.group, []).append(launch)
         memo[("launches",)] = by_group
     return by_group.get(group, [])

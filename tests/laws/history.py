@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
 from externalgrpc import groups
-from externalgrpc.fleet import quarantine, view
+from externalgrpc.fleet import quarantine
 from providers import datacenter, errors
-from tests.laws import autoscaler, laws, lies, life, mishaps, side, simulation, simulator
+from tests.laws import autoscaler, laws, lies, life, mishaps, rest, side, simulation, simulator
 
 BUSY_S = 800.0
 CALM_S = 400.0
@@ -190,17 +189,21 @@ class History:
             one.autoscaler.want = {group.name: 2 for group in self.node_groups}
             one.start_server()
         self.sim.run(CALM_S)
-        self._nothing_is_unnamed()
+        rest.nothing_is_unnamed(self.sides, self.sim.now)
         self.sim.tell("THE OPERATOR'S WORD")
         self._say_whose()
         until = self.sim.now + REST_S
         while self.sim.now < until:
             self.sim.run(60.0)
-            if not self._restless():
+            if not rest.restless(self.sides, self.node_groups):
                 self.sim.run(60.0)
-                if not self._restless():
+                if not rest.restless(self.sides, self.node_groups):
                     return
-        laws.require(not self._restless(), "a history comes to rest", *self._restless())
+        laws.require(
+            not rest.restless(self.sides, self.node_groups),
+            "a history comes to rest",
+            *rest.restless(self.sides, self.node_groups),
+        )
 
     def _say_whose(self) -> None:
         """Say of every machine whose it is: delete what is nobody's, ignore what is another's."""
@@ -329,63 +332,6 @@ class History:
                     self.unmarked.setdefault(f"{scheme}://{machine.id}", self.sim.now)
 
     # ---- the law of rest -----------------------------------------------------------------------
-
-    def _nothing_is_unnamed(self) -> None:
-        """Check that each server, before any word, knows every machine: as whose, or as unsure."""
-        for one in self.sides:
-            fleet = one.server.fleet
-            named = {
-                each.provider_id
-                for shown in fleet.index.members.values()
-                for each in shown.values()
-            }
-            named |= {each.provider_id for each in fleet.index.by_provider_id.values()}
-            # What came or went in the last minute is still to be listed.
-            late = {
-                provider_id
-                for provider_id, machine in one.by_id().items()
-                if self.sim.now - machine.created_at < 120.0
-            }
-            laws.require(
-                one.by_id().keys() - late <= named,
-                "every machine that stands is a member or named",
-                one.name,
-                sorted(one.by_id().keys() - named),
-            )
-
-    def _restless(self) -> list[str]:
-        """Say what is not as it should be at rest; nothing at all is what should be."""
-        return [wrong for one in self.sides for wrong in self._restless_in(one)]
-
-    def _restless_in(self, one: side.Side) -> list[str]:
-        fleet = one.server.fleet
-        wrong: list[str] = []
-        own = {
-            provider_id: machine
-            for provider_id, machine in one.by_id().items()
-            if machine.user_data == one.kubernetes.key
-        }
-        there = Counter((machine.group, provider_id) for provider_id, machine in own.items())
-        shown = Counter(
-            (name, member.provider_id)
-            for name in fleet.groups
-            for member in view.members(fleet, name)
-        )
-        if there != shown:
-            wrong.append(
-                f"{one.name}: cloud {sorted(there - shown)}, members {sorted(shown - there)}"
-            )
-        joined = Counter(node.provider_id for node in one.kubernetes.nodes.values() if node.ready)
-        if joined != Counter(own.keys()):
-            wrong.append(f"{one.name}: nodes {sorted(joined)}, machines {sorted(own)}")
-        for group in self.node_groups:
-            size = sum(machine.group == group.name for machine in own.values())
-            wanted = max(group.min_size, one.autoscaler.want[group.name])
-            if size != wanted:
-                wrong.append(f"{one.name}: {group.name} has {size}, wanted are {wanted}")
-        wrong += [f"{one.name}: retired: {key}" for key in fleet.retired]
-        wrong += [f"{one.name}: missing: {key}" for key in fleet.missing]
-        return wrong
 
     def _cloud(self) -> datacenter.Datacenter:
         settings = datacenter.Options(

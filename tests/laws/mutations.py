@@ -111,7 +111,7 @@ def _fails(copy: Path, tests: Sequence[str], settings: dict[str, str]) -> str:
 
 
 def _said(output: str) -> str:
-    law = re.search(r"LawBroken: ([^:\n]+)", output)
+    law = re.search(r"LawBroken: ([^:\n{]+)", output)
     if law is not None:
         return law.group(1)
     failed = re.search(r"^(?:FAILED|ERROR) \S*::(\S+)", output, re.MULTILINE)

@@ -194,7 +194,14 @@ class Witness:
             arrivals,
         )
         laws.require(not dropped or not account.settled, "stand-ins are of the first settling time")
-        self._arrivals_stand_in(before, after, arrivals, account)
+        unknown = [
+            instance
+            for instance in snapshot.instances
+            # What was taken for gone may be back.
+            if view.known(before, instance.provider_id) is None
+            and instance.node_name not in before.launches
+        ]
+        self._arrivals_stand_in(before, after, unknown, account)
         self._remember(before, after, snapshot)
 
     def _arrivals_stand_in(
@@ -345,7 +352,8 @@ def _stay_after_all(before: state.Fleet, after: state.Fleet, name: str) -> int:
     for provider_id in laws.ids(after, name) - laws.ids(before, name):
         last = view.known(before, provider_id)
         going = last is not None and last.state is contract.InstanceState.DELETING
-        found += going or provider_id in elsewhere
+        moved = last is not None and last.group != name
+        found += going or moved or provider_id in elsewhere
     return found
 
 
