@@ -19,7 +19,8 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
     """Index the snapshots of all accounts; ``retired`` holds the keys of what was let go.
 
     Two logins into one project show one machine twice: the first counts. Of several machines with
-    one name the oldest has it as its key, and the others have their provider ids: each counts.
+    one name, whatever their groups, the oldest has it as its key, and the others have their
+    provider ids: each counts.
     """
     by_provider_id: dict[str, contract.Instance] = {}
     by_name: dict[str, contract.Instance] = {}
@@ -27,6 +28,7 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
     deleting: dict[str, list[contract.Instance]] = {}
     account_of: dict[str, str] = {}
     booting: set[str] = set()
+    counted: list[contract.Instance] = []
     for account in accounts:
         for instance in account.snapshot.instances if account.snapshot is not None else ():
             provider_id = instance.provider_id
@@ -46,7 +48,12 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
             if instance.state is _DELETING:
                 deleting.setdefault(instance.group, []).append(instance)
             else:
-                _count(members.setdefault(instance.group, {}), machine(instance))
+                counted.append(instance)
+    for instance in counted:
+        found = machine(instance)
+        if by_name.get(instance.node_name, instance) is not instance:
+            found = dataclasses.replace(found, name=instance.provider_id)
+        members.setdefault(instance.group, {})[found.name] = found
     return state.Index(
         by_provider_id=by_provider_id,
         by_name=by_name,
@@ -55,20 +62,6 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
         account_of=account_of,
         booting=frozenset(booting),
     )
-
-
-def _count(members: dict[str, state.Member], found: state.Member) -> None:
-    """Add a machine under its name, or the younger of two of one name under its provider id."""
-    held = members.get(found.name)
-    if held is None:
-        members[found.name] = found
-        return
-    assert held.instance is not None and found.instance is not None  # noqa: S101, PT018
-    elder, younger = (
-        (held, found) if _elder(held.instance, found.instance) is held.instance else (found, held)
-    )
-    members[elder.name] = elder
-    members[younger.provider_id] = dataclasses.replace(younger, name=younger.provider_id)
 
 
 def _elder(one: contract.Instance, other: contract.Instance) -> contract.Instance:

@@ -292,12 +292,14 @@ class Unjoined:
     """A machine that did not become a node in its time: since when that is known, and why.
 
     Showing CA the failure is a deletion. Where that is not proved, or too much of it was shown
-    lately, ``withheld`` says why it is not, and the machine is shown as it was.
+    lately, ``withheld`` says why it is not, and the machine is shown as it was. ``provider_id`` is
+    the machine's: keys may pass to another machine of the same name.
     """
 
     since: float
     failure: Failure
     withheld: str = ""
+    provider_id: str = ""
 
 
 class Step(enum.IntEnum):
@@ -317,9 +319,11 @@ class Journey:
 
     ``watched`` tells that it was under our eyes from before it ran, so that its times are worth
     telling; ``guessed`` that nobody saw it ready, and its Node looks as if it had been.
+    ``provider_id`` is the machine's: keys may pass to another machine of the same name.
     """
 
     created_at: float
+    provider_id: str = ""
     running_at: float = 0.0
     csr_at: float = 0.0
     node_at: float = 0.0

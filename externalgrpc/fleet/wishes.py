@@ -217,6 +217,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     return not identity.placeholder_name(provider_id) and (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
+        or provider_id in view.retired_names(fleet)
         or view.whose(fleet, provider_id) is not None
     )
 
