@@ -68,7 +68,7 @@ def observe(
     fleet = _launches(fleet, snapshot, now)
     fleet = _stand_in(fleet, arrivals)
     fleet = retired.listed(fleet, snapshot, now=now)
-    fleet = marking.survey(_tidy(fleet))
+    fleet = marking.survey(_going(_tidy(fleet), now))
     fleet = quarantine.review(fleet, now=now, unix_now=unix_now)
     return _first_covers(fleet, account.name, unix_now) if first else fleet
 
@@ -141,7 +141,7 @@ def _proved(fleet: state.Fleet, account: str, begun_at: float) -> state.Fleet:
 
 
 def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
-    """Count, by group, machines with our mark that this process neither knew nor ordered."""
+    """Count, by group, machines of ours that this process neither knew nor ordered."""
     arrived: dict[str, int] = {}
     for instance in snapshot.instances:
         known = (
@@ -150,9 +150,20 @@ def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
             or instance.node_name in fleet.launches
             or view.is_retired(fleet, instance)
         )
+        known = known or quarantine.is_foreign(fleet, instance)
         if not known and instance.state is not contract.InstanceState.DELETING:
             arrived[instance.group] = arrived.get(instance.group, 0) + 1
     return arrived
+
+
+def _going(fleet: state.Fleet, now: float) -> state.Fleet:
+    """Note since when machines are shown as being deleted, by whomever."""
+    going = {
+        instance.provider_id: fleet.going.get(instance.provider_id, now)
+        for shown in fleet.index.deleting.values()
+        for instance in shown
+    }
+    return fleet if going == fleet.going else dataclasses.replace(fleet, going=going)
 
 
 def _stand_in(fleet: state.Fleet, arrivals: Mapping[str, int]) -> state.Fleet:

@@ -181,6 +181,13 @@ class Verdict(NamedTuple):
     account: str
 
 
+class Tries(NamedTuple):
+    """How often something was tried, and when it may be tried again."""
+
+    times: int
+    not_before: float
+
+
 class Gone(NamedTuple):
     """A machine that is no more: whose it was, whether we let it go, and since when it is known.
 
@@ -436,6 +443,8 @@ class Fleet:
 
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
     that CA called unregistered without proof.
+    ``going`` tells since when listings show a machine as being deleted, ``mark_tries`` how often
+    and until when a machine's marks were changed in vain, both by provider id.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
     prove that a machine never was a node. ``verdicts`` are the failures shown lately. ``outage``
     says that the cluster has lost its nodes at large.
@@ -468,6 +477,8 @@ class Fleet:
     quarantine: Mapping[str, Quarantine] = dataclasses.field(default_factory=dict)
     accused: frozenset[str] = frozenset()
     unmarked: frozenset[str] = frozenset()
+    mark_tries: Mapping[str, Tries] = dataclasses.field(default_factory=dict)
+    going: Mapping[str, float] = dataclasses.field(default_factory=dict)
     proved: Mapping[str, float] = dataclasses.field(default_factory=dict)
     limits: Limits = _LIMITS
     verdicts: tuple[Verdict, ...] = ()
