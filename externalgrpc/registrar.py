@@ -332,7 +332,7 @@ class Registrar:
                 joined[node.provider_id] = machine
             elif machine is not None:
                 misnamed.add((node.name, node.provider_id))
-            elif not node.provider_id and (named := _only_one(fleet, node.name)) is not None:
+            elif not node.provider_id and (named := only_one(fleet, node.name)) is not None:
                 self._cluster.adopt(node, named.provider_id)
         self._warn(misnamed)
         for provider_id in joined.keys() - self._joined:
@@ -374,10 +374,20 @@ class Registrar:
                     self._minted.discard(name)
 
 
-def _only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
-    """Find the machine of a Node that names none, if there is one of the name and it is ours."""
+def only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
+    """Find the machine of a Node that names none, if there is one of the name and it is ours.
+
+    What a Node is given it keeps: not the machine of another Node, nor, while the one that was
+    ordered under the name is not listed, another whose label says so.
+    """
     named = fleet.index.by_name.get(name)
     if named is None or view.is_retired(fleet, named) or quarantine.is_foreign(fleet, named):
+        return None
+    provider_id = named.provider_id
+    was_another = fleet.registered.get(provider_id, name) != name
+    if was_another or claims.by_provider_id(fleet).get(provider_id):
+        return None
+    if fleet.minted.get(name) not in (None, "", provider_id):
         return None
     same = sum(1 for each in fleet.index.by_provider_id.values() if each.node_name == name)
     return named if same == 1 else None

@@ -456,7 +456,8 @@ class Neighbourly(Protocol):
         """Count the project's machines that carry any cluster's mark, by name and identity.
 
         Our own too; all pages, or an error. A machine with the marks of two clusters counts for
-        both. Sorted by name, then identity. Called at start and by ``check --online``, no more.
+        both. Sorted by name, then identity. Called at start, by ``check --online``, and every ten
+        minutes while orders are held for what it told.
         """
         ...
 

@@ -18,6 +18,7 @@ from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import errors
 from tests import serving
+from tests.fleet import scene
 
 IDENTITY = "c0ffee0123"
 # Sweeps are the test's own, so that each is at a known instant.
@@ -186,6 +187,19 @@ def test_a_node_without_a_provider_id_gets_its_machines(house, cluster):
     cluster.join(machine, provider_id="")
     house.plant.registrar.sweep()
     assert cluster.nodes[machine.node_name].provider_id == machine.provider_id
+
+
+def test_a_node_is_not_given_the_machine_of_another_because_a_label_says_so():
+    there = scene.Scene(nodes={}, shown=(scene.machine(2, "g-5"),))
+    assert registrar.only_one(there.fleet, "g-5").id == "2"
+    of_another = dataclasses.replace(there.fleet, nodes={"g-2": state.Seen("sky://2", ready=True)})
+    assert registrar.only_one(of_another, "g-5") is None
+    was_another = dataclasses.replace(there.fleet, registered={"sky://2": "g-2"})
+    assert registrar.only_one(was_another, "g-5") is None
+    again = dataclasses.replace(there.fleet, registered={"sky://2": "g-5"})
+    assert registrar.only_one(again, "g-5").id == "2"
+    late = dataclasses.replace(there.fleet, minted={"g-5": "sky://5"})
+    assert registrar.only_one(late, "g-5") is None
 
 
 def test_a_machine_that_went_off_before_it_joined_is_shown_as_failed(house, cluster):

@@ -130,6 +130,8 @@ def _refused(
     fleet: state.Fleet, launch: state.Launch, error: errors.CloudError, *, now: float
 ) -> state.Fleet:
     attempts = launch.attempts + 1
+    if isinstance(error, errors.Throttled | errors.NoCapacity | errors.Refused):
+        fleet = _not_made(fleet, launch)
     match error:
         case errors.Throttled():
             held = dataclasses.replace(
@@ -164,6 +166,17 @@ def _refused(
                 may_land=True,
             )
             return _put(fleet, unsure)
+
+
+def _not_made(fleet: state.Fleet, launch: state.Launch) -> state.Fleet:
+    """Take an order that made nothing out of those that the brake counts."""
+    account = fleet.accounts[launch.account]
+    orders = list(account.orders)
+    if launch.asked_at not in orders:
+        return fleet
+    orders.remove(launch.asked_at)
+    account = dataclasses.replace(account, orders=tuple(orders))
+    return dataclasses.replace(fleet, accounts={**fleet.accounts, account.name: account})
 
 
 def _found(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch:

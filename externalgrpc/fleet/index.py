@@ -19,7 +19,8 @@ def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> st
     """Index the snapshots of all accounts; ``retired`` holds the keys of what was let go.
 
     Two logins into one project show one machine twice: the first counts. Of several machines with
-    one name the oldest has it as its key, and the others have their provider ids: each counts.
+    one name, whatever their groups, the oldest has it as its key, and the others have their
+    provider ids: each counts.
     """
     by_provider_id: dict[str, contract.Instance] = {}
     by_name: dict[str, contract.Instance] = {}

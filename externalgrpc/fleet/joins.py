@@ -84,6 +84,8 @@ def judge(
     for group, member, instance in _machines(fleet):
         journey = fleet.journeys[member.name]
         known = fleet.unjoined.get(member.name)
+        if known is not None and known.provider_id not in ("", member.provider_id):
+            known = None
         if journey.ready_at:
             # One that becomes ready now ends a row of failures; those that have long been, do not.
             held = before.get(member.name)
@@ -96,7 +98,9 @@ def judge(
         if failure is None or (known is None and doubtful):
             continue
         if known is None:
-            known = state.Unjoined(now, failure, withheld=verdicts.NOT_YET)
+            known = state.Unjoined(
+                now, failure, withheld=verdicts.NOT_YET, provider_id=member.provider_id
+            )
             row = strikes.get(group.name)
             strikes[group.name] = state.Strikes(row.count + 1 if row else 1, now)
         unjoined[member.name] = court.heard(known, instance, group, doubtful=doubtful)

@@ -38,6 +38,8 @@ def follow(fleet: state.Fleet, sights: Mapping[str, Sight], *, unix_now: float) 
         for member in view.members(fleet, group):
             if member.instance is not None:
                 before = fleet.journeys.get(member.name)
+                if before is not None and before.provider_id not in ("", member.provider_id):
+                    before = None
                 sight = seen(fleet, sights, member.instance)
                 found[member.name] = _further(before, member.instance, sight, unix_now)
     if found == fleet.journeys:
@@ -69,7 +71,11 @@ def _further(
         created_at = instance.created_at or unix_now
         boots = instance.state is contract.InstanceState.CREATING
         fresh = boots or unix_now - created_at < _FRESH_S
-        before = state.Journey(created_at=created_at, watched=fresh and not sight.node_at)
+        before = state.Journey(
+            created_at=created_at,
+            provider_id=instance.provider_id,
+            watched=fresh and not sight.node_at,
+        )
     runs = instance.state is contract.InstanceState.RUNNING
     # What happens under our eyes is timed by one clock, ours; the API server's may differ.
     node_at, ready_at = (

@@ -69,7 +69,7 @@ def observe(
     fleet = _launches(fleet, snapshot, now)
     fleet = _stand_in(fleet, arrivals)
     fleet = retired.spare(retired.listed(fleet, snapshot, now=now))
-    fleet = marking.survey(_tidy(fleet))
+    fleet = marking.survey(_going(_tidy(fleet), now))
     fleet = quarantine.review(fleet, now=now, unix_now=unix_now)
     return _first_covers(fleet, account.name, unix_now) if first else fleet
 
@@ -157,7 +157,7 @@ def _of_others(
 
 
 def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
-    """Count, by group, machines with our mark that this process neither knew nor ordered."""
+    """Count, by group, machines of ours that this process neither knew nor ordered."""
     arrived: dict[str, int] = {}
     for instance in snapshot.instances:
         known = (
@@ -166,9 +166,20 @@ def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
             or instance.node_name in fleet.launches
             or view.is_retired(fleet, instance)
         )
+        known = known or quarantine.is_foreign(fleet, instance)
         if not known and instance.state is not contract.InstanceState.DELETING:
             arrived[instance.group] = arrived.get(instance.group, 0) + 1
     return arrived
+
+
+def _going(fleet: state.Fleet, now: float) -> state.Fleet:
+    """Note since when machines are shown as being deleted, by whomever."""
+    going = {
+        instance.provider_id: fleet.going.get(instance.provider_id, now)
+        for shown in fleet.index.deleting.values()
+        for instance in shown
+    }
+    return fleet if going == fleet.going else dataclasses.replace(fleet, going=going)
 
 
 def _stand_in(fleet: state.Fleet, arrivals: Mapping[str, int]) -> state.Fleet:
@@ -316,6 +327,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
     known |= {each for each in fleet.registered if retired.may_be_spared(fleet, each)}
+    known |= view.retired_names(fleet).keys()
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED
     if excess > 0:

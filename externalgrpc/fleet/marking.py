@@ -32,19 +32,32 @@ def survey(fleet: state.Fleet) -> state.Fleet:
         for instance in account.snapshot.instances
         if instance.unjoined or (fleet.identity and instance.identity != fleet.identity)
     )
-    return fleet if found == fleet.unmarked else dataclasses.replace(fleet, unmarked=found)
+    if found == fleet.unmarked:
+        return fleet
+    tries = {key: held for key, held in fleet.mark_tries.items() if key in found}
+    return dataclasses.replace(fleet, unmarked=found, mark_tries=tries)
 
 
 def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
     """Ask for the change of one machine's marks at a time and account, between the orders."""
     changed: dict[str, state.AccountState] = {}
-    for provider_id in sorted(fleet.unmarked):
+    due = {name for name, held in fleet.accounts.items() if held.marking and fleet.unmarked}
+    due = {name for name in due if agenda.due(fleet.accounts[name].mark_at)}
+    if not due:
+        return fleet
+    tries = fleet.mark_tries
+
+    def turn(provider_id: str) -> tuple[int, str]:
+        return (tries[provider_id].times if provider_id in tries else 0, provider_id)
+
+    for provider_id in sorted(fleet.unmarked, key=turn):
         instance = fleet.index.by_provider_id.get(provider_id)
         name = fleet.index.account_of.get(provider_id, "")
         account = fleet.accounts.get(name)
-        if instance is None or account is None or name in changed:
+        if instance is None or account is None or name in changed or name not in due:
             continue
-        if not agenda.due(account.mark_at):
+        tried = tries.get(provider_id)
+        if tried is not None and not agenda.due(tried.not_before):
             continue
         put, remove = _wanted(fleet, instance, account)
         if not (put or remove):
@@ -64,21 +77,28 @@ def marked(
     now: float,
     wait_s: float,
 ) -> state.Fleet:
-    """Take the answer to a change of marks; ``wait_s`` is how long to wait after an error."""
+    """Take the answer to a change of marks; ``wait_s`` is how long to wait after an error.
+
+    A machine whose marks were changed waits for its next turn, longer each time, whatever the
+    answer was: others must not wait for one that takes none, or shows none for long.
+    """
     account = fleet.accounts.get(request.account)
     if account is None:
         return fleet
     pace_s = max(0.5, REQUESTS / (SHARE * account.rate_per_s))
-    failures = account.mark_failures + 1 if error is not None else 0
+    own = isinstance(error, errors.BadOrder)
+    failures = account.mark_failures + (not own) if error is not None else 0
     doubled = min(RETRY_S * 2.0 ** min(failures - 1, 10), MAX_RETRY_S) if failures else 0.0
     next_at = now + max(pace_s, wait_s, doubled)
     account = dataclasses.replace(account, mark_at=next_at, mark_failures=failures)
-    done = error is None or isinstance(error, errors.BadOrder)
+    tried = fleet.mark_tries.get(request.provider_id, state.Tries(0, now)).times + 1
+    turn_at = now + min(RETRY_S * 2.0 ** min(tried - 1, 10), MAX_RETRY_S)
     return dataclasses.replace(
         fleet,
         accounts={**fleet.accounts, account.name: account},
         # The next listing tells whether it still wants to be changed.
-        unmarked=fleet.unmarked - {request.provider_id} if done else fleet.unmarked,
+        unmarked=fleet.unmarked - {request.provider_id} if error is None or own else fleet.unmarked,
+        mark_tries={**fleet.mark_tries, request.provider_id: state.Tries(tried, turn_at)},
     )
 
 

@@ -1,4 +1,7 @@
-"""Remember whose machines are in an account's project: asked once, at the start."""
+"""Remember whose machines are in an account's project: asked at the start, and while it holds.
+
+What holds orders back is asked for again now and then: it may have been put right.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from providers import contract
 
 RETRY_S = 60.0
 MAX_RETRY_S = 3600.0
+AGAIN_S = 600.0
+"""While orders are held for what was told."""
 
 
 def read(
@@ -31,5 +36,7 @@ def read(
             neighbours_at=now + wait_s,
         )
     else:
-        held = dataclasses.replace(held, asking_neighbours=False, neighbours=told)
+        held = dataclasses.replace(
+            held, asking_neighbours=False, neighbours=told, neighbours_at=now + AGAIN_S
+        )
     return dataclasses.replace(fleet, accounts={**fleet.accounts, account: held})

@@ -68,8 +68,8 @@ def _why(fleet: state.Fleet, account: state.AccountState) -> NotNow | None:
         )
     if foreign := quarantine.blocks(fleet, account):
         return NotNow("ForeignMachines", foreign)
-    if renamed := _renamed(fleet, account):
-        return NotNow("ClusterRenamed", renamed)
+    if told := renamed(fleet, account):
+        return NotNow("ClusterRenamed", told)
     if account.orders and len(account.orders) >= (most := most_orders(fleet, account)):
         return NotNow(
             "OrderRate",
@@ -87,7 +87,7 @@ def most_orders(fleet: state.Fleet, account: state.AccountState) -> int:
     return max(groups.DEFAULT_ORDERS_PER_HOUR, 2 * sizes)
 
 
-def _renamed(fleet: state.Fleet, account: state.AccountState) -> str:
+def renamed(fleet: state.Fleet, account: state.AccountState) -> str:
     """Say that machines of this very cluster stand under another name of it."""
     if not fleet.identity:
         return ""

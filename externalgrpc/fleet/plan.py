@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from externalgrpc.fleet import departures, marking, requests, retired, state, tidying
+from externalgrpc.fleet import departures, marking, notnow, requests, retired, state, tidying
 
 Create: TypeAlias = requests.Create
 
@@ -34,6 +34,9 @@ DELETIONS_A_HAND = 4
 """How many deletions are queued for each hand of an account: creates find a place between them."""
 
 MAX_STEADY_S = 300.0
+LOOK_UPS = 10
+"""How many members that a listing lacks are looked up at once: the next listing comes between."""
+
 PAGE = 50
 """Machines a page, for the cost of a listing; the smallest page of the four clouds."""
 
@@ -131,8 +134,9 @@ def _account(
 
 def _asks_for_neighbours(fleet: state.Fleet, account: state.AccountState) -> bool:
     """Tell whether it is still to be asked whose machines are in an account's project."""
-    open_question = account.neighbours is None and not account.asking_neighbours
-    return account.neighbourly and open_question and bool(fleet.identity)
+    if not account.neighbourly or account.asking_neighbours or not fleet.identity:
+        return False
+    return account.neighbours is None or bool(notnow.renamed(fleet, account))
 
 
 def _deletions(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
@@ -162,10 +166,18 @@ def _deletions(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
 
 def _missing(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
     changed: dict[str, state.Missing] = {}
-    for provider_id, held in fleet.missing.items():
-        if not held.looking and agenda.due(held.look_at):
+    free: dict[str, int] = dict.fromkeys(fleet.accounts, LOOK_UPS)
+    due: list[state.Missing] = []
+    for held in fleet.missing.values():
+        if held.looking:
+            free[held.account] -= 1
+        elif agenda.due(held.look_at):
+            due.append(held)
+    for held in sorted(due, key=lambda each: each.look_at):
+        if free[held.account] > 0:
+            free[held.account] -= 1
             agenda.ask(requests.LookUpMissing(held.account, held.instance))
-            changed[provider_id] = dataclasses.replace(held, looking=True)
+            changed[held.instance.provider_id] = dataclasses.replace(held, looking=True)
     if not changed:
         return fleet
     return dataclasses.replace(fleet, missing={**fleet.missing, **changed})

@@ -43,11 +43,12 @@ def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> 
     """Tell whether a machine is a second one of an order of this process, and no node.
 
     That a machine bears the name of an order proves little, for anybody can edit a label: it must
-    look fresh, and have been made since this process started.
+    look fresh, have been made since this process started, and have come of no other order.
     """
     bound = fleet.minted.get(instance.node_name)
     return (
         bound not in (None, "", instance.provider_id)
+        and not _came_of_an_order(fleet, instance.provider_id)
         and instance.group in fleet.groups
         and looks_fresh(fleet, instance, account)
         and instance.created_at > fleet.started_at
@@ -70,12 +71,13 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     is none of an order that was let go: a Node has claimed it since.
     """
     minted = dict(fleet.minted)
+    taken = set(minted.values())
     held = fleet.accounts[account].snapshot
     fresh = sorted(
         (
             instance
             for instance in (held.instances if held is not None else ())
-            if minted.get(instance.node_name) == ""
+            if minted.get(instance.node_name) == "" and instance.provider_id not in taken
         ),
         key=lambda each: (each.created_at or float("inf"), len(each.id), each.id),
     )
@@ -87,6 +89,14 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
         if not minted[instance.node_name] and not renamed and ours:
             minted[instance.node_name] = instance.provider_id
     return minted
+
+
+def _came_of_an_order(fleet: state.Fleet, provider_id: str) -> bool:
+    memo = fleet.memo
+    found: frozenset[str] | None = memo.get(("came of orders",))
+    if found is None:
+        found = memo[("came of orders",)] = frozenset(fleet.minted.values())
+    return provider_id in found
 
 
 def is_our_order(fleet: state.Fleet, instance: contract.Instance) -> bool:

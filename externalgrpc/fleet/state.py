@@ -181,6 +181,13 @@ class Verdict(NamedTuple):
     account: str
 
 
+class Tries(NamedTuple):
+    """How often something was tried, and when it may be tried again."""
+
+    times: int
+    not_before: float
+
+
 class Gone(NamedTuple):
     """A machine that is no more: whose it was, whether we let it go, and since when it is known.
 
@@ -292,12 +299,14 @@ class Unjoined:
     """A machine that did not become a node in its time: since when that is known, and why.
 
     Showing CA the failure is a deletion. Where that is not proved, or too much of it was shown
-    lately, ``withheld`` says why it is not, and the machine is shown as it was.
+    lately, ``withheld`` says why it is not, and the machine is shown as it was. ``provider_id`` is
+    the machine's: keys may pass to another machine of the same name.
     """
 
     since: float
     failure: Failure
     withheld: str = ""
+    provider_id: str = ""
 
 
 class Step(enum.IntEnum):
@@ -317,9 +326,11 @@ class Journey:
 
     ``watched`` tells that it was under our eyes from before it ran, so that its times are worth
     telling; ``guessed`` that nobody saw it ready, and its Node looks as if it had been.
+    ``provider_id`` is the machine's: keys may pass to another machine of the same name.
     """
 
     created_at: float
+    provider_id: str = ""
     running_at: float = 0.0
     csr_at: float = 0.0
     node_at: float = 0.0
@@ -432,6 +443,8 @@ class Fleet:
 
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
     that CA called unregistered without proof.
+    ``going`` tells since when listings show a machine as being deleted, ``mark_tries`` how often
+    and until when a machine's marks were changed in vain, both by provider id.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
     prove that a machine never was a node, ``doubled`` the same of second machines of our orders,
     which are such from their first listing on. ``verdicts`` are the failures shown lately.
@@ -465,6 +478,8 @@ class Fleet:
     quarantine: Mapping[str, Quarantine] = dataclasses.field(default_factory=dict)
     accused: frozenset[str] = frozenset()
     unmarked: frozenset[str] = frozenset()
+    mark_tries: Mapping[str, Tries] = dataclasses.field(default_factory=dict)
+    going: Mapping[str, float] = dataclasses.field(default_factory=dict)
     proved: Mapping[str, float] = dataclasses.field(default_factory=dict)
     doubled: Mapping[str, float] = dataclasses.field(default_factory=dict)
     limits: Limits = _LIMITS

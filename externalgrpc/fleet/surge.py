@@ -2,7 +2,7 @@
 
 Growth is never refused for machines that are on their way out: the order waits until they are
 gone. A deletion that does not get on (a protected machine, a cloud that fails) holds it for ten
-minutes, no longer.
+minutes, no longer. What the operator said is not ours does not count.
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ class Surge:
     def _count(self, group: str) -> int:
         fleet, shown = self._fleet, self._fleet.index
         standing = {member.provider_id for member in shown.members.get(group, {}).values()}
-        standing |= {each.provider_id for each in shown.deleting.get(group, ())}
+        standing |= {
+            each.provider_id
+            for each in shown.deleting.get(group, ())
+            if not self._agenda.due(fleet.going.get(each.provider_id, self._agenda.now) + STUCK_S)
+        }
+        standing -= {key for key, held in fleet.quarantine.items() if held.ignored}
         flying = sum(
             1
             for launch in fleet.launches.values()

@@ -1,7 +1,7 @@
 """Leave nothing behind: what an order made beside its machine goes with the group's last one.
 
 Placement groups, tags that are things of their own: whatever the cloud can clear. Asked for when
-machines are proved gone, never while something of the account is in the air, so that nothing is
+machines are proved gone, never while something of the group is in the air, so that nothing is
 cleared that an order is about to use.
 """
 
@@ -28,10 +28,14 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
     """Ask for what is left of machines that are gone, where nothing is in the air."""
     changed: dict[str, state.AccountState] = {}
     for name, account in fleet.accounts.items():
-        if not account.untidy or not agenda.due(account.tidy_at) or _in_the_air(fleet, name):
+        if not account.untidy or not agenda.due(account.tidy_at):
             continue
-        groups = frozenset(group for group, _ in account.untidy if _is_empty(fleet, group))
-        nodes = frozenset(node for _, node in account.untidy)
+        busy = _in_the_air(fleet)
+        left = [each for each in account.untidy if each[0] not in busy]
+        if not left:
+            continue
+        groups = frozenset(group for group, _ in left if _is_empty(fleet, group))
+        nodes = frozenset(node for _, node in left)
         agenda.ask(requests.Tidy(name, groups, nodes))
         changed[name] = dataclasses.replace(account, tidy_at=float("inf"))
     if not changed:
@@ -54,11 +58,10 @@ def tidied(
     return dataclasses.replace(fleet, accounts={**fleet.accounts, account.name: account})
 
 
-def _in_the_air(fleet: state.Fleet, account: str) -> bool:
-    """Tell whether an order or a deletion of an account is still open."""
-    return any(launch.account == account for launch in fleet.launches.values()) or any(
-        retirement.account == account for retirement in fleet.retired.values()
-    )
+def _in_the_air(fleet: state.Fleet) -> set[str]:
+    """Name the groups of which an order or a deletion is still open."""
+    launches, retired = fleet.launches.values(), fleet.retired.values()
+    return {each.group for each in launches} | {each.group for each in retired}
 
 
 def _is_empty(fleet: state.Fleet, group: str) -> bool:

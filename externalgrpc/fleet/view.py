@@ -113,15 +113,21 @@ def machine_of(fleet: state.Fleet, retirement: state.Retirement) -> str:
 
 
 def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a machine was let go: this very one, whoever else bears its name."""
-    if not fleet.retired:
-        return False
+    """Tell whether a machine was let go: this very one, whatever name anybody gave it since."""
+    return bool(fleet.retired) and instance.provider_id in retired_names(fleet)
+
+
+def retired_names(fleet: state.Fleet) -> Mapping[str, str]:
+    """Give the names under which machines were let go, by provider id."""
     memo = fleet.memo
-    found: frozenset[str] | None = memo.get(("retired",))
+    found: dict[str, str] | None = memo.get(("retired",))
     if found is None:
-        machines = (machine_of(fleet, each) for each in fleet.retired.values())
-        found = memo[("retired",)] = frozenset(filter(None, machines))
-    return instance.provider_id in found
+        found = memo[("retired",)] = {
+            provider_id: retirement.name
+            for retirement in fleet.retired.values()
+            if (provider_id := machine_of(fleet, retirement))
+        }
+    return found
 
 
 def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
@@ -312,10 +318,9 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
     found: dict[str, Member] | None = memo.get(("machines", group))
     if found is None:
         found = dict(fleet.index.members.get(group, {}))
-        for retirement in fleet.retired.values():
-            let_go = fleet.index.by_provider_id.get(machine_of(fleet, retirement))
-            if let_go is not None and let_go.group == group:
-                _strike(found, let_go)
+        if fleet.retired:
+            retired = retired_names(fleet)
+            found = {key: held for key, held in found.items() if held.provider_id not in retired}
         for instance in quarantined(fleet, group):
             _strike(found, instance)
         for name in found.keys() & (fleet.launches.keys() | fleet.retired.keys()):
@@ -333,7 +338,7 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
                 found.setdefault(key, lost)
         for key in fleet.unjoined.keys() & found.keys():
             failed = fleet.unjoined[key]
-            if not failed.withheld:
+            if not failed.withheld and failed.provider_id in ("", found[key].provider_id):
                 found[key] = dataclasses.replace(
                     found[key], showing=Showing.CREATING, failure=failed.failure
                 )

@@ -234,6 +234,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
         # The machine of an order whose id nobody has told us yet.
         or name in fleet.launches
         or name in fleet.retired
+        or provider_id in view.retired_names(fleet)
         or view.whose(fleet, provider_id) is not None
     )
 

@@ -1,0 +1,118 @@
+"""Labels can be edited: one machine's key, failure, order or end is never taken for another's."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from externalgrpc.fleet import joins, journeys, view, wishes
+from providers import contract
+from tests.fleet.scene import (
+    IDENTITY,
+    RUNNING,
+    SETTLE_S,
+    Scene,
+    account,
+    group,
+    machine,
+    node,
+    placeholder,
+    unjoined,
+)
+
+BORN = 100.0
+LATE = 100_000.0
+
+
+def known(*groups_, shown: tuple[contract.Instance, ...]) -> Scene:
+    return Scene(
+        *(groups_ or (group(),)),
+        accounts=(account(marking=True),),
+        identity=IDENTITY,
+        nodes={},
+        shown=shown,
+    )
+
+
+def test_one_name_in_two_groups_is_one_key_for_every_reader() -> None:
+    elder = machine(1, "g-1", identity=IDENTITY)
+    younger = machine(2, "g-1", group="h", identity=IDENTITY, created_at=2.0)
+    scene = known(group("g"), group("h"), shown=(elder, younger))
+    for name in ("g", "h"):
+        for member in view.members(scene.fleet, name):
+            assert view.whose(scene.fleet, member.provider_id) == (name, member.name)
+            assert view.find(scene.fleet, name, member.name) == member
+    assert scene.names("h") == ["sky://2"]
+
+
+def test_a_failure_does_not_pass_with_the_name() -> None:
+    bad = unjoined(1, "g-1", created_at=BORN)
+    good = machine(2, "g-1", identity=IDENTITY, created_at=BORN + 1)
+    scene = known(shown=(bad, good))
+    ready = journeys.Sight(name="g-2", provider_id="sky://2", node_at=BORN, ready_at=BORN)
+    sights = {"g-2": ready, "sky://2": ready}
+    scene.fleet = joins.judge(scene.fleet, {}, now=scene.now, unix_now=LATE)
+    assert scene.member("g-1").failure
+    scene.listed(good)
+    scene.fleet = dataclasses.replace(scene.fleet, missing={})
+    assert scene.names() == ["g-1"], "the name is the other's key now"
+    assert scene.member("g-1").failure is None
+    scene.now += 10_000.0
+    assert not joins.overdue(scene.fleet, scene.now, patience_s=1.0)
+    scene.fleet = joins.judge(scene.fleet, sights, now=scene.now, unix_now=LATE)
+    assert scene.fleet.journeys["g-1"].provider_id == "sky://2"
+    assert scene.fleet.unjoined["g-1"].provider_id == "sky://2"
+
+
+def test_what_was_let_go_stays_so_under_another_name() -> None:
+    scene = known(shown=(machine(1, "g-1", identity=IDENTITY),))
+    scene.fleet = wishes.register(
+        scene.fleet, {"sky://1": "g-1"}, now=scene.now, unix_now=scene.now
+    )
+    scene.retire(node(1, "g-1"))
+    scene.listed(machine(1, "g-9", identity=IDENTITY))
+    assert scene.target() == 0
+    assert [each.id for each in view.leaving(scene.fleet, "g")] == ["1"]
+    assert view.whose(scene.fleet, "sky://1") is None
+
+
+def test_the_machine_of_one_order_is_no_double_of_another() -> None:
+    scene = Scene(started_at=500.0)
+    first, second = scene.grow(2)
+    scene.creates()
+    one = machine(1, first, created_at=scene.now)
+    other = machine(2, second, created_at=scene.now + 1)
+    scene.ordered(first, one)
+    scene.ordered(second, other)
+    scene.listed(one, other)
+    for _ in range(4):
+        scene.now += SETTLE_S + 1
+        scene.listed(one, dataclasses.replace(other, node_name=first))
+    assert not scene.fleet.retired
+    assert scene.target() == 2
+
+
+def test_the_machine_of_one_order_is_not_taken_for_that_of_another() -> None:
+    scene = Scene()
+    first, second = scene.grow(2)
+    scene.creates()
+    one = machine(1, first, created_at=scene.now)
+    scene.ordered(first, one)
+    scene.listed(one)
+    for _ in range(3):
+        scene.now += 1
+        scene.listed(dataclasses.replace(one, node_name=second))
+    assert scene.fleet.minted == {first: "sky://1", second: ""}
+
+
+def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is_noted() -> None:
+    scene = Scene()
+    (name,) = scene.grow(1)
+    scene.creates()
+    scene.retire(placeholder(name))
+    scene.ordered(name, machine(1, name, state=RUNNING))
+    assert wishes.is_news(scene.fleet, "sky://1", name)
+    scene.register("sky://1", name=name)
+    scene.plan()
+    assert not scene.fleet.retired
+    scene.listed(machine(1, name, state=RUNNING))
+    assert scene.names() == [name]
