@@ -85,7 +85,14 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
             chosen[member.name] = member
         elif kind == "gone" and there.let_go:
             gone = there.let_go[index % len(there.let_go)]
-            nodes.append(_node(f"sky://launching/{gone}", gone, fake=False))
+            placeholder = f"sky://launching/{gone}"
+            nodes.append(_node(placeholder, placeholder, fake=True))
+            owner = view.whose(before, placeholder)
+            if owner is not None and owner[0] == name:
+                # It became a node before it was deleted, and was spared.
+                spared = view.find(before, name, owner[1])
+                if spared is not None:
+                    chosen.setdefault(owner[1], spared)
             foreign |= not gone.startswith(f"{name}-")
         elif kind == "stranger":
             nodes.append(_node(f"other://{index}", "pets-1", fake=False))

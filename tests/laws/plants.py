@@ -34,8 +34,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "count the retired",
         f"{FLEET}/view.py",
-        "if let_go is not None and let_go.group == group:",
-        "if let_go is None and fleet.groups:",
+        "if held.provider_id not in retired}",
+        "if held.provider_id not in retired or fleet.groups}",
     ),
     Plant(
         "send again while nobody knows",

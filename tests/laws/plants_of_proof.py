@@ -114,7 +114,7 @@ PLANTS = (
     Plant(
         "believe gone whose Node is ready",
         f"{FLEET}/vanishing.py",
-        "    if _node_is_ready(fleet, held.instance):\n        # Whatever",
+        "    if node_is_ready(fleet, held.instance):\n        # Whatever",
         '    if held.account == "?":\n        # Whatever',
     ),
     Plant(
@@ -199,8 +199,8 @@ PLANTS = (
     Plant(
         "never acquit whom CA has accused",
         f"{FLEET}/wishes.py",
-        "        return provider_id in fleet.accused\n",
-        "        return False\n",
+        "        return provider_id in fleet.accused or not fits\n",
+        "        return not fits\n",
     ),
     # 5. A node is its name and its providerID.
     Plant(
@@ -218,7 +218,7 @@ PLANTS = (
     Plant(
         "delete whom another Node names",
         f"{FLEET}/wishes.py",
-        "    return not claims.agrees(fleet, member.instance, node.name)",
+        "    return not claims.fits(fleet, node.provider_id, node.name)",
         "    return False",
     ),
     Plant(
@@ -255,8 +255,9 @@ PLANTS = (
     Plant(
         "lose sight of what was let go when its label is edited",
         f"{FLEET}/view.py",
-        "    return instance.provider_id in found\n",
-        "    return instance.node_name in fleet.retired and instance.provider_id in found\n",
+        "    return bool(fleet.retired) and instance.provider_id in retired_names(fleet)\n",
+        "    return instance.node_name in fleet.retired and "
+        "instance.provider_id in retired_names(fleet)\n",
     ),
     # 7. The brake, and another name.
     Plant(
@@ -274,8 +275,8 @@ PLANTS = (
     Plant(
         "order under another name of the cluster",
         f"{FLEET}/notnow.py",
-        "if renamed := _renamed(fleet, account):",
-        'if renamed := "":',
+        "if told := renamed(fleet, account):",
+        'if told := "":',
     ),
     # 8. Not now.
     Plant(
@@ -306,8 +307,8 @@ PLANTS = (
     Plant(
         "forget what is being deleted in the count",
         f"{FLEET}/surge.py",
-        "standing |= {each.provider_id for each in shown.deleting.get(group, ())}",
-        "standing |= set()",
+        "            for each in shown.deleting.get(group, ())\n            if not self._agenda",
+        '            for each in shown.deleting.get("?", ())\n            if not self._agenda',
     ),
     Plant(
         "hold orders for ever for what cannot be deleted",

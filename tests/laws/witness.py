@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import claims, state, view
 from providers import contract
 from tests.laws import laws
 
@@ -168,6 +168,7 @@ class Witness:
         if account is None:
             laws.require(after == before, "a listing of an unknown account changes nothing")
             return
+        self._spared(before, after)
         if account.snapshot is None:
             own = {name for name, each in before.groups.items() if each.account == account.name}
             self.covered_since_start -= own
@@ -287,12 +288,28 @@ class Witness:
         """Check what planning changed: launches of departed groups are withdrawn, nothing else."""
         if after is before:
             return
+        spared = self._spared(before, after)
         for name, group in before.groups.items():
             was, now = view.target(before, name), view.target(after, name)
+            back = sum(held.group == name for held in spared)
             laws.require(
-                now <= was if group.departed else now == was, "planning moves no target", name
+                now <= was + back and (group.departed or now >= was),
+                "planning moves no target, but for what is spared",
+                name,
             )
         self.withdrawn(before, after)
+
+    def _spared(self, before: state.Fleet, after: state.Fleet) -> list[state.Retirement]:
+        """Take what is no longer let go since it became a node: CA had not drained it."""
+        spared = [
+            held
+            for key, held in before.retired.items()
+            if key not in after.retired and claims.lives(after, held.provider_id, held.name)
+        ]
+        for held in spared:
+            laws.require(not held.drained, "what CA drained goes whatever its Node says", held)
+            self.let_go -= {held.key, held.name, held.provider_id}
+        return spared
 
     def reconfigured(self, before: state.Fleet, after: state.Fleet) -> None:
         """Check what a configuration changed: it loses no machine, and no group with machines."""
