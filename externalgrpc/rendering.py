@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from externalgrpc import groups, names, template
-from externalgrpc.bootstrap import credentials, joining, machine, raw
+from externalgrpc.bootstrap import joining, machine, raw
 from providers import contract
 
 
@@ -14,22 +14,25 @@ def user_data(config: groups.Config, group: groups.NodeGroup, provider: contract
     """Render the user-data of one machine of a group, under a name as it might be minted.
 
     Where we render the join, cluster, token and release are examples: a token is minted when an
-    order is sent, and never before.
+    order is sent, and never before. Raises Unjoinable or UnsafeValue when a machine like this
+    would never become a node, which a configuration that loads never is.
     """
     first = group.candidates[0]
     node_name = next(names.mint(group.name, random.Random(0)))  # noqa: S311 - an example
     if group.join in joining.METHODS:
+        of_type = contract.MachineType(
+            name=first.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
+        )
         of = machine.Machine(
             node_name=node_name,
             group=group,
-            machine_type=contract.MachineType(
-                name=first.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
-            ),
+            machine_type=of_type,
             scheme=provider.scheme,
             gpu_label=config.gpu_label,
+            cloud_labels=provider.node_labels(of_type, first.location),
             join=group.join_settings,
         )
-        return joining.user_data(of, credentials.example())
+        return joining.user_data(of, joining.example(group.join))
     return raw.fill(
         group,
         cluster=config.cluster,

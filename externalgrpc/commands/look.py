@@ -137,7 +137,10 @@ def render(
     account = loaded.accounts[group.account]
     provider = parameters.open_account(loaded, account)
     try:
-        user_data = rendering.user_data(loaded, group, provider)
+        try:
+            user_data = rendering.user_data(loaded, group, provider)
+        except ValueError as error:  # Unjoinable, UnsafeValue
+            raise terminal.Failure(f"group {group.name} cannot join: {error}") from error
         try:
             node: dict[str, Any] | None = rendering.node(loaded, group, provider)
             trouble = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from externalgrpc import clouds, groups, names
-from externalgrpc.bootstrap import credentials, joining, machine, settings
+from externalgrpc.bootstrap import joining, machine, settings
 from externalgrpc.config import fields, model, rules, validate
 from externalgrpc.config.mistakes import Path
 from providers import contract
@@ -101,5 +101,5 @@ def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
             )
             for candidate in group.candidates
         ),
-        credentials.example(),
+        joining.example(group.join),
     )

@@ -285,9 +285,9 @@ class Reader:
     def _user_data_size(
         self, group: groups.NodeGroup, account: groups.Account, of: clouds.Cloud, path: Path
     ) -> None:
+        """Render what a machine would get, whatever its cloud takes, and measure it."""
         limit = clouds.user_data_limit_bytes(of)
-        clean = self.findings.clean(path) and self.findings.clean(("cluster",))
-        if limit is None or not clean:
+        if not (self.findings.clean(path) and self.findings.clean(("cluster",))):
             return
         if group.join in joins.METHODS:
             try:
@@ -301,7 +301,7 @@ class Reader:
             )
         else:
             return
-        if size > limit:
+        if limit is not None and size > limit:
             told = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
             cure = "Shorten it, or fetch the larger part at boot"
             self.findings.add((*path, "userDataFile" if group.user_data else "join"), told, cure)
