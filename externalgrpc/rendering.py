@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from externalgrpc import groups, names, template
-from externalgrpc.bootstrap import joining, machine, raw
+from externalgrpc.bootstrap import credentials, joining, machine, raw
 from providers import contract
 
 
@@ -18,27 +18,47 @@ def user_data(config: groups.Config, group: groups.NodeGroup, provider: contract
     would never become a node, which a configuration that loads never is.
     """
     first = group.candidates[0]
+    of_type = contract.MachineType(
+        name=first.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
+    )
     node_name = next(names.mint(group.name, random.Random(0)))  # noqa: S311 - an example
+    return ordered(
+        config, group, provider, node_name=node_name, machine_type=of_type, location=first.location
+    )
+
+
+def ordered(
+    config: groups.Config,
+    group: groups.NodeGroup,
+    provider: contract.Provider,
+    *,
+    node_name: str,
+    machine_type: contract.MachineType,
+    location: str,
+    way_in: credentials.JoinCredentials | None = None,
+) -> str:
+    """Render what an order of one machine would bring along, whichever way its group joins.
+
+    ``way_in`` is what is known of the cluster; without it an example stands for it. Raises
+    Unjoinable or UnsafeValue.
+    """
     if group.join in joining.METHODS:
-        of_type = contract.MachineType(
-            name=first.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
-        )
         of = machine.Machine(
             node_name=node_name,
             group=group,
-            machine_type=of_type,
+            machine_type=machine_type,
             scheme=provider.scheme,
             gpu_label=config.gpu_label,
-            cloud_labels=provider.node_labels(of_type, first.location),
+            cloud_labels=provider.node_labels(machine_type, location),
             join=group.join_settings,
         )
-        return joining.user_data(of, joining.example(group.join))
+        return joining.user_data(of, way_in or joining.example(group.join))
     return raw.fill(
         group,
         cluster=config.cluster,
         node_name=node_name,
-        machine_type=first.machine_type,
-        location=first.location,
+        machine_type=machine_type.name,
+        location=location,
         provider=config.accounts[group.account].provider,
         scheme=provider.scheme,
     )

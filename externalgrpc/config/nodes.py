@@ -286,7 +286,7 @@ class Reader:
         self, group: groups.NodeGroup, account: groups.Account, of: clouds.Cloud, path: Path
     ) -> None:
         """Render what a machine would get, whatever its cloud takes, and measure it."""
-        limit = clouds.user_data_limit_bytes(of)
+        limit = of.user_data_limit_bytes
         if not (self.findings.clean(path) and self.findings.clean(("cluster",))):
             return
         if group.join in joins.METHODS:
@@ -301,7 +301,7 @@ class Reader:
             )
         else:
             return
-        if limit is not None and size > limit:
+        if size > limit:
             told = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
             cure = "Shorten it, or fetch the larger part at boot"
             self.findings.add((*path, "userDataFile" if group.user_data else "join"), told, cure)

@@ -262,8 +262,12 @@ def test_the_cloud_is_asked_about_each_type_and_each_place_once(tmp_path: Path) 
     ]
 
 
-def test_user_data_over_the_accounts_own_limit_fails(tmp_path: Path) -> None:
-    report = checked(tmp_path, group(), user_data_limit_bytes=50)
+def test_user_data_that_is_too_large_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(login: contract.Login, center: datacenter.Datacenter) -> contract.Provider:
+        monkeypatch.setattr(Vendor, "user_data_limit_bytes", 50)
+        return Vendor(login, cloud=center)
+
+    report = checked(tmp_path, group(), build=build)
     assert any("bytes; the cloud takes 50" in each for each in told(report))
     assert not report.ok
 
