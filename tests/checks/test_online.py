@@ -62,7 +62,7 @@ def loaded(folder: Path, text: str) -> groups.Config:
     path = folder / "config.yaml"
     path.write_text(text)
     (folder / "join.sh").write_text(
-        "kubelet --provider-id=vendor://1 --node-labels=@@NODE_LABELS@@ "
+        "#!/bin/sh\nkubelet --provider-id=vendor://1 --node-labels=@@NODE_LABELS@@ "
         "--register-with-taints=@@TAINTS@@\n"
     )
     return config.load(path, cluster="demo", environ={"VENDOR_TOKEN": "x"}, clouds=INSTALLED)
@@ -253,7 +253,7 @@ def test_the_cloud_is_asked_about_each_type_and_each_place_once(tmp_path: Path) 
         ("cx23", "hel1"),
         ("cx33", "fsn1"),
     ]
-    assert asked[0].user_data.startswith("kubelet --provider-id")
+    assert asked[0].user_data.startswith("#!/bin/sh\nkubelet --provider-id")
     assert "@@" not in asked[0].user_data
     failures = [each for each in report.groups[0].findings if each.verdict is Verdict.FAILURE]
     assert failures == [
