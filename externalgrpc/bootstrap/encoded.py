@@ -19,7 +19,10 @@ _RUN: Final = re.compile(
     r"[A-Za-z0-9+/]{8,}"
     r"(?:[ \t]*\n[ \t]*[A-Za-z0-9+/]+(?=={0,2}[ \t]*[\"']?[ \t]*(?:\n|\Z)))*={0,2}"
 )
-_WORD: Final = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
+_LINE: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_USUAL: Final = frozenset({64, 76})
+"""The lengths of lines that openssl, and base64 and MIME, wrap at."""
+
 _DEEPEST: Final = 3
 
 
@@ -36,14 +39,28 @@ class Part:
 def parts(text: str) -> Iterator[Part]:
     """Give every part of a text that is base64 of a text; not parts of parts."""
     for found in _RUN.finditer(text):
-        whole = _part(text, found.start(), found.end())
-        if whole is not None:
-            yield whole
-        elif "\n" in found[0]:
-            for word in _WORD.finditer(text, found.start(), found.end()):
-                one = _part(text, word.start(), word.end())
-                if one is not None:
-                    yield one
+        lines = list(_LINE.finditer(text, found.start(), found.end()))
+        at = 0
+        while at < len(lines):
+            # A word that stands alone on the line below, such as the end of a here document, is
+            # no part of it: so the last lines are tried with and without.
+            for end in dict.fromkeys((len(lines), len(lines) - 1, at + 1)):
+                if at < end and _wrapped([each[0] for each in lines[at:end]]):
+                    part = _part(text, lines[at].start(), lines[end - 1].end())
+                    if part is not None:
+                        yield part
+                        at = end - 1
+                        break
+            at += 1
+
+
+def _wrapped(lines: list[str]) -> bool:
+    """Tell whether lines are one text in base64: all of one length, but for the last."""
+    first, last = lines[0], lines[-1]
+    if len(lines) == 1:
+        return True
+    even = all(len(each) == len(first) for each in lines[:-1]) and len(last) <= len(first)
+    return even and (len(lines) > 2 or len(first) in _USUAL or last.endswith("="))
 
 
 def change(text: str, by: Callable[[str], str], depth: int = 0) -> str:

@@ -304,3 +304,14 @@ def test_a_server_says_it_in_its_log_and_orders_all_the_same(
         assert plant.reconciler.seats()
     finally:
         plant.stop(1.0)
+
+
+@pytest.mark.parametrize("end", ["EOF", "DONE", "ENDOFTHEFILE"])
+@pytest.mark.parametrize("length", [2, 35, 50, 200])
+def test_the_word_below_a_base64_is_no_part_of_it(tmp_path: Path, end: str, length: int) -> None:
+    inner = "@@NODE_NAME@@" + "x" * length
+    inner += "x" * (-len(inner) % 3)
+    data = f"#!/bin/sh\nbase64 -d >/a <<{end}\n{b64(inner)}\n{end}\n"
+    lines = filled(load(tmp_path, data)).split("\n")
+    assert lines[3:] == [end, ""]
+    assert base64.b64decode(lines[2]).decode().startswith("pool-x7k2pqx")
