@@ -24,7 +24,7 @@ from externalgrpc import (
     reconciler,
 )
 from externalgrpc.bootstrap import joining, machine, raw
-from externalgrpc.config import cannot_join
+from externalgrpc.config import cannot_join, formats
 from externalgrpc.fleet import requests, state
 from providers import contract, errors
 
@@ -150,9 +150,25 @@ class Assembly:
         }
         for name, why in blocked.items():
             _LOG.error("group left out", group=name, reason=why)
+        for group in config.groups:
+            self._doubt(config, group)
         self.reconciler.configure(
             config.groups, seats, blocked, cluster=config.cluster, limits=config.limits
         )
+
+    def _doubt(self, config: groups.Config, group: groups.NodeGroup) -> None:
+        """Say what of a group's user-data nobody would run; it is ordered all the same."""
+        cloud = self._cloud_of(config, group)
+        if clouds.joins_by_itself(cloud):
+            return
+        for doubt in formats.doubts(
+            group,
+            cluster=config.cluster,
+            provider=config.accounts[group.account].provider,
+            scheme=cloud.scheme,
+        ):
+            place = f"{group.user_data_file}:{doubt.line}:{doubt.column}"
+            _LOG.warning("user-data", group=group.name, at=place, reason=doubt.message)
 
     def start(self) -> None:
         """Start to list and to carry out."""

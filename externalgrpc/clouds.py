@@ -94,12 +94,6 @@ def joins_by_itself(cloud: Cloud) -> bool:
     return bool(getattr(cloud, "joins_by_itself", False))
 
 
-def user_data_limit_bytes(cloud: Cloud) -> int | None:
-    """Tell a cloud's user-data limit where the class itself says it; None where a login must."""
-    limit = getattr(cloud, "user_data_limit_bytes", None)
-    return limit if isinstance(limit, int) else None
-
-
 def _load(point: importlib.metadata.EntryPoint) -> Cloud:
     """Import a cloud's class and see that it is one."""
     try:
@@ -126,6 +120,9 @@ def problems(name: str, cloud: object) -> tuple[str, ...]:
         wrong.append("token_variable is missing")
     if not isinstance(getattr(cloud, "supports", None), frozenset):
         wrong.append("supports is missing")
+    limit = getattr(cloud, "user_data_limit_bytes", None)
+    if not isinstance(limit, int) or limit < 1:
+        wrong.append("user_data_limit_bytes is missing: the class itself must say it")
     for options in ("account_options", "group_options"):
         if not isinstance(getattr(cloud, options, None), type):
             wrong.append(f"{options} is missing")

@@ -101,7 +101,9 @@ class NodeGroup:
     """A pool of like machines, as the configuration describes it.
 
     ``candidates`` are tried in order. ``user_data`` is the text of ``userDataFile`` before its
-    variables are filled in. ``join`` says how a machine becomes a node: ``kubeadm`` or ``k3s``
+    variables are filled in, ``user_data_file`` where that was read, ``user_data_format`` who reads
+    it on the machine: ``cloud-init``, or ``other``.
+    ``join`` says how a machine becomes a node: ``kubeadm`` or ``k3s``
     (we render what it needs, by ``join_settings``), ``raw`` (``user_data`` does it), ``image``
     (the image does it), or empty (no way is configured). ``options`` is an instance of the
     cloud's own group options. ``any_node_name`` says that nodes are named otherwise than their
@@ -120,6 +122,8 @@ class NodeGroup:
     join: str = ""
     join_settings: settings.JoinSettings = dataclasses.field(default_factory=settings.JoinSettings)
     user_data: str = dataclasses.field(default="", repr=False)
+    user_data_file: str = dataclasses.field(default="", compare=False)
+    user_data_format: str = "cloud-init"
     ssh_keys: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     firewalls: tuple[str, ...] = ()

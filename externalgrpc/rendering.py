@@ -14,28 +14,51 @@ def user_data(config: groups.Config, group: groups.NodeGroup, provider: contract
     """Render the user-data of one machine of a group, under a name as it might be minted.
 
     Where we render the join, cluster, token and release are examples: a token is minted when an
-    order is sent, and never before.
+    order is sent, and never before. Raises Unjoinable or UnsafeValue when a machine like this
+    would never become a node, which a configuration that loads never is.
     """
     first = group.candidates[0]
+    of_type = contract.MachineType(
+        name=first.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
+    )
     node_name = next(names.mint(group.name, random.Random(0)))  # noqa: S311 - an example
+    return ordered(
+        config, group, provider, node_name=node_name, machine_type=of_type, location=first.location
+    )
+
+
+def ordered(
+    config: groups.Config,
+    group: groups.NodeGroup,
+    provider: contract.Provider,
+    *,
+    node_name: str,
+    machine_type: contract.MachineType,
+    location: str,
+    way_in: credentials.JoinCredentials | None = None,
+) -> str:
+    """Render what an order of one machine would bring along, whichever way its group joins.
+
+    ``way_in`` is what is known of the cluster; without it an example stands for it. Raises
+    Unjoinable or UnsafeValue.
+    """
     if group.join in joining.METHODS:
         of = machine.Machine(
             node_name=node_name,
             group=group,
-            machine_type=contract.MachineType(
-                name=first.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
-            ),
+            machine_type=machine_type,
             scheme=provider.scheme,
             gpu_label=config.gpu_label,
+            cloud_labels=provider.node_labels(machine_type, location),
             join=group.join_settings,
         )
-        return joining.user_data(of, credentials.example())
+        return joining.user_data(of, way_in or joining.example(group.join))
     return raw.fill(
         group,
         cluster=config.cluster,
         node_name=node_name,
-        machine_type=first.machine_type,
-        location=first.location,
+        machine_type=machine_type.name,
+        location=location,
         provider=config.accounts[group.account].provider,
         scheme=provider.scheme,
     )

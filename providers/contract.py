@@ -283,6 +283,9 @@ class Provider(Protocol):
         which of the common group settings (``networks``, ``firewalls``, ``placement_group``,
         ``public_ipv4``, ``public_ipv6``, ``ssh_keys``) the cloud can do; the others are refused
         when the user sets them, and come in an order as their defaults.
+    ``user_data_limit_bytes``
+        the largest user-data the cloud takes, before the cloud's own encoding; the same for every
+        login, so that a file is judged by it before there is one.
 
     An open login says, the same for its whole life:
 
@@ -291,9 +294,6 @@ class Provider(Protocol):
         measured or, if nobody did, 60. Too little loses machines, too much makes recovery slow.
     ``hands``
         how many writes may be under way at once.
-    ``user_data_limit_bytes``
-        the largest user-data the cloud takes, before the cloud's own encoding; on the class too
-        where it is a constant, so that it is checked without a login.
     ``rate``, ``create_rate``
         the documented limits of all requests, and of creates where they have one of their own
         (which count against ``rate`` as well), None where not.
@@ -305,9 +305,9 @@ class Provider(Protocol):
     account_options: ClassVar[type]
     group_options: ClassVar[type]
     supports: ClassVar[frozenset[str]]
+    user_data_limit_bytes: ClassVar[int]
     settle_s: float
     hands: int
-    user_data_limit_bytes: int
     rate: Rate
     create_rate: Rate | None
 

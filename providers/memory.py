@@ -32,6 +32,8 @@ class MemoryCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
 
+    user_data_limit_bytes: ClassVar[int] = 32 * 1024
+
     def __init__(
         self, login: contract.Login, *, cloud: datacenter.Datacenter | None = None
     ) -> None:
@@ -43,7 +45,6 @@ class MemoryCloud:
         settings = cloud.options
         self.settle_s: float = settings.late_listing_s + _SLACK_S
         self.hands: int = 8
-        self.user_data_limit_bytes: int = settings.user_data_limit_bytes
         self.rate: contract.Rate = contract.Rate(requests=settings.requests_per_hour, per_s=3600.0)
         self.create_rate: contract.Rate | None = None
 

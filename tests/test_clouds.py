@@ -70,5 +70,5 @@ def test_a_cloud_that_says_nothing_of_joining_does_not_join_by_itself() -> None:
         pass
 
     assert not clouds.joins_by_itself(Silent)  # type: ignore[arg-type]
-    assert clouds.user_data_limit_bytes(Silent) is None  # type: ignore[arg-type]
-    assert clouds.user_data_limit_bytes(skies.SKIES["plain"]) == 1000
+    assert any("user_data_limit_bytes is missing" in told for told in clouds.problems("x", Silent))
+    assert not any("user_data" in told for told in clouds.problems("x", skies.Plain))

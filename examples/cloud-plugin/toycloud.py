@@ -90,9 +90,9 @@ class ToyCloud:
     account_options: ClassVar[type] = AccountOptions
     group_options: ClassVar[type] = GroupOptions
     supports: ClassVar[frozenset[str]] = frozenset({"ssh_keys"})
+    user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
 
     hands: int = 4
-    user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
     rate: contract.Rate = contract.Rate(requests=600, per_s=60.0)
     create_rate: contract.Rate | None = None
 

@@ -10,6 +10,8 @@ from externalgrpc.bootstrap import credentials, k3s, kubeadm, machine
 METHODS: Final = ("kubeadm", "k3s")
 """What ``join`` of a group can be for :func:`user_data`."""
 
+_K3S_RELEASE: Final = "v1.36.2+k3s1"
+
 
 def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
     """Render the user-data of one machine by its group's join method.
@@ -24,6 +26,15 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
             return k3s.user_data(of, way_in)
         case other:
             raise ValueError(f"{other!r} is not a join method that is rendered: {METHODS}")
+
+
+def example(method: str) -> credentials.JoinCredentials:
+    """Give credentials that open nothing, of a cluster that this method can join.
+
+    For showing and measuring user-data where no cluster was asked: nothing of them may decide
+    whether a group can join.
+    """
+    return credentials.example(_K3S_RELEASE) if method == "k3s" else credentials.example()
 
 
 def worst_case_bytes(

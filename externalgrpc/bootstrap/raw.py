@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from externalgrpc import groups
+from externalgrpc.bootstrap import encoded
 
 VARIABLES: Final[Mapping[str, str]] = {
     "NODE_NAME": "the machine's name, which must become the node's name and host name",
@@ -63,7 +64,8 @@ def fill(
 ) -> str:
     """Give a machine's user-data: the group's file with every variable filled in.
 
-    Pure. Raises UnsafeValue when a value would not be harmless where it is put; a checked
+    Those in parts that are base64 (and gzip in it) too, which are encoded again. Pure. Raises
+    UnsafeValue when a value would not be harmless where it is put; a checked
     configuration never has one. Unknown variables stay as they are: :func:`unknown` finds them.
     """
     values = {
@@ -81,7 +83,11 @@ def fill(
     for name, value in values.items():
         if not _HARMLESS.fullmatch(value):
             raise UnsafeValue(f"{name} holds a character that must not get into user-data")
-    return _VARIABLE.sub(lambda found: values.get(found[1], found[0]), group.user_data)
+
+    def filled(text: str) -> str:
+        return _VARIABLE.sub(lambda found: values.get(found[1], found[0]), text)
+
+    return filled(encoded.change(group.user_data, filled))
 
 
 def worst_case_bytes(group: groups.NodeGroup, *, cluster: str, provider: str, scheme: str) -> int:
@@ -103,11 +109,18 @@ def worst_case_bytes(group: groups.NodeGroup, *, cluster: str, provider: str, sc
 
 
 def unknown(text: str) -> Iterator[Unknown]:
-    """Find what looks like a variable and is none."""
+    """Find what looks like a variable and is none; inside base64, at the place of its part."""
+    yield from _unknown(text, text, None)
+    for part in encoded.parts(text):
+        yield from _unknown(encoded.opened(part.inner), text, part.start)
+
+
+def _unknown(text: str, whole: str, place: int | None) -> Iterator[Unknown]:
     for found in _VARIABLE.finditer(text):
         if found[1] not in VARIABLES:
-            line = text.count("\n", 0, found.start()) + 1
-            column = found.start() - text.rfind("\n", 0, found.start())
+            at = found.start() if place is None else place
+            line = whole.count("\n", 0, at) + 1
+            column = at - whole.rfind("\n", 0, at)
             yield Unknown(name=found[1], line=line, column=column)
 
 

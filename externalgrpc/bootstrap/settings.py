@@ -25,7 +25,9 @@ _ADDRESS: Final = re.compile(
     r"https?://[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*(/[A-Za-z0-9._~:/%+=@{}-]*)?", re.ASCII
 )
 _IMAGE: Final = re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]{0,250}", re.ASCII)
-_K3S_VERSION: Final = re.compile(r"v1\.[0-9]+\.[0-9]+([A-Za-z0-9.+-]{0,40})", re.ASCII)
+_K3S_VERSION: Final = re.compile(
+    r"v1\.[0-9]{1,3}\.[0-9]{1,3}(-[A-Za-z0-9.-]{1,20})?\+k3s[A-Za-z0-9.-]{0,20}", re.ASCII
+)
 _PLACEHOLDERS: Final = {"{minor}", "{os}"}
 
 
@@ -126,7 +128,7 @@ class JoinSettings:
                 "sandboxImage must be an image such as registry.example.org/pause:3.10"
             )
         if self.k3s_version and not _K3S_VERSION.fullmatch(self.k3s_version):
-            raise ValueError("k3sVersion must look like v1.36.2+k3s1")
+            raise ValueError("k3sVersion must be a release of k3s, such as v1.36.2+k3s1")
         _network(self)
         _bounded("timeoutSeconds", self.timeout_seconds, 60, 86_400)
         _bounded("networkTimeoutSeconds", self.network_timeout_seconds, 0, 86_400)

@@ -12,10 +12,15 @@ from externalgrpc.checks.report import Finding, Verdict
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Told:
-    """What was found out about the cluster; ``identity`` is "" where it has none to be read."""
+    """What was found out about the cluster; ``identity`` is "" where it has none to be read.
+
+    ``way_in`` is what machines join with, under a token that opens nothing; None where the
+    cluster did not tell.
+    """
 
     findings: Sequence[Finding] = ()
     identity: str = ""
+    way_in: credentials.JoinCredentials | None = None
 
 
 def ask(config: groups.Config) -> Told:
@@ -24,16 +29,22 @@ def ask(config: groups.Config) -> Told:
         return Told()
     found: list[Finding] = []
     own = ""
+    way_in: credentials.JoinCredentials | None = None
     for each in _ask(config, config.kubernetes):
-        if isinstance(each, str):
-            own = each
-        else:
-            found.append(each)
-    return Told(tuple(found), own)
+        match each:
+            case str():
+                own = each
+            case credentials.JoinCredentials():
+                way_in = each
+            case _:
+                found.append(each)
+    return Told(tuple(found), own, way_in)
 
 
-def _ask(config: groups.Config, told: groups.Kubernetes) -> Iterator[Finding | str]:
-    """Give findings, and the cluster's identity where it can be read."""
+def _ask(
+    config: groups.Config, told: groups.Kubernetes
+) -> Iterator[Finding | str | credentials.JoinCredentials]:
+    """Give findings, the cluster's identity where it can be read, and a way in where there is."""
     from externalgrpc.kube import connection, errors, facts, identity  # noqa: PLC0415 - slow
 
     try:
@@ -74,6 +85,17 @@ def _ask(config: groups.Config, told: groups.Kubernetes) -> Iterator[Finding | s
         if wrong := credentials.endpoint_problem(address.endpoint):
             cure = "Set kubernetes: {apiServer: https://...:6443}"
             yield _fails("address", f"{address.endpoint} {wrong}", cure)
+            return
+        try:
+            yield credentials.JoinCredentials(
+                endpoint=address.endpoint,
+                ca_pem=address.ca_pem,
+                token=credentials.example().token,
+                server_version=version.git_version,
+            )
+        except ValueError as error:
+            cure = "Correct certificate-authority-data in kube-public/cluster-info"
+            yield _fails("address", f"the cluster cannot be joined: {error}", cure)
         else:
             yield _fine("address", f"machines reach it at {address.endpoint}")
     finally:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from externalgrpc import clouds, config, groups
+from externalgrpc.bootstrap import encoded
 from externalgrpc.checks import growing
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
+from externalgrpc.config import formats
 
 _LABEL_VARIABLES = ("@@LABELS@@", "@@NODE_LABELS@@")
 _PROVIDER_ID = ("provider-id", "providerid", "@@provider_id_scheme@@")
@@ -29,14 +31,23 @@ def check(configuration: groups.Config, installed: Mapping[str, clouds.Cloud]) -
                 account=group.account,
                 min_size=group.min_size,
                 max_size=group.max_size,
-                findings=tuple(_group(group, installed[accounts[group.account].provider])),
+                findings=tuple(
+                    _group(
+                        group,
+                        installed[accounts[group.account].provider],
+                        cluster=configuration.cluster,
+                        provider=accounts[group.account].provider,
+                    )
+                ),
             )
             for group in configuration.groups
         ),
     )
 
 
-def _group(group: groups.NodeGroup, cloud: clouds.Cloud) -> Iterator[Finding]:
+def _group(
+    group: groups.NodeGroup, cloud: clouds.Cloud, *, cluster: str, provider: str
+) -> Iterator[Finding]:
     real = not clouds.joins_by_itself(cloud)
     reason = config.cannot_join(group, cloud)
     if reason:
@@ -52,6 +63,17 @@ def _group(group: groups.NodeGroup, cloud: clouds.Cloud) -> Iterator[Finding]:
             about="image",
             message="no image is named",
             cure="Add image: with the operating system that the machine boots",
+        )
+    for doubt in (
+        ()
+        if not real
+        else formats.doubts(group, cluster=cluster, provider=provider, scheme=cloud.scheme)
+    ):
+        yield Finding(
+            verdict=Verdict.WARNING,
+            about="userDataFile",
+            message=f"{group.user_data_file}:{doubt.line}:{doubt.column}: {doubt.message}",
+            cure=doubt.cure,
         )
     if group.join == "raw":
         yield from _raw(group)
@@ -69,7 +91,7 @@ def _group(group: groups.NodeGroup, cloud: clouds.Cloud) -> Iterator[Finding]:
 
 def _raw(group: groups.NodeGroup) -> Iterator[Finding]:
     """See whether the user's file does what the autoscaler is promised."""
-    text = group.user_data
+    text = encoded.opened(group.user_data)
     if group.labels and not any(variable in text for variable in _LABEL_VARIABLES):
         yield Finding(
             verdict=Verdict.WARNING,

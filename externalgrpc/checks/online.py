@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from externalgrpc import clouds, groups
+from externalgrpc.bootstrap import credentials
 from externalgrpc.checks import cluster, growing, neighbours, offline, ordering
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
 from providers import contract, errors
@@ -62,7 +63,13 @@ def check(
             for group in its:
                 if market is not None:
                     found[group.name] = _ask_group(
-                        configuration, account, group, found[group.name], provider, market
+                        configuration,
+                        account,
+                        group,
+                        found[group.name],
+                        provider,
+                        market,
+                        told_by_cluster.way_in,
                     )
         finally:
             provider.close()
@@ -195,6 +202,7 @@ def _ask_group(
     before: GroupReport,
     provider: contract.Provider,
     market: Market,
+    way_in: credentials.JoinCredentials | None,
 ) -> GroupReport:
     candidates, findings = ordering.judge(
         group,
@@ -204,15 +212,10 @@ def _ask_group(
         rates=configuration.rates,
         provider_name=account.provider,
     )
-    orders = ordering.orders(
-        group,
-        candidates,
-        cluster=configuration.cluster,
-        provider=account.provider,
-        scheme=provider.scheme,
-    )
+    orders, unjoinable = ordering.orders(configuration, group, candidates, provider, way_in)
+    findings += unjoinable
     findings += ordering.size(group, orders, provider.user_data_limit_bytes)
-    for order in orders:
+    for order in ordering.telling(orders):
         refusals: list[Finding] = []
         problems = _ask("order", functools.partial(provider.check_order, order), refusals)
         findings += refusals

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from externalgrpc import groups, names
-from externalgrpc.bootstrap import raw
+from externalgrpc import groups, names, rendering
+from externalgrpc.bootstrap import credentials, joining, machine
 from externalgrpc.checks import successors
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
 from externalgrpc.config import validate
@@ -40,56 +41,75 @@ def judge(
 
 
 def orders(
+    config: groups.Config,
     group: groups.NodeGroup,
     candidates: Sequence[CandidateReport],
-    *,
-    cluster: str,
-    provider: str,
-    scheme: str,
-) -> tuple[contract.Order, ...]:
-    """Make the orders to ask the cloud about: each type and each place at least once."""
+    provider: contract.Provider,
+    way_in: credentials.JoinCredentials | None,
+) -> tuple[tuple[contract.Order, ...], list[Finding]]:
+    """Make an order of each candidate that is offered, as a machine would be ordered.
+
+    ``way_in`` is what the cluster said; where it was not asked, or cannot be joined (which is
+    found here), an example stands for it.
+    """
     asked: list[contract.Order] = []
-    types: set[str] = set()
-    places: set[str] = set()
+    refused: dict[str, Finding] = {}
+    name = names.longest(group.name)
     for candidate in candidates:
         if candidate.machine_type is None or candidate.offer is None:
             continue
-        if candidate.name in types and candidate.location in places:
-            continue
-        types.add(candidate.name)
-        places.add(candidate.location)
-        user_data = raw.fill(
+        render = functools.partial(
+            rendering.ordered,
+            config,
             group,
-            cluster=cluster,
-            node_name=names.longest(group.name),
-            machine_type=candidate.name,
+            provider,
+            node_name=name,
+            machine_type=candidate.machine_type,
             location=candidate.location,
-            provider=provider,
-            scheme=scheme,
         )
+        try:
+            text = render(way_in=way_in)
+        except machine.Unjoinable as error:
+            told = f"its machines cannot join the cluster: {error}"
+            refused[told] = Finding(verdict=Verdict.FAILURE, about="join", message=told)
+            text = render()
         asked.append(
             groups.order_for(
                 group,
-                cluster=cluster,
-                node_name=names.longest(group.name),
+                cluster=config.cluster,
+                node_name=name,
                 machine_type=candidate.machine_type,
                 location=candidate.location,
-                user_data=user_data,
+                user_data=text,
             )
         )
-    return tuple(asked)
+    return tuple(asked), list(refused.values())
+
+
+def telling(asked: Sequence[contract.Order]) -> Iterator[contract.Order]:
+    """Choose the orders that a cloud is asked about: each type and each place at least once."""
+    types: set[str] = set()
+    places: set[str] = set()
+    for order in asked:
+        if order.machine_type.name not in types or order.location not in places:
+            types.add(order.machine_type.name)
+            places.add(order.location)
+            yield order
 
 
 def size(
     group: groups.NodeGroup, asked: Sequence[contract.Order], limit_bytes: int
 ) -> list[Finding]:
-    """Tell when user-data is larger than the account's cloud takes."""
+    """Tell when the user-data of any order is larger than the cloud takes."""
     largest = max((len(order.user_data.encode()) for order in asked), default=0)
     if largest <= limit_bytes:
         return []
     told = f"{group.name}'s user-data becomes {largest} bytes; the cloud takes {limit_bytes}"
-    cure = "Shorten the file, or fetch the larger part at boot"
-    return [Finding(verdict=Verdict.FAILURE, about="userDataFile", message=told, cure=cure)]
+    ours = group.join in joining.METHODS
+    what = "preJoin and postJoin" if ours else "the file"
+    cure = f"Shorten {what}, or fetch the larger part at boot"
+    about = "join" if ours else "userDataFile"
+    return [Finding(verdict=Verdict.FAILURE, about=about, message=told, cure=cure)]
 
 
 def _candidate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from externalgrpc import clouds, groups, names
-from externalgrpc.bootstrap import credentials, joining, machine, settings
+from externalgrpc.bootstrap import joining, machine, settings
 from externalgrpc.config import fields, model, rules, validate
 from externalgrpc.config.mistakes import Path
 from providers import contract
@@ -85,7 +85,9 @@ def fetched_in_the_clear(
 def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
     """Measure the largest user-data that we would render for a group, in UTF-8 bytes.
 
-    Raises Unjoinable when a machine of the group could not join any cluster.
+    What only a login or a cluster could tell (the cloud's labels, a card's name, the CA) is as
+    long as it usually is at most: ``check --online`` measures with the real ones. Raises
+    Unjoinable when a machine of the group could not join any cluster.
     """
     return joining.worst_case_bytes(
         (
@@ -97,9 +99,20 @@ def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
                 ),
                 scheme=of.scheme,
                 gpu_label="",
+                cloud_labels=_as_long_as_any(candidate.location),
                 join=group.join_settings,
             )
             for candidate in group.candidates
         ),
-        credentials.example(),
+        joining.example(group.join),
     )
+
+
+def _as_long_as_any(location: str) -> dict[str, str]:
+    """Give labels that are together as long as those that any of our clouds puts on a node."""
+    return {
+        "topology.kubernetes.io/region": location,
+        "topology.kubernetes.io/zone": f"{location}-dc14",
+        "csi.cloud.example.invalid/location-with-card": f"{location}-and-nvidia-rtx-4000-ada",
+        "instance.cloud.example.invalid/provided-by": "cloud",
+    }

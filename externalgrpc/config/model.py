@@ -205,6 +205,11 @@ class NodeEntry(Entry):
         default=None,
         description="cloud-init or script; relative to this file; @@NAME@@ variables filled.",
     )
+    user_data_format: Literal["cloud-init", "other"] = Field(
+        default="cloud-init",
+        description="Who reads the user-data on the machine: cloud-init, or other (Talos, "
+        "Ignition), which is not looked into.",
+    )
     ssh_keys: Texts = Field(
         default_factory=list, description="Keys to put on the machine, in the cloud's words."
     )

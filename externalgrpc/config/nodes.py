@@ -9,12 +9,13 @@ from typing import Final
 
 from externalgrpc import clouds, groups
 from externalgrpc.bootstrap import joining as joins
-from externalgrpc.bootstrap import machine, raw
+from externalgrpc.bootstrap import machine, raw, userdata
 from externalgrpc.bootstrap import settings as join_settings
 from externalgrpc.config import (
     accounts,
     fields,
     files,
+    formats,
     joining,
     mistakes,
     model,
@@ -114,6 +115,8 @@ class Reader:
             if isinstance(how, join_settings.JoinSettings)
             else join_settings.JoinSettings(),
             user_data=user_data,
+            user_data_file=self._user_data_place(entry),
+            user_data_format=entry.user_data_format,
             ssh_keys=tuple(entry.ssh_keys),
             networks=tuple(entry.networks),
             firewalls=tuple(entry.firewalls),
@@ -260,12 +263,12 @@ class Reader:
         where = self.around.resolve(entry.user_data_file)
         told = f"the user-data file {mistakes.file_name(where)}"
         try:
-            text = self.around.files.read(where).decode("utf-8")
+            text = userdata.decoded(self.around.files.read(where))
         except files.Unreadable as error:
             self.findings.add(at, f"{told} {error}", "Create it, or correct the path")
             return ""
-        except UnicodeDecodeError:
-            self.findings.add(at, f"{told} is not UTF-8 text", "Save it as UTF-8")
+        except ValueError as error:
+            self.findings.add(at, f"{told} {error}")
             return ""
         if not text.strip():
             self.findings.add(at, f"{told} is empty", "Write into it how a machine joins")
@@ -282,12 +285,15 @@ class Reader:
             )
         return text
 
+    def _user_data_place(self, entry: model.NodeEntry) -> str:
+        return str(self.around.resolve(entry.user_data_file)) if entry.user_data_file else ""
+
     def _user_data_size(
         self, group: groups.NodeGroup, account: groups.Account, of: clouds.Cloud, path: Path
     ) -> None:
-        limit = clouds.user_data_limit_bytes(of)
-        clean = self.findings.clean(path) and self.findings.clean(("cluster",))
-        if limit is None or not clean:
+        """Render what a machine would get, whatever its cloud takes, and measure it."""
+        limit = of.user_data_limit_bytes
+        if not (self.findings.clean(path) and self.findings.clean(("cluster",))):
             return
         if group.join in joins.METHODS:
             try:
@@ -296,6 +302,10 @@ class Reader:
                 self.findings.add(path, f"cannot join: {error}")
                 return
         elif group.user_data:
+            for trouble in formats.fatal(
+                group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
+            ):
+                self.findings.add_elsewhere(trouble)
             size = raw.worst_case_bytes(
                 group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
             )

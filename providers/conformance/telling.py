@@ -31,7 +31,8 @@ class Telling(ground.Ground):
         assert itself.supports <= ground.GROUP_SETTINGS
         assert provider.settle_s > 0
         assert provider.hands >= 1
-        assert provider.user_data_limit_bytes >= 1024
+        assert itself.user_data_limit_bytes >= 1024
+        assert provider.user_data_limit_bytes == itself.user_data_limit_bytes
         assert provider.rate.requests > 0
         assert provider.rate.per_s > 0
         assert provider.create_rate is None or provider.create_rate.requests > 0

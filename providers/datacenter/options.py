@@ -82,7 +82,6 @@ class Options:
     delete_time_s: float = 5.0
     late_listing_s: float = 0.0
     page_size: int = 50
-    user_data_limit_bytes: int = 32 * 1024
     quota: int | None = None
     stock: Mapping[str, int] = dataclasses.field(default_factory=dict)
     unique_names: bool = True
@@ -121,7 +120,7 @@ def _wrong_numbers(options: Options) -> Iterator[str]:
             yield f"{field.name} {value} is not between 0 and 1"
         elif field.name.endswith(("_s", "_per_hour")) and value < 0:
             yield f"{field.name} {value} is negative"
-    for name in ("page_size", "user_data_limit_bytes", "requests_per_hour", "burst"):
+    for name in ("page_size", "requests_per_hour", "burst"):
         if getattr(options, name) < 1:
             yield f"{name} {getattr(options, name)} is below 1"
     if options.quota is not None and options.quota < 0:

@@ -42,13 +42,14 @@ class HetznerCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
 
+    user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
+
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
         settings = login.settings
         if not isinstance(settings, options.AccountOptions):
             settings = options.AccountOptions()
         self.settle_s: float = settings.settle_s
         self.hands: int = settings.hands
-        self.user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
         self.rate: contract.Rate = contract.Rate(requests=REQUESTS_AN_HOUR, per_s=3600.0)
         self.create_rate: contract.Rate | None = None
         self._login = login

@@ -41,7 +41,7 @@ class LinodeCloud:
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
     )
-    user_data_limit_bytes: int = USER_DATA_LIMIT_BYTES
+    user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
     rate: contract.Rate = LISTINGS
     create_rate: contract.Rate | None = CREATES
 

@@ -37,7 +37,7 @@ class VultrCloud:
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
-    user_data_limit_bytes: int = ordering.USER_DATA_LIMIT_BYTES
+    user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
         settings = login.settings

@@ -14,7 +14,7 @@ GOOD = "provider-id @@NODE_LABELS@@ @@TAINTS@@"
 
 def offline(folder: Path, text: str, script: str = GOOD) -> checks.Report:
     configuration = loaded(folder, text)
-    (folder / "join.sh").write_text(script)
+    (folder / "join.sh").write_text(f"#!/bin/sh\n{script}\n")
     configuration = config.load(
         folder / "config.yaml", cluster="demo", environ={"VENDOR_TOKEN": "x"}, clouds=INSTALLED
     )

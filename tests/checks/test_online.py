@@ -62,7 +62,7 @@ def loaded(folder: Path, text: str) -> groups.Config:
     path = folder / "config.yaml"
     path.write_text(text)
     (folder / "join.sh").write_text(
-        "kubelet --provider-id=vendor://1 --node-labels=@@NODE_LABELS@@ "
+        "#!/bin/sh\nkubelet --provider-id=vendor://1 --node-labels=@@NODE_LABELS@@ "
         "--register-with-taints=@@TAINTS@@\n"
     )
     return config.load(path, cluster="demo", environ={"VENDOR_TOKEN": "x"}, clouds=INSTALLED)
@@ -253,7 +253,7 @@ def test_the_cloud_is_asked_about_each_type_and_each_place_once(tmp_path: Path) 
         ("cx23", "hel1"),
         ("cx33", "fsn1"),
     ]
-    assert asked[0].user_data.startswith("kubelet --provider-id")
+    assert asked[0].user_data.startswith("#!/bin/sh\nkubelet --provider-id")
     assert "@@" not in asked[0].user_data
     failures = [each for each in report.groups[0].findings if each.verdict is Verdict.FAILURE]
     assert failures == [
@@ -262,8 +262,12 @@ def test_the_cloud_is_asked_about_each_type_and_each_place_once(tmp_path: Path) 
     ]
 
 
-def test_user_data_over_the_accounts_own_limit_fails(tmp_path: Path) -> None:
-    report = checked(tmp_path, group(), user_data_limit_bytes=50)
+def test_user_data_that_is_too_large_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(login: contract.Login, center: datacenter.Datacenter) -> contract.Provider:
+        monkeypatch.setattr(Vendor, "user_data_limit_bytes", 50)
+        return Vendor(login, cloud=center)
+
+    report = checked(tmp_path, group(), build=build)
     assert any("bytes; the cloud takes 50" in each for each in told(report))
     assert not report.ok
 

@@ -1,0 +1,48 @@
+"""Tell by its name whether a value is a secret, and by its look that it is none."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MASK: Final = "***"
+"""What is shown in a secret's place."""
+
+_STRONG: Final = re.compile(
+    "token|passw|passphrase|passcode|secret|credential|apikey|authkey|accesskey|privatekey|private"
+    "|clientkey|keydata|certificatekey|encryptionkey|sharedkey|joinkey|chpasswd|dockerconfig"
+    "|bearer|authorization|cookie|webhook|kubeconfigdata"
+)
+_WORDS: Final = frozenset(
+    {"auth", "auths", "pass", "pw", "pwd", "psk", "pat", "cred", "creds", "jwt", "sig", "otp"}
+)
+_PUBLIC: Final = frozenset({"public", "authorized", "known", "ssh", "apt", "gpg", "import"})
+_PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
+_PLACE: Final = re.compile(r"(?:files?|paths?|dir|directory|folder)$", re.IGNORECASE)
+
+_REFERENCE: Final = re.compile(r"[\"']?(?:\$\w+|\$\{\w+\}|@@\w+@@|<[\w -]+>)[\"']?[\"',;})\]]*")
+_PLAIN: Final = frozenset({"", "true", "false", "yes", "no", "null", "none", "~", MASK, '""', "''"})
+
+
+def betrays(key: str, value: str = "") -> bool:
+    """Tell whether something called so is a secret, as far as its name goes."""
+    parts = [each.lower() for each in _PARTS.findall(key)]
+    if _PLACE.search(key) and value.strip("\"' ")[:1] in {"/", "."}:
+        return False
+    if _STRONG.search("".join(parts)) or _WORDS & set(parts):
+        return True
+    if parts and parts[-1].endswith("pass") and parts[-1] not in {"bypass", "compass"}:
+        return True
+    if len(parts) > 1 and parts[-1] in {"key", "keys"} and not _PUBLIC & set(parts):
+        return not re.match(r"[\"']?(?:/|https?://[^@?]*$|ssh-)", value)
+    return False
+
+
+def innocent(value: str) -> bool:
+    """Tell whether a value is empty, yes or no, a variable, or masked already."""
+    bare = value.strip().lower()
+    return (
+        bare in _PLAIN
+        or bare.lstrip("\\\"'").startswith(MASK)
+        or bool(_REFERENCE.fullmatch(value.strip()))
+    )

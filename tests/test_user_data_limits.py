@@ -1,0 +1,197 @@
+"""How large user-data may be is said in one place, and what is measured is what would be sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from externalgrpc import clouds, config, groups, rendering
+from externalgrpc.bootstrap import credentials, joining, settings
+from externalgrpc.checks import Verdict, ordering
+from externalgrpc.checks.report import CandidateReport
+from externalgrpc.config import joining as measuring
+from providers import contract
+from tests.checks import test_online
+from tests.test_nobody_asked import ENVIRON, NOBODY, REAL
+
+INSTALLED = clouds.installed()
+GIB = 1024**3
+LIMITS = {
+    "digitalocean": 64 * 1024,
+    "hetzner": 32 * 1024,
+    "linode": 16384,
+    "memory": 32 * 1024,
+    "vultr": 64 * 1024,
+}
+
+
+def load(folder: Path, cloud: str, more: str) -> groups.Config:
+    path = folder / "pools.yaml"
+    path.write_text(
+        f"cluster: test\nkubernetes: {{}}\nnodes:\n- {{name: pool, provider: {cloud}, "
+        f"instanceType: small, region: here, maxSize: 3, image: debian-13, {more}}}\n"
+    )
+    return config.load(path, cluster="", environ=ENVIRON, clouds=INSTALLED)
+
+
+def opened(cloud: str) -> contract.Provider:
+    return INSTALLED[cloud].open(
+        contract.Login(account="a", cluster="test", token="t0ken-of-nobody", endpoint=NOBODY)
+    )
+
+
+@pytest.mark.parametrize("cloud", LIMITS)
+def test_the_class_says_it_and_no_login_says_otherwise(cloud: str) -> None:
+    assert INSTALLED[cloud].user_data_limit_bytes == LIMITS[cloud]
+    provider = opened(cloud)
+    assert provider.user_data_limit_bytes == LIMITS[cloud]
+    assert "user_data_limit_bytes" not in vars(provider)
+    provider.close()
+
+
+def test_a_cloud_that_says_it_of_a_login_only_is_none() -> None:
+    class Late:
+        user_data_limit_bytes: int
+
+        def __init__(self) -> None:
+            self.user_data_limit_bytes = 1000
+
+    told = "user_data_limit_bytes is missing: the class itself must say it"
+    assert told in clouds.problems("late", Late)
+
+
+@pytest.mark.parametrize("cloud", LIMITS)
+def test_a_file_is_measured_on_every_cloud(tmp_path: Path, cloud: str) -> None:
+    most = LIMITS[cloud]
+    head = "#!/bin/sh\n# é\n"
+    file = tmp_path / "join.sh"
+    file.write_text(head + "x" * (most - len(head.encode())))
+    assert load(tmp_path, cloud, "userDataFile: join.sh").groups
+    file.write_text(head + "x" * (most - len(head.encode()) + 1))
+    with pytest.raises(config.ConfigError) as caught:
+        load(tmp_path, cloud, "userDataFile: join.sh")
+    told = f"nodes[0].userDataFile: becomes {most + 1} bytes of user-data; {cloud} takes {most}"
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("hook", ["preJoin", "postJoin"])
+@pytest.mark.parametrize("join", joining.METHODS)
+@pytest.mark.parametrize("cloud", REAL)
+def test_lines_around_a_join_are_measured_on_every_cloud(
+    tmp_path: Path, cloud: str, join: str, hook: str
+) -> None:
+    def more(size: int) -> str:
+        return f"join: {join}, joinOptions: {{{hook}: [{json.dumps('# ' + 'x' * size)}]}}"
+
+    assert load(tmp_path, cloud, more(LIMITS[cloud] - 11_400)).groups
+    with pytest.raises(config.ConfigError, match=f"bytes of user-data; {cloud} takes"):
+        load(tmp_path, cloud, more(LIMITS[cloud] - 6_000))
+
+
+@pytest.mark.parametrize("location", ["here", "fsn1", "us-southeast"])
+@pytest.mark.parametrize("join", joining.METHODS)
+@pytest.mark.parametrize("cloud", REAL)
+def test_what_is_measured_without_a_login_is_no_less_than_what_is_sent(
+    tmp_path: Path, cloud: str, join: str, location: str
+) -> None:
+    found = load(tmp_path, cloud, f"join: {join}")
+    group = dataclasses.replace(found.groups[0], candidates=(groups.Candidate("small", location),))
+    card = contract.MachineType(
+        name="small",
+        cpu_millis=4000,
+        memory_bytes=16 * GIB,
+        disk_bytes=80 * GIB,
+        gpus=1,
+        gpu_model="NVIDIA RTX 4000 Ada",
+    )
+    provider = opened(cloud)
+    sent = rendering.ordered(
+        found, group, provider, node_name="pool-bbbbbb", machine_type=card, location=location
+    )
+    provider.close()
+    measured = measuring.rendered_bytes(group, INSTALLED[cloud])
+    assert len(sent.encode()) <= measured <= len(sent.encode()) + 400
+
+
+def asked(
+    join: str, way_in: credentials.JoinCredentials | None = None, **how: object
+) -> tuple[groups.NodeGroup, tuple[contract.Order, ...], list[str]]:
+    """Make the orders that `check --online` asks a cloud about."""
+    group = groups.NodeGroup(
+        name="pool",
+        account="a",
+        candidates=(groups.Candidate("cx23", "fsn1"), groups.Candidate("cx23", "nuremberg")),
+        min_size=0,
+        max_size=3,
+        join=join,
+        join_settings=settings.JoinSettings(**how),  # type: ignore[arg-type]
+        user_data="#!/bin/sh\n",
+    )
+    account = groups.Account(name="a", provider="hetzner")
+    found = groups.Config(cluster="c", accounts={"a": account}, groups=(group,))
+    kind = contract.MachineType(
+        name="cx23", cpu_millis=2000, memory_bytes=4 * GIB, disk_bytes=40 * GIB
+    )
+    offer = contract.Offer(
+        machine_type="cx23",
+        location="",
+        price_per_hour=test_online.Decimal(1),
+        currency="EUR",
+        in_stock=True,
+    )
+    reports = [
+        CandidateReport(
+            name=each.machine_type,
+            location=each.location,
+            machine_type=kind,
+            offer=dataclasses.replace(offer, location=each.location),
+            price_per_hour=None,
+        )
+        for each in group.candidates
+    ]
+    provider = opened("hetzner")
+    orders, findings = ordering.orders(found, group, reports, provider, way_in)
+    provider.close()
+    return group, orders, [each.message for each in findings]
+
+
+@pytest.mark.parametrize("join", [*joining.METHODS, "raw"])
+def test_online_asks_about_what_would_be_sent(join: str) -> None:
+    _group, orders, unjoinable = asked(join)
+    assert unjoinable == []
+    assert [order.location for order in orders] == ["fsn1", "nuremberg"]
+    for order in orders:
+        head = "#!/bin/sh\n" if join == "raw" else "#cloud-config\n"
+        assert order.user_data.startswith(head)
+        assert join == "raw" or f"topology.kubernetes.io/region={order.location}" in order.user_data
+
+
+@pytest.mark.parametrize("join", joining.METHODS)
+def test_online_measures_the_largest_of_all_with_the_clusters_own_ca(join: str) -> None:
+    ca = credentials.example().ca_pem
+    own = dataclasses.replace(joining.example(join), ca_pem=ca, endpoint="https://a.example:6443")
+    group, orders, _ = asked(join, own, pre_join=("# " + "x" * 30_000,))
+    assert "https://a.example:6443" in orders[0].user_data
+    largest = max(len(order.user_data.encode()) for order in orders)
+    assert len(orders[1].user_data) != len(orders[0].user_data)
+    (told,) = ordering.size(group, orders, 32 * 1024)
+    assert told.verdict is Verdict.FAILURE
+    assert f"becomes {largest} bytes; the cloud takes 32768" in told.message
+    assert "preJoin and postJoin" in told.cure
+    assert ordering.size(group, orders, largest) == []
+
+
+def test_online_a_release_that_cannot_be_joined_is_found_and_the_rest_asked_all_the_same() -> None:
+    _group, orders, unjoinable = asked("k3s", credentials.example("v1.36.2"))
+    (told,) = unjoinable
+    assert "the cluster runs v1.36.2, which is no release of k3s" in told
+    assert len(orders) == 2
+
+
+def test_each_type_and_each_place_is_asked_about_once() -> None:
+    _group, orders, _ = asked("raw")
+    again = (*orders, *orders)
+    assert tuple(ordering.telling(again)) == orders
