@@ -73,7 +73,10 @@ def doctor(
     ways = examination.Ways(
         open_lister=lambda account: parameters.open_account(loaded, account),
         show=show,
-        named=context.get_parameter_source("address") is not ParameterSource.DEFAULT,
+        named=any(
+            context.get_parameter_source(each) is not ParameterSource.DEFAULT
+            for each in ("address", "ca", "cert", "key", "server_name")
+        ),
         kubeconfig=str(kubeconfig) if kubeconfig else "",
         context=kube_context,
         online=online,
