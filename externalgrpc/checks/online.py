@@ -211,6 +211,7 @@ def _ask_group(
         provider=account.provider,
         scheme=provider.scheme,
     )
+    findings += ordering.identity(group, provider.node_labels, market.types)
     findings += ordering.size(group, orders, provider.user_data_limit_bytes)
     for order in orders:
         refusals: list[Finding] = []

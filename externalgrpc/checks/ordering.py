@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from externalgrpc import groups, names
+from externalgrpc import groups, names, template
 from externalgrpc.bootstrap import raw
 from externalgrpc.checks import successors
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
@@ -13,6 +13,7 @@ from externalgrpc.config import validate
 from providers import contract
 
 _GIB = 1024**3
+_NO_LABEL = "vps-autoscaler/none"
 
 
 def judge(
@@ -37,6 +38,33 @@ def judge(
         *_prices(candidates, currency),
     ]
     return candidates, findings
+
+
+def identity(
+    group: groups.NodeGroup,
+    node_labels: Callable[[contract.MachineType, str], Mapping[str, str]],
+    types: Mapping[str, contract.MachineType] | None,
+) -> list[Finding]:
+    """Tell of labels that say of a machine what it is not; without types only where it is."""
+    found: dict[str, Finding] = {}
+    for each in group.candidates:
+        kind = (types or {}).get(each.machine_type)
+        named = kind or contract.MachineType(
+            name=each.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
+        )
+        told = dict(node_labels(named, each.location))
+        if kind is not None:
+            told |= template.machine_labels(kind, gpu_label=_NO_LABEL)
+        for key, real in template.contradictions(group.labels, told):
+            own = group.labels[key]
+            message = (
+                f"{key} says {own!r}, and {each.machine_type} in {each.location} is {real!r}: "
+                "the label is not set"
+            )
+            cure = "Remove the label; the machine's own is set in its place"
+            finding = Finding(verdict=Verdict.FAILURE, about="labels", message=message, cure=cure)
+            found.setdefault(key, finding)
+    return list(found.values())
 
 
 def orders(

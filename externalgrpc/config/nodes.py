@@ -83,6 +83,11 @@ class Reader:
         candidates = self._candidates(entry, path)
         self._sizes(entry, path)
         self._labels(entry.labels, (*path, "labels"), rules.node_label)
+        types = [each.machine_type for each in candidates]
+        for key, value in entry.labels.items():
+            if wrong := rules.identity(key, value, types):
+                told = f"the label {fields.describe(key)} {wrong}"
+                self.findings.add((*path, "labels", key), told, "Remove it", key=True)
         self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
         taints = self._taints(entry.taints, (*path, "taints"))
         user_data = self._user_data(entry, path)
