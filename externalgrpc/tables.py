@@ -7,6 +7,7 @@ console of :mod:`externalgrpc.terminal` reads no markup in them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
@@ -16,7 +17,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from externalgrpc import checks, market, plaintext, standing
+from externalgrpc import checks, market, plaintext, pricing, standing
 from externalgrpc.pb import fleet_pb2 as pb
 from providers import contract
 
@@ -122,7 +123,7 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
         candidates = ", ".join(group.candidates if wide else group.candidates[:2])
         if not wide and len(group.candidates) > 2:
             candidates += f" +{len(group.candidates) - 2}"
-        price = f"{group.price_per_hour} {group.currency}" if group.price_per_hour else "?"
+        price = f"{_short(group.price_per_hour)} {group.currency}" if group.price_per_hour else "?"
         table.add_row(
             Text(group.id, style="bold"),
             group.account,
@@ -135,6 +136,14 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
             Text(group.trouble, style="red") if group.trouble else candidates,
         )
     return table
+
+
+def _short(price: str) -> str:
+    """Shorten a price that a server gave; what is none is shown as it came."""
+    try:
+        return pricing.short(Decimal(price))
+    except ArithmeticError:
+        return price
 
 
 def _gives(told: pb.Allocatable) -> str:
@@ -265,7 +274,7 @@ def _checked_groups(checked: checks.Report) -> Table:
                 *head,
                 candidate.name,
                 candidate.location,
-                f"{price:.5f} {checked.currency}" if price is not None else "?",
+                f"{pricing.short(price)} {checked.currency}" if price is not None else "?",
                 _stock(candidate),
             )
             head = ["", "", "", ""]
@@ -307,7 +316,7 @@ def deals(shown: Iterable[market.Deal], *, currency: str) -> Table:
             f"{kind.disk_bytes / 10**9:.0f}",
             kind.arch,
             str(kind.gpus or "-"),
-            "?" if deal.price is None else f"{deal.price:.5f}",
+            "?" if deal.price is None else pricing.short(deal.price),
             Text("yes", "green") if deal.offer.in_stock else Text("sold out", "yellow"),
         )
     return drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from externalgrpc import groups, names, template
+from externalgrpc import groups, names, pricing, template
 from externalgrpc.bootstrap import raw
 from externalgrpc.checks import successors
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
@@ -27,15 +27,19 @@ def judge(
 ) -> tuple[tuple[CandidateReport, ...], list[Finding]]:
     """Compare a group's candidates with what its account can order."""
     there = {(offer.machine_type, offer.location): offer for offer in offers}
-    candidates = tuple(
-        _candidate(group, each, types, there, currency, rates) for each in group.candidates
-    )
+
+    def priced(offer: contract.Offer) -> Decimal | None:
+        found = pricing.convert(offer, currency=currency, rates=rates)
+        return None if found is None else found.total(public_ipv4=group.public_ipv4)
+
+    money = successors.Money(currency=currency, price=priced)
+    candidates = tuple(_candidate(each, types, there, priced) for each in group.candidates)
     findings = [
-        *_types(group, types, offers, provider_name),
+        *_types(group, types, offers, provider_name, money),
         *_places(group, offers, provider_name),
         *_offered(candidates),
         *_shapes(group, types),
-        *_prices(candidates, currency),
+        *_prices(candidates, currency, rates),
     ]
     return candidates, findings
 
@@ -121,25 +125,18 @@ def size(
 
 
 def _candidate(
-    group: groups.NodeGroup,
     candidate: groups.Candidate,
     types: Mapping[str, contract.MachineType],
     there: Mapping[tuple[str, str], contract.Offer],
-    currency: str,
-    rates: Mapping[str, Decimal],
+    priced: Callable[[contract.Offer], Decimal | None],
 ) -> CandidateReport:
     offer = there.get((candidate.machine_type, candidate.location))
-    price: Decimal | None = None
-    if offer is not None:
-        rate = Decimal(1) if offer.currency == currency else rates.get(offer.currency)
-        own = offer.price_per_hour + (offer.ipv4_per_hour if group.public_ipv4 else 0)
-        price = None if rate is None else own * rate
     return CandidateReport(
         name=candidate.machine_type,
         location=candidate.location,
         machine_type=types.get(candidate.machine_type),
         offer=offer,
-        price_per_hour=price,
+        price_per_hour=priced(offer) if offer is not None else None,
     )
 
 
@@ -148,6 +145,7 @@ def _types(
     types: Mapping[str, contract.MachineType],
     offers: Sequence[contract.Offer],
     provider_name: str,
+    money: successors.Money,
 ) -> Iterator[Finding]:
     """Tell of types that are gone, going, or no whole card, and what could stand in."""
     names = dict.fromkeys(candidate.machine_type for candidate in group.candidates)
@@ -157,9 +155,14 @@ def _types(
         known = types.get(name)
         shape = known or (siblings[0] if siblings else None)
         near = successors.nearest(
-            name, shape=shape, types=types.values(), offers=offers, locations=places
+            name,
+            shape=shape,
+            types=types.values(),
+            offers=offers,
+            locations=places,
+            money=money,
         )
-        cure = f"Nearest: {successors.tell(near)}" if near else ""
+        cure = f"Nearest: {successors.tell(near, money)}" if near else ""
         if known is None:
             told = f"{provider_name} has no machine type {name}, or has it no more"
             yield Finding(verdict=Verdict.FAILURE, about=name, message=told, cure=cure)
@@ -232,11 +235,14 @@ def _shapes(
             )
 
 
-def _prices(candidates: Sequence[CandidateReport], currency: str) -> Iterator[Finding]:
+def _prices(
+    candidates: Sequence[CandidateReport], currency: str, rates: Mapping[str, Decimal]
+) -> Iterator[Finding]:
     foreign = {
         each.offer.currency
         for each in candidates
-        if each.offer is not None and each.price_per_hour is None
+        if each.offer is not None
+        and pricing.rate(each.offer.currency, currency=currency, rates=rates) is None
     }
     for code in sorted(foreign):
         yield Finding(
@@ -246,7 +252,8 @@ def _prices(candidates: Sequence[CandidateReport], currency: str) -> Iterator[Fi
             cure=f"Add exchangeRates with what one {code} is worth in {currency}",
         )
     for each in candidates:
-        if each.offer is not None and not each.offer.price_per_hour:
+        offer = each.offer
+        if offer is not None and each.price_per_hour is None and offer.currency not in foreign:
             told = "is listed without a price"
             yield Finding(
                 verdict=Verdict.NOTE, about=f"{each.name} in {each.location}", message=told

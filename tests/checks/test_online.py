@@ -150,7 +150,7 @@ def test_the_seeds_type_is_gone_and_its_successor_is_named(tmp_path: Path) -> No
     (gone,) = [each for each in report.findings() if each.about == "cx21"]
     assert gone.verdict is Verdict.FAILURE
     assert gone.message == "hetzner has no machine type cx21, or has it no more"
-    assert gone.cure.startswith("Nearest: cx23 (2 cpu, 4 GiB, amd64, 0.0088 EUR/h in fsn1), cx33 (")
+    assert gone.cure.startswith("Nearest: cx23 (2 cpu, 4 GiB, amd64, 0.0096 EUR/h in fsn1), cx33 (")
     assert any(each.about == "join" for each in report.findings())
 
 
@@ -360,8 +360,8 @@ def test_a_report_is_json(tmp_path: Path) -> None:
     assert plain["verdict"] == "failure"
     assert plain["groups"][0]["findings"][0]["verdict"] == "failure"
     right = json.loads(json.dumps(checks.plain(checked(tmp_path, group()))))
-    assert right["groups"][0]["candidates"][0]["price_per_hour"] == "0.0096"
-    assert right["groups"][0]["candidates"][0]["machine_type"]["name"] == "cx23"
+    assert right["groups"][0]["candidates"][0]["pricePerHour"] == "0.0096"
+    assert right["groups"][0]["candidates"][0]["machineType"]["name"] == "cx23"
 
 
 @pytest.mark.parametrize("online", [True, False])
