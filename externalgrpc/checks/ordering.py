@@ -7,9 +7,8 @@ from decimal import Decimal
 
 from externalgrpc import groups, names, pricing, template
 from externalgrpc.bootstrap import raw
-from externalgrpc.checks import successors
+from externalgrpc.checks import places, successors
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
-from externalgrpc.config import validate
 from providers import contract
 
 _GIB = 1024**3
@@ -149,7 +148,7 @@ def _types(
 ) -> Iterator[Finding]:
     """Tell of types that are gone, going, or no whole card, and what could stand in."""
     names = dict.fromkeys(candidate.machine_type for candidate in group.candidates)
-    places = list(dict.fromkeys(candidate.location for candidate in group.candidates))
+    where = list(dict.fromkeys(candidate.location for candidate in group.candidates))
     siblings = [types[name] for name in names if name in types]
     for name in names:
         known = types.get(name)
@@ -159,7 +158,7 @@ def _types(
             shape=shape,
             types=types.values(),
             offers=offers,
-            locations=places,
+            locations=where,
             money=money,
         )
         cure = f"Nearest: {successors.tell(near, money)}" if near else ""
@@ -181,7 +180,7 @@ def _places(
     for place in dict.fromkeys(candidate.location for candidate in group.candidates):
         if place not in known:
             told = f"{provider_name} has no region {place}, or offers nothing there"
-            cure = validate.nearest(place, known)
+            cure = places.nearest(place, known)
             yield Finding(verdict=Verdict.FAILURE, about=place, message=told, cure=cure)
 
 

@@ -48,6 +48,8 @@ class Reader:
     around: accounts.Surroundings
     findings: validate.Findings
     kubernetes: bool = False
+    listed: frozenset[str] = frozenset()
+    """The names under accounts, those of wrong entries included: one mistake is told once."""
 
     def read(self, entries: Iterable[tuple[int, model.NodeEntry]]) -> tuple[groups.NodeGroup, ...]:
         """Make every group that is right; the others are filed."""
@@ -143,10 +145,10 @@ class Reader:
             account = self.logins.get(entry.account)
             if account is None and entry.account == (entry.provider or entry.account):
                 account = self._implied(entry.account, at, only_if_known=entry.provider is None)
-            if account is None:
-                cure = validate.nearest(entry.account, self.logins)
+            if account is None and entry.account not in self.listed:
+                cure = validate.nearest(entry.account, {*self.logins, *self.listed})
                 self.findings.add(at, f"{fields.describe(entry.account)} is no account", cure)
-            elif entry.provider not in {None, account.provider}:
+            elif account is not None and entry.provider not in {None, account.provider}:
                 told = f"account {account.name} is at {account.provider}"
                 self.findings.add((*path, "provider"), told, "Remove provider, or correct one")
             return account
