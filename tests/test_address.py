@@ -8,7 +8,7 @@ import socket
 import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from externalgrpc import address, client, server
@@ -77,6 +77,7 @@ def test_everywhere_and_a_free_port_are_for_listening_only():
             address.read(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"[a-z0-9.:\[\]/+-]{0,20}", fullmatch=True))
 def test_whatever_is_taken_is_bounded_and_reads_the_same_again(text):
     try:

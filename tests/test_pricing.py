@@ -5,7 +5,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from externalgrpc import checks, groups, market, pods, pricing, template
@@ -384,6 +384,7 @@ class Seller:
         return self._offers
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(AMOUNTS, AMOUNTS, MONIES), min_size=1, max_size=3),
     RATES,
