@@ -7,6 +7,7 @@ can work. The command line, the tests and the benchmarks all build their server 
 from __future__ import annotations
 
 import dataclasses
+import platform
 import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
@@ -285,7 +286,7 @@ class Assembly:
 
 def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> registrar.Cluster:
     """Connect to the cluster that the configuration names; raises NoCluster."""
-    from externalgrpc.kube import cluster, connection  # noqa: PLC0415 - raw groups never need it
+    from externalgrpc.kube import cluster, connection, notices  # noqa: PLC0415 - raw groups never need it
 
     told = config.kubernetes
     assert told is not None  # noqa: S101 - the caller saw to it
@@ -300,6 +301,8 @@ def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> r
         link,
         cluster.Settings(
             name=config.cluster,
+            # A pod's host name is the pod's, so that Events tell which of two servers wrote them.
+            instance=f"{notices.CONTROLLER}-{platform.node() or 'unnamed'}",
             endpoint=told.api_server,
             own_approval=told.own_approval,
             signing=any_token,

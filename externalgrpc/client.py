@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 
-from externalgrpc import regular
+from externalgrpc import address, pem
 from externalgrpc.pb import fleet_pb2, fleet_pb2_grpc
 
 
@@ -29,34 +29,44 @@ class Connection:
     server_name: str = ""
 
     def open(self) -> grpc.Channel:
-        """Open a channel; raises CannotReach when a file cannot be read."""
-        if self.ca is None:
-            return grpc.insecure_channel(self.address)
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=_read(self.ca),
-            private_key=_read(self.key) if self.key else None,
-            certificate_chain=_read(self.certificate) if self.certificate else None,
-        )
-        name = self.server_name or ("unix" if self.address.startswith("unix:") else "")
+        """Open a channel, past any proxy; raises CannotReach for what cannot be meant or used."""
+        try:
+            where = address.read(self.address)
+            credentials = self._credentials()
+        except (address.BadAddress, pem.Unusable) as error:
+            raise CannotReach(str(error)) from error
+        if credentials is None:
+            return grpc.insecure_channel(str(where), options=[address.DIRECT])
+        name = self.server_name or ("unix" if where.socket else "")
         options = [("grpc.ssl_target_name_override", name)] if name else []
-        return grpc.secure_channel(self.address, credentials, options=options)
+        return grpc.secure_channel(str(where), credentials, options=[address.DIRECT, *options])
+
+    def _credentials(self) -> grpc.ChannelCredentials | None:
+        """Give what TLS needs, or None for plain text."""
+        if (self.certificate is None) != (self.key is None):
+            raise CannotReach("--cert and --key go together: one is of no use without the other")
+        if self.ca is None:
+            if self.certificate is not None or self.server_name:
+                raise CannotReach("--ca is missing: without it the server is spoken to in clear")
+            return None
+        certificate, key = (
+            pem.pair(self.certificate, self.key, "client")
+            if self.certificate is not None and self.key is not None
+            else (None, None)
+        )
+        return grpc.ssl_channel_credentials(
+            root_certificates=pem.authority(self.ca), private_key=key, certificate_chain=certificate
+        )
 
 
-def show(channel: grpc.Channel, address: str, timeout_s: float = 5.0) -> fleet_pb2.ShowResponse:
+def show(channel: grpc.Channel, where: str, timeout_s: float = 5.0) -> fleet_pb2.ShowResponse:
     """Ask a server for all that it knows; raises CannotReach."""
     stub = fleet_pb2_grpc.FleetStub(channel)  # type: ignore[no-untyped-call]
     try:
         reply: fleet_pb2.ShowResponse = stub.Show(fleet_pb2.ShowRequest(), timeout=timeout_s)
     except grpc.RpcError as error:
-        raise CannotReach(f"no answer from {address}: {_told(error)}") from error
+        raise CannotReach(f"no answer from {where}: {_told(error)}") from error
     return reply
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return regular.read(path)
-    except regular.Unreadable as error:
-        raise CannotReach(f"{path} {error}") from error
 
 
 def _told(error: grpc.RpcError) -> str:

@@ -24,11 +24,6 @@ class DryRun:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the provider has
         return getattr(self._provider, name)
 
-    @classmethod
-    def open(cls, login: contract.Login) -> contract.Provider:
-        """Refuse: a dry run is put around a provider that is open already."""
-        raise TypeError(f"a dry run cannot open account {login.account} by itself")
-
     def create(self, order: contract.Order) -> contract.Instance:
         """Tell what would be ordered; raises BadOrder."""
         _LOG.warning(
@@ -73,7 +68,3 @@ class DryRun:
         """Delete nothing, say nothing: what would be left is little."""
         del groups, nodes
         return ()
-
-    def node_labels(self, machine_type: contract.MachineType, location: str) -> Mapping[str, str]:
-        """Pass on."""
-        return self._provider.node_labels(machine_type, location)

@@ -205,7 +205,10 @@ class Kubernetes:
 
     kubeconfig: str = dataclasses.field(
         default="",
-        metadata={"description": "Credentials; in a pod of the cluster leave it out."},
+        metadata={
+            "description": "Credentials; relative to this file. In a pod of the cluster leave it "
+            "out."
+        },
     )
     context: str = dataclasses.field(
         default="", metadata={"description": "A context of the kubeconfig, where not its own."}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from externalgrpc import groups
+from externalgrpc import groups, pricing
 from providers import contract
 
 GIB = 1024**3
@@ -45,7 +45,7 @@ class Deal:
             "diskBytes": self.machine_type.disk_bytes,
             "arch": self.machine_type.arch,
             "gpus": self.machine_type.gpus,
-            "pricePerHour": None if self.price is None else str(self.price),
+            "pricePerHour": None if self.price is None else pricing.exact(self.price),
             "inStock": self.offer.in_stock,
         }
 
@@ -60,10 +60,11 @@ def deals(
             account=account.name,
             machine_type=types[offer.machine_type],
             offer=offer,
-            price=_price(config, offer),
+            price=price.total(public_ipv4=True) if price is not None else None,
         )
         for offer in provider.offers()
         if offer.machine_type in types
+        for price in (pricing.convert(offer, currency=config.currency, rates=config.rates),)
     ]
 
 
@@ -90,10 +91,3 @@ def choose(found: Iterable[Deal], wanted: Wanted) -> list[Deal]:
             deal.offer.location,
         ),
     )
-
-
-def _price(config: groups.Config, offer: contract.Offer) -> Decimal | None:
-    rate = Decimal(1) if offer.currency == config.currency else config.rates.get(offer.currency)
-    if rate is None or offer.price_per_hour <= 0:
-        return None
-    return (offer.price_per_hour + offer.ipv4_per_hour) * rate

@@ -66,6 +66,10 @@ class Price:
     per_hour: Decimal
     ipv4_per_hour: Decimal
 
+    def total(self, *, public_ipv4: bool) -> Decimal:
+        """Give what a machine of a group costs an hour."""
+        return self.per_hour + (self.ipv4_per_hour if public_ipv4 else 0)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:
@@ -79,6 +83,38 @@ class PriceList:
     cpu_per_hour: Decimal = _UNKNOWN_UNIT
     gib_per_hour: Decimal = _UNKNOWN_UNIT
     unrated: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def rate(money: str, *, currency: str, rates: Mapping[str, Decimal]) -> Decimal | None:
+    """Give how much of ``currency`` one unit of another is worth; None when nobody said so."""
+    found = Decimal(1) if money == currency else rates.get(money)
+    return found if found is not None and _credible(found) else None
+
+
+def convert(offer: contract.Offer, *, currency: str, rates: Mapping[str, Decimal]) -> Price | None:
+    """Price an offer in one currency: the one rule of all commands and of CA's answers.
+
+    None for an offer without a rate, and for one whose price is zero or cannot be meant.
+    """
+    its_rate = rate(offer.currency, currency=currency, rates=rates)
+    if its_rate is None:
+        return None
+    per_hour = _converted(offer.price_per_hour, its_rate)
+    if not per_hour:
+        return None
+    return Price(per_hour=per_hour, ipv4_per_hour=_converted(offer.ipv4_per_hour, its_rate))
+
+
+def exact(amount: Decimal) -> str:
+    """Write an amount for a program: as it is, without an exponent."""
+    return f"{amount.normalize():f}"
+
+
+def short(amount: Decimal) -> str:
+    """Write an amount for a person: five decimals, or three digits where those would be zeros."""
+    if amount and abs(amount) < Decimal("0.001"):
+        return exact(Decimal(f"{amount:.2e}"))
+    return f"{amount:.5f}"
 
 
 def price_list(
@@ -97,13 +133,11 @@ def price_list(
     unrated: dict[str, str] = {}
     for account, listed in offers.items():
         for offer in listed:
-            rate = Decimal(1) if offer.currency == currency else rates.get(offer.currency)
-            if rate is None or not _credible(rate):
+            price = convert(offer, currency=currency, rates=rates)
+            if price is not None:
+                prices[Ware(account, offer.machine_type, offer.location)] = price
+            elif rate(offer.currency, currency=currency, rates=rates) is None:
                 unrated[account] = offer.currency
-            elif per_hour := _converted(offer.price_per_hour, rate):
-                prices[Ware(account, offer.machine_type, offer.location)] = Price(
-                    per_hour=per_hour, ipv4_per_hour=_converted(offer.ipv4_per_hour, rate)
-                )
     shapes = {
         (account, kind.name): kind for account, kinds in machine_types.items() for kind in kinds
     }
@@ -170,7 +204,7 @@ def group_price_per_hour(prices: PriceList, group: groups.NodeGroup) -> Decimal:
     for candidate in group.candidates:
         price = prices.prices.get(Ware(group.account, candidate.machine_type, candidate.location))
         if price is not None:
-            return _with_ipv4(price, public_ipv4=group.public_ipv4)
+            return price.total(public_ipv4=group.public_ipv4)
     wanted = ", ".join(f"{each.machine_type} in {each.location}" for each in group.candidates)
     raise NoPrice(
         f"group {group.name}: account {group.account} has no price for {wanted}"
@@ -204,14 +238,14 @@ def _per_hour(
     for location in [region] if region else ordered:
         price = prices.prices.get(Ware(group.account, kind, location))
         if price is not None:
-            return _with_ipv4(price, public_ipv4=group.public_ipv4)
+            return price.total(public_ipv4=group.public_ipv4)
     # The type is not told, or not sold there any more: the next machine is another one anyhow.
     return group_price_per_hour(prices, group)
 
 
 def _priced_anywhere(prices: PriceList, name: str, kind: str, region: str) -> Decimal:
     found = [
-        _with_ipv4(price, public_ipv4=True)
+        price.total(public_ipv4=True)
         for ware, price in prices.prices.items()
         if ware.machine_type == kind and region in ("", ware.location)
     ]
@@ -232,12 +266,8 @@ def _why_not(prices: PriceList, account: str) -> str:
     if not missing:
         return ""
     return (
-        f" (offers in {', '.join(missing)} need a rate into {prices.currency}: set it under rates)"
+        f" (offers in {', '.join(missing)} need a rate into {prices.currency}: add exchangeRates)"
     )
-
-
-def _with_ipv4(price: Price, *, public_ipv4: bool) -> Decimal:
-    return price.per_hour + (price.ipv4_per_hour if public_ipv4 else 0)
 
 
 def _converted(amount: Decimal, rate: Decimal) -> Decimal:

@@ -11,7 +11,7 @@ from concurrent import futures
 
 import grpc
 
-from externalgrpc import clock
+from externalgrpc import address, clock
 from externalgrpc.workers import Workers
 
 EVERY_S = 5.0
@@ -79,16 +79,16 @@ def over_workers(workers: Workers) -> Ask:
     return ask
 
 
-def open_channel(address: str) -> grpc.Channel:
+def open_channel(where: str) -> grpc.Channel:
     """Open a channel to ourselves, past any proxy and shared with nobody."""
     return grpc.insecure_channel(
-        address, options=[("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+        where, options=[address.DIRECT, ("grpc.use_local_subchannel_pool", 1)]
     )
 
 
-def reachable(address: str) -> str:
+def reachable(bound: str) -> str:
     """Give the address under which we reach a listener: one on all interfaces is on loopback."""
-    for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
-        if address.startswith(everywhere):
-            return loopback + address.removeprefix(everywhere)
-    return address
+    for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "localhost:")):
+        if bound.startswith(everywhere):
+            return loopback + bound.removeprefix(everywhere)
+    return bound

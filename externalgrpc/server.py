@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import shutil
+import socket
 import stat
 import tempfile
 import threading
@@ -13,14 +15,15 @@ from pathlib import Path
 import grpc
 
 from externalgrpc import (
+    address,
     callers,
     calls,
     clock,
     events,
     health,
+    pem,
     probe,
     reflection,
-    regular,
     service,
     show,
     sparing,
@@ -32,6 +35,11 @@ _LOG = events.Log("server")
 _LIMITS = Limits()
 _CALM_S = 1.0
 _CROWDED_S = 0.005
+_REASONS = {
+    errno.EADDRINUSE: "another server is serving there",
+    errno.EADDRNOTAVAIL: "the address is none of this machine's",
+    errno.EACCES: "this user may not take that port",
+}
 
 WORKERS = _LIMITS.served
 
@@ -157,10 +165,10 @@ class _Door:
     and nobody but this process's user reaches it.
     """
 
-    def __init__(self, server: grpc.Server, listening: Listening, address: str) -> None:
+    def __init__(self, server: grpc.Server, listening: Listening, bound: str) -> None:
         self._folder = ""
         self._channel: grpc.Channel | None = None
-        self._address = probe.reachable(address)
+        self._address = probe.reachable(bound)
         if listening.tls is not None:
             self._address = ""
             try:
@@ -192,43 +200,79 @@ class _Door:
 
 
 def _bind(server: grpc.Server, listening: Listening) -> str:
-    address = listening.address
-    if address.startswith("unix:"):
-        _clear_socket(address)
     try:
-        if listening.tls is None:
-            port = server.add_insecure_port(address)
+        where = address.read(listening.address, listening=True)
+    except address.BadAddress as error:
+        raise CannotListen(f"cannot listen: {error}") from error
+    if where.path:
+        _clear_socket(where)
+    secured = _credentials(listening.tls) if listening.tls is not None else None
+    try:
+        if secured is None:
+            port = server.add_insecure_port(str(where))
         else:
-            port = server.add_secure_port(address, _credentials(listening.tls))
+            port = server.add_secure_port(str(where), secured)
     except RuntimeError as error:
-        raise CannotListen(
-            f"cannot listen on {address}: is another server running there, or is the address "
-            f"not this machine's? ({error})"
-        ) from error
-    if address.startswith("unix:"):
-        return address
-    host, _, _ = address.rpartition(":")
-    return f"{host}:{port}"
+        raise CannotListen(f"cannot listen on {where}: {_why(where)} ({error})") from error
+    return str(where if where.socket else dataclasses.replace(where, port=port))
 
 
-def _clear_socket(address: str) -> None:
+def _why(where: address.Address) -> str:
+    """Find out why an address was not taken, by binding to it without gRPC: it does not say."""
+    if where.socket:
+        return _why_no_socket(where)
+    try:
+        found = socket.getaddrinfo(where.host or None, where.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return f"the name {where.host} leads nowhere: {error.strerror or error}"
+    for family, _, _, _, sockaddr in found:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tried.bind(sockaddr)
+                tried.listen()
+        except OSError as error:
+            return _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return "is another server starting there?"
+
+
+def _why_no_socket(where: address.Address) -> str:
+    if not where.path:
+        return _REASONS[errno.EADDRINUSE]
+    folder = Path(where.path).parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"this user may not write into {folder}"
+    return _REASONS[errno.EADDRINUSE]
+
+
+def _clear_socket(where: address.Address) -> None:
     """Remove the socket that a killed server left behind; anything else there is not ours."""
-    path = Path(address.removeprefix("unix:").removeprefix("//"))
+    path = Path(where.path)
     try:
         mode = path.lstat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {where}: {error.strerror or error}") from error
     if not stat.S_ISSOCK(mode):
-        raise CannotListen(f"cannot listen on {address}: {path} exists and is not a socket")
-    probe = grpc.insecure_channel(address)
+        raise CannotListen(f"cannot listen on {where}: {path} exists and is not a socket")
+    asked = probe.open_channel(str(where))
     try:
-        grpc.channel_ready_future(probe).result(timeout=0.3)
+        grpc.channel_ready_future(asked).result(timeout=0.3)
     except grpc.FutureTimeoutError:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CannotListen(
+                f"cannot listen on {where}: a socket is left there and cannot be removed: "
+                f"{error.strerror or error}"
+            ) from error
     else:
-        raise CannotListen(f"cannot listen on {address}: another server is serving there")
+        raise CannotListen(f"cannot listen on {where}: another server is serving there")
     finally:
-        probe.close()
+        asked.close()
 
 
 def _credentials(tls: TLS) -> grpc.ServerCredentials:
@@ -255,35 +299,15 @@ def _credentials(tls: TLS) -> grpc.ServerCredentials:
 
 
 def _read(tls: TLS) -> grpc.ServerCertificateConfiguration:
-    parts: list[bytes] = []
-    for what, path, marker in (
-        ("key", tls.key, b"PRIVATE KEY-----"),
-        ("certificate", tls.certificate, b"BEGIN CERTIFICATE-----"),
-        ("client CA", tls.client_ca, b"BEGIN CERTIFICATE-----"),
-    ):
-        if path is None:
-            continue
-        try:
-            content = regular.read(path)
-        except regular.Unreadable as error:
-            raise CannotListen(f"TLS {what} file {path} {error}") from error
-        if marker not in content:
-            raise CannotListen(f"TLS {what} file {path} holds no PEM {what}")
-        parts.append(content)
+    try:
+        certificate, key = pem.pair(tls.certificate, tls.key)
+        trusted = pem.authority(tls.client_ca, "client CA") if tls.client_ca else None
+    except pem.Unusable as error:
+        raise CannotListen(str(error)) from error
     return grpc.ssl_server_certificate_configuration(
-        [(parts[0], parts[1])], root_certificates=parts[2] if tls.client_ca else None
+        [(key, certificate)], root_certificates=trusted
     )
 
 
 def _stamp(tls: TLS) -> tuple[tuple[int, int, int], ...]:
-    stamps = []
-    for path in (tls.certificate, tls.key, tls.client_ca):
-        if path is None:
-            continue
-        try:
-            found = os.stat(path)  # noqa: PTH116 - follows the symlinks that a Secret swaps
-        except OSError:
-            stamps.append((0, 0, 0))
-        else:
-            stamps.append((found.st_ino, found.st_mtime_ns, found.st_size))
-    return tuple(stamps)
+    return pem.stamps(*filter(None, (tls.certificate, tls.key, tls.client_ca)))

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Protocol
 
 from externalgrpc import (
+    address,
     assembly,
     clouds,
     config,
@@ -148,25 +149,26 @@ def _on_signals(stop: threading.Event, reload: threading.Event) -> None:
 
 
 def _metrics_server(
-    address: str,
+    where: str,
     plant: assembly.Assembly,
     grpc_server: server.Server,
     time_source: clocks.Clock,
 ) -> metrics.MetricsServer | None:
-    if not address:
+    if not where:
         return None
-    host, _, port = address.rpartition(":")
     try:
+        parts = address.read(where, listening=True, sockets=False)
         http = metrics.MetricsServer(
-            host.strip("[]") or "0.0.0.0",  # noqa: S104 - ":9090" means everywhere, as in Go
-            int(port),
+            parts.host or "0.0.0.0",  # noqa: S104 - ":9090" means everywhere, as in Go
+            parts.port,
             plant.metrics,
             lambda: health(plant, grpc_server, time_source),
         )
-    except (OSError, ValueError) as error:
-        raise server.CannotListen(f"cannot serve metrics on {address}: {error}") from error
+    except (OSError, address.BadAddress) as error:
+        told = error.strerror or error if isinstance(error, OSError) else error
+        raise server.CannotListen(f"cannot serve metrics on {where}: {told}") from error
     http.start()
-    _LOG.info("metrics served", address=f"{host}:{http.port}")
+    _LOG.info("metrics served", address=str(dataclasses.replace(parts, port=http.port)))
     return http
 
 
@@ -183,15 +185,15 @@ def health(
     return grpc_server.answering()
 
 
-def try_lines(address: str, config_in_force: groups.Config) -> Mapping[str, str]:
+def try_lines(where: str, config_in_force: groups.Config) -> Mapping[str, str]:
     """Give the grpcurl lines worth trying first, by what they show."""
     group = config_in_force.groups[0].name
-    call = f"grpcurl -plaintext {address} {service.SERVICE}"
-    data = f'grpcurl -plaintext -d \'{{"id":"{group}","delta":2}}\' {address} {service.SERVICE}'
-    one = f'grpcurl -plaintext -d \'{{"id":"{group}"}}\' {address} {service.SERVICE}'
+    call = f"grpcurl -plaintext {where} {service.SERVICE}"
+    data = f'grpcurl -plaintext -d \'{{"id":"{group}","delta":2}}\' {where} {service.SERVICE}'
+    one = f'grpcurl -plaintext -d \'{{"id":"{group}"}}\' {where} {service.SERVICE}'
     return {
         "the groups": f"{call}/NodeGroups",
         f"two machines for {group}": f"{data}/NodeGroupIncreaseSize",
         f"the machines of {group}": f"{one}/NodeGroupNodes",
-        "everything, as a table": f"vps-autoscaler ls --address {address}",
+        "everything, as a table": f"vps-autoscaler ls --address {where}",
     }

@@ -85,7 +85,7 @@ class Show:
                 view.trouble(fleet, group.name) or joins.held_back(fleet, group.name, now)
             ),
             departed=group.departed,
-            price_per_hour="" if price is None else f"{price:.5f}",
+            price_per_hour="" if price is None else pricing.exact(price),
             currency=self._describer.config.currency,
             allocatable=self._allocatable(fleet, group),
         )

@@ -7,6 +7,7 @@ console of :mod:`externalgrpc.terminal` reads no markup in them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
@@ -16,7 +17,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from externalgrpc import checks, market, plaintext, standing
+from externalgrpc import checks, market, plaintext, pricing, standing
+from externalgrpc.fitting import Fitting
 from externalgrpc.pb import fleet_pb2 as pb
 from providers import contract
 
@@ -40,21 +42,19 @@ _STYLES = {
 def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
     """Draw everything, one table under the other."""
     shown = _readable(shown)
-    parts: list[RenderableType] = [_heading(shown), _groups(shown, wide=wide)]
+    parts: list[RenderableType] = [_heading(shown), Fitting(_groups(shown, wide=wide))]
     if shown.machines:
-        parts.append(_machines(shown, wide=wide))
+        parts.append(Fitting(_machines(shown, wide=wide)))
         parts += _failures(shown)
     parts += standing.sentences(shown, wide=wide, age=seconds)
-    parts.append(_accounts(shown))
+    parts.append(Fitting(_accounts(shown)))
     parts += standing.not_now(shown)
     return Group(*parts)
 
 
 def as_dict(shown: pb.ShowResponse) -> dict[str, Any]:
-    """Give everything as plain values, with every field present."""
-    return json_format.MessageToDict(
-        shown, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+    """Give everything as plain values, with every field present; keys are camelCase."""
+    return json_format.MessageToDict(shown, always_print_fields_with_no_presence=True)
 
 
 def _readable(told: Message) -> Message:
@@ -99,7 +99,8 @@ def _heading(shown: pb.ShowResponse) -> Text:
     return text
 
 
-def _table(*columns: str) -> Table:
+def ruled(*columns: str) -> Table:
+    """Make an empty table; figures stand on the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in columns:
         right = column in ("min", "target", "max", "age", "machines", "budget", "price/h")
@@ -109,7 +110,7 @@ def _table(*columns: str) -> Table:
 
 def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
     columns = ["group", "account", "min", "target", "max", "price/h", "machines"]
-    table = _table(*columns, *(("a node gives",) if wide else ()), "candidates")
+    table = ruled(*columns, *(("a node gives",) if wide else ()), "candidates")
     for group in shown.groups:
         phases: dict[str, int] = {}
         for machine in shown.machines:
@@ -122,7 +123,7 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
         candidates = ", ".join(group.candidates if wide else group.candidates[:2])
         if not wide and len(group.candidates) > 2:
             candidates += f" +{len(group.candidates) - 2}"
-        price = f"{group.price_per_hour} {group.currency}" if group.price_per_hour else "?"
+        price = f"{_short(group.price_per_hour)} {group.currency}" if group.price_per_hour else "?"
         table.add_row(
             Text(group.id, style="bold"),
             group.account,
@@ -137,15 +138,23 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
     return table
 
 
+def _short(price: str) -> str:
+    """Shorten a price that a server gave; what is none is shown as it came."""
+    try:
+        return pricing.short(Decimal(price))
+    except ArithmeticError:
+        return price
+
+
 def _gives(told: pb.Allocatable) -> str:
     how = "measured" if told.measured else "reckoned"
     return f"{told.cpu_millis / 1000:g} cpu, {told.memory_bytes / market.GIB:.2f} GiB ({how})"
 
 
 def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
-    columns = ["machine", "group", "phase", "type", "location", "age"]
+    columns = ["machine", "group", "phase", "type", "region", "age"]
     more = ("node", "provider id", "addresses", "identity") if wide else ()
-    table = _table(*columns, *more, "")
+    table = ruled(*columns, *more, "trouble")
     for machine in shown.machines:
         row: list[RenderableType] = [
             machine.name or machine.provider_id,
@@ -188,7 +197,7 @@ def _way(machine: pb.Machine) -> str:
 
 
 def _accounts(shown: pb.ShowResponse) -> Table:
-    table = _table("account", "provider", "machines", "listed", "budget", "")
+    table = ruled("account", "provider", "machines", "listed", "budget", "trouble")
     for account in shown.accounts:
         listed = account.listed_seconds_ago
         budget = (
@@ -220,9 +229,9 @@ def report(checked: checks.Report) -> RenderableType:
     checked = plaintext.every(checked)
     parts: list[RenderableType] = []
     if checked.online:
-        parts.append(_checked_accounts(checked))
-    parts.append(_checked_groups(checked))
-    findings = _table("", "about", "what", "cure")
+        parts.append(Fitting(_checked_accounts(checked)))
+    parts.append(Fitting(_checked_groups(checked)))
+    findings = ruled("verdict", "about", "what", "cure")
     told = [("kubernetes", finding) for finding in checked.kubernetes]
     told += [(each.name, finding) for each in checked.accounts for finding in each.findings]
     told += [(each.name, finding) for each in checked.groups for finding in each.findings]
@@ -230,7 +239,7 @@ def report(checked: checks.Report) -> RenderableType:
         about = Text.assemble((name, "bold"), f": {finding.about}")
         findings.add_row(_VERDICTS[finding.verdict], about, finding.message, finding.cure)
     if findings.row_count:
-        parts.append(findings)
+        parts.append(Fitting(findings))
     asked = (
         "asked the clouds" if checked.online else "offline; --online asks clouds and cluster too"
     )
@@ -240,7 +249,7 @@ def report(checked: checks.Report) -> RenderableType:
 
 
 def _checked_accounts(checked: checks.Report) -> Table:
-    table = _table("account", "provider", "machines", "types", "budget", "quota")
+    table = ruled("account", "provider", "machines", "types", "budget", "quota")
     for account in checked.accounts:
         table.add_row(
             account.name,
@@ -254,7 +263,7 @@ def _checked_accounts(checked: checks.Report) -> Table:
 
 
 def _checked_groups(checked: checks.Report) -> Table:
-    table = _table("group", "account", "min", "max", "type", "location", "price/h", "stock")
+    table = ruled("group", "account", "min", "max", "type", "region", "price/h", "stock")
     for group in checked.groups:
         head = [group.name, group.account, str(group.min_size), str(group.max_size)]
         if not group.candidates:
@@ -265,7 +274,7 @@ def _checked_groups(checked: checks.Report) -> Table:
                 *head,
                 candidate.name,
                 candidate.location,
-                f"{price:.5f} {checked.currency}" if price is not None else "?",
+                f"{pricing.short(price)} {checked.currency}" if price is not None else "?",
                 _stock(candidate),
             )
             head = ["", "", "", ""]
@@ -288,13 +297,13 @@ def _quota(quota: contract.Quota | None) -> str:
     return f"{_known(quota.used)}/{_known(quota.limit)} {quota.note}".strip()
 
 
-def deals(shown: Iterable[market.Deal], *, currency: str) -> Table:
+def deals(shown: Iterable[market.Deal], *, currency: str) -> RenderableType:
     """Draw a list of deals."""
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in ("account", "type", "region", "cpu", "GiB", "disk GB", "arch", "gpus"):
         right = column in ("cpu", "GiB", "disk GB", "gpus")
         drawn.add_column(column, justify="right" if right else "left", overflow="fold")
-    drawn.add_column(f"{currency}/h", justify="right", no_wrap=True)
+    drawn.add_column("price/h", justify="right")
     drawn.add_column("stock")
     for deal in map(plaintext.every, shown):
         kind = deal.machine_type
@@ -307,7 +316,7 @@ def deals(shown: Iterable[market.Deal], *, currency: str) -> Table:
             f"{kind.disk_bytes / 10**9:.0f}",
             kind.arch,
             str(kind.gpus or "-"),
-            "?" if deal.price is None else f"{deal.price:.5f}",
+            "?" if deal.price is None else f"{pricing.short(deal.price)} {currency}",
             Text("yes", "green") if deal.offer.in_stock else Text("sold out", "yellow"),
         )
-    return drawn
+    return Fitting(drawn)

@@ -11,6 +11,10 @@ what the kubelet reserves and less its eviction threshold, for memory and for th
 What a real node of the same make reported takes the place of the arithmetic. CA adds DaemonSet
 pods itself.
 
+Every kubelet sets ``kubernetes.io/hostname``, so it is promised too, as the group's name: CA up to
+1.31 writes the simulated node's own name over it only where it is there, and pods that spread over
+hosts look for the key.
+
 Empty on purpose: the name (CA mints ``template-node-for-<group>-<random>``) and the providerID
 (CA copies it to the nodes it injects, and it would name a machine that does not exist).
 """
@@ -27,6 +31,7 @@ from externalgrpc import groups, quantity
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import contract
 
+HOSTNAME: Final = "kubernetes.io/hostname"
 OS: Final = "kubernetes.io/os"
 ARCH: Final = "kubernetes.io/arch"
 INSTANCE_TYPE: Final = "node.kubernetes.io/instance-type"
@@ -35,6 +40,21 @@ ZONE: Final = "topology.kubernetes.io/zone"
 
 _BETA_OS: Final = "beta.kubernetes.io/os"
 _BETA_ARCH: Final = "beta.kubernetes.io/arch"
+IDENTITY: Final[Mapping[str, str]] = {
+    OS: OS,
+    ARCH: ARCH,
+    INSTANCE_TYPE: INSTANCE_TYPE,
+    REGION: REGION,
+    ZONE: ZONE,
+    _BETA_OS: OS,
+    _BETA_ARCH: ARCH,
+    "beta.kubernetes.io/instance-type": INSTANCE_TYPE,
+    "failure-domain.beta.kubernetes.io/region": REGION,
+    "failure-domain.beta.kubernetes.io/zone": ZONE,
+}
+"""The labels that say what and where a machine is, old names included, by what they stand for."""
+
+_PLACE: Final = (REGION, ZONE)
 _LABEL_VALUE_LENGTH: Final = 63
 _SLACK_BYTES: Final = 1 << 20
 """A kubelet reckons its thresholds in floating point; this much is no other reserve."""
@@ -155,7 +175,8 @@ def labels(
     group, see :mod:`externalgrpc.pricing`). Region, zone and CSI keys of a group that spans
     several locations fall out the same way. When only one location of such a group is left in
     the catalogue nobody can tell which labels vary, so none of the cloud's are promised. The
-    group's own labels come last: they are what the operator orders for the node.
+    group's own labels come last: they are what the operator orders for the node, but for those
+    that say of a machine what it is not (:func:`contradictions`).
     """
     blind = group.region_free and len({prospect.location for prospect in prospects}) == 1
     sets = [
@@ -170,7 +191,35 @@ def labels(
         for key, value in sets[0].items()
         if all(other.get(key) == value for other in sets[1:])
     }
-    return {**shared, **group.labels}
+    facts = [
+        {**each.cloud_labels, **machine_labels(each.machine_type, gpu_label=gpu_label)}
+        for each in prospects
+    ]
+    own = {
+        key: value
+        for key, value in group.labels.items()
+        if not any(_contradicts(key, value, truth) for truth in facts)
+        and not (blind and IDENTITY.get(key) in _PLACE and IDENTITY[key] in facts[0])
+    }
+    return {**shared, HOSTNAME: group.name, **own}
+
+
+def contradictions(
+    labels: Mapping[str, str], truth: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Give the labels of a group that say of a machine what it is not, each with what it is.
+
+    ``truth`` is what its cloud and its type say of it; what they do not say may be said.
+    """
+    return tuple(
+        (key, truth[IDENTITY[key]])
+        for key, value in labels.items()
+        if key in IDENTITY and _contradicts(key, value, truth)
+    )
+
+
+def _contradicts(key: str, value: str, truth: Mapping[str, str]) -> bool:
+    return key == HOSTNAME or truth.get(IDENTITY.get(key, ""), value) != value
 
 
 def machine_labels(machine_type: contract.MachineType, *, gpu_label: str) -> dict[str, str]:

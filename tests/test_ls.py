@@ -155,7 +155,7 @@ def test_a_withheld_verdict_is_shown_to_who_wants_more(tmp_path):
         assert "not today" not in drawn(up.show())
         told = drawn(up.show(), wide=True)
         assert f"not given up: {name}: JoinTimeout: no Node in 15m (not today)" in told
-        assert tables.as_dict(up.show())["machines"][0]["withheld_because"] == "not today"
+        assert tables.as_dict(up.show())["machines"][0]["withheldBecause"] == "not today"
 
 
 def test_what_is_awaited_of_the_cluster_is_said(tmp_path):

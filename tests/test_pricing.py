@@ -5,10 +5,12 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from externalgrpc import groups, pods, pricing, template
+from externalgrpc import checks, groups, market, pods, pricing, template
+from externalgrpc.checks import ordering
+from externalgrpc.config import model
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import contract
@@ -359,3 +361,114 @@ def test_who_requests_more_is_worth_more(cpu_millis: int, memory: int, more: int
         return pricing.pod_price(PRICES, pod({"cpu": f"{cpu}m", "memory": str(memory)}), hours=HOUR)
 
     assert worth(cpu_millis + more) > worth(cpu_millis) or cpu_millis == 0
+
+
+AMOUNTS = st.one_of(
+    st.sampled_from(["0", "-1", "NaN", "Infinity", "1e-15", "1e15", "0.0088", "0.00000123"]),
+    st.decimals(min_value=0, max_value=50, places=6).map(str),
+).map(Decimal)
+MONIES = st.sampled_from(["EUR", "USD", "GBP"])
+RATES = st.dictionaries(MONIES, AMOUNTS)
+
+
+class Seller:
+    """As much of a provider as sells."""
+
+    def __init__(self, offers: list[contract.Offer]) -> None:
+        self._offers = tuple(offers)
+
+    def machine_types(self) -> tuple[contract.MachineType, ...]:
+        return TYPES["euro"]
+
+    def offers(self) -> tuple[contract.Offer, ...]:
+        return self._offers
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(AMOUNTS, AMOUNTS, MONIES), min_size=1, max_size=3),
+    RATES,
+    st.booleans(),
+)
+def test_offers_check_ls_and_the_autoscaler_are_told_one_price(
+    told: list[tuple[Decimal, Decimal, str]],
+    rates: dict[str, Decimal],
+    public_ipv4: bool,  # noqa: FBT001 - drawn
+) -> None:
+    offers = [
+        contract.Offer(
+            machine_type="cx23",
+            location=f"place{number}",
+            price_per_hour=amount,
+            ipv4_per_hour=ipv4,
+            currency=money,
+        )
+        for number, (amount, ipv4, money) in enumerate(told)
+    ]
+    pool = dataclasses.replace(
+        group(*(("cx23", each.location) for each in offers)), public_ipv4=public_ipv4
+    )
+    account = groups.Account(name="euro", provider="x")
+    config = groups.Config(
+        cluster="c", accounts={"euro": account}, groups=(pool,), currency="EUR", rates=rates
+    )
+    deals = market.deals(config, account, Seller(offers))  # type: ignore[arg-type]  # it sells
+    reports, findings = ordering.judge(
+        pool,
+        types={each.name: each for each in TYPES["euro"]},
+        offers=offers,
+        currency="EUR",
+        rates=rates,
+        provider_name="x",
+    )
+    prices = pricing.price_list(
+        {"euro": offers}, {"euro": TYPES["euro"]}, currency="EUR", rates=rates
+    )
+    known = []
+    for each, deal, report in zip(offers, deals, reports, strict=True):
+        ware = prices.prices.get(pricing.Ware("euro", "cx23", each.location))
+        listed = ware.total(public_ipv4=public_ipv4) if ware is not None else None
+        assert report.price_per_hour == listed
+        assert (deal.price is None) is (listed is None)
+        if public_ipv4:
+            assert deal.price == listed
+        if listed is not None:
+            known.append(listed)
+            assert checks.plain(report)["pricePerHour"] == pricing.exact(listed)
+            assert Decimal(pricing.short(listed)) > 0
+            assert price_of(node("cx23", each.location), pool, prices=prices) == float(listed)
+    unsaid = any(
+        "no rate" in each.message or "without a price" in each.message for each in findings
+    )
+    assert unsaid is (len(known) < len(offers))
+    if known:
+        shown = pricing.group_price_per_hour(prices, pool)
+        assert shown == known[0], "ls shows what is ordered first"
+        assert price_of(node(), pool, prices=prices) == float(shown)
+    else:
+        with pytest.raises(pricing.NoPrice) as error:
+            pricing.group_price_per_hour(prices, pool)
+        assert "under rates" not in str(error.value)
+
+
+def test_the_cure_names_the_key_that_exists() -> None:
+    prices = pricing.price_list(OFFERS, TYPES, currency="EUR", rates={})
+    with pytest.raises(pricing.NoPrice, match="add exchangeRates"):
+        pricing.group_price_per_hour(prices, group(("g6-4", "us-east"), account="dollar"))
+    assert "exchangeRates" in {each.alias for each in model.File.model_fields.values()}
+
+
+@pytest.mark.parametrize(
+    ("amount", "exact", "short"),
+    [
+        ("0.0096", "0.0096", "0.00960"),
+        ("12", "12", "12.00000"),
+        ("1E+2", "100", "100.00000"),
+        ("0.0000012345", "0.0000012345", "0.00000123"),
+    ],
+)
+def test_prices_are_written_whole_for_programs_and_short_for_people(
+    amount: str, exact: str, short: str
+) -> None:
+    assert pricing.exact(Decimal(amount)) == exact
+    assert pricing.short(Decimal(amount)) == short

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from externalgrpc import groups, quantity, template
+from externalgrpc.bootstrap import labels as ordered
+from externalgrpc.config import rules
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import contract
 
@@ -137,6 +139,7 @@ def test_a_machine_smaller_than_its_reserve_offers_nothing_and_no_less() -> None
 def test_labels_taints_conditions_and_what_stays_empty() -> None:
     node = described(prospect())
     assert dict(node.metadata.labels) == {
+        "kubernetes.io/hostname": "pool",
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux",
@@ -164,9 +167,39 @@ def test_labels_taints_conditions_and_what_stays_empty() -> None:
     assert len(unknown_fields.UnknownFieldSet(node)) == 0
 
 
-def test_the_operators_label_wins() -> None:
-    group = dataclasses.replace(GROUP, labels={template.ZONE: "rack-7"})
-    assert described(prospect(), group=group).metadata.labels[template.ZONE] == "rack-7"
+def test_the_operators_label_wins_where_nobody_knows_better() -> None:
+    group = dataclasses.replace(GROUP, labels={template.ZONE: "rack-7", "provided-by": "me"})
+    zoneless = dataclasses.replace(prospect(), cloud_labels={template.REGION: "fsn1"})
+    assert described(zoneless, group=group).metadata.labels[template.ZONE] == "rack-7"
+    labels = described(prospect(), group=group).metadata.labels
+    assert labels[template.ZONE] == "fsn1-dc1"
+    assert labels["provided-by"] == "me"
+
+
+def test_no_label_of_a_group_says_what_a_machine_is_not() -> None:
+    for key, stands_for in template.IDENTITY.items():
+        group = dataclasses.replace(GROUP, labels={key: "lie"})
+        labels = dict(described(prospect(), group=group).metadata.labels)
+        assert "lie" not in labels.values()
+        honest = dataclasses.replace(GROUP, labels={key: labels[stands_for]})
+        assert described(prospect(), group=honest).metadata.labels[key] == labels[stands_for]
+        spread = dataclasses.replace(SPREAD, labels={key: labels[stands_for]})
+        for several in ([prospect(), prospect(location="nbg1")], [prospect()]):
+            told = dict(described(*several, group=spread).metadata.labels)
+            assert (key in told) == (stands_for not in (template.REGION, template.ZONE))
+
+
+def test_every_label_that_a_kubelet_sets_by_itself_is_promised() -> None:
+    """As recorded of a real kubelet of 1.36: hostname, os and arch, the latter under old names."""
+    own = {"kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch"}
+    own |= {"beta.kubernetes.io/os", "beta.kubernetes.io/arch"}
+    assert own == ordered.KUBELETS_OWN
+    told = described(prospect()).metadata.labels
+    assert own <= set(told)
+    assert not rules.value(told["kubernetes.io/hostname"])
+    # and both ways: of Kubernetes' own names it promises no others than are ordered or the cloud's
+    ours = {template.INSTANCE_TYPE, template.REGION, template.ZONE}
+    assert {key for key in told if "kubernetes.io/" in key} == own | ours
 
 
 def test_a_region_free_group_promises_no_place() -> None:
@@ -365,6 +398,7 @@ def test_labels_hold_the_groups_and_only_what_every_machine_will_carry(
             **each.cloud_labels,
             **template.machine_labels(each.machine_type, gpu_label=KEY),
             **SPREAD.labels,
+            template.HOSTNAME: SPREAD.name,
         }
         assert dict(told).items() <= real.items()
     assert template.REGION not in told

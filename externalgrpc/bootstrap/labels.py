@@ -46,7 +46,8 @@ def ordered(
     """Give the labels to order for one machine, sorted; the group's own win.
 
     A label of the group that a kubelet may not set is not left out but stays in: a node without
-    it would not be what the group promises. Who renders refuses it.
+    it would not be what the group promises. Who renders refuses it. One that says of the machine
+    what it is not is left out, as in the template.
     """
     derived = {
         **cloud_labels,
@@ -57,7 +58,9 @@ def ordered(
         for key, value in derived.items()
         if key not in KUBELETS_OWN and kubelet_may_set(key)
     }
-    return dict(sorted({**told, **group.labels}.items()))
+    false = {template.HOSTNAME, *(key for key, _ in template.contradictions(group.labels, derived))}
+    own = {key: value for key, value in group.labels.items() if key not in false}
+    return dict(sorted({**told, **own}.items()))
 
 
 def kubelet_may_set(key: str) -> bool:

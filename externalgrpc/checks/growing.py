@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from externalgrpc import groups
+from externalgrpc import groups, pricing
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
 
 ENOUGH: Final = 20
@@ -53,6 +53,6 @@ def _money(most: int, prices: Sequence[Decimal], currency: str) -> str:
         return "what that costs, check --online tells"
     month = max(prices) * HOURS_A_MONTH * most
     return (
-        f"up to {month:,.0f} {currency} a month, net ({max(prices).normalize():f} {currency} an "
+        f"up to {month:,.0f} {currency} a month, net ({pricing.exact(max(prices))} {currency} an "
         f"hour each)"
     )

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from externalgrpc import clouds, config, groups
+from externalgrpc import clouds, config, groups, template
 from externalgrpc.bootstrap import encoded
-from externalgrpc.checks import growing
+from externalgrpc.checks import growing, ordering
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
 from externalgrpc.config import formats
+from providers import contract, errors
 
 _LABEL_VARIABLES = ("@@LABELS@@", "@@NODE_LABELS@@")
 _PROVIDER_ID = ("provider-id", "providerid", "@@provider_id_scheme@@")
 
 
-def check(configuration: groups.Config, installed: Mapping[str, clouds.Cloud]) -> Report:
-    """Check a configuration that loads; contacts nobody."""
+OpenProvider = Callable[[groups.Account], contract.Provider]
+
+
+def check(
+    configuration: groups.Config,
+    installed: Mapping[str, clouds.Cloud],
+    open_provider: OpenProvider | None = None,
+) -> Report:
+    """Check a configuration that loads; contacts nobody.
+
+    With ``open_provider`` the clouds' classes are asked what they call a place, which needs no
+    network either; an account that cannot be opened is left to those who ask it.
+    """
     accounts = configuration.accounts
+    places = _places(configuration, open_provider) if open_provider is not None else {}
     return Report(
         cluster=configuration.cluster,
         currency=configuration.currency,
@@ -31,18 +44,37 @@ def check(configuration: groups.Config, installed: Mapping[str, clouds.Cloud]) -
                 account=group.account,
                 min_size=group.min_size,
                 max_size=group.max_size,
-                findings=tuple(
-                    _group(
+                findings=(
+                    *_group(
                         group,
                         installed[accounts[group.account].provider],
                         cluster=configuration.cluster,
                         provider=accounts[group.account].provider,
-                    )
+                    ),
+                    *places.get(group.name, ()),
                 ),
             )
             for group in configuration.groups
         ),
     )
+
+
+def _places(configuration: groups.Config, open_provider: OpenProvider) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for account in configuration.accounts.values():
+        its = [each for each in configuration.groups if each.account == account.name]
+        if not any(template.IDENTITY.keys() & each.labels.keys() for each in its):
+            continue
+        try:
+            provider = open_provider(account)
+        except errors.CloudError:
+            continue
+        try:
+            for group in its:
+                found[group.name] = ordering.identity(group, provider.node_labels, None)
+        finally:
+            provider.close()
+    return found
 
 
 def _group(

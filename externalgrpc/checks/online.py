@@ -214,6 +214,7 @@ def _ask_group(
     )
     orders, unjoinable = ordering.orders(configuration, group, candidates, provider, way_in)
     findings += unjoinable
+    findings += ordering.identity(group, provider.node_labels, market.types)
     findings += ordering.size(group, orders, provider.user_data_limit_bytes)
     for order in ordering.telling(orders):
         refusals: list[Finding] = []

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from externalgrpc import groups, names, rendering
+from externalgrpc import groups, names, pricing, rendering, template
 from externalgrpc.bootstrap import credentials, joining, machine
-from externalgrpc.checks import successors
+from externalgrpc.checks import places, successors
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
-from externalgrpc.config import validate
 from providers import contract
 
 _GIB = 1024**3
+_NO_LABEL = "vps-autoscaler/none"
 
 
 def judge(
@@ -27,17 +27,48 @@ def judge(
 ) -> tuple[tuple[CandidateReport, ...], list[Finding]]:
     """Compare a group's candidates with what its account can order."""
     there = {(offer.machine_type, offer.location): offer for offer in offers}
-    candidates = tuple(
-        _candidate(group, each, types, there, currency, rates) for each in group.candidates
-    )
+
+    def priced(offer: contract.Offer) -> Decimal | None:
+        found = pricing.convert(offer, currency=currency, rates=rates)
+        return None if found is None else found.total(public_ipv4=group.public_ipv4)
+
+    money = successors.Money(currency=currency, price=priced)
+    candidates = tuple(_candidate(each, types, there, priced) for each in group.candidates)
     findings = [
-        *_types(group, types, offers, provider_name),
+        *_types(group, types, offers, provider_name, money),
         *_places(group, offers, provider_name),
         *_offered(candidates),
         *_shapes(group, types),
-        *_prices(candidates, currency),
+        *_prices(candidates, currency, rates),
     ]
     return candidates, findings
+
+
+def identity(
+    group: groups.NodeGroup,
+    node_labels: Callable[[contract.MachineType, str], Mapping[str, str]],
+    types: Mapping[str, contract.MachineType] | None,
+) -> list[Finding]:
+    """Tell of labels that say of a machine what it is not; without types only where it is."""
+    found: dict[str, Finding] = {}
+    for each in group.candidates:
+        kind = (types or {}).get(each.machine_type)
+        named = kind or contract.MachineType(
+            name=each.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
+        )
+        told = dict(node_labels(named, each.location))
+        if kind is not None:
+            told |= template.machine_labels(kind, gpu_label=_NO_LABEL)
+        for key, real in template.contradictions(group.labels, told):
+            own = group.labels[key]
+            message = (
+                f"{key} says {own!r}, and {each.machine_type} in {each.location} is {real!r}: "
+                "the label is not set"
+            )
+            cure = "Remove the label; the machine's own is set in its place"
+            finding = Finding(verdict=Verdict.FAILURE, about="labels", message=message, cure=cure)
+            found.setdefault(key, finding)
+    return list(found.values())
 
 
 def orders(
@@ -113,25 +144,18 @@ def size(
 
 
 def _candidate(
-    group: groups.NodeGroup,
     candidate: groups.Candidate,
     types: Mapping[str, contract.MachineType],
     there: Mapping[tuple[str, str], contract.Offer],
-    currency: str,
-    rates: Mapping[str, Decimal],
+    priced: Callable[[contract.Offer], Decimal | None],
 ) -> CandidateReport:
     offer = there.get((candidate.machine_type, candidate.location))
-    price: Decimal | None = None
-    if offer is not None:
-        rate = Decimal(1) if offer.currency == currency else rates.get(offer.currency)
-        own = offer.price_per_hour + (offer.ipv4_per_hour if group.public_ipv4 else 0)
-        price = None if rate is None else own * rate
     return CandidateReport(
         name=candidate.machine_type,
         location=candidate.location,
         machine_type=types.get(candidate.machine_type),
         offer=offer,
-        price_per_hour=price,
+        price_per_hour=priced(offer) if offer is not None else None,
     )
 
 
@@ -140,18 +164,24 @@ def _types(
     types: Mapping[str, contract.MachineType],
     offers: Sequence[contract.Offer],
     provider_name: str,
+    money: successors.Money,
 ) -> Iterator[Finding]:
     """Tell of types that are gone, going, or no whole card, and what could stand in."""
     names = dict.fromkeys(candidate.machine_type for candidate in group.candidates)
-    places = list(dict.fromkeys(candidate.location for candidate in group.candidates))
+    where = list(dict.fromkeys(candidate.location for candidate in group.candidates))
     siblings = [types[name] for name in names if name in types]
     for name in names:
         known = types.get(name)
         shape = known or (siblings[0] if siblings else None)
         near = successors.nearest(
-            name, shape=shape, types=types.values(), offers=offers, locations=places
+            name,
+            shape=shape,
+            types=types.values(),
+            offers=offers,
+            locations=where,
+            money=money,
         )
-        cure = f"Nearest: {successors.tell(near)}" if near else ""
+        cure = f"Nearest: {successors.tell(near, money)}" if near else ""
         if known is None:
             told = f"{provider_name} has no machine type {name}, or has it no more"
             yield Finding(verdict=Verdict.FAILURE, about=name, message=told, cure=cure)
@@ -170,7 +200,7 @@ def _places(
     for place in dict.fromkeys(candidate.location for candidate in group.candidates):
         if place not in known:
             told = f"{provider_name} has no region {place}, or offers nothing there"
-            cure = validate.nearest(place, known)
+            cure = places.nearest(place, known)
             yield Finding(verdict=Verdict.FAILURE, about=place, message=told, cure=cure)
 
 
@@ -224,11 +254,14 @@ def _shapes(
             )
 
 
-def _prices(candidates: Sequence[CandidateReport], currency: str) -> Iterator[Finding]:
+def _prices(
+    candidates: Sequence[CandidateReport], currency: str, rates: Mapping[str, Decimal]
+) -> Iterator[Finding]:
     foreign = {
         each.offer.currency
         for each in candidates
-        if each.offer is not None and each.price_per_hour is None
+        if each.offer is not None
+        and pricing.rate(each.offer.currency, currency=currency, rates=rates) is None
     }
     for code in sorted(foreign):
         yield Finding(
@@ -238,7 +271,8 @@ def _prices(candidates: Sequence[CandidateReport], currency: str) -> Iterator[Fi
             cure=f"Add exchangeRates with what one {code} is worth in {currency}",
         )
     for each in candidates:
-        if each.offer is not None and not each.offer.price_per_hour:
+        offer = each.offer
+        if offer is not None and each.price_per_hour is None and offer.currency not in foreign:
             told = "is listed without a price"
             yield Finding(
                 verdict=Verdict.NOTE, about=f"{each.name} in {each.location}", message=told

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from externalgrpc import pricing
+from externalgrpc.config import fields
 from providers import contract
 
 
@@ -36,7 +38,7 @@ class CandidateReport:
 
     ``machine_type`` is None when the cloud sells no such type, ``offer`` when not there.
     ``price_per_hour`` is in the configuration's currency, with the public IPv4 where the group
-    has one; None when there is no offer or no exchange rate.
+    has one; None when there is no offer, no price that can be meant or no exchange rate.
     """
 
     name: str
@@ -115,8 +117,11 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
         return _fields(value)
     if isinstance(value, tuple):
         return [plain(each) for each in value]
-    return str(value) if isinstance(value, Decimal) else value
+    return pricing.exact(value) if isinstance(value, Decimal) else value
 
 
 def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
-    return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return {
+        fields.camel(field.name): plain(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+    }

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
+from externalgrpc import pricing
 from providers import contract
 
 _GIB = 1024**3
 _HAIRS_BREADTH = 0.1
 """How far names may be from the nearest and still count as equally near."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """What an offer costs a group an hour in the configuration's currency; None where unknown."""
+
+    currency: str
+    price: Callable[[contract.Offer], Decimal | None]
+
+    def rank(self, offer: contract.Offer) -> tuple[bool, Decimal]:
+        """Give what sorts the cheapest first and the unknown last."""
+        price = self.price(offer)
+        return (price is None, price or Decimal(0))
+
+    def tell(self, offer: contract.Offer) -> str:
+        """Write a price for a person."""
+        price = self.price(offer)
+        return "price unknown" if price is None else f"{pricing.exact(price)} {self.currency}/h"
 
 
 def nearest(
@@ -21,6 +41,7 @@ def nearest(
     types: Iterable[contract.MachineType],
     offers: Iterable[contract.Offer],
     locations: Sequence[str],
+    money: Money,
     count: int = 3,
 ) -> tuple[tuple[contract.MachineType, contract.Offer], ...]:
     """Give the types most like the one called ``name``, each with its cheapest offer.
@@ -38,18 +59,17 @@ def nearest(
         part_of_a_card = machine_type.gpu_model and not machine_type.gpus
         if machine_type.deprecated or part_of_a_card or machine_type.name == name or not its:
             continue
-        offer = min(here or its, key=_price)
-        key = (not here, *_unlike(name, shape, machine_type), _price(offer), machine_type.name)
+        offer = min(here or its, key=money.rank)
+        key = (not here, *_unlike(name, shape, machine_type), money.rank(offer), machine_type.name)
         ranked.append((key, machine_type, offer))
     ranked.sort(key=lambda each: each[0])
     return tuple((machine_type, offer) for _key, machine_type, offer in ranked[:count])
 
 
-def tell(found: Iterable[tuple[contract.MachineType, contract.Offer]]) -> str:
+def tell(found: Iterable[tuple[contract.MachineType, contract.Offer]], money: Money) -> str:
     """Write suggestions for a person: name, shape, price and place of each."""
     return ", ".join(
-        f"{machine_type.name} ({describe(machine_type)}, "
-        f"{_price(offer).normalize():f} {offer.currency}/h in {offer.location})"
+        f"{machine_type.name} ({describe(machine_type)}, {money.tell(offer)} in {offer.location})"
         for machine_type, offer in found
     )
 
@@ -77,10 +97,6 @@ def _unlike(
         abs(shape.cpu_millis - other.cpu_millis) / max(shape.cpu_millis, 1)
         + abs(shape.memory_bytes - other.memory_bytes) / max(shape.memory_bytes, 1),
     )
-
-
-def _price(offer: contract.Offer) -> Decimal:
-    return offer.price_per_hour
 
 
 def _same(pair: tuple[str, str]) -> bool:

@@ -56,7 +56,8 @@ def doctor(
     going to zero; rights missing and too many; an API server's address that machines cannot
     reach; releases that do not go together; clocks apart; certificates, tokens and keys that end.
 
-    Exit code 1 when something costs money or blocks scaling; warnings leave it 0.
+    Exit code 1 when something costs money or blocks scaling; warnings leave it 0. Exit code 3 when
+    no such thing was found, and something that should be looked at could not be.
     """
     from externalgrpc import doctor as examination  # noqa: PLC0415
     from externalgrpc.doctor import screen  # noqa: PLC0415
@@ -73,7 +74,10 @@ def doctor(
     ways = examination.Ways(
         open_lister=lambda account: parameters.open_account(loaded, account),
         show=show,
-        named=context.get_parameter_source("address") is not ParameterSource.DEFAULT,
+        named=any(
+            context.get_parameter_source(each) is not ParameterSource.DEFAULT
+            for each in ("address", "ca", "cert", "key", "server_name")
+        ),
         kubeconfig=str(kubeconfig) if kubeconfig else "",
         context=kube_context,
         online=online,
@@ -89,4 +93,4 @@ def doctor(
         terminal.say_lines(json.dumps(examination.plain(report), indent=2))
     else:
         terminal.console().print(screen.draw(report))
-    context.exit(0 if report.ok else 1)
+    context.exit(report.exit_code)

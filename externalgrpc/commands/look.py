@@ -93,7 +93,9 @@ def check(
                 loaded, source.installed, lambda account: parameters.open_account(loaded, account)
             )
     else:
-        report = checks.check_offline(loaded, source.installed)
+        report = checks.check_offline(
+            loaded, source.installed, lambda account: parameters.open_account(loaded, account)
+        )
     if output == "json":
         terminal.say_lines(json.dumps(checks.plain(report), indent=2))
     else:

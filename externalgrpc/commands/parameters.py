@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from externalgrpc import address as addresses
 from externalgrpc import clouds, config, groups, terminal
 from providers import contract
 
@@ -32,6 +33,27 @@ CLUSTER = click.option(
     envvar="VPS_AUTOSCALER_CLUSTER",
     help="Name of the cluster, if the file does not say it. Machines are marked with it.",
 )
+
+
+class AddressType(click.ParamType):  # type: ignore[type-arg]  # older releases take none
+    """An address that was read by us, before anything starts; see :mod:`externalgrpc.address`."""
+
+    name = "address"
+
+    def __init__(self, *, listening: bool = False, sockets: bool = True) -> None:
+        self._listening, self._sockets = listening, sockets
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Give the address as gRPC reads it; the empty one is that of nothing."""
+        if not value and not self._sockets:
+            return value
+        try:
+            read = addresses.read(value, listening=self._listening, sockets=self._sockets)
+        except addresses.BadAddress as error:
+            self.fail(str(error), param, ctx)
+        return str(read)
+
+
 OUTPUT = click.option(
     "-o",
     "--output",
@@ -51,6 +73,8 @@ def connection(command: F) -> F:
         click.option("--ca", type=FILE, help="CA that signed the server's certificate (PEM)."),
         click.option(
             "--address",
+            type=AddressType(),
+            metavar="ADDRESS",
             default=DEFAULT_ADDRESS,
             show_default=True,
             envvar="VPS_AUTOSCALER_ADDRESS",

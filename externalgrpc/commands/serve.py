@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from externalgrpc import address as addresses
 from externalgrpc import clouds, config, events, groups, terminal
 from externalgrpc.commands import parameters
-from externalgrpc.config import rules
 
 _LOG = events.Log("serve")
 
@@ -21,6 +21,8 @@ _LOG = events.Log("serve")
 @parameters.CLUSTER
 @click.option(
     "--listen",
+    type=parameters.AddressType(listening=True),
+    metavar="ADDRESS",
     default=parameters.DEFAULT_ADDRESS,
     show_default=True,
     envvar="VPS_AUTOSCALER_LISTEN",
@@ -36,6 +38,7 @@ _LOG = events.Log("serve")
 @click.option(
     "--metrics",
     "metrics_address",
+    type=parameters.AddressType(listening=True, sockets=False),
     default="",
     metavar="HOST:PORT",
     help="Serve /metrics and /healthz there; nowhere by default.",
@@ -101,7 +104,7 @@ def serve(
         if tls_cert and tls_key
         else None
     )
-    if tls is None and not listen.startswith("unix:") and rules.plain_http(f"http://{listen}"):
+    if tls is None and not addresses.read(listen, listening=True).stays_here:
         _LOG.warning(
             "plain text off loopback: whoever reaches the port orders and deletes machines",
             listen=listen,

@@ -31,8 +31,11 @@ class Surroundings:
     files: files.Files
 
     def resolve(self, name: str) -> FilePath:
-        """Find a file that the configuration names, relative to the configuration."""
-        return self.directory / name
+        """Find a file that the configuration names: relative to it, ~ being the user's home."""
+        try:
+            return self.directory / FilePath(name).expanduser()
+        except RuntimeError:  # nobody knows that home; then it is a name like any other
+            return self.directory / name
 
 
 def cloud(

@@ -102,12 +102,16 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
     if file.kubernetes is not None:
         told = options.read(groups.Kubernetes, file.kubernetes, ("kubernetes",), findings)
         kubernetes = told if isinstance(told, groups.Kubernetes) else groups.Kubernetes()
+        if kubernetes.kubeconfig:
+            where = around.resolve(kubernetes.kubeconfig)
+            kubernetes = dataclasses.replace(kubernetes, kubeconfig=str(where))
     reader = nodes.Reader(
         cluster=cluster,
         logins=logins,
         around=around,
         findings=findings,
         kubernetes=kubernetes is not None,
+        listed=_names(account_list),
     )
     if node_list is None:
         findings.missing(("nodes",), "List the node groups under nodes:")
@@ -125,6 +129,13 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         kubernetes=kubernetes,
         limits=settings.limits(file.limits),
     )
+
+
+def _names(account_list: object) -> frozenset[str]:
+    """Give the names of all accounts in the file, also of those that are wrong otherwise."""
+    entries = account_list if isinstance(account_list, list) else []
+    named = (each.get("name") for each in entries if isinstance(each, dict))
+    return frozenset(each for each in named if isinstance(each, str))
 
 
 def _entries(

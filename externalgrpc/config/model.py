@@ -6,17 +6,19 @@ listed for editors (``required``) and demanded where entries are turned into fro
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
 from externalgrpc import groups
-from externalgrpc.config import fields
+from externalgrpc.config import fields, spellings
 
 Share = fields.Number
 Sizes = fields.Integer
 Texts = list[str]
+
+Labels = Annotated[dict[str, str], pydantic.BeforeValidator(spellings.labels)]
 
 LARGEST_GROUP = 10_000
 """More machines than one Kubernetes cluster holds."""
@@ -178,10 +180,8 @@ class NodeEntry(Entry):
         min_length=1,
         description="Places, tried in order; several make pods region-free.",
     )
-    labels: dict[str, str] = Field(
-        default_factory=dict, description="Labels that the group's nodes carry."
-    )
-    taints: list[TaintEntry] = Field(
+    labels: Labels = Field(default_factory=dict, description="Labels that the group's nodes carry.")
+    taints: Annotated[list[TaintEntry], pydantic.BeforeValidator(spellings.taints)] = Field(
         default_factory=list, description="Taints that the group's nodes register with."
     )
     image: str | None = Field(
@@ -224,7 +224,7 @@ class NodeEntry(Entry):
     public_ipv6: bool = Field(
         default=True, description="Whether machines get a public IPv6 address."
     )
-    server_labels: dict[str, str] = Field(
+    server_labels: Labels = Field(
         default_factory=dict, description="Labels on the cloud's own server."
     )
     kubelet: KubeletEntry = Field(default_factory=KubeletEntry)

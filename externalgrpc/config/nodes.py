@@ -49,6 +49,8 @@ class Reader:
     around: accounts.Surroundings
     findings: validate.Findings
     kubernetes: bool = False
+    listed: frozenset[str] = frozenset()
+    """The names under accounts, those of wrong entries included: one mistake is told once."""
 
     def read(self, entries: Iterable[tuple[int, model.NodeEntry]]) -> tuple[groups.NodeGroup, ...]:
         """Make every group that is right; the others are filed."""
@@ -84,6 +86,11 @@ class Reader:
         candidates = self._candidates(entry, path)
         self._sizes(entry, path)
         self._labels(entry.labels, (*path, "labels"), rules.node_label)
+        types = [each.machine_type for each in candidates]
+        for key, value in entry.labels.items():
+            if wrong := rules.identity(key, value, types):
+                told = f"the label {fields.describe(key)} {wrong}"
+                self.findings.add((*path, "labels", key), told, "Remove it", key=True)
         self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
         taints = self._taints(entry.taints, (*path, "taints"))
         user_data = self._user_data(entry, path)
@@ -141,10 +148,10 @@ class Reader:
             account = self.logins.get(entry.account)
             if account is None and entry.account == (entry.provider or entry.account):
                 account = self._implied(entry.account, at, only_if_known=entry.provider is None)
-            if account is None:
-                cure = validate.nearest(entry.account, self.logins)
+            if account is None and entry.account not in self.listed:
+                cure = validate.nearest(entry.account, {*self.logins, *self.listed})
                 self.findings.add(at, f"{fields.describe(entry.account)} is no account", cure)
-            elif entry.provider not in {None, account.provider}:
+            elif account is not None and entry.provider not in {None, account.provider}:
                 told = f"account {account.name} is at {account.provider}"
                 self.findings.add((*path, "provider"), told, "Remove provider, or correct one")
             return account

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import urllib.parse
+from collections.abc import Sequence
 from typing import Final
 
 EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -20,6 +21,7 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_PART}(\.{_PART})*", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
+_ARCHITECTURES: Final = ("amd64", "arm64")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _LONGEST_PREFIX = 253
 _LONGEST_WORD = 63
@@ -92,6 +94,26 @@ def node_label(text: str) -> str:
     if _within(prefix, _KUBELET_DOMAINS):
         return ""
     return "may not be set by a kubelet on its own node (NodeRestriction), so it would never join"
+
+
+def identity(text: str, value: str, types: Sequence[str]) -> str:
+    """Judge whether a label says of a machine what it is not, as far as the file can tell.
+
+    ``types`` are the group's machine types. What only a cloud knows (the architecture of a type,
+    its names of regions and zones) is judged when it is asked.
+    """
+    stem = text.removeprefix("beta.")
+    if text == "kubernetes.io/hostname":
+        return "is each machine's own name, which every kubelet sets by itself"
+    if stem == "kubernetes.io/os" and value != "linux":
+        return f"would call machines {value!r} whose system is linux"
+    if stem == "kubernetes.io/arch" and value not in _ARCHITECTURES:
+        return f"would call machines {value!r}, which is neither {' nor '.join(_ARCHITECTURES)}"
+    if stem in ("node.kubernetes.io/instance-type", "kubernetes.io/instance-type"):
+        others = [each for each in types if each != value]
+        if others:
+            return f"would call machines of type {others[0]} {value!r}"
+    return ""
 
 
 def server_label(text: str) -> str:

@@ -57,7 +57,7 @@ def of_kubeconfig(path: str, context: str, notes: Notes) -> Iterator[Certificate
     if not ends and token and (end := token_ends_at(token)):
         ends = [end]
     if not ends:
-        notes.missed(f"{what}: their end", "they do not say when they end")
+        notes.skipped(f"{what}: their end", "they do not say when they end")
     for each in ends:
         notes.saw(what)
         yield Certificate(what=f"what {path} proves who we are with", ends_at=each, cure=cure)

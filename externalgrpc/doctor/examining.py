@@ -101,7 +101,7 @@ def _server(ways: Ways, notes: Notes) -> tuple[pb.ShowResponse | None, str]:
 def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
     settings = found.config.kubernetes
     if settings is None and not ways.kubeconfig:
-        notes.missed("the cluster", NO_CLUSTER)
+        notes.skipped("the cluster", NO_CLUSTER)
         return found
     own = ways.kubeconfig or (settings.kubeconfig if settings else "")
     context = ways.context or (settings.context if settings and not ways.kubeconfig else "")
@@ -116,7 +116,7 @@ def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
             return found
         ends = tuple(asking_ends.of_kubeconfig(own, context, notes)) if own else ()
         if settings is None:
-            notes.missed(asking_rights.WHAT, "the configuration has no kubernetes:, it needs none")
+            notes.skipped(asking_rights.WHAT, "the configuration has no kubernetes:, it needs none")
         else:
             cluster = _with_rights(cluster, link, settings, ways, notes)
         found = dataclasses.replace(found, cluster=cluster, certificates=ends)
@@ -134,7 +134,7 @@ def _with_rights(
 ) -> Cluster:
     own = settings.own_approval
     if ways.kubeconfig and settings.kubeconfig:
-        notes.missed(
+        notes.skipped(
             asking_rights.WHAT,
             "--kubeconfig shows other credentials than the server's; run without it too",
         )
@@ -153,7 +153,7 @@ def _with_doors(found: Facts, link: connection.Connection, ways: Ways, notes: No
     """Knock where joins are sent to, and at the API server's own address for its certificate."""
     what = "the API server's address as machines see it"
     if not found.joined_by_us:
-        notes.missed(what, "no group joins by kubeadm or k3s: your user-data says it")
+        notes.skipped(what, "no group joins by kubeadm or k3s: your user-data says it")
         return found
     settings = found.config.kubernetes
     told = notes.look(
@@ -201,7 +201,7 @@ def _with_keys(found: Facts, ways: Ways, notes: Notes) -> Facts:
     if not expiry.installs(found):
         return found
     if not ways.online:
-        notes.missed(what, "--online was not given; the known date is judged instead")
+        notes.skipped(what, "--online was not given; the known date is judged instead")
         return found
     with ways.fetcher() as fetcher:
         keys = tuple(asking_ends.of_packages(found, fetcher, found.cluster.minor, notes))

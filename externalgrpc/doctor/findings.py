@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 MOST_NAMES: Final = 6
+UNSEEN: Final = 3
+"""The exit code of an examination that saw no trouble and could not see everything."""
 
 
 class Severity(enum.IntEnum):
@@ -34,10 +36,15 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Unseen:
-    """Something that was not looked at, and the reason."""
+    """Something that was not looked at, and the reason.
+
+    ``failed`` tells that it should have been and could not be; else nobody asked for it, or there
+    is nothing of the kind.
+    """
 
     what: str
     because: str
+    failed: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +60,16 @@ class Report:
     def ok(self) -> bool:
         """Tell whether nothing was found that costs money or blocks scaling."""
         return all(each.severity < Severity.TROUBLE for each in self.findings)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether all that should be looked at was; else silence about it is no health."""
+        return not any(each.failed for each in self.not_looked_at)
+
+    @property
+    def exit_code(self) -> int:
+        """Give 1 for troubles, 3 when none was found and not everything could be seen, else 0."""
+        return 1 if not self.ok else 0 if self.complete else UNSEEN
 
 
 def trouble(subject: str, what: str, why: str, cure: str) -> Finding:
@@ -89,6 +106,7 @@ def plain(report: Report) -> dict[str, Any]:
     """Turn a report into what JSON can hold; severities are words."""
     return {
         "ok": report.ok,
+        "complete": report.complete,
         "cluster": report.cluster,
         "findings": [
             {**dataclasses.asdict(each), "severity": each.severity.name.lower()}

@@ -34,8 +34,12 @@ class Notes:
         self._seen.append(what)
 
     def missed(self, what: str, because: str) -> None:
-        """Note something that was not looked at."""
+        """Note something that should have been looked at and could not be."""
         self._unseen.append(Unseen(what=what, because=because))
+
+    def skipped(self, what: str, because: str) -> None:
+        """Note something that nobody asked to look at, or that is not there to be looked at."""
+        self._unseen.append(Unseen(what=what, because=because, failed=False))
 
     def look(self, what: str, ask: Callable[[], T]) -> T | None:
         """Ask the API server for something; None, and a note, when it is not to be had."""

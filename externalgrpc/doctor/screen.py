@@ -53,6 +53,10 @@ def _outcome(report: Report) -> Text:
     troubles = sum(each.severity is Severity.TROUBLE for each in report.findings)
     warnings = len(report.findings) - troubles
     head = f"cluster {report.cluster}: "
+    unseen = sum(each.failed for each in report.not_looked_at)
+    blind = f"{unseen} {'thing' if unseen == 1 else 'things'} could not be looked at"
+    if not report.findings and unseen:
+        return Text.assemble(head, (f"health is not known: {blind}", "bold yellow"))
     if not report.findings:
         return Text.assemble(head, ("nothing is wrong in what was looked at", "bold green"))
     told = Text(head)
@@ -64,6 +68,8 @@ def _outcome(report: Report) -> Text:
             else " that costs money or blocks scaling, "
         )
     told.append(_count(warnings, "warning"), "yellow")
+    if unseen:
+        told.append(f"; {blind}", "bold yellow")
     return told
 
 

@@ -44,18 +44,16 @@ class Settings:
 
     ``name`` is the cluster's in our configuration, ``endpoint`` overrides where machines reach the
     API server. With ``own_approval`` tokens are in a group of our own and we approve ourselves.
-    ``signing`` is for kubeadm's token discovery. ``watch_requests`` off does without the phase
-    "CSR seen", for accounts that may not read certificate requests. ``config_map``, in our own
-    namespace, is what Events about groups are written on; ``instance`` tells servers apart there.
+    ``signing`` is for kubeadm's token discovery. ``config_map``, in our own namespace, is what
+    Events about groups are written on; ``instance`` tells servers apart there.
     """
 
     name: str
+    instance: str
     endpoint: str = ""
     own_approval: bool = False
     signing: bool = False
-    watch_requests: bool = True
     config_map: str = "vps-autoscaler"
-    instance: str = notices.CONTROLLER
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +121,7 @@ class Cluster:
         """Begin to watch and to work."""
         self._errands.start()
         self._nodes.start()
-        if self._settings.watch_requests or self._settings.own_approval:
-            self._requests.start()
+        self._requests.start()
 
     def stop(self, within_s: float = 10.0) -> None:
         """Stop watching; do once more what is due; wait up to ``within_s`` seconds for it all."""
@@ -134,10 +131,6 @@ class Cluster:
         for each in (self._errands, self._nodes, self._requests):
             each.stop(max(0.0, deadline - self._clock.monotonic()))
         self.api.close()
-
-    def await_nodes(self, within_s: float) -> bool:
-        """Wait until all Nodes were listed once; tell whether they were."""
-        return self._nodes.await_complete(within_s)
 
     @property
     def node_list(self) -> reflector.Listing[nodes.Node]:
@@ -165,10 +158,6 @@ class Cluster:
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
         """Read what every kubelet keeps from pods; see :func:`facts.kubelet_config`. Blocks."""
         return facts.kubelet_config(self.api)
-
-    def version(self) -> facts.Version:
-        """Give the API server's release, at most a minute old. Blocks; KubeError or Unusable."""
-        return self._version.get()
 
     def credentials(
         self, node_name: str, group: str, *, provision_timeout_s: float

@@ -91,6 +91,8 @@ def connect(
                 cert_filename=str(account / "ca.crt"),
                 environ=environ,
             ).load_and_set(settings)
+            # The cluster around a pod is never behind the proxy that its environment names.
+            settings.proxy = None
             namespace = _read(account / "namespace") or "default"
         pool = client.ApiClient(settings).rest_client.pool_manager
         ca_pem = _read(Path(settings.ssl_ca_cert)) if settings.ssl_ca_cert else ""

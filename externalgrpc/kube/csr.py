@@ -67,7 +67,6 @@ class Request:
     created_at: float = 0.0
     decided: bool = False
     approved: bool = False
-    issued: bool = False
 
     @property
     def token_id(self) -> str:
@@ -95,7 +94,6 @@ def read(told: api.Object) -> Request | None:
         created_at=_unix(about.get("creationTimestamp")),
         decided=isinstance(conditions, list) and bool(conditions),
         approved="Approved" in _types(conditions),
-        issued=bool(status.get("certificate")),
     )
 
 

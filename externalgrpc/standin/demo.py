@@ -16,6 +16,7 @@ import grpc
 from rich import console as rich_console
 from rich import live, text
 
+from externalgrpc import address as addresses
 from externalgrpc import clock, plaintext, tables
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.standin import client, events, loop
@@ -111,7 +112,7 @@ def run_demo(
     Raises grpc.FutureTimeoutError when no server answers within ``patience_s``.
     """
     source = time_source or clock.SystemClock()
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(address, options=[addresses.DIRECT]) as channel:
         grpc.channel_ready_future(channel).result(timeout=patience_s)
         feed = _Feed(console, source)
         driver = loop.StandIn(channel, source, feed.tell, pace=pace)

@@ -36,6 +36,7 @@ RESERVES = st.builds(
     eviction_disk_fraction=st.integers(0, 990).map(lambda tenths: tenths / 1000),
     memory_overhead=st.integers(0, 500).map(lambda tenths: tenths / 1000),
 )
+HOST = "the-machines-own"
 KINDS = st.builds(
     contract.MachineType,
     name=WORDS,
@@ -134,8 +135,9 @@ def told_by_k3s(of: machine.Machine) -> Told:
 
 
 def kubelets_own(kind: contract.MachineType) -> dict[str, str]:
-    """What a kubelet puts on its node without being told; the host name is not in templates."""
+    """What a kubelet puts on its node without being told, as a real one's Node shows it."""
     return {
+        "kubernetes.io/hostname": HOST,
         "kubernetes.io/os": "linux",
         "beta.kubernetes.io/os": "linux",
         "kubernetes.io/arch": kind.arch,
@@ -165,8 +167,11 @@ def test_what_is_promised_is_what_is_ordered(
             of = machine_of(group, prospect, method)
             told = read(of)
             carried = node_labels(of, told)
-            assert carried == dict(exactly.metadata.labels)
-            assert carried.items() >= dict(promised.metadata.labels).items()
+            assert carried == {**exactly.metadata.labels, "kubernetes.io/hostname": HOST}
+            few = {**promised.metadata.labels, "kubernetes.io/hostname": HOST}
+            assert carried.items() >= few.items()
+            assert "kubernetes.io/hostname" in promised.metadata.labels
+            assert "kubernetes.io/hostname" not in told.labels
             assert not [key for key in told.labels if rules.node_label(key)]
             expected = [(each.key, each.value, each.effect) for each in promised.spec.taints]
             assert told.taints == expected
@@ -349,9 +354,13 @@ def test_both_ends_read_node_restriction_alike(key: str) -> None:
     assert labels.kubelet_may_set(key) == (rules.node_label(key) == "")
 
 
-def test_a_groups_own_label_wins_over_the_clouds() -> None:
-    of = orders.machine_of(group={"labels": {"topology.kubernetes.io/region": "eu"}})
-    assert of.labels["topology.kubernetes.io/region"] == "eu"
+def test_a_groups_own_label_wins_over_the_clouds_but_for_what_the_machine_is() -> None:
+    own = {"csi.hetzner.cloud/location": "eu", "topology.kubernetes.io/region": "eu"}
+    of = orders.machine_of(group={"labels": own})
+    assert of.labels["csi.hetzner.cloud/location"] == "eu"
+    assert of.labels["topology.kubernetes.io/region"] == "fsn1"
+    of = orders.machine_of(group={"labels": {"kubernetes.io/hostname": "eu"}})
+    assert "kubernetes.io/hostname" not in of.labels
 
 
 def test_a_label_that_no_kubelet_may_set_is_refused() -> None:

@@ -150,7 +150,7 @@ def test_the_seeds_type_is_gone_and_its_successor_is_named(tmp_path: Path) -> No
     (gone,) = [each for each in report.findings() if each.about == "cx21"]
     assert gone.verdict is Verdict.FAILURE
     assert gone.message == "hetzner has no machine type cx21, or has it no more"
-    assert gone.cure.startswith("Nearest: cx23 (2 cpu, 4 GiB, amd64, 0.0088 EUR/h in fsn1), cx33 (")
+    assert gone.cure.startswith("Nearest: cx23 (2 cpu, 4 GiB, amd64, 0.0096 EUR/h in fsn1), cx33 (")
     assert any(each.about == "join" for each in report.findings())
 
 
@@ -364,5 +364,29 @@ def test_a_report_is_json(tmp_path: Path) -> None:
     assert plain["verdict"] == "failure"
     assert plain["groups"][0]["findings"][0]["verdict"] == "failure"
     right = json.loads(json.dumps(checks.plain(checked(tmp_path, group()))))
-    assert right["groups"][0]["candidates"][0]["price_per_hour"] == "0.0096"
-    assert right["groups"][0]["candidates"][0]["machine_type"]["name"] == "cx23"
+    assert right["groups"][0]["candidates"][0]["pricePerHour"] == "0.0096"
+    assert right["groups"][0]["candidates"][0]["machineType"]["name"] == "cx23"
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_label_that_the_cloud_contradicts_fails(tmp_path: Path, *, online: bool) -> None:
+    """Without asking anybody where places are concerned, and the catalogue where types are."""
+
+    def report(key: str, value: str, **changed: str) -> Report:
+        text = group(labels=f"{{{key}: {value}}}", **changed)
+        if online:
+            return checked(tmp_path, text)
+        return checks.check_offline(loaded(tmp_path, text), INSTALLED, of_the_class)
+
+    def of_the_class(account: groups.Account) -> contract.Provider:
+        return Vendor(contract.Login(account=account.name, cluster="demo", token="x"))
+
+    for key in ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"):
+        assert report(key, "fsn1").ok
+        said = "\n".join(told(report(key, "nbg1")))
+        assert f"FAILURE labels: {key} says 'nbg1', and cx23 in fsn1 is 'fsn1'" in said
+    wide = report("topology.kubernetes.io/region", "fsn1", region=None, regions="[fsn1, nbg1]")
+    assert not wide.ok, "machines of the group stand elsewhere too"
+    assert report("topology.kubernetes.io/zone", "rack-7").ok, "the cloud has no zones"
+    assert report("kubernetes.io/arch", "arm64").ok is not online
+    assert report("kubernetes.io/arch", "amd64").ok

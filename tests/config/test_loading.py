@@ -292,3 +292,65 @@ def test_words_that_nobody_said_are_the_cautious_ones(tmp_path: Path) -> None:
     assert loaded.limits == groups.Limits()
     only_one = load(tmp_path, "limits: {within: 1h}\n" + BARE).limits
     assert only_one == groups.Limits(within_s=3600.0)
+
+
+OURS = {
+    'labels: ["a=b", "example.org/c=true"]': 'Write {a: b, example.org/c: "true"}',
+    'labels: "a=b,c=d"': "Write {a: b, c: d}",
+    'labels: [{key: a, value: b}, {name: c, value: "yes"}]': 'Write {a: b, c: "yes"}',
+    "labels: [{a: b}, c]": 'Write {a: b, c: ""}',
+    'serverLabels: ["a=7"]': 'Write {a: "7"}',
+    'taints: ["a=b:NoSchedule", "c:NoExecute"]': (
+        "Write [{key: a, value: b, effect: NoSchedule}, {key: c, effect: NoExecute}]"
+    ),
+    "taints: a=b:NoSchedule": "Write [{key: a, value: b, effect: NoSchedule}]",
+    "taints: {key: a, value: b, effect: NoSchedule}": (
+        "Write [{key: a, value: b, effect: NoSchedule}]"
+    ),
+    'taints: {a: "b:NoSchedule"}': "Write [{key: a, value: b, effect: NoSchedule}]",
+}
+ONE = "nodes:\n- {name: a, provider: hetzner, instanceType: x, region: y, maxSize: 1}\n"
+
+
+@pytest.mark.parametrize("theirs", OURS)
+def test_other_tools_spelling_is_refused_with_ours(tmp_path: Path, theirs: str) -> None:
+    key = theirs.partition(":")[0]
+    (told,) = mistakes(tmp_path, ONE.replace("maxSize: 1", f"maxSize: 1, {theirs}"))
+    assert f"nodes[0].{key}: must be" in told
+    assert OURS[theirs] in told
+    written = told.partition("Write ")[2]
+    load(tmp_path, ONE.replace("maxSize: 1", f"maxSize: 1, {key}: {written}"))
+
+
+def test_what_nobody_understands_is_refused_as_before(tmp_path: Path) -> None:
+    (told,) = mistakes(tmp_path, ONE.replace("maxSize: 1", "maxSize: 1, labels: [[a]]"))
+    assert told.endswith("nodes[0].labels: must be a mapping, not a list")
+    (told,) = mistakes(tmp_path, ONE.replace("maxSize: 1", "maxSize: 1, taints: [nonsense]"))
+    assert 'taints[0]: must be a mapping, not "nonsense"' in told
+
+
+def test_a_typo_in_a_provider_is_one_mistake(tmp_path: Path) -> None:
+    text = "accounts: [{name: main, provider: hetzne}]\n" + ONE.replace(
+        "provider: hetzner", "account: main"
+    )
+    (told,) = mistakes(tmp_path, text)
+    assert 'accounts[0].provider: "hetzne" is not an installed cloud. Did you mean' in told
+    (told,) = mistakes(tmp_path, ONE.replace("hetzner", "hetzne"))
+    assert 'nodes[0].provider: "hetzne" is not an installed cloud. Did you mean' in told
+    (told,) = mistakes(tmp_path, text.replace("account: main", "account: mian"))[1:]
+    assert "Did you mean main?" in told
+
+
+@pytest.mark.parametrize("written", ["kubeconfig", "./sub/../kubeconfig", "/etc/kc", "~/kc"])
+def test_a_kubeconfig_is_relative_to_the_file(
+    tmp_path: Path, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    one = ONE.replace("maxSize: 1", "maxSize: 1, join: image")
+    loaded = load(tmp_path, f"kubernetes: {{kubeconfig: {written}}}\n{one}")
+    assert loaded.kubernetes is not None
+    expected = {"/etc/kc": "/etc/kc", "~/kc": "/home/somebody/kc"}
+    assert loaded.kubernetes.kubeconfig == expected.get(written, str(tmp_path / written))
+    loaded = load(tmp_path, f"kubernetes: {{}}\n{one}")
+    assert loaded.kubernetes is not None
+    assert loaded.kubernetes.kubeconfig == ""

@@ -41,6 +41,28 @@ def test_a_kubelet_may_set(key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        ("kubernetes.io/hostname", "a", "own name"),
+        ("kubernetes.io/os", "linux", ""),
+        ("kubernetes.io/os", "windows", "linux"),
+        ("beta.kubernetes.io/os", "Linux", "linux"),
+        ("kubernetes.io/arch", "arm64", ""),
+        ("beta.kubernetes.io/arch", "x86_64", "neither amd64"),
+        ("node.kubernetes.io/instance-type", "cx23", ""),
+        ("node.kubernetes.io/instance-type", "cx33", "type cx23"),
+        ("beta.kubernetes.io/instance-type", "cx33", "type cx23"),
+        ("topology.kubernetes.io/zone", "rack-7", ""),
+        ("tier", "web", ""),
+    ],
+)
+def test_a_label_says_nothing_else_than_the_machine_is(key: str, value: str, wrong: str) -> None:
+    told = rules.identity(key, value, ["cx23"])
+    assert wrong in told
+    assert bool(told) is bool(wrong)
+
+
+@pytest.mark.parametrize(
     "key",
     [
         "node-role.kubernetes.io/worker",

@@ -480,3 +480,27 @@ def test_an_identity_that_may_not_be_read_is_a_note_with_its_reason(
     missed = {each["what"]: each["because"] for each in found["notLookedAt"]}
     assert "403" in missed["the cluster's identity"]
     assert not any(" marks: " in each for each in told(found))
+
+
+def test_what_could_not_be_seen_does_not_read_as_health(tmp_path: Path) -> None:
+    """A cluster that does not answer, and a server that nobody finds, may be ill."""
+    config = tmp_path / "pools.yaml"
+    pools = (
+        "cluster: test\nnodes:\n- {name: web, provider: memory, instanceType: small,"
+        " region: north, minSize: 1, maxSize: 3}\n"
+    )
+    config.write_text(pools)
+    with serving.running(tmp_path, pools) as up:
+        asked = ("--config", config, "--address", up.address)
+        done = run(*asked, code=0)
+        assert done.stdout.rstrip().endswith("nothing is wrong in what was looked at")
+        found = report(*asked, code=0)
+        assert (found["ok"], found["complete"]) == (True, True)
+        assert [each["failed"] for each in found["notLookedAt"]] == [False]
+        nowhere = tmp_path / "kubeconfig"
+        nowhere.write_text("nothing")
+        done = run(*asked, "--kubeconfig", nowhere, code=3)
+        last = done.stdout.rstrip().splitlines()[-1]
+        assert last == "cluster test: health is not known: 1 thing could not be looked at"
+        found = report(*asked, "--kubeconfig", nowhere, code=3)
+        assert (found["ok"], found["complete"]) == (True, False)

@@ -85,7 +85,10 @@ def test_a_machine_joins_and_leaves(scene: world.World) -> None:
 
 def _is_as_promised(node: Mapping[str, Any], promised: core.Node) -> None:
     labels, told = node["metadata"]["labels"], dict(promised.metadata.labels)
+    told["kubernetes.io/hostname"] = node["metadata"]["name"]
     assert {key: labels.get(key) for key in told} == told, "a promised label is missing, or another"
+    kubelets = {key for key in labels if "kubernetes.io/" in key}
+    assert kubelets <= told.keys(), "the kubelet sets a label that is not promised"
     assert {key: labels[key] for key in LABELS} == LABELS
     lasting = [each for each in node["spec"]["taints"] if "timeAdded" not in each]
     assert lasting == [TAINT]

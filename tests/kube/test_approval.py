@@ -133,7 +133,7 @@ def test_a_node_that_no_watch_has_told_of_counts(
     server: apiserver.FakeServer, side: test_cluster.Side, attacker: Attacker
 ) -> None:
     other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
-    assert side.cluster.await_nodes(20)
+    waiting.until(lambda: side.cluster.node_list.complete, "listed", within_s=20)
     server.items[NODE] = {"metadata": {"name": NAME, "uid": "u"}, "spec": {}}
     stolen = attacker.ask(requests.pem(NAME))
     await_judged(server, side, other)

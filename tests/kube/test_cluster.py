@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import platform
 import random
 import socket
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from externalgrpc import clock
+from externalgrpc import assembly, clock, groups
 from externalgrpc.bootstrap import credentials
 from externalgrpc.kube import api, approval, cluster, csr, errors, facts, nodes, notices, tokens
 from tests.e2e import waiting
@@ -29,7 +30,7 @@ class Side:
         self.seen: list[str] = []
         self.cluster = cluster.Cluster(
             server.link(folder),
-            cluster.Settings(name="prod", own_approval=True),
+            cluster.Settings(name="prod", instance="test", own_approval=True),
             cluster.Listeners(
                 node=self._node, asking=self.asking.append, expected=self.expected.__contains__
             ),
@@ -185,7 +186,7 @@ def test_a_request_that_somebody_decided_is_left_alone(
 
 
 def test_nodes_are_told_and_kept(server: apiserver.FakeServer, side: Side) -> None:
-    assert side.cluster.await_nodes(20)
+    waiting.until(lambda: side.cluster.node_list.complete, "listed", within_s=20)
     server.put(f"{nodes.PATH}/pool-aaaaaa", {"spec": {"providerID": "memory://1"}})
     waiting.until(lambda: side.seen == ["pool-aaaaaa"], "told", within_s=20)
     assert side.cluster.node_list.complete
@@ -248,3 +249,34 @@ def test_a_cluster_that_does_not_answer_is_let_go_in_the_time_given(
         began = clock.SystemClock().monotonic()
         side.cluster.stop(1.0)
         assert clock.SystemClock().monotonic() - began < 2.0
+
+
+def test_events_say_which_server_wrote_them(server: apiserver.FakeServer, tmp_path: Path) -> None:
+    """Two servers of one cluster are told apart by the machine or pod that each runs in."""
+    path = tmp_path / "kubeconfig"
+    told = {
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(told))
+    config = groups.Config(
+        cluster="prod",
+        accounts={},
+        groups=(),
+        kubernetes=groups.Kubernetes(kubeconfig=str(path)),
+    )
+    made = assembly.connect(config, assembly.Parts(), cluster.Listeners())
+    assert isinstance(made, cluster.Cluster)
+    made.start()
+    try:
+        made.tell(
+            notices.Notice(regarding=made.home, kind="Normal", reason="R", note="n", action="a")
+        )
+        assert made.await_idle(20)
+    finally:
+        made.stop(5.0)
+    (event,) = [each for key, each in server.items.items() if "/events/" in key]
+    assert event["reportingController"] == "vps-autoscaler"
+    assert event["reportingInstance"] == f"vps-autoscaler-{platform.node()}"

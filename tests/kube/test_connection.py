@@ -9,6 +9,7 @@ import yaml
 
 from externalgrpc import clock
 from externalgrpc.kube import connection, errors
+from tests import certificates
 from tests.kube import apiserver
 
 SECRET = "do-not-show-me"
@@ -129,6 +130,25 @@ def test_a_plugin_that_fails_is_no_crash(server: apiserver.FakeServer, tmp_path:
     server.fail("GET", 401)
     with pytest.raises(errors.Denied):
         link.api.get("/version")
+
+
+def test_a_pod_asks_no_proxy_for_its_own_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment made for the clouds names a proxy that knows no cluster's addresses."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:2")
+    account = tmp_path / "account"
+    account.mkdir()
+    for name in ("token", "namespace"):
+        (account / name).write_text("x")
+    certificates.Authority(account, "ca")
+    (account / "ca.pem").rename(account / "ca.crt")
+    environ = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+    link = connection.connect(time_source=clock.SystemClock(), environ=environ, account=account)
+    with pytest.raises(errors.Unreachable) as told:
+        link.api.get("/version")
+    assert "proxy" not in repr(told.value.__cause__).lower()
 
 
 def test_credentials_that_are_lost_later_are_no_crash(

@@ -30,7 +30,7 @@ class Side:
         self.asking: list[str] = []
         self.cluster = cluster.Cluster(
             plane.link(),
-            cluster.Settings(name="approval", own_approval=True),
+            cluster.Settings(name="approval", instance="test", own_approval=True),
             cluster.Listeners(asking=self.asking.append, expected=self.expected.__contains__),
             time_source=clock.SystemClock(),
             chance=random.Random(1),

@@ -54,7 +54,7 @@ class Seen:
 def seen(plane: planes.Plane) -> Iterator[Seen]:
     running = Seen(plane)
     running.cluster.start()
-    assert running.cluster.await_nodes(30)
+    waiting.until(lambda: running.cluster.node_list.complete, "listed", within_s=30)
     try:
         yield running
     finally:

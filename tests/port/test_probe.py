@@ -151,6 +151,6 @@ def _watched(stub):
 
 def test_a_listener_on_all_interfaces_is_reached_on_loopback():
     assert probe.reachable("0.0.0.0:8086") == "127.0.0.1:8086"
-    assert probe.reachable("[::]:8086") == "[::1]:8086"
+    assert probe.reachable("[::]:8086") == "localhost:8086"
     for other in ("127.0.0.1:1", "unix:/run/x.sock", "10.0.0.1:8086"):
         assert probe.reachable(other) == other
