@@ -9,6 +9,7 @@
 #   (nothing)  join, within TIMEOUT_S, and clean up
 #   stages     join: what the line above runs under its deadline
 #   boot       what has to be done again after each boot
+#   paths      what has to be looked at before each start of the kubelet (kubeadm)
 set -euo pipefail
 ROOT=${JOIN_ROOT-} # tests put a whole machine below another root
 CONF=$ROOT/etc/vps-autoscaler
@@ -252,7 +253,7 @@ give_up() {
 
 case ${1-} in
   '') main ;;
-  stages) stages ;;
+  stages | paths) "$1" ;;
   boot)
     block
     network

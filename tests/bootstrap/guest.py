@@ -70,8 +70,9 @@ class Guest:
             "curl", 'echo "curl $*" >>"$SIM/calls"\nexec python3 "$SIM/curl.py" "$@"'
         )
         shutil.copy(curl, self._sim / "curl")
-        (self._sim / "give").write_text(programs.GIVE)
-        (self._sim / "give").chmod(0o755)
+        for name, text in {"give": programs.GIVE, "start": programs.START}.items():
+            (self._sim / name).write_text(text)
+            (self._sim / name).chmod(0o755)
         self.sim(
             **{"calls": "", "clock": "0\n", "attached-at": "0\n", "late-addresses": ""},
             **{"addresses": PUBLIC_ONLY, "swap-units": "", "journal": "", "join-fails": "0\n"},
@@ -161,6 +162,13 @@ class Guest:
         """Boot with this user-data, to the end of the join."""
         self.cloud_init(user_data)
         return self.run()
+
+    def start(self, unit: str) -> str:
+        """Start a unit, as a boot does; give what its journal says of it."""
+        self.sim(**{f"journal-of-{unit}": ""})
+        command = [str(self._sim / "start"), unit]
+        subprocess.run(command, check=True, timeout=60, env=self._environment())
+        return self.told(f"journal-of-{unit}")
 
     @property
     def calls(self) -> list[str]:

@@ -118,7 +118,12 @@ case $1 in
       fi
       mkdir -p "$JOIN_ROOT/etc/kubernetes"
       sed -E "s/.*nodeRegistration.:.\"name\":\"([^\"]*).*/\1/" "$3" \
-        >"$JOIN_ROOT/etc/kubernetes/kubelet.conf" ;;
+        >"$JOIN_ROOT/etc/kubernetes/kubelet.conf"
+      [ ! -e "$SIM/kubelet-config" ] || {
+        mkdir -p "$JOIN_ROOT/var/lib/kubelet"
+        cp "$SIM/kubelet-config" "$JOIN_ROOT/var/lib/kubelet/config.yaml"
+      }
+      "$SIM/start" kubelet ;;
   esac' ;;
   k3s) body='case $* in
     --version) echo "k3s version '"$2"' (abc)" ;;
@@ -129,4 +134,14 @@ case $1 in
 esac
 printf '#!/bin/bash\necho "%s $*" >>"$SIM/calls"\n%s\n' "$1" "$body" >"$BIN/$1"
 chmod 755 "$BIN/$1"
+"""
+
+START = r"""#!/bin/bash
+# Start a unit as systemd does: what its drop-ins say comes first.
+for each in "$JOIN_ROOT/etc/systemd/system/$1.service.d"/*.conf; do
+  [ -e "$each" ] || continue
+  sed -n 's/^ExecStartPre=-//p' "$each" | while read -r line; do
+    bash -c "$JOIN_ROOT$line" >>"$SIM/journal-of-$1" 2>&1 || echo "failed: $line" >>"$SIM/journal-of-$1"
+  done
+done
 """
