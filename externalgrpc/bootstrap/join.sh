@@ -126,6 +126,27 @@ network() {
   [ -z "$PRIVATE" ] || await_address
   [ -z "$GATEWAY" ] || ip route replace default via "$GATEWAY" dev "$NIC" onlink
   [ -z "$DNS" ] || names
+  ipv6
+}
+
+# A real one, of a machine or an emulator; not a bridge, a tunnel or what a container runtime made.
+is_nic() {
+  [ -e "$ROOT/sys/class/net/$1/device" ]
+}
+
+# Pods with IPv6 addresses need it forwarded, and a kernel that forwards no longer listens to routers,
+# unless accept_ra says so. From the file, udev sets a NIC's own before it comes up, at each boot.
+ipv6() {
+  local each nic all=$ROOT/proc/sys/net/ipv6/conf file=$ROOT/etc/sysctl.d/99-vps-autoscaler-ipv6.conf
+  [ -e "$all/all/forwarding" ] || return 0
+  mkdir -p "${file%/*}"
+  for each in "$all"/*/accept_ra; do
+    nic=${each%/*}
+    nic=${nic##*/}
+    ! is_nic "$nic" || [ "$(cat "$each")" = 0 ] || echo "net/ipv6/conf/$nic/accept_ra = 2"
+  done >"$file"
+  printf 'net/ipv6/conf/%s/forwarding = 1\n' all default >>"$file"
+  sysctl -qp "$file"
 }
 
 # Clouds attach private networks after the boot has begun.

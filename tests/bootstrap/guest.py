@@ -78,6 +78,10 @@ class Guest:
             **{"addresses": PUBLIC_ONLY, "swap-units": "", "journal": "", "join-fails": "0\n"},
             **{"instance-id": "4711\n", "web.json": "{}"},
         )
+        for nic in ("eth0", "eth1", "eth2", "eth3", "enp7s0"):
+            self.nic(nic)
+        for each in ("all", "default", "lo"):
+            self.ipv6(each)
         self.file("/etc/os-release", OS_RELEASES[os_release])
         self.file("/etc/fstab", "/dev/vda1 / ext4 defaults 0 1\n/swapfile none swap sw 0 0\n")
         for folder_name in ("/etc/apt/sources.list.d", "/etc/systemd/system"):
@@ -124,6 +128,17 @@ class Guest:
         target = self.path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+
+    def nic(self, name: str, *, kind: str = "") -> None:
+        """Have a network interface: a real one, or one of a kind that the kernel makes up."""
+        self.file(f"/sys/class/net/{name}/uevent", f"DEVTYPE={kind}\n" if kind else "")
+        if not kind:
+            self.file(f"/sys/class/net/{name}/device/vendor", "0x1af4\n")
+
+    def ipv6(self, name: str, *, accept_ra: int = 1) -> None:
+        """Have IPv6 on an interface, forwarding nothing."""
+        for key, value in {"accept_ra": accept_ra, "forwarding": 0}.items():
+            self.file(f"/proc/sys/net/ipv6/conf/{name}/{key}", f"{value}\n")
 
     def path(self, path: str) -> Path:
         """Find a file of the machine."""

@@ -39,7 +39,22 @@ esac
     "sleep": 'echo $(($(cat "$SIM/clock") + $1)) >"$SIM/clock"',
     "swapoff": "",
     "sync": "",
-    "sysctl": "",
+    "sysctl": r"""
+sed -E '/^#|^$/d;s/ *= */ /' "$2" | while read -r key value; do
+  case $key in */*) ;; *) key=${key//.//} ;; esac
+  file=$JOIN_ROOT/proc/sys/$key
+  case $key in
+    net/ipv6/*) [ -e "$file" ] || { echo "sysctl: cannot stat $file" >&2; exit 255; } ;;
+    *) mkdir -p "${file%/*}" ;;
+  esac
+  echo "$value" >"$file"
+  [ "$key $value" = 'net/ipv6/conf/all/forwarding 1' ] || continue
+  # Who listens to routers only as long as nothing is forwarded loses the way out.
+  for each in "$JOIN_ROOT"/proc/sys/net/ipv6/conf/*/accept_ra; do
+    [ "$(cat "$each")" != 1 ] || echo "${each%/*}" >>"$SIM/deaf"
+  done
+done
+""",
     "systemctl": r"""
 case $* in
   'is-active -q systemd-resolved') [ -e "$SIM/resolved" ] ;;
@@ -107,6 +122,11 @@ case $1 in
     join*)
       [ ! -e "$SIM/join-hangs" ] || /bin/sleep 60
       cp "$3" "$SIM/joined-with"
+      forwards=$JOIN_ROOT/proc/sys/net/ipv6/conf/default/forwarding
+      if grep -q "apiServerEndpoint.:.\[" "$3" && [ "$(cat "$forwards")" != 1 ]; then
+        echo "[ERROR FileContent]: $forwards contents are not set to 1" >&2
+        exit 1
+      fi
       stat -c %a "$3" >"$SIM/joined-mode"
       left=$(cat "$SIM/join-fails")
       if [ "$left" -gt 0 ]; then
@@ -141,7 +161,7 @@ START = r"""#!/bin/bash
 for each in "$JOIN_ROOT/etc/systemd/system/$1.service.d"/*.conf; do
   [ -e "$each" ] || continue
   sed -n 's/^ExecStartPre=-//p' "$each" | while read -r line; do
-    bash -c "$JOIN_ROOT$line" >>"$SIM/journal-of-$1" 2>&1 || echo "failed: $line" >>"$SIM/journal-of-$1"
+    bash -c "$JOIN_ROOT$line" >>"$SIM/journal-of-$1" 2>&1 || echo "$line: $?" >>"$SIM/journal-of-$1"
   done
 done
 """
