@@ -119,6 +119,7 @@ def _environment(of: machine.Machine) -> dict[str, str]:
         "POST_JOIN": _flag(on=bool(join.post_join)),
         "PRIVATE": _flag(on=of.private),
         "SUBNET": join.private_subnet,
+        "BESIDE": source.beside,
         "NETWORK_S": str(join.network_timeout_seconds),
         "GATEWAY": join.gateway,
         "DNS": " ".join(join.dns),

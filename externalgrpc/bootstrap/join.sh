@@ -98,40 +98,59 @@ add_packages() {
     || die "cannot install $*"
 }
 
-# Print "address interface" of the private network: inside SUBNET where one is configured, else
-# the first private IPv4 address on an interface that holds no public one (DigitalOcean puts a
-# private address beside the public one that leads nowhere).
+# Print "address interface" of the private network: inside SUBNET where one is configured, else the
+# first private IPv4 address on a NIC that holds no public one, else one inside BESIDE
+# (DigitalOcean puts a private address beside the public one that leads nowhere, Linode one that does).
+# Tunnels and the like count only inside a SUBNET that somebody named, and after all real NICs.
 private() {
+  local each real=' ' made=' '
+  for each in "$ROOT"/sys/class/net/*; do
+    each=${each##*/}
+    if is_nic "$each"; then
+      real+="$each "
+    elif [ -n "$SUBNET" ] && is_link "$each"; then
+      made+="$each "
+    fi
+  done
   ip -o -4 addr show scope global | awk -v nets="${SUBNET:-10.0.0.0/8 172.16.0.0/12 192.168.0.0/16}" \
-    -v any="$SUBNET" '
+    -v any="$SUBNET" -v beside="$BESIDE" -v real="$real" -v made="$made" '
     function num(a, p) { split(a, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function inside(a, list, n, i, m) {
-      n = split(nets, list, " ")
+      n = split(list, list_, " ")
       for (i = 1; i <= n; i++) {
-        split(list[i], m, "/")
+        split(list_[i], m, "/")
         if (int(num(a) / 2 ^ (32 - m[2])) == int(num(m[1]) / 2 ^ (32 - m[2]))) return 1
       }
       return 0
     }
-    $2 !~ /^(docker|cni|br-|veth|virbr|flannel|cilium|tunl|kube)/ {
+    index(real made, " " $2 " ") {
       split($4, a, "/")
-      if (inside(a[1])) { c++; adr[c] = a[1]; nic[c] = $2 } else public[$2] = 1
+      if (inside(a[1], nets)) { c++; adr[c] = a[1]; nic[c] = $2 } else public[$2] = 1
     }
-    END { for (i = 1; i <= c; i++) if (any || !public[nic[i]]) { print adr[i], nic[i]; exit } }'
-}
-
-network() {
-  NODE_IP=
-  stage network
-  [ -z "$PRIVATE" ] || await_address
-  [ -z "$GATEWAY" ] || ip route replace default via "$GATEWAY" dev "$NIC" onlink
-  [ -z "$DNS" ] || names
-  ipv6
+    function take(i) { print adr[i], nic[i]; exit }
+    END {
+      for (i = 1; i <= c; i++) if (index(real, " " nic[i] " ") && (any || !public[nic[i]])) take(i)
+      for (i = 1; i <= c; i++) if (any || inside(adr[i], beside)) take(i)
+    }'
 }
 
 # A real one, of a machine or an emulator; not a bridge, a tunnel or what a container runtime made.
 is_nic() {
   [ -e "$ROOT/sys/class/net/$1/device" ]
+}
+
+is_link() {
+  [ -e "$ROOT/sys/class/net/$1/tun_flags" ] \
+    || grep -qsE '^DEVTYPE=(wireguard|vlan|bond)$' "$ROOT/sys/class/net/$1/uevent"
+}
+
+network() {
+  NODE_IP='' NIC=''
+  stage network
+  [ -z "$PRIVATE" ] || await_address
+  [ -z "$GATEWAY" ] || ip route replace default via "$GATEWAY" dev "$NIC" onlink
+  [ -z "$DNS" ] || names
+  ipv6
 }
 
 # Pods with IPv6 addresses need it forwarded, and a kernel that forwards no longer listens to routers,
@@ -202,9 +221,9 @@ metadata() {
   fi
 }
 
-# What is only known here: the machine's id and its private address.
+# What is only known here: the machine's id, its private address, and on which NIC that is.
 fill() {
-  sed -i "s|@ID@|$MACHINE_ID|g;s|@NODE_IP@|$NODE_IP|g" "$1"
+  sed -i "s|@ID@|$MACHINE_ID|g;s|@NODE_IP@|$NODE_IP|g;s|@NIC@|$NIC|g" "$1"
 }
 
 # Pods come in through PREROUTING; what the machine itself asks does not.

@@ -48,5 +48,6 @@ def _config(of: machine.Machine, way_in: credentials.JoinCredentials) -> dict[st
         "node-label": [f"{key}={value}" for key, value in of.labels.items()],
         "node-taint": [f"{each.key}={each.value}:{each.effect}" for each in of.group.taints],
         "kubelet-arg": [f"{name}={value}" for name, value in arguments.items()],
-        **({"node-ip": "@NODE_IP@"} if of.private else {}),
+        # Without it flannel takes the default route's interface, and the overlay the public way.
+        **({"node-ip": "@NODE_IP@", "flannel-iface": "@NIC@"} if of.private else {}),
     }
