@@ -2,7 +2,7 @@
 # Turn this machine into a node. cloud-init calls it once, without arguments; a second call goes on
 # where the first one ended. Debian 12 and 13, Ubuntu 22.04 and 24.04 (k3s: wherever k3s runs).
 #
-# kubeadm.sh or k3s.sh is put in front of this file and brings the function `cluster`; join.env
+# kubeadm.sh or k3s.sh is put in front of this file and brings the function `cluster`, and firewall.sh; join.env
 # brings every variable in capitals and holds no secret. What is secret lies in $CONF/secret and is
 # gone when this script ends, however it ends. Rendering drops the lines that are only a comment.
 #
@@ -54,6 +54,7 @@ stages() {
     bash -e "$CONF/pre-join"
   fi
   network
+  firewall
   stage instance-id
   MACHINE_ID=$(instance_id)
   cluster
@@ -246,7 +247,7 @@ block() {
 persist() {
   stage metadata
   block
-  [ -z "$BLOCK$GATEWAY$DNS" ] || systemctl enable vps-autoscaler-boot
+  [ -z "$BLOCK$GATEWAY$DNS$FIREWALL" ] || systemctl enable vps-autoscaler-boot
 }
 
 # Every copy of the user-data, and what was made of it.
@@ -297,5 +298,6 @@ case ${1-} in
   boot)
     block
     network
+    firewall
     ;;
 esac

@@ -63,6 +63,7 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
     return cloudconfig.text(
         of,
         "kubeadm",
+        endpoint=endpoint,
         files=files,
         env={
             "MINOR": way_in.minor,

@@ -76,7 +76,7 @@ class Guest:
         self.sim(
             **{"calls": "", "clock": "0\n", "attached-at": "0\n", "late-addresses": ""},
             **{"addresses": PUBLIC_ONLY, "swap-units": "", "journal": "", "join-fails": "0\n"},
-            **{"instance-id": "4711\n", "web.json": "{}"},
+            **{"instance-id": "4711\n", "web.json": "{}", "ruleset": "", "routes": ""},
         )
         for nic in ("eth0", "eth1", "eth2", "eth3", "enp7s0"):
             self.nic(nic)

@@ -25,17 +25,26 @@ done
 """,
     "apt-mark": "",
     "cloud-init": 'cat "$SIM/instance-id"',
+    "firewall-cmd": r"""
+case $* in
+  --get-default-zone) echo public ;;
+  --get-zone-of-interface=eth1) echo internal ;;
+  --get-zone-of-interface*) echo 'no zone'; exit 2 ;;
+esac
+""",
+    "getent": """echo '203.0.113.10 STREAM api'; echo '203.0.113.10 DGRAM'""",
     "ip": r"""
 case $* in
   *'addr show'*)
     now=$(cat "$SIM/clock"); late=$(cat "$SIM/attached-at")
     cat "$SIM/addresses"
     [ "$now" -lt "$late" ] || cat "$SIM/late-addresses" ;;
+  '-4 route show'*) cat "$SIM/routes" ;;
 esac
 """,
     "journalctl": 'cat "$SIM/journal"',
     "modprobe": "",
-    "nft": "",
+    "nft": r"""case $* in 'list ruleset') cat "$SIM/ruleset" ;; esac""",
     "sleep": 'echo $(($(cat "$SIM/clock") + $1)) >"$SIM/clock"',
     "swapoff": "",
     "sync": "",
@@ -58,6 +67,7 @@ done
     "systemctl": r"""
 case $* in
   'is-active -q systemd-resolved') [ -e "$SIM/resolved" ] ;;
+  'is-active -q firewalld') [ -e "$SIM/firewalld" ] ;;
   list-units*) cat "$SIM/swap-units" ;;
 esac
 """,

@@ -223,7 +223,7 @@ def test_pods_are_kept_from_the_metadata_service(baked: Guest) -> None:
     assert "hook prerouting" in rules
     assert "169.254.169.254 drop" in rules
     join = baked.calls.index(baked.called("kubeadm join")[0])
-    assert baked.calls.index(baked.called("nft")[0]) < join
+    assert baked.calls.index(baked.called("nft add")[0]) < join
     assert "WantedBy=multi-user.target" in baked.read(
         "/etc/systemd/system/vps-autoscaler-boot.service"
     )
@@ -244,7 +244,7 @@ def test_where_they_cannot_be_kept_from_it_the_join_fails(baked: Guest) -> None:
 def test_pods_may_be_let_to_it(baked: Guest) -> None:
     data = orders.user_data(block_metadata=False)
     assert baked.boot(data).returncode == 0
-    assert baked.called("nft") == []
+    assert baked.called("nft add") == []
     assert "systemctl enable vps-autoscaler-boot" not in baked.calls
 
 
