@@ -225,7 +225,7 @@ import socket
 with socket.create_server(("0.0.0.0", 10250)) as one:
     print("ready", flush=True)
     while True:
-        one.accept()[0].close()' >"$LOG" &
+        one.accept()[0].close()' >>"$LOG" &
 server=$!
 ip netns exec stranger "$PYTHON" -u -c '
 import socket
