@@ -15,6 +15,7 @@ import importlib.resources
 import json
 import re
 import shlex
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ FOLDER: Final = "/etc/vps-autoscaler"
 SECRETS: Final = f"{FOLDER}/secret"
 
 _COMMENT: Final = re.compile(r"^[ ]*#(?! shellcheck )(?!!).*\n", re.MULTILINE)
+_INDENT: Final = re.compile(r"^ +", re.MULTILINE)
 _BOOT_UNIT: Final = f"""\
 [Unit]
 Description=What vps-autoscaler does again after each boot
@@ -51,10 +53,13 @@ class File:
 
 
 def script(method: str) -> str:
-    """Give the script of a join method: its own part, then what all share, without comments."""
-    own, shared = _part(f"{method}.sh"), _part("join.sh")
+    """Give the script of a join method: its own part, then what all share.
+
+    Without comments and indentation, which would count where user-data has a limit.
+    """
+    own, shared = _part(f"{method}.sh") + _part("firewall.sh"), _part("join.sh")
     shebang, rest = shared.split("\n", 1)
-    return f"{shebang}\n{_COMMENT.sub('', own + rest)}"
+    return f"{shebang}\n{_INDENT.sub('', _COMMENT.sub('', own + rest))}"
 
 
 def secret(name: str, document: Mapping[str, Any]) -> File:
@@ -67,12 +72,24 @@ def as_json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def text(of: machine.Machine, method: str, *, files: Iterable[File], env: Mapping[str, str]) -> str:
-    """Give the whole user-data of one machine; the same input gives the same text."""
+def text(
+    of: machine.Machine,
+    method: str,
+    *,
+    endpoint: str,
+    files: Iterable[File],
+    env: Mapping[str, str],
+) -> str:
+    """Give the whole user-data of one machine; the same input gives the same text.
+
+    ``endpoint`` is where the machine reaches the API server, as ``https://host:port``.
+    """
     join = of.join
     hooks = {"pre-join": join.pre_join, "post-join": join.post_join}
     written = [
-        File(path=f"{FOLDER}/join.env", content=_assignments({**_environment(of), **env})),
+        File(
+            path=f"{FOLDER}/join.env", content=_assignments({**_environment(of, endpoint), **env})
+        ),
         *files,
         *(
             File(path=f"{FOLDER}/{name}", content="\n".join(lines) + "\n", mode="0600")
@@ -80,7 +97,7 @@ def text(of: machine.Machine, method: str, *, files: Iterable[File], env: Mappin
             if lines
         ),
     ]
-    if join.block_metadata or join.gateway or join.dns:
+    if join.block_metadata or join.gateway or join.dns or join.host_firewall == "open":
         written.append(
             File(path="/etc/systemd/system/vps-autoscaler-boot.service", content=_BOOT_UNIT)
         )
@@ -107,7 +124,7 @@ def text(of: machine.Machine, method: str, *, files: Iterable[File], env: Mappin
     )
 
 
-def _environment(of: machine.Machine) -> dict[str, str]:
+def _environment(of: machine.Machine, endpoint: str) -> dict[str, str]:
     """Give the variables that every join method needs."""
     join, source = of.join, metadata.source_for(of.scheme)
     return {
@@ -119,9 +136,13 @@ def _environment(of: machine.Machine) -> dict[str, str]:
         "POST_JOIN": _flag(on=bool(join.post_join)),
         "PRIVATE": _flag(on=of.private),
         "SUBNET": join.private_subnet,
+        "BESIDE": source.beside,
         "NETWORK_S": str(join.network_timeout_seconds),
         "GATEWAY": join.gateway,
         "DNS": " ".join(join.dns),
+        "HOST_FIREWALL": join.host_firewall,
+        "CLUSTER_NETWORKS": " ".join(join.cluster_networks),
+        "API_HOST": urllib.parse.urlsplit(endpoint).hostname or "",
         "BLOCK": _flag(on=join.block_metadata),
         "META_URL": source.url,
         "META_TOKEN_URL": source.token_url,

@@ -2,13 +2,14 @@
 # Turn this machine into a node. cloud-init calls it once, without arguments; a second call goes on
 # where the first one ended. Debian 12 and 13, Ubuntu 22.04 and 24.04 (k3s: wherever k3s runs).
 #
-# kubeadm.sh or k3s.sh is put in front of this file and brings the function `cluster`; join.env
+# kubeadm.sh or k3s.sh is put in front of this file and brings the function `cluster`, and firewall.sh; join.env
 # brings every variable in capitals and holds no secret. What is secret lies in $CONF/secret and is
 # gone when this script ends, however it ends. Rendering drops the lines that are only a comment.
 #
 #   (nothing)  join, within TIMEOUT_S, and clean up
 #   stages     join: what the line above runs under its deadline
 #   boot       what has to be done again after each boot
+#   paths      what has to be looked at before each start of the kubelet (kubeadm)
 set -euo pipefail
 ROOT=${JOIN_ROOT-} # tests put a whole machine below another root
 CONF=$ROOT/etc/vps-autoscaler
@@ -53,6 +54,7 @@ stages() {
     bash -e "$CONF/pre-join"
   fi
   network
+  firewall
   stage instance-id
   MACHINE_ID=$(instance_id)
   cluster
@@ -97,34 +99,74 @@ add_packages() {
     || die "cannot install $*"
 }
 
-# Print "address interface" of the private network: inside SUBNET where one is configured, else
-# the first private IPv4 address on an interface that holds no public one (DigitalOcean puts a
-# private address beside the public one that leads nowhere).
+# Print "address interface" of the private network: inside SUBNET where one is configured, else the
+# first private IPv4 address on a NIC that holds no public one, else one inside BESIDE
+# (DigitalOcean puts a private address beside the public one that leads nowhere, Linode one that does).
+# Tunnels and the like count only inside a SUBNET that somebody named, and after all real NICs.
 private() {
+  local each real=' ' made=' '
+  for each in "$ROOT"/sys/class/net/*; do
+    each=${each##*/}
+    if is_nic "$each"; then
+      real+="$each "
+    elif [ -n "$SUBNET" ] && is_link "$each"; then
+      made+="$each "
+    fi
+  done
   ip -o -4 addr show scope global | awk -v nets="${SUBNET:-10.0.0.0/8 172.16.0.0/12 192.168.0.0/16}" \
-    -v any="$SUBNET" '
+    -v any="$SUBNET" -v beside="$BESIDE" -v real="$real" -v made="$made" '
     function num(a, p) { split(a, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function inside(a, list, n, i, m) {
-      n = split(nets, list, " ")
+      n = split(list, list_, " ")
       for (i = 1; i <= n; i++) {
-        split(list[i], m, "/")
+        split(list_[i], m, "/")
         if (int(num(a) / 2 ^ (32 - m[2])) == int(num(m[1]) / 2 ^ (32 - m[2]))) return 1
       }
       return 0
     }
-    $2 !~ /^(docker|cni|br-|veth|virbr|flannel|cilium|tunl|kube)/ {
+    index(real made, " " $2 " ") {
       split($4, a, "/")
-      if (inside(a[1])) { c++; adr[c] = a[1]; nic[c] = $2 } else public[$2] = 1
+      if (inside(a[1], nets)) { c++; adr[c] = a[1]; nic[c] = $2 } else public[$2] = 1
     }
-    END { for (i = 1; i <= c; i++) if (any || !public[nic[i]]) { print adr[i], nic[i]; exit } }'
+    function take(i) { print adr[i], nic[i]; exit }
+    END {
+      for (i = 1; i <= c; i++) if (index(real, " " nic[i] " ") && (any || !public[nic[i]])) take(i)
+      for (i = 1; i <= c; i++) if (any || inside(adr[i], beside)) take(i)
+    }'
+}
+
+# A real one, of a machine or an emulator; not a bridge, a tunnel or what a container runtime made.
+is_nic() {
+  [ -e "$ROOT/sys/class/net/$1/device" ]
+}
+
+is_link() {
+  [ -e "$ROOT/sys/class/net/$1/tun_flags" ] \
+    || grep -qsE '^DEVTYPE=(wireguard|vlan|bond)$' "$ROOT/sys/class/net/$1/uevent"
 }
 
 network() {
-  NODE_IP=
+  NODE_IP='' NIC=''
   stage network
   [ -z "$PRIVATE" ] || await_address
   [ -z "$GATEWAY" ] || ip route replace default via "$GATEWAY" dev "$NIC" onlink
   [ -z "$DNS" ] || names
+  ipv6
+}
+
+# Pods with IPv6 addresses need it forwarded, and a kernel that forwards no longer listens to routers,
+# unless accept_ra says so. From the file, udev sets a NIC's own before it comes up, at each boot.
+ipv6() {
+  local each nic all=$ROOT/proc/sys/net/ipv6/conf file=$ROOT/etc/sysctl.d/99-vps-autoscaler-ipv6.conf
+  [ -e "$all/all/forwarding" ] || return 0
+  mkdir -p "${file%/*}"
+  for each in "$all"/*/accept_ra; do
+    nic=${each%/*}
+    nic=${nic##*/}
+    ! is_nic "$nic" || [ "$(cat "$each")" = 0 ] || echo "net/ipv6/conf/$nic/accept_ra = 2"
+  done >"$file"
+  printf 'net/ipv6/conf/%s/forwarding = 1\n' all default >>"$file"
+  sysctl -qp "$file"
 }
 
 # Clouds attach private networks after the boot has begun.
@@ -180,9 +222,9 @@ metadata() {
   fi
 }
 
-# What is only known here: the machine's id and its private address.
+# What is only known here: the machine's id, its private address, and on which NIC that is.
 fill() {
-  sed -i "s|@ID@|$MACHINE_ID|g;s|@NODE_IP@|$NODE_IP|g" "$1"
+  sed -i "s|@ID@|$MACHINE_ID|g;s|@NODE_IP@|$NODE_IP|g;s|@NIC@|$NIC|g" "$1"
 }
 
 # Pods come in through PREROUTING; what the machine itself asks does not.
@@ -205,7 +247,7 @@ block() {
 persist() {
   stage metadata
   block
-  [ -z "$BLOCK$GATEWAY$DNS" ] || systemctl enable vps-autoscaler-boot
+  [ -z "$BLOCK$GATEWAY$DNS$FIREWALL" ] || systemctl enable vps-autoscaler-boot
 }
 
 # Every copy of the user-data, and what was made of it.
@@ -252,9 +294,10 @@ give_up() {
 
 case ${1-} in
   '') main ;;
-  stages) stages ;;
+  stages | paths) "$1" ;;
   boot)
     block
     network
+    firewall
     ;;
 esac

@@ -26,6 +26,7 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
     return cloudconfig.text(
         of,
         "k3s",
+        endpoint=of.join.api_server or way_in.endpoint,
         files=[cloudconfig.secret("k3s.yaml", _config(of, way_in))],
         env={"K3S_VERSION": version, "K3S_INSTALLER": of.join.k3s_installer},
     )
@@ -48,5 +49,6 @@ def _config(of: machine.Machine, way_in: credentials.JoinCredentials) -> dict[st
         "node-label": [f"{key}={value}" for key, value in of.labels.items()],
         "node-taint": [f"{each.key}={each.value}:{each.effect}" for each in of.group.taints],
         "kubelet-arg": [f"{name}={value}" for name, value in arguments.items()],
-        **({"node-ip": "@NODE_IP@"} if of.private else {}),
+        # Without it flannel takes the default route's interface, and the overlay the public way.
+        **({"node-ip": "@NODE_IP@", "flannel-iface": "@NIC@"} if of.private else {}),
     }

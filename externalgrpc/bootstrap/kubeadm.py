@@ -11,6 +11,8 @@ OLDEST_MINOR: Final = 31
 
 _PATCHES: Final = f"{cloudconfig.FOLDER}/patches"
 _CA: Final = f"{cloudconfig.FOLDER}/ca.crt"
+_DROP_IN: Final = f"[Service]\nExecStartPre=-{cloudconfig.SCRIPT} paths\n"
+"""Before each start of a kubelet: its configuration names paths of the control plane's machine."""
 _SOCKET: Final = "unix:///run/containerd/containerd.sock"
 
 
@@ -50,6 +52,9 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
             path=f"{_PATCHES}/kubeletconfiguration+merge.json",
             content=cloudconfig.as_json(kubelet.patch(of.kept, of.kubelets)),
         ),
+        cloudconfig.File(
+            path="/etc/systemd/system/kubelet.service.d/90-vps-autoscaler.conf", content=_DROP_IN
+        ),
         cloudconfig.secret("join.yaml", _join_configuration(of, way_in, endpoint)),
     ]
     if join.discovery == "file":
@@ -58,6 +63,7 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
     return cloudconfig.text(
         of,
         "kubeadm",
+        endpoint=endpoint,
         files=files,
         env={
             "MINOR": way_in.minor,

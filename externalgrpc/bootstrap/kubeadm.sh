@@ -101,6 +101,58 @@ same_minor() {
   [[ $(kubelet --version 2>&1) == "Kubernetes v$MINOR."* && $(kubeadm version -o short 2>&1) == "v$MINOR."* ]]
 }
 
+# Paths in the cluster's kubelet-config are those of the machine that it was made on (an Ubuntu control
+# plane names /run/systemd/resolve/resolv.conf). This runs before each start of the kubelet, so that
+# what kubeadm writes later, to upgrade, is looked at as well. kubeadm writes one key on each line.
+paths() {
+  FILE=$ROOT/var/lib/kubelet/config.yaml
+  [ -e "$FILE" ] || return 0
+  local now each
+  now=$(value resolvConf)
+  if [ -n "$now" ] && ! resolves "$now"; then
+    for each in /run/systemd/resolve/resolv.conf /etc/resolv.conf; do
+      ! resolves "$each" || break
+    done
+    # Where none resolves for pods, one that is there is left alone.
+    if resolves "$each" || [ ! -e "$ROOT$now" ]; then here resolvConf "$now" "$each"; fi
+  fi
+  now=$(value clientCAFile)
+  present "$now" || here clientCAFile "$now" /etc/kubernetes/pki/ca.crt
+  # The service of images may start after us at a boot: what was there at the join stays.
+  now=$(value imageServiceEndpoint)
+  done_here joined || present "$now" || mark own-images
+  ! done_here own-images || here imageServiceEndpoint "$now" '""'
+  # Folders, and slices that something is reserved for, need only to be there.
+  for each in staticPodPath volumePluginDir podLogsDir; do
+    now=$(value $each)
+    present "$now" || mkdir -p "$ROOT$now" || :
+  done
+  for each in kubeReservedCgroup systemReservedCgroup; do
+    now=/sys/fs/cgroup/$(value $each)
+    case $now in *.slice) present "$now" || systemctl start "${now##*/}" ;; esac
+  done
+}
+
+value() {
+  sed -nE "s/^ *$1: *[\"']?([^\"' ]*).*/\1/p" "$FILE"
+}
+
+here() {
+  echo "kubelet-config: $1 $2 is of another machine, here it is $3"
+  sed -i -E "s|^( *)$1:.*|\1$1: $3|" "$FILE"
+}
+
+# What is no path counts as there.
+present() {
+  local path=${1#unix://}
+  [ "${path#/}" = "$path" ] || [ -e "$ROOT$path" ]
+}
+
+# Pods cannot reach a server on the machine's loopback, such as systemd-resolved's stub.
+resolves() {
+  grep -sE '^[[:space:]]*nameserver' "$ROOT$1" | grep -qvE 'nameserver[[:space:]]+(127\.|::1)'
+}
+
 join() {
   local config=$CONF/secret/join.yaml
   fill "$config"

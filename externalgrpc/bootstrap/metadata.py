@@ -20,13 +20,15 @@ class Source:
 
     ``token_url`` answers a PUT with a token that the other request must carry. ``pattern`` is an
     extended regular expression that every id of the cloud matches: an id of another form would
-    make a Node that belongs to no machine, for ever.
+    make a Node that belongs to no machine, for ever. ``beside`` is the network of private addresses
+    that stand beside the public one on the same NIC and lead somewhere, or "".
     """
 
     url: str = ""
     token_url: str = ""
     field: str = ""
     pattern: str = "[A-Za-z0-9][A-Za-z0-9._-]*"
+    beside: str = ""
 
 
 ELSEWHERE: Final = Source()
@@ -40,6 +42,7 @@ SOURCES: Final[Mapping[str, Source]] = {
         token_url=f"{_SERVICE}/v1/token",
         field="id",
         pattern="[0-9]+",
+        beside="192.168.128.0/17",
     ),
     "vultr": Source(
         url=f"{_SERVICE}/v1.json",

@@ -101,6 +101,16 @@ class JoinSettings:
         "", "The private network's gateway, as default route of machines without public address."
     )
     dns: tuple[str, ...] = _told((), "Name servers, where the machine would get none.")
+    host_firewall: Literal["open", "off", "keep"] = _told(
+        "open",
+        "What is done to a firewall that the image brings (ufw, firewalld, nftables): opened to "
+        "the node's networks, switched off, or kept as it is.",
+    )
+    cluster_networks: tuple[str, ...] = _told(
+        (),
+        "Networks of nodes, pods or the API server beside the private one, which an image's "
+        "firewall is opened to: 203.0.113.0/24.",
+    )
     block_metadata: bool = _told(
         default=True,
         description="Keep pods from the cloud's metadata service; those on the host's network "
@@ -161,6 +171,8 @@ def _network(of: JoinSettings) -> None:
         raise ValueError("gateway must be an IPv4 address")
     if any(not _is_address(each, ipaddress.ip_address) for each in of.dns):
         raise ValueError("dns must be a list of IP addresses")
+    if any(not _is_address(each, ipaddress.ip_network) for each in of.cluster_networks):
+        raise ValueError("clusterNetworks must be networks such as 203.0.113.0/24 or fd00::/48")
     if of.gateway and of.node_address == "default":
         raise ValueError(
             "gateway is of the private network, so nodeAddress cannot be default: nothing waits "
@@ -173,7 +185,7 @@ def _is_address(text: str, kind: Callable[[str], object]) -> bool:
         kind(text)
     except ValueError:
         return False
-    return re.fullmatch(r"[0-9A-Fa-f:.]+", text) is not None  # no zone
+    return re.fullmatch(r"[0-9A-Fa-f:./]+", text) is not None  # no zone
 
 
 def _bounded(name: str, number: int, least: int, most: int) -> None:

@@ -70,13 +70,18 @@ class Guest:
             "curl", 'echo "curl $*" >>"$SIM/calls"\nexec python3 "$SIM/curl.py" "$@"'
         )
         shutil.copy(curl, self._sim / "curl")
-        (self._sim / "give").write_text(programs.GIVE)
-        (self._sim / "give").chmod(0o755)
+        for name, text in {"give": programs.GIVE, "start": programs.START}.items():
+            (self._sim / name).write_text(text)
+            (self._sim / name).chmod(0o755)
         self.sim(
             **{"calls": "", "clock": "0\n", "attached-at": "0\n", "late-addresses": ""},
             **{"addresses": PUBLIC_ONLY, "swap-units": "", "journal": "", "join-fails": "0\n"},
-            **{"instance-id": "4711\n", "web.json": "{}"},
+            **{"instance-id": "4711\n", "web.json": "{}", "ruleset": "", "routes": ""},
         )
+        for nic in ("eth0", "eth1", "eth2", "eth3", "enp7s0"):
+            self.nic(nic)
+        for each in ("all", "default", "lo"):
+            self.ipv6(each)
         self.file("/etc/os-release", OS_RELEASES[os_release])
         self.file("/etc/fstab", "/dev/vda1 / ext4 defaults 0 1\n/swapfile none swap sw 0 0\n")
         for folder_name in ("/etc/apt/sources.list.d", "/etc/systemd/system"):
@@ -124,6 +129,17 @@ class Guest:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
 
+    def nic(self, name: str, *, kind: str = "") -> None:
+        """Have a network interface: a real one, or one of a kind that the kernel makes up."""
+        self.file(f"/sys/class/net/{name}/uevent", f"DEVTYPE={kind}\n" if kind else "")
+        if not kind:
+            self.file(f"/sys/class/net/{name}/device/vendor", "0x1af4\n")
+
+    def ipv6(self, name: str, *, accept_ra: int = 1) -> None:
+        """Have IPv6 on an interface, forwarding nothing."""
+        for key, value in {"accept_ra": accept_ra, "forwarding": 0}.items():
+            self.file(f"/proc/sys/net/ipv6/conf/{name}/{key}", f"{value}\n")
+
     def path(self, path: str) -> Path:
         """Find a file of the machine."""
         return self.root / path.removeprefix("/")
@@ -161,6 +177,13 @@ class Guest:
         """Boot with this user-data, to the end of the join."""
         self.cloud_init(user_data)
         return self.run()
+
+    def start(self, unit: str) -> str:
+        """Start a unit, as a boot does; give what its journal says of it."""
+        self.sim(**{f"journal-of-{unit}": ""})
+        command = [str(self._sim / "start"), unit]
+        subprocess.run(command, check=True, timeout=60, env=self._environment())
+        return self.told(f"journal-of-{unit}")
 
     @property
     def calls(self) -> list[str]:

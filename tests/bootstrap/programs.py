@@ -25,24 +25,49 @@ done
 """,
     "apt-mark": "",
     "cloud-init": 'cat "$SIM/instance-id"',
+    "firewall-cmd": r"""
+case $* in
+  --get-default-zone) echo public ;;
+  --get-zone-of-interface=eth1) echo internal ;;
+  --get-zone-of-interface*) echo 'no zone'; exit 2 ;;
+esac
+""",
+    "getent": """echo '203.0.113.10 STREAM api'; echo '203.0.113.10 DGRAM'""",
     "ip": r"""
 case $* in
   *'addr show'*)
     now=$(cat "$SIM/clock"); late=$(cat "$SIM/attached-at")
     cat "$SIM/addresses"
     [ "$now" -lt "$late" ] || cat "$SIM/late-addresses" ;;
+  '-4 route show'*) cat "$SIM/routes" ;;
 esac
 """,
     "journalctl": 'cat "$SIM/journal"',
     "modprobe": "",
-    "nft": "",
+    "nft": r"""case $* in 'list ruleset') cat "$SIM/ruleset" ;; esac""",
     "sleep": 'echo $(($(cat "$SIM/clock") + $1)) >"$SIM/clock"',
     "swapoff": "",
     "sync": "",
-    "sysctl": "",
+    "sysctl": r"""
+sed -E '/^#|^$/d;s/ *= */ /' "$2" | while read -r key value; do
+  case $key in */*) ;; *) key=${key//.//} ;; esac
+  file=$JOIN_ROOT/proc/sys/$key
+  case $key in
+    net/ipv6/*) [ -e "$file" ] || { echo "sysctl: cannot stat $file" >&2; exit 255; } ;;
+    *) mkdir -p "${file%/*}" ;;
+  esac
+  echo "$value" >"$file"
+  [ "$key $value" = 'net/ipv6/conf/all/forwarding 1' ] || continue
+  # Who listens to routers only as long as nothing is forwarded loses the way out.
+  for each in "$JOIN_ROOT"/proc/sys/net/ipv6/conf/*/accept_ra; do
+    [ "$(cat "$each")" != 1 ] || echo "${each%/*}" >>"$SIM/deaf"
+  done
+done
+""",
     "systemctl": r"""
 case $* in
   'is-active -q systemd-resolved') [ -e "$SIM/resolved" ] ;;
+  'is-active -q firewalld') [ -e "$SIM/firewalld" ] ;;
   list-units*) cat "$SIM/swap-units" ;;
 esac
 """,
@@ -107,6 +132,11 @@ case $1 in
     join*)
       [ ! -e "$SIM/join-hangs" ] || /bin/sleep 60
       cp "$3" "$SIM/joined-with"
+      forwards=$JOIN_ROOT/proc/sys/net/ipv6/conf/default/forwarding
+      if grep -q "apiServerEndpoint.:.\[" "$3" && [ "$(cat "$forwards")" != 1 ]; then
+        echo "[ERROR FileContent]: $forwards contents are not set to 1" >&2
+        exit 1
+      fi
       stat -c %a "$3" >"$SIM/joined-mode"
       left=$(cat "$SIM/join-fails")
       if [ "$left" -gt 0 ]; then
@@ -118,7 +148,12 @@ case $1 in
       fi
       mkdir -p "$JOIN_ROOT/etc/kubernetes"
       sed -E "s/.*nodeRegistration.:.\"name\":\"([^\"]*).*/\1/" "$3" \
-        >"$JOIN_ROOT/etc/kubernetes/kubelet.conf" ;;
+        >"$JOIN_ROOT/etc/kubernetes/kubelet.conf"
+      [ ! -e "$SIM/kubelet-config" ] || {
+        mkdir -p "$JOIN_ROOT/var/lib/kubelet"
+        cp "$SIM/kubelet-config" "$JOIN_ROOT/var/lib/kubelet/config.yaml"
+      }
+      "$SIM/start" kubelet ;;
   esac' ;;
   k3s) body='case $* in
     --version) echo "k3s version '"$2"' (abc)" ;;
@@ -129,4 +164,14 @@ case $1 in
 esac
 printf '#!/bin/bash\necho "%s $*" >>"$SIM/calls"\n%s\n' "$1" "$body" >"$BIN/$1"
 chmod 755 "$BIN/$1"
+"""
+
+START = r"""#!/bin/bash
+# Start a unit as systemd does: what its drop-ins say comes first.
+for each in "$JOIN_ROOT/etc/systemd/system/$1.service.d"/*.conf; do
+  [ -e "$each" ] || continue
+  sed -n 's/^ExecStartPre=-//p' "$each" | while read -r line; do
+    bash -c "$JOIN_ROOT$line" >>"$SIM/journal-of-$1" 2>&1 || echo "$line: $?" >>"$SIM/journal-of-$1"
+  done
+done
 """

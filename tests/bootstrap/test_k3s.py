@@ -87,7 +87,7 @@ def test_the_private_address(machine_at_boot: Guest) -> None:
     data = user_data(node_address="private", external_cloud_provider=True)
     assert machine_at_boot.boot(data).returncode == 0
     config = joined_with(machine_at_boot)
-    assert config["node-ip"] == "10.0.0.5"
+    assert (config["node-ip"], config["flannel-iface"]) == ("10.0.0.5", "enp7s0")
     assert "cloud-provider=external" in config["kubelet-arg"]
 
 

@@ -109,6 +109,88 @@ def test_which_address_is_the_private_one(
     assert skies.flags(baked)["node-ip"] == expected
 
 
+PUBLIC = "2: eth0 inet 203.0.113.7/20 scope global eth0\n"
+MADE_UP = {
+    "wg0": "wireguard",
+    "podman0": "bridge",
+    "lxdbr0": "bridge",
+    "cni-podman1": "bridge",
+    "vxlan.calico": "vxlan",
+    "dummy0": "dummy",
+    "weave": "bridge",
+    "mybridge": "bridge",
+}
+
+
+@pytest.mark.parametrize("name", MADE_UP)
+@pytest.mark.parametrize("subnet", ["", "10.0.0.0/16"])
+def test_what_the_kernel_made_up_is_no_private_network(
+    baked: Guest, name: str, subnet: str
+) -> None:
+    """By kind, not by name: the NIC is waited for."""
+    baked.nic(name, kind="bridge" if subnet else MADE_UP[name])
+    baked.sim(
+        **{
+            "addresses": f"{PUBLIC}3: {name} inet 10.0.9.1/24 scope global {name}\n",
+            "late-addresses": "4: eth1 inet 10.0.0.5/32 scope global eth1\n",
+            "attached-at": "20\n",
+        }
+    )
+    data = orders.user_data(node_address="private", private_subnet=subnet)
+    assert baked.boot(data).returncode == 0
+    assert skies.flags(baked)["node-ip"] == "10.0.0.5"
+
+
+@pytest.mark.parametrize("kind", ["wireguard", "vlan", "bond", "tun"])
+def test_a_tunnel_of_ones_own_is_one_where_its_subnet_is_named(baked: Guest, kind: str) -> None:
+    baked.nic("net0", kind=kind)
+    if kind == "tun":
+        baked.file("/sys/class/net/net0/tun_flags", "0x1001\n")
+    tunnel = "3: net0 inet 10.9.0.7/24 scope global net0\n"
+    baked.sim(addresses=PUBLIC + tunnel)
+    assert baked.boot(orders.user_data(private_subnet="10.9.0.0/24")).returncode == 0
+    assert skies.flags(baked)["node-ip"] == "10.9.0.7"
+
+
+def test_a_real_nic_goes_before_a_tunnel(baked: Guest) -> None:
+    baked.nic("wg0", kind="wireguard")
+    tunnel = "3: wg0 inet 10.9.0.7/24 scope global wg0\n"
+    baked.sim(addresses=PUBLIC + tunnel + "4: eth1 inet 10.0.0.5/16 scope global eth1\n")
+    assert baked.boot(orders.user_data(private_subnet="10.0.0.0/8")).returncode == 0
+    assert skies.flags(baked)["node-ip"] == "10.0.0.5"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "addresses", "expected"),
+    [
+        # Linode's privateIp, as an alias of the public NIC.
+        ("linode", "2: eth0 inet 192.168.133.7/17 scope global eth0:1\n", "192.168.133.7"),
+        # A VPC's NIC goes before it.
+        (
+            "linode",
+            "2: eth0 inet 192.168.133.7/17 scope global eth0:1\n"
+            "3: eth1 inet 10.0.0.2/24 scope global eth1\n",
+            "10.0.0.2",
+        ),
+        # What else stands beside a public address leads nowhere.
+        ("linode", "2: eth0 inet 10.17.0.9/16 scope global eth0\n", ""),
+        ("linode", "2: eth0 inet 192.168.7.7/24 scope global eth0\n", ""),
+        ("digitalocean", "2: eth0 inet 10.17.0.9/16 scope global eth0\n", ""),
+        ("hcloud", "2: eth0 inet 192.168.133.7/17 scope global eth0\n", ""),
+        ("vultr", "2: eth0 inet 192.168.133.7/17 scope global eth0\n", ""),
+    ],
+)
+def test_a_private_address_beside_the_public_one(
+    baked: Guest, scheme: str, addresses: str, expected: str
+) -> None:
+    skies.CLOUDS[scheme][0](baked)
+    baked.sim(addresses=PUBLIC + addresses)
+    data = orders.user_data(scheme=scheme, node_address="private", network_timeout_seconds=4)
+    assert baked.boot(data).returncode == (0 if expected else 1)
+    if expected:
+        assert skies.flags(baked)["node-ip"] == expected
+
+
 def test_a_machine_without_public_address_gets_a_way_out_first(fresh: Guest) -> None:
     fresh.sim(addresses=guest.PRIVATE_NIC)
     data = orders.user_data(gateway="10.0.0.1", dns=("1.1.1.1", "9.9.9.9"))
@@ -141,7 +223,7 @@ def test_pods_are_kept_from_the_metadata_service(baked: Guest) -> None:
     assert "hook prerouting" in rules
     assert "169.254.169.254 drop" in rules
     join = baked.calls.index(baked.called("kubeadm join")[0])
-    assert baked.calls.index(baked.called("nft")[0]) < join
+    assert baked.calls.index(baked.called("nft add")[0]) < join
     assert "WantedBy=multi-user.target" in baked.read(
         "/etc/systemd/system/vps-autoscaler-boot.service"
     )
@@ -162,7 +244,7 @@ def test_where_they_cannot_be_kept_from_it_the_join_fails(baked: Guest) -> None:
 def test_pods_may_be_let_to_it(baked: Guest) -> None:
     data = orders.user_data(block_metadata=False)
     assert baked.boot(data).returncode == 0
-    assert baked.called("nft") == []
+    assert baked.called("nft add") == []
     assert "systemctl enable vps-autoscaler-boot" not in baked.calls
 
 

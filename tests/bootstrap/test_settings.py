@@ -38,6 +38,8 @@ def test_everything_has_a_sensible_answer() -> None:
         ({"gateway": "10.0.0.1", "node_address": "default"}, "nodeAddress cannot be default"),
         ({"dns": ("one.one.one.one",)}, "dns must be a list of IP addresses"),
         ({"dns": ("fe80::1%eth0",)}, "dns must be a list of IP addresses"),
+        ({"cluster_networks": ("203.0.113.1/24",)}, "clusterNetworks must be networks such as"),
+        ({"cluster_networks": ("fd00::%eth0/64",)}, "clusterNetworks must be networks such as"),
         ({"timeout_seconds": 5}, "timeoutSeconds must be from 60"),
         ({"network_timeout_seconds": -1}, "networkTimeoutSeconds"),
         ({"keep_failed_minutes": -1}, "keepFailedMinutes"),
