@@ -118,7 +118,9 @@ def _vanished(fleet: state.Fleet, account: str) -> str:
     lost = {
         provider_id
         for provider_id, held in fleet.missing.items()
-        if held.account == account and provider_id in fleet.registered
+        if held.account == account
+        # An order may have become a node before any listing showed it.
+        and (provider_id in fleet.registered or claims.claimed(fleet, held.instance))
     }
     for name in fleet.groups:
         lost |= {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import yaml
 
 from externalgrpc import client
 from externalgrpc.pb import externalgrpc_pb2 as pb
@@ -205,7 +205,8 @@ class Server:
         ]
 
     def _write(self) -> None:
-        self.config.write_text(yaml.safe_dump(self._told, sort_keys=False))
+        # JSON is YAML with every text quoted: an identity may look like a number (8e66728335).
+        self.config.write_text(json.dumps(self._told, indent=2))
 
 
 def _file(

@@ -23,10 +23,6 @@ def test_a_rolling_update_after_a_crash(scene: World, *, known: bool) -> None:
     scene.server.program.kill()
     scene.server.start()
     scene.scheduled("scheduled over a crash")
-    scene.rests(created=2, web=2)
-    scene.server.program.kill()
-    scene.server.start()
-    scene.note("at rest and started again")
     for number, owner in enumerate(("one", "two"), start=1):
         node = scene.cluster.pods()[f"{owner}-0"]["spec"]["nodeName"]
         scene.cluster.cordon(node)
@@ -46,13 +42,11 @@ def test_the_token_of_an_empty_project_replaces_nothing(scene: World) -> None:
     scene.want("web", 4)
     scene.autoscale()
     scene.scheduled()
-    scene.rests(created=4, web=4)
-    scene.note("at rest")
     scene.cloud.turn("hide", hidden=True)
     scene.until(lambda: scene.server.not_now() == "Outage", "all have vanished, as it seems")
+    assert scene.server.most() == {"web": 4}
     scene.note("vanished")
     scene.want("more", 1)
-    assert scene.server.most() == {"web": 4}
     scene.later(5)
     assert (scene.cloud.created(), scene.cloud.deletions()) == (4, set())
     assert scene.server.targets() == {"web": 4}
@@ -65,12 +59,9 @@ def test_the_token_of_an_empty_project_replaces_nothing(scene: World) -> None:
     scene.note("at rest")
 
 
-@KNOWN
-def test_a_machine_that_the_cloud_denies_while_it_boots_lives_as_a_node(
-    scene: World, *, known: bool
-) -> None:
+def test_a_machine_that_the_cloud_denies_while_it_boots_lives_as_a_node(scene: World) -> None:
     scene.build(boot_s=6.0)
-    scene.serve(pool("web"), known=known)
+    scene.serve(pool("web"), known=True)
     scene.want("web", 1)
     scene.autoscale()
     scene.until(lambda: scene.alive() == {"web": 1}, "one machine is made")

@@ -11,13 +11,13 @@ from tests.e2e.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-PROVISION_S = 15
+PROVISION_S = 12
 """How long a machine may take to register, before an autoscaler calls it unregistered."""
 
 WEB = pool("web", provision_s=PROVISION_S)
 
 
-def provision_time_passes(world: World, times: float = 1.4) -> None:
+def provision_time_passes(world: World, times: float = 1.3) -> None:
     """Wait for longer than an autoscaler waits before it wants a machine deleted."""
     until = time.monotonic() + times * PROVISION_S
     world.until(lambda: time.monotonic() > until, "the provision time passes")

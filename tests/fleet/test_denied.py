@@ -10,7 +10,7 @@ import math
 
 import pytest
 
-from externalgrpc.fleet import requests, state, wishes
+from externalgrpc.fleet import notnow, requests, state, wishes
 from providers import errors
 from tests.fleet.scene import CREATING, IDENTITY, SETTLE_S, Scene, account, machine
 
@@ -72,6 +72,44 @@ def test_it_is_not_given_up_while_its_node_is_there(known, answer):
     assert list(scene.fleet.launches) == [scene.name]
     assert not scene.fleet.retired
     assert scene.now < scene.launch(scene.name).look_at < math.inf
+
+
+def test_it_is_looked_up_now_and_then_and_not_with_every_listing():
+    scene = Denied(known=True)
+    scene.becomes_a_node()
+    scene.looked_up(scene.name, None)
+    asked = 0
+    for _ in range(8):
+        scene.now += 3
+        scene.listed()
+        for each in scene.plan():
+            if isinstance(each, requests.LookUpMissing):
+                asked += 1
+                scene.missing_looked_up("sky://1", None)
+            assert not isinstance(each, requests.LookUp)
+    assert asked == 1
+    assert scene.names() == [scene.name]
+    scene.is_shown()
+    assert (scene.names(), scene.fleet.missing) == ([scene.name], {})
+
+
+def test_many_of_them_are_an_outage():
+    scene = Scene(accounts=(account(marking=True),), nodes={}, identity=IDENTITY)
+    names = scene.grow(4)
+    scene.plan()
+    for number, name in enumerate(names):
+        scene.ordered(name, machine(number, state=CREATING))
+    scene.now += SETTLE_S + 1
+    scene.listed()
+    nodes = {name: state.Seen(f"sky://{n}", ready=True) for n, name in enumerate(names)}
+    scene.fleet = wishes.see_nodes(scene.fleet, nodes, now=scene.now, unix_now=scene.now)
+    for name in names:
+        scene.looked_up(name, None)
+    scene.listed()
+    said = notnow.why(scene.fleet, "g")
+    assert said is not None
+    assert said.code == "Outage"
+    assert sorted(scene.names()) == sorted(names)
 
 
 @KNOWN
