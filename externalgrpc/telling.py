@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc import byhand, errands, events
-from externalgrpc.fleet import claims, joins, notnow, proof, requests, state, view, wishes
+from externalgrpc.fleet import joins, notnow, proof, requests, state, view, wishes
+from externalgrpc.fleet import retired as retirements
 from providers import errors
 
 _LOG = events.Log("reconciler")
@@ -55,7 +56,7 @@ def spared(before: state.Fleet, after: state.Fleet) -> None:
         return
     for key in before.retired.keys() - after.retired.keys():
         held = before.retired[key]
-        if not claims.lives(after, held.provider_id, held.name):
+        if not retirements.was_spared(after, held):
             # It is proved gone, or its account is another cloud's now.
             continue
         _LOG.warning(

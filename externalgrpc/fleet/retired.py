@@ -110,6 +110,13 @@ def is_spared(fleet: state.Fleet, key: str) -> bool:
     return claims.lives(fleet, held.provider_id, held.name)
 
 
+def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
+    """Tell of a retirement that is no more whether it was withdrawn; else it is proved gone."""
+    if held.drained or not claims.lives(after, held.provider_id, held.name):
+        return False
+    return held.deletion is state.Deletion.OWED or held.provider_id in after.index.by_provider_id
+
+
 def may_be_spared(fleet: state.Fleet, provider_id: str) -> bool:
     """Tell whether a machine was let go otherwise than by a drain, so that its Node is news."""
     gone = fleet.gone.get(provider_id)

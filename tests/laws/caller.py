@@ -83,8 +83,8 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
             member = unregistered[index % len(unregistered)]
             nodes.append(_node(member.provider_id, member.provider_id, fake=True))
             chosen[member.name] = member
-        elif kind == "gone" and there.let_go:
-            gone = there.let_go[index % len(there.let_go)]
+        elif kind == "gone" and (let_go := [n for n in there.let_go if n.startswith(f"{name}-")]):
+            gone = let_go[index % len(let_go)]
             placeholder = f"sky://launching/{gone}"
             nodes.append(_node(placeholder, placeholder, fake=True))
             owner = view.whose(before, placeholder)
@@ -93,7 +93,6 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
                 spared = view.find(before, name, owner[1])
                 if spared is not None:
                     chosen.setdefault(owner[1], spared)
-            foreign |= not gone.startswith(f"{name}-")
         elif kind == "stranger":
             nodes.append(_node(f"other://{index}", "pets-1", fake=False))
             foreign = True

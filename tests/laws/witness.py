@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from externalgrpc.fleet import claims, state, view
+from externalgrpc.fleet import retired, state, view
 from providers import contract
 from tests.laws import laws
 
@@ -304,10 +304,9 @@ class Witness:
         spared = [
             held
             for key, held in before.retired.items()
-            if key not in after.retired and claims.lives(after, held.provider_id, held.name)
+            if key not in after.retired and retired.was_spared(after, held)
         ]
         for held in spared:
-            laws.require(not held.drained, "what CA drained goes whatever its Node says", held)
             self.let_go -= {held.key, held.name, held.provider_id}
         return spared
 
