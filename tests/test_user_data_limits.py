@@ -86,7 +86,7 @@ def test_lines_around_a_join_are_measured_on_every_cloud(
     def more(size: int) -> str:
         return f"join: {join}, joinOptions: {{{hook}: [{json.dumps('# ' + 'x' * size)}]}}"
 
-    assert load(tmp_path, cloud, more(LIMITS[cloud] - 11_400)).groups
+    assert load(tmp_path, cloud, more(LIMITS[cloud] - 14_600)).groups
     with pytest.raises(config.ConfigError, match=f"bytes of user-data; {cloud} takes"):
         load(tmp_path, cloud, more(LIMITS[cloud] - 6_000))
 

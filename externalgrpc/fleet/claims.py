@@ -28,11 +28,11 @@ def agrees(fleet: state.Fleet, instance: contract.Instance, node_name: str) -> b
 def fits(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
     """Tell whether a real Node of a name may carry a providerID, whether or not it is listed yet.
 
-    Nobody knows a machine before its listing but by its order: the name is that of the launch. An
-    id that stands for a launch without a machine is no Node's; of other ids nothing is known.
+    Nobody knows a machine before its listing but by its order: the name is that of the launch, and
+    so it is where the id stands for a launch without a machine. Of other ids nothing is known.
     """
-    if identity.placeholder_name(provider_id):
-        return False
+    if placeholder := identity.placeholder_name(provider_id):
+        return placeholder == node_name
     instance = fleet.index.by_provider_id.get(provider_id)
     if instance is None and (missing := fleet.missing.get(provider_id)) is not None:
         instance = missing.instance
