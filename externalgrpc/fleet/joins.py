@@ -155,7 +155,7 @@ def held_back(fleet: state.Fleet, group: str, now: float) -> str:
     strikes = fleet.strikes.get(group)
     if strikes is None or strikes.count < STRIKES:
         return ""
-    wait_s = min(HELD_BACK_S * 2.0 ** (strikes.count - STRIKES), MAX_HELD_BACK_S)
+    wait_s = min(HELD_BACK_S * 2.0 ** min(strikes.count - STRIKES, 10), MAX_HELD_BACK_S)
     left_s = strikes.last_at + wait_s - now
     if left_s <= 0:
         return ""

@@ -30,7 +30,7 @@ def survey(fleet: state.Fleet) -> state.Fleet:
         for account in fleet.accounts.values()
         if account.marking and account.snapshot is not None
         for instance in account.snapshot.instances
-        if instance.unjoined or (fleet.identity and instance.identity != fleet.identity)
+        if instance.unjoined or _lacks_identity(fleet, instance, account)
     )
     if found == fleet.unmarked:
         return fleet
@@ -50,11 +50,15 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
     def turn(provider_id: str) -> tuple[int, str]:
         return (tries[provider_id].times if provider_id in tries else 0, provider_id)
 
-    for provider_id in sorted(fleet.unmarked, key=turn):
-        instance = fleet.index.by_provider_id.get(provider_id)
-        name = fleet.index.account_of.get(provider_id, "")
+    shown, account_of = fleet.index.by_provider_id, fleet.index.account_of
+    # Most wait for their Nodes: those are passed over before anything is put in order.
+    claimed = [
+        each for each in fleet.unmarked if each in shown and claims.claimed(fleet, shown[each])
+    ]
+    for provider_id in sorted(claimed, key=turn):
+        instance, name = shown[provider_id], account_of.get(provider_id, "")
         account = fleet.accounts.get(name)
-        if instance is None or account is None or name in changed or name not in due:
+        if account is None or name in changed or name not in due:
             continue
         tried = tries.get(provider_id)
         if tried is not None and not agenda.due(tried.not_before):
@@ -100,6 +104,16 @@ def marked(
         unmarked=fleet.unmarked - {request.provider_id} if error is None or own else fleet.unmarked,
         mark_tries={**fleet.mark_tries, request.provider_id: state.Tries(tried, turn_at)},
     )
+
+
+def _lacks_identity(
+    fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
+) -> bool:
+    """Tell whether a machine lacks our identity and may have it: another cluster's, if adopted."""
+    if not fleet.identity or instance.identity == fleet.identity:
+        return False
+    adopted = quarantine.word_on(account, instance) == quarantine.ADOPT
+    return adopted or not quarantine.is_foreign(fleet, instance)
 
 
 def _wanted(

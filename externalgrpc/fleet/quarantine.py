@@ -9,7 +9,7 @@ the operator says that it is ours. Absence of evidence is not evidence.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from externalgrpc.fleet import claims, proof, state, view
 from providers import contract
@@ -21,15 +21,20 @@ NO_IDENTITY = "none"
 """What stands in ``accounts[].foreign`` for machines that carry no identity."""
 
 
-def review(fleet: state.Fleet, *, now: float, unix_now: float) -> state.Fleet:
+def review(
+    fleet: state.Fleet, *, now: float, unix_now: float, only: frozenset[str] | None = None
+) -> state.Fleet:
     """Judge every machine of a configured group anew; the same value comes back if none changed.
 
-    ``unix_now`` is Unix time in seconds.
+    ``unix_now`` is Unix time in seconds. ``only`` are the provider ids of those whose standing may
+    have changed, where that is known, and with it nobody else's.
     """
     found: dict[str, state.Quarantine] = {}
+    if only is not None:
+        found = {key: held for key, held in fleet.quarantine.items() if key not in only}
     for account in fleet.accounts.values():
         whole = _whose_unknown(fleet, account, unix_now)
-        for instance in _machines(fleet, account):
+        for instance in _machines(fleet, account, only):
             doubt = _doubt(fleet, instance, account, whole=whole, unix_now=unix_now)
             if doubt is None:
                 continue
@@ -108,20 +113,28 @@ def _blocks(fleet: state.Fleet, account: state.AccountState) -> str:
     )
 
 
-def _machines(fleet: state.Fleet, account: state.AccountState) -> Iterator[contract.Instance]:
+def _machines(
+    fleet: state.Fleet, account: state.AccountState, only: frozenset[str] | None = None
+) -> Iterator[contract.Instance]:
     """Give the machines of configured groups that an account lists and nobody deletes.
 
     And those that its last listing lacked, until a look-up says that they are gone.
     """
     account_of = fleet.index.account_of
-    for held in fleet.missing.values():
+    shown = account.snapshot.instances if account.snapshot is not None else ()
+    missing: Iterable[state.Missing] = fleet.missing.values()
+    if only is not None:
+        by_id = fleet.index.by_provider_id
+        shown = tuple(by_id[each] for each in only if each in by_id)
+        missing = [fleet.missing[each] for each in only if each in fleet.missing]
+    for held in missing:
         if (
             held.account == account.name
             and held.instance.group in fleet.groups
             and not view.is_retired(fleet, held.instance)
         ):
             yield held.instance
-    for instance in account.snapshot.instances if account.snapshot is not None else ():
+    for instance in shown:
         if (
             instance.group in fleet.groups
             and account_of.get(instance.provider_id) == account.name

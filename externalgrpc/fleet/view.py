@@ -62,11 +62,16 @@ def leaving(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
 
 def quarantined(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
     """List the machines that carry a group's mark and of which we cannot be sure."""
-    return tuple(
-        instance
-        for provider_id in fleet.quarantine
-        if (instance := known(fleet, provider_id)) is not None and instance.group == group
-    )
+    if not fleet.quarantine:
+        return ()
+    memo = fleet.memo
+    found: dict[str, list[contract.Instance]] | None = memo.get(("quarantined",))
+    if found is None:
+        found = memo[("quarantined",)] = {}
+        for provider_id in fleet.quarantine:
+            if (instance := known(fleet, provider_id)) is not None:
+                found.setdefault(instance.group, []).append(instance)
+    return tuple(found.get(group, ()))
 
 
 def marked(fleet: state.Fleet, group: str) -> int:

@@ -206,12 +206,18 @@ def register(
         for key, held in fleet.unjoined.items()
         if key not in joined or held.failure.code == joins.NEVER_READY
     }
-    standing = fleet.quarantine.keys() & agreed.keys() or fresh.misnamed != fleet.misnamed
+    if fleet.nodes is None:
+        standing = frozenset(fleet.quarantine.keys() & agreed.keys()) | misnamed.keys()
+    else:
+        # Whose a machine is the Nodes themselves tell; only CA's own word is taken back by CA.
+        standing = fleet.accused & agreed.keys()
     if len(late) < len(fleet.unjoined):
         fresh = dataclasses.replace(fresh, unjoined=late)
     elif not standing:
         fresh.memo.update(fleet.memo)
-    return quarantine.review(fresh, now=now, unix_now=unix_now) if standing else fresh
+    if not standing:
+        return fresh
+    return quarantine.review(fresh, now=now, unix_now=unix_now, only=standing)
 
 
 def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:

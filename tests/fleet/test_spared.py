@@ -102,8 +102,8 @@ def test_what_comes_back_as_a_node_stays() -> None:
         scene.listed()
     scene.see(**{name: "sky://1"})
     scene.listed(made)
+    assert scene.names() == [name], "not for a moment is it let go"
     assert scene.deletes() == []
-    assert scene.names() == [name]
 
 
 def test_a_withdrawn_order_whose_machine_became_a_node_is_spared() -> None:
@@ -178,8 +178,10 @@ class TestLiars:
         scene.listed(machine(3, "g-3", identity=IDENTITY), made)
         assert name in scene.names()
 
-    def test_by_the_id_that_stands_for_it(self) -> None:
-        scene = Ours(machine(3, "g-3", identity=IDENTITY))
+    @pytest.mark.parametrize("any_name", [False, True])
+    def test_by_the_id_that_stands_for_it(self, any_name) -> None:
+        of = group(any_node_name=any_name)
+        scene = Ours(machine(3, "g-3", identity=IDENTITY), of=of)
         (name,) = scene.grow(1)
         held = f"sky://launching/{name}"
         with pytest.raises(refusals.NotOurs):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
+
 import pytest
 
+from externalgrpc import refusals
 from externalgrpc.fleet import (
+    joins,
     marking,
     neighbours,
     notnow,
+    quarantine,
     requests,
     state,
     surge,
@@ -218,3 +224,45 @@ def test_a_machine_that_cannot_be_deleted_keeps_no_other_group_untidy() -> None:
     assert [(each.groups, each.nodes) for each in found] == [(frozenset({"h"}), frozenset({"h-2"}))]
     scene.fleet = tidying.tidied(scene.fleet, found[0], None, now=scene.now)
     assert not scene.fleet.accounts["a"].untidy
+
+
+def test_a_long_row_of_failed_joins_is_no_overflow() -> None:
+    scene = ours()
+    row = state.Strikes(5000, scene.now)
+    scene.fleet = dataclasses.replace(scene.fleet, strikes={"g": row})
+    with pytest.raises(refusals.NotReady, match="5000 machines in a row"):
+        scene.grow(1)
+    scene.now += joins.MAX_HELD_BACK_S
+    assert len(scene.grow(1)) == 1
+
+
+@pytest.mark.parametrize("cluster", [True, False])
+def test_five_thousand_nodes_of_machines_in_quarantine_are_shown_in_seconds(cluster) -> None:
+    """A fresh CA shows every Node; each may be news of a machine in quarantine."""
+    nodes = {f"g-{n}": state.Seen(f"sky://{n}", ready=True) for n in range(5000)}
+    scene = Scene(
+        accounts=(account(marking=True),),
+        identity=IDENTITY if cluster else "",
+        nodes=nodes if cluster else None,
+        shown=tuple(machine(n, f"g-{n}", identity=OTHER) for n in range(5000)),
+    )
+    accused = frozenset(each.provider_id for each in nodes.values())
+    if not cluster:
+        scene.fleet = quarantine.accuse(scene.fleet, accused, now=scene.now, unix_now=scene.now)
+    assert len(scene.fleet.quarantine) == 5000
+    began = time.perf_counter()
+    for name, seen in nodes.items():
+        assert wishes.is_news(scene.fleet, seen.provider_id, name)
+        scene.register(seen.provider_id, name=name)
+    assert time.perf_counter() - began < 15.0, "a review of all for each would take minutes"
+    assert len(scene.fleet.quarantine) == (5000 if cluster else 0)
+
+
+def test_only_one_machines_standing_is_reviewed_and_it_is_as_if_all_were() -> None:
+    scene = Scene(shown=tuple(machine(n, f"g-{n}") for n in range(3)), started_at=5000.0)
+    scene.register("sky://0", name="liar")
+    scene.retire(node(1, fake=True))
+    scene.register("sky://1")
+    whole = quarantine.review(scene.fleet, now=scene.now, unix_now=scene.now)
+    assert whole.quarantine == scene.fleet.quarantine
+    assert set(scene.fleet.quarantine) == {"sky://0"}
