@@ -326,7 +326,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     fleet = configured.prune(fleet)
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
-    known |= {each for each in fleet.registered if retired.may_be_spared(fleet, each)}
+    known |= {each for each in fleet.registered if retired.may_come_back(fleet, each)}
     known |= view.retired_names(fleet).keys()
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED

@@ -117,19 +117,10 @@ def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
     return held.deletion is state.Deletion.OWED or held.provider_id in after.index.by_provider_id
 
 
-def may_be_spared(fleet: state.Fleet, provider_id: str) -> bool:
-    """Tell whether a machine was let go otherwise than by a drain, so that its Node is news."""
+def may_come_back(fleet: state.Fleet, provider_id: str) -> bool:
+    """Tell whether a machine is gone that was let go, and not drained: its Node is news."""
     gone = fleet.gone.get(provider_id)
-    if gone is not None and gone.let_go:
-        return not gone.drained
-    memo = fleet.memo
-    found: frozenset[str] | None = memo.get(("undrained",))
-    if found is None:
-        machines = (
-            view.machine_of(fleet, each) for each in fleet.retired.values() if not each.drained
-        )
-        found = memo[("undrained",)] = frozenset(filter(None, machines))
-    return provider_id in found
+    return gone is not None and gone.let_go and not gone.drained
 
 
 def _may_be_withdrawn(fleet: state.Fleet, held: state.Retirement) -> bool:

@@ -236,7 +236,7 @@ def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
     return (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
-        or retired.may_be_spared(fleet, provider_id)
+        or retired.may_come_back(fleet, provider_id)
         # The machine of an order whose id nobody has told us yet.
         or name in fleet.launches
         or name in fleet.retired
@@ -313,7 +313,7 @@ def _contradicts(fleet: state.Fleet, node: NodeRef) -> bool:
     """Tell whether a real Node bears another name than the machine that it claims."""
     if node.fake or node.name in ("", node.provider_id):
         return False
-    return not claims.fits(fleet, node.provider_id, node.name)
+    return contradicts(fleet, node.provider_id, node.name)
 
 
 def _is_believed(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:

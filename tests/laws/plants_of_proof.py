@@ -218,7 +218,7 @@ PLANTS = (
     Plant(
         "delete whom another Node names",
         f"{FLEET}/wishes.py",
-        "    return not claims.fits(fleet, node.provider_id, node.name)",
+        "    return contradicts(fleet, node.provider_id, node.name)",
         "    return False",
     ),
     Plant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import random
 from collections.abc import Iterator
+from operator import itemgetter
 
 from externalgrpc import errands, groups
 from externalgrpc import fleet as fleets
@@ -19,7 +20,7 @@ from externalgrpc.fleet import (
     state,
     view,
 )
-from providers import contract
+from providers import contract, errors
 from tests.laws import caps, fates, laws, life, sky, witness
 
 HANDS = 3
@@ -50,6 +51,8 @@ THEIRS = "fedcba9876"
 SWEEP_S = 4.0
 STUCK_S = 600.0
 BRAKE = 12
+NOTHING_MADE = (errors.Throttled, errors.NoCapacity, errors.Refused)
+"""What a cloud says when an order certainly made nothing."""
 
 
 class World:
@@ -82,7 +85,7 @@ class World:
         self.usurped: dict[str, str] = {}
         self.truth = life.Life()
         self.ever: set[str] = set()
-        self.orders: dict[str, list[float]] = {}
+        self.orders: dict[str, list[tuple[str, float]]] = {}
         self.under_way: collections.Counter[str] = collections.Counter()
         self.chance = random.Random(5)
         first = sky.Sky("p", unique_names=unique_names)
@@ -348,6 +351,10 @@ class World:
         if flight.lands is not None:
             delay_s = self.chance.uniform(0.0, 0.9 * sky.SETTLE_S)
             self._land(self.skies[request.account], flight.lands, delay_s)
+        if isinstance(request, requests.Create) and isinstance(flight.answer, NOTHING_MADE):
+            # It was no order: the last of its name is taken back, as the brake does.
+            sent = self.orders[request.account]
+            sent.remove(max((each for each in sent if each[0] == request.name), key=itemgetter(1)))
         self.fleet = errands.fold(
             before, request, flight.answer, chance=self.chance, now=self.now, unix_now=self.now
         )
@@ -393,8 +400,8 @@ class World:
             said is None or said.code == "OrderRate", "nothing is ordered where it is not now", said
         )
         sent = self.orders.setdefault(request.account, [])
-        sent.append(self.now)
-        lately = sum(1 for at in sent if at > self.now - 3600.0)
+        sent.append((request.name, self.now))
+        lately = sum(1 for _, at in sent if at > self.now - 3600.0)
         most = notnow.most_orders(before, before.accounts[request.account])
         laws.require(lately <= most, "the brake bounds the orders an hour", lately, most)
         self._surge_is_lawful(request)
