@@ -158,6 +158,10 @@ class Reconciler:
         now, unix_now = self._clock.monotonic(), self._clock.unix()
         self._change(lambda fleet: fleets.see_nodes(fleet, nodes, now=now, unix_now=unix_now))
 
+    def lose_sight_of_nodes(self) -> None:
+        """Note that the cluster's Nodes were not heard of for long."""
+        self._change(fleets.lose_sight_of_nodes)
+
     def judge_joins(
         self, sights: Mapping[str, journeys.Sight], *, patience_s: float, sure: bool = True
     ) -> tuple[state.Fleet, state.Fleet]:
@@ -262,8 +266,6 @@ class Reconciler:
         return run
 
     def _answered(self, request: requests.Request, answer: errands.Answer, seat: Seat) -> None:
-        telling.answered(request, answer)
-
         def fold(fleet: state.Fleet) -> state.Fleet:
             if self._seats[request.account].account.provider != seat.account.provider:
                 # The account is another cloud's by now: this says nothing of its machines.
@@ -274,7 +276,12 @@ class Reconciler:
 
         before = self.fleet
         now, unix_now = self._clock.monotonic(), self._clock.unix()
-        after = self._change(fold)
+        try:
+            telling.answered(request, answer)
+            after = self._change(fold)
+        except Exception as error:  # noqa: BLE001 - or the request would be under way for ever
+            answer = telling.unusable(request, error)
+            after = self._change(fold)
         outcome = telling.kind(answer)
         match request:
             case requests.ListInstances():

@@ -203,6 +203,7 @@ class Registrar:
         now = self._clock.monotonic()
         if not listing.complete or now - listing.heard_at > FRESH_S:
             self._seeing_since = None
+            self._reconciler.lose_sight_of_nodes()
             return
         if self._seeing_since is None:
             self._seeing_since = now

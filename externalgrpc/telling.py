@@ -124,6 +124,20 @@ def answered(  # noqa: PLR0912 - one for each request
                 _LOG.info("deletion accepted", name=key, id=instance_id)
 
 
+def unusable(request: requests.Request, error: Exception) -> errors.Unreachable:
+    """Tell of an answer that is none of the contract's values, and say what it counts as.
+
+    A cloud from outside may give anything: nobody is any wiser, and the request is over.
+    """
+    operation = errands.operation(request)
+    _LOG.exception("answer cannot be used", account=request.account, operation=operation)
+    return errors.Unreachable(
+        f"the answer could not be used: {type(error).__name__}",
+        account=request.account,
+        operation=operation,
+    )
+
+
 def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Launch]:
     """Tell and give the launches that have failed since."""
     if before.launches is after.launches:

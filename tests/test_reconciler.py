@@ -444,3 +444,36 @@ def test_a_machine_that_vanishes_is_looked_up_and_let_go():
     operations = plant.run(60.0)
     assert "look_up" in operations
     assert plant.names == []
+
+
+@pytest.mark.parametrize("rubbish", [None, (None,), "machines", 7])
+def test_an_answer_that_is_none_of_the_contracts_values_ends_its_request(plant, caplog, rubbish):
+    """A cloud from outside may give anything: its account must not stay unlisted for ever."""
+    plant.settled()
+    good = plant.provider.instances
+    plant.provider.instances = lambda: rubbish
+    assert "instances" in plant.run(200.0)
+    account = plant.reconciler.fleet.accounts["a"]
+    assert account.failures
+    assert "could not be used" in account.trouble
+    assert "answer cannot be used" in caplog.text
+    plant.provider.instances = good
+    plant.run(600.0)
+    assert plant.reconciler.fleet.accounts["a"].failures == 0
+
+
+@pytest.mark.parametrize("rubbish", [7, "1001", errors.CloudError])
+def test_an_order_with_such_an_answer_is_looked_up(plant, rubbish):
+    plant.settled()
+    make = plant.provider.create
+
+    def create(order):
+        make(order)
+        return rubbish
+
+    plant.provider.create = create
+    plant.reconciler.grow("g", 1, cover=False)
+    plant.run(200.0)
+    assert len(plant.cloud.servers()) == 1
+    assert view.target(plant.reconciler.fleet, "g") == 1
+    assert not plant.reconciler.fleet.launches

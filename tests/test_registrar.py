@@ -266,6 +266,7 @@ def test_nothing_is_judged_on_a_list_of_nodes_that_is_not_whole(house, cluster):
     assert not shown(house)[machine.provider_id].HasField("errorInfo")
     cluster.complete, cluster.silent_s = True, registrar.FRESH_S + 1
     house.plant.registrar.sweep()
+    assert house.plant.reconciler.fleet.nodes_stale
     assert not shown(house)[machine.provider_id].HasField("errorInfo")
     cluster.silent_s = 0.0
     house.plant.registrar.sweep()

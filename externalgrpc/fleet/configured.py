@@ -139,4 +139,9 @@ def _accounts_needed(fleet: state.Fleet) -> set[str]:
             for name in fleet.groups
             for member in shown.members.get(name, {}).values()
         }
+        | {
+            shown.account_of[instance.provider_id]
+            for name in fleet.groups
+            for instance in shown.deleting.get(name, ())
+        }
     )

@@ -102,8 +102,13 @@ def _with_account(fleet: state.Fleet, account: state.AccountState) -> state.Flee
 
 
 def _members_before(fleet: state.Fleet, account: str) -> dict[str, contract.Instance]:
+    """Give the machines that an account showed, each as it counts: as its first login showed it."""
     held = fleet.accounts[account].snapshot
-    known = {instance.provider_id: instance for instance in (held.instances if held else ())}
+    counted = fleet.index.by_provider_id
+    known = {
+        instance.provider_id: counted.get(instance.provider_id, instance)
+        for instance in (held.instances if held else ())
+    }
     for provider_id, missing in fleet.missing.items():
         if missing.account == account:
             known.setdefault(provider_id, missing.instance)
@@ -216,7 +221,10 @@ def _missing(
     for provider_id, instance in before.items():
         if provider_id in shown or provider_id in missing:
             continue
-        if view.is_retired(fleet, instance) or instance.node_name in fleet.launches:
+        launch = fleet.launches.get(instance.node_name)
+        if launch is not None and fleet.minted.get(launch.name) == provider_id:
+            continue
+        if view.is_retired(fleet, instance):
             continue
         if instance.state is contract.InstanceState.DELETING:
             lost = state.Gone(instance.group, let_go=False, at=snapshot.begun_at)

@@ -16,7 +16,8 @@ from providers import contract
 
 def never_joined(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
     """Tell whether it is proved that a machine never was a node of any cluster."""
-    if not looks_fresh(fleet, instance, account):
+    if fleet.nodes_stale or not looks_fresh(fleet, instance, account):
+        # Its Node may have come since: who hears of no Node takes no mark off.
         return False
     if is_our_order(fleet, instance):
         return True
@@ -47,7 +48,8 @@ def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> 
     """
     bound = fleet.minted.get(instance.node_name)
     return (
-        bound not in (None, "", instance.provider_id)
+        not fleet.nodes_stale
+        and bound not in (None, "", instance.provider_id)
         and not _came_of_an_order(fleet, instance.provider_id)
         and instance.group in fleet.groups
         and looks_fresh(fleet, instance, account)
@@ -123,8 +125,8 @@ def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) 
     take to register, and that no second server has made since. What is older, or tells no age,
     was there before us, and the Node that CA misses may be another cluster's.
     """
-    if fleet.identity and fleet.nodes is None:
-        # There is a cluster to ask, and nobody has seen its Nodes yet.
+    if fleet.nodes_stale or (fleet.identity and fleet.nodes is None):
+        # There is a cluster to ask, and nobody sees its Nodes.
         return False
     if never_joined(fleet, instance, account):
         return True

@@ -175,7 +175,7 @@ def _doubt(  # noqa: PLR0911 - one for each doubt
         return state.Doubt.MISNAMED, (
             f"the Node {rival} claims to be it, and its mark says {instance.node_name or 'no name'}"
         )
-    if accused:
+    if accused and not proof.unregistered(fleet, instance, account.name):
         return state.Doubt.UNREGISTERED, (
             "the autoscaler calls it unregistered, and nothing proves that it never was a node"
         )

@@ -438,7 +438,8 @@ class Fleet:
     None before it could be read, empty where there is none to be had. ``unmarked`` are machines
     that lack a mark, or have one too many, once a Node claims them. ``started_at`` is when this
     process started, in Unix seconds, 0 when nobody said. ``nodes`` are the cluster's Nodes by
-    name, None where they are not known. ``minted`` are the names that this process ordered and the
+    name, None where they are not known; with ``nodes_stale`` nobody has heard of them for so long
+    that one may have come meanwhile. ``minted`` are the names that this process ordered and the
     provider ids of the machines that came of them, empty while there is none.
 
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
@@ -450,7 +451,8 @@ class Fleet:
     which are such from their first listing on. ``verdicts`` are the failures shown lately.
     ``outage`` says that the cluster has lost its nodes at large.
 
-    ``memo`` caches what is derived of the value; nothing in it depends on ``registered``.
+    ``memo`` caches what is derived of the value; nothing in it depends on ``registered``
+    but whether machines have vanished, and what follows of that.
     """
 
     groups: Mapping[str, groups.NodeGroup] = dataclasses.field(default_factory=dict)
@@ -474,6 +476,7 @@ class Fleet:
     identity: str | None = ""
     started_at: float = 0.0
     nodes: Mapping[str, Seen] | None = None
+    nodes_stale: bool = False
     minted: Mapping[str, str] = dataclasses.field(default_factory=dict)
     quarantine: Mapping[str, Quarantine] = dataclasses.field(default_factory=dict)
     accused: frozenset[str] = frozenset()

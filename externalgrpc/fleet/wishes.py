@@ -26,6 +26,9 @@ from externalgrpc.fleet import (
 BLIND_S = 300.0
 """Growth is refused when listings fail, or hang, and the last good one is older than this."""
 
+_OF_REGISTERED = frozenset({"vanished", "not now"})
+"""The memos that depend on which Nodes are known: whether many of them are lost."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRef:
@@ -214,7 +217,9 @@ def register(
     if len(late) < len(fleet.unjoined):
         fresh = dataclasses.replace(fresh, unjoined=late)
     elif not standing:
-        fresh.memo.update(fleet.memo)
+        fresh.memo.update(
+            (key, held) for key, held in fleet.memo.items() if key[0] not in _OF_REGISTERED
+        )
     if not standing:
         return fresh
     return quarantine.review(fresh, now=now, unix_now=unix_now, only=standing)
@@ -254,9 +259,9 @@ def see_nodes(
     fleet: state.Fleet, nodes: Mapping[str, state.Seen], *, now: float, unix_now: float
 ) -> state.Fleet:
     """Take a complete list of the cluster's Nodes, by name."""
-    if nodes == fleet.nodes:
+    if nodes == fleet.nodes and not fleet.nodes_stale:
         return fleet
-    fresh = dataclasses.replace(fleet, nodes=dict(nodes))
+    fresh = dataclasses.replace(fleet, nodes=dict(nodes), nodes_stale=False)
     agreed = {
         seen.provider_id: name
         for name, seen in nodes.items()
@@ -268,6 +273,13 @@ def see_nodes(
         fresh = register(fresh, agreed, now=now, unix_now=unix_now)
     fresh = vanishing.nodes_changed(fresh, now=now)
     return quarantine.review(fresh, now=now, unix_now=unix_now)
+
+
+def lose_sight_of_nodes(fleet: state.Fleet) -> state.Fleet:
+    """Note that the Nodes were not heard of for long: what came since, nobody knows. Idempotent."""
+    if fleet.nodes is None or fleet.nodes_stale:
+        return fleet
+    return dataclasses.replace(fleet, nodes_stale=True)
 
 
 def identify(

@@ -9,6 +9,7 @@ from externalgrpc.fleet import catalogue, listing, requests, view, wishes
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
+    DELETING,
     LARGE,
     NORTH,
     SETTLE_S,
@@ -108,6 +109,17 @@ class TestAccounts:
             scene.listed(account="a")
         assert set(scene.fleet.accounts) == {"b"}
         assert set(scene.fleet.groups) == {"h"}
+
+    def test_one_with_machines_that_the_cloud_shows_leaving_is_listed_until_they_are_gone(self):
+        scene = self.two(machine(1, "g-1"))
+        scene.configure(group("g", "b"), group("h", "b"), accounts=(account("b"),))
+        scene.now += 10
+        scene.listed(machine(1, "g-1", state=DELETING), account="a")
+        assert "a" in scene.fleet.accounts
+        assert view.leaving(scene.fleet, "g")
+        scene.now += 10
+        scene.listed(account="a")
+        assert set(scene.fleet.accounts) == {"b"}
 
     def test_one_with_a_create_under_way_waits_for_it(self):
         scene = self.two()

@@ -310,6 +310,32 @@ class TestUnregistered:
         assert not scene.fleet.retired
         assert scene.doubts() == {"sky://1": "Unregistered"}
 
+    @pytest.mark.parametrize("ordered", [False, True])
+    def test_nothing_is_believed_while_nobody_hears_of_the_nodes(self, ordered):
+        scene, name = Ours(), "g-1"
+        if ordered:
+            (name,) = scene.grow(1)
+            scene.creates()
+            scene.ordered(name, unjoined(1, name))
+        scene.listed(unjoined(1, name, created_at=OLD_S))
+        scene.fleet = wishes.lose_sight_of_nodes(scene.fleet)
+        scene.retire(node(1, fake=True))
+        assert not scene.fleet.retired, "its Node may have come since"
+        assert scene.doubts() == {"sky://1": "Unregistered"}
+        assert scene.target() == 0
+        scene.see({})
+        assert scene.doubts() == {}, "they are heard of again, and it is none"
+        assert scene.target() == 1
+        assert scene.retire(node(1, fake=True)) == (name,)
+        assert set(scene.fleet.retired) == {name}
+
+    def test_a_node_that_came_while_nobody_heard_of_them_keeps_its_machine(self):
+        scene = Ours(unjoined(1, "g-1", created_at=OLD_S))
+        scene.fleet = wishes.lose_sight_of_nodes(scene.fleet)
+        scene.retire(node(1, fake=True))
+        scene.see(seen(1))
+        assert (scene.doubts(), scene.target(), scene.fleet.retired) == ({}, 1, {})
+
     def test_a_launch_of_ours_goes_on_cas_word(self):
         scene = Ours()
         (name,) = scene.grow(1)

@@ -210,3 +210,26 @@ def asked_for(there):
     (name,) = there.grow()
     there.creates()
     return name
+
+
+def test_what_a_second_login_lied_about_is_missing_as_the_first_one_showed_it():
+    logins = (scene.account("a"), scene.account("b"))
+    groups = (scene.group("g", "a"), scene.group("h", "b"))
+    there = Scene(*groups, accounts=logins, shown=(machine(1, "g-1"),))
+    there.now += 10
+    there.listed(machine(1, "h-7", "h"), account="b")
+    there.now += 10
+    there.listed(account="b")
+    assert keys(there) == {"sky://1": "g-1"}
+    assert keys(there, "h") == {}
+
+
+def test_a_machine_that_bears_the_name_of_a_launch_which_means_another_is_looked_up():
+    there = Scene(shown=(machine(1, "g-1"),))
+    (name,) = there.grow()
+    there.now += 10
+    there.listed(machine(1, name))
+    there.now += 10
+    there.listed()
+    assert there.fleet.missing.keys() == {"sky://1"}
+    assert there.target() == 2

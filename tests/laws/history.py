@@ -215,25 +215,33 @@ class History:
                 self.sim.tell(f"the operator deletes {machine.name} ({machine.id})")
                 cloud.vanish(machine.id)
         for one in self.sides:
-            words = {
-                other.kubernetes.identity if other.with_nodes else quarantine.NO_IDENTITY: "ignore"
+            others = {
+                other.kubernetes.identity if other.with_nodes else quarantine.NO_IDENTITY
                 for other in self.sides
                 if other is not one
             }
-            foreign = {
-                machine.identity
-                for _, machine in one.standing()
-                if machine.identity and machine.identity not in (one.kubernetes.identity, *words)
+            one.setting.words = {
+                name: self._words(one, cloud, others) for name, cloud in self.clouds.items()
             }
-            own = {
-                machine.identity
-                for _, machine in one.standing()
-                if machine.user_data == one.kubernetes.key
-            }
-            words |= {each: "adopt" if each in own else "ignore" for each in foreign}
-            one.setting.words = dict.fromkeys(self.clouds, words)
             one.setting.believe_vanished = True
             one.configure(self.node_groups)
+
+    def _words(
+        self, one: side.Side, cloud: datacenter.Datacenter, others: set[str]
+    ) -> dict[str, str]:
+        """Give one operator's words about the identities in one account.
+
+        Ordered while its server looked at another control plane, a node of its own carries the
+        identity of that: there it says adopt, which takes what its Nodes claim and nothing else.
+        """
+        machines = [machine for where, machine in one.standing() if where is cloud]
+        foreign = others | {
+            machine.identity
+            for machine in machines
+            if machine.identity not in ("", one.kubernetes.identity)
+        }
+        own = {machine.identity for machine in machines if machine.user_data == one.kubernetes.key}
+        return {each: "adopt" if each in own else "ignore" for each in sorted(foreign)}
 
     def _storm(self) -> None:
         rate = self.chance.choice((0.0, 0.0, 0.03, 0.1, 0.25))

@@ -39,6 +39,48 @@ PLANTS = (
         "    return True",
     ),
     Plant(
+        "believe it while nobody hears of the Nodes",
+        f"{FLEET}/proof.py",
+        "if fleet.nodes_stale or (fleet.identity and",
+        "if (fleet.identity and",
+    ),
+    Plant(
+        "believe a mark while nobody hears of the Nodes",
+        f"{FLEET}/proof.py",
+        "if fleet.nodes_stale or not looks_fresh(",
+        "if not looks_fresh(",
+    ),
+    Plant(
+        "never notice that nobody hears of the Nodes",
+        "externalgrpc/registrar.py",
+        "            self._reconciler.lose_sight_of_nodes()\n",
+        "",
+    ),
+    Plant(
+        "keep in quarantine what is proved to have never joined",
+        f"{FLEET}/quarantine.py",
+        "if accused and not proof.unregistered(fleet, instance, account.name):",
+        "if accused:",
+    ),
+    Plant(
+        "take a lying login's row of a machine for the one that counts",
+        f"{FLEET}/listing.py",
+        "instance.provider_id: counted.get(instance.provider_id, instance)",
+        "instance.provider_id: instance",
+    ),
+    Plant(
+        "leave a machine to the launch whose name it bears",
+        f"{FLEET}/listing.py",
+        "if launch is not None and fleet.minted.get(launch.name) == provider_id:",
+        "if launch is not None:",
+    ),
+    Plant(
+        "forget an account while its cloud still deletes machines",
+        f"{FLEET}/configured.py",
+        "            for instance in shown.deleting.get(name, ())\n        }\n    )",
+        "            for instance in ()\n        }\n    )",
+    ),
+    Plant(
         "take a machine without the mark for fresh",
         f"{FLEET}/proof.py",
         'return instance.unjoined and instance.identity == (fleet.identity or "")',
