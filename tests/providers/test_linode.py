@@ -338,7 +338,7 @@ def test_an_image_by_id_number_label_or_tag(fake: linode.LinodeFake, provider: L
     [
         ("", "no image is configured"),
         ("linode/nope", "there is no image 'linode/nope'"),
-        ("4711", "there is no image 'private/4711'"),
+        ("4711", "there is no image '4711'"),
         ("linode/../../account", "there is no image 'linode/"),
         ("nope", "there is no image 'nope'"),
         ("slow", "no image that is available yet of 'slow'"),
