@@ -16,18 +16,19 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 _SHOWN = 10
 
 
-def only(rows: Iterable[Row], told: str, *keys: str, what: str) -> Row:
+def only(rows: Iterable[Row], told: str, *keys: str, what: str, where: str = "") -> Row:
     """Give the one row that has ``told`` under a key; earlier keys (ids) go before later ones.
 
-    Raises BadOrder where there is none, or several, with the ids of those.
+    Raises BadOrder where there is none, or several, with the ids of those; ``where`` says, with a
+    blank before it, where was looked.
     """
-    found = every(rows, told, *keys, what=what)
+    found = every(rows, told, *keys, what=what, where=where)
     if len(found) > 1:
-        raise ambiguous(found, f"{what} {told!r}")
+        raise ambiguous(found, f"{what} {told!r}{where}")
     return found[0]
 
 
-def every(rows: Iterable[Row], told: str, *keys: str, what: str) -> list[Row]:
+def every(rows: Iterable[Row], told: str, *keys: str, what: str, where: str = "") -> list[Row]:
     """Give all rows that have ``told`` under the first key that any has it under.
 
     Raises BadOrder where there is none.
@@ -36,7 +37,7 @@ def every(rows: Iterable[Row], told: str, *keys: str, what: str) -> list[Row]:
     for key in keys:
         if found := [row for row in listed if str(row.get(key)) == told]:
             return found
-    raise errors.BadOrder(f"there is no {what} {told!r}")
+    raise errors.BadOrder(f"there is no {what} {told!r}{where}")
 
 
 def ambiguous(found: Sequence[Mapping[str, Any]], what: str) -> errors.BadOrder:

@@ -127,9 +127,8 @@ class Finder:
 
     def _key(self, told: str) -> str:
         rows = self._connection.pages("/profile/sshkeys")
-        what = "SSH key in the profile of the token's user"
-        keys = ("id", "label") if _is_number(told) else ("label",)
-        return str(naming.only(rows, told, *keys, what=what)["ssh_key"])
+        whose = " in the profile of the token's user"
+        return str(naming.only(rows, told, "id", "label", what="SSH key", where=whose)["ssh_key"])
 
     def _subnets(self, told: str) -> tuple[tuple[str, int], ...]:
         """Give the subnets that a network of the configuration may mean: (region, id)."""
