@@ -78,10 +78,9 @@ def used(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.MatchClass):
             yield from node.kwd_attrs
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if "." not in node.value and len(node.value) < 60:  # no sentence
-                yield from re.findall(
-                    r"\w+", node.value
-                )  # quoted types, names that are got by text
+            # Quoted types, and names by which things are got; no sentences.
+            short = "." not in node.value and len(node.value) < 60
+            yield from re.findall(r"\w+", node.value) if short else ()
 
 
 def dead(texts: dict[str, str]) -> dict[str, list[str]]:
