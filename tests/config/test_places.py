@@ -107,9 +107,7 @@ def test_a_kubeconfig_that_is_not_there_is_named_by_its_whole_place(
 
 def test_every_path_is_relative_to_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home.parent / "elsewhere")
-    loaded = config.load(
-        home / "pools.yaml", cluster="", environ={}, clouds=clouds.installed()
-    )
+    loaded = config.load(home / "pools.yaml", cluster="", environ={}, clouds=clouds.installed())
     assert loaded.kubernetes is not None
     assert loaded.kubernetes.kubeconfig == str(home / "kube/config")
     settings = loaded.accounts["ram"].settings
