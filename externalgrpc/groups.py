@@ -207,7 +207,8 @@ class Kubernetes:
         default="",
         metadata={
             "description": "Credentials; relative to this file. In a pod of the cluster leave it "
-            "out."
+            "out.",
+            "path": True,
         },
     )
     context: str = dataclasses.field(

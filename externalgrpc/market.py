@@ -27,12 +27,16 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """A machine type in a location of an account; ``price`` per hour in one currency, or None."""
+    """A machine type in a location of an account; ``price`` per hour in one currency, or None.
+
+    ``public_ipv4`` tells whether a public IPv4 is in the price.
+    """
 
     account: str
     machine_type: contract.MachineType
     offer: contract.Offer
     price: Decimal | None
+    public_ipv4: bool = True
 
     def plain(self) -> dict[str, Any]:
         """Give what a script reads."""
@@ -46,21 +50,34 @@ class Deal:
             "arch": self.machine_type.arch,
             "gpus": self.machine_type.gpus,
             "pricePerHour": None if self.price is None else pricing.exact(self.price),
+            "publicIPv4": self.public_ipv4,
             "inStock": self.offer.in_stock,
         }
 
 
 def deals(
-    config: groups.Config, account: groups.Account, provider: contract.Provider
+    config: groups.Config,
+    account: groups.Account,
+    provider: contract.Provider,
+    *,
+    public_ipv4: bool | None = None,
 ) -> list[Deal]:
-    """Ask an account what it sells; raises CloudError."""
+    """Ask an account what it sells; raises CloudError.
+
+    ``public_ipv4`` says whether prices have a public IPv4 in them; None goes by the account's
+    groups: not when all of them say ``publicIPv4: false``.
+    """
+    if public_ipv4 is None:
+        its = [group.public_ipv4 for group in config.groups if group.account == account.name]
+        public_ipv4 = not its or any(its)
     types = {each.name: each for each in provider.machine_types()}
     return [
         Deal(
             account=account.name,
             machine_type=types[offer.machine_type],
             offer=offer,
-            price=price.total(public_ipv4=True) if price is not None else None,
+            price=price.total(public_ipv4=public_ipv4) if price is not None else None,
+            public_ipv4=public_ipv4,
         )
         for offer in provider.offers()
         if offer.machine_type in types

@@ -39,6 +39,13 @@ _STYLES = {
 }
 
 
+# One word for one thing in all that a script reads: the configuration's, as in check and offers.
+_WORDS = {
+    "groups": {"id": "name", "min": "minSize", "max": "maxSize", "target": "targetSize"},
+    "machines": {"machineType": "instanceType", "location": "region"},
+}
+
+
 def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
     """Draw everything, one table under the other."""
     shown = _readable(shown)
@@ -53,8 +60,13 @@ def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
 
 
 def as_dict(shown: pb.ShowResponse) -> dict[str, Any]:
-    """Give everything as plain values, with every field present; keys are camelCase."""
-    return json_format.MessageToDict(shown, always_print_fields_with_no_presence=True)
+    """Give everything as plain values, with every field present; keys are those of the file."""
+    told = json_format.MessageToDict(shown, always_print_fields_with_no_presence=True)
+    for listed, words in _WORDS.items():
+        told[listed] = [
+            {words.get(key, key): value for key, value in each.items()} for each in told[listed]
+        ]
+    return told
 
 
 def _readable(told: Message) -> Message:

@@ -86,8 +86,8 @@ def test_serve_ls_and_a_graceful_stop():
     with served(EXAMPLE) as (process, address):
         assert "batch" in run("ls", "--address", address).stdout
         told = json.loads(run("ls", "--address", address, "-o", "json").stdout)
-        assert [group["id"] for group in told["groups"]] == ["web", "batch", "gpu"]
-        assert told["groups"][0]["target"] == 0
+        assert [group["name"] for group in told["groups"]] == ["web", "batch", "gpu"]
+        assert told["groups"][0]["targetSize"] == 0
         assert told["accounts"][0]["machines"] == 0
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=40)
@@ -148,7 +148,11 @@ def keys(told):
             yield from keys(each)
 
 
-def test_json_of_every_command_is_camel_case():
+OTHER_WORDS = {"location", "locations", "machineType", "machineTypes", "min", "max", "target", "id"}
+"""What the configuration calls region, instanceType, minSize, maxSize, name."""
+
+
+def test_json_of_every_command_is_camel_case_and_speaks_as_the_file_does():
     own = ("--config", EXAMPLE, "-o", "json")
     said = [
         run("check", *own).stdout,
@@ -164,6 +168,7 @@ def test_json_of_every_command_is_camel_case():
     for each in said:
         found = set(keys(json.loads(each)))
         assert found
+        assert not found & OTHER_WORDS
         assert [
             key for key in found if not re.fullmatch(r"[a-z]+([A-Z0-9][A-Za-z0-9]*)?", key)
         ] == []
@@ -242,7 +247,7 @@ def serving_grow(address, group, delta):
 
 def groups_of(address):
     told = json.loads(run("ls", "--address", address, "-o", "json").stdout)
-    return [group["id"] for group in told["groups"]]
+    return [group["name"] for group in told["groups"]]
 
 
 def test_sighup_reloads_and_a_bad_file_leaves_the_last_good_one(tmp_path):

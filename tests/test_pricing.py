@@ -430,8 +430,7 @@ def test_offers_check_ls_and_the_autoscaler_are_told_one_price(
         listed = ware.total(public_ipv4=public_ipv4) if ware is not None else None
         assert report.price_per_hour == listed
         assert (deal.price is None) is (listed is None)
-        if public_ipv4:
-            assert deal.price == listed
+        assert (deal.price, deal.public_ipv4) == (listed, public_ipv4)
         if listed is not None:
             known.append(listed)
             assert checks.plain(report)["pricePerHour"] == pricing.exact(listed)

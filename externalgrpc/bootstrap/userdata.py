@@ -19,7 +19,6 @@ import yaml
 from externalgrpc import packed
 from externalgrpc.bootstrap import encoded
 
-FORMATS: Final = ("cloud-init", "other")
 """What ``userDataFormat`` of a group can be."""
 
 DECODE_BASE64: Final = frozenset({"hcloud"})

@@ -110,6 +110,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
     """Turn a report into what JSON can hold: prices as decimal strings, verdicts as words."""
     if isinstance(value, Verdict):
         return value.name.lower()
+    if isinstance(value, CandidateReport):
+        return _candidate(value)
     if isinstance(value, Report):
         head = {"verdict": plain(value.verdict), "ok": value.ok}
         return {**head, **_fields(value)}
@@ -120,8 +122,26 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
     return pricing.exact(value) if isinstance(value, Decimal) else value
 
 
-def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+# One word for one thing in all that a script reads: the configuration's, as in ls and offers.
+_WORDS = {"machineTypes": "instanceTypes"}
+
+
+def _candidate(told: CandidateReport) -> dict[str, Any]:
+    """Give a candidate as ``offers`` does; what the cloud does not sell is null."""
+    kind, offer, price = told.machine_type, told.offer, told.price_per_hour
     return {
-        fields.camel(field.name): plain(getattr(value, field.name))
-        for field in dataclasses.fields(value)
+        "instanceType": told.name,
+        "region": told.location,
+        "cpuMillis": None if kind is None else kind.cpu_millis,
+        "memoryBytes": None if kind is None else kind.memory_bytes,
+        "diskBytes": None if kind is None else kind.disk_bytes,
+        "arch": None if kind is None else kind.arch,
+        "gpus": None if kind is None else kind.gpus,
+        "pricePerHour": None if price is None else pricing.exact(price),
+        "inStock": None if offer is None else offer.in_stock,
     }
+
+
+def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    named = ((fields.camel(each.name), each.name) for each in dataclasses.fields(value))
+    return {_WORDS.get(key, key): plain(getattr(value, name)) for key, name in named}

@@ -23,6 +23,13 @@ from providers import contract, errors
 @click.option("--gpu", is_flag=True, help="Only machines with a whole GPU.")
 @click.option("--region-like", default="", metavar="TEXT", help="Only regions that contain TEXT.")
 @click.option("--sold-out", is_flag=True, help="Show what is sold out too.")
+@click.option(
+    "--ipv4/--no-ipv4",
+    "public_ipv4",
+    default=None,
+    help="With a public IPv4 in the price, or without. Else without where all groups of an "
+    "account say publicIPv4: false.",
+)
 @click.option("--limit", default=25, show_default=True, help="Show so many; 0 for all.")
 @parameters.OUTPUT
 def offers(
@@ -35,12 +42,14 @@ def offers(
     gpu: bool,
     region_like: str,
     sold_out: bool,
+    public_ipv4: bool | None,
     limit: int,
     output: str,
 ) -> None:
     """List what could be had now over all accounts, cheapest first.
 
-    Prices are net per hour in the configuration's currency, with a public IPv4.
+    Prices are net per hour in the configuration's currency. The last line says whether a public
+    IPv4 is in them.
     """
     loaded = parameters.load(config_path, cluster)
     try:
@@ -59,7 +68,7 @@ def offers(
     for account in loaded.accounts.values():
         try:
             with _opened(loaded, account) as provider:
-                found += market.deals(loaded, account, provider)
+                found += market.deals(loaded, account, provider, public_ipv4=public_ipv4)
         except errors.CloudError as error:
             silent.append(str(error))
     chosen = market.choose(found, wanted)
@@ -70,12 +79,26 @@ def offers(
         from externalgrpc import tables  # noqa: PLC0415
 
         terminal.console().print(tables.deals(shown, currency=loaded.currency))
+        for told in _ipv4(shown):
+            terminal.say(told)
         if len(shown) < len(chosen):
             terminal.say(f"{len(chosen) - len(shown)} more; --limit 0 shows all")
     for told in silent:
         terminal.say(f"not asked: {told}", err=True)
     if silent and not found:
         raise terminal.Failure("no account could be asked")
+
+
+def _ipv4(shown: list[market.Deal]) -> Iterator[str]:
+    """Say whether a public IPv4 is in the prices."""
+    having = sorted({deal.account for deal in shown if deal.public_ipv4})
+    lacking = sorted({deal.account for deal in shown if not deal.public_ipv4})
+    if having:
+        of = f" of {', '.join(having)}" if lacking else ""
+        yield f"prices{of} have a public IPv4 in them; --no-ipv4 leaves it out"
+    if lacking:
+        of = f" of {', '.join(lacking)}" if having else ""
+        yield f"prices{of} have no public IPv4 in them; --ipv4 adds it"
 
 
 @contextlib.contextmanager

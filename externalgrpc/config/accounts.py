@@ -116,7 +116,8 @@ def _account(
     of = cloud(entry.provider, at, around, findings)
     if of is None:
         return None
-    settings = options.read(of.account_options, entry.options, (*path, "options"), findings)
+    at = (*path, "options")
+    settings = options.read(of.account_options, entry.options, at, findings, resolve=around.resolve)
     return groups.Account(
         name=name,
         provider=entry.provider,

@@ -100,11 +100,10 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
     )
     kubernetes = None
     if file.kubernetes is not None:
-        told = options.read(groups.Kubernetes, file.kubernetes, ("kubernetes",), findings)
+        told = options.read(
+            groups.Kubernetes, file.kubernetes, ("kubernetes",), findings, resolve=around.resolve
+        )
         kubernetes = told if isinstance(told, groups.Kubernetes) else groups.Kubernetes()
-        if kubernetes.kubeconfig:
-            where = around.resolve(kubernetes.kubeconfig)
-            kubernetes = dataclasses.replace(kubernetes, kubeconfig=str(where))
     reader = nodes.Reader(
         cluster=cluster,
         logins=logins,

@@ -105,7 +105,9 @@ class Reader:
         if of is not None:
             self._supported(entry, of, path)
             at = (*path, "options")
-            own = options.read(of.group_options, entry.options, at, self.findings)
+            own = options.read(
+                of.group_options, entry.options, at, self.findings, resolve=self.around.resolve
+            )
         if account is None or of is None or not candidates:
             return None
         group = groups.NodeGroup(

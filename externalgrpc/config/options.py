@@ -14,7 +14,9 @@ import enum
 import functools
 import types
 import typing
+from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path as FilePath
 from typing import Any
 
 import pydantic
@@ -46,9 +48,17 @@ def describe(cls: type) -> type[model.Entry]:
     return _describe(cls, ())
 
 
-def read(cls: type, data: object, path: Path, findings: validate.Findings) -> object | None:
+def read(
+    cls: type,
+    data: object,
+    path: Path,
+    findings: validate.Findings,
+    *,
+    resolve: Callable[[str], FilePath] = FilePath,
+) -> object | None:
     """Read a mapping of the file into a dataclass; what is wrong is filed.
 
+    A text whose field has ``metadata={"path": True}`` names a file: ``resolve`` says from where.
     Returns None when anything was wrong. A ValueError of the dataclass itself
     (``__post_init__``) is a mistake like any other.
     """
@@ -61,10 +71,20 @@ def read(cls: type, data: object, path: Path, findings: validate.Findings) -> ob
     if entry is None or not findings.clean(path):
         return None
     try:
-        return _build(cls, entry)
+        return _placed(_build(cls, entry), resolve)
     except (ValueError, TypeError) as error:
         findings.add(path, str(error) or "is refused by the cloud's own rules")
         return None
+
+
+def _placed(told: Any, resolve: Callable[[str], FilePath]) -> object:  # noqa: ANN401 - a dataclass
+    """Make the files that options name stand where the configuration says, whoever works where."""
+    paths = {
+        field.name: str(resolve(name))
+        for field in dataclasses.fields(told)
+        if field.metadata.get("path") and (name := getattr(told, field.name))
+    }
+    return dataclasses.replace(told, **paths) if paths else told
 
 
 def needed(cls: type) -> bool:

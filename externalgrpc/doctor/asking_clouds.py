@@ -26,9 +26,7 @@ class Lister(Protocol):
 OpenLister = Callable[[groups.Account], Lister]
 
 
-def listings(
-    config: groups.Config, schemes: dict[str, str], open_lister: OpenLister, notes: Notes
-) -> tuple[Listing, ...]:
+def listings(config: groups.Config, open_lister: OpenLister, notes: Notes) -> tuple[Listing, ...]:
     """List every account that answers; the others are noted, and do not keep the rest."""
     found: list[Listing] = []
     for account in config.accounts.values():
@@ -46,7 +44,6 @@ def listings(
         found.append(
             Listing(
                 account=account.name,
-                scheme=schemes[account.name],
                 machines=machines,
                 marking=isinstance(lister, contract.Marking),
             )

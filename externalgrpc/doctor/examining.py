@@ -65,7 +65,7 @@ def examine(
     schemes = {
         account.name: installed[account.provider].scheme for account in config.accounts.values()
     }
-    listings = asking_clouds.listings(config, schemes, ways.open_lister, notes)
+    listings = asking_clouds.listings(config, ways.open_lister, notes)
     server, silent = _server(ways, notes)
     found = Facts(
         config=config,

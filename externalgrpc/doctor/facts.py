@@ -24,7 +24,6 @@ class Listing:
     """
 
     account: str
-    scheme: str
     machines: tuple[contract.Instance, ...]
     marking: bool = False
 

@@ -31,7 +31,7 @@ def read(
     }
     held = dataclasses.replace(
         held,
-        catalogue=state.Catalogue(machine_types=known, offers=sold, read_at=now),
+        catalogue=state.Catalogue(machine_types=known, offers=sold),
         cataloguing=False,
         catalogue_at=now + plan.CATALOGUE_S,
         catalogue_failures=0,

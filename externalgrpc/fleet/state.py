@@ -219,7 +219,6 @@ class Catalogue:
 
     machine_types: Mapping[str, contract.MachineType] = dataclasses.field(default_factory=dict)
     offers: Mapping[groups.Candidate, contract.Offer] = dataclasses.field(default_factory=dict)
-    read_at: float = NEVER
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

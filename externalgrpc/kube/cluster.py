@@ -212,10 +212,6 @@ class Cluster:
         key = f"event {about.kind} {about.namespace}/{about.name} {notice.reason}: {notice.note}"
         self._errands.run(key, lambda: self._notices.tell(notice), within_s=_NOTICE_S)
 
-    def await_idle(self, within_s: float) -> bool:
-        """Wait until nothing that was wished for is waiting; tell whether that came to be."""
-        return self._errands.await_idle(within_s)
-
     def _listed(self) -> Iterable[csr.Request]:
         return self._requests.listing.items.values()
 

@@ -47,7 +47,6 @@ class Errands:
         self._chance = chance
         self._changed = threading.Condition()
         self._waiting: dict[str, _Errand] = {}
-        self._running = ""
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="kube-errands", daemon=True)
 
@@ -68,16 +67,6 @@ class Errands:
             self._waiting[key] = errand
             self._changed.notify_all()
 
-    def drop(self, key: str) -> None:
-        """Forget a job that has not been done yet."""
-        with self._changed:
-            self._waiting.pop(key, None)
-
-    def await_idle(self, within_s: float) -> bool:
-        """Wait until nothing is waiting or under way; tell whether that came to be."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._running, within_s)
-
     def stop(self, within_s: float = 10.0) -> None:
         """Do what is due, once more each, and end; wait up to ``within_s`` seconds for that."""
         with self._changed:
@@ -92,9 +81,6 @@ class Errands:
     def _work(self) -> None:
         while (errand := self._next()) is not None:
             self._do(errand)
-            with self._changed:
-                self._running = ""
-                self._changed.notify_all()
 
     def _next(self) -> _Errand | None:
         with self._changed:
@@ -103,7 +89,6 @@ class Errands:
                 first = min(self._waiting.values(), key=lambda each: each.due_at, default=None)
                 if first is not None and first.due_at <= now:
                     del self._waiting[first.key]
-                    self._running = first.key
                     return first
                 if self._stopping:
                     return None

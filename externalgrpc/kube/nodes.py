@@ -35,7 +35,6 @@ class Node:
     ready_since: float = 0.0
     created_at: float = 0.0
     deleting: bool = False
-    unschedulable: bool = False
     kubelet_version: str = ""
     capacity: template.Observed = _NOTHING
     allocatable: template.Observed = _NOTHING
@@ -151,7 +150,6 @@ def read(told: api.Object) -> Node | None:
         ready_since=ready_since,
         created_at=_unix(about.get("creationTimestamp")),
         deleting=bool(about.get("deletionTimestamp")),
-        unschedulable=spec.get("unschedulable") is True,
         kubelet_version=_text(_mapping(status.get("nodeInfo")).get("kubeletVersion")),
         capacity=_observed(status.get("capacity")),
         allocatable=_observed(status.get("allocatable")),

@@ -102,7 +102,6 @@ class Reflector(Generic[T]):
         self._failures = 0
         self._relist_at = float("-inf")
         self._stopping = threading.Event()
-        self._complete = threading.Event()
         self._watching = threading.Lock()
         self._watch: api.Watch | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
@@ -120,10 +119,6 @@ class Reflector(Generic[T]):
                 self._watch.cut()
         if self._thread.ident is not None:
             self._thread.join(within_s)
-
-    def await_complete(self, within_s: float) -> bool:
-        """Wait until the list was read once; tell whether it was."""
-        return self._complete.wait(within_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -190,7 +185,6 @@ class Reflector(Generic[T]):
         )
         self._version = str(about.get("resourceVersion", ""))
         self._relist_at = began + self._timing.relist_s * self._chance.uniform(0.8, 1.2)
-        self._complete.set()
         for name in before.keys() | found.keys():
             self._compare(before.get(name), found.get(name))
 

@@ -91,7 +91,7 @@ class Options:
     lost_reply_rate: float = 0.0
     fail_after_accept_rate: float = 0.0
     seed: int = 0
-    state_file: str = ""
+    state_file: str = dataclasses.field(default="", metadata={"path": True})
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense: ValueError, every mistake in one sentence for a person."""

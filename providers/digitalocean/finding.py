@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-from providers import contract, errors, keeping, rest
+from providers import contract, errors, keeping, naming, rest
 from providers.digitalocean import listing, words
 
 Row = dict[str, Any]
@@ -36,10 +36,7 @@ class Finder:
     def ssh_key(self, told: str) -> int:
         """Find a key by id, fingerprint or name."""
         keys = self._list("/account/keys", "ssh_keys")
-        row = _first(keys, told, "id", "fingerprint", "name")
-        if row is None:
-            raise errors.BadOrder(f"there is no SSH key {told!r}")
-        return int(row["id"])
+        return int(naming.only(keys, told, "id", "fingerprint", "name", what="SSH key")["id"])
 
     def vpc(self, names: Collection[str], location: str) -> str:
         """Find the one VPC among these ids and names that lies in a region.
@@ -50,14 +47,18 @@ class Finder:
         rows = self._list("/vpcs", "vpcs")
         here: set[str] = set()
         for told in names:
-            found = [row for row in rows if told in (str(row["id"]), row.get("name"))]
-            if not found:
-                raise errors.BadOrder(f"there is no VPC {told!r}")
-            here.update(str(row["id"]) for row in found if row.get("region") == location)
+            here.update(
+                str(row["id"])
+                for row in naming.every(rows, told, "id", "name", what="VPC")
+                if row.get("region") == location
+            )
         if len(here) != 1:
             named = ", ".join(repr(told) for told in names)
             how_many = f"{len(here)} lie" if here else "none lies"
-            raise errors.BadOrder(f"of the networks {named} {how_many} in {location}, not one")
+            which = f" ({', '.join(sorted(here))})" if here else ""
+            raise errors.BadOrder(
+                f"of the networks {named} {how_many} in {location}{which}, not one"
+            )
         return here.pop()
 
     def firewall_tag(self, told: str, worn: Collection[str]) -> str:
@@ -66,9 +67,8 @@ class Finder:
         The API attaches no firewall at create, but a firewall applies to whatever carries one of
         its tags. ``told`` is its id or name.
         """
-        row = _first(self._list("/firewalls", "firewalls"), told, "id", "name")
-        if row is None:
-            raise errors.BadOrder(f"there is no firewall {told!r}")
+        rows = self._list("/firewalls", "firewalls")
+        row = naming.only(rows, told, "id", "name", what="firewall")
         tags = sorted(str(tag) for tag in row.get("tags") or ())
         if set(tags) & set(worn):
             return ""
@@ -141,15 +141,6 @@ class Finder:
                 return None
             raise
         return row
-
-
-def _first(rows: list[Row], told: str, *keys: str) -> Row | None:
-    """Find a row by the first of these keys that has ``told`` anywhere."""
-    for key in keys:
-        for row in rows:
-            if str(row.get(key)) == told:
-                return row
-    return None
 
 
 def _newest(rows: list[Row], location: str) -> Row | None:

@@ -7,10 +7,11 @@ since a snapshot of the same label may be newer tomorrow.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from providers import contract, errors, keeping
+from providers import contract, errors, keeping, naming
 from providers.hetzner import wire, words
 
 KEPT_S = keeping.KEPT_S
@@ -19,7 +20,11 @@ SPREAD = "spread"
 
 Row = Mapping[str, Any]
 _ARCHITECTURES = {ours: theirs for theirs, ours in words.ARCHITECTURES.items()}
-_SELECTS = ("=", "!", " in (", " notin (")
+_KEY, _VALUE = r"[A-Za-z0-9./_-]+", r"[A-Za-z0-9._-]*"
+_SELECTS = re.compile(
+    rf"(?=.*[=!(])({_KEY} *(=|==|!=) *{_VALUE}|!?{_KEY}|{_KEY} +(not)?in +\([^()]*\))"
+    rf"( *, *({_KEY} *(=|==|!=) *{_VALUE}|!?{_KEY}|{_KEY} +(not)?in +\([^()]*\)))*"
+)
 
 
 class Finder:
@@ -32,8 +37,9 @@ class Finder:
     def image(self, told: str, architecture: str) -> int:
         """Find an image for an architecture of ours ("amd64", ...).
 
-        ``told`` is a name, an id, or a label selector, which finds the newest snapshot that
-        carries the labels. One name stands for one image an architecture.
+        ``told`` is a name, an id, or a label selector or a description, which find the newest
+        snapshot that has them: snapshots have no names. One name stands for one image an
+        architecture.
         """
         if not told:
             raise errors.BadOrder("no image is configured")
@@ -96,7 +102,7 @@ class Finder:
             row = self._by_id(kind, told)
         else:
             rows = self._connection.get(f"/{kind}s", name=told)[f"{kind}s"]
-            row = next((each for each in rows if each["name"] == told), None)
+            return naming.only(rows, told, "name", what=words_for_people)
         if row is None:
             raise errors.BadOrder(f"there is no {words_for_people} {told!r}")
         return row
@@ -123,16 +129,25 @@ class Finder:
             if row["status"] != "available":
                 raise errors.BadOrder(f"image {told} is {row['status']}, not available")
             return int(row["id"])
-        about = {"architecture": theirs, "status": "available", "include_deprecated": "true"}
-        if any(sign in told for sign in _SELECTS):
-            about |= {"type": "snapshot", "label_selector": told}
-        else:
-            about |= {"name": told}
-        found = self._connection.pages("/images", "images", **about)
-        newest = _newest(row for row in found if row["architecture"] == theirs)
+        if named := _newest(self._images(theirs, name=told)):
+            return int(named["id"])
+        labelled = None
+        if _SELECTS.fullmatch(told):
+            labelled = _newest(self._images(theirs, type="snapshot", label_selector=told))
+        snapshots = self._images(theirs, type="snapshot")
+        described = _newest(row for row in snapshots if row["description"] == told)
+        if labelled and described and labelled["id"] != described["id"]:
+            raise naming.ambiguous((labelled, described), f"image with labels or text {told!r}")
+        newest = labelled or described
         if newest is None:
             raise errors.BadOrder(f"there is no image {told!r} for {theirs}")
         return int(newest["id"])
+
+    def _images(self, theirs: str, **about: str) -> list[Row]:
+        """List the images of an architecture of theirs that can be ordered."""
+        about |= {"architecture": theirs, "status": "available", "include_deprecated": "true"}
+        found = self._connection.pages("/images", "images", **about)
+        return [row for row in found if row["architecture"] == theirs]
 
 
 def _newest(rows: Iterable[Row]) -> Row | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from providers import contract, errors, keeping
+from providers import contract, errors, keeping, naming
 from providers.linode import wire
 
 METADATA = "Metadata"
@@ -95,9 +95,10 @@ class Finder:
             if region == location
         }
         if len(here) != 1:
-            what = "more than one subnet" if here else "no subnet"
+            ids = ", ".join(map(str, sorted(here)))
+            what, which = ("more than one subnet", f" ({ids})") if here else ("no subnet", "")
             raise errors.BadOrder(
-                f"networks {', '.join(told)} name {what} in {location}; a machine has one"
+                f"networks {', '.join(told)} name {what} in {location}{which}; a machine has one"
             )
         return here.pop()
 
@@ -126,8 +127,8 @@ class Finder:
 
     def _key(self, told: str) -> str:
         rows = self._connection.pages("/profile/sshkeys")
-        whose = "in the profile of the token's user"
-        return str(_only(rows, told, f"SSH key {told!r} {whose}")["ssh_key"])
+        whose = " in the profile of the token's user"
+        return str(naming.only(rows, told, "id", "label", what="SSH key", where=whose)["ssh_key"])
 
     def _subnets(self, told: str) -> tuple[tuple[str, int], ...]:
         """Give the subnets that a network of the configuration may mean: (region, id)."""
@@ -156,16 +157,13 @@ class Finder:
         return row
 
     def _image(self, told: str) -> Row:
-        if _is_number(told):
-            told = f"private/{told}"
-        if "/" in told:
-            known = _IMAGE_ID.fullmatch(told) is not None
-            row = self._connection.maybe(f"/images/{told}") if known else None
-            if row is None:
-                raise errors.BadOrder(f"there is no image {told!r}")
-            if row.get("status", "available") != "available":
+        number = f"private/{told}" if _is_number(told) else told
+        if _IMAGE_ID.fullmatch(number):
+            row = self._connection.maybe(f"/images/{number}")
+            if row is not None and row.get("status", "available") != "available":
                 raise errors.BadOrder(f"image {told!r} is {row['status']}, not available")
-            return row
+            if row is not None:
+                return row  # else a label, which may look like an id
         filters = {"+or": [{"label": told}, {"tags": told}]}
         found = [
             row
@@ -188,21 +186,8 @@ class Finder:
             if row is None:
                 raise errors.BadOrder(f"there is no {kind} {told!r}")
             return row
-        return _only(
-            self._connection.pages(path, filters={"label": told}), told, f"{kind} {told!r}"
-        )
-
-
-def _only(rows: Iterable[Row], told: str, words_for_people: str) -> Row:
-    """Give the row of this id or label; raises BadOrder when there is none, or more than one."""
-    listed = tuple(rows)
-    by_id = [row for row in listed if _is_number(told) and str(row["id"]) == told]
-    found = by_id or [row for row in listed if row["label"] == told]
-    if not found:
-        raise errors.BadOrder(f"there is no {words_for_people}")
-    if len(found) > 1:
-        raise errors.BadOrder(f"there is more than one {words_for_people}: name it by its id")
-    return found[0]
+        rows = self._connection.pages(path, filters={"label": told})
+        return naming.only(rows, told, "label", what=kind)
 
 
 def _is_number(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from providers import contract, errors, keeping, rest
+from providers import contract, errors, keeping, naming, rest
 from providers.vultr import listing, reading
 
 Row = dict[str, Any]
@@ -56,10 +56,11 @@ class Finder:
         rows = self._list("/vpcs", "vpcs")
         here: dict[str, None] = {}
         for told in names:
-            found = [row for row in rows if told in (row["id"], row.get("description"))]
-            if not found:
-                raise errors.BadOrder(f"there is no VPC {told!r}")
-            here.update((str(row["id"]), None) for row in found if row.get("region") == location)
+            found = naming.every(rows, told, "id", "description", what="VPC")
+            its = [row for row in found if row.get("region") == location]
+            if len(its) > 1:
+                raise naming.ambiguous(its, f"VPC {told!r} in {location}")
+            here.update((str(row["id"]), None) for row in its)
         if not here:
             named = ", ".join(repr(told) for told in names)
             raise errors.BadOrder(f"of the networks {named} none lies in {location}")
@@ -96,12 +97,7 @@ class Finder:
         return self._kept.once(path, lambda: listing.pages(self._connection, path, key))
 
     def _one(self, path: str, key: str, told: str, name: str, what: str) -> str:
-        rows = self._list(path, key)
-        for field in ("id", name):
-            for row in rows:
-                if row.get(field) == told:
-                    return str(row["id"])
-        raise errors.BadOrder(f"there is no {what} {told!r}")
+        return str(naming.only(self._list(path, key), told, "id", name, what=what)["id"])
 
     def _snapshot(self, told: str) -> str:
         field = "id" if reading.is_id(told) else "description"

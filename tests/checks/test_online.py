@@ -365,7 +365,7 @@ def test_a_report_is_json(tmp_path: Path) -> None:
     assert plain["groups"][0]["findings"][0]["verdict"] == "failure"
     right = json.loads(json.dumps(checks.plain(checked(tmp_path, group()))))
     assert right["groups"][0]["candidates"][0]["pricePerHour"] == "0.0096"
-    assert right["groups"][0]["candidates"][0]["machineType"]["name"] == "cx23"
+    assert right["groups"][0]["candidates"][0]["instanceType"] == "cx23"
 
 
 @pytest.mark.parametrize("online", [True, False])

@@ -156,7 +156,6 @@ def facts(
         "listings": (
             Listing(
                 account="hetzner",
-                scheme="hcloud",
                 machines=(machine(),) if machines is None else machines,
             ),
         ),

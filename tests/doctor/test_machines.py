@@ -208,14 +208,14 @@ def test_one_that_was_a_node_is_not_said_to_have_never_joined() -> None:
 
 def test_one_machine_seen_by_two_accounts_is_no_twin() -> None:
     of = given.facts()
-    twice = (*of.listings, Listing(account="b", scheme="hcloud", machines=(given.machine(),)))
+    twice = (*of.listings, Listing(account="b", machines=(given.machine(),)))
     assert given.judged(given.change(of, listings=twice)) == []
 
 
 def test_a_machine_of_any_cloud_has_its_line() -> None:
     stray = given.machine("old-bcdfgh", id="7", group="old", provider_id="vendor://7")
     of = given.facts(machines=(given.machine(),))
-    other = Listing(account="v", scheme="vendor", machines=(stray,))
+    other = Listing(account="v", machines=(stray,))
     found = given.trouble(given.change(of, listings=(*of.listings, other)))
     assert "vps-autoscaler purge --machine vendor://7" in found.cure
 

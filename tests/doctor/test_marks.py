@@ -100,6 +100,6 @@ def test_whether_a_cloud_can_change_marks_is_asked_of_it(
     cloud: type[Fixed], *, marking: bool
 ) -> None:
     (listing,) = asking_clouds.listings(
-        given.facts().config, {"hetzner": "hcloud"}, lambda _account: cloud(), notes.Notes()
+        given.facts().config, lambda _account: cloud(), notes.Notes()
     )
     assert listing.marking is marking

@@ -186,6 +186,7 @@ class Account(engine.Fake):
 
     def add_image(self, label: str, number: str = "", **more: Any) -> Row:
         """Put an image there: a private one unless ``number`` says "linode/..."."""
+        more.setdefault("created", linode_model.stamp(self.now()))
         row = linode_catalogue.image(number or f"private/{next(self.ids)}", label, **more)
         self.images.append(row)
         return row

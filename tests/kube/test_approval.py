@@ -13,7 +13,7 @@ import pytest
 from externalgrpc import clock, events
 from externalgrpc.kube import api, approval, csr, errors, identity, nodes, tokens, tries
 from tests.e2e import waiting
-from tests.kube import apiserver, requests, test_cluster
+from tests.kube import apiserver, idle, requests, test_cluster
 
 NAME = "pool-aaaaaa"
 SIBLING = "pool-bbbbbb"
@@ -96,7 +96,7 @@ def await_judged(server: apiserver.FakeServer, side: test_cluster.Side, token: s
     """Wait until all that was asked so far is judged: a request of a sibling's comes last."""
     last = Attacker(server, token).ask(requests.pem(SIBLING))
     await_approved(server, last)
-    assert side.cluster.await_idle(20)
+    assert idle.wait(side.cluster, 20)
 
 
 def test_another_key_is_refused_once_the_node_is_there(
@@ -161,7 +161,7 @@ def test_three_keys_are_a_join_and_a_fourth_is_not(
     fifth = attacker.ask(requests.pem(NAME))
     again = attacker.ask(requests.pem(NAME, key=keys[0]))
     await_approved(server, again)
-    assert restarted.cluster.await_idle(20)
+    assert idle.wait(restarted.cluster, 20)
     assert approved(server) == {*asked, again}
     assert conditions(server, fifth) == []
 
@@ -176,7 +176,7 @@ def test_four_keys_that_wait_for_us_are_three_machines_at_most(
     asked = [attacker.ask(requests.pem(NAME), age_s=60.0 - n) for n in range(4)]
     restarted.cluster.start()
     await_approved(server, *asked[:3])
-    assert restarted.cluster.await_idle(20)
+    assert idle.wait(restarted.cluster, 20)
     assert approved(server) == set(asked[:3]), "the oldest"
 
 
@@ -221,7 +221,7 @@ def test_a_flood_of_keys_delays_nobody_else(
     assert len(side.cluster._errands._waiting) <= 1, "one errand, however many requests"
     side.expected.add(NAME)
     waiting.until(lambda: len(approved(server)) == 4, "three of the flood", within_s=90)
-    assert side.cluster.await_idle(20)
+    assert idle.wait(side.cluster, 20)
     assert len(approved(server)) == 4
     assert server.count(f"GET {approval.PATH}/") <= 8
     assert len(left_alone(caplog)) == approval.TOLD + 1

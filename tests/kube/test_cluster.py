@@ -14,7 +14,7 @@ from externalgrpc import assembly, clock, groups
 from externalgrpc.bootstrap import credentials
 from externalgrpc.kube import api, approval, cluster, csr, errors, facts, nodes, notices, tokens
 from tests.e2e import waiting
-from tests.kube import apiserver, requests
+from tests.kube import apiserver, idle, requests
 
 INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 SECRETS = tokens.PATH
@@ -118,7 +118,7 @@ def test_credentials_that_make_no_sense_leave_no_token(
     server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(told)}})
     with pytest.raises(facts.Unusable, match="cannot be joined"):
         side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
-    assert side.cluster.await_idle(10)
+    assert idle.wait(side.cluster, 10)
     assert not [each for each in server.items if each.startswith(SECRETS)]
 
 
@@ -126,7 +126,7 @@ def test_a_revocation_survives_an_outage(server: apiserver.FakeServer, side: Sid
     side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
     server.fail("DELETE", apiserver.LOST)
     side.cluster.revoke("pool-aaaaaa")
-    assert side.cluster.await_idle(20)
+    assert idle.wait(side.cluster, 20)
     assert not [each for each in server.items if each.startswith(SECRETS)]
 
 
@@ -140,7 +140,7 @@ def test_the_machine_that_asks_is_told_and_approved(
     waiting.until(lambda: _approved(server, path), "approved", within_s=20)
     wrong = _ask(server, "wrong", "control-plane-1", token_id)
     waiting.until(lambda: "left alone" in caplog.text, "judged", within_s=20)
-    assert side.cluster.await_idle(20)
+    assert idle.wait(side.cluster, 20)
     assert not _approved(server, wrong)
     assert side.asking == ["pool-aaaaaa"]
     assert server.count("PUT") == 1
@@ -180,7 +180,7 @@ def test_a_request_that_somebody_decided_is_left_alone(
     server.put(path, denied)
     server.mute = False
     waiting.until(lambda: side.asking, "seen", within_s=20)
-    assert side.cluster.await_idle(20)
+    assert idle.wait(side.cluster, 20)
     assert not _approved(server, path)
     assert server.count("PUT") == 0
 
@@ -200,11 +200,11 @@ def test_a_node_errand_survives_an_outage(server: apiserver.FakeServer, side: Si
     node = side.cluster.node_list.items["pool-aaaaaa"]
     server.fail("PATCH", apiserver.LOST, after=True)
     side.cluster.adopt(node, "memory://7")
-    assert side.cluster.await_idle(20)
+    assert idle.wait(side.cluster, 20)
     assert server.items[path]["spec"] == {"providerID": "memory://7"}
     server.fail("DELETE", apiserver.LOST, after=True)
     side.cluster.remove(node, still=lambda _node: True)
-    assert side.cluster.await_idle(20)
+    assert idle.wait(side.cluster, 20)
     assert path not in server.items
 
 
@@ -231,7 +231,7 @@ def test_events_about_one_object_are_all_written(server: apiserver.FakeServer, s
                 regarding=side.cluster.home, reason="GroupHeldBack", action="Join", note=note
             )
         )
-    assert side.cluster.await_idle(10)
+    assert idle.wait(side.cluster, 10)
     found = {each.get("note") for each in server.items.values()} - {None}
     assert found == set(said)
 
@@ -274,7 +274,7 @@ def test_events_say_which_server_wrote_them(server: apiserver.FakeServer, tmp_pa
         made.tell(
             notices.Notice(regarding=made.home, kind="Normal", reason="R", note="n", action="a")
         )
-        assert made.await_idle(20)
+        assert idle.wait(made, 20)
     finally:
         made.stop(5.0)
     (event,) = [each for key, each in server.items.items() if "/events/" in key]

@@ -9,6 +9,7 @@ import pytest
 from externalgrpc import clock
 from externalgrpc.kube import errands, errors
 from tests.e2e import waiting
+from tests.kube import idle
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_what_may_pass_is_tried_again(
 ) -> None:
     job = Job(kind("not now"))
     running.run("a", job, within_s=60)
-    assert running.await_idle(20)
+    assert idle.wait(running, 20)
     assert job.runs == 2
 
 
@@ -49,7 +50,7 @@ def test_what_will_not_pass_is_given_up_and_told(
     job, next_job = Job(wrong), Job()
     running.run("a", job, within_s=60)
     running.run("b", next_job, within_s=60)
-    assert running.await_idle(20)
+    assert idle.wait(running, 20)
     assert (job.runs, next_job.runs) == (1, 1)
     assert "errand failed" in caplog.text
 
@@ -59,7 +60,7 @@ def test_what_is_too_old_is_given_up_and_told(
 ) -> None:
     job = Job(*[errors.Unreachable("gone")] * 100)
     running.run("a", job, within_s=1.0)
-    assert running.await_idle(20)
+    assert idle.wait(running, 20)
     assert 1 <= job.runs <= 3
     assert "errand given up" in caplog.text
 
@@ -78,26 +79,8 @@ def test_the_last_of_a_key_counts(running: errands.Errands) -> None:
     running.run("a", lambda: done.append("second"), within_s=60)
     running.run("a", lambda: done.append("third"), within_s=60)
     go_on.set()
-    assert running.await_idle(20)
+    assert idle.wait(running, 20)
     assert done == ["third"]
-
-
-def test_a_dropped_one_is_not_done(running: errands.Errands) -> None:
-    began, go_on = threading.Event(), threading.Event()
-    job = Job()
-
-    def first() -> None:
-        began.set()
-        assert go_on.wait(20)
-
-    running.run("a", first, within_s=60)
-    assert began.wait(20)
-    running.run("b", job, within_s=60)
-    running.drop("b")
-    running.drop("never there")
-    go_on.set()
-    assert running.await_idle(20)
-    assert job.runs == 0
 
 
 def test_one_that_waits_holds_up_no_other(running: errands.Errands) -> None:
@@ -107,7 +90,6 @@ def test_one_that_waits_holds_up_no_other(running: errands.Errands) -> None:
     running.run("quick", quick, within_s=600)
     waiting.until(lambda: quick.runs, "done", within_s=20)
     assert slow.runs == 1
-    running.drop("slow")
 
 
 def test_what_is_due_is_still_done_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -133,7 +115,7 @@ def test_not_more_wait_than_fit(caplog: pytest.LogCaptureFixture) -> None:
     made.run("0", jobs[0], within_s=60)
     assert caplog.text.count("errand dropped") == 1
     made.start()
-    assert made.await_idle(60)
+    assert idle.wait(made, 60)
     made.stop()
     assert sum(job.runs for job in jobs) == errands.MOST
 
@@ -149,4 +131,3 @@ def test_who_asks_again_and_again_is_not_answered_sooner(
         running.run("a", job, within_s=600)
     assert 2 <= job.runs <= 4
     assert caplog.text.count("errand waits") == 1
-    running.drop("a")

@@ -51,7 +51,6 @@ def test_a_node_is_read() -> None:
         ready=True,
         ready_since=1795435260.0,
         created_at=1795435200.0,
-        unschedulable=True,
         kubelet_version="v1.36.2",
         capacity=template.Observed(
             cpu_millis=2000, memory_bytes=2021828 * 1024, disk_bytes=10 << 30, pods=110

@@ -13,8 +13,8 @@ import pytest
 from externalgrpc import clock
 from externalgrpc.kube import access, api, approval, cluster, csr, errors, tokens
 from tests.e2e import waiting
+from tests.kube import idle, requests
 from tests.kube import plane as planes
-from tests.kube import requests
 
 pytestmark = pytest.mark.e2e
 
@@ -107,7 +107,7 @@ def test_a_token_does_not_open_another_name(approving: planes.Plane, side: Side)
     wrong = ask(approving, token, "control-plane-1").json()["metadata"]["name"]
     right = ask(approving, token, "pool-bbbbbb").json()["metadata"]["name"]
     waiting.until(lambda: conditions(approving, right), "the right one is approved")
-    assert side.cluster.await_idle(10)
+    assert idle.wait(side.cluster, 10)
     assert conditions(approving, wrong) == []
     assert side.asking == ["pool-bbbbbb"]
 
@@ -162,7 +162,7 @@ def test_another_key_is_refused_once_its_node_is_there(
         stolen = made(ask(approving, token, name))
         again = made(ask(approving, token, name, pem=requests.pem(name, key=key)))
         waiting.until(lambda: conditions(approving, again) == ["Approved"], "the same key's")
-        assert side.cluster.await_idle(10)
+        assert idle.wait(side.cluster, 10)
         assert conditions(approving, stolen) == []
         assert "certificate request left alone" in caplog.text
     finally:
@@ -190,7 +190,7 @@ def test_four_keys_and_a_restart_are_three_certificates(
         fifth = made(ask(approving, token, name))
         other = made(ask(approving, after.token("pool-kkkkkk"), "pool-kkkkkk"))
         waiting.until(lambda: conditions(approving, other) == ["Approved"], "another machine's")
-        assert after.cluster.await_idle(10)
+        assert idle.wait(after.cluster, 10)
         assert conditions(approving, fourth) == conditions(approving, fifth) == []
     finally:
         after.cluster.stop()
@@ -207,7 +207,7 @@ def test_a_flood_of_a_machines_own_and_siblings_names_delays_no_sibling(
     ]
     right = made(ask(approving, sibling, "pool-mmmmmm"))
     waiting.until(lambda: conditions(approving, right) == ["Approved"], "the sibling is approved")
-    assert side.cluster.await_idle(10)
+    assert idle.wait(side.cluster, 10)
     assert sum(conditions(approving, each) == ["Approved"] for each in flood) <= 3
     assert all(conditions(approving, each) == [] for each in flood[1::3])
     assert all(conditions(approving, each) == [] for each in flood[2::3])

@@ -15,6 +15,7 @@ import yaml
 from externalgrpc import clock
 from externalgrpc.kube import cluster, connection, facts, identity, nodes, notices, reflector
 from tests.e2e import waiting
+from tests.kube import idle
 from tests.kube import plane as planes
 
 pytestmark = pytest.mark.e2e
@@ -162,7 +163,7 @@ def test_credentials_are_complete(plane: planes.Plane, seen: Seen) -> None:
     assert len(made.ca_key_hashes) >= 1
     assert made.token not in repr(made)
     seen.cluster.revoke("pool-xxxxxx")
-    assert seen.cluster.await_idle(10)
+    assert idle.wait(seen.cluster, 10)
 
 
 def test_a_node_is_followed_from_first_to_last(plane: planes.Plane, seen: Seen) -> None:
@@ -184,7 +185,7 @@ def test_a_node_without_machine_is_given_its_own_once(plane: planes.Plane, seen:
     plane.make_node("pool-bbbbbb")
     node = seen.node("pool-bbbbbb")
     seen.cluster.adopt(node, "memory://7")
-    assert seen.cluster.await_idle(10)
+    assert idle.wait(seen.cluster, 10)
     assert _provider_id(plane, "pool-bbbbbb") == "memory://7"
     nodes.adopt(seen.cluster.api, node, "memory://7")
     with pytest.raises(nodes.NotOurs, match="another machine"):
@@ -209,7 +210,7 @@ def test_a_node_whose_machine_is_gone_is_removed(plane: planes.Plane, seen: Seen
     plane.make_node("pool-dddddd", ready=False)
     node = seen.node("pool-dddddd")
     seen.cluster.remove(node, still=lambda found: not found.ready)
-    assert seen.cluster.await_idle(10)
+    assert idle.wait(seen.cluster, 10)
     assert not _there(plane, "pool-dddddd")
     assert nodes.remove(seen.cluster.api, node, still=lambda _: True)
 
@@ -290,7 +291,7 @@ def test_a_version_that_is_too_old_means_to_list_again(
     follower._relist_at = float("inf")
     follower.start()
     try:
-        assert follower.await_complete(30)
+        waiting.until(lambda: follower.listing.complete, "complete", within_s=30)
         assert "watch expired: listing again" in caplog.text
     finally:
         follower.stop()
@@ -311,7 +312,7 @@ def test_events_about_a_node_and_a_configmap(plane: planes.Plane, seen: Seen) ->
     seen.cluster.tell(
         notices.Notice(regarding=home, reason="GroupHeldBack", action="Waiting", note="é" * 2000)
     )
-    assert seen.cluster.await_idle(10)
+    assert idle.wait(seen.cluster, 10)
     assert "powered off before it joined" in plane.kubectl("describe", "node", "pool-kkkkkk")
     listed = plane.kubectl("-n", planes.NAMESPACE, "get", "events")
     assert "GroupHeldBack" in listed

@@ -100,7 +100,7 @@ def test_what_is_there_and_what_comes_is_told_once(
     server.put(f"{PATH}/a", _thing("red"))
     assert not follower.reflector.listing.complete
     follower.reflector.start()
-    assert follower.reflector.await_complete(10)
+    waiting.until(lambda: follower.reflector.listing.complete, "complete", within_s=10)
     _until(follower, {"a": "red"})
     server.put(f"{PATH}/b", _thing("blue"))
     server.put(f"{PATH}/a", _thing("green"))
@@ -133,7 +133,7 @@ def test_all_pages_or_nothing(server: apiserver.FakeServer, follower: Follower) 
         server.put(f"{PATH}/n{number}", _thing("red"))
     server.fail("GET", 500, times=3)
     follower.reflector.start()
-    assert follower.reflector.await_complete(20)
+    waiting.until(lambda: follower.reflector.listing.complete, "complete", within_s=20)
     assert len(follower.colours) == reflector.PAGE * 2 + 7
     assert server.count(f"GET {PATH}") == 6
 
@@ -146,7 +146,7 @@ def test_a_failed_page_leaves_the_copy_as_it_was(
     follower = Follower(link, dataclasses.replace(QUICK, relist_s=0.3))
     follower.reflector.start()
     try:
-        assert follower.reflector.await_complete(20)
+        waiting.until(lambda: follower.reflector.listing.complete, "complete", within_s=20)
         whole = follower.reflector.listing
         asked = server.count(f"GET {PATH}")
         with server.changed:

@@ -323,11 +323,11 @@ def test_check_order_tells_every_problem(
         f"firewall 'many' has 2 (a, b): {needs}",
         "there is no VPC 'lost-net'",
     )
-    fake.add_vpc("one", "fra1")
-    fake.add_vpc("two", "fra1")
+    both = [fake.add_vpc(name, "fra1")["id"] for name in ("one", "two")]
+    ids = ", ".join(sorted(both))
     for names, told in (
         (("american",), "of the networks 'american' none lies in fra1, not one"),
-        (("one", "two"), "of the networks 'one', 'two' 2 lie in fra1, not one"),
+        (("one", "two"), f"of the networks 'one', 'two' 2 lie in fra1 ({ids}), not one"),
     ):
         assert provider.check_order(digitalocean_bench.order(networks=names)) == (told,)
     fine = digitalocean_bench.order(networks=("one", "american"), firewalls=("many",))

@@ -338,7 +338,7 @@ def test_an_image_by_id_number_label_or_tag(fake: linode.LinodeFake, provider: L
     [
         ("", "no image is configured"),
         ("linode/nope", "there is no image 'linode/nope'"),
-        ("4711", "there is no image 'private/4711'"),
+        ("4711", "there is no image '4711'"),
         ("linode/../../account", "there is no image 'linode/"),
         ("nope", "there is no image 'nope'"),
         ("slow", "no image that is available yet of 'slow'"),
@@ -414,8 +414,7 @@ def test_what_cannot_work_is_refused_before_asking(
 
 
 def test_check_order_tells_every_problem(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
-    for _ in range(2):
-        fake.add_ssh_key("twin")
+    twins = [fake.add_ssh_key("twin")["id"] for _ in range(2)]
     fake.add_placement_group("racks", "us-east")
     wrong = linode_bench.order(
         location="mars",
@@ -431,7 +430,7 @@ def test_check_order_tells_every_problem(fake: linode.LinodeFake, provider: Lino
         "there is no image 'nope'",
         f"there is no SSH key 'lost-key' {whose}",
         f"there is no SSH key '17' {whose}",
-        f"there is more than one SSH key 'twin' {whose}: name it by its id",
+        f"there is more than one SSH key 'twin' {whose}: give an id, one of {twins[0]}, {twins[1]}",
         "there is no firewall 'lost-wall'",
         "there is no subnet 'lost-net': give its id, <vpc>/<subnet>, or a VPC that has only one",
         "placement group 'racks' is in us-east, the order is for mars",

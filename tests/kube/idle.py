@@ -1,0 +1,30 @@
+"""Wait until the errands of a test are done."""
+
+from __future__ import annotations
+
+import threading
+
+from externalgrpc import clock
+from externalgrpc.kube import cluster, errands
+
+
+def wait(of: cluster.Cluster | errands.Errands, within_s: float) -> bool:
+    """Wait until nothing is waiting or under way; tell whether that came to be.
+
+    One thread does all errands in the order in which they are due: when one of ours was done,
+    whatever was due before it is done too.
+    """
+    errands_of = of._errands if isinstance(of, cluster.Cluster) else of
+    now = clock.SystemClock().monotonic
+    until = now() + within_s
+    while (left_s := until - now()) > 0:
+        passed = threading.Event()
+        errands_of.run("idle", passed.set, within_s=left_s)
+        passed.wait(left_s)
+        with errands_of._changed:
+            waiting = [each.due_at for each in errands_of._waiting.values()]
+            if passed.is_set() and not waiting:
+                return True
+            # Wakes up early when another errand comes.
+            errands_of._changed.wait(max(0.0, min([*waiting, until]) - now()))
+    return False

@@ -1,0 +1,116 @@
+"""What the server and the clouds define, something in them uses: no word is only defined.
+
+A name counts as used where it is written anywhere else in the shipped code, so that a word of many
+classes hides another; what is used from outside stands below, with who uses it.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(
+    path
+    for package in ("externalgrpc", "providers")
+    for path in (ROOT / package).rglob("*.py")
+    if "pb" not in path.parts and "conformance" not in path.parts
+)
+FROM_OUTSIDE = {
+    "Cleanup": "an RPC",
+    "GPULabel": "an RPC",
+    "GetAvailableGPUTypes": "an RPC",
+    "NodeGroupDecreaseTargetSize": "an RPC",
+    "NodeGroupDeleteNodes": "an RPC",
+    "NodeGroupForNode": "an RPC",
+    "NodeGroupGetOptions": "an RPC",
+    "NodeGroupIncreaseSize": "an RPC",
+    "NodeGroupNodes": "an RPC",
+    "NodeGroupTargetSize": "an RPC",
+    "NodeGroupTemplateNodeInfo": "an RPC",
+    "NodeGroups": "an RPC",
+    "PricingNodePrice": "an RPC",
+    "PricingPodPrice": "an RPC",
+    "Refresh": "an RPC",
+    "MemoryCloud": "an entry point",
+    "collect": "prometheus-client",
+    "connect_tcp": "httpcore",
+    "get_extra_info": "httpcore",
+    "start_tls": "httpcore",
+    "WORKERS": "the tests of the port, and whoever sizes a container",
+    "exhaust": "tests, at the memory cloud",
+    "fail_all": "tests, at the memory cloud",
+    "lose_next_reply": "tests, at the memory cloud",
+    "model_config": "pydantic",
+    "power_off": "tests, at the memory cloud",
+    "sell_out": "tests, at the memory cloud",
+    "rename": "tests, at the memory cloud",
+    "restock": "tests, at the memory cloud",
+    "vanish": "tests, at the memory cloud",
+}
+
+
+def defined(tree: ast.AST) -> Iterator[str]:
+    """Give the names of functions, methods, classes, constants and fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef | ast.Module):
+            for each in node.body:
+                if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+                    yield each.target.id
+                elif isinstance(each, ast.Assign):
+                    yield from (t.id for t in each.targets if isinstance(t, ast.Name))
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """Give the names that are read; a field that is only set by keyword is not."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node.attr
+        elif isinstance(node, ast.alias):
+            yield node.name.rpartition(".")[2]
+        elif isinstance(node, ast.MatchClass):
+            yield from node.kwd_attrs
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # Quoted types, and names by which things are got; no sentences.
+            short = "." not in node.value and len(node.value) < 60
+            yield from re.findall(r"\w+", node.value) if short else ()
+
+
+def dead(texts: dict[str, str]) -> dict[str, list[str]]:
+    """Give what is defined and nowhere used, by file."""
+    trees = {name: ast.parse(text) for name, text in texts.items()}
+    words = {word for tree in trees.values() for word in used(tree)}
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    for name, tree in trees.items():
+        for word in defined(tree):
+            if word not in words and not (word.startswith("__") and word.endswith("__")):
+                found[name].append(word)
+    return dict(found)
+
+
+def test_what_is_defined_is_used() -> None:
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in FILES}
+    found = {
+        name: left
+        for name, words in dead(texts).items()
+        if (left := [word for word in words if word not in FROM_OUTSIDE])
+    }
+    assert not found, "wire them, or delete them"
+
+
+def test_the_exceptions_are_still_defined() -> None:
+    there = {word for path in FILES for word in defined(ast.parse(path.read_text()))}
+    assert there >= FROM_OUTSIDE.keys()
+
+
+def test_dead_words_are_found() -> None:
+    text = "import x\nCONST: int = 1\nclass A:\n  field: int\n  def go(self): self.field = 2\n"
+    assert set(dead({"a": text})["a"]) == {"CONST", "A", "field", "go"}
+    assert "go" not in dead({"a": text + "A().go()\n"})["a"]
