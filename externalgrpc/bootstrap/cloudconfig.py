@@ -148,9 +148,9 @@ def _environment(of: machine.Machine, endpoint: str) -> dict[str, str | tuple[st
             for each in (service.blocked if join.block_metadata else ())
         ),
         "META_GET": _request(service.url, service.headers),
-        "META_PUT": _request(service.token_url, service.token_headers),
+        "TOKEN_REQUEST": _request(service.token_url, service.token_headers),
         "META_TOKEN": service.token_header,
-        "META_ID": service.id,
+        "META_FIELDS": service.id,
         "META_CLOUD_INIT": _flag(on=service.cloud_init),
         "ID_PATTERN": service.pattern,
     }

@@ -215,16 +215,16 @@ ask() {
 
 metadata() {
   local token='' text
-  [ -z "$META_TOKEN" ] || token=$(ask -X PUT "${META_PUT[@]}") || return 1
+  [ -z "$META_TOKEN" ] || token=$(ask -X PUT "${TOKEN_REQUEST[@]}") || return 1
   text=$(ask ${token:+-H "$META_TOKEN: $token"} "${META_GET[@]}") || return 1
   # Rendering takes indentation away, so there is none in the Python.
-  if [ "$META_ID" = '{}' ]; then echo "$text"; else printf %s "$text" | python3 -c 'import functools, json, re, sys
+  if [ "$META_FIELDS" = '{}' ]; then echo "$text"; else printf %s "$text" | python3 -c 'import functools, json, re, sys
 all = json.load(sys.stdin)
 step = lambda at, key: at.get(key) if isinstance(at, dict) else ""
-word = lambda at: str(at) if type(at) in (str, int) else ""
-words = lambda hole: [word(functools.reduce(step, each.split("."), all)) for each in hole[1].split("|")]
-fill = lambda hole: next(filter(None, words(hole)), "") or sys.exit("error: metadata without " + hole[1])
-print(re.sub("{([^{}]*)}", fill, sys.argv[1]))' "$META_ID"; fi
+find = lambda path: functools.reduce(step, path.split("."), all)
+words = lambda hole: [str(at) for at in map(find, hole[1].split("|")) if type(at) in (str, int) and at != ""]
+fill = lambda hole: (words(hole) or sys.exit("error: no " + hole[1]))[0]
+print(re.sub("{(.*?)}", fill, sys.argv[1]))' "$META_FIELDS"; fi
 }
 
 # What is only known here: the machine's id, its private address, and on which NIC that is.

@@ -43,7 +43,9 @@ class DigitalOceanCloud:
     token_variable: ClassVar[str] = "DIGITALOCEAN_TOKEN"  # noqa: S105  (the variable's name)
     joins_by_itself: ClassVar[bool] = False
     metadata_service: ClassVar[metadata.Service] = metadata.Service(
-        url="http://169.254.169.254/metadata/v1/id", pattern="[0-9]+"
+        url="http://169.254.169.254/metadata/v1/id",
+        pattern="[0-9]+",
+        block=(),  # nothing but the address above
     )
     account_options: ClassVar[type] = options.AccountOptions
     group_options: ClassVar[type] = contract.NoOptions

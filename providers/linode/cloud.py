@@ -44,6 +44,7 @@ class LinodeCloud:
         token_headers=("Metadata-Token-Expiry-Seconds: 3600",),
         token_header="Metadata-Token",  # noqa: S106  (the header's name)
         pattern="[0-9]+",
+        block=("fd00:a9fe:a9fe::1",),
         beside="192.168.128.0/17",
     )
     account_options: ClassVar[type] = options.AccountOptions

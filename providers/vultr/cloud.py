@@ -37,6 +37,7 @@ class VultrCloud:
         headers=("Metadata-Token: cloudinit",),
         id="{instance-v2-id}",
         pattern="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        block=(),  # nothing but the address above
     )
     account_options: ClassVar[type] = options.AccountOptions
     group_options: ClassVar[type] = contract.NoOptions

@@ -252,7 +252,7 @@ TREES = st.recursive(
 def test_machine_and_suite_read_one_answer_alike(whole: dict[str, Any], template: str) -> None:
     """The script's own lines, by a real Python."""
     script = guest.written(orders.user_data())["/usr/local/sbin/vps-autoscaler-join"]
-    program = script.split("python3 -c '")[1].split('\' "$META_ID"')[0]
+    program = script.split("python3 -c '")[1].split('\' "$META_FIELDS"')[0]
     ran = subprocess.run(
         [sys.executable, "-c", program, template],
         input=json.dumps(whole),
@@ -265,6 +265,6 @@ def test_machine_and_suite_read_one_answer_alike(whole: dict[str, Any], template
         expected = metadata.Service(id=template).read(json.dumps(whole))
     except ValueError:
         assert ran.returncode == 1
-        assert ran.stderr.startswith("error: metadata without ")
+        assert ran.stderr.startswith("error: no ")
     else:
         assert (ran.returncode, ran.stdout) == (0, f"{expected}\n")
