@@ -166,7 +166,7 @@ class Assembly:
             group,
             cluster=config.cluster,
             provider=config.accounts[group.account].provider,
-            scheme=cloud.scheme,
+            of=cloud,
         ):
             place = f"{group.user_data_file}:{doubt.line}:{doubt.column}"
             _LOG.warning("user-data", group=group.name, at=place, reason=doubt.message)
@@ -273,6 +273,7 @@ class Assembly:
             group=group,
             machine_type=request.machine_type,
             scheme=provider.scheme,
+            service=clouds.metadata_service(provider),
             gpu_label=self._config.gpu_label,
             cloud_labels=provider.node_labels(request.machine_type, location),
             join=group.join_settings,

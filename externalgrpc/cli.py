@@ -20,7 +20,7 @@ def cli() -> None:
     """Scale self-managed Kubernetes on VPS clouds: the hands of Cluster Autoscaler.
 
     The upstream Cluster Autoscaler decides; this server speaks its externalgrpc protocol and
-    makes and deletes machines at Hetzner, Linode, DigitalOcean, Vultr or in memory.
+    makes and deletes machines at the clouds that are installed.
 
     \b
       vps-autoscaler check --config pools.yaml --online   every mistake at once

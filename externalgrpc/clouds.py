@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from providers import contract
+from providers import contract, metadata
 
 Cloud = type[contract.Provider]
 
@@ -94,6 +94,17 @@ def joins_by_itself(cloud: Cloud) -> bool:
     return bool(getattr(cloud, "joins_by_itself", False))
 
 
+def metadata_service(cloud: Cloud | contract.Provider) -> metadata.Service:
+    """Give how a cloud's machines learn their ids; by cloud-init where the class does not say."""
+    said = getattr(cloud, "metadata_service", None)
+    return said if isinstance(said, metadata.Service) else metadata.Service()
+
+
+def says_ids(cloud: Cloud | contract.Provider) -> bool:
+    """Tell whether a cloud's class says how its machines learn their ids; older ones do not."""
+    return isinstance(getattr(cloud, "metadata_service", None), metadata.Service)
+
+
 def _load(point: importlib.metadata.EntryPoint) -> Cloud:
     """Import a cloud's class and see that it is one."""
     try:
@@ -120,6 +131,8 @@ def problems(name: str, cloud: object) -> tuple[str, ...]:
         wrong.append("token_variable is missing")
     if not isinstance(getattr(cloud, "supports", None), frozenset):
         wrong.append("supports is missing")
+    if not isinstance(getattr(cloud, "metadata_service", metadata.Service()), metadata.Service):
+        wrong.append("metadata_service is no providers.metadata.Service")
     limit = getattr(cloud, "user_data_limit_bytes", None)
     if not isinstance(limit, int) or limit < 1:
         wrong.append("user_data_limit_bytes is missing: the class itself must say it")

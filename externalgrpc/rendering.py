@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from externalgrpc import groups, names, template
+from externalgrpc import clouds, groups, names, template
 from externalgrpc.bootstrap import credentials, joining, machine, raw
 from providers import contract
 
@@ -48,6 +48,7 @@ def ordered(
             group=group,
             machine_type=machine_type,
             scheme=provider.scheme,
+            service=clouds.metadata_service(provider),
             gpu_label=config.gpu_label,
             cloud_labels=provider.node_labels(machine_type, location),
             join=group.join_settings,

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
-from providers import masking
+from providers import masking, metadata
 
 ENTRY_POINT_GROUP = "vps_autoscaler.providers"
 """The entry point group under which a package registers its class (the class, no instance). The
@@ -149,9 +149,9 @@ class Order:
 class Instance:
     """A machine as the cloud shows it.
 
-    ``id`` is the cloud's own id, never reused. ``provider_id`` is ``<scheme>://<id>`` and equals
-    the Node's ``spec.providerID`` byte for byte: unless the cloud's controller manager sets that,
-    machines take it from cloud-init's ``instance_id``, so ``id`` should be the same.
+    ``id`` is the cloud's own id, never reused. ``provider_id`` is ``<scheme>://<prefix><id>``, as
+    :attr:`Provider.metadata_service` says, and equals the Node's ``spec.providerID`` byte for byte:
+    ``id`` is what a machine learns of itself, and what a controller manager of the cloud's sets.
     ``node_name`` and ``group`` come from our marks, never from the server's display name (people
     rename servers); ``group`` is empty when the machine carries the cluster's mark and no group's.
     ``identity`` and ``unjoined`` come from the marks too: the identity is empty where the machine
@@ -273,6 +273,10 @@ class Provider(Protocol):
         whether its machines become nodes with nothing for the user to write: False for every
         real cloud, True only where machines are simulated (MemoryCloud must set it True).
         The server takes a class without it for False.
+    ``metadata_service``
+        how one of its machines learns its own id, and what pods are kept from: see
+        :class:`providers.metadata.Service`. A class without it is taken for one whose ids are
+        cloud-init's ``instance_id``, and ``check`` warns.
     ``account_options``, ``group_options``
         frozen dataclasses with the cloud's own settings of an account and of a group (both are
         ``options:`` in the file); :class:`NoOptions` where there are none. Field names become
@@ -302,6 +306,7 @@ class Provider(Protocol):
     scheme: ClassVar[str]
     token_variable: ClassVar[str]
     joins_by_itself: ClassVar[bool]
+    metadata_service: ClassVar[metadata.Service]
     account_options: ClassVar[type]
     group_options: ClassVar[type]
     supports: ClassVar[frozenset[str]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import ClassVar, TypeVar
 
-from providers import contract, datacenter, errors, marks
+from providers import contract, datacenter, errors, marks, metadata
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ class MemoryCloud:
     scheme: ClassVar[str] = "memory"
     token_variable: ClassVar[str] = ""
     joins_by_itself: ClassVar[bool] = True
+    metadata_service: ClassVar[metadata.Service] = metadata.Service(pattern="[0-9]+", block=())
     account_options: ClassVar[type] = datacenter.Options
     group_options: ClassVar[type] = contract.NoOptions
     supports: ClassVar[frozenset[str]] = frozenset(

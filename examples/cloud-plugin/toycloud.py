@@ -17,7 +17,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, rest
+from providers import contract, errors, keeping, marks, metadata, rest
 
 ENDPOINT = "https://api.toycloud.example/v1"
 PER_PAGE = 20
@@ -87,6 +87,12 @@ class ToyCloud:
     scheme: ClassVar[str] = "toycloud"
     token_variable: ClassVar[str] = "TOYCLOUD_TOKEN"  # noqa: S105 - the variable's name
     joins_by_itself: ClassVar[bool] = False
+    metadata_service: ClassVar[metadata.Service] = metadata.Service(
+        url="http://169.254.169.254/toycloud/v1.json",
+        id="{machine.id}",
+        pattern="m-[0-9]+",
+        cloud_init=False,  # whose instance-id is another number here
+    )
     account_options: ClassVar[type] = AccountOptions
     group_options: ClassVar[type] = GroupOptions
     supports: ClassVar[frozenset[str]] = frozenset({"ssh_keys"})
@@ -291,7 +297,7 @@ class ToyCloud:
             _log.warning("unknown_machine_state", extra={"fields": told})
         return contract.Instance(
             id=str(row["id"]),
-            provider_id=f"{self.scheme}://{row['id']}",
+            provider_id=self.metadata_service.provider_id(self.scheme, str(row["id"])),
             node_name=mark.node_name,
             group=mark.group,
             identity=mark.identity,

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import yaml
 
-from externalgrpc.bootstrap import machine, metadata
+from externalgrpc.bootstrap import machine
 
 SCRIPT: Final = "/usr/local/sbin/vps-autoscaler-join"
 FOLDER: Final = "/etc/vps-autoscaler"
@@ -124,9 +124,9 @@ def text(
     )
 
 
-def _environment(of: machine.Machine, endpoint: str) -> dict[str, str]:
+def _environment(of: machine.Machine, endpoint: str) -> dict[str, str | tuple[str, ...]]:
     """Give the variables that every join method needs."""
-    join, source = of.join, metadata.source_for(of.scheme)
+    join, service = of.join, of.service
     return {
         "NODE_NAME": of.node_name,
         "SCHEME": of.scheme,
@@ -136,18 +136,23 @@ def _environment(of: machine.Machine, endpoint: str) -> dict[str, str]:
         "POST_JOIN": _flag(on=bool(join.post_join)),
         "PRIVATE": _flag(on=of.private),
         "SUBNET": join.private_subnet,
-        "BESIDE": source.beside,
+        "BESIDE": service.beside,
         "NETWORK_S": str(join.network_timeout_seconds),
         "GATEWAY": join.gateway,
         "DNS": " ".join(join.dns),
         "HOST_FIREWALL": join.host_firewall,
         "CLUSTER_NETWORKS": " ".join(join.cluster_networks),
         "API_HOST": urllib.parse.urlsplit(endpoint).hostname or "",
-        "BLOCK": _flag(on=join.block_metadata),
-        "META_URL": source.url,
-        "META_TOKEN_URL": source.token_url,
-        "META_FIELD": source.field,
-        "ID_PATTERN": source.pattern,
+        "BLOCK": " ".join(
+            f"{'ip6' if ':' in each else 'ip'}:{each}"
+            for each in (service.blocked if join.block_metadata else ())
+        ),
+        "META_GET": _request(service.url, service.headers),
+        "TOKEN_REQUEST": _request(service.token_url, service.token_headers),
+        "META_TOKEN": service.token_header,
+        "META_FIELDS": service.id,
+        "META_CLOUD_INIT": _flag(on=service.cloud_init),
+        "ID_PATTERN": service.pattern,
     }
 
 
@@ -155,9 +160,18 @@ def _flag(*, on: bool) -> str:
     return "1" if on else ""
 
 
-def _assignments(variables: Mapping[str, str]) -> str:
+def _request(url: str, headers: Iterable[str]) -> tuple[str, ...]:
+    """Give what curl takes to ask for something, nothing where nothing is asked."""
+    return (*(word for each in headers for word in ("-H", each)), url) if url else ()
+
+
+def _assignments(variables: Mapping[str, str | tuple[str, ...]]) -> str:
+    """Write variables for bash: words as they are, several as an array."""
     return "".join(
-        f"{name}={shlex.quote(value) if value else ''}\n" for name, value in variables.items()
+        f"{name}=({shlex.join(value)})\n"
+        if isinstance(value, tuple)
+        else f"{name}={shlex.quote(value) if value else ''}\n"
+        for name, value in variables.items()
     )
 
 

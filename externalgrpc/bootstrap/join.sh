@@ -195,12 +195,17 @@ names() {
   fi
 }
 
-# Ask the cloud's metadata service; where it is unknown or silent, what cloud-init learned from it.
+# Ask the cloud's metadata service; where it is unknown or silent, what cloud-init learned from it,
+# if that is the cloud's id as well. A providerID stays for ever: what is no id of the cloud's ends the join.
 instance_id() {
-  local id=
-  [ -z "$META_URL" ] || ! command -v curl >/dev/null || id=$(retry metadata) || id=
-  [ -n "$id" ] || id=$(cloud-init query v1.instance_id) || id=
-  [[ $id =~ ^($ID_PATTERN)$ ]] || die "the metadata service gives no id for $SCHEME, but '$id'"
+  local id='' LC_ALL=C
+  if [ -n "${META_GET[*]}" ]; then
+    [ -n "$META_CLOUD_INIT" ] || command -v curl >/dev/null || add_packages curl ca-certificates >&2
+    ! command -v curl >/dev/null || id=$(retry metadata) || id=
+  fi
+  [ -n "$id" ] || [ -z "$META_CLOUD_INIT" ] || id=$(cloud-init query v1.instance_id) || id=
+  [[ $id =~ ^($ID_PATTERN)$ && $id != *[!A-Za-z0-9._:/~+-]* ]] \
+    || die "the metadata service gives no id for $SCHEME, but '${id:0:120}', which is not $ID_PATTERN"
   echo "$id"
 }
 
@@ -210,16 +215,16 @@ ask() {
 
 metadata() {
   local token='' text
-  [ -z "$META_TOKEN_URL" ] \
-    || token=$(ask -X PUT -H 'Metadata-Token-Expiry-Seconds: 3600' "$META_TOKEN_URL") \
-    || return 1
-  text=$(ask -H 'Accept: application/json' -H "Metadata-Token: ${token:-cloudinit}" "$META_URL") \
-    || return 1
-  if [ -n "$META_FIELD" ]; then
-    printf %s "$text" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$META_FIELD"
-  else
-    echo "$text"
-  fi
+  [ -z "$META_TOKEN" ] || token=$(ask -X PUT "${TOKEN_REQUEST[@]}") || return 1
+  text=$(ask ${token:+-H "$META_TOKEN: $token"} "${META_GET[@]}") || return 1
+  # Rendering takes indentation away, so there is none in the Python.
+  if [ "$META_FIELDS" = '{}' ]; then echo "$text"; else printf %s "$text" | python3 -c 'import functools, json, re, sys
+all = json.load(sys.stdin)
+step = lambda at, key: at.get(key) if isinstance(at, dict) else ""
+find = lambda path: functools.reduce(step, path.split("."), all)
+words = lambda hole: [str(at) for at in map(find, hole[1].split("|")) if type(at) in (str, int) and at != ""]
+fill = lambda hole: (words(hole) or sys.exit("error: no " + hole[1]))[0]
+print(re.sub("{(.*?)}", fill, sys.argv[1]))' "$META_FIELDS"; fi
 }
 
 # What is only known here: the machine's id, its private address, and on which NIC that is.
@@ -227,17 +232,24 @@ fill() {
   sed -i "s|@ID@|$MACHINE_ID|g;s|@NODE_IP@|$NODE_IP|g;s|@NIC@|$NIC|g" "$1"
 }
 
-# Pods come in through PREROUTING; what the machine itself asks does not.
+# Pods come in through PREROUTING; what the machine itself asks does not. BLOCK names what is blocked as
+# ip:ADDRESS and ip6:ADDRESS. Where a kernel without IPv6 has no ip6tables, pods have no IPv6 either.
 block() {
   [ -n "$BLOCK" ] || return 0
+  local each drop rules='add table inet vps_autoscaler; flush table inet vps_autoscaler;
+    add chain inet vps_autoscaler pods { type filter hook prerouting priority -300; }'
   if command -v nft >/dev/null; then
-    nft 'add table inet vps_autoscaler; flush table inet vps_autoscaler;
-      add chain inet vps_autoscaler pods { type filter hook prerouting priority -300; };
-      add rule inet vps_autoscaler pods ip daddr 169.254.169.254 drop;
-      add rule inet vps_autoscaler pods ip6 daddr { fd00:a9fe:a9fe::1, fe80::a9fe:a9fe } drop'
+    for each in $BLOCK; do
+      rules+="; add rule inet vps_autoscaler pods ${each%%:*} daddr ${each#*:} drop"
+    done
+    nft "$rules"
   elif command -v iptables >/dev/null; then
-    iptables -t raw -C PREROUTING -d 169.254.169.254 -j DROP 2>/dev/null \
-      || iptables -t raw -I PREROUTING -d 169.254.169.254 -j DROP
+    for each in $BLOCK; do
+      drop="PREROUTING -d ${each#*:} -j DROP"
+      # shellcheck disable=SC2086 # several words
+      "${each%%:*}tables" -t raw -C $drop 2>/dev/null || "${each%%:*}tables" -t raw -I $drop \
+        || [ "${each%%:*}" = ip6 ]
+    done
   else
     die "blockMetadata needs nft or iptables, and the image has neither"
   fi

@@ -13,7 +13,7 @@ from typing import Final
 
 from externalgrpc import groups, kubeletconfig
 from externalgrpc.bootstrap import labels, settings
-from providers import contract
+from providers import contract, metadata
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.ASCII)
@@ -25,6 +25,9 @@ _VALUE: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", 
 _EFFECTS: Final = frozenset({"NoSchedule", "PreferNoSchedule", "NoExecute"})
 
 
+NO_IDS: Final = "machines of this cloud cannot learn their own id, so that no Node would be theirs"
+
+
 class Unjoinable(ValueError):
     """Say why a machine that is ordered like this would never become a node."""
 
@@ -33,7 +36,8 @@ class Unjoinable(ValueError):
 class Machine:
     """One machine of a group, as it is about to be ordered.
 
-    ``scheme`` is what stands left of ``://`` in the Node's providerID. ``cloud_labels`` is what
+    ``scheme`` is what stands left of ``://`` in the Node's providerID, and ``service`` how the
+    machine learns the rest. ``cloud_labels`` is what
     :meth:`providers.contract.Provider.node_labels` says of this type and location, ``gpu_label``
     the configuration's. ``kubelets`` is the cluster's own kubelet-config, where it is known.
     Raises Unjoinable when a name, label or taint could not be a node's.
@@ -43,6 +47,7 @@ class Machine:
     group: groups.NodeGroup
     machine_type: contract.MachineType
     scheme: str
+    service: metadata.Service
     gpu_label: str
     cloud_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     join: settings.JoinSettings = dataclasses.field(default_factory=settings.JoinSettings)
@@ -53,6 +58,8 @@ class Machine:
             raise Unjoinable("the machine's name cannot be a node's name")
         if not _SCHEME.fullmatch(self.scheme):
             raise Unjoinable("the scheme of the provider id is none")
+        if not self.service.learnable:
+            raise Unjoinable(NO_IDS)
         for key, value in self.labels.items():
             if not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
                 raise Unjoinable(f"label {key!r} is not one that Kubernetes takes")
@@ -79,7 +86,7 @@ class Machine:
     @property
     def provider_id(self) -> str:
         """Give the Node's providerID, with ``@ID@`` for what only the machine knows."""
-        return f"{self.scheme}://@ID@"
+        return self.service.provider_id(self.scheme, "@ID@")
 
     @property
     def kept(self) -> groups.KubeletReserve:

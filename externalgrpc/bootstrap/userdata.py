@@ -21,9 +21,6 @@ from externalgrpc.bootstrap import encoded
 
 """What ``userDataFormat`` of a group can be."""
 
-DECODE_BASE64: Final = frozenset({"hcloud"})
-"""The schemes of clouds whose cloud-init decodes user-data that is base64 (DataSourceHetzner)."""
-
 _HEADERS: Final = (
     "#cloud-config-archive",
     "#cloud-config-jsonp",
@@ -88,10 +85,11 @@ def decoded(raw: bytes) -> str:
     return text.replace("\r\n", "\n")
 
 
-def judge(text: str, *, scheme: str) -> Iterator[Trouble]:
+def judge(text: str, *, decodes_base64: bool) -> Iterator[Trouble]:
     """Say what cloud-init on the usual images of a cloud would not run of this user-data.
 
-    ``text`` has its variables filled in.
+    ``text`` has its variables filled in. ``decodes_base64`` tells whether the cloud's cloud-init
+    decodes user-data that is base64 as a whole.
     """
     for part in encoded.parts(text):
         if re.match("(?:\ufeff#!|#![^\n]*\r)", part.inner):
@@ -102,7 +100,7 @@ def judge(text: str, *, scheme: str) -> Iterator[Trouble]:
                 "its first line: no Linux runs it",
                 cure="Save it as UTF-8 with line feeds only, and encode it again",
             )
-    if scheme in DECODE_BASE64 and (inner := _as_base64(text)) is not None:
+    if decodes_base64 and (inner := _as_base64(text)) is not None:
         for each in _judge(inner):
             yield dataclasses.replace(
                 each, line=1, column=1, message=f"in its base64 {each.message}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from externalgrpc import clouds, config, groups, template
-from externalgrpc.bootstrap import encoded
+from externalgrpc.bootstrap import encoded, joining
 from externalgrpc.checks import growing, ordering
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
 from externalgrpc.config import formats
@@ -89,6 +89,7 @@ def _group(
             message=reason,
             cure="See examples/ for files that join by kubeadm and by k3s",
         )
+    yield from _ids(group, cloud)
     if real and not group.image:
         yield Finding(
             verdict=Verdict.WARNING,
@@ -97,9 +98,7 @@ def _group(
             cure="Add image: with the operating system that the machine boots",
         )
     for doubt in (
-        ()
-        if not real
-        else formats.doubts(group, cluster=cluster, provider=provider, scheme=cloud.scheme)
+        () if not real else formats.doubts(group, cluster=cluster, provider=provider, of=cloud)
     ):
         yield Finding(
             verdict=Verdict.WARNING,
@@ -118,6 +117,20 @@ def _group(
             message="several regions: new nodes are announced without region and zone, "
             "so pods that ask for one are not placed here",
             cure="Use one group per region where pods or volumes are bound to one",
+        )
+
+
+def _ids(group: groups.NodeGroup, cloud: clouds.Cloud) -> Iterator[Finding]:
+    """Tell of a cloud's class that does not say how a machine learns its id."""
+    if group.join in joining.METHODS and not clouds.says_ids(cloud):
+        yield Finding(
+            verdict=Verdict.WARNING,
+            about="providerID",
+            message="the cloud's class does not say how a machine learns its id "
+            "(metadata_service): the instance-id of cloud-init is taken, and where that is another "
+            "the autoscaler deletes each node after its provision time",
+            cure="Update the cloud's package; until then compare one node's spec.providerID with "
+            "what vps-autoscaler ls --wide shows",
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from externalgrpc import clouds, groups
-from externalgrpc.bootstrap import credentials
+from externalgrpc.bootstrap import credentials, joining
 from externalgrpc.checks import cluster, growing, neighbours, offline, ordering
 from externalgrpc.checks.report import AccountReport, Finding, GroupReport, Report, Verdict
 from providers import contract, errors
@@ -103,6 +103,8 @@ def _ask_account(
     if not refused:
         findings.insert(0, Finding(verdict=Verdict.FINE, about="token", message="it works"))
     findings += _orphans(machines or (), known)
+    if any(group.join in joining.METHODS for group in its):
+        findings += _ids(provider, machines or ())
     findings += _shared(account, machines or (), owners)
     findings += _quota(quota, its)
     budget = provider.budget()
@@ -140,6 +142,23 @@ def _refusal(about: str, error: errors.CloudError) -> Finding:
         case _:
             cure = ""
     return Finding(verdict=Verdict.FAILURE, about=about, message=error.message, cure=cure)
+
+
+def _ids(provider: contract.Provider, machines: Sequence[contract.Instance]) -> Iterator[Finding]:
+    """Tell of machines whose Nodes could not have the provider ids that the cloud shows."""
+    service = clouds.metadata_service(provider)
+    for each in machines:
+        becomes = service.provider_id(provider.scheme, each.id)
+        if each.provider_id != becomes or service.problem(each.id):
+            yield Finding(
+                verdict=Verdict.FAILURE,
+                about="providerID",
+                message=f"the cloud shows {each.provider_id}, and the Node of such a machine would "
+                f"be {becomes}, if it joined at all: the autoscaler would delete it",
+                cure="Correct metadata_service of the cloud's class (docs/adding-a-cloud.md), or "
+                "join with a userDataFile",
+            )
+            return
 
 
 def _orphans(machines: Sequence[contract.Instance], known: Sequence[str]) -> Iterator[Finding]:

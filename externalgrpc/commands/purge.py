@@ -34,7 +34,7 @@ _NONE = "none"
     "--machine",
     "provider_id",
     metavar="PROVIDER_ID",
-    help="Delete exactly this machine, such as hcloud://12345.",
+    help="Delete exactly this machine; ls --wide shows provider ids.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted, and stop.")
@@ -117,9 +117,11 @@ def _asked(loaded: groups.Config, provider_id: str | None) -> list[groups.Accoun
         return every
     installed = clouds.installed()
     scheme = provider_id.partition("://")[0]
-    its = [each for each in every if installed[each.provider].scheme == scheme]
+    schemes = {each.name: installed[each.provider].scheme for each in every}
+    its = [each for each in every if schemes[each.name] == scheme]
     if not its:
-        told = "provider ids look like hcloud://12345; vps-autoscaler ls --wide shows them"
+        begin = " or ".join(f"{each}://" for each in sorted(set(schemes.values())))
+        told = f"provider ids here begin with {begin}; vps-autoscaler ls --wide shows them"
         raise terminal.Failure(f"no account is at the cloud of {provider_id}: {told}")
     return its
 

@@ -132,16 +132,22 @@ def serve(
 @parameters.CONFIG
 @parameters.CLUSTER
 def demo(*, config_path: Path, cluster: str) -> None:
-    """Show about a minute of work: a stand-in autoscaler drives a server on the memory cloud.
+    """Show about a minute of work: a stand-in autoscaler drives a server on a simulated cloud.
 
     Growth, a sold-out location and the fallback, nodes that join, deletion. Nothing outside this
-    process is touched: every account of the configuration must be one in memory.
+    process is touched: every account of the configuration must be at a cloud whose
+    machines are simulated.
     """
     from externalgrpc import server, serving  # noqa: PLC0415
     from externalgrpc.standin import demo as show  # noqa: PLC0415
 
     loaded = parameters.load(config_path, cluster)
-    elsewhere = [a.name for a in loaded.accounts.values() if a.provider != "memory"]
+    installed = clouds.installed()
+    elsewhere = [
+        account.name
+        for account in loaded.accounts.values()
+        if not clouds.joins_by_itself(installed[account.provider])
+    ]
     if elsewhere:
         raise terminal.Failure(f"the demo makes no real machines: {', '.join(elsewhere)}")
     console = terminal.console()

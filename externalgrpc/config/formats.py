@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from externalgrpc import groups, names
+from externalgrpc import clouds, groups, names
 from externalgrpc.bootstrap import raw, userdata
 from externalgrpc.config.mistakes import Mistake
 
 
 def fatal(
-    group: groups.NodeGroup, *, cluster: str, provider: str, scheme: str
+    group: groups.NodeGroup, *, cluster: str, provider: str, of: clouds.Cloud
 ) -> Iterator[Mistake]:
     """Give the mistakes in a user-data file that keep all of it from being used."""
-    for each in _troubles(group, cluster=cluster, provider=provider, scheme=scheme):
+    for each in _troubles(group, cluster=cluster, provider=provider, of=of):
         if each.fatal:
             yield Mistake(
                 file=group.user_data_file,
@@ -26,16 +26,16 @@ def fatal(
 
 
 def doubts(
-    group: groups.NodeGroup, *, cluster: str, provider: str, scheme: str
+    group: groups.NodeGroup, *, cluster: str, provider: str, of: clouds.Cloud
 ) -> Iterator[userdata.Trouble]:
     """Give what nobody on the cloud's usual images would run, of a group that loads."""
-    for each in _troubles(group, cluster=cluster, provider=provider, scheme=scheme):
+    for each in _troubles(group, cluster=cluster, provider=provider, of=of):
         if not each.fatal:
             yield each
 
 
 def _troubles(
-    group: groups.NodeGroup, *, cluster: str, provider: str, scheme: str
+    group: groups.NodeGroup, *, cluster: str, provider: str, of: clouds.Cloud
 ) -> Iterator[userdata.Trouble]:
     if group.join in {"kubeadm", "k3s"} or not group.user_data.strip():
         return
@@ -49,6 +49,6 @@ def _troubles(
         machine_type=first.machine_type,
         location=first.location,
         provider=provider,
-        scheme=scheme,
+        scheme=of.scheme,
     )
-    yield from userdata.judge(text, scheme=scheme)
+    yield from userdata.judge(text, decodes_base64=clouds.metadata_service(of).decodes_base64)

@@ -61,6 +61,12 @@ def method(
     if join not in joining.METHODS and entry.join_options:
         told = "are settings of join: kubeadm and join: k3s"
         findings.add((*path, "joinOptions"), told, "Remove them", key=True)
+    if join in joining.METHODS and of is not None and not clouds.metadata_service(of).learnable:
+        cure = (
+            "Write a userDataFile that sets the providerID, or join: image; the cloud's class says "
+            "in metadata_service how its machines learn it, maybe in a newer release of its package"
+        )
+        findings.add((*path, "join"), f"cannot be {join}: {machine.NO_IDS}", cure)
     if join in joining.METHODS and entry.any_node_name:
         told = f"is for nodes that we do not name, and join: {join} names them"
         findings.add((*path, "anyNodeName"), told, "Remove it", key=True)
@@ -98,6 +104,7 @@ def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
                     name=candidate.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
                 ),
                 scheme=of.scheme,
+                service=clouds.metadata_service(of),
                 gpu_label="",
                 cloud_labels=_as_long_as_any(candidate.location),
                 join=group.join_settings,

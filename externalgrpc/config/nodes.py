@@ -312,7 +312,7 @@ class Reader:
                 return
         elif group.user_data:
             for trouble in formats.fatal(
-                group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
+                group, cluster=self.cluster, provider=account.provider, of=of
             ):
                 self.findings.add_elsewhere(trouble)
             size = raw.worst_case_bytes(

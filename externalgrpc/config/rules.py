@@ -53,7 +53,7 @@ def name(text: str, longest: int) -> str:
     if len(text) > longest:
         return f"is {len(text)} characters long; at most {longest} fit into marks and node names"
     if "--" in text:
-        return "holds two dashes in a row, which Linode forbids in a server's name"
+        return "holds two dashes in a row, which some clouds forbid in a server's name"
     if not _NAME.fullmatch(text):
         return (
             "is not a lower-case name: letters a to z, digits and single dashes, "

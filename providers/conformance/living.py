@@ -28,7 +28,13 @@ class Living(ground.Ground):
 
         (listed,) = provider.instances()
         assert listed.id == made.id
-        assert listed.provider_id == made.provider_id == f"{provider.scheme}://{made.id}"
+        service = type(provider).metadata_service
+        assert (
+            listed.provider_id == made.provider_id == service.provider_id(provider.scheme, made.id)
+        ), "<scheme>://<prefix><id>, as metadata_service says: a Node gets that for ever"
+        assert service.problem(made.id) == "", "a machine would refuse its own id"
+        answer = controls.metadata(made.id)
+        assert not answer or service.read(answer) == made.id, "a machine learns another id"
         assert (listed.node_name, listed.group) == ("web-a1", "web")
         assert (listed.machine_type, listed.location) == (self.machine_type, self.location)
         assert listed.state is contract.InstanceState.RUNNING

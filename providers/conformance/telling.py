@@ -7,7 +7,7 @@ import dataclasses
 import re
 from decimal import Decimal
 
-from providers import contract
+from providers import contract, metadata
 from providers.conformance import ground
 from providers.conformance.controls import Bench
 
@@ -24,6 +24,7 @@ class Telling(ground.Ground):
         assert re.fullmatch(r"[a-z][a-z0-9+.-]*", itself.scheme)
         assert re.fullmatch(r"([A-Z][A-Z0-9_]*)?", itself.token_variable)
         assert isinstance(itself.joins_by_itself, bool)
+        assert isinstance(itself.metadata_service, metadata.Service)
         for options in (itself.account_options, itself.group_options):
             assert dataclasses.is_dataclass(options)
             assert options.__dataclass_params__.frozen  # type: ignore[attr-defined]

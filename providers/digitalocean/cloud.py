@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, rest, strays
+from providers import contract, errors, keeping, marks, metadata, rest, strays
 from providers.digitalocean import (
     finding,
     gpus,
@@ -42,6 +42,11 @@ class DigitalOceanCloud:
     scheme: ClassVar[str] = reading.SCHEME
     token_variable: ClassVar[str] = "DIGITALOCEAN_TOKEN"  # noqa: S105  (the variable's name)
     joins_by_itself: ClassVar[bool] = False
+    metadata_service: ClassVar[metadata.Service] = metadata.Service(
+        url="http://169.254.169.254/metadata/v1/id",
+        pattern="[0-9]+",
+        block=(),  # nothing but the address above
+    )
     account_options: ClassVar[type] = options.AccountOptions
     group_options: ClassVar[type] = contract.NoOptions
     supports: ClassVar[frozenset[str]] = frozenset(

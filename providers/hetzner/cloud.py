@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from hcloud.helpers import labels as label_rules
 
-from providers import contract, errors, marks
+from providers import contract, errors, marks, metadata
 from providers.hetzner import finding, options, reading, spreading, wire, words
 
 USER_DATA_LIMIT_BYTES = 32 * 1024
@@ -36,6 +36,11 @@ class HetznerCloud:
     scheme: ClassVar[str] = reading.SCHEME
     token_variable: ClassVar[str] = "HCLOUD_TOKEN"  # noqa: S105  (the variable's name)
     joins_by_itself: ClassVar[bool] = False
+    metadata_service: ClassVar[metadata.Service] = metadata.Service(
+        url="http://169.254.169.254/hetzner/v1/metadata/instance-id",
+        pattern="[0-9]+",
+        decodes_base64=True,  # DataSourceHetzner
+    )
     account_options: ClassVar[type] = options.AccountOptions
     group_options: ClassVar[type] = contract.NoOptions
     supports: ClassVar[frozenset[str]] = frozenset(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks
+from providers import contract, errors, keeping, marks, metadata
 from providers.linode import finding, options, reading, wire, words
 
 USER_DATA_LIMIT_BYTES = 16384
@@ -36,6 +36,17 @@ class LinodeCloud:
     scheme: ClassVar[str] = reading.SCHEME
     token_variable: ClassVar[str] = "LINODE_TOKEN"  # noqa: S105  (the variable's name)
     joins_by_itself: ClassVar[bool] = False
+    metadata_service: ClassVar[metadata.Service] = metadata.Service(
+        url="http://169.254.169.254/v1/instance",
+        headers=("Accept: application/json",),
+        id="{id}",
+        token_url="http://169.254.169.254/v1/token",  # noqa: S106  (where one is asked for)
+        token_headers=("Metadata-Token-Expiry-Seconds: 3600",),
+        token_header="Metadata-Token",  # noqa: S106  (the header's name)
+        pattern="[0-9]+",
+        block=("fd00:a9fe:a9fe::1",),
+        beside="192.168.128.0/17",
+    )
     account_options: ClassVar[type] = options.AccountOptions
     group_options: ClassVar[type] = options.GroupOptions
     supports: ClassVar[frozenset[str]] = frozenset(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, rest, strays
+from providers import contract, errors, keeping, marks, metadata, rest, strays
 from providers.vultr import finding, listing, options, ordering, reading, words
 
 ENDPOINT = "https://api.vultr.com/v2"
@@ -32,6 +32,13 @@ class VultrCloud:
     scheme: ClassVar[str] = reading.SCHEME
     token_variable: ClassVar[str] = "VULTR_API_KEY"  # noqa: S105  (the variable's name)
     joins_by_itself: ClassVar[bool] = False
+    metadata_service: ClassVar[metadata.Service] = metadata.Service(
+        url="http://169.254.169.254/v1.json",
+        headers=("Metadata-Token: cloudinit",),
+        id="{instance-v2-id}",
+        pattern="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        block=(),  # nothing but the address above
+    )
     account_options: ClassVar[type] = options.AccountOptions
     group_options: ClassVar[type] = contract.NoOptions
     supports: ClassVar[frozenset[str]] = frozenset(

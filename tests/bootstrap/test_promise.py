@@ -85,6 +85,7 @@ def machine_of(group: groups.NodeGroup, prospect: template.Prospect, join: str) 
         group=dataclasses.replace(group, join=join),
         machine_type=prospect.machine_type,
         scheme="hcloud",
+        service=orders.SERVICES["hcloud"],
         gpu_label=orders.GPU_LABEL,
         cloud_labels=prospect.cloud_labels,
     )
@@ -300,6 +301,7 @@ def test_a_cluster_s_own_kubelet_config_is_reckoned_with(
         group=group,
         machine_type=kind,
         scheme="hcloud",
+        service=orders.SERVICES["hcloud"],
         gpu_label=orders.GPU_LABEL,
         kubelets=kubelets,
     )

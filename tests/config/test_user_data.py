@@ -280,7 +280,7 @@ def test_hostile_files_cost_little(tmp_path: Path) -> None:
     load(tmp_path, "#!/bin/sh\n" + "abcdefgh\n" * 1500)
     load(tmp_path, "#!/bin/sh\n" + "a" * 16_000)
     assert "no YAML" in mistake(tmp_path, "#cloud-config\na: " + "[" * 5000)
-    assert list(userdata.judge("", scheme="hcloud"))
+    assert list(userdata.judge("", decodes_base64=True))
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\r\necho\r\n", "\ufeff#!/bin/sh\necho long enough\n"])

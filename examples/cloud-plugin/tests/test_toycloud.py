@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -43,6 +44,9 @@ class ToyControls(conformance.HTTPControls):
     def run(self, instance_id: str) -> None:
         self.api.advance(toyapi.BOOT_S)
         assert self.api.machines[instance_id].shown(self.api.now)["state"] == "running"
+
+    def metadata(self, instance_id: str) -> str:
+        return json.dumps({"machine": {"id": self.api.machines[instance_id].id, "cpus": 2}})
 
     def settle(self) -> None:
         self.api.advance(toyapi.DELETE_S)

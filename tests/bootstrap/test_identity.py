@@ -1,0 +1,270 @@
+"""A machine's own id, at a cloud that nobody here knows: two fields make it, and a prefix."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from externalgrpc import checks, clouds, config
+from providers import memory, metadata
+from tests.bootstrap import guest, orders, skies
+from tests.bootstrap.guest import Guest
+
+UUID = "11ad1c2e-7ab6-4f30-9d2c-5b1c7f0a9e44"
+ANSWER = {"id": UUID, "name": "box", "location": {"zone_id": "oz-north-1"}, "tags": ["a"]}
+SERVICE = metadata.Service(
+    url="http://169.254.42.42/conf?format=json",
+    id="{zone|location.zone_id}/{id}",
+    prefix="instance/",
+    pattern="[a-z]+-[a-z]+-[0-9]/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    cloud_init=False,
+    block=("fd00:42::42",),
+)
+
+
+class Cumulus(memory.MemoryCloud):
+    """A cloud of somebody else's; there is none of this name."""
+
+    scheme: ClassVar[str] = "cumulus"
+    token_variable: ClassVar[str] = ""
+    joins_by_itself: ClassVar[bool] = False
+    metadata_service: ClassVar[metadata.Service] = SERVICE
+
+
+class Mute(Cumulus):
+    """A cloud whose machines cannot learn their ids."""
+
+    metadata_service: ClassVar[metadata.Service] = metadata.Service(cloud_init=False)
+
+
+@pytest.fixture
+def answers() -> Iterator[dict[str, str]]:
+    """Serve these on loopback, by method and path; "url" is where."""
+    told: dict[str, str] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = told.get(f"{self.command} {self.path}", "").encode()
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        told["url"] = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield told
+        server.shutdown()
+        thread.join()
+
+
+def here(answers: dict[str, str], **changed: Any) -> metadata.Service:
+    """Give the cloud's service, with its address on loopback."""
+    return dataclasses.replace(SERVICE, url=f"{answers['url']}/conf?format=json", **changed)
+
+
+def really_ask(machine: Guest) -> None:
+    real = shutil.which("curl")
+    if real is None:
+        pytest.skip("no curl is installed")
+    machine.program("curl", f'echo "curl $*" >>"$SIM/calls"\nexec {real} "$@"')
+
+
+@pytest.mark.parametrize("method", ["kubeadm", "k3s"])
+def test_two_fields_and_a_prefix_make_the_provider_id(
+    baked: Guest, answers: dict[str, str], method: str
+) -> None:
+    really_ask(baked)
+    baked.has("k3s", "v1.36.2+k3s1")
+    baked.file("/etc/systemd/system/k3s-agent.service", "")
+    answers["GET /conf?format=json"] = json.dumps(ANSWER)
+    data = orders.user_data(method=method, scheme="cumulus", service=here(answers))
+    assert baked.boot(data).returncode == 0, baked.read("/dev/ttyS0")
+    wanted = f"cumulus://instance/oz-north-1/{UUID}"
+    if method == "kubeadm":
+        assert skies.flags(baked)["provider-id"] == wanted
+    else:
+        assert f"provider-id={wanted}" in baked.read("/etc/rancher/k3s/config.yaml")
+    assert SERVICE.read(json.dumps(ANSWER)) == f"oz-north-1/{UUID}"
+    (rules,) = baked.called("nft add")
+    assert "ip daddr 127.0.0.1 drop" in baked.told("calls"), "what is asked is blocked"
+    assert "ip6 daddr fd00:42::42 drop" in baked.told("calls")
+    assert "169.254.169.254" not in baked.told("calls"), rules
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ({**ANSWER, "zone": "OZ NORTH"}, f"but 'OZ NORTH/{UUID}', which is not"),
+        ({**ANSWER, "location": {}}, "but ''"),
+        ({**ANSWER, "id": "42"}, "but 'oz-north-1/42'"),
+        (None, "but ''"),
+    ],
+)
+def test_what_is_no_id_of_the_clouds_registers_nothing_and_says_so(
+    baked: Guest, answers: dict[str, str], answer: object, shown: str
+) -> None:
+    really_ask(baked)
+    if answer is not None:
+        answers["GET /conf?format=json"] = json.dumps(answer)
+    baked.sim(**{"instance-id": f"oz-north-1/{UUID}\n"})
+    data = orders.user_data(scheme="cumulus", service=here(answers))
+    assert baked.boot(data).returncode == 1
+    console = baked.read("/dev/ttyS0")
+    assert "gives no id for cumulus" in console
+    assert shown in console
+    assert baked.called("kubeadm join") == []
+    assert baked.called("cloud-init") == [], "its instance-id is not this cloud's id"
+
+
+def test_an_id_that_a_shell_would_read_is_refused_whatever_the_pattern(
+    baked: Guest, answers: dict[str, str]
+) -> None:
+    really_ask(baked)
+    answers["GET /conf?format=json"] = json.dumps({**ANSWER, "zone": "a|e reboot#&"})
+    data = orders.user_data(scheme="cumulus", service=here(answers, pattern=".+"))
+    assert baked.boot(data).returncode == 1
+    assert baked.called("kubeadm join") == []
+
+
+def test_without_nft_what_the_class_says_is_blocked(baked: Guest) -> None:
+    baked.lacks("nft")
+    baked.has("iptables", "")
+    baked.program("ip6tables", 'echo "ip6tables $*" >>"$SIM/calls"\nexit 3')
+    baked.serve(SERVICE.url, json.dumps(ANSWER))
+    assert baked.boot(orders.user_data(scheme="cumulus", service=SERVICE)).returncode == 0
+    assert "iptables -t raw -I PREROUTING -d 169.254.42.42 -j DROP" in baked.calls
+    assert "ip6tables -t raw -I PREROUTING -d fd00:42::42 -j DROP" in baked.calls
+
+
+NODES = """
+cluster: demo
+kubernetes: {{}}
+accounts: [{{name: a, provider: cumulus}}]
+nodes:
+- {{name: web, account: a, instanceType: t, region: r, maxSize: 1, image: i{more}}}
+"""
+
+
+@pytest.mark.parametrize("more", [", join: kubeadm", ", join: k3s", ""])
+def test_check_refuses_a_join_that_cannot_produce_the_ids(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "pools.yaml"
+    path.write_text(NODES.format(more=more))
+    kinds = {"cumulus": cast("clouds.Cloud", Mute)}
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(path, cluster="", environ={}, clouds=kinds)
+    told = str(caught.value)
+    assert "cannot learn their own id" in told
+    assert "userDataFile" in told
+    assert "join: image" in told
+    path.write_text(NODES.format(more=", join: image"))
+    config.load(path, cluster="", environ={}, clouds=kinds)
+
+
+def test_an_older_class_loads_and_check_says_what_is_taken(tmp_path: Path) -> None:
+    old = type("Old", (before(),), {})
+    assert clouds.problems("cumulus", old) == ()
+    assert clouds.metadata_service(old) == metadata.Service()
+    path = tmp_path / "pools.yaml"
+    path.write_text(NODES.format(more=""))
+    for cloud, expected in ((old, 1), (Cumulus, 0)):
+        kinds = {"cumulus": cast("clouds.Cloud", cloud)}
+        found = config.load(path, cluster="", environ={}, clouds=kinds)
+        told = [
+            each for each in checks.check_offline(found, kinds).findings()
+            if each.about == "providerID"
+        ]  # fmt: skip
+        assert len(told) == expected
+        assert all("instance-id of cloud-init is taken" in each.message for each in told)
+
+
+def before() -> type:
+    """Make a class that never heard of metadata_service."""
+    words = {
+        name: value
+        for kind in reversed(Cumulus.__mro__[:-1])
+        for name, value in vars(kind).items()
+        if name not in {"metadata_service", "__dict__", "__weakref__"}
+    }
+    return type("Before", (), words)
+
+
+def test_a_class_that_says_it_wrongly_is_no_cloud() -> None:
+    wrong = type("Wrong", (Cumulus,), {"metadata_service": None})
+    assert clouds.problems("x", wrong) == ("metadata_service is no providers.metadata.Service",)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"url": "169.254.42.42/conf"}, "http"),
+        ({"url": "http://a'b/"}, "http"),
+        ({"id": "zone/id"}, "names no field"),
+        ({"id": "{zone}/{}"}, "template"),
+        ({"id": "{zone}|{id}"}, "template"),
+        ({"headers": ("Accept",)}, "Name: value"),
+        ({"headers": ("A: b\nC: d",)}, "Name: value"),
+        ({"url": "http://a/", "token_url": "http://a/"}, "token_header"),
+        ({"token_url": "http://a/", "token_header": "T"}, "url, which is missing"),
+        ({"prefix": "in stance/"}, "prefix"),
+        ({"pattern": r"\d+"}, "shell"),
+        ({"pattern": "(?:a)"}, "shell"),
+        ({"pattern": "[0-9]*"}, "empty"),
+        ({"pattern": "["}, "is none"),
+        ({"block": ("metadata.example.org",)}, "metadata.example.org"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_when_the_class_is_made(
+    wrong: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        metadata.Service(**wrong)
+
+
+SCALARS = st.none() | st.booleans() | st.integers(0, 99) | st.text("ab/é", max_size=3)
+KEYS = st.sampled_from(["a", "b", "0"])
+TREES = st.recursive(
+    SCALARS, lambda inner: st.dictionaries(KEYS, inner) | st.lists(inner, max_size=2), max_leaves=6
+)
+
+
+@hypothesis.given(
+    st.dictionaries(KEYS, TREES),
+    st.sampled_from(["{a}", "{a.b}", "{a|b}", "{a.b|b.a.0}/{b}", "x-{0}"]),
+)
+@hypothesis.settings(max_examples=25, deadline=None)
+def test_machine_and_suite_read_one_answer_alike(whole: dict[str, Any], template: str) -> None:
+    """The script's own lines, by a real Python."""
+    script = guest.written(orders.user_data())["/usr/local/sbin/vps-autoscaler-join"]
+    program = script.split("python3 -c '")[1].split('\' "$META_FIELDS"')[0]
+    ran = subprocess.run(
+        [sys.executable, "-c", program, template],
+        input=json.dumps(whole),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    try:
+        expected = metadata.Service(id=template).read(json.dumps(whole))
+    except ValueError:
+        assert ran.returncode == 1
+        assert ran.stderr.startswith("error: no ")
+    else:
+        assert (ran.returncode, ran.stdout) == (0, f"{expected}\n")
