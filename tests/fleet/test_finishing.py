@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -214,7 +215,7 @@ class TestWhatCannotBeFinished:
             there.later(5)
             there.listed(half())
         assert len(at) == finishing.TRIES
-        assert all(later - one >= scene.SETTLE_S for one, later in zip(at, at[1:], strict=False))
+        assert all(later - one >= scene.SETTLE_S for one, later in itertools.pairwise(at))
         failure = there.member(NAME).failure
         assert failure is not None
         assert failure.code == finishing.CODE
