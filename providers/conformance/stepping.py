@@ -68,8 +68,6 @@ class Stepping(ground.Ground):
     def test_a_finish_of_what_was_started_changes_nothing(self, bench: Bench) -> None:
         provider = self._finishing(bench)
         made = bench.provider.create(self.order(bench, "web-a1", user_data=_FIRST))
-        if made.state is contract.InstanceState.UNFINISHED:
-            made = provider.finish(self.order(bench, "web-a1", user_data=_FIRST), made)
         for _ in range(2):
             again = provider.finish(self.order(bench, "web-a1", user_data=_LATER), made)
             assert again.id == made.id
@@ -89,8 +87,6 @@ class Stepping(ground.Ground):
     def test_what_ran_and_is_off_is_not_unfinished(self, bench: Bench) -> None:
         self._finishing(bench)
         made = bench.provider.create(self.order(bench, "web-a1"))
-        if made.state is contract.InstanceState.UNFINISHED:
-            made = self._finishing(bench).finish(self.order(bench, "web-a1"), made)
         bench.controls.run(made.id)
         bench.controls.power_off(made.id)
         bench.controls.settle()
@@ -129,8 +125,6 @@ class Stepping(ground.Ground):
         order = self.order(bench, "web-counted", user_data=_FIRST)
         before = bench.controls.requests()
         made = bench.provider.create(order)
-        if made.state is contract.InstanceState.UNFINISHED:
-            self._finishing(bench).finish(order, made)
         taken = bench.controls.requests() - before
         self._gone(bench, made.id)
         return taken
