@@ -71,8 +71,9 @@ def survey(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
             account=account,
             since=now,
             seen_at=snapshot.begun_at,
-            # The rest of a create whose answer was lost may still be done.
-            doubtful_since=launch.doubtful_since if launch is not None else state.NEVER,
+            # The rest of a create whose answer was lost may still be done, and that of another
+            # process may be under way.
+            doubtful_since=launch.doubtful_since if launch is not None else snapshot.begun_at,
         )
         held = found.get(provider_id, fresh)
         found[provider_id] = dataclasses.replace(held, seen_at=snapshot.begun_at)
@@ -127,6 +128,7 @@ def wants(fleet: state.Fleet, provider_id: str) -> requests.Finish | None:
         or not _is_sure(held, account)
         or not _counts(fleet, instance)
         or not proof.looks_fresh(fleet, instance, account.name)
+        or proof.is_strange(fleet, instance, account)
     ):
         return None
     return requests.Finish(
