@@ -58,6 +58,17 @@ class DryRun:
         )
         raise errors.Throttled("dry run: nothing is marked", retry_after_s=600.0)
 
+    def finish(self, order: contract.Order, instance: contract.Instance) -> contract.Instance:
+        """Tell which machine would be finished; raises Throttled, so that it stays to be done."""
+        _LOG.warning(
+            "dry run: would finish",
+            id=instance.id,
+            name=order.node_name,
+            group=order.group,
+            user_data_bytes=len(order.user_data.encode()),
+        )
+        raise errors.Throttled("dry run: nothing is finished", retry_after_s=600.0)
+
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Pass on; a cloud that cannot tell has none."""
         if isinstance(self._provider, contract.Neighbourly):

@@ -51,11 +51,16 @@ def operation(request: requests.Request) -> str:  # noqa: PLR0911 - one for each
             return "neighbours"
         case requests.Tidy():
             return "tidy"
+        case requests.Finish():
+            return "finish"
 
 
 def writes(request: requests.Request) -> bool:
     """Tell whether a request makes or deletes something."""
-    return isinstance(request, requests.Create | requests.Delete | requests.Mark | requests.Tidy)
+    return isinstance(
+        request,
+        requests.Create | requests.Delete | requests.Mark | requests.Tidy | requests.Finish,
+    )
 
 
 def cost(request: requests.Request, fleet: state.Fleet) -> int:
@@ -83,6 +88,11 @@ def _neighbourly(provider: contract.Provider) -> contract.Neighbourly:
 
 def _tidying(provider: contract.Provider) -> contract.Tidying:
     assert isinstance(provider, contract.Tidying)  # noqa: S101 - the fleet asks no other
+    return provider
+
+
+def _finishing(provider: contract.Provider) -> contract.Finishing:
+    assert isinstance(provider, contract.Finishing)  # noqa: S101 - the fleet asks no other
     return provider
 
 
@@ -123,6 +133,8 @@ def job(  # noqa: PLR0911 - one for each request
             return lambda: _neighbourly(provider).neighbours()
         case requests.Tidy(groups=groups, nodes=nodes):
             return lambda: _tidying(provider).tidy(groups=groups, nodes=nodes)
+        case requests.Finish(order=order, instance=instance):
+            return lambda: _finish(_finishing(provider), prepare(order), instance)
 
 
 def _catalogue(
@@ -153,9 +165,21 @@ def _is_price(told: contract.Offer) -> bool:
 
 def _create(provider: contract.Provider, order: contract.Order) -> contract.Instance:
     """Send an order; what it carries is told to nobody, should the cloud repeat it."""
+    _hide(order)
+    return provider.create(order)
+
+
+def _finish(
+    provider: contract.Finishing, order: contract.Order, instance: contract.Instance
+) -> contract.Instance:
+    """Send what is left of an order; what it carries is hidden as that of an order is."""
+    _hide(order)
+    return provider.finish(order, instance)
+
+
+def _hide(order: contract.Order) -> None:
     public = (order.node_name, order.group, order.image, order.machine_type.name)
     masking.hide(order.user_data, *public)
-    return provider.create(order)
 
 
 def fold(  # noqa: PLR0911 - one for each request
@@ -197,3 +221,6 @@ def fold(  # noqa: PLR0911 - one for each request
             return neighbours.read(fleet, account, told, now=now)
         case requests.Tidy():
             return tidying.tidied(fleet, request, answer if failed else None, now=now)
+        case requests.Finish():
+            mint = names.mint(request.order.group.name, chance)
+            return fleets.finished(fleet, request, answer, mint=mint, now=now)

@@ -17,6 +17,7 @@ _COUNTED = {
     "deletions": ("Deletions answered by a cloud.", ("account", "outcome")),
     "launches_failed": ("Launches that failed, by the code shown to CA.", ("group", "code")),
     "joins_failed": ("Machines that did not become nodes.", ("group", "code")),
+    "finishes": ("Tries to finish half made machines, by answer.", ("account", "outcome")),
     "marks": ("Changes of machines' marks answered by a cloud.", ("account", "outcome")),
     "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),

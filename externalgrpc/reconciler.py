@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from externalgrpc import clock, errands, groups, kubeletconfig, lane, names, telling, template
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import (
+    finishing,
     journeys,
     marking,
     plan,
@@ -243,6 +244,8 @@ class Reconciler:
         job = errands.job(request, seat.provider, self._prepare, self._clock)
         if isinstance(request, requests.Delete):
             job = self._unless_spared(request, job)
+        elif isinstance(request, requests.Finish):
+            job = self._if_still_wanted(request, job)
 
         def done(answer: errands.Answer) -> None:
             self._answered(request, answer, seat)
@@ -261,6 +264,18 @@ class Reconciler:
         def run() -> errands.Answer:
             if retired.is_spared(self.fleet, request.key):
                 raise errors.Throttled("not sent: the machine became a node meanwhile")
+            return job()
+
+        return run
+
+    def _if_still_wanted(
+        self, request: requests.Finish, job: Callable[[], errands.Answer]
+    ) -> Callable[[], errands.Answer]:
+        """Look once more right before a machine is finished: it may have been let go meanwhile."""
+
+        def run() -> errands.Answer:
+            if finishing.wants(self.fleet, request.instance.provider_id) is None:
+                raise errors.Throttled("not sent: the machine is not to be finished any more")
             return job()
 
         return run
@@ -297,6 +312,8 @@ class Reconciler:
                 self._count("deletions", {"account": account, "outcome": outcome})
             case requests.Mark(account=account):
                 self._count("marks", {"account": account, "outcome": outcome})
+            case requests.Finish(account=account):
+                self._count("finishes", {"account": account, "outcome": outcome})
             case requests.ReadNeighbours(account=account):
                 telling.neighbours(after, account)
             case requests.LookUp() | requests.LookUpMissing() | requests.Tidy():
@@ -343,6 +360,7 @@ def _account_state(seat: Seat) -> state.AccountState:
         marking=isinstance(provider, contract.Marking),
         neighbourly=isinstance(provider, contract.Neighbourly),
         tidying=isinstance(provider, contract.Tidying),
+        finishing=isinstance(provider, contract.Finishing),
         foreign=seat.account.foreign,
         believe_vanished=seat.account.believe_vanished,
         max_orders_per_hour=seat.account.max_orders_per_hour,

@@ -108,6 +108,12 @@ def answered(  # noqa: PLR0912 - one for each request
                 _LOG.warning("what machines left behind not cleared", error=str(answer))
             elif answer:
                 _LOG.info("what machines left behind cleared", account=account, what=list(answer))
+        case requests.Finish(order=order, instance=instance):
+            fields = {"name": order.name, "provider_id": instance.provider_id}
+            if failed:
+                _LOG.warning("machine not finished", **fields, error=str(answer))
+            else:
+                _LOG.info("machine finished", **fields, state=answer.state.value)
         case requests.LookUp(name=name):
             _LOG.info("launch looked up", name=name, answer=kind(answer))
         case requests.LookUpMissing(instance=instance):
@@ -176,6 +182,7 @@ def listing(before: state.Fleet, after: state.Fleet) -> None:
 def standing(before: state.Fleet, after: state.Fleet) -> None:
     """Tell which machines we are not sure of any more, or again, and what brakes an account."""
     spared(before, after)
+    _unfinished(before, after)
     if before.quarantine is not after.quarantine:
         for provider_id, held in after.quarantine.items():
             known = before.quarantine.get(provider_id)
@@ -192,6 +199,31 @@ def standing(before: state.Fleet, after: state.Fleet) -> None:
             _LOG.error("no machine is ordered for now", account=name, code=said.code, why=said[1])
         elif said is None and known_to is not None:
             _LOG.info("machines are ordered again", account=name, code=known_to.code)
+
+
+def _unfinished(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which machines are half made, and which of them will not be finished."""
+    if before.finishes is after.finishes:
+        return
+    for provider_id, held in after.finishes.items():
+        known = before.finishes.get(provider_id)
+        instance = after.index.by_provider_id.get(provider_id)
+        fields = {
+            "account": held.account,
+            "provider_id": provider_id,
+            "name": instance.node_name if instance is not None else "",
+            "group": instance.group if instance is not None else "",
+        }
+        if known is None:
+            _LOG.info("machine is half made: its create did not come to an end", **fields)
+        if held.failure is not None and (known is None or known.failure is None):
+            _LOG.warning(
+                "machine cannot be finished: it is given up where it is proved that it never ran",
+                **fields,
+                code=held.failure.code,
+                why=held.failure.message,
+                delete_by_hand=byhand.purge(provider_id),
+            )
 
 
 def _quarantined(fleet: state.Fleet, provider_id: str, held: state.Quarantine) -> None:

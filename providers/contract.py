@@ -50,12 +50,16 @@ UNJOINED_VALUE: Final = "true"
 class InstanceState(enum.Enum):
     """What a machine is doing; each cloud maps its own words here by an exhaustive table.
 
-    CREATING until it first boots, STOPPED when it is off and stays so, DELETING when it is on its
-    way out and cannot come back; everything else that lives, also while it reboots or migrates, is
-    RUNNING. A word that the table does not know means RUNNING and a warning in the log: taking a
-    live machine for a dead one costs more than the reverse.
+    UNFINISHED exists, was never started, and will not run unless :meth:`Finishing.finish` makes it;
+    CREATING is on its way to its first boot with nothing left to ask for; STOPPED ran or was to
+    run, is off and stays so; DELETING is on its way out and cannot come back; all else that lives,
+    also while it reboots or migrates, is RUNNING. A word that the table does not know means RUNNING
+    and a warning in the log: taking a live machine for a dead one costs more than the reverse.
+
+    What the server does on each: docs/adding-a-cloud.md, "What each state causes".
     """
 
+    UNFINISHED = "unfinished"
     CREATING = "creating"
     RUNNING = "running"
     STOPPED = "stopped"
@@ -481,5 +485,35 @@ class Tidying(Protocol):
         says is empty; never a machine. Tells, in words for a person, what was deleted; what is not
         there is nothing to do, so that the same call twice is harmless. Raises CloudError as
         everywhere; what was deleted before stays so.
+        """
+        ...
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A cloud where one request does not make a machine that runs; optional.
+
+    There :meth:`Provider.create` sends the rest as well, and whoever sends it may die, or lose an
+    answer, between any two. So the first request carries all marks. Once it may have been done,
+    create raises nothing but Unreachable, or returns the machine UNFINISHED: a Throttled or a
+    NoCapacity would say that there is none. And every listing and look-up shows such a machine as
+    UNFINISHED, told by what the cloud itself keeps, never from memory; never one that ran once and
+    was switched off.
+    """
+
+    def finish(self, order: Order, instance: Instance) -> Instance:
+        """Do what is left of an order, and give the machine as it is then.
+
+        ``order`` is rendered anew for this very machine: same name, group, type and location, but
+        user-data and credentials of now, which must replace what the machine got before. One that
+        was started meanwhile is returned as it is, nothing changed: so the same call twice, or
+        after a lost answer, is harmless. Whose machine it is was settled before, as for
+        :meth:`Provider.delete`. The server calls it for a machine that still carries ``unjoined``,
+        once create has said so or a listing that began ``settle_s`` after the last answer shows it.
+
+        Raises BadOrder when it can never run as ordered (it is gone, or took other user-data that
+        cannot be replaced), OutOfStock and QuotaExceeded when the cloud will not start it: it is
+        then let go. Throttled, Unreachable and BadCredentials as everywhere: it is tried again, not
+        for ever. Deletes nothing.
         """
         ...

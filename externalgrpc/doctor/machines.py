@@ -125,6 +125,9 @@ def _never_joined(facts: Facts, machine: contract.Instance, group: groups.NodeGr
         case contract.InstanceState.STOPPED:
             what += "; it is off, as machines go that could not join"
             cure = f"Its serial console says why in one line; then: {delete}"
+        case contract.InstanceState.UNFINISHED:
+            what += "; its create did not come to an end, and it was never started"
+            cure = f"A server that runs finishes it, or its log says why not; else: {delete}"
         case contract.InstanceState.CREATING:
             what += "; its cloud still calls it being created"
             cure = f"Look at the cloud's status page; then: {delete}"

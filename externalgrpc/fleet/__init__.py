@@ -10,6 +10,7 @@ handed in: a whole history replays from a seed.
 
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered
 from externalgrpc.fleet.configured import configure
+from externalgrpc.fleet.finished import finished
 from externalgrpc.fleet.joins import judge as judge_joins
 from externalgrpc.fleet.joins import outage, overdue
 from externalgrpc.fleet.lessons import kubelets, learn
@@ -36,6 +37,7 @@ __all__ = [
     "autoscaler_started",
     "configure",
     "deleted",
+    "finished",
     "grow",
     "identify",
     "judge_joins",

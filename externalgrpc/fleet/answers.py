@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from externalgrpc import groups
 from externalgrpc.fleet import (
     claims,
+    finishing,
     identity,
     listing,
     proof,
@@ -48,7 +49,7 @@ def ordered(
         may_land=True,
         look_at=now + listing.FATE_AFTER_S,
     )
-    return _put(fleet, accepted)
+    return _put(finishing.noted(fleet, answer, launch.account, now=now), accepted)
 
 
 def looked_up(
@@ -74,12 +75,14 @@ def looked_up(
         return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
     match answer:
         case contract.Instance():
+            lost_at = launch.doubtful_since
+            fleet = finishing.noted(fleet, answer, launch.account, now=now, doubtful_since=lost_at)
             return _put(proof.bound(fleet, name, answer), _found(launch, answer, now))
         case None:
             return _certainly_none(fleet, launch, mint=mint, now=now)
         case errors.NoCapacity() | errors.BadOrder() if accepted:
             fleet = stock.remember(fleet, launch, answer, now=now)
-            return _relaunch(fleet, launch, answer, mint, now)
+            return relaunch(fleet, launch, answer, mint, now)
         case _:
             wait_s = stock.retry_wait_s(answer, 1)
             return _put(fleet, dataclasses.replace(launch, look_at=now + wait_s))
@@ -214,7 +217,7 @@ def _certainly_none(
             gone = errors.CloudError(
                 "the machine disappeared before it ran; the cloud does not say why"
             )
-            return _relaunch(fleet, launch, gone, mint, now)
+            return relaunch(fleet, launch, gone, mint, now)
         case state.Phase.ACCEPTED | state.Phase.HELD | state.Phase.ASKED:
             # The look-up alone proves nothing: a listing that lacks it brings the next one.
             return _put(fleet, launch)
@@ -246,7 +249,7 @@ def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:
     return account.snapshot.begun_at > launch.doubtful_since + account.settle_s
 
 
-def _relaunch(
+def relaunch(
     fleet: state.Fleet,
     launch: state.Launch,
     error: errors.CloudError,

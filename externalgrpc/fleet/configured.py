@@ -107,6 +107,7 @@ def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountSta
             marking=account.marking,
             neighbourly=account.neighbourly,
             tidying=account.tidying,
+            finishing=account.finishing,
             foreign=account.foreign,
             believe_vanished=account.believe_vanished,
             max_orders_per_hour=account.max_orders_per_hour,
@@ -124,6 +125,7 @@ def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountSta
         },
         retired={key: r for key, r in fleet.retired.items() if r.account not in replaced},
         missing={key: m for key, m in fleet.missing.items() if m.account not in replaced},
+        finishes={key: f for key, f in fleet.finishes.items() if f.account not in replaced},
     )
 
 

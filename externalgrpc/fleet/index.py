@@ -10,6 +10,7 @@ from externalgrpc.fleet import identity, state
 from providers import contract
 
 _CREATING = contract.InstanceState.CREATING
+_UNFINISHED = contract.InstanceState.UNFINISHED
 _DELETING = contract.InstanceState.DELETING
 _BOOTING = state.Showing.CREATING
 _RUNNING = state.Showing.RUNNING
@@ -84,6 +85,6 @@ def machine(instance: contract.Instance) -> state.Member:
     return state.Member(
         name=identity.key_of(instance),
         provider_id=instance.provider_id,
-        showing=_BOOTING if instance.state is _CREATING else _RUNNING,
+        showing=_BOOTING if instance.state in (_CREATING, _UNFINISHED) else _RUNNING,
         instance=instance,
     )

@@ -69,7 +69,10 @@ def _further(
         guessed = not ready_at and bool(sight.was_ready_at)
         ready_at = ready_at or sight.was_ready_at
         created_at = instance.created_at or unix_now
-        boots = instance.state is contract.InstanceState.CREATING
+        boots = instance.state in (
+            contract.InstanceState.CREATING,
+            contract.InstanceState.UNFINISHED,
+        )
         fresh = boots or unix_now - created_at < _FRESH_S
         before = state.Journey(
             created_at=created_at,

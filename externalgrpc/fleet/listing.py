@@ -12,6 +12,7 @@ from collections.abc import Mapping, Set
 from externalgrpc.fleet import (
     claims,
     configured,
+    finishing,
     index,
     marking,
     proof,
@@ -70,7 +71,9 @@ def observe(
     fleet = _stand_in(fleet, arrivals)
     fleet = retired.spare(retired.listed(fleet, snapshot, now=now))
     fleet = marking.survey(_going(_tidy(fleet), now))
+    fleet = finishing.survey(fleet, account.name, now=now)
     fleet = quarantine.review(fleet, now=now, unix_now=unix_now)
+    fleet = finishing.judge(fleet, account.name, now=now)
     return _first_covers(fleet, account.name, unix_now) if first else fleet
 
 
@@ -290,6 +293,10 @@ def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> st
     """
     if instance.state is contract.InstanceState.RUNNING:
         return None
+    unfinished = instance.state is contract.InstanceState.UNFINISHED
+    if unfinished and launch.phase is state.Phase.ASKED:
+        # Its create is between two of its requests; its answer decides.
+        return launch
     held = launch.instance
     same = held is not None and held.provider_id == instance.provider_id
     receipt = held.receipt if held is not None and same else instance.receipt

@@ -11,6 +11,9 @@ from typing import NamedTuple
 from externalgrpc import groups
 from externalgrpc.fleet import quarantine, state, vanishing, view
 
+ORDER_RATE = "OrderRate"
+"""The code of the brake on orders."""
+
 
 class NotNow(NamedTuple):
     """Why a group gets no machine for now: a code from a small fixed set, and a sentence."""
@@ -72,7 +75,7 @@ def _why(fleet: state.Fleet, account: state.AccountState) -> NotNow | None:
         return NotNow("ClusterRenamed", told)
     if account.orders and len(account.orders) >= (most := most_orders(fleet, account)):
         return NotNow(
-            "OrderRate",
+            ORDER_RATE,
             f"account {account.name} has ordered {len(account.orders)} machines within an hour, "
             f"maxOrdersPerHour is {most}",
         )

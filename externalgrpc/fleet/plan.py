@@ -11,7 +11,16 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from externalgrpc.fleet import departures, marking, notnow, requests, retired, state, tidying
+from externalgrpc.fleet import (
+    departures,
+    finishing,
+    marking,
+    notnow,
+    requests,
+    retired,
+    state,
+    tidying,
+)
 
 Create: TypeAlias = requests.Create
 
@@ -59,6 +68,7 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
     fleet = _accounts(fleet, agenda)
     fleet = _deletions(retired.spare(fleet), agenda)
     fleet = _launches(fleet, agenda)
+    fleet = finishing.plan(fleet, agenda)
     fleet = _missing(fleet, agenda)
     fleet = marking.plan(fleet, agenda)
     fleet = tidying.plan(fleet, agenda)
@@ -89,6 +99,9 @@ def _busy(fleet: state.Fleet) -> Iterator[str]:
             yield retirement.account
     for missing in fleet.missing.values():
         yield missing.account
+    for finish in fleet.finishes.values():
+        if finish.failure is None:
+            yield finish.account
 
 
 def listing_interval_s(fleet: state.Fleet, account: state.AccountState) -> float:

@@ -219,6 +219,7 @@ def _covers_all(fleet: state.Fleet, account: state.AccountState) -> bool:
 def _is_old(fleet: state.Fleet, instance: contract.Instance, unix_now: float) -> bool:
     """Tell whether a machine has had its time to register; one that tells no age, once it runs."""
     if not instance.created_at:
-        return instance.state is not contract.InstanceState.CREATING
+        never_ran = (contract.InstanceState.CREATING, contract.InstanceState.UNFINISHED)
+        return instance.state not in never_ran
     patience_s = fleet.groups[instance.group].provision_timeout_s
     return unix_now - instance.created_at > patience_s

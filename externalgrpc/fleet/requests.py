@@ -89,6 +89,19 @@ class Tidy:
     nodes: frozenset[str]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finish:
+    """Do what is left of the order of a machine that stands; ``order`` is what to render anew."""
+
+    order: Create
+    instance: contract.Instance
+
+    @property
+    def account(self) -> str:
+        """Name the account that the machine is at."""
+        return self.order.account
+
+
 Request = (
     ListInstances
     | ReadCatalogue
@@ -99,6 +112,7 @@ Request = (
     | Mark
     | ReadNeighbours
     | Tidy
+    | Finish
 )
 
 

@@ -188,6 +188,28 @@ class Tries(NamedTuple):
     not_before: float
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """A machine that exists and will not run unless it is finished.
+
+    Known so ``since``, and last seen so at ``seen_at``: when that listing began. What was asked of
+    it at ``doubtful_since`` may have been done. ``times`` counts the tries that may have done
+    something, ``waits`` those that did nothing; ``told`` is what came of the last. ``failure`` says
+    why it will not be tried again.
+    """
+
+    account: str
+    since: float
+    seen_at: float
+    doubtful_since: float = NEVER
+    not_before: float = NEVER
+    under_way: bool = False
+    times: int = 0
+    waits: int = 0
+    told: str = ""
+    failure: Failure | None = None
+
+
 class Gone(NamedTuple):
     """A machine that is no more: whose it was, whether we let it go, and since when it is known.
 
@@ -240,7 +262,8 @@ class AccountState:
     only that one shows all that the process before us ordered. A ``departed`` account is no longer
     configured and is kept for what it still has.
 
-    ``marking`` tells whether the cloud can change the marks of a machine that stands. ``foreign``
+    ``marking`` tells whether the cloud can change the marks of a machine that stands, ``finishing``
+    whether it can finish one that a create left half made. ``foreign``
     is the operator's word on machines of our name by their identity (``none`` for those without):
     adopt, ignore or gone; ``believe_vanished`` his word that machines that vanished at large are
     gone. ``max_orders_per_hour`` is the brake, ``orders`` when orders were sent in the last hour.
@@ -281,6 +304,7 @@ class AccountState:
     neighbours_at: float = NEVER
     neighbours_failures: int = 0
     tidying: bool = False
+    finishing: bool = False
     untidy: frozenset[tuple[str, str]] = frozenset()
     tidy_at: float = NEVER
 
@@ -448,7 +472,8 @@ class Fleet:
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
     prove that a machine never was a node, ``doubled`` the same of second machines of our orders,
     which are such from their first listing on. ``verdicts`` are the failures shown lately.
-    ``outage`` says that the cluster has lost its nodes at large.
+    ``outage`` says that the cluster has lost its nodes at large. ``finishes`` are, by provider id,
+    the machines that will not run unless they are finished.
 
     ``memo`` caches what is derived of the value; nothing in it depends on ``registered``
     but whether machines have vanished, and what follows of that.
@@ -487,6 +512,7 @@ class Fleet:
     limits: Limits = _LIMITS
     verdicts: tuple[Verdict, ...] = ()
     outage: str = ""
+    finishes: Mapping[str, Finish] = dataclasses.field(default_factory=dict)
     memo: dict[Any, Any] = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )

@@ -96,6 +96,30 @@ class Controls(abc.ABC):
         del instance_id
         return ""
 
+    # What only clouds need whose create takes more than one request.
+
+    def cut(self, step: int, *, after_work: bool, for_good: bool) -> None:
+        """Cut the connection of one request, counted from 1 on, before or after its work.
+
+        ``for_good``: and of every request after it, before its work, until :meth:`mend`: so it is
+        when the process dies.
+        """
+        raise NotImplementedError(
+            f"a create of several requests needs cut({step}, {after_work=}, {for_good=})"
+        )
+
+    def throttle_from(self, step: int) -> None:
+        """Refuse requests for their rate from one on, counted from 1, until :meth:`mend`."""
+        raise NotImplementedError(f"a create of several requests needs throttle_from({step})")
+
+    def open_again(self) -> contract.Provider:
+        """Open the same login once more, as a new process does: it knows nothing."""
+        raise NotImplementedError("a create of several requests needs open_again()")
+
+    def power_off(self, instance_id: str) -> None:
+        """Switch a machine off that runs, as people do in consoles."""
+        raise NotImplementedError(f"a cloud with finish() needs power_off({instance_id!r})")
+
     # What only clouds with an optional method need.
 
     def labels(self, instance_id: str) -> Collection[str]:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from providers.conformance import garbling, living, marking, ordering, refusing, telling
+from providers.conformance import (
+    garbling,
+    living,
+    marking,
+    ordering,
+    refusing,
+    stepping,
+    telling,
+)
 
 
 class ProviderContract(
-    telling.Telling, living.Living, ordering.Ordering, refusing.Refusing, marking.Marking
+    telling.Telling,
+    living.Living,
+    ordering.Ordering,
+    stepping.Stepping,
+    refusing.Refusing,
+    marking.Marking,
 ):
     """What is true of every cloud. Names of the catalogue are the subclass's to say."""
 

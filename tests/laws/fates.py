@@ -37,6 +37,8 @@ CREATES = (
     "nobody knows: not done",
     "nobody knows: done",
     "nobody knows: lands later",
+    "half made",
+    "nobody knows: half made",
 )
 DELETES = (*("done",) * 4, "said and not done", "nobody knows: done", "nobody knows: not done")
 READS = (*("true",) * 4, "error")
@@ -60,11 +62,12 @@ class Flight:
     """A request under way: queued, then begun, then done; then its answer is taken.
 
     ``lands`` is a create that happens after its answer was lost; ``identity`` is what an order
-    carries.
+    carries. Where the cloud takes ``several`` requests for a machine a create may stop between two.
     """
 
     request: requests.Request
     identity: str = ""
+    several: bool = False
     stage: str = "queued"
     begun_at: float = 0.0
     answer: Any = None
@@ -83,6 +86,8 @@ class Flight:
         match request:
             case requests.Create():
                 return self._made(cloud, request, fate)
+            case requests.Finish():
+                return self._finished(cloud, request, fate)
             case requests.Delete():
                 if fate.delete in ("done", "nobody knows: done"):
                     cloud.delete(request.instance_id, lag_s=fate.lag_s)
@@ -119,12 +124,31 @@ class Flight:
                     name, group, lag_s=fate.lag_s, fails=fails, identity=carried, joins=joins
                 )
                 return cloud.instance(machine)
-            case "nobody knows: done":
+            case "half made" if self.several:
+                machine = cloud.make(name, group, lag_s=fate.lag_s, identity=carried, half=True)
+                return cloud.instance(machine)
+            case "nobody knows: half made" if self.several:
+                cloud.make(name, group, lag_s=fate.lag_s, identity=carried, half=True)
+            case "half made":
+                return cloud.instance(cloud.make(name, group, lag_s=fate.lag_s, identity=carried))
+            case "nobody knows: done" | "nobody knows: half made":
                 cloud.make(name, group, lag_s=fate.lag_s, identity=carried)
             case "nobody knows: lands later":
                 self.lands = sky.Pending(name, group, 0.0, identity=carried)
             case other:
                 raise REFUSALS.get(other, errors.Unreachable("cut"))
+        raise errors.Unreachable("cut")
+
+    def _finished(self, cloud: sky.Sky, request: requests.Finish, fate: Fate) -> Any:
+        match fate.create:
+            case "half made":
+                return cloud.instance(cloud.machines[request.instance.id])
+            case other if other.startswith("made") or other == "nobody knows: done":
+                done = cloud.finish(request.instance.id, joins=other != "made, never joins")
+                if other.startswith("made"):
+                    return done
+            case other if other in REFUSALS:
+                raise REFUSALS[other]
         raise errors.Unreachable("cut")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections.abc import Callable
 from typing import TypeAlias
@@ -53,7 +54,9 @@ class History:
         self.edited: set[str] = set()
         self.unmarked: dict[str, float] = {}
         self.node_groups = self._node_groups()
-        self.sides = [self._side(*each) for each in self._cast()]
+        cast = self._cast()
+        self.steps = self._steps(seed, cast)
+        self.sides = [self._side(*each) for each in cast]
         self.mishaps = mishaps.Mishaps(
             self.sim, self.chance, self.sides, self.clouds, self.liars, self.edited
         )
@@ -97,6 +100,16 @@ class History:
             )
         )
 
+    def _steps(self, seed: int, cast: tuple[tuple[str, bool, bool], ...]) -> float | None:
+        """Draw whether a machine takes several requests, and how often a create is cut between two.
+
+        Of a chance of its own: the histories that there were stay as they are.
+        """
+        chance = random.Random(seed + 2)
+        if any(old for _, _, old in cast) or chance.random() < 0.6:
+            return None
+        return chance.choice((0.0, 0.1, 0.3))
+
     def _side(self, name: str, with_nodes: bool, old: bool) -> side.Side:  # noqa: FBT001
         one = side.Side(
             self.sim,
@@ -110,6 +123,7 @@ class History:
             forgets=self.chance.random() < 0.6,
             edited=self.edited,
             unmarked=self.unmarked,
+            steps=self.steps,
         )
         one.kubernetes.removed_by_others = 0.05 if with_nodes else 0.5
         return one
@@ -180,6 +194,9 @@ class History:
         """Mend everything, hear the operator, and wait for rest."""
         self.sim.tell("REST")
         self.sim.weather = simulation.CALM
+        for one in self.sides:
+            one.setting.steps = None if self.steps is None else 0.0
+            one.server.mend_steps()
         self.mishaps.mend()
         for cloud in self.clouds.values():
             cloud.mend()
@@ -209,9 +226,8 @@ class History:
         """Say of every machine whose it is: delete what is nobody's, ignore what is another's."""
         keys = {one.kubernetes.key for one in self.sides}
         for cloud, machine in self.sides[0].standing():
-            if machine.user_data not in keys or machine.group not in {
-                group.name for group in self.node_groups
-            }:
+            known = machine.group in {group.name for group in self.node_groups}
+            if not known or (machine.user_data not in keys and self._is_hopeless(machine)):
                 self.sim.tell(f"the operator deletes {machine.name} ({machine.id})")
                 cloud.vanish(machine.id)
         for one in self.sides:
@@ -242,6 +258,18 @@ class History:
         }
         own = {machine.identity for machine in machines if machine.user_data == one.kubernetes.key}
         return {each: "adopt" if each in own else "ignore" for each in sorted(foreign)}
+
+    def _is_hopeless(self, machine: datacenter.Server) -> bool:
+        """Tell whether a machine is nobody's: a half made one only where a server says so."""
+        if self.steps is None or machine.user_data or machine.runs_at < math.inf:
+            return True
+        for one in self.sides:
+            fleet = one.server.fleet
+            ids = {each for each, held in one.by_id().items() if held.id == machine.id}
+            told = {each.provider_id for each in fleet.unjoined.values()} | fleet.quarantine.keys()
+            if ids & told:
+                return True
+        return False
 
     def _storm(self) -> None:
         rate = self.chance.choice((0.0, 0.0, 0.03, 0.1, 0.25))

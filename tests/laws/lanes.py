@@ -14,13 +14,20 @@ from typing import Any, Protocol
 
 from providers import contract, datacenter, errors, memory
 from tests.laws import laws, lies, simulation
+from tests.providers import threecalls
 
 
 class Watch(Protocol):
     """Whoever holds what is done to a cloud against the laws."""
 
+    alive: bool
+
     def creates(self, order: contract.Order, cloud: WatchedCloud) -> None:
         """Look at an order that reaches the cloud."""
+        ...
+
+    def finishes(self, order: contract.Order, instance: contract.Instance) -> None:
+        """Look at a machine that is to be finished."""
         ...
 
     def is_edited(self, cloud: WatchedCloud, server: datacenter.Server) -> bool:
@@ -125,6 +132,34 @@ class WatchedCloud(memory.MemoryCloud):
 
     def _made(self, order: contract.Order) -> contract.Instance:
         return memory.MemoryCloud.create(self, order)
+
+
+class SteppedCloud(WatchedCloud, threecalls.ThreeCalls):
+    """The same, where a machine takes three requests, and any may be the last."""
+
+    cut_rate = 0.0
+
+    def finish(self, order: contract.Order, instance: contract.Instance) -> contract.Instance:
+        self._liar.refuses()
+        self._watch.finishes(order, instance)
+        self._may_be_cut("finish")
+        return self._liar.said(threecalls.ThreeCalls.finish(self, order, instance))
+
+    def _made(self, order: contract.Order) -> contract.Instance:
+        made = self.make(order)
+        if made.state is not threecalls.UNFINISHED:
+            return made
+        self._may_be_cut("create")
+        self.step("create", made.id, lambda server, _now: server)
+        if self._sim.roll(self.cut_rate / 4):
+            return made
+        return self.go_on(order, made.id, "create")
+
+    def _may_be_cut(self, operation: str) -> None:
+        """Stop between two requests: an answer is lost, or whoever would send the rest is dead."""
+        dead = not self._watch.alive
+        if self._sim.roll(0.7 if dead else self.cut_rate):
+            raise errors.Unreachable(f"{operation} was cut between two requests")
 
 
 class OldCloud(WatchedCloud):

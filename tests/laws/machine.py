@@ -40,9 +40,20 @@ class FleetMachine(RuleBasedStateMachine):
         marking=st.sampled_from((True, True, True, False)),
         brake=st.sampled_from((False, False, True)),
         older=st.booleans(),
+        several=st.booleans(),
     )
     def begin(
-        self, *, unique_names, one_project, cold, machines, with_nodes, marking, brake, older
+        self,
+        *,
+        unique_names,
+        one_project,
+        cold,
+        machines,
+        with_nodes,
+        marking,
+        brake,
+        older,
+        several,
     ):
         """Start a server on a cloud with a few machines; a warm one is past its settling time.
 
@@ -54,6 +65,7 @@ class FleetMachine(RuleBasedStateMachine):
             with_nodes=with_nodes,
             marking=marking,
             brake=brake,
+            several=several,
         )
         for number in range(machines):
             identity = "" if older else self.there.identity
@@ -313,3 +325,4 @@ class FleetMachine(RuleBasedStateMachine):
             there.wait(10.0)
         laws.require(not there.restless(), "the fleet comes to rest", *there.restless())
         there.cloud_equals_members()
+        there.nothing_is_left_half_made()

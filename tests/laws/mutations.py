@@ -32,6 +32,7 @@ UNITS = (
     "tests/test_reconciler.py",
     "tests/test_registrar.py",
     "tests/test_service.py",
+    "tests/test_unfinished.py",
 )
 LINES = (
     ("unit tests", UNITS, {}),

@@ -47,6 +47,7 @@ class Side:
         forgets: bool,
         edited: set[str],
         unmarked: Mapping[str, float],
+        steps: float | None = None,
     ) -> None:
         self._sim = sim
         self._clouds = clouds
@@ -74,6 +75,7 @@ class Side:
             claimed=self._was_claimed,
             edited=edited,
             old=old,
+            steps=steps,
         )
         self.server = simulator.Server(sim, self.setting, self.node_groups)
         self.autoscaler = autoscaler.Autoscaler(sim, self.kubernetes, forgets=forgets)

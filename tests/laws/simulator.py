@@ -29,6 +29,7 @@ class Setting:
     that raw machines are made for. ``words`` is what the operator says of foreign machines, by
     account. ``order`` is asked about each order that reaches a cloud, ``excused`` about deletions
     of which nothing could tell that they kill a node. ``old`` stands for a version without marks.
+    ``steps`` is how often a create of several requests stops between two; None: it is one request.
     """
 
     clouds: Mapping[str, datacenter.Datacenter]
@@ -43,6 +44,7 @@ class Setting:
     claimed: Callable[[str], bool] = lambda _provider_id: True
     edited: Set[str] = frozenset()
     old: bool = False
+    steps: float | None = None
 
     @property
     def joins(self) -> str:
@@ -127,6 +129,23 @@ class Server:
         laws.require(order.identity == known, "every order carries the identity", order)
         self.setting.ordered(order, cloud)
 
+    def finishes(self, order: contract.Order, instance: contract.Instance) -> None:
+        """Hold a machine that is to be finished to the laws."""
+        fleet = self.fleet
+        provider_id = instance.provider_id
+        laws.require(order.identity == fleet.identity, "what is finished is ours", order)
+        laws.require(instance.identity == order.identity, "what is finished is ours", instance)
+        laws.require(
+            order.node_name == instance.node_name, "what is finished keeps its name", order
+        )
+        laws.require(
+            provider_id not in fleet.quarantine or not self.alive,
+            "what is in quarantine is not finished",
+            provider_id,
+        )
+        landing = any(cloud.landing[order.node_name] for cloud in self._providers.values())
+        laws.require(not landing, "nothing is finished while its create may land", order)
+
     def is_edited(self, cloud: lanes.WatchedCloud, server: datacenter.Server) -> bool:
         """Tell whether somebody has changed a machine's labels."""
         return f"{cloud.scheme}://{server.id}" in self.setting.edited
@@ -168,6 +187,12 @@ class Server:
             for name, count in cloud.landing.items()
             if name.startswith(prefix)
         )
+
+    def mend_steps(self) -> None:
+        """Have creates of several requests stop between two no more."""
+        for cloud in self._providers.values():
+            if isinstance(cloud, lanes.SteppedCloud):
+                cloud.cut_rate = 0.0
 
     def creates_under_way(self) -> dict[str, int]:
         """Count, by group, the creates that were sent and that no listing has shown."""
@@ -229,8 +254,11 @@ class Server:
     def _seat(self, name: str) -> reconciler.Seat:
         login = contract.Login(account=name, cluster=CLUSTER, token="")
         made = lanes.OldCloud if self.setting.old else lanes.WatchedCloud
+        made = made if self.setting.steps is None else lanes.SteppedCloud
         liar = self.setting.liars.get(name) or lies.Liar()
         cloud = made(self._sim, login, self._clouds[name], watch=self, liar=liar)
+        if isinstance(cloud, lanes.SteppedCloud):
+            cloud.cut_rate = self.setting.steps or 0.0
         self._providers[name] = cloud
         lane = WitnessedLane(self._sim, name, cloud, self)
         return reconciler.Seat(account=self._account(name), provider=cloud, lane=lane)

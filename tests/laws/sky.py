@@ -28,7 +28,8 @@ class Machine:
 
     ``name``, ``group``, ``identity`` and ``unjoined`` are its marks, ``hostname`` and ``made_for``
     what it was ordered as. It becomes a Node of ``cluster`` at ``joins_at``, infinite for never,
-    unless that is ``lost``; the Node is ``ready`` or not.
+    unless that is ``lost``; the Node is ``ready`` or not. One that is ``half`` made runs only once
+    it is finished.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Machine:
     lost: bool = False
     ready: bool = True
     edited: bool = False
+    half: bool = False
 
     @property
     def provider_id(self) -> str:
@@ -63,6 +65,7 @@ class Pending:
     group: str
     lands_at: float
     identity: str = ""
+    half: bool = False
 
 
 class Sky:
@@ -84,7 +87,11 @@ class Sky:
                 self.pending.remove(pending)
                 self.now = max(self.now, pending.lands_at)
                 self.make(
-                    pending.name, pending.group, lag_s=SETTLE_S / 2, identity=pending.identity
+                    pending.name,
+                    pending.group,
+                    lag_s=SETTLE_S / 2,
+                    identity=pending.identity,
+                    half=pending.half,
                 )
         self.now = to
         for machine in self.machines.values():
@@ -100,11 +107,14 @@ class Sky:
         fails: bool = False,
         identity: str = "",
         joins: bool = True,
+        half: bool = False,
     ) -> Machine:
         """Make a machine, or find the one that has the name where names are unique."""
         if self.unique_names:
             for machine in self.machines.values():
                 if machine.hostname == name and machine.deleted_at is None:
+                    if not half:
+                        self.finish(machine.id, joins=joins)
                     return machine
         self._last_id += 1
         machine = Machine(
@@ -114,9 +124,10 @@ class Sky:
             hostname=name,
             made_for=group,
             identity=identity,
-            joins_at=self.now + BOOT_S + JOIN_S if joins else math.inf,
+            joins_at=self.now + BOOT_S + JOIN_S if joins and not half else math.inf,
             created_at=self.now,
-            runs_at=self.now + BOOT_S,
+            runs_at=math.inf if half else self.now + BOOT_S,
+            half=half,
             shown_from=self.now + lag_s,
             fails_at=self.now + 10.0 if fails else None,
         )
@@ -124,6 +135,17 @@ class Sky:
             self.failed[machine.id] = self.now + 5.0
         self.machines[machine.id] = machine
         return machine
+
+    def finish(self, machine_id: str, *, joins: bool = True) -> contract.Instance:
+        """Start a machine that is half made; one that was started stays as it is."""
+        machine = self.machines.get(machine_id)
+        if machine is None or machine.deleted_at is not None:
+            raise errors.BadOrder("not found")
+        if machine.half:
+            machine.half = False
+            machine.runs_at = self.now + BOOT_S
+            machine.joins_at = machine.runs_at + JOIN_S if joins else math.inf
+        return self.instance(machine)
 
     def delete(self, machine_id: str, *, lag_s: float) -> None:
         """Delete a machine; listings may show it for ``lag_s`` seconds more."""
@@ -177,7 +199,11 @@ class Sky:
 
     def instance(self, machine: Machine) -> contract.Instance:
         """Show a machine as the contract does."""
-        booting = self.now < machine.runs_at
+        state = contract.InstanceState.RUNNING
+        if machine.half:
+            state = contract.InstanceState.UNFINISHED
+        elif self.now < machine.runs_at:
+            state = contract.InstanceState.CREATING
         return contract.Instance(
             id=machine.id,
             provider_id=machine.provider_id,
@@ -187,7 +213,7 @@ class Sky:
             unjoined=machine.unjoined,
             machine_type="small",
             location="north",
-            state=contract.InstanceState.CREATING if booting else contract.InstanceState.RUNNING,
+            state=state,
             created_at=machine.created_at,
             receipt=machine.id,
         )

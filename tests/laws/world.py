@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import random
 from collections.abc import Iterator
 from operator import itemgetter
@@ -60,7 +61,8 @@ class World:
 
     ``with_nodes`` stands for ``kubernetes:``: the server learns the cluster's identity and sees its
     Nodes, unless the API server is ``away``. ``marking`` says whether the cloud can change marks,
-    ``brake`` whether the configuration bounds the orders an hour. ``words`` are the operator's.
+    ``brake`` whether the configuration bounds the orders an hour, ``several`` whether a machine
+    takes several requests. ``words`` are the operator's.
     ``let_go`` are the names that this process let go, for whoever names them again; ``promised``
     what was in the air when the autoscaler started, by group.
     """
@@ -73,12 +75,14 @@ class World:
         with_nodes: bool = False,
         marking: bool = True,
         brake: bool = False,
+        several: bool = False,
     ) -> None:
         self.now = 1000.0
         self.identity = IDENTITY if with_nodes else ""
         self.with_nodes = with_nodes
         self.marking = marking
         self.brake = brake
+        self.several = several
         self.away = False
         self.words: dict[str, str] = {}
         self.believe_vanished = False
@@ -102,6 +106,7 @@ class World:
         self.judge = life.Judge(self.truth, self._nobody_could_tell)
         self.caps = caps.Caps()
         self.orders = {}
+        self.tries: dict[str, int] = {}
         self._swept_at = float("-inf")
         self.flights: list[fates.Flight] = []
         self.let_go: list[str] = []
@@ -126,7 +131,13 @@ class World:
             if flight.lands is not None:
                 self._land(cloud, flight.lands, 5.0)
             elif isinstance(request, requests.Create) and flight.stage != "done" and not lost:
-                self._land(cloud, self._pending(request), 5.0)
+                # Whoever would send the rest is dead.
+                pending = self._pending(request)
+                pending.half = self.several and self.chance.random() < 0.8
+                self._land(cloud, pending, 5.0)
+            elif isinstance(request, requests.Finish) and flight.stage == "begun" and not lost:
+                with contextlib.suppress(errors.BadOrder):
+                    cloud.finish(request.instance.id)
             elif isinstance(request, requests.Delete) and flight.stage == "begun" and not lost:
                 self.deletes(cloud, request.instance_id)
                 cloud.delete(request.instance_id, lag_s=1.0)
@@ -246,7 +257,10 @@ class World:
                 self._create_is_lawful(before, request)
             if isinstance(request, requests.Mark):
                 self._mark_is_lawful(request)
-            self.flights.append(fates.Flight(request, identity=self.fleet.identity or ""))
+            if isinstance(request, requests.Finish):
+                self._finish_is_lawful(before, request)
+            identity = self.fleet.identity or ""
+            self.flights.append(fates.Flight(request, identity=identity, several=self.several))
         for name in self.fleet.accounts:
             asked = [
                 launch
@@ -303,6 +317,7 @@ class World:
                 if account.snapshot is None or account.catalogue is None
             ),
             *self._differences(),
+            *(each for each in self.fleet.finishes.values() if each.failure is None),
         ]
 
     def cloud_equals_members(self) -> None:
@@ -340,6 +355,7 @@ class World:
                 foreign=self.words,
                 believe_vanished=self.believe_vanished,
                 max_orders_per_hour=BRAKE if self.brake else None,
+                finishing=self.several,
             )
             for name in sorted({each.account for each in wanted})
         ]
@@ -460,6 +476,50 @@ class World:
             most,
             self.under_way[group],
         )
+
+    def _finish_is_lawful(self, before: state.Fleet, request: requests.Finish) -> None:
+        """Check that a machine is finished that is ours, counts, and whose create is at its end."""
+        name, provider_id = request.order.name, request.instance.provider_id
+        laws.require(self.several, "what nobody left half made is not finished", request)
+        laws.require(
+            request.instance.identity == self.identity, "only our own is finished", request
+        )
+        laws.require(
+            request.instance.unjoined or not self.marking,
+            "what was a node is not finished",
+            request,
+        )
+        laws.require(provider_id not in self.ever, "what was a node is not finished", request)
+        owner = view.whose(before, provider_id)
+        laws.require(owner == (request.order.group.name, name), "what is finished counts", owner)
+        laws.require(not request.order.group.departed, "a departed group finishes nothing", request)
+        said = notnow.why_account(before, request.account)
+        laws.require(
+            said is None or said.code == "OrderRate",
+            "nothing is finished where it is not now",
+            said,
+        )
+        flying = any(
+            isinstance(flight.request, requests.Create) and flight.request.name == name
+            for flight in self.flights
+        )
+        landing = any(cloud.may_land(name) for cloud in self._every_sky())
+        laws.require(
+            not flying and not landing, "nothing is finished while its create may land", request
+        )
+        tries = self.tries[provider_id] = self.tries.get(provider_id, 0) + 1
+        laws.require(tries <= 60, "a machine is not tried to be finished for ever", request, tries)
+
+    def nothing_is_left_half_made(self) -> None:
+        """Check that at rest what is half made is given up, in doubt, or nobody's."""
+        for cloud in self._known_skies():
+            for machine in cloud.standing():
+                if not machine.half or machine.group not in self.fleet.groups:
+                    continue
+                told = machine.provider_id in self.fleet.quarantine or any(
+                    each.provider_id == machine.provider_id for each in self.fleet.unjoined.values()
+                )
+                laws.require(told, "what is half made is finished, deleted or told", machine)
 
     def _mark_is_lawful(self, request: requests.Mark) -> None:
         laws.require(request.provider_id in self.ever, "only nodes of ours are marked", request)

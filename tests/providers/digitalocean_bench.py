@@ -14,7 +14,7 @@ from providers import contract as cloud
 from providers import marks
 from providers.digitalocean import DigitalOceanCloud
 from tests.fakes import digitalocean, engine, spec
-from tests.providers import contract
+from tests.providers import contract, steps
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "debian-12-x64", "s-2vcpu-4gb", "fra1"
@@ -35,7 +35,7 @@ def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
     return [prefix + name for prefix, name in told.items() if name]
 
 
-class DigitalOceanControls(contract.HTTPControls):
+class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
     def __init__(self, fake: digitalocean.DigitalOceanFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -110,6 +110,9 @@ class DigitalOceanControls(contract.HTTPControls):
 
     def babble(self, status: int) -> None:
         self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
+
+    def open_again(self) -> DigitalOceanCloud:
+        return DigitalOceanCloud.open(login(self.fake))
 
     def mend(self) -> None:
         self.fake.faults.clear()

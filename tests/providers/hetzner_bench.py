@@ -16,7 +16,7 @@ import pytest
 from providers import contract as cloud
 from providers.hetzner import HetznerCloud
 from tests.fakes import engine, hetzner, spec
-from tests.providers import contract
+from tests.providers import contract, steps
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "debian-13", "cx23", "nbg1"
@@ -50,7 +50,7 @@ def left_out(what: str) -> NoReturn:
     pytest.skip(told)
 
 
-class HetznerControls(contract.Controls):
+class HetznerControls(steps.Cutting, contract.Controls):
     def __init__(self, fake: hetzner.HetznerFake, clock: engine.StoppedClock | None = None) -> None:
         self.fake = fake
         self.clock = clock or engine.StoppedClock()
@@ -133,6 +133,9 @@ class HetznerControls(contract.Controls):
     def forget(self) -> None:
         self.clock.now += 3600
         self.settle()
+
+    def open_again(self) -> HetznerCloud:
+        return HetznerCloud(login(self.fake), clock=self.clock)
 
     def mend(self) -> None:
         self.fake.faults.clear()

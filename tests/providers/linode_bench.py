@@ -17,7 +17,7 @@ from providers import contract as cloud
 from providers import marks
 from providers.linode import LinodeCloud
 from tests.fakes import engine, linode, linode_orders, spec
-from tests.providers import contract
+from tests.providers import contract, steps
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "linode/debian13", "g6-standard-2", "eu-central"
@@ -63,7 +63,7 @@ def left_out(what: str) -> NoReturn:
     pytest.skip(told)
 
 
-class LinodeControls(contract.HTTPControls):
+class LinodeControls(steps.Cutting, contract.HTTPControls):
     def __init__(self, fake: linode.LinodeFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -136,6 +136,9 @@ class LinodeControls(contract.HTTPControls):
 
     def babble(self, status: int) -> None:
         self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
+
+    def open_again(self) -> LinodeCloud:
+        return LinodeCloud.open(login(self.fake))
 
     def mend(self) -> None:
         self.fake.faults.clear()

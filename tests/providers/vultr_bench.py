@@ -14,7 +14,7 @@ from providers import contract as cloud
 from providers import marks
 from providers.vultr import VultrCloud
 from tests.fakes import engine, spec, vultr
-from tests.providers import contract
+from tests.providers import contract, steps
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "Debian 12 x64 (bookworm)", "vc2-2c-4gb", "fra"
@@ -48,7 +48,7 @@ def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
     return [prefix + name for prefix, name in told.items() if name]
 
 
-class VultrControls(contract.HTTPControls):
+class VultrControls(steps.Cutting, contract.HTTPControls):
     def __init__(self, fake: vultr.VultrFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -116,6 +116,9 @@ class VultrControls(contract.HTTPControls):
 
     def babble(self, status: int) -> None:
         self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
+
+    def open_again(self) -> VultrCloud:
+        return VultrCloud.open(login(self.fake))
 
     def mend(self) -> None:
         self.fake.faults.clear()
