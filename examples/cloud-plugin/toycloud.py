@@ -17,7 +17,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, rest
+from providers import contract, errors, keeping, marks, paging, rest
 
 ENDPOINT = "https://api.toycloud.example/v1"
 PER_PAGE = 20
@@ -137,18 +137,16 @@ class ToyCloud:
 
     def _listed(self, **by: str) -> list[Row]:
         """Read a whole list or raise: never a part, nor one that changed while it was read."""
-        rows: dict[str, Row] = {}
-        page: int | None = 1
-        while page is not None:
+
+        def read(page: int) -> paging.Page:
             answer = self._connection.get("/machines", page=page, per_page=PER_PAGE, **by)
-            rows.update((str(row["id"]), row) for row in answer["machines"])
-            following, total = answer["next_page"], int(answer["total"])
-            if following not in {None, page + 1}:
-                raise rest.NoAnswerError(f"page {page} is followed by page {following}")
-            page = following
-        if total != len(rows):
-            raise rest.NoAnswerError(f"{total} machines were announced, {len(rows)} came")
-        return list(rows.values())
+            return paging.Page(
+                rows=answer["machines"],
+                total=int(answer["total"]),
+                following=paging.after(page, answer["next_page"]),
+            )
+
+        return paging.whole("/machines", read, first=1)
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one machine, once; after an Unreachable look its name up before ordering again.

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, rest, strays
+from providers import contract, errors, keeping, marks, paging, rest, strays
 from providers.vultr import finding, listing, options, ordering, reading, words
 
 ENDPOINT = "https://api.vultr.com/v2"
@@ -99,7 +99,7 @@ class VultrCloud:
         if not self._whole:
             try:
                 return listing.pages(self._connection, "/instances", "instances", **by)
-            except listing.ShortListError as error:
+            except paging.ShortListError as error:
                 self._whole = True
                 told = {"account": self._login.account, "reason": str(error)}
                 _log.info("instances_listed_without_filter", extra=_fields(told))

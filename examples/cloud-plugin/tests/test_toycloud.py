@@ -68,6 +68,9 @@ class ToyControls(conformance.HTTPControls):
     def fail_page(self, number: int) -> None:
         self.api.torn_page = number
 
+    def vanish_before_page(self, number: int) -> None:
+        self.api.tearing_page = number
+
     def lose_reply(self, *, after_work: bool) -> None:
         self.api.lost = "after" if after_work else "before"
 

@@ -74,6 +74,7 @@ class Api:
         self.refusal: RefusedError | None = None  # given to every request
         self.babbling = 0  # the status of the gateway's page that answers every request
         self.torn_page = 0  # the page of the next list of machines that fails, once
+        self.tearing_page = 0  # before the page of this number a machine vanishes, once
         self.lost = ""  # "before" or "after" the work of the next create, once
         self.lost_mark = ""  # the same of the next change of tags
         self.filters = True  # whether lists are filtered by the tag that is asked for
@@ -169,6 +170,9 @@ class Api:
         if self.torn_page == page:
             self.torn_page = 0
             raise RefusedError(503, "internal", "this page cannot be had just now")
+        if self.tearing_page == page:
+            self.tearing_page = 0
+            del self.machines[next(iter(self.machines))]
         shown = [
             machine.shown(self.now)
             for machine in self.machines.values()
