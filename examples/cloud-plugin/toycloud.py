@@ -217,25 +217,19 @@ class ToyCloud:
         our reading and our writing is lost.
         """
         with self._connection.operation("mark", orders=True):
-            try:
-                marks.check_change(put, remove)
-            except ValueError as error:
-                raise errors.BadOrder(str(error)) from error
-            row = self._standing(instance_id)
-            tags = list(marks.changed(row["tags"], put=put, remove=remove))
-            if tags != row["tags"]:
-                path = f"/machines/{_quoted(instance_id)}/tags"
-                self._connection.ask("PUT", path, body={"tags": tags})
-                row = self._standing(instance_id)
-                if list(marks.changed(row["tags"], put=put, remove=remove)) != row["tags"]:
-                    raise rest.NoAnswerError("the tags were written and are not shown")
+            path = f"/machines/{_quoted(instance_id)}/tags"
+            row = marks.change(
+                "machine",
+                instance_id,
+                put=put,
+                remove=remove,
+                read=self._by_id,
+                worn=lambda row: tuple(row["tags"]),
+                write=lambda _row, tags: self._connection.ask(
+                    "PUT", path, body={"tags": list(tags)}
+                ),
+            )
             return self._instance(row)
-
-    def _standing(self, instance_id: str) -> Row:
-        row = self._by_id(instance_id)
-        if row is None:
-            raise errors.BadOrder(f"there is no machine {instance_id}: its marks cannot be changed")
-        return row
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count all machines by cluster and identity; one request for each 20."""

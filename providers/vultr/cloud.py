@@ -237,33 +237,20 @@ class VultrCloud:
         lost or comes back.
         """
         with self._connection.operation("mark", orders=True):
-            try:
-                marks.check_change(put, remove)
-            except ValueError as error:
-                raise errors.BadOrder(str(error)) from error
-            row = self._standing(instance_id)
-            worn = reading.tags(row)
-            wanted = marks.changed(worn, put=put, remove=remove)
-            if wanted != worn:
-                # Only the tags: other fields of a PATCH would reinstall the machine.
-                path = f"/instances/{instance_id}"
-                self._connection.ask("PATCH", path, body={"tags": list(wanted)})
-                row = self._standing(instance_id)
-                worn = reading.tags(row)
-                if marks.changed(worn, put=put, remove=remove) != worn:
-                    raise rest.NoAnswerError(
-                        f"the tags of instance {instance_id} were written and are not shown: "
-                        "does somebody else write them too?"
-                    )
-            return self._instance(row)
-
-    def _standing(self, instance_id: str) -> Row:
-        row = self._shown(instance_id)
-        if row is None:
-            raise errors.BadOrder(
-                f"there is no instance {instance_id}: its marks cannot be changed"
+            # Only the tags: other fields of a PATCH would reinstall the machine.
+            path = f"/instances/{instance_id}"
+            row = marks.change(
+                "instance",
+                instance_id,
+                put=put,
+                remove=remove,
+                read=self._shown,
+                worn=reading.tags,
+                write=lambda _row, tags: self._connection.ask(
+                    "PATCH", path, body={"tags": list(tags)}
+                ),
             )
-        return row
+            return self._instance(row)
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the account's instances by cluster and identity; one request for each 500."""
