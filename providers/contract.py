@@ -202,6 +202,33 @@ class Rate:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """How many requests of the rate budget each operation takes, as a rule: counted before it is
+    begun, so that a create of three requests never meets a limit after its first.
+
+    ``page`` is how many machines a request of a listing shows; ``catalogue`` is all requests of
+    ``machine_types`` and ``offers`` together. What is seldom more is not counted: headers tell.
+    """
+
+    create: int = 1
+    look_up: int = 1
+    delete: int = 1
+    mark: int = 3
+    catalogue: int = 2
+    page: int = 50
+
+    def __post_init__(self) -> None:
+        if any(getattr(self, field.name) < 1 for field in dataclasses.fields(self)):
+            raise ValueError("every operation takes at least one request")
+
+
+def costs_of(cloud: object) -> Costs:
+    """Give the costs that a cloud (its class, or a login) tells, else what is usual."""
+    told = getattr(cloud, "costs", None)
+    return told if isinstance(told, Costs) else Costs()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """The rate budget as the cloud's last answer told it: ``remaining`` of ``limit`` until
     ``reset_at`` (Unix seconds: when the budget is whole again), seen at ``seen_at``."""
@@ -297,6 +324,11 @@ class Provider(Protocol):
     ``rate``, ``create_rate``
         the documented limits of all requests, and of creates where they have one of their own
         (which count against ``rate`` as well), None where not.
+
+    It may say, class or login:
+
+    ``costs``
+        the :class:`Costs` of its operations, where they are not the usual ones.
     """
 
     scheme: ClassVar[str]

@@ -91,6 +91,7 @@ class ToyCloud:
     group_options: ClassVar[type] = GroupOptions
     supports: ClassVar[frozenset[str]] = frozenset({"ssh_keys"})
     user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(page=PER_PAGE)
 
     hands: int = 4
     rate: contract.Rate = contract.Rate(requests=600, per_s=60.0)

@@ -42,6 +42,7 @@ class LinodeCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
     )
     user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=4, page=wire.PAGE_SIZE)
     rate: contract.Rate = LISTINGS
     create_rate: contract.Rate | None = CREATES
 

@@ -64,6 +64,8 @@ class SaidNoError(Exception):
         sense = words.error_class(self.status, self.sentences)
         if sense is errors.Throttled:
             return errors.Throttled(self.message, retry_after_s=self.wait_s)
+        if sense is errors.QuotaExceeded:
+            return errors.QuotaExceeded(self.message, scope=words.quota_scope(self.sentences))
         return sense(self.message)
 
 
