@@ -68,7 +68,8 @@ class MachineType:
 
     ``name`` is the vendor's own and unique. ``cpu_millis`` is in thousandths of a (v)CPU.
     ``memory_bytes`` is nominal: what the price list says, before kernel and firmware take theirs.
-    ``disk_bytes`` is the local disk that comes with it. ``arch`` is ``amd64`` or ``arm64``, as
+    ``disk_bytes`` is the local disk that comes with it, 0 where it is ordered for itself (see
+    :func:`as_ordered`). ``arch`` is ``amd64`` or ``arm64``, as
     Kubernetes has it. ``gpus`` counts whole cards; a fraction of a card is 0 with ``gpu_model``
     told. A ``gpu_model`` of AMD's begins with ``AMD``; any other counts as NVIDIA's.
     ``deprecated`` says that it will not be sold for long: ``check`` warns of it.
@@ -445,6 +446,20 @@ class Provider(Protocol):
     def close(self) -> None:
         """Let go of connections; harmless twice."""
         ...
+
+
+def as_ordered(cloud: object, machine_type: MachineType, options: object) -> MachineType:
+    """Give a machine type as a group orders it: with the disk of the group's options.
+
+    A cloud whose price list names no disk, because it is ordered for itself, has one more method,
+    ``disk_bytes(machine_type, options) -> int``: the size, in bytes, of the disk that it orders
+    for a group of these :attr:`Provider.group_options` (None: the defaults). It contacts nobody and
+    raises nothing. Without, a template promises the disk of the price list.
+    """
+    told = getattr(cloud, "disk_bytes", None)
+    if not callable(told):
+        return machine_type
+    return dataclasses.replace(machine_type, disk_bytes=max(0, int(told(machine_type, options))))
 
 
 @runtime_checkable

@@ -76,9 +76,13 @@ class AccountOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOptions:
-    """What may be set of a group at Toycloud: whether its machines are backed up, for money."""
+    """What may be set of a group at Toycloud.
+
+    Whether its machines are backed up, for money, and how large a disk a size without one gets.
+    """
 
     backups: bool = False
+    disk_gb: int = 20
 
 
 class ToyCloud:
@@ -249,6 +253,11 @@ class ToyCloud:
         """Give the region label: Toycloud has no controllers that would set others."""
         return {"topology.kubernetes.io/region": location}
 
+    def disk_bytes(self, machine_type: contract.MachineType, options: object) -> int:
+        """Give the disk that a group's machines are ordered with: their own, or one beside it."""
+        chosen = options if isinstance(options, GroupOptions) else GroupOptions()
+        return machine_type.disk_bytes or chosen.disk_gb * 1000**3
+
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
         """Look for the image and the keys that an order names; one request each."""
         with self._connection.operation("check_order"):
@@ -366,6 +375,7 @@ def _body(order: contract.Order) -> Row:
         "keys": list(order.ssh_keys),
         "user_data": base64.b64encode(order.user_data.encode()).decode("ascii"),
         "backups": chosen.backups,
+        "disk_gb": 0 if order.machine_type.disk_bytes else chosen.disk_gb,
     }
 
 

@@ -367,7 +367,8 @@ class Strikes:
 class Make(NamedTuple):
     """What makes two machines alike, as far as a Node tells: one teaches what the other has.
 
-    By account, type and image, and by what decides what its kubelet keeps.
+    By account, type and image, and by what decides what its kubelet keeps; ``options`` are the
+    cloud's own of the group, where a disk may be one of them.
     """
 
     account: str
@@ -376,6 +377,7 @@ class Make(NamedTuple):
     join: str
     reserve: groups.KubeletReserve
     user_data: str
+    options: str = ""
 
 
 class Showing(enum.IntEnum):

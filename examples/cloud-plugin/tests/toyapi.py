@@ -22,6 +22,7 @@ LIMIT = 600
 SIZES = [
     {"name": "small", "cpus": 2, "memory_mib": 4096, "disk_gb": 40, "price_per_hour": 0.0065},
     {"name": "large", "cpus": 8, "memory_mib": 16384, "disk_gb": 160, "price_per_hour": 0.0260},
+    {"name": "bare", "cpus": 4, "memory_mib": 8192, "disk_gb": 0, "price_per_hour": 0.0100},
 ]
 REGIONS = ["north", "south"]
 PAGE_OF_A_GATEWAY = b"<html><body>Bad Gateway</body></html>"
