@@ -242,6 +242,9 @@ class Assembly:
                     location=request.candidate.location,
                     provider=account.provider,
                     scheme=provider.scheme,
+                    cloud_labels=provider.node_labels(
+                        request.machine_type, request.candidate.location
+                    ),
                 )
         except (raw.UnsafeValue, machine.Unjoinable) as error:
             raise errors.BadOrder(str(error)) from error
@@ -271,7 +274,7 @@ class Assembly:
         of = machine.Machine(
             node_name=request.name,
             group=group,
-            machine_type=request.machine_type,
+            machine_type=contract.as_ordered(provider, request.machine_type, group.options),
             scheme=provider.scheme,
             service=clouds.metadata_service(provider),
             gpu_label=self._config.gpu_label,

@@ -136,6 +136,8 @@ def problems(name: str, cloud: object) -> tuple[str, ...]:
     limit = getattr(cloud, "user_data_limit_bytes", None)
     if not isinstance(limit, int) or limit < 1:
         wrong.append("user_data_limit_bytes is missing: the class itself must say it")
+    if not isinstance(getattr(cloud, "costs", contract.Costs()), contract.Costs | property):
+        wrong.append("costs is no contract.Costs")
     for options in ("account_options", "group_options"):
         if not isinstance(getattr(cloud, options, None), type):
             wrong.append(f"{options} is missing")

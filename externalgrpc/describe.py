@@ -87,7 +87,10 @@ class Describer:
         catalogue = fleet.accounts[group.account].catalogue
         types = catalogue.machine_types if catalogue is not None else {}
         known = [
-            (types[candidate.machine_type], candidate.location)
+            (
+                contract.as_ordered(provider, types[candidate.machine_type], group.options),
+                candidate.location,
+            )
             for candidate in group.candidates
             if candidate.machine_type in types
         ] or [(_nothing(group), group.candidates[0].location)]

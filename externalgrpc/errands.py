@@ -15,7 +15,6 @@ from externalgrpc.fleet import (
     catalogue,
     marking,
     neighbours,
-    plan,
     requests,
     state,
     stock,
@@ -63,17 +62,14 @@ def writes(request: requests.Request) -> bool:
     )
 
 
-def cost(request: requests.Request, fleet: state.Fleet) -> int:
+def cost(request: requests.Request, fleet: state.Fleet, costs: contract.Costs) -> int:
     """Say how many requests of the cloud's budget a request of ours is expected to take."""
-    match request:
-        case requests.ListInstances(account=account) | requests.ReadNeighbours(account=account):
-            held = fleet.accounts.get(account)
-            shown = held.snapshot.instances if held is not None and held.snapshot else ()
-            return 1 + len(shown) // plan.PAGE
-        case requests.ReadCatalogue():
-            return 2
-        case _:
-            return 1
+    if isinstance(request, requests.ListInstances | requests.ReadNeighbours):
+        held = fleet.accounts.get(request.account)
+        shown = held.snapshot.instances if held is not None and held.snapshot else ()
+        return 1 + len(shown) // costs.page
+    told: int = getattr(costs, operation(request), 1)
+    return told
 
 
 def _marking(provider: contract.Provider) -> contract.Marking:

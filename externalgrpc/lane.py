@@ -57,9 +57,13 @@ class Lane(Protocol):
         ...
 
     def write(
-        self, operation: str, job: Callable[[], T], done: Callable[[T | errors.CloudError], None]
+        self,
+        operation: str,
+        job: Callable[[], T],
+        done: Callable[[T | errors.CloudError], None],
+        cost: int = 1,
     ) -> None:
-        """Run a job that makes or deletes something."""
+        """Run a job that makes or deletes something; it is begun with the budget for all of it."""
         ...
 
     def close(self, timeout_s: float) -> bool:
@@ -226,12 +230,13 @@ class ThreadLane:
         operation: str,
         job: Callable[[], T],
         done: Callable[[T | errors.CloudError], None],
+        cost: int = 1,
     ) -> None:
         """Queue a job for a hand; ``done`` is called on its thread."""
 
         def run() -> None:
             try:
-                self._run(operation, job, done, 1, 0.0)
+                self._run(operation, job, done, cost, 0.0)
             finally:
                 with self._free:
                     self._busy_writes -= 1

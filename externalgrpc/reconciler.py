@@ -251,10 +251,11 @@ class Reconciler:
             self._answered(request, answer, seat)
 
         operation = errands.operation(request)
+        cost = errands.cost(request, self.fleet, contract.costs_of(seat.provider))
         if errands.writes(request):
-            seat.lane.write(operation, job, done)
+            seat.lane.write(operation, job, done, cost=cost)
         else:
-            seat.lane.read(operation, job, done, cost=errands.cost(request, self.fleet))
+            seat.lane.read(operation, job, done, cost=cost)
 
     def _unless_spared(
         self, request: requests.Delete, job: Callable[[], errands.Answer]
@@ -356,6 +357,7 @@ def _account_state(seat: Seat) -> state.AccountState:
         settle_s=provider.settle_s,
         rate_per_s=provider.rate.requests / provider.rate.per_s * seat.account.budget_share,
         hands=provider.hands,
+        costs=contract.costs_of(provider),
         pace=seat.pace,
         marking=isinstance(provider, contract.Marking),
         neighbourly=isinstance(provider, contract.Neighbourly),

@@ -42,6 +42,7 @@ def ordered(
     ``way_in`` is what is known of the cluster; without it an example stands for it. Raises
     Unjoinable or UnsafeValue.
     """
+    machine_type = contract.as_ordered(provider, machine_type, group.options)
     if group.join in joining.METHODS:
         of = machine.Machine(
             node_name=node_name,
@@ -62,6 +63,7 @@ def ordered(
         location=location,
         provider=config.accounts[group.account].provider,
         scheme=provider.scheme,
+        cloud_labels=provider.node_labels(machine_type, location),
     )
 
 
@@ -77,7 +79,7 @@ def node(
     types = {each.name: each for each in provider.machine_types()}
     prospects = [
         template.Prospect(
-            machine_type=types[each.machine_type],
+            machine_type=contract.as_ordered(provider, types[each.machine_type], group.options),
             location=each.location,
             cloud_labels=provider.node_labels(types[each.machine_type], each.location),
         )

@@ -72,7 +72,8 @@ class MachineType:
 
     ``name`` is the vendor's own and unique. ``cpu_millis`` is in thousandths of a (v)CPU.
     ``memory_bytes`` is nominal: what the price list says, before kernel and firmware take theirs.
-    ``disk_bytes`` is the local disk that comes with it. ``arch`` is ``amd64`` or ``arm64``, as
+    ``disk_bytes`` is the local disk that comes with it, 0 where it is ordered for itself (see
+    :func:`as_ordered`). ``arch`` is ``amd64`` or ``arm64``, as
     Kubernetes has it. ``gpus`` counts whole cards; a fraction of a card is 0 with ``gpu_model``
     told. A ``gpu_model`` of AMD's begins with ``AMD``; any other counts as NVIDIA's.
     ``deprecated`` says that it will not be sold for long: ``check`` warns of it.
@@ -206,6 +207,33 @@ class Rate:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """How many requests of the rate budget each operation takes, as a rule: counted before it is
+    begun, so that a create of three requests never meets a limit after its first.
+
+    ``page`` is how many machines a request of a listing shows; ``catalogue`` is all requests of
+    ``machine_types`` and ``offers`` together. What is seldom more is not counted: headers tell.
+    """
+
+    create: int = 1
+    look_up: int = 1
+    delete: int = 1
+    mark: int = 3
+    catalogue: int = 2
+    page: int = 50
+
+    def __post_init__(self) -> None:
+        if any(getattr(self, field.name) < 1 for field in dataclasses.fields(self)):
+            raise ValueError("every operation takes at least one request")
+
+
+def costs_of(cloud: object) -> Costs:
+    """Give the costs that a cloud (its class, or a login) tells, else what is usual."""
+    told = getattr(cloud, "costs", None)
+    return told if isinstance(told, Costs) else Costs()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """The rate budget as the cloud's last answer told it: ``remaining`` of ``limit`` until
     ``reset_at`` (Unix seconds: when the budget is whole again), seen at ``seen_at``."""
@@ -305,6 +333,11 @@ class Provider(Protocol):
     ``rate``, ``create_rate``
         the documented limits of all requests, and of creates where they have one of their own
         (which count against ``rate`` as well), None where not.
+
+    It may say, class or login:
+
+    ``costs``
+        the :class:`Costs` of its operations, where they are not the usual ones.
     """
 
     scheme: ClassVar[str]
@@ -422,6 +455,20 @@ class Provider(Protocol):
     def close(self) -> None:
         """Let go of connections; harmless twice."""
         ...
+
+
+def as_ordered(cloud: object, machine_type: MachineType, options: object) -> MachineType:
+    """Give a machine type as a group orders it: with the disk of the group's options.
+
+    A cloud whose price list names no disk, because it is ordered for itself, has one more method,
+    ``disk_bytes(machine_type, options) -> int``: the size, in bytes, of the disk that it orders
+    for a group of these :attr:`Provider.group_options` (None: the defaults). It contacts nobody and
+    raises nothing. Without, a template promises the disk of the price list.
+    """
+    told = getattr(cloud, "disk_bytes", None)
+    if not callable(told):
+        return machine_type
+    return dataclasses.replace(machine_type, disk_bytes=max(0, int(told(machine_type, options))))
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@
     CloudError                 account, operation, request id; a message for a person
      +- NoCapacity             the cloud has none to give
      |   +- OutOfStock         this machine type, in this location, now
-     |   +- QuotaExceeded      this account may not have more
+     |   +- QuotaExceeded      this account may not have more (of a scope)
      +- NotNow                 ask again later
      |   +- Throttled          refused before anything was done
      |   +- Unreachable        nobody knows whether it was done
@@ -14,8 +14,9 @@
          +- BadOrder           what we asked for is wrong: our configuration is
 
 Raise the leaves. What becomes of an order depends on which: after OutOfStock the group's next
-machine type or location is tried; QuotaExceeded, BadCredentials and BadOrder fail it, and the
-autoscaler backs off; Throttled is sent again later; Unreachable is looked for before it is sent
+machine type or location is tried, after a QuotaExceeded of a scope that leaves one, too, and the
+autoscaler then hears "quota"; any other, BadCredentials and BadOrder fail it, and the autoscaler
+backs off; Throttled is sent again later; Unreachable is looked for before it is sent
 again. So a no that is taken for the wrong one costs money or nodes, and a vendor's word that your
 table does not know must not be guessed at: BadOrder when the vendor itself refused (a 4xx with an
 error in its own form), Unreachable when not (5xx, a gateway's page, no JSON, silence). In a
@@ -28,6 +29,8 @@ which :mod:`providers.masking` has hidden what nobody may read.
 """
 
 from __future__ import annotations
+
+import enum
 
 from providers import masking
 
@@ -74,8 +77,32 @@ class OutOfStock(NoCapacity):
     """This machine type cannot be had in this location now; another candidate may do."""
 
 
+class Scope(enum.Enum):
+    """What a quota counts: everything of the account, one machine type, or one location."""
+
+    ACCOUNT = "account"
+    MACHINE_TYPE = "machine type"
+    LOCATION = "location"
+
+
 class QuotaExceeded(NoCapacity):
-    """The account's own limit is reached; no candidate of this account will do."""
+    """The account's own limit is reached.
+
+    No candidate of the account will do, unless ``scope`` says that the limit is the ordered machine
+    type's alone (or that of its kind), or the location's: then the next one of another is tried.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scope: Scope = Scope.ACCOUNT,
+        account: str = "",
+        operation: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message, account=account, operation=operation, request_id=request_id)
+        self.scope = scope
 
 
 class NotNow(CloudError):

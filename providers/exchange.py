@@ -51,7 +51,7 @@ class Answer:
 
     ``payload`` is the JSON object in it, None where there is none that can be read; ``flaw`` says
     why then, in words that go on from "answered with". ``content`` is empty in that case, so that
-    nobody else tries.
+    nobody else tries; ``empty`` says that nothing came.
     """
 
     status: int
@@ -61,6 +61,7 @@ class Answer:
     payload: dict[str, Any] | None
     flaw: str
     seen_at: float
+    empty: bool = False
 
     @property
     def wait_s(self) -> float | None:
@@ -159,6 +160,7 @@ class Line:
             payload=payload,
             flaw="" if payload is not None else flaw,
             seen_at=self._clock(),
+            empty=not raw,
         )
 
     def _told(self, value: bytes) -> str:

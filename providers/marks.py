@@ -21,10 +21,10 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, TypeVar
 
-from providers import contract
+from providers import contract, errors, network
 
 CLUSTER: Final = "vps-cluster:"
 GROUP: Final = "vps-group:"
@@ -34,6 +34,8 @@ UNJOINED: Final = "vps-unjoined"
 
 SHORTEST: Final = 3
 LONGEST: Final = 50
+
+Row = TypeVar("Row")
 
 _TAG: Final = re.compile(r"[a-z0-9:_-]+", re.ASCII)
 _IDENTITY: Final = re.compile(r"[0-9a-f]{10}", re.ASCII)
@@ -157,6 +159,50 @@ def changed(
     touched = {*put, *remove}
     kept = [tag for tag in machine_tags if tag in wanted or mark_of(tag) not in touched]
     return (*kept, *(tag for tag in wanted if tag not in kept))
+
+
+def change(
+    what: str,
+    instance_id: str,
+    *,
+    put: Mapping[contract.Mark, str],
+    remove: Collection[contract.Mark],
+    read: Callable[[str], Row | None],
+    worn: Callable[[Row], tuple[str, ...]],
+    write: Callable[[Row, tuple[str, ...]], object],
+) -> Row:
+    """Change the marks of a machine whose marks are tags; give it as it is shown then.
+
+    The one way of :meth:`providers.contract.Marking.mark`: ``read`` gives the machine, or None when
+    it is certainly gone, ``worn`` its tags, ``write`` brings them to what they should be; it is not
+    called when nothing would change. ``what`` names a machine in the vendor's words. Raises
+    BadOrder, nothing written, and NoAnswerError when what is shown is not what was written.
+    """
+
+    def standing() -> Row:
+        row = read(instance_id)
+        if row is None:
+            raise errors.BadOrder(f"there is no {what} {instance_id}: its marks cannot be changed")
+        return row
+
+    try:
+        check_change(put, remove)
+    except ValueError as error:
+        raise errors.BadOrder(str(error)) from error
+    row = standing()
+    before = worn(row)
+    wanted = changed(before, put=put, remove=remove)
+    if wanted == before:
+        return row
+    write(row, wanted)
+    row = standing()
+    after = worn(row)
+    if changed(after, put=put, remove=remove) != after:
+        raise network.NoAnswerError(
+            f"the tags of {what} {instance_id} were written and are not shown: does somebody else "
+            "write them too, or did somebody first write one in capitals?"
+        )
+    return row
 
 
 def mark_of(tag: str) -> contract.Mark | None:

@@ -1,4 +1,4 @@
-"""Speak HTTP and JSON with a cloud directly: one request, once, in bounded time.
+"""Speak HTTP with a cloud directly: one request, once, in bounded time; answers are JSON.
 
 For clouds whose SDKs repeat creates, wait for ever or take a 404 for data. What every such cloud
 has in common is here; pages, words and budgets are the cloud's own and come in as a
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,9 @@ from providers import contract, errors, exchange, masking
 _LONGEST_SENTENCE = 500
 _SUCCESS = range(200, 300)
 _NO_CONTENT = 204
+_HEADER = re.compile(r"[\x20-\x7e]*")
+_SECRET = re.compile(r"auth|token|key|secret|signature|cookie")
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
@@ -63,12 +67,37 @@ class SaidNoError(Exception):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A good answer: its JSON object ({} where it is empty), and its headers by lower-case names.
+
+    Of the headers a ``location``, an ``x-total-count`` or the id of the request may be wanted. A
+    Location is read for what it names; nobody goes where it leads. ``seen_at`` is in Unix seconds.
+    """
+
+    status: int
+    body: dict[str, Any]
+    headers: Headers
+    seen_at: float
+
+
+def bearer(login: contract.Login) -> dict[str, str]:
+    """Give the header that most clouds take the token in."""
+    return {"Authorization": f"Bearer {login.token}"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """What is a cloud's own: where it is, what its errors mean, and how it tells the budget."""
+    """What is a cloud's own: where it is, what its errors mean, and how it tells the budget.
+
+    ``headers`` go with every request and say who asks: the token where the vendor wants it
+    (``{"X-Auth-Token": login.token}``), a project of ``login.settings``, a version of the API.
+    Their values are told nobody; they win over our own Accept and User-Agent.
+    """
 
     endpoint: str
     translate: Callable[[SaidNoError], errors.CloudError]
     budget: Callable[[Headers, float], contract.Budget | None] = lambda _headers, _now: None
+    headers: Callable[[contract.Login], Mapping[str, str]] = bearer
 
 
 class Connection:
@@ -91,9 +120,9 @@ class Connection:
         self._budget: contract.Budget | None = None
         self._base = (login.endpoint or vendor.endpoint).rstrip("/")
         self._headers = {
-            "Authorization": f"Bearer {login.token}",
-            "Accept": "application/json",
-            "User-Agent": "vps-autoscaler",
+            "accept": "application/json",
+            "user-agent": "vps-autoscaler",
+            **_own_headers(vendor.headers(login), login),
         }
         self._line = exchange.Line(login, hands=hands, endpoint=self._base, clock=clock)
 
@@ -115,17 +144,33 @@ class Connection:
         Numbers with a point come as Decimal. Raises SaidNoError or NoAnswerError, which
         :meth:`operation` turns into ours.
         """
+        return self.send(method, path, params=params, body=body).body
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | str | bytes | None = None,
+        content_type: str = "",
+        may_be_empty: bool = False,
+    ) -> Reply:
+        """Send one request, once, and give the whole of a good answer; raises as :meth:`ask`.
+
+        A mapping goes as JSON; text (a user-data) and bytes go as they are, as ``text/plain`` and
+        ``application/octet-stream`` unless ``content_type`` says better. An empty answer is an
+        answer with 204, and where the vendor's document says so (``may_be_empty``); what else is
+        no JSON object is none.
+        """
         url = f"{self._base}{path}"
         if params:
             url += f"?{urllib.parse.urlencode(params)}"
-        sent, headers = b"", self._headers
-        if body is not None:
-            sent = json.dumps(body, ensure_ascii=False).encode("utf-8")
-            headers = {**headers, "Content-Type": "application/json"}
+        sent, kind = _written(body)
+        headers = {**self._headers, "content-type": content_type or kind} if kind else self._headers
+        _check_headers(headers)
         answer = self._line.exchange(method, url, headers, sent)
         self._budget = self._vendor.budget(answer.headers, answer.seen_at) or self._budget
-        if answer.status == _NO_CONTENT:
-            return {}
         if answer.status >= _CLIENT_ERROR:
             raise SaidNoError(
                 status=answer.status,
@@ -139,9 +184,14 @@ class Connection:
             raise NoAnswerError(
                 f"answered {answer.status}: is the endpoint really the vendor's API?"
             )
-        if answer.payload is None:
+        told = answer.payload
+        if answer.status == _NO_CONTENT or (may_be_empty and answer.empty):
+            told = {}
+        if told is None:
             raise NoAnswerError(f"answered {answer.status} with {answer.flaw}")
-        return answer.payload
+        return Reply(
+            status=answer.status, body=told, headers=answer.headers, seen_at=answer.seen_at
+        )
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """Read; see :meth:`ask`."""
@@ -185,6 +235,45 @@ class Connection:
         if cause is None:
             raise told
         raise told from cause
+
+
+def _own_headers(told: Mapping[str, str], login: contract.Login) -> dict[str, str]:
+    """Take a vendor's headers by lower-case names; whatever credential is in them is masked.
+
+    Raises BadOrder for one that is the connection's own business.
+    """
+    headers = {name.lower(): value for name, value in told.items()}
+    if taken := sorted(_OURS & headers.keys()):
+        raise errors.BadOrder(
+            f"the header {taken[0]} is set by the connection, not by the cloud's own headers",
+            account=login.account,
+            operation="open",
+        )
+    for name, value in headers.items():
+        if _SECRET.search(name):
+            # It may be something made of the token: no answer may give that back either.
+            masking.know(value.rpartition(" ")[2])
+    return headers
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what no header can carry, before a library quotes it in its complaint."""
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(value):
+            raise errors.BadCredentials(f"the header {name} holds characters that no header can")
+
+
+def _written(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str]:
+    """Give a body's bytes and what they are; no kind where there is no body."""
+    match body:
+        case None:
+            return b"", ""
+        case str():
+            return body.encode("utf-8"), "text/plain; charset=utf-8"
+        case bytes():
+            return body, "application/octet-stream"
+        case _:
+            return json.dumps(body, ensure_ascii=False).encode("utf-8"), "application/json"
 
 
 def shortened(text: str) -> str:

@@ -344,6 +344,19 @@ class TestBudget:
         clock.now += 0.05
         assert answers.await_count(3)[-1] == "waits"
 
+    def test_a_create_of_three_requests_waits_for_three(self, open_lane, clock):
+        """Begun with one request left, it would make a part of a machine and meet the limit."""
+        cloud = Cloud(rate=contract.Rate(requests=10, per_s=0.01))
+        made, answers = open_lane(cloud), Answers()
+        for _ in range(3):
+            made.write("create", lambda: "made", answers, cost=3)
+        answers.await_count(3)
+        made.write("create", lambda: "late", answers, cost=3)
+        made.write("delete", lambda: "next", answers)
+        assert answers.await_count(4)[-1] == "next", "for one request there is room"
+        clock.now += 0.005
+        assert answers.await_count(5)[-1] == "late"
+
     def test_creates_keep_to_their_own_limit_and_deletes_do_not(self, open_lane, clock):
         cloud = Cloud(hands=2, create_rate=contract.Rate(requests=1, per_s=0.01))
         it, answers = open_lane(cloud), Answers()

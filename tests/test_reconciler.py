@@ -42,7 +42,7 @@ class SteppedLane:
     def read(self, operation, job, done, cost=1):
         self.waiting.append((operation, job, done))
 
-    def write(self, operation, job, done):
+    def write(self, operation, job, done, cost=1):
         self.waiting.append((operation, job, done))
 
     def close(self, timeout_s: float) -> bool:
@@ -386,10 +386,17 @@ class TestErrands:
             plant.cloud.add(name=f"m{number}", cluster="c", group="g", node_name=f"m{number}")
         plant.run(200.0)
         fleet = plant.reconciler.fleet
-        assert errands.cost(requests.ListInstances("a"), fleet) == 3
-        assert errands.cost(requests.ListInstances("unknown"), fleet) == 1
-        assert errands.cost(requests.ReadCatalogue("a"), fleet) == 2
-        assert errands.cost(requests.Delete("a", "k", "1"), fleet) == 1
+        usual = contract.Costs()
+        assert errands.cost(requests.ListInstances("a"), fleet, usual) == 3
+        assert errands.cost(requests.ListInstances("unknown"), fleet, usual) == 1
+        assert errands.cost(requests.ReadCatalogue("a"), fleet, usual) == 2
+        assert errands.cost(requests.Delete("a", "k", "1"), fleet, usual) == 1
+        assert errands.cost(requests.Mark("a", "p", "1", {}, frozenset()), fleet, usual) == 3
+        its_own = contract.Costs(create=3, look_up=2, delete=4, page=20, catalogue=5)
+        assert errands.cost(requests.ListInstances("a"), fleet, its_own) == 7
+        assert errands.cost(requests.ReadCatalogue("a"), fleet, its_own) == 5
+        assert errands.cost(requests.LookUp("a", "n", "", ""), fleet, its_own) == 2
+        assert errands.cost(requests.Delete("a", "k", "1"), fleet, its_own) == 4
 
     def test_what_writes_is_known(self):
         assert errands.writes(requests.Delete("a", "k", "1"))

@@ -17,7 +17,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, metadata, rest
+from providers import contract, errors, keeping, marks, metadata, paging, rest
 
 ENDPOINT = "https://api.toycloud.example/v1"
 PER_PAGE = 20
@@ -76,9 +76,13 @@ class AccountOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOptions:
-    """What may be set of a group at Toycloud: whether its machines are backed up, for money."""
+    """What may be set of a group at Toycloud.
+
+    Whether its machines are backed up, for money, and how large a disk a size without one gets.
+    """
 
     backups: bool = False
+    disk_gb: int = 20
 
 
 class ToyCloud:
@@ -97,6 +101,7 @@ class ToyCloud:
     group_options: ClassVar[type] = GroupOptions
     supports: ClassVar[frozenset[str]] = frozenset({"ssh_keys"})
     user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(page=PER_PAGE)
 
     hands: int = 4
     rate: contract.Rate = contract.Rate(requests=600, per_s=60.0)
@@ -143,18 +148,16 @@ class ToyCloud:
 
     def _listed(self, **by: str) -> list[Row]:
         """Read a whole list or raise: never a part, nor one that changed while it was read."""
-        rows: dict[str, Row] = {}
-        page: int | None = 1
-        while page is not None:
+
+        def read(page: int) -> paging.Page:
             answer = self._connection.get("/machines", page=page, per_page=PER_PAGE, **by)
-            rows.update((str(row["id"]), row) for row in answer["machines"])
-            following, total = answer["next_page"], int(answer["total"])
-            if following not in {None, page + 1}:
-                raise rest.NoAnswerError(f"page {page} is followed by page {following}")
-            page = following
-        if total != len(rows):
-            raise rest.NoAnswerError(f"{total} machines were announced, {len(rows)} came")
-        return list(rows.values())
+            return paging.Page(
+                rows=answer["machines"],
+                total=int(answer["total"]),
+                following=paging.after(page, answer["next_page"]),
+            )
+
+        return paging.whole("/machines", read, first=1)
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one machine, once; after an Unreachable look its name up before ordering again.
@@ -225,25 +228,19 @@ class ToyCloud:
         our reading and our writing is lost.
         """
         with self._connection.operation("mark", orders=True):
-            try:
-                marks.check_change(put, remove)
-            except ValueError as error:
-                raise errors.BadOrder(str(error)) from error
-            row = self._standing(instance_id)
-            tags = list(marks.changed(row["tags"], put=put, remove=remove))
-            if tags != row["tags"]:
-                path = f"/machines/{_quoted(instance_id)}/tags"
-                self._connection.ask("PUT", path, body={"tags": tags})
-                row = self._standing(instance_id)
-                if list(marks.changed(row["tags"], put=put, remove=remove)) != row["tags"]:
-                    raise rest.NoAnswerError("the tags were written and are not shown")
+            path = f"/machines/{_quoted(instance_id)}/tags"
+            row = marks.change(
+                "machine",
+                instance_id,
+                put=put,
+                remove=remove,
+                read=self._by_id,
+                worn=lambda row: tuple(row["tags"]),
+                write=lambda _row, tags: self._connection.ask(
+                    "PUT", path, body={"tags": list(tags)}
+                ),
+            )
             return self._instance(row)
-
-    def _standing(self, instance_id: str) -> Row:
-        row = self._by_id(instance_id)
-        if row is None:
-            raise errors.BadOrder(f"there is no machine {instance_id}: its marks cannot be changed")
-        return row
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count all machines by cluster and identity; one request for each 20."""
@@ -261,6 +258,11 @@ class ToyCloud:
     ) -> Mapping[str, str]:
         """Give the region label: Toycloud has no controllers that would set others."""
         return {"topology.kubernetes.io/region": location}
+
+    def disk_bytes(self, machine_type: contract.MachineType, options: object) -> int:
+        """Give the disk that a group's machines are ordered with: their own, or one beside it."""
+        chosen = options if isinstance(options, GroupOptions) else GroupOptions()
+        return machine_type.disk_bytes or chosen.disk_gb * 1000**3
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
         """Look for the image and the keys that an order names; one request each."""
@@ -379,6 +381,7 @@ def _body(order: contract.Order) -> Row:
         "keys": list(order.ssh_keys),
         "user_data": base64.b64encode(order.user_data.encode()).decode("ascii"),
         "backups": chosen.backups,
+        "disk_gb": 0 if order.machine_type.disk_bytes else chosen.disk_gb,
     }
 
 

@@ -21,7 +21,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "GROUP": "the group's name",
     "CLUSTER": "the cluster's name",
     "LABELS": "the group's labels as kubelet's --node-labels takes them: a=b,c=d",
-    "NODE_LABELS": "the same, with instance type and region in front",
+    "NODE_LABELS": "the same, with instance type, region and zone in front",
     "TAINTS": "the group's taints as kubelet's --register-with-taints takes them: k=v:NoSchedule",
     "REGION": "the region that the machine is ordered in",
     "INSTANCE_TYPE": "the machine type that is ordered",
@@ -37,6 +37,7 @@ _VARIABLE = re.compile(r"@@([A-Za-z0-9_]+)@@", re.ASCII)
 _HARMLESS = re.compile(r"[A-Za-z0-9._/:=,-]*", re.ASCII)
 _INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 _REGION = "topology.kubernetes.io/region"
+_ZONE = "topology.kubernetes.io/zone"
 
 
 class UnsafeValue(ValueError):
@@ -61,19 +62,26 @@ def fill(
     location: str,
     provider: str,
     scheme: str,
+    cloud_labels: Mapping[str, str] | None = None,
 ) -> str:
     """Give a machine's user-data: the group's file with every variable filled in.
+
+    ``cloud_labels`` is what :meth:`providers.contract.Provider.node_labels` says of the machine:
+    region and zone are its words, which need not be the location's name. None where nobody was
+    logged in to ask: the location stands for the region then.
 
     Those in parts that are base64 (and gzip in it) too, which are encoded again. Pure. Raises
     UnsafeValue when a value would not be harmless where it is put; a checked
     configuration never has one. Unknown variables stay as they are: :func:`unknown` finds them.
     """
+    told = {_REGION: location} if cloud_labels is None else cloud_labels
+    places = {key: told[key] for key in (_REGION, _ZONE) if key in told}
     values = {
         "NODE_NAME": node_name,
         "GROUP": group.name,
         "CLUSTER": cluster,
         "LABELS": _labels(group.labels),
-        "NODE_LABELS": _labels({_INSTANCE_TYPE: machine_type, _REGION: location, **group.labels}),
+        "NODE_LABELS": _labels({_INSTANCE_TYPE: machine_type, **places, **group.labels}),
         "TAINTS": ",".join(_taint(taint) for taint in group.taints),
         "REGION": location,
         "INSTANCE_TYPE": machine_type,

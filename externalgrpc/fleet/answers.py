@@ -145,7 +145,7 @@ def _refused(
                 may_land=False,
             )
             return _put(fleet, held)
-        case errors.OutOfStock():
+        case _ if stock.another_may_do(error):
             fleet = stock.remember(fleet, launch, error, now=now)
             next_one = dataclasses.replace(
                 launch, phase=state.Phase.HELD, refused=_refusals(launch), may_land=False
@@ -270,7 +270,7 @@ def relaunch(
             key=launch.name,
         )
     name = next(name for name in mint if not identity.name_is_taken(fleet, name))
-    sold_out = isinstance(error, errors.OutOfStock)
+    sold_out = stock.another_may_do(error)
     vanished = launch.vanished + 1
     may_pass = sold_out or type(error) is errors.CloudError
     fails = not may_pass or vanished >= MAX_VANISHED

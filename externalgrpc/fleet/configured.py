@@ -103,6 +103,7 @@ def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountSta
             settle_s=account.settle_s,
             rate_per_s=account.rate_per_s,
             hands=account.hands,
+            costs=account.costs,
             pace=account.pace,
             marking=account.marking,
             neighbourly=account.neighbourly,

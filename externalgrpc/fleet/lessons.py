@@ -25,6 +25,7 @@ def make_of(group: groups.NodeGroup, machine_type: str) -> state.Make:
         join=group.join,
         reserve=group.reserve,
         user_data=group.user_data,
+        options="" if group.options is None else repr(group.options),
     )
 
 

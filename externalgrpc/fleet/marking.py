@@ -12,9 +12,6 @@ from collections.abc import Mapping
 from externalgrpc.fleet import claims, quarantine, requests, state, view
 from providers import contract, errors
 
-REQUESTS = 3
-"""What a change of marks costs of the account's budget: read, write, read back."""
-
 RETRY_S = 10.0
 MAX_RETRY_S = 3600.0
 """A login that may not change marks, or a cloud that does not, is asked less and less often."""
@@ -89,7 +86,7 @@ def marked(
     account = fleet.accounts.get(request.account)
     if account is None:
         return fleet
-    pace_s = max(0.5, REQUESTS / (SHARE * account.rate_per_s))
+    pace_s = max(0.5, account.costs.mark / (SHARE * account.rate_per_s))
     own = isinstance(error, errors.BadOrder)
     failures = account.mark_failures + (not own) if error is not None else 0
     doubled = min(RETRY_S * 2.0 ** min(failures - 1, 10), MAX_RETRY_S) if failures else 0.0

@@ -46,9 +46,6 @@ MAX_STEADY_S = 300.0
 LOOK_UPS = 10
 """How many members that a listing lacks are looked up at once: the next listing comes between."""
 
-PAGE = 50
-"""Machines a page, for the cost of a listing; the smallest page of the four clouds."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
@@ -109,7 +106,7 @@ def listing_interval_s(fleet: state.Fleet, account: state.AccountState) -> float
     if account.failures:
         return min(LISTING_RETRY_S * 2.0 ** min(account.failures - 1, 10), MAX_LISTING_RETRY_S)
     shown = len(account.snapshot.instances) if account.snapshot is not None else 0
-    pages = max(1, math.ceil(shown / PAGE))
+    pages = max(1, math.ceil(shown / account.costs.page))
     if busy(fleet, account.name):
         return max(account.pace.busy_s, pages / (BUSY_SHARE * account.rate_per_s))
     afforded = pages / (IDLE_SHARE * account.rate_per_s)

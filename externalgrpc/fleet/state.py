@@ -256,7 +256,8 @@ class AccountState:
     """What we know of one account.
 
     ``settle_s``, ``scheme`` and ``hands`` are the cloud's constants, ``rate_per_s`` our share of
-    its request budget. ``listed_at`` is when the last listing was begun, successful or not.
+    its request budget, ``costs`` what each operation takes of that.
+    ``listed_at`` is when the last listing was begun, successful or not.
     ``snapshot`` is None until the account was listed once; ``settles_at`` is the end of the first
     settling time, and orders are held until a listing that began after it was seen (``settled``):
     only that one shows all that the process before us ordered. A ``departed`` account is no longer
@@ -278,6 +279,7 @@ class AccountState:
     rate_per_s: float
     hands: int
     pace: Pace
+    costs: contract.Costs = dataclasses.field(default_factory=contract.Costs)
     snapshot: Snapshot | None = None
     settles_at: float = float("inf")
     settled: bool = False
@@ -388,7 +390,8 @@ class Strikes:
 class Make(NamedTuple):
     """What makes two machines alike, as far as a Node tells: one teaches what the other has.
 
-    By account, type and image, and by what decides what its kubelet keeps.
+    By account, type and image, and by what decides what its kubelet keeps; ``options`` are the
+    cloud's own of the group, where a disk may be one of them.
     """
 
     account: str
@@ -397,6 +400,7 @@ class Make(NamedTuple):
     join: str
     reserve: groups.KubeletReserve
     user_data: str
+    options: str = ""
 
 
 class Showing(enum.IntEnum):

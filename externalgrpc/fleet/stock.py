@@ -41,6 +41,13 @@ def failure_of(error: errors.CloudError) -> state.Failure:
             return state.Failure(state.ErrorClass.OTHER, "CloudError", error.message)
 
 
+def another_may_do(error: errors.CloudError) -> bool:
+    """Tell whether what refused one candidate leaves the others."""
+    if isinstance(error, errors.QuotaExceeded):
+        return error.scope is not errors.Scope.ACCOUNT
+    return isinstance(error, errors.OutOfStock)
+
+
 def retry_wait_s(error: errors.CloudError, attempts: int) -> float:
     """Say how long to wait before the same request is sent again, after so many attempts."""
     told = error.retry_after_s if isinstance(error, errors.Throttled) else None
@@ -55,6 +62,10 @@ def remember(
     """Remember a refusal where other launches can learn from it."""
     key: tuple[object, ...]
     match error:
+        case errors.QuotaExceeded(scope=errors.Scope.MACHINE_TYPE) if launch.candidate is not None:
+            key = ("quota", launch.account, "type", launch.candidate.machine_type)
+        case errors.QuotaExceeded(scope=errors.Scope.LOCATION) if launch.candidate is not None:
+            key = ("quota", launch.account, "location", launch.candidate.location)
         case errors.QuotaExceeded():
             key = ("quota", launch.account)
         case errors.NoCapacity():
@@ -110,22 +121,30 @@ def lately_refused(
 def exhausted(
     fleet: state.Fleet, launch: state.Launch, node_group: groups.NodeGroup
 ) -> state.Failure:
-    """Say of a launch with no candidate left what was said to each."""
+    """Say of a launch with no candidate left what was said to each.
+
+    It is a quota where one is among what was said and nothing was sold out: what is sold out comes
+    back by itself, a quota is for a person to raise.
+    """
     catalogue = fleet.accounts[launch.account].catalogue
     offers = catalogue.offers if catalogue is not None else {}
     told: list[str] = []
+    codes: set[str] = set()
     wrong = True
     for candidate in node_group.candidates:
-        order, stock = (fleet.refusals.get(key) for key in _keys(launch, candidate))
-        said = order or stock
+        order, *others = (fleet.refusals.get(key) for key in _keys(launch, candidate))
+        said = order or max((each for each in others if each), key=lambda it: it.at, default=None)
         if candidate in offers and order is None:
             wrong = False
+        if said is not None:
+            codes.add(said.failure.code)
         why = said.failure.message if said is not None else "not sold here"
         told.append(f"{candidate.machine_type} in {candidate.location}: {why}")
     message = "; ".join(told)
     if wrong:
         return state.Failure(state.ErrorClass.OTHER, "BadOrder", message)
-    return state.Failure(state.ErrorClass.OUT_OF_RESOURCES, "OutOfStock", message)
+    code = "QuotaExceeded" if codes & {"QuotaExceeded", "OutOfStock"} == {"QuotaExceeded"} else ""
+    return state.Failure(state.ErrorClass.OUT_OF_RESOURCES, code or "OutOfStock", message)
 
 
 def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Candidate) -> float:
@@ -135,7 +154,12 @@ def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Cand
     return max((refusal.at for refusal in said if refusal is not None), default=state.NEVER)
 
 
-def _keys(
-    launch: state.Launch, candidate: groups.Candidate
-) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    return ("order", launch.group, candidate), ("stock", launch.account, candidate)
+def _keys(launch: state.Launch, candidate: groups.Candidate) -> tuple[tuple[object, ...], ...]:
+    """Give what a refusal of a candidate is remembered under; the order's own comes first."""
+    account = launch.account
+    return (
+        ("order", launch.group, candidate),
+        ("stock", account, candidate),
+        ("quota", account, "type", candidate.machine_type),
+        ("quota", account, "location", candidate.location),
+    )

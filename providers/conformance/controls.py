@@ -78,6 +78,14 @@ class Controls(abc.ABC):
         Fail it as networks do: a 5xx, a cut connection, half an answer.
         """
 
+    def vanish_before_page(self, number: int) -> None:
+        """Right before the page of this number is answered, once, let a machine vanish whole.
+
+        One that an earlier page showed, so that the later rows move up. For clouds whose listing
+        has pages, and for those without a page to miss: nothing to do.
+        """
+        raise NotImplementedError(f"a listing in pages needs vanish_before_page({number})")
+
     @abc.abstractmethod
     def lose_reply(self, *, after_work: bool) -> None:
         """Cut the connection of the next create, before or after its work is done, once."""

@@ -28,7 +28,8 @@ class Ground(abc.ABC):
     ``machine_type``, ``location`` and ``image`` are names that the empty cloud of :meth:`make`
     sells and has in stock; ``bad_image`` is one that it has not. ``names_unique`` says that the
     cloud refuses two machines of one name. ``page_size`` is how many machines a page of the
-    listing holds as the provider asks for it; 0 where the listing is one answer.
+    listing holds as the provider asks for it; 0 where the listing is one answer. ``region`` is what
+    the region label of a machine in ``location`` says, "" where that is the location itself.
     """
 
     machine_type: str
@@ -37,6 +38,7 @@ class Ground(abc.ABC):
     bad_image = "no-such-image-4711"
     names_unique: bool = True
     page_size: int = 50
+    region: str = ""
 
     cluster = "blue"
     account = "the-account"

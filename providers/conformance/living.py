@@ -146,3 +146,23 @@ class Living(ground.Ground):
             bench.provider.instances()
         bench.controls.mend()
         assert len(bench.provider.instances()) == 2 * self.page_size + 3
+
+    @pytest.mark.parametrize("page", [2, 3])
+    def test_a_deletion_between_two_pages_hides_nobody(self, bench: Bench, page: int) -> None:
+        """The next page then begins one row later; every page tells so, the last one alone not."""
+        if not self.page_size:
+            pytest.skip(
+                "this cloud's listing is one answer: page_size says that there are no pages"
+            )
+        for number in range(2 * self.page_size + 3):
+            bench.controls.add(cluster=self.cluster, group="web", node_name=f"web-{number}")
+        bench.controls.settle()
+        whole = {one.id for one in bench.provider.instances()}
+        bench.controls.vanish_before_page(page)
+        try:
+            listed = {one.id for one in bench.provider.instances()}
+        except errors.NotNow:
+            listed = {one.id for one in bench.provider.instances()}
+        left = {one.id for one in bench.provider.instances()}
+        assert len(whole - left) == 1, "vanish_before_page takes one machine away"
+        assert left <= listed

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from decimal import Decimal
 
 from providers import contract, metadata
@@ -44,7 +45,7 @@ class Telling(ground.Ground):
         for one in types:
             assert one.cpu_millis >= 1000, one
             assert one.memory_bytes >= 256 * 1024**2, one
-            assert one.disk_bytes > 0, one
+            assert contract.as_ordered(bench.provider, one, None).disk_bytes > 0, one
             assert one.arch in {"amd64", "arm64"}, one
             assert one.gpus >= 0, one
 
@@ -69,7 +70,7 @@ class Telling(ground.Ground):
     def test_a_node_gets_the_region_label(self, bench: Bench) -> None:
         machine_type = self.order(bench, "n").machine_type
         labels = bench.provider.node_labels(machine_type, self.location)
-        assert labels[ground.REGION_LABEL] == self.location
+        assert labels[ground.REGION_LABEL] == (self.region or self.location)
 
     # Asking without doing.
 
@@ -97,3 +98,31 @@ class Telling(ground.Ground):
             bench.controls.add(cluster="", group="", node_name=f"someone-s-{number}")
         quota = bench.provider.quota()
         assert quota is None or quota.used in (None, 3)
+
+    def test_what_an_operation_costs_is_told_truly(self, bench: Bench) -> None:
+        """A create of three requests that is counted as one meets the limit half made."""
+        provider, count = bench.provider, bench.controls.requests
+        costs = contract.costs_of(provider)
+
+        def taken(call: Callable[[], object]) -> int:
+            before = count()
+            call()
+            return count() - before
+
+        first = self.order(bench, "web-a1")
+        provider.create(first)  # it may ask for the ids of what it names
+        order = dataclasses.replace(first, node_name="web-a2")
+        made: list[contract.Instance] = []
+        assert taken(lambda: made.append(provider.create(order))) <= costs.create
+        ours = made[0]
+        bench.controls.run(ours.id)
+        found = taken(lambda: provider.look_up(node_name="web-a2", instance_id=ours.id, receipt=""))
+        assert found <= costs.look_up
+        assert taken(provider.machine_types) + taken(provider.offers) <= costs.catalogue
+        if isinstance(provider, contract.Marking):
+            gone = frozenset({contract.Mark.UNJOINED})
+            marking = provider
+            assert taken(lambda: marking.mark(ours.id, put={}, remove=gone)) <= costs.mark
+        assert taken(lambda: provider.delete(ours.id)) <= costs.delete
+        if self.page_size:
+            assert costs.page <= self.page_size

@@ -53,6 +53,7 @@ class DigitalOceanCloud:
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
         settings = login.settings
@@ -281,26 +282,16 @@ class DigitalOceanCloud:
         so nothing that somebody else writes meanwhile is lost.
         """
         with self._connection.operation("mark", orders=True):
-            try:
-                marks.check_change(put, remove)
-            except ValueError as error:
-                raise errors.BadOrder(str(error)) from error
-            row = self._standing(instance_id)
-            if tagging.change(self._connection, row, put=put, remove=remove):
-                row = self._standing(instance_id)
-                worn = reading.tags(row)
-                if marks.changed(worn, put=put, remove=remove) != worn:
-                    raise rest.NoAnswerError(
-                        f"the tags of droplet {instance_id} were written and are not shown: does "
-                        "somebody else write them too, or did somebody first write one in capitals?"
-                    )
+            row = marks.change(
+                "droplet",
+                instance_id,
+                put=put,
+                remove=remove,
+                read=self._by_id,
+                worn=reading.tags,
+                write=lambda row, wanted: tagging.change(self._connection, row, wanted),
+            )
             return self._instance(row)
-
-    def _standing(self, instance_id: str) -> Row:
-        row = self._by_id(instance_id)
-        if row is None:
-            raise errors.BadOrder(f"there is no droplet {instance_id}: its marks cannot be changed")
-        return row
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the account's droplets by cluster and identity, GPU droplets too.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Callable
 from typing import Any
 
 from providers import paging, rest
@@ -14,40 +13,20 @@ Row = dict[str, Any]
 
 
 def pages(connection: rest.Connection, path: str, key: str, **params: str) -> list[Row]:
-    """Read a whole list in the API's order, or raise NoAnswerError: never a part.
+    """Read a whole list in the API's order, or raise NoAnswerError; see :func:`paging.whole`."""
+    field = "slug" if key in {"sizes", "regions"} else "id"
 
-    A list that was seen to change while it was read is an error too: its length, as each page
-    tells it, must stay, and as many different rows must come. (A deletion and a creation between
-    two pages can hide from that count; who misses a row looks it up by id.)
-    """
-    rows: dict[object, Row] = {}
-    lengths: set[int] = set()
-    pages_read = paging.Pages(path)
-    page: int | None = 1
-    while page is not None:
+    def read(page: int) -> paging.Page:
         told = connection.get(path, page=page, per_page=PER_PAGE, **params)
-        identity = _identity(key)
-        rows.update((identity(row), row) for row in told[key])
-        lengths.add(int(told["meta"]["total"]))
-        page = _following(told, page)
-        if page is not None:
-            pages_read.another(len(rows))
-    if lengths != {len(rows)}:
-        raise rest.NoAnswerError(
-            f"{path} changed while it was read: {len(rows)} rows came, "
-            f"{' then '.join(str(each) for each in sorted(lengths))} were announced"
-        )
-    return list(rows.values())
+        total = int(told["meta"]["total"])
+        return paging.Page(rows=told[key], total=total, following=_following(told, page))
+
+    return paging.whole(path, read, first=1, key=lambda row: row[field])
 
 
 def total(connection: rest.Connection, path: str, **params: str) -> int:
     """Tell how long a list is, by its first page; one request."""
     return int(connection.get(path, page=1, per_page=1, **params)["meta"]["total"])
-
-
-def _identity(key: str) -> Callable[[Row], object]:
-    field = "slug" if key in {"sizes", "regions"} else "id"
-    return lambda row: row[field]
 
 
 def _following(told: Row, page: int) -> int | None:
@@ -56,6 +35,4 @@ def _following(told: Row, page: int) -> int | None:
     if not link:
         return None
     numbers = urllib.parse.parse_qs(urllib.parse.urlsplit(str(link)).query).get("page", [])
-    if numbers != [str(page + 1)]:
-        raise rest.NoAnswerError(f"page {page} is followed by page {', '.join(numbers) or '?'}")
-    return page + 1
+    return paging.after(page, ", ".join(numbers) or "?")

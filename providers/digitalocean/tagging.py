@@ -6,29 +6,22 @@ last thing that carried it goes. Deleting it takes it off everything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
-from providers import contract, errors, marks, rest
+from providers import errors, marks, rest
 from providers.digitalocean import reading, words
 
 Row = dict[str, Any]
 
 
-def change(
-    connection: rest.Connection,
-    row: Row,
-    *,
-    put: Mapping[contract.Mark, str],
-    remove: Collection[contract.Mark],
-) -> bool:
-    """Attach and detach what a change of a droplet's marks asks for; tell whether there was any.
+def change(connection: rest.Connection, row: Row, wanted: Collection[str]) -> None:
+    """Attach and detach what a droplet's tags lack of what they should be, and have too many.
 
     First on, then off: a droplet with two identities for a moment is nobody's, one with none
     would pass for one of an older version.
     """
     worn = reading.tags(row)
-    wanted = marks.changed(worn, put=put, remove=remove)
     number = reading.identity(row)
     body = {"resources": [{"resource_id": number, "resource_type": "droplet"}]}
     for tag in (tag for tag in wanted if tag not in worn):
@@ -46,7 +39,6 @@ def change(
         except rest.SaidNoError as error:
             if words.code_of(error) != words.NOT_FOUND:
                 raise
-    return worn != wanted
 
 
 def _make(connection: rest.Connection, tag: str) -> None:

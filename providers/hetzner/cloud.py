@@ -48,6 +48,7 @@ class HetznerCloud:
     )
 
     user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=wire.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
         settings = login.settings

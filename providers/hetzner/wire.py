@@ -106,34 +106,19 @@ class Connection:
         return self.ask("GET", path, params=params)
 
     def pages(self, path: str, key: str, **params: object) -> list[dict[str, Any]]:
-        """Read a whole list or raise NoAnswerError: never a part.
+        """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`."""
 
-        A list that was seen to change while it was read is an error too: its length, as each page
-        tells it, must stay, and as many different rows must come. (A deletion and a creation
-        between two pages hide from that count; who misses a row looks it up by id.)
-        """
-        rows: dict[int, dict[str, Any]] = {}
-        lengths: set[int] = set()
-        pages = paging.Pages(path)
-        page: int | None = 1
-        while page is not None:
+        def read(page: int) -> paging.Page:
             told = self.get(path, page=page, per_page=PER_PAGE, **params)
-            rows.update((int(row["id"]), row) for row in told[key])
             pagination = told["meta"]["pagination"]
-            if pagination.get("total_entries") is not None:
-                lengths.add(int(pagination["total_entries"]))
-            following = pagination["next_page"]
-            if following is not None and following != page + 1:
-                raise NoAnswerError(f"page {page} of {path} is followed by page {following}")
-            if following is not None:
-                pages.another(len(rows))
-            page = following
-        if lengths and lengths != {len(rows)}:
-            raise NoAnswerError(
-                f"{path} changed while it was read: {len(rows)} rows came, "
-                f"{' then '.join(str(each) for each in sorted(lengths))} were announced"
+            total = pagination.get("total_entries")
+            return paging.Page(
+                rows=told[key],
+                total=None if total is None else int(total),
+                following=paging.after(page, pagination["next_page"]),
             )
-        return list(rows.values())
+
+        return paging.whole(path, read, first=1, key=lambda row: int(row["id"]))
 
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:

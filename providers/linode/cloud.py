@@ -53,6 +53,7 @@ class LinodeCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
     )
     user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=4, page=wire.PAGE_SIZE)
     rate: contract.Rate = LISTINGS
     create_rate: contract.Rate | None = CREATES
 
@@ -263,30 +264,17 @@ class LinodeCloud:
         lost or comes back.
         """
         with self._connection.operation("mark"):
-            try:
-                marks.check_change(put, remove)
-            except ValueError as error:
-                raise errors.BadOrder(str(error)) from error
-            row = self._standing(instance_id)
-            worn = marks.changed(row["tags"], put=put, remove=remove)
-            if list(worn) != row["tags"]:
-                self._connection.put(f"{_INSTANCES}/{instance_id}", {"tags": list(worn)})
-                row = self._standing(instance_id)
-                if list(marks.changed(row["tags"], put=put, remove=remove)) != row["tags"]:
-                    raise wire.NoAnswerError(
-                        f"the tags of machine {instance_id} were written and are not shown: "
-                        "does somebody else write them too?"
-                    )
+            path = f"{_INSTANCES}/{instance_id}"
+            row = marks.change(
+                "machine",
+                instance_id,
+                put=put,
+                remove=remove,
+                read=lambda each: self._connection.maybe(path) if _is_number(each) else None,
+                worn=_worn,
+                write=lambda _row, tags: self._connection.put(path, {"tags": list(tags)}),
+            )
             return self._read(row)
-
-    def _standing(self, instance_id: str) -> wire.Row:
-        """Read one machine, its tags looked at; BadOrder when it is certainly gone."""
-        path = f"{_INSTANCES}/{instance_id}"
-        row = self._connection.maybe(path) if _is_number(instance_id) else None
-        if row is None:
-            raise errors.BadOrder(f"there is no machine {instance_id}: its marks cannot be changed")
-        reading.tags(row)
-        return row
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the account's machines by cluster and identity; one request for each 500."""
@@ -354,6 +342,12 @@ class LinodeCloud:
 
     def _warn(self, event: str, **fields: object) -> None:
         _log.warning(event, extra={"fields": {"account": self._login.account, **fields}})
+
+
+def _worn(row: wire.Row) -> tuple[str, ...]:
+    """Give a machine's tags in the order in which it carries them."""
+    reading.tags(row)
+    return tuple(row["tags"])
 
 
 def _is_number(text: str) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import linode_api4
@@ -64,6 +64,8 @@ class SaidNoError(Exception):
         sense = words.error_class(self.status, self.sentences)
         if sense is errors.Throttled:
             return errors.Throttled(self.message, retry_after_s=self.wait_s)
+        if sense is errors.QuotaExceeded:
+            return errors.QuotaExceeded(self.message, scope=words.quota_scope(self.sentences))
         return sense(self.message)
 
 
@@ -142,41 +144,29 @@ class Connection:
         path: str,
         *,
         filters: Mapping[str, object] | None = None,
-        key: Callable[[Row], object] = lambda row: row["id"],
+        key: Callable[[Row], Hashable] = lambda row: row["id"],
     ) -> list[Row]:
-        """Read a whole list or raise NoAnswerError: never a part.
+        """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`.
 
-        A list that was seen to change while it was read is an error too: its length, as each page
-        tells it, must stay, and as many different rows (by ``key``) must come. (A deletion and a
-        creation between two pages hide from that count; who misses a row looks it up by id.)
+        ``key`` tells rows apart.
         """
-        rows: dict[object, Row] = {}
-        lengths: set[tuple[int, int]] = set()
-        bound = paging.Pages(path)
-        page, pages, results = 1, 1, 0
-        while page <= pages:
+
+        def read(page: int) -> paging.Page:
             try:
                 told = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
             except SaidNoError as error:
                 if page > 1 and error.means_gone:
-                    text = f"{path} changed while it was read: page {page} of {pages} is gone"
-                    raise NoAnswerError(text) from error
+                    text = f"{path} changed while it was read: page {page} is gone"
+                    raise paging.ChangedError(text) from error
                 raise
             if told["page"] != page:
                 raise NoAnswerError(f"{path} answered page {told['page']} when asked for {page}")
-            pages, results = int(told["pages"]), int(told["results"])
-            lengths.add((pages, results))
-            rows.update((key(row), row) for row in told["data"])
-            if len(lengths) > 1:
-                raise NoAnswerError(f"{path} changed while it was read: {sorted(lengths)}")
-            if page < pages:
-                bound.another(len(rows))
-            page += 1
-        if len(rows) != results:
-            raise NoAnswerError(
-                f"{path} changed while it was read: {len(rows)} rows came, {results} were announced"
+            more = page < int(told["pages"])
+            return paging.Page(
+                rows=told["data"], total=int(told["results"]), following=page + 1 if more else None
             )
-        return list(rows.values())
+
+        return paging.whole(path, read, first=1, key=key)
 
     @contextlib.contextmanager
     def operation(self, name: str, *, certain: bool = True) -> Iterator[None]:

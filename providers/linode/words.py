@@ -33,16 +33,15 @@ STATES: Mapping[str, contract.InstanceState] = MappingProxyType(
     }
 )
 
+PLAN_LIMIT = "limit on your account is preventing the deployment of the selected linode plan"
+"""A plan of which this account may not have more: another one may do."""
+
 TEXTS: tuple[tuple[str, type[errors.CloudError]], ...] = (
     # Stock. The first comes with a 403, which has nothing to do with rights then.
     ("plan you chose is not currently available in the selected region", errors.OutOfStock),
     ("no availability for the selected plan in the selected region", errors.OutOfStock),
     ("no open slots for this plan", errors.OutOfStock),
-    # A plan that this account may not have: another candidate will do, so it is no QuotaExceeded.
-    (
-        "limit on your account is preventing the deployment of the selected linode plan",
-        errors.OutOfStock,
-    ),
+    (PLAN_LIMIT, errors.QuotaExceeded),
     ("account limit reached", errors.QuotaExceeded),
     ("limit for the number of active services on your account", errors.QuotaExceeded),
     ("linode busy", errors.Throttled),
@@ -81,6 +80,12 @@ def error_class(status: int, sentences: Iterable[str]) -> type[errors.CloudError
         if any(text in sentence for sentence in told):
             return sense
     return STATUSES.get(status, errors.BadOrder)
+
+
+def quota_scope(sentences: Iterable[str]) -> errors.Scope:
+    """Tell what a quota counts that a refusal speaks of."""
+    plan = any(PLAN_LIMIT in sentence.lower() for sentence in sentences)
+    return errors.Scope.MACHINE_TYPE if plan else errors.Scope.ACCOUNT
 
 
 def means_gone(status: int, sentences: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, metadata, rest, strays
+from providers import contract, errors, keeping, marks, metadata, paging, rest, strays
 from providers.vultr import finding, listing, options, ordering, reading, words
 
 ENDPOINT = "https://api.vultr.com/v2"
@@ -45,6 +45,7 @@ class VultrCloud:
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
         settings = login.settings
@@ -106,7 +107,7 @@ class VultrCloud:
         if not self._whole:
             try:
                 return listing.pages(self._connection, "/instances", "instances", **by)
-            except listing.ShortListError as error:
+            except paging.ShortListError as error:
                 self._whole = True
                 told = {"account": self._login.account, "reason": str(error)}
                 _log.info("instances_listed_without_filter", extra=_fields(told))
@@ -244,33 +245,20 @@ class VultrCloud:
         lost or comes back.
         """
         with self._connection.operation("mark", orders=True):
-            try:
-                marks.check_change(put, remove)
-            except ValueError as error:
-                raise errors.BadOrder(str(error)) from error
-            row = self._standing(instance_id)
-            worn = reading.tags(row)
-            wanted = marks.changed(worn, put=put, remove=remove)
-            if wanted != worn:
-                # Only the tags: other fields of a PATCH would reinstall the machine.
-                path = f"/instances/{instance_id}"
-                self._connection.ask("PATCH", path, body={"tags": list(wanted)})
-                row = self._standing(instance_id)
-                worn = reading.tags(row)
-                if marks.changed(worn, put=put, remove=remove) != worn:
-                    raise rest.NoAnswerError(
-                        f"the tags of instance {instance_id} were written and are not shown: "
-                        "does somebody else write them too?"
-                    )
-            return self._instance(row)
-
-    def _standing(self, instance_id: str) -> Row:
-        row = self._shown(instance_id)
-        if row is None:
-            raise errors.BadOrder(
-                f"there is no instance {instance_id}: its marks cannot be changed"
+            # Only the tags: other fields of a PATCH would reinstall the machine.
+            path = f"/instances/{instance_id}"
+            row = marks.change(
+                "instance",
+                instance_id,
+                put=put,
+                remove=remove,
+                read=self._shown,
+                worn=reading.tags,
+                write=lambda _row, tags: self._connection.ask(
+                    "PATCH", path, body={"tags": list(tags)}
+                ),
             )
-        return row
+            return self._instance(row)
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the account's instances by cluster and identity; one request for each 500."""

@@ -45,7 +45,9 @@ class Inline:
     ) -> None:
         self.write(operation, job, done)
 
-    def write(self, operation: str, job: Callable[[], T], done: Callable[..., None]) -> None:
+    def write(
+        self, operation: str, job: Callable[[], T], done: Callable[..., None], cost: int = 1
+    ) -> None:
         try:
             answer: T | errors.CloudError = job()
         except errors.CloudError as error:

@@ -76,6 +76,29 @@ def test_a_groups_own_region_label_counts() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("told", "labels"),
+    [
+        # A location may be a zone of a region, and a cloud may have zones of its own.
+        (
+            {"topology.kubernetes.io/region": "fr-par", "topology.kubernetes.io/zone": "fr-par-2"},
+            "topology.kubernetes.io/region=fr-par,topology.kubernetes.io/zone=fr-par-2,",
+        ),
+        (
+            {"topology.kubernetes.io/region": "eu", "csi/x": "y"},
+            "topology.kubernetes.io/region=eu,",
+        ),
+        ({}, ""),
+        (None, "topology.kubernetes.io/region=fr-par-2,"),
+    ],
+)
+def test_region_and_zone_are_the_clouds_words(told: dict[str, str] | None, labels: str) -> None:
+    group = dataclasses.replace(GROUP, labels={"a": "b"})
+    text = filled("@@NODE_LABELS@@", group, location="fr-par-2", cloud_labels=told)
+    assert text == f"node.kubernetes.io/instance-type=cx23,{labels}a=b"
+    assert filled("@@REGION@@", group, location="fr-par-2", cloud_labels=told) == "fr-par-2"
+
+
 def test_other_languages_are_left_alone() -> None:
     text = "$NAME ${NAME} {{ v1.instance_id }} {% x %} %NAME% @NAME@ <@@> @@ -1,2 +1,2 @@ a@@b\n"
     assert filled(text) == text

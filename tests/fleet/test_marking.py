@@ -81,7 +81,7 @@ def test_one_at_a_time_and_paced_by_the_budget() -> None:
     (first,) = there.marks()
     there.answer(first)
     assert there.marks() == []
-    there.now += marking.REQUESTS / marking.SHARE
+    there.now += contract.Costs().mark / marking.SHARE
     (second,) = there.marks()
     assert second.provider_id != first.provider_id
 

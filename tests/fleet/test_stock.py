@@ -149,6 +149,78 @@ class TestChoice:
         assert "not sold here" in scene.launch(second).failure.message
 
 
+FOUR = tuple(
+    groups.Candidate(kind, place) for kind in ("small", "large") for place in ("north", "south")
+)
+
+
+def four(*others, hands: int) -> Scene:
+    """Give a group that may order two types in two places."""
+    scene = Scene(group("g", candidates=FOUR), *others, accounts=(account(hands=hands),))
+    scene.sells("a", *FOUR)
+    return scene
+
+
+def over(scope: errors.Scope) -> errors.QuotaExceeded:
+    return errors.QuotaExceeded(f"no more of this {scope.value}", scope=scope)
+
+
+class TestAQuotaOfItsOwnScope:
+    """The next candidate is tried; CA hears of a quota when there is none left."""
+
+    @pytest.mark.parametrize(
+        ("scope", "left"),
+        [
+            (errors.Scope.MACHINE_TYPE, ["large north", "large south"]),
+            (errors.Scope.LOCATION, ["large south", "small south"]),
+        ],
+    )
+    def test_others_are_tried(self, scope, left):
+        scene = four(hands=1)
+        (name,) = scene.grow(1)
+        tried = []
+        first = scene.creates()
+        scene.now += 1
+        scene.ordered(first[0].name, over(scope))
+        while (sent := scene.creates()) and len(tried) < 9:
+            tried.append(sent[0].candidate)
+            scene.ordered(name, errors.OutOfStock("gone"))
+        assert sorted(f"{each.machine_type} {each.location}" for each in tried) == left
+        assert scene.launch(name).failure.code == "OutOfStock"
+
+    @pytest.mark.parametrize("scope", [errors.Scope.MACHINE_TYPE, errors.Scope.LOCATION])
+    def test_when_all_are_over_it_is_a_quota(self, scope):
+        scene = four(hands=1)
+        (name,) = scene.grow(1)
+        for _ in range(9):
+            scene.now += 1
+            for sent in scene.creates():
+                scene.ordered(sent.name, over(scope))
+        failure = scene.launch(name).failure
+        assert (failure.code, failure.error_class) == ("QuotaExceeded", 1)
+        assert failure.message.count(f"no more of this {scope.value}") == 4
+
+    def test_it_is_remembered_for_all_groups_of_the_account_and_for_no_other_type(self):
+        scene = four(group("h", candidates=FOUR), hands=2)
+        (name,) = scene.grow(1)
+        scene.ordered(scene.creates()[0].name, over(errors.Scope.MACHINE_TYPE))
+        assert scene.creates()[0].candidate.machine_type == "large"
+        scene.now += 1
+        scene.grow(1, "h")
+        (other,) = scene.creates()
+        assert other.candidate.machine_type == "large", "the small ones are behind for a while"
+        assert scene.launch(name).failure is None
+
+    def test_an_accepted_order_that_meets_it_tries_the_next(self):
+        scene = four(hands=1)
+        (name,) = scene.grow(1)
+        scene.plan()
+        scene.ordered(name, machine(1, name, receipt="r"))
+        scene.looked_up(name, over(errors.Scope.MACHINE_TYPE))
+        (sent,) = scene.creates()
+        assert sent.candidate.machine_type == "large"
+
+
 class TestTheWholeAccount:
     @pytest.mark.parametrize(
         ("no", "code", "error_class"),

@@ -205,7 +205,13 @@ class SimLane:
     ) -> None:
         self._add(Job(operation, job, done, writes=False))
 
-    def write(self, operation: str, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    def write(
+        self,
+        operation: str,
+        job: Callable[[], Any],
+        done: Callable[[Any], None],
+        cost: int = 1,
+    ) -> None:
         self._add(Job(operation, job, done, writes=True))
 
     def close(self, timeout_s: float) -> bool:

@@ -14,7 +14,7 @@ from providers import contract as cloud
 from providers import marks
 from providers.digitalocean import DigitalOceanCloud
 from tests.fakes import digitalocean, engine, spec
-from tests.providers import contract, steps
+from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "debian-12-x64", "s-2vcpu-4gb", "fra1"
@@ -88,6 +88,11 @@ class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
 
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path="/droplets$", skip=number - 1)
+
+    def vanish_before_page(self, number: int) -> None:
+        tearing.before_page(
+            self.fake, "/droplets", number, lambda: self.fake.droplets.pop(min(self.fake.droplets))
+        )
 
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/droplets$", after=after_work)

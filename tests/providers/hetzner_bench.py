@@ -16,7 +16,7 @@ import pytest
 from providers import contract as cloud
 from providers.hetzner import HetznerCloud
 from tests.fakes import engine, hetzner, spec
-from tests.providers import contract, steps
+from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "debian-13", "cx23", "nbg1"
@@ -105,6 +105,11 @@ class HetznerControls(steps.Cutting, contract.Controls):
 
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path="/servers$", skip=number - 1)
+
+    def vanish_before_page(self, number: int) -> None:
+        tearing.before_page(
+            self.fake, "/servers", number, lambda: self.fake.servers.pop(min(self.fake.servers))
+        )
 
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/servers$", after=after_work)

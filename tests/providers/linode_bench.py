@@ -17,7 +17,7 @@ from providers import contract as cloud
 from providers import marks
 from providers.linode import LinodeCloud
 from tests.fakes import engine, linode, linode_orders, spec
-from tests.providers import contract, steps
+from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "linode/debian13", "g6-standard-2", "eu-central"
@@ -118,6 +118,14 @@ class LinodeControls(steps.Cutting, contract.HTTPControls):
 
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path=INSTANCES, skip=number - 1)
+
+    def vanish_before_page(self, number: int) -> None:
+        tearing.before_page(
+            self.fake,
+            "/linode/instances",
+            number,
+            lambda: self.fake.machines.pop(min(self.fake.machines)),
+        )
 
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path=INSTANCES, after=after_work)

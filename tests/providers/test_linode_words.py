@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from providers import errors
-from providers.linode import LinodeCloud, words
+from providers.linode import LinodeCloud, wire, words
 from tests.fakes import engine, linode, linode_orders
 from tests.providers import linode_bench
 
@@ -26,7 +26,7 @@ ROWS: tuple[Row, ...] = (
         400,
         "A limit on your account is preventing the deployment of the selected Linode plan. "
         "To request access to the plan, please contact Support and provide the Linode plan name.",
-        errors.OutOfStock,
+        errors.QuotaExceeded,
     ),
     (400, linode_orders.QUOTA, errors.QuotaExceeded),
     (
@@ -361,3 +361,18 @@ def test_an_untagged_machine_that_stays_is_told_again(
     error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
     assert "not of this cluster" in error.message
     assert len(fake.machines) == 1, "and no second one is made"
+
+
+def test_a_plans_own_limit_leaves_the_other_plans() -> None:
+    scopes = {
+        text: words.quota_scope([text]) for _, text, sense in ROWS if sense is errors.QuotaExceeded
+    }
+    plans = [text for text, scope in scopes.items() if scope is errors.Scope.MACHINE_TYPE]
+    assert len(scopes) == 3
+    assert [text[:40] for text in plans] == ["A limit on your account is preventing th"]
+    (plan,) = plans
+    refusal = wire.SaidNoError(
+        plan, status=400, sentences=(plan,), fields=frozenset(), wait_s=None
+    ).as_cloud_error()
+    assert isinstance(refusal, errors.QuotaExceeded)
+    assert refusal.scope is errors.Scope.MACHINE_TYPE

@@ -90,6 +90,20 @@ class MemoryControls(contract.Controls):
             errors.Unreachable, WORDS["down"], operation="instances", skip=number - 1
         )
 
+    def vanish_before_page(self, number: int) -> None:
+        pages, listed = 0, self.center.sales.page
+
+        def page(now: float, *, cluster: str, after: int) -> tuple[datacenter.Server, ...]:
+            nonlocal pages
+            pages += 1
+            if pages == number:
+                self.center.sales.scrap(self.center.servers()[0].id, now)
+                self.settle()
+                now = self.time()
+            return listed(now, cluster=cluster, after=after)
+
+        self.center.sales.page = page  # type: ignore[method-assign]
+
     def lose_reply(self, *, after_work: bool) -> None:
         lost = datacenter.Lost.AFTER if after_work else datacenter.Lost.BEFORE
         self.center.lose_next_reply(lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import email.utils
@@ -30,6 +31,7 @@ class Toy(engine.Fake):
     def __init__(self, *answers: engine.Reply) -> None:
         super().__init__(token=TOKEN)
         self.answers = list(answers)
+        self.shown: list[str] = []
 
     def error(self, status: int, code: str, message: str) -> engine.Reply:
         return engine.Reply(status=status, body={"id": code, "message": message})
@@ -37,6 +39,7 @@ class Toy(engine.Fake):
     @engine.route("GET", "/thing")
     @engine.route("POST", "/thing")
     @engine.route("DELETE", "/thing")
+    @engine.route("PATCH", "/thing")
     def thing(self, request: engine.Request) -> engine.Reply:
         return self.answers.pop(0) if self.answers else engine.Reply(body={"thing": 1})
 
@@ -105,6 +108,116 @@ def test_a_204_is_empty_and_a_read_has_no_body() -> None:
         assert talk.ask("DELETE", "/thing") == {}
         assert talk.get("/thing", q="x") == {"a": 1}
     assert [each.request.body for each in fake.exchanges] == [b"", b""]
+
+
+# What is a vendor's own: headers, bodies that are no JSON, what an answer's headers say.
+
+
+def its_own(login: contract.Login) -> dict[str, str]:
+    return {"X-Auth-Token": login.token, "X-Project": "p-1", "User-Agent": "toy/1"}
+
+
+@contextlib.contextmanager
+def of(
+    headers: Callable[[contract.Login], dict[str, str]], *answers: engine.Reply
+) -> Iterator[tuple[Toy, rest.Connection]]:
+    """Talk with a cloud that takes headers of its own, and notes its Authorization."""
+
+    class Own(Toy):
+        def authorised(self, request: engine.Request) -> bool:
+            self.shown.append(request.header("Authorization"))
+            return True
+
+    with Own(*answers) as fake:
+        login = contract.Login(account="a", cluster="blue", token=TOKEN, endpoint=fake.url)
+        vendor = rest.Vendor(endpoint="", translate=translate, headers=headers)
+        talk = rest.Connection(login, vendor, hands=2)
+        try:
+            yield fake, talk
+        finally:
+            talk.close()
+
+
+def test_a_vendors_headers_take_the_place_of_ours() -> None:
+    with of(its_own) as (fake, talk):
+        assert talk.get("/thing") == {"thing": 1}
+        talk.ask("POST", "/thing", body={})
+    for each in fake.exchanges:
+        request = each.request
+        assert request.header("X-Auth-Token") == TOKEN
+        assert request.header("X-Project") == "p-1"
+        assert request.header("User-Agent") == "toy/1"
+        assert request.header("Accept") == "application/json"
+    assert set(fake.shown) == {""}
+
+
+def test_what_a_header_makes_of_the_token_is_told_nobody() -> None:
+    made = base64.b64encode(f"me:{TOKEN}".encode()).decode()
+    said = engine.Reply(status=422, body={"message": f"bad credentials {made}"})
+    with of(lambda _login: {"Authorization": f"Basic {made}"}, said) as (fake, talk):
+        error = fails(talk, orders=True)
+        assert fake.shown == [f"Basic {made}"]
+    assert error.message == "bad credentials (our token)"
+
+
+def test_a_header_that_none_can_be_is_said_so_without_quoting_it() -> None:
+    with of(lambda _login: {"X-Key": "se\ncret-of-mine"}) as (fake, talk):
+        error = fails(talk, orders=True)
+        assert fake.exchanges == []
+    assert type(error) is errors.BadCredentials
+    assert "x-key" in error.message
+    assert "cret" not in str(error)
+
+
+def test_the_connections_own_headers_are_nobody_elses() -> None:
+    with (
+        pytest.raises(errors.BadOrder, match="content-length"),
+        of(lambda _login: {"Content-Length": "3"}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("body", "told", "kind", "sent"),
+    [
+        ("#!/bin/sh\necho é\n", "", "text/plain; charset=utf-8", "#!/bin/sh\necho é\n".encode()),
+        ("#cloud-config\n", "text/cloud-config", "text/cloud-config", b"#cloud-config\n"),
+        (b"\x1f\x8b\x00", "", "application/octet-stream", b"\x1f\x8b\x00"),
+        ({"a": 1}, "application/merge-patch+json", "application/merge-patch+json", b'{"a": 1}'),
+    ],
+)
+def test_a_body_may_be_no_json(body: Any, told: str, kind: str, sent: bytes) -> None:
+    with talking(engine.Reply(status=204)) as (fake, talk):
+        assert talk.send("PATCH", "/thing", body=body, content_type=told).body == {}
+    request = fake.exchanges[0].request
+    assert (request.body, request.header("Content-Type")) == (sent, kind)
+
+
+def test_a_good_answer_tells_its_headers() -> None:
+    headers = {"Location": f"https://elsewhere.example/{TOKEN}/7", "X-Total-Count": "12"}
+    reply = engine.Reply(status=201, body={"id": "7"}, headers=headers)
+    with talking(reply) as (fake, talk):
+        told = talk.send("POST", "/thing", body={})
+        assert len(fake.exchanges) == 1, "nobody goes where a Location leads"
+    assert (told.status, told.body, told.seen_at) == (201, {"id": "7"}, NOW)
+    assert told.headers["x-total-count"] == "12"
+    assert told.headers["location"] == "https://elsewhere.example/(our token)/7"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_an_empty_answer_is_one_only_where_the_vendor_says_so(status: int) -> None:
+    accepted = engine.Reply(status=status, body=None, headers={"Location": "/thing/7"})
+    with talking(accepted, accepted) as (_, talk):
+        told = talk.send("POST", "/thing", body={}, may_be_empty=True)
+        assert (told.body, told.headers["location"]) == ({}, "/thing/7")
+        with pytest.raises(rest.NoAnswerError, match="nothing in it"):
+            talk.send("POST", "/thing", body={})
+
+
+def test_what_may_be_empty_may_be_nothing_else() -> None:
+    page = engine.Reply(status=202, body=engine.HTML_PAGE, content_type="text/html")
+    with talking(page) as (_, talk), pytest.raises(rest.NoAnswerError, match="no JSON object"):
+        talk.send("POST", "/thing", body={}, may_be_empty=True)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from providers import contract as cloud
 from providers import marks
 from providers.vultr import VultrCloud
 from tests.fakes import engine, spec, vultr
-from tests.providers import contract, steps
+from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
 IMAGE, TYPE, PLACE = "Debian 12 x64 (bookworm)", "vc2-2c-4gb", "fra"
@@ -100,6 +100,14 @@ class VultrControls(steps.Cutting, contract.HTTPControls):
 
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path="/instances$", skip=number - 1)
+
+    def vanish_before_page(self, number: int) -> None:
+        tearing.before_page(
+            self.fake,
+            "/instances",
+            number,
+            lambda: self.fake.instances.pop(min(self.fake.instances)),
+        )
 
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path="/instances$", after=after_work)

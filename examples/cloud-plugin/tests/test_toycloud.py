@@ -72,6 +72,9 @@ class ToyControls(conformance.HTTPControls):
     def fail_page(self, number: int) -> None:
         self.api.torn_page = number
 
+    def vanish_before_page(self, number: int) -> None:
+        self.api.tearing_page = number
+
     def lose_reply(self, *, after_work: bool) -> None:
         self.api.lost = "after" if after_work else "before"
 
@@ -225,6 +228,16 @@ class TestToyCloud(conformance.HTTPContract):
             "vps-cluster:blue", "vps-group:web", "n:web-a1", "vps-unjoined", "team:shop",
         ]  # fmt: skip
         assert (asked["keys"], asked["backups"]) == (["ops"], True)
+
+    def test_a_size_without_a_disk_has_the_group_s(self, bench: conformance.Bench) -> None:
+        sizes = {one.name: one for one in bench.provider.machine_types()}
+        chosen = toycloud.GroupOptions(disk_gb=80)
+        for size, beside, whole in (("bare", 80, 80), ("small", 0, 40)):
+            order = self.order(bench, f"web-{size}", machine_type=sizes[size], options=chosen)
+            asked = self.api(bench).machines[bench.provider.create(order).id].asked
+            assert asked["disk_gb"] == beside
+            told = contract.as_ordered(bench.provider, sizes[size], chosen)
+            assert told.disk_bytes == whole * 1000**3
 
     def test_what_cannot_work_is_told_before(self, bench: conformance.Bench) -> None:
         good = self.order(bench, "web-a1")

@@ -22,6 +22,7 @@ LIMIT = 600
 SIZES = [
     {"name": "small", "cpus": 2, "memory_mib": 4096, "disk_gb": 40, "price_per_hour": 0.0065},
     {"name": "large", "cpus": 8, "memory_mib": 16384, "disk_gb": 160, "price_per_hour": 0.0260},
+    {"name": "bare", "cpus": 4, "memory_mib": 8192, "disk_gb": 0, "price_per_hour": 0.0100},
 ]
 REGIONS = ["north", "south"]
 PAGE_OF_A_GATEWAY = b"<html><body>Bad Gateway</body></html>"
@@ -74,6 +75,7 @@ class Api:
         self.refusal: RefusedError | None = None  # given to every request
         self.babbling = 0  # the status of the gateway's page that answers every request
         self.torn_page = 0  # the page of the next list of machines that fails, once
+        self.tearing_page = 0  # before the page of this number a machine vanishes, once
         self.lost = ""  # "before" or "after" the work of the next create, once
         self.lost_mark = ""  # the same of the next change of tags
         self.filters = True  # whether lists are filtered by the tag that is asked for
@@ -169,6 +171,9 @@ class Api:
         if self.torn_page == page:
             self.torn_page = 0
             raise RefusedError(503, "internal", "this page cannot be had just now")
+        if self.tearing_page == page:
+            self.tearing_page = 0
+            del self.machines[next(iter(self.machines))]
         shown = [
             machine.shown(self.now)
             for machine in self.machines.values()
