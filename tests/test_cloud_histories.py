@@ -1,0 +1,104 @@
+"""Replay fault histories over each of our clouds' fakes; and see naive clouds break the laws."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from externalgrpc import clouds
+from providers.conformance import HistoryControls, histories, staging
+from tests.bench import clouds as places
+
+BUDGET_S = float(os.environ.get("CLOUD_HISTORIES_S", "6"))
+"""Seconds of histories for each cloud; three are played at least."""
+
+RUNNING = {"running", "active", "active running ok"}
+
+
+class PlaceControls(HistoryControls):
+    """What a history does behind the API of one of our own four fakes."""
+
+    def __init__(self, place: places.Place, fake: Any) -> None:
+        self.place = place
+        self.fake = fake
+
+    creates = lists = "/(servers|instances|droplets)$"
+
+    @property
+    def machines(self) -> dict[Any, Any]:
+        names = ("servers", "machines", "droplets", "instances")
+        return next(getattr(self.fake, name) for name in names if hasattr(self.fake, name))
+
+    def _rows(self) -> list[Any]:
+        return self.fake.state()["servers"]
+
+    def _one(self, instance_id: str) -> Any:
+        return next(each for key, each in self.machines.items() if str(key) == instance_id)
+
+    def add(self, *, cluster: str, group: str, node_name: str) -> str:
+        return str(self.fake.add(node_name).id)
+
+    def standing(self) -> Mapping[str, str]:
+        there = (each for each in self._rows() if each["status"] != "deleting")
+        return {str(each["id"]): each["name"] for each in there}
+
+    def running(self, instance_id: str) -> bool:
+        there = {str(each["id"]): each["status"] for each in self._rows()}
+        return there[instance_id] in RUNNING
+
+    def vanish(self, instance_id: str) -> None:
+        del self.machines[self._one(instance_id).id]
+
+    def lock(self, instance_id: str, seconds: float) -> None:
+        each = self._one(instance_id)
+        word = "busy_until" if hasattr(each, "busy_until") else "locked_until"
+        setattr(each, word, self.fake.now() + seconds)
+
+    def be_late(self, seconds: float) -> None:
+        self.fake.lag_s = seconds
+
+    def sell_out(self, machine_type: str, location: str) -> str:
+        self.fake.sell_out(machine_type, location)
+        return ""
+
+    def restock(self, machine_type: str, location: str) -> None:
+        self.fake.restock(machine_type, location)
+
+    def fail_an_accepted_order(self, chance: random.Random) -> None:
+        if self.place.provider == "hetzner":
+            self.fake.fail_action("resource_unavailable", leave=chance.choice(("gone", "off")))
+        elif hasattr(self.fake, "fail_action"):
+            self.fake.fail_action(leave=chance.choice(("gone", "new")))
+
+    def calm(self) -> None:
+        super().calm()
+        if hasattr(self.fake, "failing"):
+            self.fake.failing.clear()
+
+
+def stage(place: places.Place) -> staging.Stage:
+    def begin(*, token: str, clock: Callable[[], float]) -> PlaceControls:
+        return PlaceControls(place, place.start(token=token, clock=clock))
+
+    return staging.Stage(
+        provider=place.provider,
+        cloud=clouds.installed()[place.provider],
+        begin=begin,
+        machine_type=place.machine_type,
+        location=place.location,
+        image=place.image,
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("place", places.ALL, ids=lambda place: place.provider)
+def test_histories_over_the_fake_hold_the_laws(place, tmp_path: Path, capsys):
+    played = histories.play(stage(place), tmp_path, seconds=BUDGET_S)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{played.sentence(place.provider)}\n")
