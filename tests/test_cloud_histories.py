@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import os
 import random
 import sys
+import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,26 @@ from typing import Any
 import pytest
 
 from externalgrpc import clouds
+from providers import contract, errors, marks
 from providers.conformance import HistoryControls, histories, staging
 from tests.bench import clouds as places
+
+PLUGIN = Path(__file__).parents[1] / "examples" / "cloud-plugin"
+
+
+def loaded(path: Path) -> types.ModuleType:
+    """Import a module of the example, which is no package of ours."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+toycloud: Any = loaded(PLUGIN / "toycloud.py")
+toyapi: Any = loaded(PLUGIN / "tests" / "toyapi.py")
+tests_of_toycloud: Any = loaded(PLUGIN / "tests" / "test_toycloud.py")
 
 BUDGET_S = float(os.environ.get("CLOUD_HISTORIES_S", "6"))
 """Seconds of histories for each cloud; three are played at least."""
@@ -42,7 +63,12 @@ class PlaceControls(HistoryControls):
         return next(each for key, each in self.machines.items() if str(key) == instance_id)
 
     def add(self, *, cluster: str, group: str, node_name: str) -> str:
-        return str(self.fake.add(node_name).id)
+        told = {"cluster": cluster, "group": group, "node": node_name} if cluster else {}
+        if self.place.provider == "hetzner":
+            labels = {f"vps-autoscaler/{key}": value for key, value in told.items()}
+            return str(self.fake.add(node_name, labels).id)
+        worn = marks.tags(cluster=cluster, group=group, node_name=node_name) if cluster else ()
+        return str(self.fake.add(node_name, list(worn)).id)
 
     def standing(self) -> Mapping[str, str]:
         there = (each for each in self._rows() if each["status"] != "deleting")
@@ -82,7 +108,7 @@ class PlaceControls(HistoryControls):
             self.fake.failing.clear()
 
 
-def stage(place: places.Place) -> staging.Stage:
+def stage_of(place: places.Place) -> staging.Stage:
     def begin(*, token: str, clock: Callable[[], float]) -> PlaceControls:
         return PlaceControls(place, place.start(token=token, clock=clock))
 
@@ -99,6 +125,62 @@ def stage(place: places.Place) -> staging.Stage:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("place", places.ALL, ids=lambda place: place.provider)
 def test_histories_over_the_fake_hold_the_laws(place, tmp_path: Path, capsys):
-    played = histories.play(stage(place), tmp_path, seconds=BUDGET_S)
+    played = histories.play(stage_of(place), tmp_path, seconds=BUDGET_S)
     with capsys.disabled():
         sys.stdout.write(f"\n{played.sentence(place.provider)}\n")
+
+
+# What a naive cloud does, planted into the example for clouds from outside.
+
+
+class OrdersAgain(toycloud.ToyCloud):
+    """Send an order once more when its reply got lost, as most SDKs do."""
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        try:
+            return super().create(order)
+        except errors.Unreachable:
+            return super().create(order)
+
+
+class TrustsTheFilter(toycloud.ToyCloud):
+    """Count whatever the list holds."""
+
+    def _listed(self, **_by: str):
+        return super()._listed()
+
+    def _is_ours(self, _row: Any) -> bool:
+        return True
+
+
+class MarksAfterwards(toycloud.ToyCloud):
+    """Put the marks on in a second request, and call the machine ordered without it."""
+
+    def create(self, order: contract.Order) -> contract.Instance:
+        body, toycloud._body = toycloud._body, lambda order: {**body(order), "tags": []}
+        try:
+            made = super().create(order)
+        finally:
+            toycloud._body = body
+        with self._connection.operation("create"):
+            where = f"/machines/{made.id}/tags"
+            self._connection.ask("PUT", where, body={"tags": list(marks.ordered(order))})
+        return dataclasses.replace(made, node_name=order.node_name, group=order.group)
+
+
+NAIVE = (
+    (OrdersAgain, "two of one name"),
+    (TrustsTheFilter, "somebody else was counted"),
+    (MarksAfterwards, "two of one name|no rest"),
+)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("naive", "law"), NAIVE, ids=[naive.__name__ for naive, _ in NAIVE])
+def test_a_naive_cloud_breaks_a_law(
+    naive: type[contract.Provider], law: str, tmp_path: Path
+) -> None:
+    """The suite finds these too, and others that a server outlives; here no hook looks for them."""
+    stage = dataclasses.replace(tests_of_toycloud.TestToyCloud().stage(), cloud=naive)
+    with pytest.raises(AssertionError, match=law):
+        histories.play(stage, tmp_path, seconds=60)

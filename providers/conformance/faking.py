@@ -22,12 +22,12 @@ from providers.fakes import engine, machines
 class FakeControls(HTTPControls, behind.HistoryControls):
     """The hooks behind a fake on our engine.
 
-    ``marks`` is the method and the path of the request that changes a machine's marks, both regular
-    expressions, for a cloud with ``mark``. ``says`` are words of the fake's that must be found in
-    our errors: for "sold_out", "quota", "throttled" and "bad_token".
+    ``marking`` is the method and the path of the request that changes a machine's marks, both
+    regular expressions, for a cloud with ``mark``. ``says`` are words of the fake's that must be
+    found in our errors: for "sold_out", "quota", "throttled" and "bad_token".
     """
 
-    marks: ClassVar[tuple[str, str]] = ("PUT|PATCH", "")
+    marking: ClassVar[tuple[str, str]] = ("PUT|PATCH", "")
     says: ClassVar[Mapping[str, str]] = {}
 
     fake: machines.Cloud
@@ -105,7 +105,7 @@ class FakeControls(HTTPControls, behind.HistoryControls):
         self.fake.fail(engine.FaultKind.LOST, method="POST", path=self.creates, after=after_work)
 
     def lose_mark_reply(self, *, after_work: bool) -> None:
-        method, path = self.marks
+        method, path = self.marking
         self.fake.fail(engine.FaultKind.LOST, method=method, path=path, after=after_work)
 
     def hang(self) -> None:

@@ -28,13 +28,12 @@ from typing import Any, ClassVar
 from externalgrpc import assembly, config, fleet, refusals
 from externalgrpc.fleet import view
 from providers import contract
-from providers.conformance import staging
+from providers.conformance import behind, staging
 from providers.fakes import faults
 
 AT_LEAST = 3
 BUSY_S, REST_S, STEP_S = 500.0, 3600.0, 15.0
 PROVISION_S = 900.0
-STRANGER = "somebodys"
 
 
 class History:
@@ -46,12 +45,16 @@ class History:
         self.sky = staging.Sky()
         self.folder = folder
         self.gone: set[str] = set()
+        self.seen: set[str] = set()
         self.log: list[str] = []
         self.kills = 0
         self.behind = stage.begin(token="a-token", clock=self.sky.unix)  # noqa: S106 - the fake's
         self.fake = self.behind.fake
         self.behind.be_late(self.chance.choice((0.0, 0.0, 5.0)))
-        self.stranger = self.behind.add(cluster="", group="", node_name=STRANGER)
+        self.strangers = {
+            self.behind.add(cluster="", group="", node_name="somebodys-mail"),
+            self.behind.add(cluster="another", group=staging.GROUP, node_name="pool-0-another"),
+        }
         self.faults = (*staging.FAULTS, staging.torn(self.behind.lists))
         self.plant: assembly.Assembly
 
@@ -82,6 +85,7 @@ class History:
         )
         self.plant = assembly.Assembly(loaded, installed, parts)
         self.gone.clear()
+        self.seen.clear()
 
     def _surviving(self, act: Callable[[], object]) -> None:
         """Do something; when the server dies of it, start another."""
@@ -167,7 +171,7 @@ class History:
         self.fake.fail(faults.FaultKind.LOST, method=staging.WRITES, fatal=True, **rule)
 
     def _ours(self) -> list[str]:
-        return sorted(key for key in self.behind.standing() if key != self.stranger)
+        return sorted(key for key in self.behind.standing() if key not in self.strangers)
 
     def _vanish(self) -> None:
         if there := self._ours():
@@ -210,9 +214,15 @@ class History:
         standing = self.behind.standing()
         names = collections.Counter(standing.values())
         assert max(names.values(), default=1) == 1, f"two of one name: {names.most_common(1)}"
-        assert self.stranger in standing, "a machine of somebody else was touched"
+        assert self.strangers <= set(standing), "a machine of somebody else was touched"
         members = {each.name for each in view.members(self.plant.reconciler.fleet, staging.GROUP)}
         assert not members & self.gone, "what was let go came back"
+        others = {standing[key] for key in self.strangers}
+        assert not members & others, "a machine of somebody else was counted"
+        running = {name for key, name in standing.items() if self.behind.running(key)}
+        lost = (self.seen & running) - members - self.gone
+        assert not lost, f"what runs was counted no more: {lost}"
+        self.seen |= members & running
 
     def _rest(self) -> None:
         self.log.append(f"{self.sky.now:.0f} rest")
@@ -232,7 +242,7 @@ class History:
         now = self.plant.reconciler.fleet
         members = sorted(each.name for each in view.members(now, staging.GROUP))
         standing = self.behind.standing().items()
-        there = sorted(name for key, name in standing if key != self.stranger)
+        there = sorted(name for key, name in standing if key not in self.strangers)
         wrong = [] if there == members else [f"cloud {there}, members {members}"]
         wrong += [f"in the air: {name}" for name in now.launches]
         wrong += [f"retired: {key}" for key in now.retired]
@@ -295,15 +305,14 @@ class Histories:
     image: str
     account_settings: ClassVar[Mapping[str, Any]] = {}
     group_settings: ClassVar[Mapping[str, Any]] = {}
-    begin: Callable[..., Any]
 
-    def test_histories_with_faults_and_kills_hold_the_laws(
-        self,
-        tmp_path: Path,
-        capsys: Any,  # noqa: ANN401 - pytest's, and this module needs no pytest
-    ) -> None:
-        """For CLOUD_HISTORIES_S seconds, 6 where it is not set, and three histories at least."""
-        stage = staging.Stage(
+    def begin(self, *, token: str, clock: Callable[[], float]) -> behind.HistoryControls:
+        """Make a fake, not started yet, that knows this token and this time, and its hooks."""
+        raise NotImplementedError("begin() makes the fake of this cloud")
+
+    def stage(self) -> staging.Stage:
+        """Say what the histories of this cloud need."""
+        return staging.Stage(
             provider=self.provider,
             cloud=self.cloud,
             begin=self.begin,
@@ -313,6 +322,14 @@ class Histories:
             account=self.account_settings,
             group=self.group_settings,
         )
-        played = play(stage, tmp_path, seconds=float(os.environ.get("CLOUD_HISTORIES_S", "6")))
+
+    def test_histories_with_faults_and_kills_hold_the_laws(
+        self,
+        tmp_path: Path,
+        capsys: Any,  # noqa: ANN401 - pytest's, and this module needs no pytest
+    ) -> None:
+        """For CLOUD_HISTORIES_S seconds, 6 where it is not set, and three histories at least."""
+        seconds = float(os.environ.get("CLOUD_HISTORIES_S", "6"))
+        played = play(self.stage(), tmp_path, seconds=seconds)
         with capsys.disabled():
             sys.stdout.write(f"\n{played.sentence(self.provider)}\n")
