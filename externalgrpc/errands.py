@@ -68,6 +68,9 @@ def cost(request: requests.Request, fleet: state.Fleet, costs: contract.Costs) -
         held = fleet.accounts.get(request.account)
         shown = held.snapshot.instances if held is not None and held.snapshot else ()
         return 1 + len(shown) // costs.page
+    if isinstance(request, requests.Finish):
+        # The rest of a create: at most as much.
+        return costs.create
     told: int = getattr(costs, operation(request), 1)
     return told
 

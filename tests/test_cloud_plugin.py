@@ -186,7 +186,9 @@ def api() -> Iterator[Any]:
     toyapi = importlib.util.module_from_spec(spec)
     sys.modules["toyapi"] = toyapi  # its dataclasses look their own module up
     spec.loader.exec_module(toyapi)
-    with toyapi.Api(TOKEN, boot_s=0) as running:
+    cloud = toyapi.Api(token=TOKEN)
+    cloud.boot_s = 0.0
+    with cloud as running:
         yield running
     del sys.modules["toyapi"]
 
@@ -206,7 +208,7 @@ def test_nothing_of_this_checkout_is_seen_there(outsider: Outsider) -> None:
     told = outsider.run(
         "python",
         "-c",
-        "import externalgrpc, providers.conformance, toycloud, sys\n"
+        "import externalgrpc, providers.conformance, providers.fakes, toycloud, sys\n"
         "print(*(each.__file__ for each in (externalgrpc, providers, toycloud)), sep='\\n')\n"
         "print(*sys.path, sep='\\n')",
     )
@@ -216,7 +218,7 @@ def test_nothing_of_this_checkout_is_seen_there(outsider: Outsider) -> None:
 
 
 def test_it_passes_the_suite_that_every_cloud_passes(outsider: Outsider) -> None:
-    told = outsider.run("python", "-m", "pytest", "-rA", "--tb=short")
+    told = outsider.run("python", "-m", "pytest", "-rA", "--tb=short", CLOUD_HISTORIES_S="0")
     passed = set(re.findall(r"^PASSED \S+::(test_\w+)", told, re.MULTILINE))
     inherited = set(
         re.findall(
@@ -226,6 +228,7 @@ def test_it_passes_the_suite_that_every_cloud_passes(outsider: Outsider) -> None
         )
     )
     assert len(inherited) > 30
+    assert re.search(r"^toycloud: 3 fault histories held the laws", told, re.MULTILINE)
     # Toycloud makes nothing beside machines, so it has no tidy(), which is optional.
     tidying = {each for each in inherited if "tidying" in each or "beside" in each}
     assert len(tidying) == 2
@@ -323,10 +326,10 @@ def test_a_server_grows_and_shrinks_a_group_of_it(outsider: Outsider, api: Any) 
         stub.NodeGroupDeleteNodes(
             pb.NodeGroupDeleteNodesRequest(id="workers", nodes=[node]), timeout=5
         )
-        until(lambda: api.machines["m-1"].deleting)
+        until(lambda: api.machines["m-1"].going)
         size = stub.NodeGroupTargetSize(pb.NodeGroupTargetSizeRequest(id="workers"), timeout=5)
         assert size.targetSize == 1
-        assert not api.machines["m-2"].deleting
+        assert not api.machines["m-2"].going
 
 
 # The page that walks through it.

@@ -39,9 +39,10 @@ from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.standin import demo
 from externalgrpc.standin import events as standin_events
 from providers import contract, errors
+from providers.fakes import engine, faults
 from tests import serving, zoo
 from tests.doctor import cluster
-from tests.fakes import engine, faults, hetzner
+from tests.fakes import hetzner
 from tests.kube import apiserver
 from tests.test_cli import ROOT
 

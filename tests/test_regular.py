@@ -13,8 +13,8 @@ import yaml
 
 from externalgrpc import client, clock, regular, server
 from externalgrpc.kube import connection
+from providers.fakes import engine
 from tests import certificates, serving
-from tests.fakes import engine
 from tests.test_cli import EXAMPLE, ROOT
 
 KINDS = {"fifo": "a pipe", "socket": "a socket", "device": "a device", "folder": "a directory"}

@@ -17,9 +17,9 @@ from externalgrpc.fleet import state
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc
 from providers import contract
+from providers.fakes import troubles
 from tests import serving
 from tests.bench import clouds as places
-from tests.fakes import troubles
 
 CALM_S = 1.5
 """No answer may take longer: a call that waited for the sick cloud would wait for a time-out."""

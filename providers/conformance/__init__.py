@@ -17,6 +17,11 @@ It is shipped for authors of clouds and needs pytest, which the server does not:
 and then holds only what is that cloud's own. A cloud that speaks HTTP by itself inherits
 :class:`HTTPContract` and :class:`HTTPControls` instead: they add silence and gateways' pages.
 
+A fake on our engine (:mod:`providers.fakes`) spares most hooks: :class:`FakeContract` and
+:class:`FakeControls`; and :class:`providers.conformance.histories.Histories`, which is imported by
+itself since it brings the server along, lets whole servers work with such a cloud while everything
+goes wrong.
+
 pytest explains a failed assertion only where it was told to, in ``conftest.py``::
 
     pytest.register_assert_rewrite("providers.conformance")
@@ -33,7 +38,9 @@ except ImportError as error:
         "the conformance suite needs pytest: pip install 'vps-autoscaler[conformance]'"
     ) from error
 
+from providers.conformance.behind import HistoryControls
 from providers.conformance.controls import Bench, Controls, HTTPControls
+from providers.conformance.faking import FakeContract, FakeControls
 from providers.conformance.ground import GROUP_SETTINGS, REGION_LABEL
 from providers.conformance.suite import HTTPContract, ProviderContract
 
@@ -42,7 +49,10 @@ __all__ = [
     "REGION_LABEL",
     "Bench",
     "Controls",
+    "FakeContract",
+    "FakeControls",
     "HTTPContract",
     "HTTPControls",
+    "HistoryControls",
     "ProviderContract",
 ]

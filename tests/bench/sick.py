@@ -21,10 +21,10 @@ import grpc
 
 from externalgrpc import client
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from providers.fakes import engine, troubles
 from tests.bench import clouds as places
 from tests.bench import rig
 from tests.e2e import waiting
-from tests.fakes import engine, troubles
 
 LOOKS = 150
 GROWTHS = 4

@@ -16,9 +16,10 @@ from externalgrpc.commands import parameters
 from externalgrpc.doctor import asking_cluster, autoscaler, machines
 from externalgrpc.kube import identity, notices, reflector
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from providers.fakes import engine
 from tests import certificates, serving
 from tests.doctor import cluster
-from tests.fakes import engine, hetzner
+from tests.fakes import hetzner
 from tests.kube import apiserver
 
 MARK = "vps-autoscaler/cluster"

@@ -1,1 +1,1 @@
-"""Hold the fakes: stateful stand-ins of the vendors' HTTP APIs on loopback."""
+"""Stand-ins of the four vendors' HTTP APIs, on the engine of :mod:`providers.fakes`."""

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakes import digitalocean_account, digitalocean_model, engine, program
+from providers.fakes import engine, program
+from tests.fakes import digitalocean_account, digitalocean_model
 from tests.fakes.digitalocean_account import Row
 from tests.fakes.digitalocean_model import Droplet
 

@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from tests.fakes import digitalocean_catalogue, digitalocean_model, engine, limits
+from providers.fakes import engine, limits
+from tests.fakes import digitalocean_catalogue, digitalocean_model
 
 MAX_PER_PAGE = 200
 REQUESTS_AN_HOUR, REQUESTS_A_MINUTE = 5000, 250

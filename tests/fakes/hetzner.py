@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from tests.fakes import engine, hetzner_model, hetzner_orders, program
+from providers.fakes import engine, program
+from tests.fakes import hetzner_model, hetzner_orders
 from tests.fakes.hetzner_model import Action, Server
 from tests.fakes.hetzner_project import Row
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from tests.fakes import engine, hetzner_project
+from providers.fakes import engine
+from tests.fakes import hetzner_project
 from tests.fakes.hetzner_model import Server
 from tests.fakes.hetzner_project import Row
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from tests.fakes import engine, hetzner_catalogue, hetzner_model, limits, selectors
+from providers.fakes import engine, limits
+from tests.fakes import hetzner_catalogue, hetzner_model, selectors
 
 MAX_PER_PAGE = 50
 SPREAD_MAX = 10

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from tests.fakes import engine, linode_model, linode_orders, program
+from providers.fakes import engine, program
+from tests.fakes import linode_model, linode_orders
 from tests.fakes.linode_account import Row
 from tests.fakes.linode_model import Machine
 

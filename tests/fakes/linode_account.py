@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from tests.fakes import engine, limits, linode_catalogue, linode_filters, linode_model
+from providers.fakes import engine, limits
+from tests.fakes import linode_catalogue, linode_filters, linode_model
 
 PAGE_SIZES = range(25, 501)
 Row = dict[str, Any]

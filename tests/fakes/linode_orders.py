@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from tests.fakes import engine, linode_account
+from providers.fakes import engine
+from tests.fakes import linode_account
 from tests.fakes.linode_account import Row
 from tests.fakes.linode_model import Machine
 

@@ -20,7 +20,7 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-from tests.fakes import engine, faults
+from providers.fakes import engine, faults
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "specs"
 _SPOILED = {

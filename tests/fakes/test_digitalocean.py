@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes import digitalocean, engine
+from providers.fakes import engine
+from tests.fakes import digitalocean
 
 ROOT = Path(__file__).parents[2]
 ORDER = {"name": "a", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-12-x64"}

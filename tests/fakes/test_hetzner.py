@@ -17,7 +17,8 @@ from hcloud.locations import Location
 from hcloud.server_types import ServerType
 from hcloud.servers import Server as HcloudServer
 
-from tests.fakes import engine, hetzner, hetzner_model, selectors
+from providers.fakes import engine
+from tests.fakes import hetzner, hetzner_model, selectors
 from tests.providers import hetzner_bench
 
 ROOT = Path(__file__).parents[2]

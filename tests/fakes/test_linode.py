@@ -19,7 +19,8 @@ import linode_api4
 import pytest
 from linode_api4 import Instance
 
-from tests.fakes import engine, linode, linode_filters, linode_model, linode_orders
+from providers.fakes import engine
+from tests.fakes import linode, linode_filters, linode_model, linode_orders
 from tests.providers import linode_bench
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes import engine, vultr
+from providers.fakes import engine
+from tests.fakes import vultr
 
 ROOT = Path(__file__).parents[2]
 ORDER = {"label": "a", "region": "fra", "plan": "vc2-2c-4gb", "os_id": 2136}

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakes import engine, program, vultr_account, vultr_model
+from providers.fakes import engine, program
+from tests.fakes import vultr_account, vultr_model
 from tests.fakes.vultr_account import Row
 from tests.fakes.vultr_model import Instance
 

@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from tests.fakes import engine, limits, vultr_catalogue, vultr_model
+from providers.fakes import engine, limits
+from tests.fakes import vultr_catalogue, vultr_model
 
 MAX_PER_PAGE = 500
 REQUESTS_A_SECOND = 30

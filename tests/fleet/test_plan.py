@@ -198,10 +198,13 @@ class TestWaking:
 
 
 def test_five_thousand_launches_in_seconds():
-    """Growth stays linear: no event may cost more than a few milliseconds at this size."""
+    """Growth stays linear: no event may cost more than a few milliseconds at this size.
+
+    Of this thread's own time: what else the machine is busy with does not count.
+    """
     count = 5000
     scene = Scene(group(max_size=count), accounts=(account(hands=40),))
-    began = time.perf_counter()
+    began = time.thread_time()
     scene.grow(count)
     number = 0
     while sent := scene.creates():
@@ -219,14 +222,14 @@ def test_five_thousand_launches_in_seconds():
         scene.target()
     assert scene.target() == count
     assert not scene.fleet.launches
-    assert time.perf_counter() - began < 20.0
+    assert time.thread_time() - began < 20.0
 
 
 def test_a_lone_placeholder_is_found_among_thousands_held():
     scene = Scene(group(max_size=5000))
     names = scene.grow(5000)
-    began = time.perf_counter()
+    began = time.thread_time()
     for name in names[:200]:
         scene.retire(placeholder(name))
     assert scene.target() == 4800
-    assert time.perf_counter() - began < 5.0
+    assert time.thread_time() - began < 5.0

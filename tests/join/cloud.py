@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from tests.fakes import digitalocean, engine, hetzner, linode, vultr
+from providers.fakes import engine
+from tests.fakes import digitalocean, hetzner, linode, vultr
 from tests.join import image, metadata, skies, vm
 
 MACHINE_TYPE = "tcg-1c-2gb"

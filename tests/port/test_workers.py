@@ -67,20 +67,20 @@ def test_waiting_is_not_work(pool):
 
 
 def test_work_is_bounded(pool):
-    go, working = threading.Event(), []
+    go, working, alone = threading.Event(), [], threading.Lock()
 
     def works(number):
-        with pool.away():
+        with alone, pool.away():  # at most one waits at a time, however slowly threads start
             pass
         working.append(number)
         go.wait(30)
 
     tasks = [pool.submit(works, number) for number in range(10)]
-    serving.until(lambda: len(working) >= 2)
+    serving.until(lambda: len(working) == pool.threads() > 2, 60)  # so no thread is free
     late = pool.submit(lambda: "late")
     with pytest.raises(TimeoutError):
         late.result(0.3)
-    assert len(working) <= 5, "two at once, one that is kept free, and those that waited together"
+    assert len(working) == pool.threads() == 3, "two at once, and one that waited meanwhile"
     go.set()
     for each in (*tasks, late):
         each.result(5)

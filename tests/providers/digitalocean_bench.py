@@ -13,7 +13,8 @@ from typing import Any
 from providers import contract as cloud
 from providers import marks
 from providers.digitalocean import DigitalOceanCloud
-from tests.fakes import digitalocean, engine, spec
+from providers.fakes import engine
+from tests.fakes import digitalocean, spec
 from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import pytest
 
 from providers import contract as cloud
+from providers.fakes import engine
 from providers.hetzner import HetznerCloud
-from tests.fakes import engine, hetzner, spec
+from tests.fakes import hetzner, spec
 from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"

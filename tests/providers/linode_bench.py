@@ -15,8 +15,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import marks
+from providers.fakes import engine
 from providers.linode import LinodeCloud
-from tests.fakes import engine, linode, linode_orders, spec
+from tests.fakes import linode, linode_orders, spec
 from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"

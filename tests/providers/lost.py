@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from providers import contract, errors
-from tests.fakes import engine
+from providers.fakes import engine
 
 KIND = engine.FaultKind
 TROUBLES: tuple[dict[str, Any], ...] = (

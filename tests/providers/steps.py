@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes import engine
+from providers.fakes import engine
 
 
 class Cutting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.fakes import engine, wire
+from providers.fakes import engine, wire
 
 
 def before_page(fake: engine.Fake, path: str, number: int, happens: Callable[[], object]) -> None:

@@ -14,7 +14,8 @@ import pytest
 from providers import contract as cloud
 from providers import errors
 from providers.digitalocean import AccountOptions, DigitalOceanCloud, words
-from tests.fakes import digitalocean, engine, spec
+from providers.fakes import engine
+from tests.fakes import digitalocean, spec
 from tests.providers import absent, contract, digitalocean_bench
 
 KIND = engine.FaultKind

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import digitalocean, engine
+from providers.fakes import engine
+from tests.fakes import digitalocean
 from tests.providers import absent, digitalocean_bench
 
 KIND = engine.FaultKind

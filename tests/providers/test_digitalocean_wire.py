@@ -21,7 +21,8 @@ import pytest
 from providers import contract as cloud
 from providers import errors, marks
 from providers.digitalocean import DigitalOceanCloud
-from tests.fakes import digitalocean, engine, spec
+from providers.fakes import engine
+from tests.fakes import digitalocean, spec
 from tests.providers import absent, digitalocean_bench, lost, torn
 
 KIND = engine.FaultKind

@@ -9,7 +9,8 @@ import pytest
 
 from providers import errors
 from providers.digitalocean import DigitalOceanCloud, words
-from tests.fakes import digitalocean, engine
+from providers.fakes import engine
+from tests.fakes import digitalocean
 from tests.providers import digitalocean_bench
 
 KIND = engine.FaultKind

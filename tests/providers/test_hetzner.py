@@ -12,8 +12,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.fakes import engine
 from providers.hetzner import AccountOptions, HetznerCloud, words
-from tests.fakes import engine, hetzner
+from tests.fakes import hetzner
 from tests.providers import contract, hetzner_bench
 
 CREATING, RUNNING = cloud.InstanceState.CREATING, cloud.InstanceState.RUNNING

@@ -11,8 +11,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.fakes import engine
 from providers.hetzner import HetznerCloud
-from tests.fakes import engine, hetzner
+from tests.fakes import hetzner
 from tests.providers import hetzner_bench
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.fakes import engine
 from providers.hetzner import HetznerCloud, words
-from tests.fakes import engine, hetzner
+from tests.fakes import hetzner
 from tests.providers import hetzner_bench
 
 Row = tuple[int, str, type[errors.CloudError]]

@@ -31,7 +31,13 @@ USER_DATA = f"""#!/bin/sh
 kubeadm join 10.0.0.1:6443 --token {SECRET} --discovery-token-ca-cert-hash sha256:0815
 echo 'password: correct horse battery staple' > /root/raw-groups-have-secrets-too
 """
-WHOLE_S = 1.0
+QUICK_S = 1.0
+QUICK = {"connect_timeout_s": QUICK_S / 2, "read_timeout_s": QUICK_S}
+"""The deadline where it is the deadline that is looked at."""
+
+WHOLE_S = 20.0
+"""The deadline everywhere else, out of the way: a busy machine must not stand in for the cloud."""
+
 LATE_S = 1.5
 """How much later than its deadline a call may end, on a machine with other things to do."""
 
@@ -44,7 +50,7 @@ def place(request: pytest.FixtureRequest) -> places.Place:
 
 
 def opened(place: places.Place, url: str, **changes: Any) -> contract.Provider:
-    told = {"connect_timeout_s": WHOLE_S / 2, "read_timeout_s": WHOLE_S, **changes}
+    told = {"connect_timeout_s": WHOLE_S, "read_timeout_s": WHOLE_S, **changes}
     login = contract.Login(account="acc", cluster="blue", token=TOKEN, endpoint=url, **told)
     return clouds.installed()[place.provider].open(login)
 
@@ -123,16 +129,18 @@ SLOW = (silent, drips_headers, drips_a_body, drips_chunks, continues_for_ever)
 @pytest.mark.parametrize("script", SLOW)
 def test_every_call_ends_by_one_deadline(place: places.Place, script: hostile.Script) -> None:
     with Hostile(script) as cloud:
-        provider = opened(place, cloud.url)
+        provider = opened(place, cloud.url, **QUICK)
         for name in ("instances", "create", "delete"):
-            assert type(ends(calls(place, provider)[name])) is errors.Unreachable
+            error = ends(calls(place, provider)[name], QUICK_S + LATE_S)
+            assert type(error) is errors.Unreachable
         provider.close()
 
 
 def test_a_connection_that_is_never_made_ends(place: places.Place) -> None:
     with hostile.deaf() as url:
-        provider = opened(place, url)
-        assert "no connection in time" in ends(provider.instances).message
+        provider = opened(place, url, **QUICK)
+        error = ends(provider.instances, QUICK_S + LATE_S)
+        assert "no connection in time" in error.message
         provider.close()
 
 
@@ -151,10 +159,11 @@ def test_a_name_server_that_hangs_holds_nobody(
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hangs)
-    provider = opened(place, "http://cloud.example")
+    provider = opened(place, "http://cloud.example", **QUICK)
     try:
         for _ in range(3):
-            assert "cloud.example" in ends(provider.instances).message
+            error = ends(provider.instances, QUICK_S + LATE_S)
+            assert "cloud.example" in error.message
         assert len(asked) == 1, "one thread hangs, not one a call"
     finally:
         let.set()

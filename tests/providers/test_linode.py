@@ -13,8 +13,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.fakes import engine
 from providers.linode import AccountOptions, GroupOptions, LinodeCloud, words
-from tests.fakes import engine, linode
+from tests.fakes import linode
 from tests.providers import contract, linode_bench
 
 CREATING, RUNNING = cloud.InstanceState.CREATING, cloud.InstanceState.RUNNING

@@ -19,8 +19,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.fakes import engine
 from providers.linode import GroupOptions, LinodeCloud
-from tests.fakes import engine, linode
+from tests.fakes import linode
 from tests.providers import linode_bench, torn
 
 KIND = engine.FaultKind

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from providers import errors
+from providers.fakes import engine
 from providers.linode import LinodeCloud, wire, words
-from tests.fakes import engine, linode, linode_orders
+from tests.fakes import linode, linode_orders
 from tests.providers import linode_bench
 
 Row = tuple[int, str, type[errors.CloudError]]

@@ -12,7 +12,7 @@ import pytest
 from providers import contract as cloud
 from providers import errors
 from providers.contract import Mark
-from tests.fakes import engine
+from providers.fakes import engine
 from tests.providers import digitalocean_bench, hetzner_bench, linode_bench, vultr_bench
 
 OURS, THEIRS = "0123456789", "98765abcde"

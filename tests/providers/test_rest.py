@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from providers import contract, errors, exchange, rest
-from tests.fakes import engine
+from providers.fakes import engine
 
 TOKEN = "tok-3nS3cret4711"
 NOW = 1_790_000_000.0

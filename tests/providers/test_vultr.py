@@ -13,8 +13,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.fakes import engine
 from providers.vultr import AccountOptions, VultrCloud, words
-from tests.fakes import engine, spec, vultr
+from tests.fakes import spec, vultr
 from tests.providers import absent, contract, vultr_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:(tag|label) parameter is deprecated")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import engine, spec, vultr
+from providers.fakes import engine
+from tests.fakes import spec, vultr
 from tests.providers import absent, vultr_bench
 
 KIND = engine.FaultKind

@@ -19,8 +19,9 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors, marks
+from providers.fakes import engine
 from providers.vultr import VultrCloud
-from tests.fakes import engine, vultr
+from tests.fakes import vultr
 from tests.providers import lost, torn, vultr_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:(tag|label) parameter is deprecated")

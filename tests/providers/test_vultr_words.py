@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from providers import errors
+from providers.fakes import engine
 from providers.vultr import VultrCloud, words
-from tests.fakes import engine, vultr
+from tests.fakes import vultr
 from tests.providers import vultr_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:tag parameter is deprecated")

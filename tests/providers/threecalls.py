@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import ClassVar
 
 from providers import contract, datacenter, errors, marks, memory
 
@@ -17,6 +18,8 @@ UNFINISHED = contract.InstanceState.UNFINISHED
 
 class ThreeCalls(memory.MemoryCloud):
     """One login at it; the first request carries the marks."""
+
+    costs: ClassVar[contract.Costs] = contract.Costs(create=3)
 
     def create(self, order: contract.Order) -> contract.Instance:
         self.check(order, "create")

@@ -12,8 +12,9 @@ from typing import Any
 
 from providers import contract as cloud
 from providers import marks
+from providers.fakes import engine
 from providers.vultr import VultrCloud
-from tests.fakes import engine, spec, vultr
+from tests.fakes import spec, vultr
 from tests.providers import contract, steps, tearing
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"

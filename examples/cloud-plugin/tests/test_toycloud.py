@@ -3,123 +3,69 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import threading
-from collections.abc import Iterator
-from typing import Any
+import random
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytest
 import toyapi
 import toycloud
 
 from providers import conformance, contract, errors, marks
+from providers.conformance import histories
+from providers.fakes.engine import FaultKind
 
 
-class ToyControls(conformance.HTTPControls):
-    """How to bring things about at the fake."""
+class ToyControls(conformance.FakeControls):
+    """How to bring things about at the fake, as far as the engine does not know."""
 
-    def __init__(self, api: toyapi.Api) -> None:
-        self.api = api
-        self.token = api.token
+    creates = lists = "/machines$"
+    marking = ("PUT", "/tags$")
+    says: ClassVar = {
+        "sold_out": "is sold out",
+        "quota": "may not have more machines",
+        "throttled": "not so fast",
+        "bad_token": "opens nothing",
+    }
+    fake: toyapi.Api
 
     def add(self, *, cluster: str, group: str, node_name: str) -> str:
         tags = [marks.cluster_tag(cluster), marks.node_tag(node_name)] if cluster else []
         tags += [marks.group_tag(group)] if group else []
-        asked = {"name": node_name, "size": "small", "region": "north", "image": "debian-13"}
-        return self.api.add({**asked, "tags": tags, "user_data": b""}, running=True).id
-
-    def count(self) -> int:
-        return len(self.api.machines)
-
-    def requests(self) -> int:
-        return self.api.requests
+        asked = {"size": "small", "region": "north", "image": "debian-13", "tags": tags}
+        return self.fake.add(node_name, asked, running=True).id
 
     def user_data(self, instance_id: str) -> bytes:
-        told = self.api.machines[instance_id].asked["user_data"]
+        told = self.fake.machines[instance_id].asked["user_data"]
         assert isinstance(told, bytes)
         return told
 
-    def rename(self, instance_id: str, name: str) -> None:
-        self.api.machines[instance_id].asked["name"] = name
-
-    def run(self, instance_id: str) -> None:
-        self.api.advance(toyapi.BOOT_S)
-        assert self.api.machines[instance_id].shown(self.api.now)["state"] == "running"
-
     def metadata(self, instance_id: str) -> str:
-        return json.dumps({"machine": {"id": self.api.machines[instance_id].id, "cpus": 2}})
-
-    def settle(self) -> None:
-        self.api.advance(toyapi.DELETE_S)
-
-    def sell_out(self, machine_type: str, location: str) -> str:
-        self.api.sold_out.add((machine_type, location))
-        return "is sold out"
-
-    def fill_quota(self) -> str:
-        self.api.limit = self.count()
-        return "may not have more machines"
-
-    def throttle(self) -> str:
-        return self._refuse(429, "too_many_requests", "not so fast")
-
-    def revoke_token(self) -> str:
-        self.api.token = "another"
-        return "opens nothing"
-
-    def go_down(self) -> str:
-        return self._refuse(503, "internal", "something broke")
-
-    def fail_page(self, number: int) -> None:
-        self.api.torn_page = number
-
-    def vanish_before_page(self, number: int) -> None:
-        self.api.tearing_page = number
-
-    def lose_reply(self, *, after_work: bool) -> None:
-        self.api.lost = "after" if after_work else "before"
+        return json.dumps({"machine": {"id": instance_id, "cpus": 2}})
 
     def labels(self, instance_id: str) -> set[str]:
-        worn = self.api.machines[instance_id].asked["tags"]
+        worn = self.fake.machines[instance_id].asked["tags"]
         return {tag for tag in worn if marks.mark_of(tag) is None}
 
-    def lose_mark_reply(self, *, after_work: bool) -> None:
-        self.api.lost_mark = "after" if after_work else "before"
+    def fail_an_accepted_order(self, chance: random.Random) -> None:
+        self.fake.failing.append(chance.choice(["no_host_left", "sold_out"]))
 
-    def hang(self) -> None:
-        self.api.hanging = threading.Event()
-
-    def babble(self, status: int) -> None:
-        self.api.babbling = status
-
-    def mend(self) -> None:
-        self.api.token = self.token
-        self.api.mend()
-
-    def _refuse(self, status: int, code: str, message: str) -> str:
-        self.api.refusal = toyapi.RefusedError(status, code, message)
-        return message
+    def calm(self) -> None:
+        super().calm()
+        self.fake.failing.clear()
 
 
-class TestToyCloud(conformance.HTTPContract):
+class TestToyCloud(conformance.FakeContract, histories.Histories):
     """What is true of every cloud, of this one too."""
 
+    provider, cloud = "toycloud", toycloud.ToyCloud
+    settings = toycloud.AccountOptions()
     machine_type, location, image = "small", "north", "debian-13"
     names_unique = False
     page_size = toycloud.PER_PAGE
 
-    def make(self, *, cluster: str, account: str, token: str) -> Iterator[conformance.Bench]:
-        with toyapi.Api(token) as api:
-            login = contract.Login(
-                account=account,
-                cluster=cluster,
-                token=token,
-                endpoint=api.url,
-                read_timeout_s=0.5,
-                settings=toycloud.AccountOptions(),
-            )
-            yield conformance.Bench(
-                provider=toycloud.ToyCloud.open(login), controls=ToyControls(api)
-            )
+    def begin(self, *, token: str, clock: Callable[[], float]) -> ToyControls:
+        return ToyControls(toyapi.Api(token=token, clock=clock))
 
     # And what is only this cloud's own.
 
@@ -128,7 +74,7 @@ class TestToyCloud(conformance.HTTPContract):
         self, bench: conformance.Bench, code: str
     ) -> None:
         order = self.order(bench, "web-a1")
-        self.api(bench).refusal = toyapi.RefusedError(422, code, "the vendor's own sentence")
+        self.refuse(bench, 422, code, "the vendor's own sentence")
         with pytest.raises(errors.CloudError) as caught:
             bench.provider.create(order)
         assert type(caught.value) is toycloud.CODES[code]
@@ -148,7 +94,7 @@ class TestToyCloud(conformance.HTTPContract):
         self, bench: conformance.Bench, status: int, meaning: type[errors.CloudError]
     ) -> None:
         order = self.order(bench, "web-a1")
-        self.api(bench).refusal = toyapi.RefusedError(status, "sold_outish", "a new word")
+        self.refuse(bench, status, "sold_outish", "a new word")
         with pytest.raises(errors.CloudError) as caught:
             bench.provider.create(order)
         assert type(caught.value) is meaning
@@ -206,7 +152,7 @@ class TestToyCloud(conformance.HTTPContract):
         self, bench: conformance.Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         ours = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
-        self.api(bench).machines[ours].state = "hibernating"
+        self.api(bench).machines[ours].word = "hibernating"
         for _ in range(2):
             (shown,) = bench.provider.instances()
             assert shown.state is contract.InstanceState.RUNNING
@@ -252,5 +198,10 @@ class TestToyCloud(conformance.HTTPContract):
 
     def api(self, bench: conformance.Bench) -> toyapi.Api:
         controls: Any = bench.controls
-        api: toyapi.Api = controls.api
+        api: toyapi.Api = controls.fake
         return api
+
+    def refuse(self, bench: conformance.Bench, status: int, code: str, message: str) -> None:
+        """Answer every request with this no."""
+        fault = {"status": status, "code": code, "message": message}
+        self.api(bench).fail(FaultKind.ERROR, **fault, times=None)

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable
 
-from tests.fakes import wire
+from providers.fakes import wire
 
 
 class FaultKind(enum.Enum):
@@ -35,7 +35,8 @@ class Fault:
     before the fault strikes; TRUNCATED, CUT and CHANGED always come after it. ``status`` 0 is
     the kind's own: 503 for ERROR, 502 for HTML, the reply's for EMPTY (200 when before).
     ``reset_s`` is when a THROTTLED says that requests will pass again, from now; negative values
-    have been seen in the wild.
+    have been seen in the wild. With ``fatal`` whoever asked dies of it: nothing that comes
+    afterwards reaches the cloud, until :meth:`FaultQueue.revive`.
     """
 
     kind: FaultKind
@@ -49,6 +50,7 @@ class Fault:
     message: str = ""
     reset_s: float = 30.0
     change: Callable[[wire.Reply], wire.Reply] | None = None
+    fatal: bool = False
 
     def matches(self, request: wire.Request) -> bool:
         """Tell whether the rule is about this request."""
@@ -70,6 +72,8 @@ class FaultQueue:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._rules: list[Fault] = []
+        self.dead = False
+        """Whether a fatal fault has struck, and nobody has called :meth:`revive` since."""
 
     def add(self, fault: Fault) -> None:
         """Append a rule."""
@@ -81,6 +85,11 @@ class FaultQueue:
         with self._guard:
             self._rules.clear()
 
+    def revive(self) -> None:
+        """Let the next caller through: the one before died of a fatal fault."""
+        with self._guard:
+            self.dead = False
+
     def pending(self) -> tuple[Fault, ...]:
         """Give the rules that have not struck out yet."""
         with self._guard:
@@ -89,12 +98,15 @@ class FaultQueue:
     def strike(self, request: wire.Request) -> Fault | None:
         """Give the fault for this exchange, used up by one, or None."""
         with self._guard:
+            if self.dead:
+                return Fault(kind=FaultKind.LOST)
             for index, rule in enumerate(self._rules):
                 if not rule.matches(request):
                     continue
                 if rule.skip > 0:
                     self._rules[index] = dataclasses.replace(rule, skip=rule.skip - 1)
                     continue
+                self.dead = rule.fatal
                 if rule.times is None:
                     return rule
                 if rule.times <= 1:
@@ -103,3 +115,14 @@ class FaultQueue:
                     self._rules[index] = dataclasses.replace(rule, times=rule.times - 1)
                 return rule
         return None
+
+
+def torn(reply: wire.Reply) -> wire.Reply:
+    """Leave the last row of a list out, as when the list changed between two pages."""
+    body = reply.json()
+    if isinstance(body, dict):
+        for rows in body.values():
+            if isinstance(rows, list) and rows:
+                rows.pop()
+                break
+    return dataclasses.replace(reply, body=body)

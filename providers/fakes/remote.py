@@ -1,9 +1,10 @@
 """Let another process drive a fake: ``/_control/...`` beside the vendor's endpoint.
 
 ``GET /_control/state`` and ``GET /_control/log`` read; ``POST /_control/<knob>`` with a JSON body
-turns one: ``fault`` (the fields of :class:`tests.fakes.faults.Fault`), ``heal`` (no faults any
-more, what hangs is let go), ``latency`` (seconds, method, path), ``advance`` (seconds), and those
-that a cloud adds with :func:`tests.fakes.vendor.control`. No key, limit, fault or latency applies.
+turns one: ``fault`` (the fields of :class:`providers.fakes.faults.Fault`), ``heal`` (no faults
+any more, what hangs is let go), ``latency`` (seconds, method, path), ``advance`` (seconds), and
+those that a cloud adds with :func:`providers.fakes.vendor.control`. No key, limit, fault or
+latency applies.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.fakes import faults, vendor, wire
+from providers.fakes import faults, vendor, wire
 
 PREFIX = "/_control/"
 
 
 def answer(fake: Any, request: wire.Request) -> wire.Reply:
-    """Answer one control request of a :class:`tests.fakes.engine.Fake`."""
+    """Answer one control request of a :class:`providers.fakes.engine.Fake`."""
     name = request.path.removeprefix(PREFIX)
     knobs = fake.knobs()
     try:

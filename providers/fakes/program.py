@@ -1,7 +1,7 @@
 """Run a fake cloud as a program, for tests that span processes.
 
 Prints the endpoint's address as its first line, then serves until SIGTERM or SIGINT. What it does
-is steered over ``/_control/`` beside the endpoint (see :mod:`tests.fakes.engine`).
+is steered over ``/_control/`` beside the endpoint (see :mod:`providers.fakes.engine`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from tests.fakes import engine
+from providers.fakes import engine
 
 Build = Callable[[argparse.Namespace], engine.Fake]
 

@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - Limiter says what each method does
 """Keep a vendor's rate limits: a bucket that refills, or a window that starts anew."""
 
 from __future__ import annotations

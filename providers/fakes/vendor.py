@@ -1,7 +1,7 @@
 """Say what one vendor's fake must tell the engine: its words, limits and headers.
 
-:class:`Vendor` is the half of a fake that a cloud's file fills in; :class:`tests.fakes.engine.Fake`
-is the half that is the same everywhere.
+:class:`Vendor` is the half of a fake that a cloud's file fills in;
+:class:`providers.fakes.engine.Fake` is the half that is the same everywhere.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import abc
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
-from tests.fakes import wire
-from tests.fakes.limits import Limiter
-from tests.fakes.wire import Reply
+from providers.fakes import wire
+from providers.fakes.limits import Limiter
+from providers.fakes.wire import Reply
 
 T = TypeVar("T")
 

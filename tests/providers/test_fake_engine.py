@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes import engine
+from providers.fakes import engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -199,8 +199,9 @@ def test_another_process_steers_it(toy: Toy, client: httpx.Client) -> None:
 def test_it_runs_as_a_program(tmp_path: Path) -> None:
     script = tmp_path / "toy.py"
     script.write_text(
-        "import sys\nfrom tests.fakes import program, test_engine\n"
-        "sys.exit(program.run(sys.argv[1:], lambda told: test_engine.Toy()))\n"
+        "import sys\nfrom providers.fakes import program\n"
+        "from tests.providers import test_fake_engine\n"
+        "sys.exit(program.run(sys.argv[1:], lambda told: test_fake_engine.Toy()))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(

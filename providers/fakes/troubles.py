@@ -8,7 +8,7 @@ import socket
 import urllib.parse
 from collections.abc import Iterator
 
-from tests.fakes import engine
+from providers.fakes import engine
 
 
 class Trouble(enum.Enum):

@@ -33,11 +33,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from tests.fakes import faults, limits, remote, vendor, wire
-from tests.fakes.faults import Fault, FaultKind
-from tests.fakes.limits import Bucket, Limiter, Window
-from tests.fakes.vendor import control, page, route
-from tests.fakes.wire import RefusalError, Reply, Request
+from providers.fakes import faults, limits, remote, vendor, wire
+from providers.fakes.faults import Fault, FaultKind
+from providers.fakes.limits import Bucket, Limiter, Window
+from providers.fakes.vendor import control, page, route
+from providers.fakes.wire import RefusalError, Reply, Request
 
 __all__ = [
     "Bucket", "Exchange", "Fake", "Fault", "FaultKind", "Limiter", "RefusalError", "Reply",
@@ -55,6 +55,7 @@ class StoppedClock:
         self.now = now
 
     def __call__(self) -> float:
+        """Tell the time at which it stands."""
         return self.now
 
 

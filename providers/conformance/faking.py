@@ -1,0 +1,177 @@
+# ruff: noqa: D102 - Controls and HistoryControls say what each hook does
+"""Spare the author of a fake on our engine most hooks: what is the same under every vendor's words.
+
+:class:`FakeControls` are the hooks over a :class:`providers.fakes.machines.Cloud`; what is left to
+say is how a machine is marked, where its user-data is, and the vendor's words.
+:class:`FakeContract` is the suite with them.
+"""
+
+from __future__ import annotations
+
+import abc
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from providers import contract
+from providers.conformance import behind, suite
+from providers.conformance.controls import Bench, HTTPControls
+from providers.fakes import engine, machines, wire
+
+
+class FakeControls(HTTPControls, behind.HistoryControls):
+    """The hooks behind a fake on our engine.
+
+    ``marking`` is the method and the path of the request that changes a machine's marks, both
+    regular expressions, for a cloud with ``mark``. ``says`` are words of the fake's that must be
+    found in our errors: for "sold_out", "quota", "throttled" and "bad_token".
+    """
+
+    marking: ClassVar[tuple[str, str]] = ("PUT|PATCH", "")
+    says: ClassVar[Mapping[str, str]] = {}
+
+    fake: machines.Cloud
+    opens: Callable[[], contract.Provider]
+    """Opens the same login once more."""
+
+    def __init__(self, fake: machines.Cloud) -> None:
+        self.fake = fake
+        self.token = fake.token
+
+    # The machines.
+
+    def count(self) -> int:
+        return len(self.fake.machines)
+
+    def rename(self, instance_id: str, name: str) -> None:
+        self.fake.machines[instance_id].name = name
+
+    def run(self, instance_id: str) -> None:
+        self.fake.advance(self.fake.boot_s + self.fake.lag_s)
+        assert self.running(instance_id)  # noqa: S101 - a hook that does not work is a broken test
+
+    def settle(self) -> None:
+        self.fake.advance(self.fake.delete_s + self.fake.lag_s)
+
+    def standing(self) -> Mapping[str, str]:
+        there = self.fake.machines.items()
+        return {key: machine.name for key, machine in there if not machine.going}
+
+    def running(self, instance_id: str) -> bool:
+        return self.fake.runs(self.fake.machines[instance_id])
+
+    def vanish(self, instance_id: str) -> None:
+        del self.fake.machines[instance_id]
+
+    def lock(self, instance_id: str, seconds: float) -> None:
+        self.fake.machines[instance_id].locked_until = self.fake.now() + seconds
+
+    def be_late(self, seconds: float) -> None:
+        self.fake.lag_s = seconds
+
+    # Stock and quota.
+
+    def sell_out(self, machine_type: str, location: str) -> str:
+        self.fake.sold_out.add((machine_type, location))
+        return self.says.get("sold_out", "")
+
+    def restock(self, machine_type: str, location: str) -> None:
+        self.fake.sold_out.discard((machine_type, location))
+
+    def fill_quota(self) -> str:
+        self.fake.limit = self.count()
+        return self.says.get("quota", "")
+
+    # Requests, and what befalls them.
+
+    def requests(self) -> int:
+        return len(self.fake.exchanges)
+
+    def throttle(self) -> str:
+        self.fake.fail(engine.FaultKind.THROTTLED, times=None)
+        return self.says.get("throttled", "")
+
+    def revoke_token(self) -> str:
+        self.fake.token = "another"  # noqa: S105 - no token of anybody's
+        return self.says.get("bad_token", "")
+
+    def go_down(self) -> str:
+        words = "something broke on our side"
+        self.fake.fail(engine.FaultKind.ERROR, status=503, message=words, times=None)
+        return words
+
+    def fail_page(self, number: int) -> None:
+        self.fake.fail(engine.FaultKind.CUT, method="GET", path=self.lists, skip=number - 1)
+
+    def vanish_before_page(self, number: int) -> None:
+        pages = 0
+
+        def meanwhile(request: wire.Request) -> None:
+            nonlocal pages
+            if request.method == "GET" and re.search(self.lists, request.path):
+                pages += 1
+                if pages == number:
+                    self.vanish(next(iter(self.fake.machines)))
+
+        self.fake.before = meanwhile
+
+    def cut(self, step: int, *, after_work: bool, for_good: bool) -> None:
+        self.fake.fail(engine.FaultKind.LOST, skip=step - 1, after=after_work)
+        if for_good:
+            self.fake.fail(engine.FaultKind.LOST, skip=step - 1, times=None)
+
+    def throttle_from(self, step: int) -> None:
+        self.fake.fail(engine.FaultKind.THROTTLED, skip=step - 1, times=None)
+
+    def open_again(self) -> contract.Provider:
+        return self.opens()
+
+    def lose_reply(self, *, after_work: bool) -> None:
+        self.fake.fail(engine.FaultKind.LOST, method="POST", path=self.creates, after=after_work)
+
+    def lose_mark_reply(self, *, after_work: bool) -> None:
+        method, path = self.marking
+        self.fake.fail(engine.FaultKind.LOST, method=method, path=path, after=after_work)
+
+    def hang(self) -> None:
+        self.fake.fail(engine.FaultKind.HANG, times=None)
+
+    def babble(self, status: int) -> None:
+        self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
+
+    def mend(self) -> None:
+        self.calm()
+        self.fake.release()
+        self.fake.token = self.token
+
+
+class FakeContract(suite.HTTPContract):
+    """What is true of every cloud, for one whose fake stands on our engine.
+
+    ``cloud`` is the class, ``settings`` what its account is configured with. Add
+    :class:`providers.conformance.histories.Histories` to the bases and whole servers work with it.
+    """
+
+    cloud: ClassVar[type[contract.Provider]]
+    settings: ClassVar[Any] = contract.NoOptions()
+    read_timeout_s: ClassVar[float] = 0.5
+
+    @abc.abstractmethod
+    def begin(self, *, token: str, clock: Callable[[], float]) -> FakeControls:
+        """Make a fake, not started yet, that knows this token and this time, and its hooks."""
+
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[Bench]:
+        """Open a login at a fake of our own, and stop the fake afterwards."""
+        controls = self.begin(token=token, clock=time.time)
+        with controls.fake:
+            login = contract.Login(
+                account=account,
+                cluster=cluster,
+                token=token,
+                endpoint=controls.fake.url,
+                read_timeout_s=self.read_timeout_s,
+                settings=self.settings,
+            )
+            controls.opens = lambda: self.cloud.open(login)
+            yield Bench(provider=controls.opens(), controls=controls)
