@@ -9,6 +9,8 @@ say is how a machine is marked, where its user-data is, and the vendor's words.
 from __future__ import annotations
 
 import abc
+import functools
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -31,6 +33,8 @@ class FakeControls(HTTPControls, behind.HistoryControls):
     says: ClassVar[Mapping[str, str]] = {}
 
     fake: machines.Cloud
+    opening: Callable[[], contract.Provider]
+    """Opens the suite's login; :class:`FakeContract` sets it."""
 
     def __init__(self, fake: machines.Cloud) -> None:
         self.fake = fake
@@ -101,12 +105,39 @@ class FakeControls(HTTPControls, behind.HistoryControls):
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path=self.lists, skip=number - 1)
 
+    def vanish_before_page(self, number: int) -> None:
+        """Let the first machine be gone when the page of this number is asked for, once."""
+        still = self.fake.log("GET", self.lists)
+
+        def vanish(request: engine.Request) -> None:
+            listed = len(self.fake.log("GET", self.lists)) - len(still) + 1
+            if request.method == "GET" and re.search(self.lists, request.path) and listed == number:
+                del self.fake.machines[next(iter(self.fake.machines))]
+
+        self.fake.before = vanish
+
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path=self.creates, after=after_work)
 
     def lose_mark_reply(self, *, after_work: bool) -> None:
         method, path = self.marking
         self.fake.fail(engine.FaultKind.LOST, method=method, path=path, after=after_work)
+
+    def cut(self, step: int, *, after_work: bool, for_good: bool) -> None:
+        """Cut the connection of one request, counted from 1 on; ``for_good``: whoever asks dies.
+
+        With :meth:`throttle_from` and :meth:`open_again` for a create of several requests.
+        """
+        rule = {"skip": step - 1, "after": after_work, "fatal": for_good}
+        self.fake.fail(engine.FaultKind.LOST, **rule)
+
+    def throttle_from(self, step: int) -> None:
+        """Refuse requests for their rate from one on, counted from 1, until :meth:`mend`."""
+        self.fake.fail(engine.FaultKind.THROTTLED, skip=step - 1, times=None)
+
+    def open_again(self) -> contract.Provider:
+        """Open the same login once more, as a new process does."""
+        return self.opening()
 
     def hang(self) -> None:
         self.fake.fail(engine.FaultKind.HANG, times=None)
@@ -116,6 +147,7 @@ class FakeControls(HTTPControls, behind.HistoryControls):
 
     def mend(self) -> None:
         self.calm()
+        self.fake.faults.revive()
         self.fake.release()
         self.fake.token = self.token
 
@@ -129,7 +161,7 @@ class FakeContract(suite.HTTPContract):
 
     cloud: ClassVar[type[contract.Provider]]
     settings: ClassVar[Any] = contract.NoOptions()
-    read_timeout_s: ClassVar[float] = 0.5
+    read_timeout_s: ClassVar[float] = 1.0
 
     @abc.abstractmethod
     def begin(self, *, token: str, clock: Callable[[], float]) -> FakeControls:
@@ -147,4 +179,5 @@ class FakeContract(suite.HTTPContract):
                 read_timeout_s=self.read_timeout_s,
                 settings=self.settings,
             )
-            yield Bench(provider=self.cloud.open(login), controls=controls)
+            controls.opening = functools.partial(self.cloud.open, login)
+            yield Bench(provider=controls.opening(), controls=controls)
