@@ -9,6 +9,7 @@ say is how a machine is marked, where its user-data is, and the vendor's words.
 from __future__ import annotations
 
 import abc
+import functools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any, ClassVar
 from providers import contract
 from providers.conformance import behind, suite
 from providers.conformance.controls import Bench, HTTPControls
-from providers.fakes import engine, machines, wire
+from providers.fakes import engine, machines
 
 
 class FakeControls(HTTPControls, behind.HistoryControls):
@@ -32,8 +33,8 @@ class FakeControls(HTTPControls, behind.HistoryControls):
     says: ClassVar[Mapping[str, str]] = {}
 
     fake: machines.Cloud
-    opens: Callable[[], contract.Provider]
-    """Opens the same login once more."""
+    opening: Callable[[], contract.Provider]
+    """Opens the suite's login; :class:`FakeContract` sets it."""
 
     def __init__(self, fake: machines.Cloud) -> None:
         self.fake = fake
@@ -105,27 +106,15 @@ class FakeControls(HTTPControls, behind.HistoryControls):
         self.fake.fail(engine.FaultKind.CUT, method="GET", path=self.lists, skip=number - 1)
 
     def vanish_before_page(self, number: int) -> None:
-        pages = 0
+        """Let the first machine be gone when the page of this number is asked for, once."""
+        still = self.fake.log("GET", self.lists)
 
-        def meanwhile(request: wire.Request) -> None:
-            nonlocal pages
-            if request.method == "GET" and re.search(self.lists, request.path):
-                pages += 1
-                if pages == number:
-                    self.vanish(next(iter(self.fake.machines)))
+        def vanish(request: engine.Request) -> None:
+            listed = len(self.fake.log("GET", self.lists)) - len(still) + 1
+            if request.method == "GET" and re.search(self.lists, request.path) and listed == number:
+                del self.fake.machines[next(iter(self.fake.machines))]
 
-        self.fake.before = meanwhile
-
-    def cut(self, step: int, *, after_work: bool, for_good: bool) -> None:
-        self.fake.fail(engine.FaultKind.LOST, skip=step - 1, after=after_work)
-        if for_good:
-            self.fake.fail(engine.FaultKind.LOST, skip=step - 1, times=None)
-
-    def throttle_from(self, step: int) -> None:
-        self.fake.fail(engine.FaultKind.THROTTLED, skip=step - 1, times=None)
-
-    def open_again(self) -> contract.Provider:
-        return self.opens()
+        self.fake.before = vanish
 
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path=self.creates, after=after_work)
@@ -133,6 +122,22 @@ class FakeControls(HTTPControls, behind.HistoryControls):
     def lose_mark_reply(self, *, after_work: bool) -> None:
         method, path = self.marking
         self.fake.fail(engine.FaultKind.LOST, method=method, path=path, after=after_work)
+
+    def cut(self, step: int, *, after_work: bool, for_good: bool) -> None:
+        """Cut the connection of one request, counted from 1 on; ``for_good``: whoever asks dies.
+
+        With :meth:`throttle_from` and :meth:`open_again` for a create of several requests.
+        """
+        rule = {"skip": step - 1, "after": after_work, "fatal": for_good}
+        self.fake.fail(engine.FaultKind.LOST, **rule)
+
+    def throttle_from(self, step: int) -> None:
+        """Refuse requests for their rate from one on, counted from 1, until :meth:`mend`."""
+        self.fake.fail(engine.FaultKind.THROTTLED, skip=step - 1, times=None)
+
+    def open_again(self) -> contract.Provider:
+        """Open the same login once more, as a new process does."""
+        return self.opening()
 
     def hang(self) -> None:
         self.fake.fail(engine.FaultKind.HANG, times=None)
@@ -142,6 +147,7 @@ class FakeControls(HTTPControls, behind.HistoryControls):
 
     def mend(self) -> None:
         self.calm()
+        self.fake.faults.revive()
         self.fake.release()
         self.fake.token = self.token
 
@@ -155,7 +161,7 @@ class FakeContract(suite.HTTPContract):
 
     cloud: ClassVar[type[contract.Provider]]
     settings: ClassVar[Any] = contract.NoOptions()
-    read_timeout_s: ClassVar[float] = 0.5
+    read_timeout_s: ClassVar[float] = 1.0
 
     @abc.abstractmethod
     def begin(self, *, token: str, clock: Callable[[], float]) -> FakeControls:
@@ -173,5 +179,5 @@ class FakeContract(suite.HTTPContract):
                 read_timeout_s=self.read_timeout_s,
                 settings=self.settings,
             )
-            controls.opens = lambda: self.cloud.open(login)
-            yield Bench(provider=controls.opens(), controls=controls)
+            controls.opening = functools.partial(self.cloud.open, login)
+            yield Bench(provider=controls.opening(), controls=controls)
