@@ -14,6 +14,7 @@ set -euo pipefail
 ROOT=${JOIN_ROOT-} # tests put a whole machine below another root
 CONF=$ROOT/etc/vps-autoscaler
 STATE=$ROOT/var/lib/vps-autoscaler
+readonly ROOT CONF STATE # nor does what preJoin exports change them
 # shellcheck source=/dev/null
 . "$CONF/join.env"
 

@@ -187,7 +187,7 @@ LINES: dict[str, tuple[tuple[str, ...], str]] = {
     "blanks and quotes": (("""export GIVEN="it's \\"a\\" \\$b" """,), """it's "a" $b"""),
     "until exit": (("export GIVEN=early", "exit 0", "export GIVEN=late"), "early"),
     "not exported": (("GIVEN=no",), ""),
-    "none of ours": (("export GIVEN=x NODE_NAME=evil MINOR=1.9 K3S_VERSION=evil",), "x"),
+    "none of ours": (("export GIVEN=x NODE_NAME=evil MINOR=1.9 CONF=/evil STATE=/evil",), "x"),
 }
 
 
