@@ -197,6 +197,7 @@ def test_what_prejoin_exports_reaches_the_later_steps(fresh: Guest, method: str,
     done = fresh.boot(orders.user_data(method=method, pre_join=lines))
     assert done.returncode == 0, done.stdout
     assert said(fresh)["kubeadm" if method == "kubeadm" else "installer"] == {given}
+    assert fresh.read(f"/var/lib/vps-autoscaler/{method}") == "workers-x7k2pq\n"
     assert not fresh.path("/var/lib/vps-autoscaler/exports").exists()
 
 
