@@ -105,6 +105,13 @@ def says_ids(cloud: Cloud | contract.Provider) -> bool:
     return isinstance(getattr(cloud, "metadata_service", None), metadata.Service)
 
 
+def user_data_bytes(cloud: Cloud | contract.Provider, text: str) -> int:
+    """Tell how much of a cloud's limit a user-data takes, as it is sent."""
+    if isinstance(cloud, contract.Packing):
+        return cloud.user_data_bytes(text)
+    return len(text.encode())
+
+
 def _load(point: importlib.metadata.EntryPoint) -> Cloud:
     """Import a cloud's class and see that it is one."""
     try:

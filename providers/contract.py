@@ -505,6 +505,19 @@ class Marking(Protocol):
 
 
 @runtime_checkable
+class Packing(Protocol):
+    """A cloud whose user-data is packed on the way (:mod:`providers.packing`); optional."""
+
+    @classmethod
+    def user_data_bytes(cls, text: str) -> int:
+        """Tell how much of ``user_data_limit_bytes`` a user-data takes; pure, asked of the class.
+
+        Without this method it is what the text has in UTF-8.
+        """
+        ...
+
+
+@runtime_checkable
 class Neighbourly(Protocol):
     """A cloud that can tell whose machines are in the login's project; optional."""
 

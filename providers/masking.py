@@ -16,6 +16,8 @@ import itertools
 import json
 import re
 
+from providers import packing
+
 TOKEN = "(our token)"  # noqa: S105  (what stands for it)
 USER_DATA = "(user-data)"
 JOIN_TOKEN = "(join token)"  # noqa: S105
@@ -44,7 +46,8 @@ class _Order:
     def __init__(self, user_data: str, public: tuple[str, ...]) -> None:
         line = " ".join(user_data.split())
         encoded = base64.b64encode(user_data.encode("utf-8", "replace")).decode("ascii")
-        self.forms = (user_data, line, json.dumps(user_data), repr(user_data), encoded)
+        packed = packing.base64_of(packing.gzipped(user_data))
+        self.forms = (user_data, line, json.dumps(user_data), repr(user_data), encoded, packed)
         self._public = public
 
     def may_be_told(self, piece: str) -> bool:

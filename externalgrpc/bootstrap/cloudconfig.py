@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import yaml
 
-from externalgrpc.bootstrap import machine
+from externalgrpc.bootstrap import machine, proxy
 
 SCRIPT: Final = "/usr/local/sbin/vps-autoscaler-join"
 FOLDER: Final = "/etc/vps-autoscaler"
@@ -79,18 +79,24 @@ def text(
     endpoint: str,
     files: Iterable[File],
     env: Mapping[str, str],
+    ipv6: bool,
+    units: Iterable[str],
 ) -> str:
     """Give the whole user-data of one machine; the same input gives the same text.
 
-    ``endpoint`` is where the machine reaches the API server, as ``https://host:port``.
+    ``endpoint`` is where the machine reaches the API server, as ``https://host:port``. ``ipv6``
+    tells whether the cluster may have IPv6 addresses, ``units`` name what fetches images and asks
+    the API server on the node.
     """
     join = of.join
     hooks = {"pre-join": join.pre_join, "post-join": join.post_join}
     written = [
         File(
-            path=f"{FOLDER}/join.env", content=_assignments({**_environment(of, endpoint), **env})
+            path=f"{FOLDER}/join.env",
+            content=_assignments({**_environment(of, endpoint, ipv6=ipv6), **env}),
         ),
         *files,
+        *_proxied(of, endpoint, env, units),
         *(
             File(path=f"{FOLDER}/{name}", content="\n".join(lines) + "\n", mode="0600")
             for name, lines in hooks.items()
@@ -124,7 +130,40 @@ def text(
     )
 
 
-def _environment(of: machine.Machine, endpoint: str) -> dict[str, str | tuple[str, ...]]:
+def _proxied(
+    of: machine.Machine, endpoint: str, env: Mapping[str, str], units: Iterable[str]
+) -> list[File]:
+    """Give the files of a proxy; none where there is no proxy."""
+    join = of.join
+    if join.proxy is None:
+        return []
+    direct = proxy.past(
+        join.proxy,
+        endpoint=endpoint,
+        networks=(*filter(None, [join.private_subnet]), *join.cluster_networks),
+        fetched=env.values(),
+    )
+    return [
+        File(path=path, content=content, mode="0600")
+        for path, content in proxy.files(join.proxy, direct, units)
+    ]
+
+
+def _forwards(of: machine.Machine, endpoint: str, *, ipv6: bool) -> bool:
+    """Tell whether the machine forwards IPv6."""
+    match of.join.ipv6_forwarding:
+        case "on":
+            return True
+        case "off":
+            return False
+        case "auto":
+            host = urllib.parse.urlsplit(endpoint).hostname or ""
+            return ipv6 or any(":" in each for each in (host, *of.join.cluster_networks))
+
+
+def _environment(
+    of: machine.Machine, endpoint: str, *, ipv6: bool
+) -> dict[str, str | tuple[str, ...]]:
     """Give the variables that every join method needs."""
     join, service = of.join, of.service
     return {
@@ -140,6 +179,7 @@ def _environment(of: machine.Machine, endpoint: str) -> dict[str, str | tuple[st
         "NETWORK_S": str(join.network_timeout_seconds),
         "GATEWAY": join.gateway,
         "DNS": " ".join(join.dns),
+        "IPV6": _flag(on=_forwards(of, endpoint, ipv6=ipv6)),
         "HOST_FIREWALL": join.host_firewall,
         "CLUSTER_NETWORKS": " ".join(join.cluster_networks),
         "API_HOST": urllib.parse.urlsplit(endpoint).hostname or "",

@@ -33,7 +33,8 @@ class JoinCredentials:
     ``endpoint`` is where the machine reaches the API server (k3s: the server), as
     ``https://host:port``. ``ca_pem`` holds the certificates that its certificate may be signed
     with. ``token`` is a bootstrap token, ``id.secret``. ``server_version`` is ``gitVersion`` of
-    ``GET /version`` ("v1.36.2", "v1.36.2+k3s1").
+    ``GET /version`` ("v1.36.2", "v1.36.2+k3s1"). ``ipv6`` is False only where it is known that the
+    cluster has no IPv6 addresses.
 
     Raises ValueError, without the value, when one of them cannot be what it should be.
     """
@@ -42,6 +43,7 @@ class JoinCredentials:
     ca_pem: str = dataclasses.field(repr=False)
     token: str = dataclasses.field(repr=False)
     server_version: str
+    ipv6: bool = True
 
     def __post_init__(self) -> None:
         if wrong := endpoint_problem(self.endpoint):
@@ -117,7 +119,9 @@ def example(server_version: str = "v1.36.2") -> JoinCredentials:
     """
     number = b"\x02\x01\x01"
     nothing = der.encode(0x30, b"")
-    key = der.encode(0x30, nothing + der.encode(0x03, bytes(2 * 512)))
+    # As random as a modulus and a signature are: what is packed would hide their size.
+    noise = b"".join(hashlib.sha512(bytes([n])).digest() for n in range(2 * 512 // 64))
+    key = der.encode(0x30, nothing + der.encode(0x03, b"\x00" + noise[1:]))
     inner = der.encode(0x30, number + nothing * 4 + key)
     whole = der.encode(0x30, inner + nothing + der.encode(0x03, b""))
     text = base64.encodebytes(whole).decode()

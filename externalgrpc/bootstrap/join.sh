@@ -14,8 +14,22 @@ set -euo pipefail
 ROOT=${JOIN_ROOT-} # tests put a whole machine below another root
 CONF=$ROOT/etc/vps-autoscaler
 STATE=$ROOT/var/lib/vps-autoscaler
+readonly ROOT CONF STATE # nor does what preJoin exports change them
 # shellcheck source=/dev/null
 . "$CONF/join.env"
+
+# Where there is a proxy: for all that is started here. systemd's units have it from the same file.
+proxy() {
+  [ -e "$CONF/proxy.env" ] || return 0
+  set -a
+  # shellcheck source=/dev/null
+  . "$CONF/proxy.env"
+  set +a
+}
+proxy
+
+# Join tokens, and users and passwords of proxies.
+HIDE='s/[a-z0-9]{6}\.[a-z0-9]{16}/(token)/g;s|://[^/@[:space:]]+@|://(hidden)@|g'
 
 main() {
   local code=0
@@ -23,7 +37,7 @@ main() {
   mkdir -p "$STATE"
   chmod 700 "$STATE"
   timeout -k 10 "$TIMEOUT_S" bash "$0" stages >"$STATE/log" 2>&1 || code=$?
-  sed -i -E 's/[a-z0-9]{6}\.[a-z0-9]{16}/(token)/g' "$STATE/log"
+  sed -i -E "$HIDE" "$STATE/log"
   tail -n 20 "$STATE/log"
   [ "$code" = 0 ] || WHY=$(reason "$code")
   wipe
@@ -49,9 +63,19 @@ done_here() {
 }
 
 stages() {
+  # Units that the image runs already do not know the drop-ins that name the proxy's file.
+  [ ! -e "$CONF/proxy.env" ] || systemctl daemon-reload
   if [ -n "$PRE_JOIN" ]; then
     stage preJoin
-    bash -e "$CONF/pre-join"
+    # What it exports reaches whatever comes until the join has ended, but for what is ours.
+    # shellcheck disable=SC2016 # for the other bash
+    bash -ec 'trap "set -o posix; export -p >&3" EXIT; . "$0"' "$CONF/pre-join" 3>"$STATE/exports"
+    # shellcheck source=/dev/null
+    . "$STATE/exports" || :
+    rm "$STATE/exports"
+    # shellcheck source=/dev/null
+    . "$CONF/join.env"
+    proxy
   fi
   network
   firewall
@@ -151,7 +175,7 @@ network() {
   [ -z "$PRIVATE" ] || await_address
   [ -z "$GATEWAY" ] || ip route replace default via "$GATEWAY" dev "$NIC" onlink
   [ -z "$DNS" ] || names
-  ipv6
+  [ -z "$IPV6" ] || ipv6
 }
 
 # Pods with IPv6 addresses need it forwarded, and a kernel that forwards no longer listens to routers,
@@ -280,7 +304,7 @@ reason() {
   why=$(grep -v 'stack trace' "$STATE/log" | grep -iE "$bad" | tail -n 2) || why=$(tail -n 1 "$STATE/log")
   why="$why $(journalctl -qo cat -n 50 -u kubelet -u k3s-agent 2>/dev/null | grep -iE "$bad" | tail -n 1)" || :
   case $1 in 124 | 137) why="not done after ${TIMEOUT_S}s; $why" ;; esac
-  printf '%s: %s' "$(cat "$STATE/stage" 2>/dev/null)" "$why" | tr '\n\t' '  ' | tr -cd '[:print:]' \
+  printf '%s: %s' "$(cat "$STATE/stage" 2>/dev/null)" "$why" | sed -E "$HIDE" | tr '\n\t' '  ' | tr -cd '[:print:]' \
     | cut -c 1-500
 }
 

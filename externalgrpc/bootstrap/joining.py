@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from externalgrpc.bootstrap import credentials, k3s, kubeadm, machine
+from externalgrpc.bootstrap import credentials, k3s, kubeadm, machine, raw
 
 METHODS: Final = ("kubeadm", "k3s")
 """What ``join`` of a group can be for :func:`user_data`."""
@@ -38,10 +38,12 @@ def example(method: str) -> credentials.JoinCredentials:
 
 
 def worst_case_bytes(
-    machines: Iterable[machine.Machine], way_in: credentials.JoinCredentials
+    machines: Iterable[machine.Machine],
+    way_in: credentials.JoinCredentials,
+    measure: Callable[[str], int] = raw.utf8_bytes,
 ) -> int:
-    """Measure the largest user-data among machines of a group, in UTF-8 bytes.
+    """Measure the largest user-data among machines of a group, as it is sent.
 
     Give one machine for each candidate, under the longest name that a machine can have.
     """
-    return max(len(user_data(each, way_in).encode()) for each in machines)
+    return max(measure(user_data(each, way_in)) for each in machines)

@@ -28,6 +28,8 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
         "k3s",
         endpoint=of.join.api_server or way_in.endpoint,
         files=[cloudconfig.secret("k3s.yaml", _config(of, way_in))],
+        ipv6=way_in.ipv6,
+        units=("k3s-agent",),
         env={"K3S_VERSION": version, "K3S_INSTALLER": of.join.k3s_installer},
     )
 

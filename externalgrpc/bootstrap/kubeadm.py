@@ -65,6 +65,8 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
         "kubeadm",
         endpoint=endpoint,
         files=files,
+        ipv6=way_in.ipv6,
+        units=("containerd", "kubelet"),
         env={
             "MINOR": way_in.minor,
             "KUBERNETES": join.kubernetes,

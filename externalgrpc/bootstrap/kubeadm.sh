@@ -52,6 +52,8 @@ containerd_up() {
     mkdir -p "${config%/*}"
     containerd_config >"$config"
     systemctl restart containerd
+  elif [ -e "$CONF/proxy.env" ]; then
+    systemctl restart containerd
   fi
   systemctl enable --now containerd
 }

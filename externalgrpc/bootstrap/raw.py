@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from externalgrpc import groups
@@ -98,10 +98,22 @@ def fill(
     return filled(encoded.change(group.user_data, filled))
 
 
-def worst_case_bytes(group: groups.NodeGroup, *, cluster: str, provider: str, scheme: str) -> int:
-    """Measure the largest user-data that any machine of a group can get, in UTF-8 bytes."""
+def utf8_bytes(text: str) -> int:
+    """Measure a text that is sent as it is."""
+    return len(text.encode())
+
+
+def worst_case_bytes(
+    group: groups.NodeGroup,
+    *,
+    cluster: str,
+    provider: str,
+    scheme: str,
+    measure: Callable[[str], int] = utf8_bytes,
+) -> int:
+    """Measure the largest user-data that any machine of a group can get, as it is sent."""
     return max(
-        len(
+        measure(
             fill(
                 group,
                 cluster=cluster,
@@ -110,7 +122,7 @@ def worst_case_bytes(group: groups.NodeGroup, *, cluster: str, provider: str, sc
                 location=candidate.location,
                 provider=provider,
                 scheme=scheme,
-            ).encode()
+            )
         )
         for candidate in group.candidates
     )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 
 from externalgrpc.bootstrap import credentials
+from externalgrpc.bootstrap import proxy as proxies
 
 KUBERNETES_PACKAGES: Final = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
 CONTAINERD_PACKAGES: Final = "https://download.docker.com/linux/{os}"
@@ -101,6 +102,14 @@ class JoinSettings:
         "", "The private network's gateway, as default route of machines without public address."
     )
     dns: tuple[str, ...] = _told((), "Name servers, where the machine would get none.")
+    proxy: proxies.Proxy | None = _told(  # noqa: RUF009 - a field like the others
+        None, "Through which proxies machines fetch packages, programs and images."
+    )
+    ipv6_forwarding: Literal["auto", "on", "off"] = _told(
+        "auto",
+        "Forward IPv6, as pods with IPv6 addresses need it: auto does so unless every Node of the "
+        "cluster says that it has none.",
+    )
     host_firewall: Literal["open", "off", "keep"] = _told(
         "open",
         "What is done to a firewall that the image brings (ufw, firewalld, nftables): opened to "

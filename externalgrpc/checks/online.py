@@ -234,7 +234,7 @@ def _ask_group(
     orders, unjoinable = ordering.orders(configuration, group, candidates, provider, way_in)
     findings += unjoinable
     findings += ordering.identity(group, provider.node_labels, market.types)
-    findings += ordering.size(group, orders, provider.user_data_limit_bytes)
+    findings += ordering.size(group, orders, provider)
     for order in ordering.telling(orders):
         refusals: list[Finding] = []
         problems = _ask("order", functools.partial(provider.check_order, order), refusals)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from externalgrpc import groups, names, pricing, rendering, template
+from externalgrpc import clouds, groups, names, pricing, rendering, template
 from externalgrpc.bootstrap import credentials, joining, machine
 from externalgrpc.checks import places, successors
 from externalgrpc.checks.report import CandidateReport, Finding, Verdict
@@ -129,10 +129,11 @@ def telling(asked: Sequence[contract.Order]) -> Iterator[contract.Order]:
 
 
 def size(
-    group: groups.NodeGroup, asked: Sequence[contract.Order], limit_bytes: int
+    group: groups.NodeGroup, asked: Sequence[contract.Order], cloud: contract.Provider
 ) -> list[Finding]:
     """Tell when the user-data of any order is larger than the cloud takes."""
-    largest = max((len(order.user_data.encode()) for order in asked), default=0)
+    limit_bytes = cloud.user_data_limit_bytes
+    largest = max((clouds.user_data_bytes(cloud, order.user_data) for order in asked), default=0)
     if largest <= limit_bytes:
         return []
     told = f"{group.name}'s user-data becomes {largest} bytes; the cloud takes {limit_bytes}"

@@ -143,7 +143,10 @@ def render(
     finally:
         provider.close()
     shown = user_data if show_secrets else concealing.mask(user_data)
-    _print_rendered(group, shown, len(user_data.encode()), node, output)
+    size = len(user_data.encode())
+    sent = clouds.user_data_bytes(provider, user_data)
+    told = f"{size} bytes before the cloud's encoding{f', {sent} as gzip' if sent < size else ''}"
+    _print_rendered(group, shown, told, node, output)
     if trouble:
         raise terminal.Failure(trouble)
 
@@ -159,7 +162,7 @@ def schema() -> None:
 def _print_rendered(
     group: groups.NodeGroup,
     user_data: str,
-    size: int,
+    size: str,
     node: dict[str, Any] | None,
     output: str,
 ) -> None:
@@ -167,7 +170,7 @@ def _print_rendered(
         rendered = {"group": group.name, "userData": user_data, "node": node}
         terminal.say_lines(json.dumps(rendered, indent=2))
         return
-    terminal.say(f"# ---- user-data of {group.name}: {size} bytes before the cloud's encoding ----")
+    terminal.say(f"# ---- user-data of {group.name}: {size} ----")
     terminal.say_lines(user_data or "# (none)")
     if node is not None:
         import yaml  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from externalgrpc import clouds, groups, names
@@ -89,7 +90,7 @@ def fetched_in_the_clear(
 
 
 def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
-    """Measure the largest user-data that we would render for a group, in UTF-8 bytes.
+    """Measure the largest user-data that we would render for a group, as its cloud counts it.
 
     What only a login or a cluster could tell (the cloud's labels, a card's name, the CA) is as
     long as it usually is at most: ``check --online`` measures with the real ones. Raises
@@ -112,6 +113,7 @@ def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
             for candidate in group.candidates
         ),
         joining.example(group.join),
+        functools.partial(clouds.user_data_bytes, of),
     )
 
 

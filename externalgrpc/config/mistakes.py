@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 
-from externalgrpc import plaintext
+from externalgrpc import keywords, plaintext
 
 MAX_REPORTED = 200
 """Mistakes told at once; a file with more is not a configuration."""
+
+_USER = re.compile(r"[^\s/:@\"']+:[^\s/\"']+@")
 
 Step = str | int
 Path = tuple[Step, ...]
@@ -70,7 +73,7 @@ def file_name(path: object) -> str:
 
 
 def shorten(text: str, limit: int = 60) -> str:
-    """Quote a value for an error text: printable, in one line, never long."""
-    printable = plaintext.line(text)
+    """Quote a value for an error text: printable, in one line, never long, without passwords."""
+    printable = plaintext.line(_USER.sub(f"{keywords.MASK}@", text))
     cut = printable if len(printable) <= limit else printable[: limit - 3] + "..."
     return f'"{cut}"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -316,7 +317,11 @@ class Reader:
             ):
                 self.findings.add_elsewhere(trouble)
             size = raw.worst_case_bytes(
-                group, cluster=self.cluster, provider=account.provider, scheme=of.scheme
+                group,
+                cluster=self.cluster,
+                provider=account.provider,
+                scheme=of.scheme,
+                measure=functools.partial(clouds.user_data_bytes, of),
             )
         else:
             return

@@ -168,6 +168,7 @@ class Cluster:
         (the configuration lacks something) or Withdrawn (the machine was given up meanwhile).
         """
         version, address = self._version.get(), self._address.get()
+        there = self.node_list
         token = self._tokens.mint(node_name, group, ttl_s=tokens.lifetime_s(provision_timeout_s))
         try:
             return credentials.JoinCredentials(
@@ -175,6 +176,7 @@ class Cluster:
                 ca_pem=address.ca_pem,
                 token=token.text,
                 server_version=version.git_version,
+                ipv6=not there.complete or nodes.may_have_ipv6(there.items.values()),
             )
         except ValueError as error:
             self.revoke(node_name)

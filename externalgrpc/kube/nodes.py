@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from externalgrpc import clock, groups, quantity, template
@@ -24,6 +24,8 @@ class Node:
     ``ready_since`` is when its Ready condition last changed, and ``created_at`` when it was made,
     in Unix seconds; 0 where that is not told. ``deleting`` says that it waits for finalizers.
     ``capacity`` and ``allocatable`` are what its kubelet reported, in whole or part.
+    ``pod_cidrs`` are the networks of its pods, where the cluster gives Nodes some; ``addresses``
+    those at which the cluster reaches it (InternalIP).
     """
 
     name: str
@@ -38,6 +40,8 @@ class Node:
     kubelet_version: str = ""
     capacity: template.Observed = _NOTHING
     allocatable: template.Observed = _NOTHING
+    pod_cidrs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 class NotOurs(errors.KubeError):
@@ -65,6 +69,18 @@ class Nodes(reflector.Reflector[Node]):
             chance=chance,
             timing=timing,
         )
+
+
+def may_have_ipv6(there: Iterable[Node]) -> bool:
+    """Tell whether a cluster may have IPv6 addresses: no only where its Nodes say so.
+
+    Where the cluster gives networks to its Nodes (kubeadm's podSubnet, k3s), a dual-stack one gives
+    each two, so IPv4 alone means that there is nothing else. Where no Node has any, nobody knows.
+    """
+    found = tuple(there)
+    if not any(each.pod_cidrs for each in found):
+        return True
+    return any(":" in told for each in found for told in (*each.pod_cidrs, *each.addresses))
 
 
 def adopt(of: api.Api, node: Node, provider_id: str) -> None:
@@ -129,6 +145,7 @@ def read(told: api.Object) -> Node | None:
     if not isinstance(name, str) or not name:
         return None
     ready, ready_since = _ready(status)
+    cidrs = spec.get("podCIDRs")
     return Node(
         name=name,
         uid=_text(about.get("uid")),
@@ -153,6 +170,12 @@ def read(told: api.Object) -> Node | None:
         kubelet_version=_text(_mapping(status.get("nodeInfo")).get("kubeletVersion")),
         capacity=_observed(status.get("capacity")),
         allocatable=_observed(status.get("allocatable")),
+        pod_cidrs=tuple(map(_text, cidrs)) if isinstance(cidrs, list) else (),
+        addresses=tuple(
+            _text(each.get("address"))
+            for each in _list(status.get("addresses"))
+            if each.get("type") == "InternalIP"
+        ),
     )
 
 

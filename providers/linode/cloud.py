@@ -8,7 +8,6 @@ its marks.
 
 from __future__ import annotations
 
-import base64
 import logging
 import re
 import secrets
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, metadata
+from providers import contract, errors, keeping, marks, metadata, packing
 from providers.linode import finding, options, reading, wire, words
 
 USER_DATA_LIMIT_BYTES = 16384
@@ -67,6 +66,11 @@ class LinodeCloud:
         self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
         self._finder = finding.Finder(self._connection, clock)
         self._told = keeping.Once()
+
+    @classmethod
+    def user_data_bytes(cls, text: str) -> int:
+        """Tell how much of the limit a user-data takes: a large cloud-config is sent as gzip."""
+        return len(packing.within(text, USER_DATA_LIMIT_BYTES))
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -134,8 +138,8 @@ class LinodeCloud:
             "swap_size": 0,  # the API's own default is 512 MB, and a kubelet refuses swap
         }
         if order.user_data:
-            encoded = base64.b64encode(order.user_data.encode()).decode("ascii")
-            body["metadata"] = {"user_data": encoded}
+            sent = packing.within(order.user_data, USER_DATA_LIMIT_BYTES)
+            body["metadata"] = {"user_data": packing.base64_of(sent)}
         if order.ssh_keys:
             body["authorized_keys"] = [find.key(told) for told in order.ssh_keys]
         else:
@@ -313,7 +317,7 @@ class LinodeCloud:
     def _impossible(self, order: contract.Order) -> tuple[str, ...]:
         """Tell why an order cannot work, as far as that shows without asking."""
         wrong: list[str] = []
-        size = len(order.user_data.encode())
+        size = self.user_data_bytes(order.user_data)
         if size > USER_DATA_LIMIT_BYTES:
             wrong.append(
                 f"user-data of {size} bytes is over Linode's limit of {USER_DATA_LIMIT_BYTES}"

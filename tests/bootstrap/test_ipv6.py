@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,37 @@ def test_a_kernel_without_ipv6(baked: Guest, method: str) -> None:
     shutil.rmtree(baked.path("/proc/sys/net/ipv6"))
     assert baked.boot(orders.user_data(method=method)).returncode == 0
     assert not baked.path(FILE).exists()
+
+
+def forwards(**told: Any) -> bool:
+    """Tell whether a machine of this order would forward."""
+    ipv6 = told.pop("ipv6", False)
+    of = orders.machine_of(group={"join": "kubeadm"}, **told)
+    data = joining.user_data(of, dataclasses.replace(orders.WAY_IN, ipv6=ipv6))
+    return "IPV6=1\n" in guest.written(data)["/etc/vps-autoscaler/join.env"]
+
+
+def test_a_cluster_without_ipv6_gets_no_router(baked: Guest, method: str) -> None:
+    """Its Nodes say so; what the image set up stays."""
+    baked.ipv6("eth0")
+    way_in = orders.WAY_IN if method == "kubeadm" else orders.K3S_WAY_IN
+    of = orders.machine_of(group={"join": method})
+    data = joining.user_data(of, dataclasses.replace(way_in, ipv6=False))
+    assert baked.boot(data).returncode == 0
+    assert baked.run("boot").returncode == 0
+    assert not baked.path(FILE).exists()
+    assert baked.read(f"{CONF}/all/forwarding") == "0\n"
+    assert baked.read(f"{CONF}/eth0/accept_ra") == "1\n"
+
+
+def test_who_forwards() -> None:
+    assert not forwards()
+    assert forwards(ipv6=True)
+    assert forwards(ipv6_forwarding="on")
+    assert not forwards(ipv6=True, ipv6_forwarding="off")
+    assert forwards(api_server="https://[fd00::1]:6443"), "kubeadm asks for it"
+    assert forwards(cluster_networks=("fd00:1::/48",))
+    assert not forwards(cluster_networks=("10.0.0.0/8",), api_server="https://10.0.0.1:6443")
 
 
 def test_kubeadms_preflight_of_a_server_at_an_ipv6_address(baked: Guest) -> None:

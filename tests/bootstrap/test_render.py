@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
+import random
 import shutil
 import subprocess
 import warnings
@@ -15,7 +17,8 @@ import jsonschema
 import pytest
 
 from externalgrpc import groups
-from externalgrpc.bootstrap import cloudconfig, credentials, joining, kubeadm, machine
+from externalgrpc.bootstrap import cloudconfig, credentials, joining, kubeadm, machine, proxy
+from providers.linode import LinodeCloud
 from tests.bootstrap import guest, orders
 
 SCHEMA_PLACES = (
@@ -120,6 +123,23 @@ def test_the_size_leaves_room_below_the_smallest_limit(method: str, scheme: str)
         [orders.machine_of(scheme=scheme, group=group)], orders.K3S_WAY_IN
     )
     assert size < 15 * 1024 - 256
+
+
+@pytest.mark.parametrize("method", joining.METHODS)
+def test_four_kilobytes_of_a_users_own_find_room(method: str) -> None:
+    """At Linode, the smallest: lines that nobody can pack, beside many labels and a proxy."""
+    lines = base64.b64encode(random.Random(1).randbytes(3072)).decode()
+    assert len(lines) == 4096
+    url = "http://someone:a-password@proxy.example.org:3128"
+    group = {
+        "join": method,
+        "labels": {f"example.org/label-{n}": "value" for n in range(10)},
+        "networks": ("4711",),
+    }
+    through = proxy.Proxy(http=url, https=url, no_proxy=("mirror.example.org",))
+    of = orders.machine_of(scheme="linode", group=group, pre_join=(f"# {lines}",), proxy=through)
+    size = joining.worst_case_bytes([of], orders.K3S_WAY_IN, LinodeCloud.user_data_bytes)
+    assert size < LinodeCloud.user_data_limit_bytes
 
 
 def test_secrets_are_for_root_and_stand_in_their_own_files() -> None:

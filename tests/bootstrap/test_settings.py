@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from externalgrpc.bootstrap.proxy import Proxy
 from externalgrpc.bootstrap.settings import JoinSettings
 from externalgrpc.config import lines, options, validate
 
@@ -69,6 +70,36 @@ def test_the_configuration_can_read_them() -> None:
         private_subnet="10.0.0.0/16",
         discovery="token",
     )
+
+
+def test_a_proxy_is_read_from_a_file_and_its_password_shows_in_no_mistake() -> None:
+    def read(text: str) -> tuple[object, str]:
+        tree = lines.read(text.encode(), "test.yaml")
+        findings = validate.Findings(tree)
+        found = options.read(JoinSettings, tree.value, (), findings)
+        return found, "\n".join(map(str, findings.taken()))
+
+    url = "http://ann:hush@proxy.example.org:3128"
+    found, told = read(f"proxy:\n  http: {url}\n  https: {url}\n  noProxy: [.example.org]\n")
+    assert (found, told) == (
+        JoinSettings(proxy=Proxy(http=url, https=url, no_proxy=(".example.org",))),
+        "",
+    )
+    for text, cure in (
+        ("proxy: {http: 'http://ann:hush@it@proxy:3128'}", "hexadecimal digits"),
+        ("proxy: {http: 'ann:hush@proxy:3128'}", "proxy.http must look like"),
+        ("proxy: {http: ['http://ann:hush@proxy:3128']}", "http"),
+        ("proxy: {noProxy: [a]}", "proxy needs http, https or both"),
+        ("proxy: {http: 'http://a:1', noProxy: 'a,b'}", "noProxy"),
+        ("proxy: {htpp: 'http://ann:hush@proxy:3128'}", "htpp"),
+        ("proxy: 'http://ann:hush@proxy:3128'", '"http://***@proxy:3128"'),
+        ("proxy: 'ann:hush@it@proxy:3128'", '"***@proxy:3128"'),
+        ("ipv6Forwarding: maybe", "ipv6Forwarding"),
+    ):
+        found, told = read(text)
+        assert found is None
+        assert cure in told
+        assert "hush" not in told, text
 
 
 def test_every_setting_says_what_it_is_for() -> None:

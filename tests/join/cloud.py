@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from externalgrpc import packed
 from providers.fakes import engine
 from tests.fakes import digitalocean, hetzner, linode, vultr
 from tests.join import image, metadata, skies, vm
@@ -27,7 +28,9 @@ class Rack:
         self.machines: dict[str, vm.Machine] = {}
         self.told: dict[str, skies.Identity] = {}
 
-    def boot(self, number: object, name: str, location: str, user_data: str) -> None:
+    def boot(
+        self, number: object, name: str, location: str, user_data: str, sent: bytes = b""
+    ) -> None:
         """Switch a new machine on."""
         tail = hashlib.sha256(name.encode()).digest()
         told = skies.Identity(
@@ -36,6 +39,7 @@ class Rack:
             mac=":".join([*self.sky.mac_prefix.split(":"), *(f"{each:02x}" for each in tail[:3])]),
             location=location,
             user_data=user_data,
+            sent=sent,
         )
         machine = vm.Machine(
             self._folder / name,
@@ -100,7 +104,9 @@ class LinodeCloud(linode.LinodeFake):
         super().__init__()
         self.rack = rack
         self.create_s, self.boot_s, self.delete_s = CREATE_S, 0.0, DELETE_S
-        self.on_boot = lambda m: rack.boot(m.id, m.label, m.region, m.user_data.decode())
+        self.on_boot = lambda m: rack.boot(
+            m.id, m.label, m.region, _unpacked(m.user_data), m.user_data
+        )
         shape = {"vcpus": vm.CORES, "memory": vm.MEMORY_MIB, "disk": _DISK_MIB}
         _sell(self.catalogue["types"], rack, "id", **shape)
 
@@ -110,6 +116,10 @@ class LinodeCloud(linode.LinodeFake):
                 machine.off_at = self.now()
         super().settle()
         self.rack.keep(self.machines)
+
+
+def _unpacked(sent: bytes) -> str:
+    return (packed.unzipped(sent) or sent).decode()
 
 
 class DigitalOceanCloud(digitalocean.DigitalOceanFake):

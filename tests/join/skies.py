@@ -16,13 +16,17 @@ Texts = Mapping[str, str]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What a cloud knows of a machine: ``user_data`` as it was ordered."""
+    """What a cloud knows of a machine: ``user_data`` as it was ordered.
+
+    ``sent`` is what the cloud was sent of it, where it hands bytes on.
+    """
 
     id: str
     name: str
     mac: str
     location: str
     user_data: str
+    sent: bytes = b""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ def _linode(of: Identity) -> Texts:
     return {
         "PUT /v1/token": _LINODE_TOKEN,
         "GET /v1/instance": json.dumps(whole),
-        "GET /v1/user-data": base64.b64encode(of.user_data.encode()).decode(),
+        "GET /v1/user-data": base64.b64encode(of.sent or of.user_data.encode()).decode(),
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +22,9 @@ CLOUDS = os.environ.get("CLOUDS", "hetzner").split(",")
 
 LABELS = {"paas-tier": "tenant", "example.org/disk": "fast"}
 TAINT = {"key": "paas-tier", "value": "tenant", "effect": "NoSchedule"}
+PACKS = "linode"
+NOISE = base64.b64encode(random.Random(1).randbytes(4000)).decode()
+"""Makes user-data longer than Linode takes unpacked."""
 KUBELET = {"cpu": "100m", "memory": "200Mi"}
 RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
 
@@ -34,7 +39,8 @@ def test_a_bare_boot_for_comparison(scene: world.World) -> None:
 
 @pytest.mark.parametrize("scene", CLOUDS, indirect=True)
 def test_a_machine_joins_and_leaves(scene: world.World) -> None:
-    server = scene.serve(labels=LABELS, taints=[TAINT], kubelet=KUBELET)
+    lines = {"preJoin": [*world.PRE_JOIN, f"# {NOISE}"]} if scene.vendor.name == PACKS else {}
+    server = scene.serve(join=lines, labels=LABELS, taints=[TAINT], kubelet=KUBELET)
     server.grow(1)
 
     machine = scene.booted()
@@ -64,7 +70,10 @@ def test_a_machine_joins_and_leaves(scene: world.World) -> None:
     took = server.join_seconds()
     assert set(took) == {"running", "csr", "node", "ready", "total"}
     scene.note("by our metrics: " + ", ".join(f"{what} {s:.0f} s" for what, s in took.items()))
-    scene.note(f"user-data {len(scene.rack.told[number].user_data.encode())} bytes")
+    ordered = scene.rack.told[number]
+    scene.note(f"user-data {len(ordered.user_data.encode())} bytes, packed {len(ordered.sent)}")
+    if scene.vendor.name == PACKS:
+        assert len(ordered.sent) < len(ordered.user_data), "it was to be gzip"
     scene.until(
         lambda: _amounts(server.template().status) == _amounts(node["status"]),
         "the template has learned from the node",

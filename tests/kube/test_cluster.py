@@ -95,6 +95,16 @@ def test_credentials_are_made_of_what_the_cluster_tells(
     assert server.count(f"POST {SECRETS}") == 1
 
 
+def test_credentials_say_that_nodes_have_no_ipv6(server: apiserver.FakeServer, side: Side) -> None:
+    def ipv6() -> bool:
+        return side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600).ipv6
+
+    waiting.until(lambda: side.cluster.node_list.complete, "listed", within_s=20)
+    assert ipv6(), "no Node says anything"
+    server.put(f"{nodes.PATH}/control-1", {"spec": {"podCIDRs": ["10.244.0.0/24"]}})
+    waiting.until(lambda: not ipv6(), "its Nodes say that it has none", within_s=20)
+
+
 def test_nothing_is_minted_for_a_cluster_that_cannot_be_joined(
     server: apiserver.FakeServer, side: Side
 ) -> None:

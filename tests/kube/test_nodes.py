@@ -20,6 +20,7 @@ WHOLE = {
         "providerID": "hcloud://4711",
         "taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}, {"key": "e"}, None],
         "unschedulable": True,
+        "podCIDRs": ["10.244.1.0/24", "fd00:1::/64"],
     },
     "status": {
         "conditions": [
@@ -34,6 +35,10 @@ WHOLE = {
         },
         "allocatable": {"cpu": "1900m", "memory": "nonsense", "pods": 110},
         "nodeInfo": {"kubeletVersion": "v1.36.2"},
+        "addresses": [
+            {"type": "InternalIP", "address": "10.0.0.5"},
+            {"type": "ExternalIP", "address": "2001:db8::5"},
+        ],
     },
 }
 
@@ -56,7 +61,35 @@ def test_a_node_is_read() -> None:
             cpu_millis=2000, memory_bytes=2021828 * 1024, disk_bytes=10 << 30, pods=110
         ),
         allocatable=template.Observed(cpu_millis=1900),
+        pod_cidrs=("10.244.1.0/24", "fd00:1::/64"),
+        addresses=("10.0.0.5",),
     )
+
+
+FOUR, SIX = "10.244.1.0/24", "fd00:1::/64"
+
+
+@pytest.mark.parametrize(
+    ("there", "may"),
+    [
+        ([], True),  # nobody knows
+        ([((), ("10.0.0.5",))], True),  # the network plugin gives pods their addresses
+        ([((FOUR,), ("10.0.0.5",))], False),
+        ([((FOUR,), ("10.0.0.5",)), ((), ("10.0.0.6",))], False),
+        ([((FOUR, SIX), ("10.0.0.5",))], True),
+        ([((SIX,), ("fd00::5",))], True),
+        ([((FOUR,), ("10.0.0.5", "fd00::5"))], True),
+        ([((FOUR,), ("10.0.0.5",)), ((FOUR, SIX), ("10.0.0.6",))], True),
+    ],
+)
+def test_whether_a_cluster_may_have_ipv6(
+    there: list[tuple[tuple[str, ...], tuple[str, ...]]], *, may: bool
+) -> None:
+    found = [
+        nodes.Node(name=f"n{at}", uid=str(at), pod_cidrs=cidrs, addresses=addresses)
+        for at, (cidrs, addresses) in enumerate(there)
+    ]
+    assert nodes.may_have_ipv6(found) is may
 
 
 def test_a_condition_without_status_is_no_ready_node() -> None:

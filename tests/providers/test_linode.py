@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
 import logging
+import random
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -12,9 +14,10 @@ from typing import Any
 import pytest
 
 from providers import contract as cloud
-from providers import errors
+from providers import errors, masking, packing
 from providers.fakes import engine
 from providers.linode import AccountOptions, GroupOptions, LinodeCloud, words
+from providers.linode.cloud import USER_DATA_LIMIT_BYTES
 from tests.fakes import linode
 from tests.providers import contract, linode_bench
 
@@ -212,6 +215,45 @@ def test_an_order_says_everything(fake: linode.LinodeFake, provider: LinodeCloud
     assert (made.state, made.image, made.receipt) == (CREATING, "linode/debian13", "")
     assert len(made.addresses) == 3  # public, private, IPv6
     assert fake.machines[int(made.id)].swap_mb == 0
+
+
+def noise(size: int) -> str:
+    """Make letters that pack into no less than three quarters."""
+    return base64.b64encode(random.Random(size).randbytes(size)).decode()[:size]
+
+
+def test_a_cloud_config_over_the_limit_travels_as_gzip(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    """cloud-init unpacks it; what fits stays text, and so does what others may read."""
+    fits = "#cloud-config\n# ü\n".ljust(USER_DATA_LIMIT_BYTES - 1, "#")
+    assert len(fits.encode()) == USER_DATA_LIMIT_BYTES
+    made = provider.create(linode_bench.order("web-a1", user_data=fits))
+    assert fake.machines[int(made.id)].user_data == fits.encode()
+    over = f"#cloud-config\n# {noise(20_000)}\n"
+    made = provider.create(linode_bench.order("web-a2", user_data=over))
+    assert gzip.decompress(fake.machines[int(made.id)].user_data) == over.encode()
+    assert provider.user_data_bytes(over) == len(fake.machines[int(made.id)].user_data)
+    for head, size in (
+        ("#cloud-config\n", 23_000),
+        ("#!/bin/sh\n", 20_000),
+        ("version: 1\n", 20_000),
+    ):
+        order = linode_bench.order("web-a3", user_data=f"{head}# {noise(size)}\n")
+        there = len(fake.machines)
+        with pytest.raises(errors.BadOrder, match="is over Linode's limit of 16384"):
+            provider.create(order)
+        assert len(fake.machines) == there
+
+
+def test_what_travels_packed_is_masked_where_it_is_echoed() -> None:
+    order = linode_bench.order(user_data=f"#cloud-config\n# {noise(20_000)}\n")
+    sent = base64.b64encode(packing.within(order.user_data, USER_DATA_LIMIT_BYTES)).decode()
+    masking.hide(order.user_data)
+    try:
+        assert masking.masked(f"bad data: {sent[500:900]}") == "bad data: (user-data)"
+    finally:
+        masking.hide("")
 
 
 def test_a_plain_order_leaves_the_interfaces_to_the_account(
