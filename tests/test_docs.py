@@ -1,4 +1,4 @@
-"""What the docs show works: configurations load, links lead somewhere."""
+"""What the docs show works: configurations load, links lead somewhere, what is named exists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import clouds, config
+from externalgrpc import cli, clouds, config
+from externalgrpc.config import schema
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -48,3 +49,140 @@ def test_every_link_to_a_file_leads_somewhere(page):
     targets = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert not missing
+
+
+# What the pages name exists: files, make's targets, commands, their options, settings, decisions.
+
+CODE = sorted(
+    path
+    for folder in ("externalgrpc", "providers", "tests", "examples", "deploy", "proto")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".py", ".sh", ".yaml", ".proto", ".toml"} and "pb" not in path.parts
+)
+TICKED = re.compile(r"`([^`\n]+)`")
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+FOLDERS = ("externalgrpc/", "providers/", "tests/", "docs/", "deploy/", "examples/", "proto/")
+OTHERS_WORDS = frozenset(
+    # Kubernetes, its objects and its kubelet.
+    {"containerRuntimeEndpoint", "hostNetwork", "tlsCertFile", "providerID", "reportingInstance"}
+    # What the changelog says is gone.
+    | {"userDataLimitBytes"}
+)
+
+
+def text_of(page: Path) -> str:
+    return page.read_text()
+
+
+def ticked(page: Path) -> list[str]:
+    """Give what stands between backticks in a page's sentences."""
+    return TICKED.findall(FENCED.sub("", text_of(page)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page):
+    named = {
+        word.partition("::")[0]
+        for each in ticked(page)
+        for word in each.split()
+        if word.startswith(FOLDERS) and not re.search(r"[<>*{}$]", word)
+    }
+    near = (ROOT, ROOT / "tests")  # docs/what-users-asked.md names tests from their folder
+    names = sorted(name.rstrip(",.") for name in named)
+    assert [name for name in names if not any((at / name).exists() for at in near)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_target_of_make_is_there(page):
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = text_of(page)
+    called = [each for each in TICKED.findall(text) if each.startswith("make")]
+    called += re.findall(r"^ *\$ (make.*)$", text, re.MULTILINE)
+    named = {found[1] for each in called if (found := re.match(r"make +([a-z][a-z0-9-]*)", each))}
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_and_option_is_there(page):
+    text = text_of(page)
+    lines = [*TICKED.findall(text), *re.findall(r"^ *\$ (.*)$", text, re.MULTILINE)]
+    wrong = []
+    for line in lines:
+        found = re.match(r"(?!kubectl)(?:.*[ (])?vps-autoscaler +([a-z][a-z-]*)(.*)", line)
+        if found is None:
+            continue
+        command = cli.cli.commands.get(found[1])
+        if command is None:
+            wrong.append(line)
+            continue
+        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        asked = re.findall(r"(?<!\S)(--[a-z0-9][a-z0-9-]*)", found[2].partition(" #")[0])
+        wrong += [f"{option} in {line}" for option in asked if option not in known | {"--help"}]
+    assert wrong == []
+
+
+def keys_of(schema):
+    if isinstance(schema, dict):
+        for name, each in schema.items():
+            if name == "properties":
+                yield from each
+            yield from keys_of(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from keys_of(each)
+
+
+def words_of_code():
+    """Give all that is written in capitals and small letters in code and manifests."""
+    words = set()
+    for path in CODE:
+        words.update(re.findall(r"\b[a-z]+[A-Z][A-Za-z0-9]*\b", path.read_text()))
+    return words
+
+
+SETTINGS = frozenset(keys_of(schema.generate(clouds.installed())))
+WORDS = words_of_code()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_setting_is_there(page):
+    wrong = []
+    for each in ticked(page):
+        key = re.match(r"((?:[a-z]+\.|accounts\[\]\.|nodes\[\]\.)*)([a-z]+[A-Z][A-Za-z0-9]*)", each)
+        if key is None or (key.end() < len(each) and each[key.end()] not in ": ,}"):
+            continue
+        word = key[2]
+        if word not in SETTINGS | OTHERS_WORDS and (
+            each[key.end() :][:1] == ":" or word not in WORDS
+        ):
+            wrong.append(each)
+    assert wrong == []
+
+
+DECISIONS = {path.name[:4]: path for path in (ROOT / "docs/decisions").glob("[0-9]*.md")}
+SETTLED = 30
+"""Up to here no number is handed out any more."""
+
+
+def test_every_decision_that_is_named_is_there():
+    wrong = []
+    for path in [*PAGES, *CODE]:
+        for found in re.finditer(r"[Dd]ecisions?[ /]+(\d{1,4})\b", path.read_text()):
+            if f"{int(found[1]):04}" not in DECISIONS:
+                wrong.append(f"{path.relative_to(ROOT)}: {found[0]}")
+        if path.parent.name == "decisions":
+            said = set(re.findall(r"\((0\d{3})[):]", path.read_text()))
+            wrong += [f"{path.name}: {number}" for number in said - DECISIONS.keys()]
+    assert wrong == []
+
+
+def test_a_number_without_a_decision_is_said_to_be_empty():
+    said = (ROOT / "docs/decisions/README.md").read_text()
+    empty = set(re.findall(r"\b0\d{3}\b", said.partition("Empty:")[2]))
+    lacking = {f"{number:04}" for number in range(1, SETTLED + 1)} - DECISIONS.keys()
+    assert empty == lacking
+
+
+def test_words_that_are_no_settings_are_found():
+    assert "instanceTypes" in SETTINGS
+    assert "publicIpv4" not in SETTINGS | OTHERS_WORDS

@@ -447,7 +447,7 @@ class Index:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """The only state in the program: one frozen value; functions make the next one of it.
+    """All state that decides about machines: one frozen value; functions make the next one of it.
 
     ``blocked`` says of groups that cannot work at all, as configured, why. ``refusals`` is the
     memory of what was sold out, over quota or refused, by ``("stock", account, candidate)``,

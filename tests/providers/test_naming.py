@@ -157,6 +157,17 @@ def test_a_name_of_several_things_is_refused_with_their_ids(
     assert not fake.log("POST", f"{CREATES[cloud]}$")
 
 
+@pytest.mark.parametrize("label", ["web/node", "2026"])
+def test_a_label_may_look_like_an_id(label: str) -> None:
+    with linode_bench.serving() as fake, linode_bench.opened(fake) as provider:
+        row = fake.add_image(label)
+        order = linode_bench.order(image=label)
+        assert provider.check_order(order) == ()
+        provider.create(order)
+        body = fake.log("POST", "/linode/instances$")[-1].request.json()
+        assert body["image"] == row["id"]
+
+
 def test_labels_and_a_description_of_one_text_are_no_name() -> None:
     with hetzner_bench.serving() as fake, hetzner_bench.opened(fake) as provider:
         both = [
