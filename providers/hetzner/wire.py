@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import hcloud
 import requests
@@ -27,6 +27,8 @@ PER_PAGE = 50
 _CLIENT_ERROR = 400
 
 NoAnswerError = exchange.NoAnswerError
+
+T = TypeVar("T")
 
 
 class SaidNoError(Exception):
@@ -106,20 +108,30 @@ class Connection:
         return self.ask("GET", path, params=params)
 
     def pages(self, path: str, key: str, **params: object) -> list[dict[str, Any]]:
+        """Read a whole list of rows as they came; see :meth:`translated`."""
+        return self.translated(path, key, lambda row: row, **params)
+
+    def translated(
+        self, path: str, key: str, read: Callable[[dict[str, Any]], T | None], **params: object
+    ) -> list[T]:
         """Read a whole list or raise NoAnswerError: never a part.
+
+        Each page goes through ``read`` as it comes, and its rows are let go: one holds ten times
+        what is made of it. Where ``read`` gives None the row is counted and left out.
 
         A list that was seen to change while it was read is an error too: its length, as each page
         tells it, must stay, and as many different rows must come. (A deletion and a creation
         between two pages hide from that count; who misses a row looks it up by id.)
         """
-        rows: dict[int, dict[str, Any]] = {}
+        rows: dict[int, T | None] = {}
         lengths: set[int] = set()
         pages = paging.Pages(path)
         page: int | None = 1
         while page is not None:
             told = self.get(path, page=page, per_page=PER_PAGE, **params)
-            rows.update((int(row["id"]), row) for row in told[key])
+            rows.update((int(row["id"]), read(row)) for row in told[key])
             pagination = told["meta"]["pagination"]
+            del told
             if pagination.get("total_entries") is not None:
                 lengths.add(int(pagination["total_entries"]))
             following = pagination["next_page"]
@@ -133,7 +145,7 @@ class Connection:
                 f"{path} changed while it was read: {len(rows)} rows came, "
                 f"{' then '.join(str(each) for each in sorted(lengths))} were announced"
             )
-        return list(rows.values())
+        return [row for row in rows.values() if row is not None]
 
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:

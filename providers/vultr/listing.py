@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from providers import paging, rest
 
 PER_PAGE = 500
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 class ShortListError(rest.NoAnswerError):
@@ -16,13 +18,27 @@ class ShortListError(rest.NoAnswerError):
 
 
 def pages(connection: rest.Connection, path: str, key: str, **params: str) -> list[Row]:
+    """Read a whole list of rows as they came; see :func:`translated`."""
+    return translated(connection, path, key, lambda row: row, **params)
+
+
+def translated(
+    connection: rest.Connection,
+    path: str,
+    key: str,
+    read: Callable[[Row], T | None],
+    **params: str,
+) -> list[T]:
     """Read a whole list in the API's order, or raise NoAnswerError: never a part.
+
+    Each page goes through ``read`` as it comes, and its rows are let go: one holds ten times what
+    is made of it. Where ``read`` gives None the row is counted and left out.
 
     Pages are linked by cursors; "" ends the list. A list that was seen to change while it was
     read is an error too: its total, as each page tells it, must stay, no row may come twice, and
     as many must come; ShortListError where fewer do.
     """
-    rows: dict[object, Row] = {}
+    rows: dict[object, T | None] = {}
     came = 0
     totals: set[int] = set()
     cursors: set[str] = set()
@@ -32,12 +48,11 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
         told = connection.get(
             path, per_page=PER_PAGE, **params, **({"cursor": cursor} if cursor else {})
         )
-        page = told[key]
-        came += len(page)
-        rows.update((row["id"], row) for row in page)
-        meta = told["meta"]
-        totals.add(int(meta["total"]))
-        cursor = _cursor(meta["links"]["next"])
+        came += len(told[key])
+        rows.update((row["id"], read(row)) for row in told[key])
+        totals.add(int(told["meta"]["total"]))
+        cursor = _cursor(told["meta"]["links"]["next"])
+        del told
         if not cursor:
             break
         if cursor in cursors:
@@ -52,7 +67,7 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
         )
     if came < max(totals):
         raise ShortListError(f"{path} ended after {came} of {max(totals)} rows")
-    return list(rows.values())
+    return [row for row in rows.values() if row is not None]
 
 
 def _cursor(told: object) -> str:
