@@ -17,6 +17,7 @@ from externalgrpc import (
     clouds,
     describe,
     dryrun,
+    errands,
     events,
     groups,
     heart,
@@ -90,6 +91,7 @@ class Assembly:
             prepare=self._prepare,
             wake=self.heart.beat,
             count=self.metrics.count,
+            beside=lane.side_by_side if parts.make_lane is None else errands.one_by_one,
         )
         self.describer = describe.Describer(config, {})
         self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 
 import click
 
-from externalgrpc import terminal
-from externalgrpc.commands import cloud, doctor, look, purge, serve
+from externalgrpc import terminal, version
+
+COMMANDS = {
+    "serve": "externalgrpc.commands.serve:serve",
+    "check": "externalgrpc.commands.look:check",
+    "render": "externalgrpc.commands.look:render",
+    "ls": "externalgrpc.commands.look:list_fleet",
+    "doctor": "externalgrpc.commands.doctor:doctor",
+    "offers": "externalgrpc.commands.cloud:offers",
+    "purge": "externalgrpc.commands.purge:purge",
+    "schema": "externalgrpc.commands.look:schema",
+    "demo": "externalgrpc.commands.serve:demo",
+}
+"""Each is imported when it is asked for: a short start-up is felt."""
 
 
 @click.group(
     cls=terminal.Group,
+    commands_at=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(importlib.metadata.version("vps-autoscaler"), prog_name="vps-autoscaler")
+@click.version_option(version.VERSION, prog_name="vps-autoscaler")
 def cli() -> None:
     """Scale self-managed Kubernetes on VPS clouds: the hands of Cluster Autoscaler.
 
@@ -29,20 +41,6 @@ def cli() -> None:
       vps-autoscaler render --config pools.yaml GROUP     user-data and template of a group
       vps-autoscaler doctor --config pools.yaml           what is wrong, why, and the cure
     """
-
-
-for command in (
-    serve.serve,
-    look.check,
-    look.render,
-    look.list_fleet,
-    doctor.doctor,
-    cloud.offers,
-    purge.purge,
-    look.schema,
-    serve.demo,
-):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -71,13 +71,7 @@ class Describer:
         A group whose types the cloud no longer knows gets a template that no pod fits on: an
         error would stop the whole loop of CA up to 1.30.
         """
-        key = ("template", group.name)
-        found: bytes | None = fleet.memo.get(key)
-        if found is None:
-            found = fleet.memo[key] = template.template_node(
-                group, self.prospects(fleet, group), gpu_label=self.gpu_label
-            )
-        return found
+        return template.template_node(group, self.prospects(fleet, group), gpu_label=self.gpu_label)
 
     def prospects(
         self, fleet: state.Fleet, group: groups.NodeGroup

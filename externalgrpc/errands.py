@@ -30,6 +30,14 @@ Answer: TypeAlias = Any
 Prepare: TypeAlias = Callable[[requests.Create], contract.Order]
 """Turn a launch into the order to send; it runs on a lane's thread and may block."""
 
+Beside: TypeAlias = Callable[[Callable[[], Any], Callable[[], Any]], tuple[Any, Any]]
+"""Ask two questions, side by side where there are threads, and give both answers."""
+
+
+def one_by_one(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
+    """Be :data:`Beside` where there are none."""
+    return first(), second()
+
 
 def operation(request: requests.Request) -> str:  # noqa: PLR0911 - one for each request
     """Name what a request does, as metrics, logs and the lane's budget call it."""
@@ -100,6 +108,7 @@ def job(  # noqa: PLR0911 - one for each request
     provider: contract.Provider,
     prepare: Prepare,
     time_source: clock.Clock,
+    beside: Beside = one_by_one,
 ) -> Callable[[], Answer]:
     """Make the job of a request: it blocks, and raises CloudError."""
     match request:
@@ -113,7 +122,7 @@ def job(  # noqa: PLR0911 - one for each request
 
             return list_instances
         case requests.ReadCatalogue():
-            return lambda: _catalogue(provider)
+            return lambda: _catalogue(provider, beside)
         case requests.Create():
             return lambda: _create(provider, prepare(request))
         case requests.LookUp(name=name, instance_id=instance_id, receipt=receipt):
@@ -137,10 +146,10 @@ def job(  # noqa: PLR0911 - one for each request
 
 
 def _catalogue(
-    provider: contract.Provider,
+    provider: contract.Provider, beside: Beside
 ) -> tuple[tuple[contract.MachineType, ...], tuple[contract.Offer, ...]]:
     """Read what a cloud sells, without what no cloud can mean: a template must hold its numbers."""
-    types, offers = provider.machine_types(), provider.offers()
+    types, offers = beside(provider.machine_types, provider.offers)
     odd = [f"type {each.name}" for each in types if not _is_machine(each)]
     odd += [f"{each.machine_type} in {each.location}" for each in offers if not _is_price(each)]
     if odd:

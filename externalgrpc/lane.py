@@ -1,4 +1,4 @@
-"""The one place with worker threads and rate budgets: one eye, several hands an account.
+"""The one place with worker threads and rate budgets: an eye, a reader, several hands an account.
 
 Jobs block; the reconciler never waits for one, it is called back. Reads leave a reserve of the
 budget to creates and deletes, and pass below it slowly: a server that cannot see helps nobody.
@@ -18,6 +18,7 @@ from externalgrpc import clock, events
 from providers import contract, errors
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _LOG = events.Log("lane")
 
@@ -35,6 +36,9 @@ LONGEST_PAUSE_S = 60.0
 
 WINDOW_SLACK = 1.02
 """Requests overtake each other on their way: windows are kept apart by a little more than told."""
+
+ASIDE = frozenset({"catalogue"})
+"""Reads that say nothing of machines: a listing need not wait for them, nor they for it."""
 
 _RECHECK_S = 5.0
 """Budgets are looked at again after this long: the clock they run by may be a simulated one."""
@@ -181,7 +185,11 @@ class Window:
 
 
 class ThreadLane:
-    """A lane on real threads: one for reads, ``hands`` for writes, started when first needed."""
+    """A lane on real threads, started when first needed.
+
+    One sees machines (listings and look-ups, one after another), one reads what the cloud sells,
+    ``hands`` write.
+    """
 
     def __init__(
         self,
@@ -202,9 +210,8 @@ class ThreadLane:
         self._creates = (
             Window(provider.create_rate, share) if provider.create_rate is not None else None
         )
-        self._reads: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._reads: dict[str, queue.SimpleQueue[Callable[[], None] | None]] = {}
         self._writes: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._eye: threading.Thread | None = None
         self._hands: list[threading.Thread] = []
         self._busy_writes = 0
         self._closed = False
@@ -216,12 +223,14 @@ class ThreadLane:
         done: Callable[[T | errors.CloudError], None],
         cost: int = 1,
     ) -> None:
-        """Queue a job for the eye; ``done`` is called on its thread."""
+        """Queue a job for the eye, or for the reader; ``done`` is called on its thread."""
+        whose = "reader" if operation in ASIDE else "eye"
         with self._free:
             if not self._closed:
-                if self._eye is None:
-                    self._eye = self._start(self._reads, "eye")
-                self._reads.put(lambda: self._run(operation, job, done, cost, RESERVE))
+                if whose not in self._reads:
+                    self._reads[whose] = queue.SimpleQueue()
+                    self._start(self._reads[whose], whose)
+                self._reads[whose].put(lambda: self._run(operation, job, done, cost, RESERVE))
                 return
         done(self._stopping(operation))
 
@@ -261,7 +270,8 @@ class ThreadLane:
         with self._free:
             if not self._closed:
                 self._closed = True
-                self._reads.put(None)
+                for reads in self._reads.values():
+                    reads.put(None)
                 for _ in self._hands:
                     self._writes.put(None)
             self._free.notify_all()
@@ -374,3 +384,25 @@ class ThreadLane:
             account=self.account,
             operation=operation,
         )
+
+
+def side_by_side(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
+    """Ask two questions at once; raises what the first raised, or else the second."""
+    answers: list[U] = []
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            answers.append(second())
+        except BaseException as error:  # noqa: BLE001 - raised below, where it is waited for
+            failures.append(error)
+
+    beside = threading.Thread(target=ask, name=f"{threading.current_thread().name}-2", daemon=True)
+    beside.start()
+    try:
+        answer = first()
+    finally:
+        beside.join()
+    if failures:
+        raise failures[0]
+    return answer, answers[0]

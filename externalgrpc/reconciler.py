@@ -43,7 +43,7 @@ class Reconciler:
 
     ``prepare`` turns a launch into the order to send; it runs on a lane's thread and may block.
     ``wake`` is called whenever something may have fallen due: whoever runs :meth:`pump` listens.
-    ``count`` counts what happened, by name and labels.
+    ``count`` counts what happened, by name and labels. ``beside`` asks a cloud two questions.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class Reconciler:
         prepare: errands.Prepare,
         wake: Callable[[], None],
         count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
+        beside: errands.Beside = errands.one_by_one,
     ) -> None:
         self._clock = time_source
         self._chance = chance
         self._prepare = prepare
         self._wake = wake
         self._count = count
+        self._beside = beside
         self._lock = threading.Lock()
         self._seats: Mapping[str, Seat] = {}
         self._listed = threading.Condition()
@@ -241,7 +243,7 @@ class Reconciler:
         return self._seats
 
     def _carry_out(self, request: requests.Request, seat: Seat) -> None:
-        job = errands.job(request, seat.provider, self._prepare, self._clock)
+        job = errands.job(request, seat.provider, self._prepare, self._clock, self._beside)
         if isinstance(request, requests.Delete):
             job = self._unless_spared(request, job)
         elif isinstance(request, requests.Finish):

@@ -1,14 +1,25 @@
 """The 15 RPCs: protobuf in, domain call, protobuf out; nothing else.
 
-No RPC waits for a cloud. The hot ones (NodeGroupForNode, TargetSize, GetOptions) answer with bytes
-that were serialized once: a loop of Cluster Autoscaler 1.36 makes five such calls a node.
+No RPC waits for a cloud. What is asked for again and again is serialized once for a state of the
+fleet (:mod:`externalgrpc.replies`).
 """
 
 from __future__ import annotations
 
 import grpc
 
-from externalgrpc import caller, calls, describe, events, fleet, options, plaintext, pricing
+from externalgrpc import (
+    caller,
+    calls,
+    describe,
+    events,
+    fleet,
+    groups,
+    options,
+    plaintext,
+    pricing,
+    replies,
+)
 from externalgrpc.fleet import view, wishes
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.reconciler import Reconciler
@@ -17,6 +28,8 @@ SERVICE = "clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider"
 FAKE_NODE = "k8s.io/cluster-autoscaler/fake-node-reason"
 _TEMPLATE_PREFIX = "template-node-for-"
 _NO_GROUP = pb.NodeGroupForNodeResponse(nodeGroup=pb.NodeGroup()).SerializeToString()
+_MADE_UP = wishes.Claim(fits=True, news=False)
+"""Of what is no Node of the cluster nothing is noted, and its providerID is enough."""
 _STATES = {
     view.Showing.RUNNING: pb.InstanceStatus.InstanceState.instanceRunning,
     view.Showing.CREATING: pb.InstanceStatus.InstanceState.instanceCreating,
@@ -38,14 +51,19 @@ class CloudProvider:
     def __init__(self, reconciler: Reconciler, describer: describe.Describer) -> None:
         self._reconciler = reconciler
         self._describer = describer
+        self._replies = replies.Replies()
         self._generation = caller.Generation.UNKNOWN
         self._cautioned: set[options.Caution] = set()
 
     def NodeGroups(self, _request: pb.NodeGroupsRequest) -> Reply:  # noqa: N802 - the RPC's name
         """List the groups that are served; never fails."""
         state = self._reconciler.fleet
-        return pb.NodeGroupsResponse(
-            nodeGroups=[self._describer.node_group(state, group) for group in view.served(state)]
+        return self._replies.once(
+            state,
+            "groups",
+            lambda: pb.NodeGroupsResponse(
+                nodeGroups=[self._describer.node_group(state, each) for each in view.served(state)]
+            ),
         )
 
     def NodeGroupForNode(self, request: pb.NodeGroupForNodeRequest) -> Reply:  # noqa: N802
@@ -58,21 +76,23 @@ class CloudProvider:
         provider_id = node.providerID
         state = self._reconciler.fleet
         real = _is_real(node)
-        if real and wishes.is_news(state, provider_id, node.name):
+        said = wishes.claim(state, provider_id, node.name) if real else _MADE_UP
+        if said.news:
             self._reconciler.registered({provider_id: node.name})
             state = self._reconciler.fleet
+            said = wishes.claim(state, provider_id, node.name)
         owner = view.whose(state, provider_id)
-        if owner is None or (real and wishes.contradicts(state, provider_id, node.name)):
+        if owner is None or not said.fits:
             return _NO_GROUP
-        key = ("for-node", owner[0])
-        reply: bytes | None = state.memo.get(key)
-        if reply is None:
-            group = state.groups[owner[0]]
-            served = any(each is group for each in view.served(state))
-            message = self._describer.node_group(state, group) if served else pb.NodeGroup()
-            reply = pb.NodeGroupForNodeResponse(nodeGroup=message).SerializeToString()
-            state.memo[key] = reply
-        return reply
+        return self._replies.once(
+            state, ("for-node", owner[0]), lambda: self._group_of_node(state, owner[0])
+        )
+
+    def _group_of_node(self, state: fleet.Fleet, name: str) -> pb.NodeGroupForNodeResponse:
+        group = state.groups[name]
+        served = any(each is group for each in view.served(state))
+        message = self._describer.node_group(state, group) if served else pb.NodeGroup()
+        return pb.NodeGroupForNodeResponse(nodeGroup=message)
 
     def PricingNodePrice(self, request: pb.PricingNodePriceRequest) -> Reply:  # noqa: N802
         """Price a node for a period, in the configured currency."""
@@ -121,14 +141,12 @@ class CloudProvider:
     def NodeGroupTargetSize(self, request: pb.NodeGroupTargetSizeRequest) -> Reply:  # noqa: N802
         """Count the members of a group."""
         state = self._reconciler.fleet
-        key = ("target", request.id)
-        reply: bytes | None = state.memo.get(key)
-        if reply is None:
-            wishes.known(state, request.id)
-            size = view.target(state, request.id)
-            reply = pb.NodeGroupTargetSizeResponse(targetSize=size).SerializeToString()
-            state.memo[key] = reply
-        return reply
+        name = wishes.known(state, request.id).name
+        return self._replies.once(
+            state,
+            ("target", name),
+            lambda: pb.NodeGroupTargetSizeResponse(targetSize=view.target(state, name)),
+        )
 
     def NodeGroupIncreaseSize(  # noqa: N802
         self, request: pb.NodeGroupIncreaseSizeRequest
@@ -164,26 +182,23 @@ class CloudProvider:
     def NodeGroupNodes(self, request: pb.NodeGroupNodesRequest) -> Reply:  # noqa: N802
         """List a group's machines: members, failed launches, and those being deleted."""
         state = self._reconciler.fleet
-        wishes.known(state, request.id)
-        members = view.members(state, request.id)
-        instances = [_instance(member) for member in members]
-        shown = {member.provider_id for member in members}
-        instances += [
-            pb.Instance(
-                id=machine.provider_id,
-                status=pb.InstanceStatus(instanceState=_STATES[view.Showing.DELETING]),
-            )
-            for machine in view.leaving(state, request.id)
-            if machine.provider_id not in shown
-        ]
-        return pb.NodeGroupNodesResponse(instances=instances)
+        name = wishes.known(state, request.id).name
+        return self._replies.once(state, ("nodes", name), lambda: _nodes(state, name))
 
     def NodeGroupTemplateNodeInfo(  # noqa: N802
         self, request: pb.NodeGroupTemplateNodeInfoRequest
     ) -> Reply:
         """Describe a fresh node of the group, in both generations of the field."""
         state = self._reconciler.fleet
-        node = self._describer.template_node(state, wishes.known(state, request.id))
+        group = wishes.known(state, request.id)
+        return self._replies.once(
+            state, ("template", group.name), lambda: self._template(state, group)
+        )
+
+    def _template(
+        self, state: fleet.Fleet, group: groups.NodeGroup
+    ) -> pb.NodeGroupTemplateNodeInfoResponse:
+        node = self._describer.template_node(state, group)
         return pb.NodeGroupTemplateNodeInfoResponse(legacyNodeInfo=node, nodeBytes=node)
 
     def NodeGroupGetOptions(  # noqa: N802
@@ -214,6 +229,21 @@ def _is_real(node: pb.ExternalGrpcNode) -> bool:
     """Tell whether this is a Node of the cluster: CA makes up others, and templates of them."""
     made_up = FAKE_NODE in node.annotations or node.name == node.providerID
     return bool(node.name) and not made_up and not node.name.startswith(_TEMPLATE_PREFIX)
+
+
+def _nodes(state: fleet.Fleet, group: str) -> pb.NodeGroupNodesResponse:
+    members = view.members(state, group)
+    instances = [_instance(member) for member in members]
+    shown = {member.provider_id for member in members}
+    instances += [
+        pb.Instance(
+            id=machine.provider_id,
+            status=pb.InstanceStatus(instanceState=_STATES[view.Showing.DELETING]),
+        )
+        for machine in view.leaving(state, group)
+        if machine.provider_id not in shown
+    ]
+    return pb.NodeGroupNodesResponse(instances=instances)
 
 
 def _instance(member: view.Member) -> pb.Instance:

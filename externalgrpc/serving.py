@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from externalgrpc import (
     server,
     service,
     show,
+    version,
 )
 from externalgrpc import clock as clocks
 from externalgrpc.config import watch
@@ -79,7 +79,7 @@ def run(
         plant.reconciler,
         plant.describer,
         time_source,
-        version=importlib.metadata.version("vps-autoscaler"),
+        version=version.VERSION,
         dry_run=serving.dry_run,
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)

@@ -7,10 +7,11 @@ texts pass :mod:`externalgrpc.plaintext` and the consoles read no markup at all.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,31 @@ class Failure(click.ClickException):
 
 
 class Group(click.Group):
-    """A group of commands whose errors are as harmless to show as what they print."""
+    """A group of commands whose errors are as harmless to show as what they print.
+
+    ``commands_at`` says where each is ("module:name"): it is imported when it is asked for.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's own
+        commands_at: Mapping[str, str],
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
+        """Name the commands, as the help lists them."""
+        return sorted(self._commands_at)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command that was asked for; None for one that there is not."""
+        module, _, name = self._commands_at.get(cmd_name, "").partition(":")
+        if not module:
+            return None
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
         """Run the command that was asked for."""

@@ -34,6 +34,9 @@ LONGEST_WAIT_S = 60.0
 SHORTEST_WAIT_S = 1.0
 """What a 429 may tell us to wait, in seconds: negative and absurd figures have been seen."""
 
+READERS = 3
+"""Connections beside those of the hands: a listing, the types and the prices at once."""
+
 _IDLE_S = 10.0
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _GZIP = {"gzip", "x-gzip"}
@@ -93,7 +96,7 @@ class Line:
         self._pool = httpcore.ConnectionPool(
             ssl_context=_trust() if endpoint.startswith("https://") else None,
             proxy=_proxy(endpoint),
-            max_connections=hands + 2,
+            max_connections=hands + READERS,
             keepalive_expiry=_IDLE_S,
             network_backend=self._network,
         )

@@ -50,12 +50,14 @@ def whole(
     *,
     first: Hashable,
     key: Callable[[Any], Hashable] = lambda row: row["id"],
-    keep: Callable[[Any], T] = lambda row: row,
+    keep: Callable[[Any], T | None] = lambda row: row,
 ) -> list[T]:
     """Read every page of a list, in the API's order; give its rows, or raise: never a part.
 
     ``read`` asks for one page, given ``first`` or what the page before said is following. ``key``
-    is what tells rows apart, ``keep`` makes of each row, as it comes, what the caller keeps of it.
+    is what tells rows apart, ``keep`` makes of each row, as it comes, what the caller keeps of it:
+    a row holds ten times that, so none is held longer than its page. Where it gives None the row
+    is counted and left out.
 
     Raises NoAnswerError: :class:`ChangedError` when two pages tell different lengths or one row
     comes twice or more rows come than were announced, :class:`ShortListError` when fewer do, and
@@ -85,13 +87,14 @@ def whole(
                 f"{path} changed while it was read: a row of page {number} came twice"
             )
         ids.update(new)
-        kept += [keep(row) for row in page.rows]
+        kept += [made for row in page.rows if (made := keep(row)) is not None]
         if last:
             break
         if page.following in asked:
             raise network.NoAnswerError(f"the pages of {path} lead in a circle")
         bound.another(len(ids))
         at = page.following
+        del page  # its rows need not be there while the next ones come
     if total is not None and len(ids) > total:
         raise ChangedError(
             f"{path} changed while it was read: {len(ids)} rows came, {total} were announced"

@@ -140,7 +140,11 @@ def _proxied(
     direct = proxy.past(
         join.proxy,
         endpoint=endpoint,
-        networks=(*filter(None, [join.private_subnet]), *join.cluster_networks),
+        networks=(
+            *of.service.blocked,
+            *filter(None, [join.private_subnet]),
+            *join.cluster_networks,
+        ),
         fetched=env.values(),
     )
     return [

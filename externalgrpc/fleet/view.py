@@ -18,6 +18,15 @@ Member: TypeAlias = state.Member
 Showing: TypeAlias = state.Showing
 
 
+def version(fleet: state.Fleet) -> object:
+    """Identify what this module reads of a fleet: two values of one version show the same.
+
+    A Fleet that differs only in who is registered keeps the version of the one before it.
+    """
+    # Not get and put: of two threads that come at once both must be given the same.
+    return fleet.memo.setdefault(("version",), object())
+
+
 def members(fleet: state.Fleet, group: str) -> tuple[Member, ...]:
     """List the members of a group, machines first, each once by name."""
     memo = fleet.memo

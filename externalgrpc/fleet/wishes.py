@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from externalgrpc import groups, names, refusals
 from externalgrpc.fleet import (
@@ -225,15 +226,33 @@ def register(
     return quarantine.review(fresh, now=now, unix_now=unix_now, only=standing)
 
 
-def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
-    """Tell whether a real Node's claim to a machine that we know was not noted yet.
+class Claim(NamedTuple):
+    """What a real Node that carries a providerID is to us.
 
-    Or says again of one that CA called unregistered meanwhile that it is a node; or no longer
-    disagrees with the machine's mark, or disagrees since that was edited.
+    ``fits`` tells that it may be the machine whose providerID it carries. ``news`` tells that its
+    claim to a machine that we know was not noted yet; or says again of one that CA called
+    unregistered meanwhile that it is a node; or no longer disagrees with the machine's mark, or
+    disagrees since that was edited.
     """
+
+    fits: bool
+    news: bool
+
+
+def claim(fleet: state.Fleet, provider_id: str, name: str) -> Claim:
+    """Judge a real Node by its providerID and its name."""
+    fits = claims.fits(fleet, provider_id, name)
+    return Claim(fits, _is_news(fleet, provider_id, name, fits=fits))
+
+
+def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
+    """Tell whether a real Node's claim is news; see :class:`Claim`."""
+    return claim(fleet, provider_id, name).news
+
+
+def _is_news(fleet: state.Fleet, provider_id: str, name: str, *, fits: bool) -> bool:
     if not provider_id or identity.placeholder_name(provider_id):
         return False
-    fits = claims.fits(fleet, provider_id, name)
     if fleet.misnamed.get(provider_id) == name:
         return fits
     if fleet.registered.get(provider_id) == name:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from providers import contract, errors, keeping, marks, metadata, rest, strays
 from providers.digitalocean import (
@@ -29,7 +29,10 @@ REQUESTS_AN_HOUR = 5000
 
 _log = logging.getLogger("providers.digitalocean")
 
+_SIZES = ("/sizes", "sizes")
+
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 class DigitalOceanCloud:
@@ -83,7 +86,8 @@ class DigitalOceanCloud:
     def machine_types(self) -> tuple[contract.MachineType, ...]:
         """List every size, sold out or not; one request for each 200."""
         with self._connection.operation("machine_types"):
-            return tuple(reading.machine_type(row) for row in self._sizes())
+            sizes = listing.translated(self._connection, *_SIZES, reading.machine_type)
+            return tuple(sizes)
 
     def offers(self) -> tuple[contract.Offer, ...]:
         """List every size in every region; one request more than the types."""
@@ -92,7 +96,7 @@ class DigitalOceanCloud:
             return tuple(reading.offers(self._sizes(), regions))
 
     def _sizes(self) -> list[Row]:
-        return listing.pages(self._connection, "/sizes", "sizes")
+        return listing.pages(self._connection, *_SIZES)
 
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every droplet of our cluster; one request for each 200, any failed one fails all.
@@ -104,22 +108,18 @@ class DigitalOceanCloud:
         """
         with self._connection.operation("instances"):
             self._strays.sweep()
-            cluster = self._login.cluster
-            rows = self._tagged(marks.cluster_tag(cluster))
+            ours = self._listed(self._ours, tag_name=marks.cluster_tag(self._login.cluster))
             if self._gpus.due():
-                found = [row for row in self._gpu_droplets() if self._is_ours(row)]
+                found = self._listed(self._ours, type="gpus")
                 self._gpus.looked(found=bool(found))
-                rows += found
-            return tuple(self._instance(row) for row in rows if self._is_ours(row))
+                ours += found
+            return tuple(ours)
 
-    def _tagged(self, tag: str) -> list[Row]:
-        return listing.pages(self._connection, "/droplets", "droplets", tag_name=tag)
+    def _listed(self, read: Callable[[Row], T | None], **by: str) -> list[T]:
+        return listing.translated(self._connection, "/droplets", "droplets", read, **by)
 
-    def _named(self, name: str) -> list[Row]:
-        return listing.pages(self._connection, "/droplets", "droplets", name=name)
-
-    def _gpu_droplets(self) -> list[Row]:
-        return listing.pages(self._connection, "/droplets", "droplets", type="gpus")
+    def _ours(self, row: Row) -> contract.Instance | None:
+        return self._instance(row) if self._is_ours(row) else None
 
     def _is_ours(self, row: Row) -> bool:
         return marks.is_ours(reading.tags(row), self._login.cluster)
@@ -210,19 +210,20 @@ class DigitalOceanCloud:
         except ValueError:
             return None  # no droplet can carry it
         return (
-            self._oldest(self._tagged(tag), node_name)
-            or self._oldest(self._named(node_name), node_name)
-            or self._oldest(self._gpu_droplets(), node_name)
+            self._oldest(node_name, tag_name=tag)
+            or self._oldest(node_name, name=node_name)
+            or self._oldest(node_name, type="gpus")
         )
 
-    def _oldest(self, rows: list[Row], node_name: str) -> Row | None:
-        named = (
-            row
-            for row in rows
-            if self._is_ours(row) and marks.is_node(reading.tags(row), node_name)
-        )
+    def _oldest(self, node_name: str, **by: str) -> Row | None:
+        def named(row: Row) -> Row | None:
+            is_it = self._is_ours(row) and marks.is_node(reading.tags(row), node_name)
+            return row if is_it else None
+
         return min(
-            named, key=lambda row: (str(row.get("created_at")), int(row["id"])), default=None
+            self._listed(named, **by),
+            key=lambda row: (str(row.get("created_at")), int(row["id"])),
+            default=None,
         )
 
     def _raise_fate(self, receipt: str) -> None:
@@ -299,8 +300,8 @@ class DigitalOceanCloud:
         One request for each 200 of either kind.
         """
         with self._connection.operation("neighbours"):
-            rows = listing.pages(self._connection, "/droplets", "droplets") + self._gpu_droplets()
-            return marks.neighbours(reading.tags(row) for row in rows)
+            usual, gpus = self._listed(reading.tags), self._listed(reading.tags, type="gpus")
+            return marks.neighbours(usual + gpus)
 
     def tidy(
         self,

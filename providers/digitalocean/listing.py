@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import urllib.parse
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from providers import paging, rest
 
 PER_PAGE = 200
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def pages(connection: rest.Connection, path: str, key: str, **params: str) -> list[Row]:
+    """Read a whole list of rows as they came; see :func:`translated`."""
+    return translated(connection, path, key, lambda row: row, **params)
+
+
+def translated(
+    connection: rest.Connection,
+    path: str,
+    key: str,
+    keep: Callable[[Row], T | None],
+    **params: str,
+) -> list[T]:
     """Read a whole list in the API's order, or raise NoAnswerError; see :func:`paging.whole`."""
     field = "slug" if key in {"sizes", "regions"} else "id"
 
@@ -21,7 +34,7 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
         total = int(told["meta"]["total"])
         return paging.Page(rows=told[key], total=total, following=_following(told, page))
 
-    return paging.whole(path, read, first=1, key=lambda row: row[field])
+    return paging.whole(path, read, first=1, key=lambda row: row[field], keep=keep)
 
 
 def total(connection: rest.Connection, path: str, **params: str) -> int:

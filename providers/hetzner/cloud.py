@@ -23,6 +23,8 @@ USER_DATA_LIMIT_BYTES = 32 * 1024
 REQUESTS_AN_HOUR = 3600
 RESERVED_PREFIX = "hetzner.cloud/"
 
+_TYPES = ("/server_types", "server_types")
+
 _log = logging.getLogger("providers.hetzner")
 
 
@@ -73,7 +75,8 @@ class HetznerCloud:
     def machine_types(self) -> tuple[contract.MachineType, ...]:
         """List every server type, sold out or not; one request for each 50."""
         with self._connection.operation("machine_types"):
-            return tuple(reading.machine_type(row) for row in self._types())
+            path, key = _TYPES
+            return tuple(self._connection.translated(path, key, reading.machine_type))
 
     def offers(self) -> tuple[contract.Offer, ...]:
         """List what can be had where, for how much, net; one request more than the types."""
@@ -82,19 +85,25 @@ class HetznerCloud:
             return tuple(reading.offers(self._types(), pricing, self._clock()))
 
     def _types(self) -> list[dict[str, Any]]:
-        return self._connection.pages("/server_types", "server_types")
+        return self._connection.pages(*_TYPES)
 
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every server of our cluster; one request for each 50, any failed one fails all."""
         with self._connection.operation("instances"):
-            rows = self._connection.pages(
-                "/servers",
-                "servers",
-                sort="id:asc",
-                label_selector=reading.selector(cluster=self._login.cluster),
+            return tuple(
+                self._connection.translated(
+                    "/servers",
+                    "servers",
+                    self._ours,
+                    sort="id:asc",
+                    label_selector=reading.selector(cluster=self._login.cluster),
+                )
             )
-            ours = (row for row in rows if reading.is_ours(row, self._login.cluster))
-            return tuple(reading.instance(row, self._unknown_state) for row in ours)
+
+    def _ours(self, row: Mapping[str, Any]) -> contract.Instance | None:
+        if not reading.is_ours(row, self._login.cluster):
+            return None
+        return reading.instance(row, self._unknown_state)
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one server; see the contract for what is raised.
@@ -296,13 +305,14 @@ class HetznerCloud:
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the project's servers by cluster and identity; one request for each 50."""
         with self._connection.operation("neighbours"):
-            rows = self._connection.pages(
-                "/servers", "servers", sort="id:asc", label_selector=reading.CLUSTER
-            )
             return marks.counted(
-                (str(row["labels"][reading.CLUSTER]), reading.identity(row))
-                for row in rows
-                if reading.CLUSTER in row["labels"]
+                self._connection.translated(
+                    "/servers",
+                    "servers",
+                    reading.whose,
+                    sort="id:asc",
+                    label_selector=reading.CLUSTER,
+                )
             )
 
     def tidy(

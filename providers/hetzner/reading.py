@@ -62,6 +62,12 @@ def identity(row: Row) -> str:
     return rules.identity_of(() if told is None else (str(told),))
 
 
+def whose(row: Row) -> tuple[str, str] | None:
+    """Tell the cluster and the identity that a server's marks name; None where none is named."""
+    cluster = row["labels"].get(CLUSTER)
+    return None if cluster is None else (str(cluster), identity(row))
+
+
 def selector(**labels: str) -> str:
     """Select what carries exactly these marks: ``cluster``, ``group``, ``node``."""
     keys = {"cluster": CLUSTER, "group": GROUP, "node": NODE}

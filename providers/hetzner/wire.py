@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import hcloud
 import requests
@@ -27,6 +27,8 @@ PER_PAGE = 50
 _CLIENT_ERROR = 400
 
 NoAnswerError = exchange.NoAnswerError
+
+T = TypeVar("T")
 
 
 class SaidNoError(Exception):
@@ -106,6 +108,12 @@ class Connection:
         return self.ask("GET", path, params=params)
 
     def pages(self, path: str, key: str, **params: object) -> list[dict[str, Any]]:
+        """Read a whole list of rows as they came; see :meth:`translated`."""
+        return self.translated(path, key, lambda row: row, **params)
+
+    def translated(
+        self, path: str, key: str, keep: Callable[[dict[str, Any]], T | None], **params: object
+    ) -> list[T]:
         """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`."""
 
         def read(page: int) -> paging.Page:
@@ -118,7 +126,7 @@ class Connection:
                 following=paging.after(page, pagination["next_page"]),
             )
 
-        return paging.whole(path, read, first=1, key=lambda row: int(row["id"]))
+        return paging.whole(path, read, first=1, key=lambda row: int(row["id"]), keep=keep)
 
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:

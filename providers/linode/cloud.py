@@ -23,6 +23,7 @@ LISTINGS = contract.Rate(requests=200, per_s=60.0)
 CREATES = contract.Rate(requests=20, per_s=15.0)
 
 _INSTANCES = "/linode/instances"
+_TYPES = "/linode/types"
 _LABEL = re.compile(r"[a-zA-Z]((?!--|__|\.\.)[a-zA-Z0-9-_.]){2,63}")
 _BY_ID = {"+order_by": "id", "+order": "asc"}
 
@@ -80,7 +81,7 @@ class LinodeCloud:
     def machine_types(self) -> tuple[contract.MachineType, ...]:
         """List every type, sold out or not; one request."""
         with self._connection.operation("machine_types"):
-            return tuple(reading.machine_type(row) for row in self._types())
+            return tuple(self._connection.translated(_TYPES, reading.machine_type))
 
     def offers(self) -> tuple[contract.Offer, ...]:
         """List what can be had where, for how much; three requests."""
@@ -92,14 +93,14 @@ class LinodeCloud:
             return tuple(reading.offers(types, regions, availability))
 
     def _types(self) -> list[wire.Row]:
-        return self._connection.pages("/linode/types")
+        return self._connection.pages(_TYPES)
 
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every machine of our cluster; one request for each 500, any failed one fails all."""
         with self._connection.operation("instances"):
             tag = marks.cluster_tag(self._login.cluster)
-            rows = self._connection.pages(_INSTANCES, filters={"tags": tag, **_BY_ID})
-            return tuple(self._read(row) for row in rows if self._is_ours(row))
+            filters = {"tags": tag, **_BY_ID}
+            return tuple(self._connection.translated(_INSTANCES, self._ours, filters=filters))
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one machine; see the contract for what is raised.
@@ -283,8 +284,9 @@ class LinodeCloud:
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the account's machines by cluster and identity; one request for each 500."""
         with self._connection.operation("neighbours"):
-            rows = self._connection.pages(_INSTANCES, filters=_BY_ID)
-            return marks.neighbours(reading.tags(row) for row in rows)
+            return marks.neighbours(
+                self._connection.translated(_INSTANCES, reading.tags, filters=_BY_ID)
+            )
 
     def budget(self) -> contract.Budget | None:
         """Tell the budget of listings as the last one's headers showed it."""
@@ -336,6 +338,9 @@ class LinodeCloud:
 
     def _is_ours(self, row: wire.Row) -> bool:
         return marks.is_ours(reading.tags(row), self._login.cluster)
+
+    def _ours(self, row: wire.Row) -> contract.Instance | None:
+        return self._read(row) if self._is_ours(row) else None
 
     def _read(self, row: wire.Row) -> contract.Instance:
         return reading.instance(row, self._unknown_state)

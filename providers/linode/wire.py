@@ -13,7 +13,7 @@ import contextlib
 import math
 import urllib.parse
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import linode_api4
 import requests
@@ -30,6 +30,7 @@ _LONGEST_SENTENCE = 500
 _INSTANCES = "/linode/instances"
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 NoAnswerError = exchange.NoAnswerError
@@ -146,6 +147,17 @@ class Connection:
         filters: Mapping[str, object] | None = None,
         key: Callable[[Row], Hashable] = lambda row: row["id"],
     ) -> list[Row]:
+        """Read a whole list of rows as they came; see :meth:`translated`."""
+        return self.translated(path, lambda row: row, filters=filters, key=key)
+
+    def translated(
+        self,
+        path: str,
+        keep: Callable[[Row], T | None],
+        *,
+        filters: Mapping[str, object] | None = None,
+        key: Callable[[Row], Hashable] = lambda row: row["id"],
+    ) -> list[T]:
         """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`.
 
         ``key`` tells rows apart.
@@ -166,7 +178,7 @@ class Connection:
                 rows=told["data"], total=int(told["results"]), following=page + 1 if more else None
             )
 
-        return paging.whole(path, read, first=1, key=key)
+        return paging.whole(path, read, first=1, key=key, keep=keep)
 
     @contextlib.contextmanager
     def operation(self, name: str, *, certain: bool = True) -> Iterator[None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from providers import contract, errors, keeping, marks, metadata, paging, rest, strays
 from providers.vultr import finding, listing, options, ordering, reading, words
@@ -20,7 +20,11 @@ REQUESTS_A_SECOND = 30
 
 _log = logging.getLogger("providers.vultr")
 
+_PLANS = ("/plans", "plans")
+_INSTANCES = ("/instances", "instances")
+
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 class VultrCloud:
@@ -75,7 +79,8 @@ class VultrCloud:
     def machine_types(self) -> tuple[contract.MachineType, ...]:
         """List every plan, sold out or not; one request for each 500."""
         with self._connection.operation("machine_types"):
-            return tuple(reading.machine_type(row) for row in self._plans())
+            plans = listing.translated(self._connection, *_PLANS, reading.machine_type)
+            return tuple(plans)
 
     def offers(self) -> tuple[contract.Offer, ...]:
         """List every plan in every region; one request more than the types."""
@@ -84,7 +89,7 @@ class VultrCloud:
             return tuple(reading.offers(self._plans(), regions))
 
     def _plans(self) -> list[Row]:
-        return listing.pages(self._connection, "/plans", "plans")
+        return listing.pages(self._connection, *_PLANS)
 
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every instance of our cluster; one request for each 500, any failed one fails all.
@@ -94,10 +99,12 @@ class VultrCloud:
         """
         with self._connection.operation("instances"):
             self._strays.sweep()
-            rows = self._filtered(tag=marks.cluster_tag(self._login.cluster))
-            return tuple(self._instance(row) for row in rows if self._is_ours(row))
+            return tuple(self._filtered(self._ours, tag=marks.cluster_tag(self._login.cluster)))
 
-    def _filtered(self, **by: str) -> list[Row]:
+    def _ours(self, row: Row) -> contract.Instance | None:
+        return self._instance(row) if self._is_ours(row) else None
+
+    def _filtered(self, read: Callable[[Row], T | None], **by: str) -> list[T]:
         """List at least what the filter should let through; the caller looks for itself.
 
         It is not documented whether the total of a filtered list counts what the filter hides.
@@ -106,12 +113,12 @@ class VultrCloud:
         """
         if not self._whole:
             try:
-                return listing.pages(self._connection, "/instances", "instances", **by)
+                return listing.translated(self._connection, *_INSTANCES, read, **by)
             except paging.ShortListError as error:
                 self._whole = True
                 told = {"account": self._login.account, "reason": str(error)}
                 _log.info("instances_listed_without_filter", extra=_fields(told))
-        return listing.pages(self._connection, "/instances", "instances")
+        return listing.translated(self._connection, *_INSTANCES, read)
 
     def _is_ours(self, row: Row) -> bool:
         return marks.is_ours(reading.tags(row), self._login.cluster)
@@ -195,18 +202,17 @@ class VultrCloud:
             tag = marks.node_tag(node_name)
         except ValueError:
             return None  # no instance can carry it
-        return self._oldest(self._filtered(tag=tag), node_name) or self._oldest(
-            self._filtered(label=node_name), node_name
-        )
+        return self._oldest(node_name, tag=tag) or self._oldest(node_name, label=node_name)
 
-    def _oldest(self, rows: list[Row], node_name: str) -> Row | None:
-        named = (
-            row
-            for row in rows
-            if self._is_ours(row) and marks.is_node(reading.tags(row), node_name)
-        )
+    def _oldest(self, node_name: str, **by: str) -> Row | None:
+        def named(row: Row) -> Row | None:
+            is_it = self._is_ours(row) and marks.is_node(reading.tags(row), node_name)
+            return row if is_it else None
+
         return min(
-            named, key=lambda row: (str(row.get("date_created")), str(row["id"])), default=None
+            self._filtered(named, **by),
+            key=lambda row: (str(row.get("date_created")), str(row["id"])),
+            default=None,
         )
 
     def delete(self, instance_id: str) -> None:
@@ -263,8 +269,8 @@ class VultrCloud:
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the account's instances by cluster and identity; one request for each 500."""
         with self._connection.operation("neighbours"):
-            rows = listing.pages(self._connection, "/instances", "instances")
-            return marks.neighbours(reading.tags(row) for row in rows)
+            rows = listing.translated(self._connection, *_INSTANCES, reading.tags)
+            return marks.neighbours(rows)
 
     def budget(self) -> contract.Budget | None:
         """Tell nothing: Vultr's answers do not say what is left."""

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from providers import paging, rest
 
 PER_PAGE = 500
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def pages(connection: rest.Connection, path: str, key: str, **params: str) -> list[Row]:
+    """Read a whole list of rows as they came; see :func:`translated`."""
+    return translated(connection, path, key, lambda row: row, **params)
+
+
+def translated(
+    connection: rest.Connection,
+    path: str,
+    key: str,
+    keep: Callable[[Row], T | None],
+    **params: str,
+) -> list[T]:
     """Read a whole list in the API's order, or raise NoAnswerError; see :func:`paging.whole`.
 
     Pages are linked by cursors; "" ends the list.
@@ -25,7 +38,7 @@ def pages(connection: rest.Connection, path: str, key: str, **params: str) -> li
             rows=told[key], total=int(meta["total"]), following=_cursor(meta["links"]["next"])
         )
 
-    return paging.whole(path, read, first="")
+    return paging.whole(path, read, first="", keep=keep)
 
 
 def _cursor(told: object) -> str:

@@ -266,7 +266,7 @@ PLANTS = (
     Plant(
         "give a Node the group of the machine that it claims",
         "externalgrpc/service.py",
-        "owner is None or (real and wishes.contradicts(state, provider_id, node.name))",
+        "owner is None or not said.fits",
         "owner is None",
     ),
     # 6. Two machines of one name.
