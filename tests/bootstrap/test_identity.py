@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import http.server
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -12,13 +13,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, cast
+from unittest import mock
 
 import hypothesis
 import pytest
+from click import testing
 from hypothesis import strategies as st
 
-from externalgrpc import checks, clouds, config
-from providers import memory, metadata
+from externalgrpc import assembly, checks, cli, clouds, config, groups, rendering
+from providers import contract, datacenter, memory, metadata
 from tests.bootstrap import guest, orders, skies
 from tests.bootstrap.guest import Guest
 
@@ -268,3 +271,65 @@ def test_machine_and_suite_read_one_answer_alike(whole: dict[str, Any], template
         assert ran.stderr.startswith("error: no ")
     else:
         assert (ran.returncode, ran.stdout) == (0, f"{expected}\n")
+
+
+def loaded(folder: Path) -> groups.Config:
+    path = folder / "pools.yaml"
+    path.write_text(NODES.format(more=""))
+    return config.load(path, cluster="", environ={}, clouds={"cumulus": Cumulus})
+
+
+def test_what_a_server_orders_brings_the_class_s_rule_along(tmp_path: Path) -> None:
+    """The server's own rendering, without a server around it."""
+    found = loaded(tmp_path)
+    (group,) = found.groups
+    provider = Cumulus.open(contract.Login(account="a", cluster="demo", token=""))
+    plant = mock.create_autospec(assembly.Assembly, instance=True)
+    plant._config = found
+    plant.registrar = mock.Mock()
+    plant.registrar.way_in.return_value = orders.WAY_IN
+    plant.reconciler = mock.Mock()
+    request = mock.Mock(group=group, candidate=group.candidates[0], machine_type=orders.KIND)
+    request.name = "web-x7k2pq"
+    with mock.patch("externalgrpc.describe.kubelets", return_value=None):
+        ordered = assembly.Assembly._rendered(plant, request, provider)
+    for data in (ordered, rendering.user_data(found, group, provider)):
+        assert "cumulus://instance/@ID@" in data
+        assert "http://169.254.42.42/conf?format=json" in data
+
+
+def test_check_online_fails_where_machines_contradict_the_class(tmp_path: Path) -> None:
+    """The data centre numbers its machines, and the class says zone and UUID."""
+    center = datacenter.Datacenter(datacenter.Options(list_latency_s=0.0, create_latency_s=0.0))
+    login = contract.Login(account="a", cluster="demo", token="")
+    types = {each.name: each for each in Cumulus(login, cloud=center).machine_types()}
+    kind, place = next(iter(types.values())), center.options.locations[0]
+    found = loaded(tmp_path)
+
+    def told() -> list[str]:
+        report = checks.check_online(
+            found, {"cumulus": Cumulus}, lambda _account: Cumulus(login, cloud=center)
+        )
+        return [each.message for each in report.findings() if each.about == "providerID"]
+
+    assert told() == []
+    order = contract.Order(
+        node_name="web-x7k2pq", cluster="demo", group="web", machine_type=kind, location=place,
+        image="", user_data="",
+    )  # fmt: skip
+    made = Cumulus(login, cloud=center).create(order)
+    (message,) = told()
+    assert f"the cloud shows cumulus://{made.id}" in message
+    assert f"would be cumulus://instance/{made.id}" in message
+
+
+def test_the_demo_makes_no_real_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pools.yaml"
+    path.write_text(NODES.format(more=", join: image").replace("kubernetes: {}\n", ""))
+    point = importlib.metadata.EntryPoint(
+        name="cumulus", value=f"{__name__}:Cumulus", group=contract.ENTRY_POINT_GROUP
+    )
+    monkeypatch.setattr(clouds, "installed", lambda: clouds.Installed([point]))
+    ran = testing.CliRunner().invoke(cli.cli, ["demo", "--config", str(path)])
+    assert ran.exit_code != 0
+    assert "the demo makes no real machines: a" in f"{ran.output}{ran.exception}"
