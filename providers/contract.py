@@ -192,6 +192,23 @@ class Neighbour:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A thing beside machines that carries our cluster's mark: ``kind`` says what, for a person.
+
+    It belongs to the machine of ``node_name``, or where that is empty to the whole ``group``.
+    """
+
+    kind: str
+    id: str
+    name: str
+    group: str = ""
+    node_name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} ({self.id})" if self.id else f"{self.kind} {self.name}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """A documented limit: ``requests`` every ``per_s`` seconds, so many at once at most.
 
@@ -523,5 +540,21 @@ class Tidying(Protocol):
         says is empty; never a machine. Tells, in words for a person, what was deleted; what is not
         there is nothing to do, so that the same call twice is harmless. Raises CloudError as
         everywhere; what was deleted before stays so.
+        """
+        ...
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """A cloud of :class:`Tidying` that can list what lies beside machines by our mark; optional.
+
+    So a server that starts finds what one that died before it did not clear: it remembers nothing.
+    """
+
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """List everything beside machines that carries our cluster's mark, in use or not.
+
+        All pages, or an error. Not what only looks like ours: a thing whose marks do not name our
+        cluster is somebody else's. Called after the start's first settling, then about hourly.
         """
         ...

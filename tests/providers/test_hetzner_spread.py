@@ -260,13 +260,13 @@ def test_an_order_that_comes_between_is_not_given_the_group_that_goes(
     provider.delete(gone.id)
     fake.advance(5)
     clock.now += 120
-    delete = provider._shards._deleted
+    delete = provider._shards.delete
 
-    def order_first(shard: int, marks: dict[str, str]) -> list[str]:
+    def order_first(left: cloud.Leftover, cluster: str) -> bool:
         provider.create(order(1))  # no lock may be held while the cloud is asked
-        return delete(shard, marks)
+        return delete(left, cluster)
 
-    monkeypatch.setattr(provider._shards, "_deleted", order_first)
+    monkeypatch.setattr(provider._shards, "delete", order_first)
     assert len(provider.tidy(groups=["web"], nodes=[])) == 1
     assert sizes(fake) == {"blue-web-2": 1}
     assert len(fake.log("POST", "/servers$")) == 2
