@@ -50,6 +50,8 @@ def operation(request: requests.Request) -> str:  # noqa: PLR0911 - one for each
             return "neighbours"
         case requests.Tidy():
             return "tidy"
+        case requests.ReadLeftovers():
+            return "leftovers"
 
 
 def writes(request: requests.Request) -> bool:
@@ -79,6 +81,11 @@ def _neighbourly(provider: contract.Provider) -> contract.Neighbourly:
 
 def _tidying(provider: contract.Provider) -> contract.Tidying:
     assert isinstance(provider, contract.Tidying)  # noqa: S101 - the fleet asks no other
+    return provider
+
+
+def _leaving(provider: contract.Provider) -> contract.Leaving:
+    assert isinstance(provider, contract.Leaving)  # noqa: S101 - the fleet asks no other
     return provider
 
 
@@ -119,6 +126,8 @@ def job(  # noqa: PLR0911 - one for each request
             return lambda: _neighbourly(provider).neighbours()
         case requests.Tidy(groups=groups, nodes=nodes):
             return lambda: _tidying(provider).tidy(groups=groups, nodes=nodes)
+        case requests.ReadLeftovers():
+            return lambda: _leaving(provider).leftovers()
 
 
 def _catalogue(
@@ -193,3 +202,5 @@ def fold(  # noqa: PLR0911 - one for each request
             return neighbours.read(fleet, account, told, now=now)
         case requests.Tidy():
             return tidying.tidied(fleet, request, answer if failed else None, now=now)
+        case requests.ReadLeftovers(account=account):
+            return tidying.found(fleet, account, () if failed else answer, now=now)

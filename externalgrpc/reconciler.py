@@ -293,7 +293,12 @@ class Reconciler:
                 self._count("marks", {"account": account, "outcome": outcome})
             case requests.ReadNeighbours(account=account):
                 telling.neighbours(after, account)
-            case requests.LookUp() | requests.LookUpMissing() | requests.Tidy():
+            case (
+                requests.LookUp()
+                | requests.LookUpMissing()
+                | requests.Tidy()
+                | requests.ReadLeftovers()
+            ):
                 pass
         self._wake()
 
@@ -338,6 +343,7 @@ def _account_state(seat: Seat) -> state.AccountState:
         marking=isinstance(provider, contract.Marking),
         neighbourly=isinstance(provider, contract.Neighbourly),
         tidying=isinstance(provider, contract.Tidying),
+        leaving=isinstance(provider, contract.Leaving),
         foreign=seat.account.foreign,
         believe_vanished=seat.account.believe_vanished,
         max_orders_per_hour=seat.account.max_orders_per_hour,

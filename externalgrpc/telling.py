@@ -108,6 +108,9 @@ def answered(  # noqa: PLR0912 - one for each request
                 _LOG.warning("what machines left behind not cleared", error=str(answer))
             elif answer:
                 _LOG.info("what machines left behind cleared", account=account, what=list(answer))
+        case requests.ReadLeftovers(account=account):
+            if failed:
+                _LOG.warning("leftovers not read", account=account, error=str(answer))
         case requests.LookUp(name=name):
             _LOG.info("launch looked up", name=name, answer=kind(answer))
         case requests.LookUpMissing(instance=instance):

@@ -89,6 +89,13 @@ class Tidy:
     nodes: frozenset[str]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadLeftovers:
+    """Ask what lies beside machines with our cluster's mark."""
+
+    account: str
+
+
 Request = (
     ListInstances
     | ReadCatalogue
@@ -99,6 +106,7 @@ Request = (
     | Mark
     | ReadNeighbours
     | Tidy
+    | ReadLeftovers
 )
 
 

@@ -15,7 +15,7 @@ import pytest
 from providers import contract, errors
 from providers.conformance.controls import Bench
 
-OPERATIONS = ("create", "instances", "look_up", "delete", "mark", "neighbours", "tidy")
+OPERATIONS = ("create", "instances", "look_up", "delete", "mark", "neighbours", "tidy", "leftovers")
 REGION_LABEL = "topology.kubernetes.io/region"
 GROUP_SETTINGS = frozenset(
     {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
@@ -97,6 +97,8 @@ class Ground(abc.ABC):
             calls["neighbours"] = provider.neighbours
         if isinstance(provider, contract.Tidying):
             calls["tidy"] = functools.partial(provider.tidy, groups=["web"], nodes=["web-a1"])
+        if isinstance(provider, contract.Leaving):
+            calls["leftovers"] = provider.leftovers
         return calls
 
     def call(self, bench: Bench, operation: str) -> Callable[[], object]:
