@@ -298,3 +298,21 @@ def test_the_projects_limit_on_groups_is_a_quota(
         fake.add_placement_group(f"other-{number}")
     with pytest.raises(errors.QuotaExceeded, match="placement_group_limit"):
         provider.create(order(0))
+
+
+def test_what_the_filter_lets_through_is_not_ours_to_list(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    provider.create(order(0))
+    hetzner_bench.HetznerControls(fake).add_beside()
+    everything = engine.Reply(
+        body={
+            "placement_groups": fake.placement_groups,
+            "meta": {"pagination": {"next_page": None, "total_entries": None}},
+        }
+    )
+    fake.fail(engine.FaultKind.CHANGED, path="/placement_groups$", change=lambda _: everything)
+    assert [(each.name, each.group) for each in provider.leftovers()] == [
+        ("blue-web-1", "web"),
+        ("blue-app-1", "app"),
+    ]
