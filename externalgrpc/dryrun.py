@@ -79,3 +79,7 @@ class DryRun:
         """Delete nothing, say nothing: what would be left is little."""
         del groups, nodes
         return ()
+
+    def leftovers(self) -> tuple[contract.Leftover, ...]:
+        """Show none: nothing of it would be deleted."""
+        return ()

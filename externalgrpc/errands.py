@@ -60,6 +60,8 @@ def operation(request: requests.Request) -> str:  # noqa: PLR0911 - one for each
             return "tidy"
         case requests.Finish():
             return "finish"
+        case requests.ReadLeftovers():
+            return "leftovers"
 
 
 def writes(request: requests.Request) -> bool:
@@ -103,6 +105,11 @@ def _finishing(provider: contract.Provider) -> contract.Finishing:
     return provider
 
 
+def _leaving(provider: contract.Provider) -> contract.Leaving:
+    assert isinstance(provider, contract.Leaving)  # noqa: S101 - the fleet asks no other
+    return provider
+
+
 def job(  # noqa: PLR0911 - one for each request
     request: requests.Request,
     provider: contract.Provider,
@@ -143,6 +150,8 @@ def job(  # noqa: PLR0911 - one for each request
             return lambda: _tidying(provider).tidy(groups=groups, nodes=nodes)
         case requests.Finish(order=order, instance=instance):
             return lambda: _finish(_finishing(provider), prepare(order), instance)
+        case requests.ReadLeftovers():
+            return lambda: _leaving(provider).leftovers()
 
 
 def _catalogue(
@@ -190,7 +199,7 @@ def _hide(order: contract.Order) -> None:
     masking.hide(order.user_data, *public)
 
 
-def fold(  # noqa: PLR0911 - one for each request
+def fold(  # noqa: PLR0911, PLR0912 - one for each request
     fleet: state.Fleet,
     request: requests.Request,
     answer: Answer,
@@ -232,3 +241,5 @@ def fold(  # noqa: PLR0911 - one for each request
         case requests.Finish():
             mint = names.mint(request.order.group.name, chance)
             return fleets.finished(fleet, request, answer, mint=mint, now=now)
+        case requests.ReadLeftovers(account=account):
+            return tidying.found(fleet, account, () if failed else answer, now=now)

@@ -319,7 +319,12 @@ class Reconciler:
                 self._count("finishes", {"account": account, "outcome": outcome})
             case requests.ReadNeighbours(account=account):
                 telling.neighbours(after, account)
-            case requests.LookUp() | requests.LookUpMissing() | requests.Tidy():
+            case (
+                requests.LookUp()
+                | requests.LookUpMissing()
+                | requests.Tidy()
+                | requests.ReadLeftovers()
+            ):
                 pass
         self._wake()
 
@@ -365,6 +370,7 @@ def _account_state(seat: Seat) -> state.AccountState:
         neighbourly=isinstance(provider, contract.Neighbourly),
         tidying=isinstance(provider, contract.Tidying),
         finishing=isinstance(provider, contract.Finishing),
+        leaving=isinstance(provider, contract.Leaving),
         foreign=seat.account.foreign,
         believe_vanished=seat.account.believe_vanished,
         max_orders_per_hour=seat.account.max_orders_per_hour,

@@ -114,6 +114,9 @@ def answered(  # noqa: PLR0912 - one for each request
                 _LOG.warning("machine not finished", **fields, error=str(answer))
             else:
                 _LOG.info("machine finished", **fields, state=answer.state.value)
+        case requests.ReadLeftovers(account=account):
+            if failed:
+                _LOG.warning("leftovers not read", account=account, error=str(answer))
         case requests.LookUp(name=name):
             _LOG.info("launch looked up", name=name, answer=kind(answer))
         case requests.LookUpMissing(instance=instance):

@@ -196,6 +196,23 @@ class Neighbour:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A thing beside machines that carries our cluster's mark: ``kind`` says what, for a person.
+
+    It belongs to the machine of ``node_name``, or where that is empty to the whole ``group``.
+    """
+
+    kind: str
+    id: str
+    name: str
+    group: str = ""
+    node_name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} ({self.id})" if self.id else f"{self.kind} {self.name}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """A documented limit: ``requests`` every ``per_s`` seconds, so many at once at most.
 
@@ -575,5 +592,21 @@ class Finishing(Protocol):
         cannot be replaced), OutOfStock and QuotaExceeded when the cloud will not start it: it is
         then let go. Throttled, Unreachable and BadCredentials as everywhere: it is tried again, not
         for ever. Deletes nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """A cloud of :class:`Tidying` that can list what lies beside machines by our mark; optional.
+
+    So a server that starts finds what one that died before it did not clear: it remembers nothing.
+    """
+
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """List everything beside machines that carries our cluster's mark, in use or not.
+
+        All pages, or an error. Not what only looks like ours: a thing whose marks do not name our
+        cluster is somebody else's. Called after the start's first settling, then about hourly.
         """
         ...

@@ -164,6 +164,17 @@ class MemoryCloud:
             ),
         )
 
+    def leftovers(self) -> tuple[contract.Leftover, ...]:
+        """List our cluster's shelves; one request."""
+        return self._read(
+            "leftovers",
+            lambda _request, _now: tuple(
+                contract.Leftover(kind="shelf", id="", name=f"of group {group!r}", group=group)
+                for cluster, group in sorted(self._cloud.sales.shelves)
+                if cluster == self._login.cluster
+            ),
+        )
+
     def budget(self) -> contract.Budget | None:
         """Tell the rate limit as our last request left it; None before the first."""
         return self._budget

@@ -39,10 +39,14 @@ class SteppedLane:
         self.closed: list[float] = []
         self.ends = True
 
+        self.costs: list[tuple[str, int]] = []
+
     def read(self, operation, job, done, cost=1):
+        self.costs.append((operation, cost))
         self.waiting.append((operation, job, done))
 
     def write(self, operation, job, done, cost=1):
+        self.costs.append((operation, cost))
         self.waiting.append((operation, job, done))
 
     def close(self, timeout_s: float) -> bool:
@@ -397,6 +401,13 @@ class TestErrands:
         assert errands.cost(requests.ReadCatalogue("a"), fleet, its_own) == 5
         assert errands.cost(requests.LookUp("a", "n", "", ""), fleet, its_own) == 2
         assert errands.cost(requests.Delete("a", "k", "1"), fleet, its_own) == 4
+
+    def test_the_lane_hears_what_an_operation_costs(self, plant):
+        plant.provider.costs = contract.Costs(create=3)
+        plant.reconciler.grow("g", 2, cover=True)
+        plant.run(20.0)
+        creates = [cost for operation, cost in plant.lane.costs if operation == "create"]
+        assert creates == [3, 3]
 
     def test_what_writes_is_known(self):
         assert errands.writes(requests.Delete("a", "k", "1"))

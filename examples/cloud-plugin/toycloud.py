@@ -163,7 +163,8 @@ class ToyCloud:
         """Order one machine, once; after an Unreachable look its name up before ordering again.
 
         Toycloud takes the tags with the order or refuses both. Where yours may leave them out,
-        look at the answer, and delete what would never be found: see :mod:`providers.strays`.
+        look at the answer, and delete what would never be found: see
+        :class:`providers.leftovers.Unmarked`.
         """
         with self._connection.operation("create", orders=True):
             for problem in _impossible(order):

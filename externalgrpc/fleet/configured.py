@@ -109,6 +109,7 @@ def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountSta
             neighbourly=account.neighbourly,
             tidying=account.tidying,
             finishing=account.finishing,
+            leaving=account.leaving,
             foreign=account.foreign,
             believe_vanished=account.believe_vanished,
             max_orders_per_hour=account.max_orders_per_hour,

@@ -102,6 +102,13 @@ class Finish:
         return self.order.account
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadLeftovers:
+    """Ask what lies beside machines with our cluster's mark."""
+
+    account: str
+
+
 Request = (
     ListInstances
     | ReadCatalogue
@@ -113,6 +120,7 @@ Request = (
     | ReadNeighbours
     | Tidy
     | Finish
+    | ReadLeftovers
 )
 
 

@@ -269,7 +269,8 @@ class AccountState:
     adopt, ignore or gone; ``believe_vanished`` his word that machines that vanished at large are
     gone. ``max_orders_per_hour`` is the brake, ``orders`` when orders were sent in the last hour.
     ``neighbours`` are the clusters in the project, None before they were asked for. ``untidy`` are
-    machines, by group and name, that are gone and may have left something beside them.
+    machines, by group and name, that are gone and may have left something beside them; the name is
+    empty for what a group left. The cloud is asked for such at ``leftovers_at``.
     """
 
     name: str
@@ -309,6 +310,8 @@ class AccountState:
     finishing: bool = False
     untidy: frozenset[tuple[str, str]] = frozenset()
     tidy_at: float = NEVER
+    leaving: bool = False
+    leftovers_at: float = NEVER
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

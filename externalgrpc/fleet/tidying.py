@@ -2,7 +2,8 @@
 
 Placement groups, tags that are things of their own: whatever the cloud can clear. Asked for when
 machines are proved gone, never while something of the group is in the air, so that nothing is
-cleared that an order is about to use.
+cleared that an order is about to use. What a process that died before us did not clear is found in
+the cloud's own listing of what carries our mark, once that of machines can be trusted.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import dataclasses
 
 from externalgrpc.fleet import requests, state, view
-from providers import errors
+from providers import contract, errors
 
 RETRY_S = 300.0
+
+LOOK_S = 3600.0
+"""How often the cloud is asked what lies beside machines."""
 
 
 def gone(fleet: state.Fleet, account: str, machines: frozenset[tuple[str, str]]) -> state.Fleet:
@@ -28,19 +32,50 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
     """Ask for what is left of machines that are gone, where nothing is in the air."""
     changed: dict[str, state.AccountState] = {}
     for name, account in fleet.accounts.items():
+        if account.leaving and account.settled and agenda.due(account.leftovers_at):
+            agenda.ask(requests.ReadLeftovers(name))
+            changed[name] = dataclasses.replace(account, leftovers_at=float("inf"))
+            continue
         if not account.untidy or not agenda.due(account.tidy_at):
             continue
         busy = _in_the_air(fleet)
-        left = [each for each in account.untidy if each[0] not in busy]
+        left = [
+            (group, node)
+            for group, node in account.untidy
+            if group not in busy and (node or _is_empty(fleet, group))
+        ]
         if not left:
             continue
         groups = frozenset(group for group, _ in left if _is_empty(fleet, group))
-        nodes = frozenset(node for _, node in left)
+        nodes = frozenset(node for _, node in left if node)
         agenda.ask(requests.Tidy(name, groups, nodes))
         changed[name] = dataclasses.replace(account, tidy_at=float("inf"))
     if not changed:
         return fleet
     return dataclasses.replace(fleet, accounts={**fleet.accounts, **changed})
+
+
+def found(
+    fleet: state.Fleet, account: str, told: tuple[contract.Leftover, ...], *, now: float
+) -> state.Fleet:
+    """Take what lies beside machines: what belongs to none that stands is noted to be cleared.
+
+    Only now, after the listing that showed it: whoever ordered it has a launch by this time, or a
+    machine. What nobody here can own is cleared by :func:`plan`, which asks the cloud once more.
+    """
+    held = fleet.accounts.get(account)
+    if held is None:
+        return fleet
+    standing = {each.node_name for each in fleet.index.by_provider_id.values()}
+    standing |= {*fleet.launches, *(each.name for each in fleet.retired.values())}
+    owners = {(each.group, each.node_name) for each in told}
+    orphans = {
+        (group, node)
+        for group, node in owners
+        if (node not in standing if node else group and _is_empty(fleet, group))
+    }
+    held = dataclasses.replace(held, untidy=held.untidy | orphans, leftovers_at=now + LOOK_S)
+    return dataclasses.replace(fleet, accounts={**fleet.accounts, account: held})
 
 
 def tidied(
@@ -53,7 +88,11 @@ def tidied(
     if error is not None:
         account = dataclasses.replace(account, tidy_at=now + RETRY_S)
     else:
-        left = frozenset(each for each in account.untidy if each[1] not in request.nodes)
+        left = frozenset(
+            (group, node)
+            for group, node in account.untidy
+            if (node not in request.nodes if node else group not in request.groups)
+        )
         account = dataclasses.replace(account, untidy=left, tidy_at=state.NEVER)
     return dataclasses.replace(fleet, accounts={**fleet.accounts, account.name: account})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from providers import contract
 
@@ -184,3 +184,5 @@ class Bench:
 
     provider: contract.Provider
     controls: Controls
+    again: Callable[[], contract.Provider] | None = None
+    """Open the same login anew, as the process after a killed one does."""

@@ -15,7 +15,10 @@ import pytest
 from providers import contract, errors
 from providers.conformance.controls import Bench
 
-OPERATIONS = ("create", "instances", "look_up", "delete", "mark", "neighbours", "tidy", "finish")
+OPERATIONS = (
+    *("create", "instances", "look_up", "delete", "mark"),
+    *("neighbours", "tidy", "leftovers", "finish"),
+)
 REGION_LABEL = "topology.kubernetes.io/region"
 GROUP_SETTINGS = frozenset(
     {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
@@ -103,6 +106,8 @@ class Ground(abc.ABC):
             calls["finish"] = functools.partial(
                 provider.finish, dataclasses.replace(order, node_name="web-a0"), shown
             )
+        if isinstance(provider, contract.Leaving):
+            calls["leftovers"] = provider.leftovers
         return calls
 
     def call(self, bench: Bench, operation: str) -> Callable[[], object]:

@@ -248,3 +248,45 @@ class Marking(ground.Ground):
         assert provider.tidy(groups=("web", "db"), nodes=("web-a1", "db-b1")) == ()
         assert set(bench.controls.beside()) == before
         assert bench.controls.count() == 1
+
+    # leftovers()
+
+    def leaving(self, bench: Bench) -> contract.Leaving:
+        """Give the cloud as one that lists what lies beside, or skip."""
+        if not isinstance(bench.provider, contract.Leaving):
+            pytest.skip("this cloud has no leftovers()")
+        return bench.provider
+
+    def test_what_lies_beside_is_found_by_who_comes_after_a_kill(self, bench: Bench) -> None:
+        """Killed before, between and after the steps: the cloud's listing is all there is."""
+        provider, tidying = self.leaving(bench), self.tidying(bench)
+        assert provider.leftovers() == ()
+        before = set(bench.controls.beside())
+        ours = self.standing(bench, "web-a1", **self.leaves_beside)
+        assert {each.group for each in provider.leftovers()} == {"web"}, "in use, and listed"
+        bench.provider.delete(ours)
+        bench.controls.forget()
+        assert bench.again is not None, "a cloud with leftovers() needs a bench with again"
+        later = bench.again()
+        assert isinstance(later, contract.Leaving)
+        assert isinstance(later, contract.Tidying)
+        told = later.leftovers()
+        assert {each.group for each in told} == {"web"}
+        assert all(each.kind and each.name for each in told)
+        groups = {each.group for each in told if not each.node_name}
+        nodes = {each.node_name for each in told if each.node_name}
+        assert len(later.tidy(groups=groups, nodes=nodes)) == len(told)
+        assert set(bench.controls.beside()) == before
+        assert later.leftovers() == provider.leftovers() == ()
+        assert tidying.tidy(groups=groups, nodes=nodes) == ()
+        later.close()
+
+    def test_what_is_somebody_elses_is_not_among_it(self, bench: Bench) -> None:
+        provider = self.leaving(bench)
+        self.standing(bench, "db-b1", group="db", **self.leaves_beside)
+        mine = provider.leftovers()
+        there = set(bench.controls.beside())
+        bench.controls.add_beside()
+        added = provider.leftovers()[len(mine) :]
+        assert all(each.group not in ("web", "db") for each in added)
+        assert len(added) < len(set(bench.controls.beside()) - there), "some is another's"

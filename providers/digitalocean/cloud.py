@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from providers import contract, errors, keeping, marks, metadata, rest, strays
+from providers import contract, errors, keeping, leftovers, marks, metadata, rest
 from providers.digitalocean import (
     finding,
     gpus,
@@ -75,7 +75,9 @@ class DigitalOceanCloud:
         )
         self._finder = finding.Finder(self._connection, clock)
         self._gpus = gpus.Watch(clock)
-        self._strays = strays.Strays(login.account, self._scrap)
+        self._unmarked = leftovers.Unmarked(
+            login.account, is_ours=self._is_still_unmarked, delete=self._scrap
+        )
         self._told = keeping.Once()
 
     @classmethod
@@ -107,7 +109,7 @@ class DigitalOceanCloud:
         ours, and otherwise every tenth time.
         """
         with self._connection.operation("instances"):
-            self._strays.sweep()
+            self._unmarked.sweep()
             ours = self._listed(self._ours, tag_name=marks.cluster_tag(self._login.cluster))
             if self._gpus.due():
                 found = self._listed(self._ours, type="gpus")
@@ -159,7 +161,7 @@ class DigitalOceanCloud:
         if not marks.is_fresh(worn, order):
             if row.get("name") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another droplet, {number}")
-            self._strays.scrap(number)
+            self._unmarked.scrap(number, order)
             raise errors.BadOrder(
                 f"droplet {number} was made without its tags and is being deleted again: the "
                 "token needs the scopes tag:create and tag:read, and tags keep the capitals of "
@@ -266,6 +268,14 @@ class DigitalOceanCloud:
             return True
         return False
 
+    def _is_still_unmarked(self, instance_id: str, order: contract.Order) -> bool | None:
+        with self._connection.operation("delete"):
+            row = self._by_id(instance_id)
+            if row is None:
+                return None
+            worn = reading.tags(row)
+            return row.get("name") == order.node_name and not marks.is_fresh(worn, order)
+
     def _scrap(self, instance_id: str) -> bool:
         with self._connection.operation("delete"):
             return self._delete(instance_id)
@@ -306,7 +316,7 @@ class DigitalOceanCloud:
     def tidy(
         self,
         *,
-        groups: Collection[str],  # noqa: ARG002  (their tags are other clusters' too)
+        groups: Collection[str],
         nodes: Collection[str],
     ) -> tuple[str, ...]:
         """Delete the tags of node names that no resource carries; two requests a name.
@@ -315,7 +325,8 @@ class DigitalOceanCloud:
         say whose they are, and deleting one takes it off whatever was just made with it.
         """
         with self._connection.operation("tidy", orders=True):
-            return tagging.tidy(self._connection, nodes)
+            kinds = (tagging.NodeTags(self._connection),)
+            return leftovers.clear(kinds, groups=groups, nodes=nodes)
 
     def budget(self) -> contract.Budget | None:
         """Tell the hourly budget as the last answer's headers showed it."""

@@ -6,10 +6,11 @@ last thing that carried it goes. Deleting it takes it off everything.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from providers import errors, marks, rest
+from providers import contract, errors, marks, rest
 from providers.digitalocean import reading, words
 
 Row = dict[str, Any]
@@ -50,23 +51,46 @@ def _make(connection: rest.Connection, tag: str) -> None:
             raise
 
 
-def tidy(connection: rest.Connection, nodes: Collection[str]) -> tuple[str, ...]:
-    """Delete the tags of these node names that are on nothing; tell which."""
-    gone = []
-    for node_name in sorted(set(nodes)):
+class NodeTags:
+    """The tags of node names as a kind of :mod:`providers.leftovers`.
+
+    A tag stays when the last thing that carried it goes. It names no cluster, so no listing says
+    whose it is: only those of node names that the caller knows to be gone are looked at.
+    """
+
+    def __init__(self, connection: rest.Connection) -> None:
+        self._connection = connection
+
+    def listed(
+        self,
+        *,
+        groups: Collection[str],  # noqa: ARG002  (their tags are other clusters' too)
+        nodes: Collection[str],
+    ) -> Iterator[contract.Leftover]:
+        """Give the tags of these node names, there or not."""
+        for node_name in sorted(set(nodes)):
+            with contextlib.suppress(ValueError):  # no droplet ever carried it
+                yield contract.Leftover(
+                    kind="tag", id="", name=marks.node_tag(node_name), node_name=node_name
+                )
+
+    def is_free(self, left: contract.Leftover) -> bool:
+        """Ask whether a tag is on nothing; one request."""
         try:
-            tag = marks.node_tag(node_name)
-        except ValueError:
-            continue  # no droplet ever carried it
-        try:
-            told = connection.get(f"/tags/{tag}")["tag"]
-            # Tags keep the capitals of their first use: in other ones it is somebody else's.
-            if told["name"] != tag or int(told["resources"]["count"]) != 0:
-                continue
-            connection.ask("DELETE", f"/tags/{tag}")
+            told = self._connection.get(f"/tags/{left.name}")["tag"]
         except rest.SaidNoError as error:
             if words.code_of(error) != words.NOT_FOUND:
                 raise
-            continue
-        gone.append(f"tag {tag}")
-    return tuple(gone)
+            return False
+        # Tags keep the capitals of their first use: in other ones it is somebody else's.
+        return bool(told["name"] == left.name and int(told["resources"]["count"]) == 0)
+
+    def delete(self, left: contract.Leftover) -> bool:
+        """Delete a tag; one request."""
+        try:
+            self._connection.ask("DELETE", f"/tags/{left.name}")
+        except rest.SaidNoError as error:
+            if words.code_of(error) != words.NOT_FOUND:
+                raise
+            return False
+        return True

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from hcloud.helpers import labels as label_rules
 
-from providers import contract, errors, marks, metadata
+from providers import contract, errors, leftovers, marks, metadata
 from providers.hetzner import finding, options, reading, spreading, wire, words
 
 USER_DATA_LIMIT_BYTES = 32 * 1024
@@ -319,15 +319,21 @@ class HetznerCloud:
         self,
         *,
         groups: Collection[str],
-        nodes: Collection[str],  # noqa: ARG002  (single servers leave nothing behind)
+        nodes: Collection[str],
     ) -> tuple[str, ...]:
         """Delete the placement groups that ``spread`` made for groups without servers.
 
-        One request a group, two more for each placement group that goes. One that an order of ours
-        was given in the last minutes stays: ask again later.
+        One request, and three for each placement group that goes. One that an order of ours was
+        given in the last minutes stays: ask again later.
         """
         with self._connection.operation("tidy"):
-            return self._shards.tidy(self._login.cluster, groups)
+            kinds = (spreading.Leftovers(self._shards, self._login.cluster),)
+            return leftovers.clear(kinds, groups=groups, nodes=nodes)
+
+    def leftovers(self) -> tuple[contract.Leftover, ...]:
+        """List the placement groups that ``spread`` made for us; one request for each 50."""
+        with self._connection.operation("leftovers"):
+            return self._shards.leftovers(self._login.cluster)
 
     def budget(self) -> contract.Budget | None:
         """Tell the rate budget as the last answer's headers showed it."""

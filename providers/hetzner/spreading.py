@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from providers import contract, errors, keeping
@@ -120,22 +120,24 @@ class Shards:
         with self._guard:
             self._views.clear()
 
-    def tidy(self, cluster: str, groups: Collection[str]) -> tuple[str, ...]:
-        """Delete the empty shards of groups that have no server; tell their names.
-
-        A shard that an order may still come into stays. While we ask, no lock is held and no
-        order is given the shard.
-        """
-        gone: list[str] = []
-        for group in sorted(set(groups)):
-            marks = {reading.CLUSTER: cluster, reading.GROUP: group}
-            for row in self._listed(cluster, group):
-                ours = all(row["labels"].get(key) == value for key, value in marks.items())
-                if ours and not row["servers"] and self._withdrawn(int(row["id"])):
-                    gone += self._deleted(int(row["id"]), marks)
-            with self._guard:
-                self._views.pop((cluster, group), None)
-        return tuple(gone)
+    def leftovers(self, cluster: str) -> tuple[contract.Leftover, ...]:
+        """List a cluster's shards, of every group; one request for each 50."""
+        rows = self._connection.pages(
+            "/placement_groups",
+            "placement_groups",
+            sort="id:asc",
+            label_selector=reading.selector(cluster=cluster),
+        )
+        return tuple(
+            contract.Leftover(
+                kind="placement group",
+                id=str(int(row["id"])),
+                name=str(row["name"]),
+                group=str(row["labels"].get(reading.GROUP, "")),
+            )
+            for row in rows
+            if row["labels"].get(reading.CLUSTER) == cluster and row["labels"].get(reading.GROUP)
+        )
 
     def _withdrawn(self, shard: int) -> bool:
         """Give a shard to nobody for a while, unless somebody has it."""
@@ -146,20 +148,43 @@ class Shards:
             self._full[shard] = now + _VIEW_KEPT_S
             return True
 
-    def _deleted(self, shard: int, marks: dict[str, str]) -> list[str]:
-        """Delete a shard that is ours and empty at this instant; give its name, if it was there."""
-        path = f"/placement_groups/{shard}"
+    def is_free(self, left: contract.Leftover, cluster: str) -> bool:
+        """Tell whether a shard is ours and empty at this instant; it is given to nobody then.
+
+        One that an order may still come into is not. While we ask, no lock is held.
+        """
+        marks = {reading.CLUSTER: cluster, reading.GROUP: left.group}
+        row = self._shown(int(left.id))
+        if row is None or row["servers"] or not self._withdrawn(int(left.id)):
+            return False
+        row = self._shown(int(left.id))  # an order may have come between
+        if row is None or row["servers"]:
+            return False
+        return all(row["labels"].get(key) == value for key, value in marks.items())
+
+    def _shown(self, shard: int) -> dict[str, Any] | None:
         try:
-            row = self._connection.get(path)["placement_group"]
-            ours = all(row["labels"].get(key) == value for key, value in marks.items())
-            if not ours or row["servers"]:
-                return []
-            self._connection.ask("DELETE", path)
+            row: dict[str, Any] = self._connection.get(f"/placement_groups/{shard}")[
+                "placement_group"
+            ]
         except wire.SaidNoError as error:
             if error.code != words.NOT_FOUND:
                 raise
-            return []
-        return [f"placement group {row['name']} ({shard})"]
+            return None
+        return row
+
+    def delete(self, left: contract.Leftover, cluster: str) -> bool:
+        """Delete a shard; tell whether it was there. Nothing that was listed of its group stays."""
+        try:
+            self._connection.ask("DELETE", f"/placement_groups/{int(left.id)}")
+        except wire.SaidNoError as error:
+            if error.code != words.NOT_FOUND:
+                raise
+            return False
+        finally:
+            with self._guard:
+                self._views.pop((cluster, left.group), None)
+        return True
 
     def _known_room(self, order: contract.Order, now: float) -> int:
         view = self._views.get((order.cluster, order.group))
@@ -226,3 +251,29 @@ class Shards:
             f"placement groups named {order.cluster}-{order.group}-1 and on are not ours: "
             "rename them, or name a placement group in the configuration"
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leftovers:
+    """The shards of one cluster as a kind of :mod:`providers.leftovers`."""
+
+    shards: Shards
+    cluster: str
+
+    def listed(
+        self,
+        *,
+        groups: Collection[str],
+        nodes: Collection[str],  # noqa: ARG002  (single servers leave nothing behind)
+    ) -> Iterable[contract.Leftover]:
+        """Give the shards of these groups; nothing is asked where there are none."""
+        shown = self.shards.leftovers(self.cluster) if groups else ()
+        return [each for each in shown if each.group in groups]
+
+    def is_free(self, left: contract.Leftover) -> bool:
+        """Ask whether a shard is ours and empty; two requests."""
+        return self.shards.is_free(left, self.cluster)
+
+    def delete(self, left: contract.Leftover) -> bool:
+        """Delete a shard."""
+        return self.shards.delete(left, self.cluster)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from providers import contract, errors, keeping, marks, metadata, paging, rest, strays
+from providers import contract, errors, keeping, leftovers, marks, metadata, paging, rest
 from providers.vultr import finding, listing, options, ordering, reading, words
 
 ENDPOINT = "https://api.vultr.com/v2"
@@ -67,7 +67,9 @@ class VultrCloud:
             clock=clock,
         )
         self._finder = finding.Finder(self._connection, clock)
-        self._strays = strays.Strays(login.account, self._scrap)
+        self._unmarked = leftovers.Unmarked(
+            login.account, is_ours=self._is_still_unmarked, delete=self._scrap
+        )
         self._told = keeping.Once()
         self._whole = False
 
@@ -98,7 +100,7 @@ class VultrCloud:
         row's tags are compared again, letter by letter.
         """
         with self._connection.operation("instances"):
-            self._strays.sweep()
+            self._unmarked.sweep()
             return tuple(self._filtered(self._ours, tag=marks.cluster_tag(self._login.cluster)))
 
     def _ours(self, row: Row) -> contract.Instance | None:
@@ -152,7 +154,7 @@ class VultrCloud:
         if not marks.is_fresh(worn, order):
             if row.get("label") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another instance, {number}")
-            self._strays.scrap(number)
+            self._unmarked.scrap(number, order)
             raise errors.BadOrder(
                 f"instance {number} was made without its tags and is being deleted again"
             )
@@ -232,6 +234,14 @@ class VultrCloud:
             if not words.is_going(error):
                 raise
         return False
+
+    def _is_still_unmarked(self, instance_id: str, order: contract.Order) -> bool | None:
+        with self._connection.operation("delete"):
+            row = self._shown(instance_id)
+            if row is None:
+                return None
+            worn = reading.tags(row)
+            return row.get("label") == order.node_name and not marks.is_fresh(worn, order)
 
     def _scrap(self, instance_id: str) -> bool:
         with self._connection.operation("delete"):

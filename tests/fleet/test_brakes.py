@@ -167,6 +167,42 @@ class TestTidying:
         scene.fleet = tidying.tidied(scene.fleet, tidy, None, now=scene.now)
         assert self.tidy(scene) == []
 
+    def test_what_a_server_that_died_did_not_clear_is_found(self):
+        """No machine of it was ever seen by this process: the cloud's own listing tells."""
+        scene = Scene(accounts=(account(tidying=True, leaving=True),), shown=(machine(1, "g-1"),))
+        assert requests.ReadLeftovers("a") in scene.plan()
+        assert requests.ReadLeftovers("a") not in scene.plan(), "it is under way"
+        (flying,) = scene.grow(1)
+        told = tuple(
+            contract.Leftover(kind="volume", id=str(n), name=name, group=group, node_name=name)
+            for n, (group, name) in enumerate(
+                [("g", "g-1"), ("g", flying), ("old", "old-7"), ("g", ""), ("older", "")]
+            )
+        )
+        scene.fleet = tidying.found(scene.fleet, "a", told, now=scene.now)
+        assert scene.fleet.accounts["a"].untidy == {("old", "old-7"), ("older", "")}
+        (tidy,) = self.tidy(scene)
+        assert (tidy.groups, tidy.nodes) == ({"old", "older"}, {"old-7"})
+        scene.fleet = tidying.tidied(scene.fleet, tidy, None, now=scene.now)
+        assert not scene.fleet.accounts["a"].untidy
+        scene.now += tidying.LOOK_S - 1
+        assert requests.ReadLeftovers("a") not in scene.plan()
+        scene.now += 1
+        assert requests.ReadLeftovers("a") in scene.plan()
+
+    def test_what_lies_beside_is_not_asked_for_before_listings_can_be_trusted(self):
+        scene = Scene(accounts=(account(tidying=True, leaving=True),), settled=False)
+        scene.listed()
+        assert requests.ReadLeftovers("a") not in scene.plan()
+
+    def test_a_group_that_grows_meanwhile_keeps_what_lies_beside(self):
+        scene = Scene(accounts=(account(tidying=True, leaving=True),))
+        scene.plan()
+        shelf = contract.Leftover(kind="shelf", id="1", name="s", group="g")
+        scene.fleet = tidying.found(scene.fleet, "a", (shelf,), now=scene.now)
+        scene.grow(1)
+        assert self.tidy(scene) == []
+
     def test_not_while_something_is_in_the_air(self):
         scene = self.scene(machine(1, "g-1"))
         self.leave(scene, 1)

@@ -390,7 +390,7 @@ def test_an_untagged_droplet_is_deleted_until_it_is_gone(
     assert {each.request.path for each in fake.log("DELETE")} == {f"/v2/droplets/{number}"}
     provider.instances()
     assert len(fake.log("DELETE")) == deletes, "gone is gone"
-    told = [r.getMessage() for r in caplog.records if r.name == "providers.strays"]
+    told = [r.getMessage() for r in caplog.records if r.name == "providers.leftovers"]
     assert (
         told
         == [
@@ -399,7 +399,9 @@ def test_an_untagged_droplet_is_deleted_until_it_is_gone(
             "unmarked_machine_gone",
         ][: len(told)]
     )
-    assert str(number) in {r.fields["id"] for r in caplog.records if r.name == "providers.strays"}  # type: ignore[attr-defined]
+    assert str(number) in {
+        r.fields["id"] for r in caplog.records if r.name == "providers.leftovers"
+    }  # type: ignore[attr-defined]
 
 
 def test_nothing_is_ever_deleted_by_tag(

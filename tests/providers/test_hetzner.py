@@ -46,6 +46,7 @@ class TestContract(contract.ProviderContract):
             yield contract.Bench(
                 provider=HetznerCloud(login, clock=clock),
                 controls=hetzner_bench.HetznerControls(fake, clock),
+                again=lambda: HetznerCloud(login, clock=clock),
             )
 
 

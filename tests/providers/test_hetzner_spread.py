@@ -261,13 +261,13 @@ def test_an_order_that_comes_between_is_not_given_the_group_that_goes(
     provider.delete(gone.id)
     fake.advance(5)
     clock.now += 120
-    delete = provider._shards._deleted
+    delete = provider._shards.delete
 
-    def order_first(shard: int, marks: dict[str, str]) -> list[str]:
+    def order_first(left: cloud.Leftover, cluster: str) -> bool:
         provider.create(order(1))  # no lock may be held while the cloud is asked
-        return delete(shard, marks)
+        return delete(left, cluster)
 
-    monkeypatch.setattr(provider._shards, "_deleted", order_first)
+    monkeypatch.setattr(provider._shards, "delete", order_first)
     assert len(provider.tidy(groups=["web"], nodes=[])) == 1
     assert sizes(fake) == {"blue-web-2": 1}
     assert len(fake.log("POST", "/servers$")) == 2
@@ -299,3 +299,21 @@ def test_the_projects_limit_on_groups_is_a_quota(
         fake.add_placement_group(f"other-{number}")
     with pytest.raises(errors.QuotaExceeded, match="placement_group_limit"):
         provider.create(order(0))
+
+
+def test_what_the_filter_lets_through_is_not_ours_to_list(
+    fake: hetzner.HetznerFake, provider: HetznerCloud
+) -> None:
+    provider.create(order(0))
+    hetzner_bench.HetznerControls(fake).add_beside()
+    everything = engine.Reply(
+        body={
+            "placement_groups": fake.placement_groups,
+            "meta": {"pagination": {"next_page": None, "total_entries": None}},
+        }
+    )
+    fake.fail(engine.FaultKind.CHANGED, path="/placement_groups$", change=lambda _: everything)
+    assert [(each.name, each.group) for each in provider.leftovers()] == [
+        ("blue-web-1", "web"),
+        ("blue-app-1", "app"),
+    ]

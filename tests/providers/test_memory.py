@@ -147,7 +147,9 @@ class TestMemory(contract.ProviderContract):
         )
         entry = login(cluster=cluster, account=account, token=token)
         yield contract.Bench(
-            provider=memory.MemoryCloud(entry, cloud=center), controls=MemoryControls(center, time)
+            provider=memory.MemoryCloud(entry, cloud=center),
+            controls=MemoryControls(center, time),
+            again=lambda: memory.MemoryCloud(entry, cloud=center),
         )
 
 
