@@ -15,19 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
-from google.protobuf import duration_pb2
 
 from externalgrpc import service
 from externalgrpc.pb import externalgrpc_pb2 as pb
-from tests.bench import idle, ours, reach, rig, sick
-
-DEFAULTS = pb.NodeGroupAutoscalingOptions(
-    scaleDownUtilizationThreshold=0.5,
-    scaleDownGpuUtilizationThreshold=0.5,
-    scaleDownUnneededDuration=duration_pb2.Duration(seconds=600),
-    scaleDownUnreadyDuration=duration_pb2.Duration(seconds=1200),
-    MaxNodeProvisionDuration=duration_pb2.Duration(seconds=900),
-)
+from tests.bench import idle, ours, peer, reach, rig, sick
 
 
 def say(line: str = "") -> None:
@@ -55,7 +46,7 @@ def foreign(number: int) -> bytes:
 
 def options(number: int) -> bytes:
     request = pb.NodeGroupAutoscalingOptionsRequest(
-        id=f"pool-{number % ours.POOLS}", defaults=DEFAULTS
+        id=f"pool-{number % ours.POOLS}", defaults=ours.DEFAULTS
     )
     return request.SerializeToString()
 
@@ -243,6 +234,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "clouds": lambda: reach.run(say),
     "sick": lambda: sick.run(say),
     "start": start,
+    "peer": lambda: peer.run(say),
 }
 
 

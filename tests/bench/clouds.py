@@ -33,13 +33,15 @@ class Place:
     def add(self, fake: Any, name: str, group: str) -> None:
         """Put a running machine of ours at the fake, past its API."""
         if self.provider == "hetzner":
-            marked = {
-                f"vps-autoscaler/{key}": value
-                for key, value in {"cluster": CLUSTER, "group": group, "node": name}.items()
-            }
-            fake.add(name, marked)
+            fake.add(name, self.labels(name, group))
         else:
             fake.add(name, list(marks.tags(cluster=CLUSTER, group=group, node_name=name)))
+
+    @staticmethod
+    def labels(name: str, group: str) -> dict[str, str]:
+        """Give a machine's marks where they are labels."""
+        told = {"cluster": CLUSTER, "group": group, "node": name}
+        return {f"vps-autoscaler/{key}": value for key, value in told.items()}
 
 
 ALL = (

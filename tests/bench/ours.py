@@ -8,10 +8,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from google.protobuf import duration_pb2
+
 from externalgrpc import assembly, clock, clouds, config, server, service, show
+from externalgrpc.pb import externalgrpc_pb2 as pb
 from providers import datacenter, memory
 
 POOLS = 5
+
+DEFAULTS = pb.NodeGroupAutoscalingOptions(
+    scaleDownUtilizationThreshold=0.5,
+    scaleDownGpuUtilizationThreshold=0.5,
+    scaleDownUnneededDuration=duration_pb2.Duration(seconds=600),
+    scaleDownUnreadyDuration=duration_pb2.Duration(seconds=1200),
+    MaxNodeProvisionDuration=duration_pb2.Duration(seconds=900),
+)
+"""What CA sends with NodeGroupGetOptions."""
 
 
 def configuration(machines: int) -> str:

@@ -44,6 +44,23 @@ class Process:
 @contextlib.contextmanager
 def running(module: str, *arguments: str) -> Iterator[Process]:
     """Run ``python -m module``; it prints its address and ends when its input closes."""
+    with _started(module, *arguments) as (process, address):
+        if not address:
+            raise RuntimeError(f"{module} did not start")
+        with grpc.insecure_channel(address) as channel:
+            grpc.channel_ready_future(channel).result(timeout=30)
+            yield Process(process.pid, address, channel)
+
+
+@contextlib.contextmanager
+def printed(module: str, *arguments: str) -> Iterator[str]:
+    """Run ``python -m module``; give the line that it prints, and close its input at the end."""
+    with _started(module, *arguments) as (_process, line):
+        yield line
+
+
+@contextlib.contextmanager
+def _started(module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
@@ -53,12 +70,7 @@ def running(module: str, *arguments: str) -> Iterator[Process]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        address = process.stdout.readline().strip()
-        if not address:
-            raise RuntimeError(f"{module} did not start")
-        with grpc.insecure_channel(address) as channel:
-            grpc.channel_ready_future(channel).result(timeout=30)
-            yield Process(process.pid, address, channel)
+        yield process, process.stdout.readline().strip()
     finally:
         process.stdin.close()
         process.wait(timeout=30)
