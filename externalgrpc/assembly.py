@@ -250,7 +250,7 @@ class Assembly:
                 )
         except (raw.UnsafeValue, machine.Unjoinable) as error:
             raise errors.BadOrder(str(error)) from error
-        size = len(user_data.encode())
+        size = clouds.user_data_bytes(provider, user_data)
         if size > provider.user_data_limit_bytes:
             raise errors.BadOrder(
                 f"user-data has {size} bytes, {account.provider} takes "

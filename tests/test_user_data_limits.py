@@ -7,16 +7,19 @@ import dataclasses
 import json
 import random
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from externalgrpc import clouds, config, groups, rendering
+from externalgrpc import assembly, clouds, config, dryrun, groups, rendering
 from externalgrpc.bootstrap import credentials, joining, settings
 from externalgrpc.checks import Verdict, ordering
 from externalgrpc.checks.report import CandidateReport
 from externalgrpc.config import joining as measuring
 from providers import contract
 from tests.checks import test_online
+from tests.providers import linode_bench
+from tests.serving import until
 from tests.test_nobody_asked import ENVIRON, NOBODY, REAL
 
 INSTALLED = clouds.installed()
@@ -214,3 +217,46 @@ def test_each_type_and_each_place_is_asked_about_once() -> None:
     _group, orders, _ = asked("raw")
     again = (*orders, *orders)
     assert tuple(ordering.telling(again)) == orders
+
+
+@pytest.mark.parametrize(("size", "goes"), [(19_000, True), (23_000, False)])
+def test_the_server_orders_what_a_cloud_takes_packed(
+    tmp_path: Path, size: int, *, goes: bool
+) -> None:
+    """Loading, the server and the cloud measure alike; what was checked is not refused later."""
+    (tmp_path / "own.yaml").write_text(f"#cloud-config\n# {noise(size)}\n")
+    with linode_bench.serving() as fake:
+        (tmp_path / "token").write_text(fake.token)
+        (tmp_path / "pools.yaml").write_text(
+            "cluster: blue\naccounts:\n- {name: a, provider: linode, tokenFile: token, "
+            f"endpoint: '{fake.url}', options: {{settleS: 0.2}}}}\nnodes:\n"
+            "- {name: web, account: a, userDataFile: own.yaml, "
+            f"instanceType: {linode_bench.TYPE}, region: {linode_bench.PLACE}, maxSize: 3, "
+            f"image: {linode_bench.IMAGE}}}\n"
+        )
+        try:
+            made = config.load(
+                tmp_path / "pools.yaml", cluster="", environ=ENVIRON, clouds=INSTALLED
+            )
+        except config.ConfigError:
+            assert not goes
+            return
+        plant = assembly.Assembly(made, INSTALLED, assembly.Parts())
+        plant.start()
+        try:
+            assert plant.reconciler.await_first_listings(20.0)
+            plant.reconciler.grow("web", 1, cover=False)
+            until(lambda: fake.machines)
+        finally:
+            plant.stop(5.0)
+        (machine,) = fake.machines.values()
+        assert len(machine.user_data) < size
+    assert goes
+
+
+def test_a_dry_run_measures_as_its_cloud_does() -> None:
+    large = f"#cloud-config\n# {noise(19_000)}\n"
+    provider = opened("linode")
+    dry = cast("contract.Provider", dryrun.DryRun(provider))
+    assert clouds.user_data_bytes(dry, large) == clouds.user_data_bytes(provider, large) < 16384
+    provider.close()
