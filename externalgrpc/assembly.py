@@ -12,29 +12,20 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
-from externalgrpc import (
-    clock,
-    clouds,
-    describe,
-    dryrun,
-    errands,
-    events,
-    groups,
-    heart,
-    lane,
-    metrics,
-    reconciler,
-)
 from externalgrpc.bootstrap import joining, machine, raw
 from externalgrpc.config import cannot_join, formats
+from externalgrpc.control import cloud_calls, dryrun, lane, metrics, reconciler, ticker
 from externalgrpc.fleet import requests, state
+from externalgrpc.model import groups, installed_clouds
+from externalgrpc.rpc import describe
+from externalgrpc.support import clock, logs
 from providers import contract, errors
 
 if TYPE_CHECKING:
-    from externalgrpc import registrar
+    from externalgrpc.joining import registrar
     from externalgrpc.kube import cluster as kube
 
-_LOG = events.Log("assembly")
+_LOG = logs.Log("assembly")
 
 LAST_WORDS_S = 4.0
 FEW_S = 8.0
@@ -63,7 +54,7 @@ class Parts:
 
     time_source: clock.Clock = dataclasses.field(default_factory=clock.SystemClock)
     chance: random.Random = dataclasses.field(default_factory=random.SystemRandom)
-    open_provider: Callable[[clouds.Cloud, contract.Login], contract.Provider] = (
+    open_provider: Callable[[installed_clouds.Cloud, contract.Login], contract.Provider] = (
         lambda cloud, login: cloud.open(login)
     )
     make_lane: MakeLane | None = None
@@ -77,27 +68,27 @@ class Assembly:
     """A reconciler with its accounts, its heart and what describes it."""
 
     def __init__(
-        self, config: groups.Config, installed: Mapping[str, clouds.Cloud], parts: Parts
+        self, config: groups.Config, installed: Mapping[str, installed_clouds.Cloud], parts: Parts
     ) -> None:
         self._installed = installed
         self._parts = parts
         self._config = config
         self._providers: dict[str, contract.Provider] = {}
         self.metrics = metrics.Metrics()
-        self.heart = heart.Heart(parts.time_source)
+        self.ticker = ticker.Ticker(parts.time_source)
         self.reconciler = reconciler.Reconciler(
             time_source=parts.time_source,
             chance=parts.chance,
             prepare=self._prepare,
-            wake=self.heart.beat,
+            wake=self.ticker.beat,
             count=self.metrics.count,
-            beside=lane.side_by_side if parts.make_lane is None else errands.one_by_one,
+            beside=lane.side_by_side if parts.make_lane is None else cloud_calls.one_by_one,
         )
         self.describer = describe.Describer(config, {})
         self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)
         self.registrar: registrar.Registrar | None = None
         if config.kubernetes is not None:
-            from externalgrpc import registrar  # noqa: PLC0415 - raw groups never need it
+            from externalgrpc.joining import registrar  # noqa: PLC0415 - raw groups never need it
 
             self.reconciler.identified(None)
 
@@ -109,7 +100,7 @@ class Assembly:
                 remove_nodes=config.kubernetes.remove_nodes,
                 pace=parts.joining,
                 count=self.metrics.count,
-                took=self.metrics.join_took,
+                observe_phase=self.metrics.observe_join_phase,
             )
         self.apply(config)
 
@@ -129,22 +120,22 @@ class Assembly:
             )
         if config.kubernetes != self._config.kubernetes:
             _LOG.warning("kubernetes: has changed; it is taken at the next start")
-        held = self.reconciler.seats()
-        seats: dict[str, reconciler.Seat] = {}
-        replaced: list[reconciler.Seat] = []
+        held = self.reconciler.runtimes()
+        runtimes: dict[str, reconciler.AccountRuntime] = {}
+        replaced: list[reconciler.AccountRuntime] = []
         for name, account in config.accounts.items():
             before = held.get(name)
             if before is not None and before.account.login == account.login:
-                seats[name] = dataclasses.replace(before, account=account, pace=self._parts.pace)
+                runtimes[name] = dataclasses.replace(before, account=account, pace=self._parts.pace)
             else:
-                seats[name] = self._seat(config.cluster, account)
+                runtimes[name] = self._seat(config.cluster, account)
                 if before is not None:
                     replaced.append(before)
         for before in replaced:
             before.lane.close(0.0)
             _LOG.info("account reopened", account=before.account.name)
         self._config = config
-        self._providers.update({name: seat.provider for name, seat in seats.items()})
+        self._providers.update({name: runtime.provider for name, runtime in runtimes.items()})
         self.describer.configure(config, self._providers)
         blocked = {
             group.name: why
@@ -156,13 +147,13 @@ class Assembly:
         for group in config.groups:
             self._doubt(config, group)
         self.reconciler.configure(
-            config.groups, seats, blocked, cluster=config.cluster, limits=config.limits
+            config.groups, runtimes, blocked, cluster=config.cluster, limits=config.limits
         )
 
     def _doubt(self, config: groups.Config, group: groups.NodeGroup) -> None:
         """Say what of a group's user-data nobody would run; it is ordered all the same."""
         cloud = self._cloud_of(config, group)
-        if clouds.joins_by_itself(cloud):
+        if installed_clouds.joins_by_itself(cloud):
             return
         for doubt in formats.doubts(
             group,
@@ -177,7 +168,7 @@ class Assembly:
         """Start to list and to carry out."""
         if self.registrar is not None:
             self.registrar.start()
-        self.heart.start(self.reconciler.pump)
+        self.ticker.start(self.reconciler.pump)
 
     def stop(self, grace_s: float) -> None:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way.
@@ -185,7 +176,7 @@ class Assembly:
         What a cluster is owed is tried in what is left of it, for :data:`LAST_WORDS_S` at least.
         """
         ends = self._parts.time_source.monotonic() + grace_s
-        self.heart.stop()
+        self.ticker.stop()
         if self.registrar is not None:
             self.registrar.stop_sweeping()
         self.reconciler.close(max(0.0, ends - self._parts.time_source.monotonic()))
@@ -193,7 +184,7 @@ class Assembly:
             left_s = ends - self._parts.time_source.monotonic()
             self.registrar.close(max(LAST_WORDS_S, min(left_s, FEW_S)))
 
-    def _seat(self, cluster: str, account: groups.Account) -> reconciler.Seat:
+    def _seat(self, cluster: str, account: groups.Account) -> reconciler.AccountRuntime:
         login = contract.Login(
             account=account.name,
             cluster=cluster,
@@ -204,11 +195,11 @@ class Assembly:
         try:
             provider = self._parts.open_provider(self._installed[account.provider], login)
         except ValueError as error:
-            told = f"account {account.name} cannot be opened at {account.provider}: {error}"
-            raise clouds.BrokenCloud(told) from error
+            message = f"account {account.name} cannot be opened at {account.provider}: {error}"
+            raise installed_clouds.BrokenCloud(message) from error
         if self._parts.dry_run:
             provider = cast("contract.Provider", dryrun.DryRun(provider))
-        return reconciler.Seat(
+        return reconciler.AccountRuntime(
             account=account,
             provider=provider,
             lane=self._lane(account, provider),
@@ -226,11 +217,11 @@ class Assembly:
             observe=self.metrics.observer(account.name),
         )
 
-    def _cloud_of(self, config: groups.Config, group: groups.NodeGroup) -> clouds.Cloud:
+    def _cloud_of(self, config: groups.Config, group: groups.NodeGroup) -> installed_clouds.Cloud:
         return self._installed[config.accounts[group.account].provider]
 
     def _prepare(self, request: requests.Create) -> contract.Order:
-        account = self.reconciler.seats()[request.account].account
+        account = self.reconciler.runtimes()[request.account].account
         provider = self._providers[request.account]
         try:
             if request.group.join in joining.METHODS:
@@ -250,7 +241,7 @@ class Assembly:
                 )
         except (raw.UnsafeValue, machine.Unjoinable) as error:
             raise errors.BadOrder(str(error)) from error
-        size = clouds.user_data_bytes(provider, user_data)
+        size = installed_clouds.user_data_bytes(provider, user_data)
         if size > provider.user_data_limit_bytes:
             raise errors.BadOrder(
                 f"user-data has {size} bytes, {account.provider} takes "
@@ -278,27 +269,29 @@ class Assembly:
             group=group,
             machine_type=contract.as_ordered(provider, request.machine_type, group.options),
             scheme=provider.scheme,
-            service=clouds.metadata_service(provider),
+            service=installed_clouds.metadata_service(provider),
             gpu_label=self._config.gpu_label,
             cloud_labels=provider.node_labels(request.machine_type, location),
             join=group.join_settings,
             kubelets=describe.kubelets(self.reconciler.fleet, group),
         )
-        way_in = self.registrar.way_in(
+        join_credentials = self.registrar.join_credentials(
             request.name, group.name, provision_timeout_s=group.provision_timeout_s
         )
-        return joining.user_data(of, way_in)
+        return joining.user_data(of, join_credentials)
 
 
 def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> registrar.Cluster:
     """Connect to the cluster that the configuration names; raises NoCluster."""
-    from externalgrpc.kube import cluster, connection, notices  # noqa: PLC0415 - raw groups never need it
+    from externalgrpc.kube import cluster, connection, events  # noqa: PLC0415 - raw groups never need it
 
-    told = config.kubernetes
-    assert told is not None  # noqa: S101 - the caller saw to it
+    kubernetes = config.kubernetes
+    assert kubernetes is not None  # noqa: S101 - the caller saw to it
     try:
         link = connection.connect(
-            kubeconfig=told.kubeconfig, context=told.context, time_source=parts.time_source
+            kubeconfig=kubernetes.kubeconfig,
+            context=kubernetes.context,
+            time_source=parts.time_source,
         )
     except connection.CannotConnect as error:
         raise NoCluster(f"kubernetes: {error}") from error
@@ -308,11 +301,11 @@ def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> r
         cluster.Settings(
             name=config.cluster,
             # A pod's host name is the pod's, so that Events tell which of two servers wrote them.
-            instance=f"{notices.CONTROLLER}-{platform.node() or 'unnamed'}",
-            endpoint=told.api_server,
-            own_approval=told.own_approval,
+            instance=f"{events.CONTROLLER}-{platform.node() or 'unnamed'}",
+            endpoint=kubernetes.api_server,
+            own_approval=kubernetes.own_approval,
             signing=any_token,
-            config_map=told.config_map,
+            config_map=kubernetes.config_map,
         ),
         listeners,
         time_source=parts.time_source,

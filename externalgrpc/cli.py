@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from externalgrpc import terminal, version
+from externalgrpc.commands import terminal
+from externalgrpc.support import version
 
 COMMANDS = {
     "serve": "externalgrpc.commands.serve:serve",
@@ -14,7 +15,7 @@ COMMANDS = {
     "render": "externalgrpc.commands.look:render",
     "ls": "externalgrpc.commands.look:list_fleet",
     "doctor": "externalgrpc.commands.doctor:doctor",
-    "offers": "externalgrpc.commands.cloud:offers",
+    "offers": "externalgrpc.commands.offers:offers",
     "purge": "externalgrpc.commands.purge:purge",
     "schema": "externalgrpc.commands.look:schema",
     "demo": "externalgrpc.commands.serve:demo",

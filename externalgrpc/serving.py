@@ -10,25 +10,16 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Protocol
 
-from externalgrpc import (
-    address,
-    assembly,
-    clouds,
-    config,
-    events,
-    groups,
-    limits,
-    metrics,
-    server,
-    service,
-    show,
-    version,
-)
-from externalgrpc import clock as clocks
+from externalgrpc import assembly, config
 from externalgrpc.config import watch
+from externalgrpc.control import metrics
+from externalgrpc.model import groups, installed_clouds
+from externalgrpc.rpc import address, fleet_service, limits, server, service
+from externalgrpc.support import clock as clocks
+from externalgrpc.support import logs, version
 from providers import errors
 
-_LOG = events.Log("serving")
+_LOG = logs.Log("serving")
 
 GRACE_S = 25.0
 """Calls and cloud requests under way may take this long at a stop; Kubernetes kills after 30 s."""
@@ -48,21 +39,21 @@ class Serving:
 class Screen(Protocol):
     """Something that shows a running server to a person."""
 
-    def showing(self, fleet_view: show.Show) -> contextlib.AbstractContextManager[None]:
+    def showing(self, fleet_view: fleet_service.Show) -> contextlib.AbstractContextManager[None]:
         """Show, for as long as the context lasts."""
         ...
 
 
 def run(
     serving: Serving,
-    tell: Callable[[str, groups.Config], None],
+    on_ready: Callable[[str, groups.Config], None],
     *,
     screen: Screen | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; SIGHUP reads the configuration again.
 
-    ``tell`` is called once, with the address and the configuration, when calls are answered.
+    ``on_ready`` is called once, with the address and the configuration, when calls are answered.
     Raises ConfigError, CannotListen, or a cloud's error at opening.
     """
     stop = stop or threading.Event()
@@ -75,7 +66,7 @@ def run(
         watcher.config, serving.source.installed, assembly.Parts(dry_run=serving.dry_run)
     )
     cloud_provider = service.CloudProvider(plant.reconciler, plant.describer)
-    fleet_view = show.Show(
+    fleet_view = fleet_service.Show(
         plant.reconciler,
         plant.describer,
         time_source,
@@ -87,7 +78,7 @@ def run(
     plant.start()
     plant.reconciler.await_first_listings(serving.first_listing_s)
     grpc_server.start()
-    tell(grpc_server.address, watcher.config)
+    on_ready(grpc_server.address, watcher.config)
     try:
         with screen.showing(fleet_view) if screen is not None else contextlib.nullcontext():
             _watch(watcher, plant, stop, reload)
@@ -123,8 +114,8 @@ def _watch(
                 plant.apply(fresh)
             except (
                 assembly.AnotherCluster,
-                clouds.BrokenCloud,
-                clouds.UnknownCloud,
+                installed_clouds.BrokenCloud,
+                installed_clouds.UnknownCloud,
                 errors.CloudError,
             ) as error:
                 plant.metrics.count("reloads", {"outcome": "refused"})
@@ -165,8 +156,8 @@ def _metrics_server(
             lambda: health(plant, grpc_server, time_source),
         )
     except (OSError, address.BadAddress) as error:
-        told = error.strerror or error if isinstance(error, OSError) else error
-        raise server.CannotListen(f"cannot serve metrics on {where}: {told}") from error
+        strerror = error.strerror or error if isinstance(error, OSError) else error
+        raise server.CannotListen(f"cannot serve metrics on {where}: {strerror}") from error
     http.start()
     _LOG.info("metrics served", address=str(dataclasses.replace(parts, port=http.port)))
     return http
@@ -179,7 +170,7 @@ def health(
 
     A cloud that is down is no reason.
     """
-    beat_s = time_source.monotonic() - plant.heart.beat_at
+    beat_s = time_source.monotonic() - plant.ticker.beat_at
     if beat_s >= 120.0:
         return False, f"no heartbeat for {beat_s:.0f} s"
     return grpc_server.answering()

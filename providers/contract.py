@@ -115,7 +115,7 @@ class Order:
 
     The server must end up carrying ``cluster``, ``group`` and ``node_name`` as marks that
     :meth:`Provider.instances` reads back, in whatever the cloud has for it: labels, or tags as
-    :mod:`providers.marks` writes them. The names fit most clouds: ``cluster`` has at most 32
+    :mod:`providers.kit.marks` writes them. The names fit most clouds: ``cluster`` has at most 32
     characters, ``group`` 40, ``node_name`` 47, of lower-case letters, digits and single dashes.
 
     ``identity`` is one more mark: 10 lower-case hexadecimal digits that no other cluster has, also
@@ -246,8 +246,8 @@ class Costs:
 
 def costs_of(cloud: object) -> Costs:
     """Give the costs that a cloud (its class, or a login) tells, else what is usual."""
-    told = getattr(cloud, "costs", None)
-    return told if isinstance(told, Costs) else Costs()
+    result = getattr(cloud, "costs", None)
+    return result if isinstance(result, Costs) else Costs()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,10 +482,10 @@ def as_ordered(cloud: object, machine_type: MachineType, options: object) -> Mac
     for a group of these :attr:`Provider.group_options` (None: the defaults). It contacts nobody and
     raises nothing. Without, a template promises the disk of the price list.
     """
-    told = getattr(cloud, "disk_bytes", None)
-    if not callable(told):
+    result = getattr(cloud, "disk_bytes", None)
+    if not callable(result):
         return machine_type
-    return dataclasses.replace(machine_type, disk_bytes=max(0, int(told(machine_type, options))))
+    return dataclasses.replace(machine_type, disk_bytes=max(0, int(result(machine_type, options))))
 
 
 @runtime_checkable

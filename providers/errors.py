@@ -56,17 +56,17 @@ class CloudError(Exception):
         operation: str = "",
         request_id: str = "",
     ) -> None:
-        message = masking.told(message, LONGEST_MESSAGE)
+        message = masking.masked_and_cut(message, LONGEST_MESSAGE)
         super().__init__(message)
         self.message = message
         self.account = account
         self.operation = operation
-        self.request_id = masking.told(request_id, _LONGEST_ID)
+        self.request_id = masking.masked_and_cut(request_id, _LONGEST_ID)
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.account, self.operation) if part)
-        told = f"{where}: {self.message}" if where else self.message
-        return f"{told} (request {self.request_id})" if self.request_id else told
+        reason = f"{where}: {self.message}" if where else self.message
+        return f"{reason} (request {self.request_id})" if self.request_id else reason
 
 
 class NoCapacity(CloudError):

@@ -84,7 +84,7 @@ def masked(text: str) -> str:
     return _JOIN_TOKENS.sub(JOIN_TOKEN, text)
 
 
-def told(text: str, longest: int) -> str:
+def masked_and_cut(text: str, longest: int) -> str:
     """Put what others wrote into one masked line of at most about ``longest`` characters."""
     line = " ".join(masked(text[:_LONGEST_READ]).split())
     return line if len(line) <= longest else line[:longest] + _CUT

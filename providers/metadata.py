@@ -82,9 +82,9 @@ class Service:
 
     def __post_init__(self) -> None:
         for name in ("url", "token_url"):
-            told = getattr(self, name)
-            if told and not _URL.fullmatch(told):
-                raise ValueError(f"{name} must be an http:// or https:// address, not {told!r}")
+            result = getattr(self, name)
+            if result and not _URL.fullmatch(result):
+                raise ValueError(f"{name} must be an http:// or https:// address, not {result!r}")
         if self.id != TEXT and not _TEMPLATE.fullmatch(self.id):
             raise ValueError(f"id must be {TEXT} or a template such as {{zone}}/{{id}}")
         if self.id != TEXT and not _HOLE.search(self.id):

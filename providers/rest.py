@@ -16,7 +16,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from providers import contract, errors, exchange, masking
+from providers import contract, errors, masking
+from providers.kit import exchange
 
 _LONGEST_SENTENCE = 500
 _SUCCESS = range(200, 300)
@@ -104,7 +105,7 @@ class Connection:
     """One login's connections; safe to use from several threads.
 
     ``hands`` bounds how many threads will use it at once. ``clock`` gives Unix seconds.
-    Time and sizes are bounded in :mod:`providers.exchange`.
+    Time and sizes are bounded in :mod:`providers.kit.exchange`.
     """
 
     def __init__(
@@ -184,13 +185,13 @@ class Connection:
             raise NoAnswerError(
                 f"answered {answer.status}: is the endpoint really the vendor's API?"
             )
-        told = answer.payload
+        payload = answer.payload
         if answer.status == _NO_CONTENT or (may_be_empty and answer.empty):
-            told = {}
-        if told is None:
+            payload = {}
+        if payload is None:
             raise NoAnswerError(f"answered {answer.status} with {answer.flaw}")
         return Reply(
-            status=answer.status, body=told, headers=answer.headers, seen_at=answer.seen_at
+            status=answer.status, body=payload, headers=answer.headers, seen_at=answer.seen_at
         )
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
@@ -208,17 +209,17 @@ class Connection:
         try:
             yield
         except errors.CloudError as error:
-            self._tell(error, name)
+            self._report(error, name)
         except SaidNoError as error:
             meant = self._vendor.translate(error)
             if not orders and isinstance(meant, errors.NoCapacity | errors.BadOrder):
                 meant = errors.Unreachable(meant.message, request_id=meant.request_id)
-            self._tell(meant, name, error)
+            self._report(meant, name, error)
         except NoAnswerError as error:
-            self._tell(errors.Unreachable(str(error)), name, error)
+            self._report(errors.Unreachable(str(error)), name, error)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            told = f"the answer could not be read: {error!r}"
-            self._tell(errors.Unreachable(shortened(told)), name, error)
+            message = f"the answer could not be read: {error!r}"
+            self._report(errors.Unreachable(shortened(message)), name, error)
 
     def meaning(self, error: SaidNoError) -> errors.CloudError:
         """Tell which of our errors a vendor's no is."""
@@ -228,21 +229,21 @@ class Connection:
         """Let go of connections; harmless twice."""
         self._line.close()
 
-    def _tell(
-        self, told: errors.CloudError, operation: str, cause: Exception | None = None
+    def _report(
+        self, problem: errors.CloudError, operation: str, cause: Exception | None = None
     ) -> NoReturn:
-        told.account, told.operation = self._login.account, operation
+        problem.account, problem.operation = self._login.account, operation
         if cause is None:
-            raise told
-        raise told from cause
+            raise problem
+        raise problem from cause
 
 
-def _own_headers(told: Mapping[str, str], login: contract.Login) -> dict[str, str]:
+def _own_headers(fields: Mapping[str, str], login: contract.Login) -> dict[str, str]:
     """Take a vendor's headers by lower-case names; whatever credential is in them is masked.
 
     Raises BadOrder for one that is the connection's own business.
     """
-    headers = {name.lower(): value for name, value in told.items()}
+    headers = {name.lower(): value for name, value in fields.items()}
     if taken := sorted(_OURS & headers.keys()):
         raise errors.BadOrder(
             f"the header {taken[0]} is set by the connection, not by the cloud's own headers",
@@ -278,7 +279,7 @@ def _written(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str]:
 
 def shortened(text: str) -> str:
     """Put a vendor's text into one line of bounded length, without secrets."""
-    return masking.told(text, _LONGEST_SENTENCE)
+    return masking.masked_and_cut(text, _LONGEST_SENTENCE)
 
 
 def server_fault(status: int) -> bool:

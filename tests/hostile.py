@@ -92,13 +92,13 @@ class Hostile:
             self._open.discard(peer)
 
     def _read(self, peer: socket.socket) -> Asked | None:
-        told = b""
-        while b"\r\n\r\n" not in told:
+        data = b""
+        while b"\r\n\r\n" not in data:
             part = peer.recv(65536)
             if not part:
                 return None
-            told += part
-        head, _, body = told.partition(b"\r\n\r\n")
+            data += part
+        head, _, body = data.partition(b"\r\n\r\n")
         length = 0
         for line in head.split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")

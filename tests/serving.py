@@ -11,10 +11,14 @@ from pathlib import Path
 
 import grpc
 
-from externalgrpc import assembly, client, clock, clouds, config, limits, server, service, show
+from externalgrpc import assembly, config
 from externalgrpc.fleet import state
+from externalgrpc.model import installed_clouds
 from externalgrpc.pb import externalgrpc_pb2_grpc, fleet_pb2
-from providers import datacenter, memory
+from externalgrpc.rpc import client, fleet_service, limits, server, service
+from externalgrpc.support import clock
+from providers import memory
+from providers.memory import datacenter
 
 TWO_POOLS = """
 cluster: test
@@ -54,7 +58,7 @@ def until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
 def loaded(folder: Path, text: str) -> tuple:
     path = folder / "pools.yaml"
     path.write_text(text)
-    installed = clouds.installed()
+    installed = installed_clouds.installed()
     return config.load(path, cluster="", environ={}, clouds=installed), installed
 
 
@@ -93,7 +97,7 @@ def running(
     serving = server.Server(
         listening or server.Listening(address="127.0.0.1:0"),
         service.CloudProvider(plant.reconciler, plant.describer),
-        show.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="test"),
+        fleet_service.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="test"),
         limits=bounds or limits.Limits(),
     )
     plant.start()

@@ -76,19 +76,19 @@ def pools(path, *names):
 
 
 def test_help_tells_the_commands():
-    told = run("--help").stdout
+    output = run("--help").stdout
     for command in ("serve", "check", "render", "ls", "demo", "offers", "purge", "schema"):
-        assert command in told
+        assert command in output
         assert run(command, "--help").stdout.startswith("Usage: vps-autoscaler")
 
 
 def test_serve_ls_and_a_graceful_stop():
     with served(EXAMPLE) as (process, address):
         assert "batch" in run("ls", "--address", address).stdout
-        told = json.loads(run("ls", "--address", address, "-o", "json").stdout)
-        assert [group["name"] for group in told["groups"]] == ["web", "batch", "gpu"]
-        assert told["groups"][0]["targetSize"] == 0
-        assert told["accounts"][0]["machines"] == 0
+        document = json.loads(run("ls", "--address", address, "-o", "json").stdout)
+        assert [group["name"] for group in document["groups"]] == ["web", "batch", "gpu"]
+        assert document["groups"][0]["targetSize"] == 0
+        assert document["accounts"][0]["machines"] == 0
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=40)
         assert process.returncode == 0
@@ -101,34 +101,34 @@ def test_ls_without_a_server_is_one_sentence():
     assert "Traceback" not in done.stderr
 
 
-def test_a_second_server_on_one_address_is_told_so():
+def test_a_second_server_on_one_address_is_reported_so():
     with served(EXAMPLE) as (_, address):
         done = run("serve", "--config", EXAMPLE, "--listen", address, "--no-live", code=1)
         assert "another server" in done.stderr
 
 
-def test_a_wrong_file_is_told_mistake_by_mistake(tmp_path):
+def test_a_wrong_file_is_reported_mistake_by_mistake(tmp_path):
     path = tmp_path / "pools.yaml"
     path.write_text(
         "cluster: Test\nnodes:\n- {name: a, provider: memory, instanceTyp: small,"
         " region: north, minSize: 4, maxSize: 3}\n"
     )
     for command in (("check",), ("serve", "--no-live", "--listen", "127.0.0.1:0")):
-        told = run(*command, "--config", path, code=1).stderr
-        assert f"{path}:1:" in told
-        assert f"{path}:3:" in told
-        assert "instanceType" in told
-        assert "minSize" in told
-        assert "Traceback" not in told
-    told = json.loads(run("check", "--config", path, "-o", "json", code=1).stdout)
-    assert not told["ok"]
-    assert {each["line"] for each in told["mistakes"]} == {1, 3}
+        output = run(*command, "--config", path, code=1).stderr
+        assert f"{path}:1:" in output
+        assert f"{path}:3:" in output
+        assert "instanceType" in output
+        assert "minSize" in output
+        assert "Traceback" not in output
+    output = json.loads(run("check", "--config", path, "-o", "json", code=1).stdout)
+    assert not output["ok"]
+    assert {each["line"] for each in output["mistakes"]} == {1, 3}
 
 
 def test_check_online_asks_the_cloud():
-    told = run("check", "--config", EXAMPLE, "--online").stdout
-    assert "sold out" in told
-    assert "all is well" in told
+    output = run("check", "--config", EXAMPLE, "--online").stdout
+    assert "sold out" in output
+    assert "all is well" in output
     report = json.loads(run("check", "--config", EXAMPLE, "--online", "-o", "json").stdout)
     assert report["ok"]
 
@@ -137,14 +137,14 @@ FREE = {"labels", "capacity", "allocatable"}
 """What users and Kubernetes name themselves."""
 
 
-def keys(told):
-    if isinstance(told, dict):
-        for key, value in told.items():
+def keys(given):
+    if isinstance(given, dict):
+        for key, value in given.items():
             yield key
             if key not in FREE or not all(isinstance(each, str) for each in value.values()):
                 yield from keys(value)
-    elif isinstance(told, list):
-        for each in told:
+    elif isinstance(given, list):
+        for each in given:
             yield from keys(each)
 
 
@@ -183,10 +183,10 @@ def test_render_masks_secrets(tmp_path):
         "cluster: test\nnodes:\n- {name: a, provider: memory, instanceType: small,"
         " region: north, minSize: 0, maxSize: 3, userDataFile: join.yaml}\n"
     )
-    told = run("render", "--config", path, "a").stdout
-    assert "abcdef.0123456789abcdef" not in told
-    assert "--token *** a-" in told
-    assert "node.kubernetes.io/instance-type: small" in told
+    output = run("render", "--config", path, "a").stdout
+    assert "abcdef.0123456789abcdef" not in output
+    assert "--token *** a-" in output
+    assert "node.kubernetes.io/instance-type: small" in output
     assert (
         "abcdef.0123456789abcdef" in run("render", "--config", path, "a", "--show-secrets").stdout
     )
@@ -246,8 +246,8 @@ def serving_grow(address, group, delta):
 
 
 def groups_of(address):
-    told = json.loads(run("ls", "--address", address, "-o", "json").stdout)
-    return [group["name"] for group in told["groups"]]
+    document = json.loads(run("ls", "--address", address, "-o", "json").stdout)
+    return [group["name"] for group in document["groups"]]
 
 
 def test_sighup_reloads_and_a_bad_file_leaves_the_last_good_one(tmp_path):
@@ -270,9 +270,9 @@ def test_another_cluster_in_the_file_is_refused_loudly_and_counted(tmp_path):
         metrics = next(line for line in lines if "metrics served" in line)
         path.write_text(path.read_text().replace("cluster: test", "cluster: other"))
         process.send_signal(signal.SIGHUP)
-        told = next(line for line in lines if "configuration not reloaded" in line)
-        assert " error " in told
-        assert "cluster test, the file says other" in told
+        result = next(line for line in lines if "configuration not reloaded" in line)
+        assert " error " in result
+        assert "cluster test, the file says other" in result
         shown = json.loads(run("ls", "--address", address, "-o", "json").stdout)
         assert shown["cluster"] == "test"
         where = metrics.split("address=")[1].split()[0].strip('"')

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from externalgrpc import clouds
-from providers import contract, errors, marks
+from externalgrpc.model import installed_clouds
+from providers import contract, errors
 from providers.conformance import HistoryControls, histories, staging
+from providers.kit import marks
 from tests.bench import clouds as places
 
 PLUGIN = Path(__file__).parents[1] / "examples" / "cloud-plugin"
@@ -63,9 +64,9 @@ class PlaceControls(HistoryControls):
         return next(each for key, each in self.machines.items() if str(key) == instance_id)
 
     def add(self, *, cluster: str, group: str, node_name: str) -> str:
-        told = {"cluster": cluster, "group": group, "node": node_name} if cluster else {}
+        fields = {"cluster": cluster, "group": group, "node": node_name} if cluster else {}
         if self.place.provider == "hetzner":
-            labels = {f"vps-autoscaler/{key}": value for key, value in told.items()}
+            labels = {f"vps-autoscaler/{key}": value for key, value in fields.items()}
             return str(self.fake.add(node_name, labels).id)
         worn = marks.tags(cluster=cluster, group=group, node_name=node_name) if cluster else ()
         return str(self.fake.add(node_name, list(worn)).id)
@@ -114,7 +115,7 @@ def stage_of(place: places.Place) -> staging.Stage:
 
     return staging.Stage(
         provider=place.provider,
-        cloud=clouds.installed()[place.provider],
+        cloud=installed_clouds.installed()[place.provider],
         begin=begin,
         machine_type=place.machine_type,
         location=place.location,

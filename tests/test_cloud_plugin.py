@@ -207,21 +207,21 @@ def point(home: Path, url: str) -> Path:
 
 
 def test_nothing_of_this_checkout_is_seen_there(outsider: Outsider) -> None:
-    told = outsider.run(
+    output = outsider.run(
         "python",
         "-c",
         "import externalgrpc, providers.conformance, providers.fakes, toycloud, sys\n"
         "print(*(each.__file__ for each in (externalgrpc, providers, toycloud)), sep='\\n')\n"
         "print(*sys.path, sep='\\n')",
     )
-    lines = told.splitlines()
+    lines = output.splitlines()
     assert [Path(line).is_relative_to(outsider.bin.parent) for line in lines[:3]] == [True] * 3
     assert not any(Path(line or ".").resolve().is_relative_to(ROOT) for line in lines[3:] if line)
 
 
 def test_it_passes_the_suite_that_every_cloud_passes(outsider: Outsider) -> None:
-    told = outsider.run("python", "-m", "pytest", "-rA", "--tb=short", CLOUD_HISTORIES_S="0")
-    passed = set(re.findall(r"^PASSED \S+::(test_\w+)", told, re.MULTILINE))
+    output = outsider.run("python", "-m", "pytest", "-rA", "--tb=short", CLOUD_HISTORIES_S="0")
+    passed = set(re.findall(r"^PASSED \S+::(test_\w+)", output, re.MULTILINE))
     inherited = set(
         re.findall(
             r"^    def (test_\w+)",
@@ -230,13 +230,13 @@ def test_it_passes_the_suite_that_every_cloud_passes(outsider: Outsider) -> None
         )
     )
     assert len(inherited) > 30
-    assert re.search(r"^toycloud: 3 fault histories held the laws", told, re.MULTILINE)
+    assert re.search(r"^toycloud: 3 fault histories held the laws", output, re.MULTILINE)
     # Toycloud makes nothing beside machines: it lacks tidy() and leftovers(), which are optional.
     tidying = {each for each in inherited if "tidying" in each or "beside" in each}
     tidying.add("test_what_is_somebody_elses_is_not_among_it")
     assert len(tidying) == 4
     assert inherited - tidying <= passed
-    skipped = re.findall(r"^SKIPPED .*: (.+)$", told, re.MULTILINE)
+    skipped = re.findall(r"^SKIPPED .*: (.+)$", output, re.MULTILINE)
     assert set(skipped) == {"this cloud has no tidy()", "this cloud has no leftovers()"}
 
 
@@ -290,13 +290,13 @@ def test_a_configuration_may_name_it(outsider: Outsider, api: Any) -> None:
         .replace("settleS: 0.1", "settleS: 0")
         .replace("  image:", "  publicIPv4: false\n  image:")
     )
-    told = outsider.run("vps-autoscaler", "check", "--config", str(bad), code=1)
+    output = outsider.run("vps-autoscaler", "check", "--config", str(bad), code=1)
     for mistake in ("settleS must be greater than 0", "backups", "publicIPv4"):
-        assert mistake in told
+        assert mistake in output
 
     api.sold_out.add(("small", "north"))
-    told = outsider.run("vps-autoscaler", "offers", "--config", str(good), "-o", "json")
-    shown = {(deal["instanceType"], deal["region"]) for deal in json.loads(told)}
+    output = outsider.run("vps-autoscaler", "offers", "--config", str(good), "-o", "json")
+    shown = {(deal["instanceType"], deal["region"]) for deal in json.loads(output)}
     assert shown == {
         ("small", "south"),
         *((size, region) for size in ("large", "bare") for region in ("north", "south")),
@@ -310,11 +310,11 @@ def test_a_server_grows_and_shrinks_a_group_of_it(outsider: Outsider, api: Any) 
         stub = externalgrpc_pb2_grpc.CloudProviderStub(channel)
 
         def nodes() -> list[str]:
-            told = stub.NodeGroupNodes(pb.NodeGroupNodesRequest(id="workers"), timeout=5)
-            return sorted(each.id for each in told.instances)
+            response = stub.NodeGroupNodes(pb.NodeGroupNodesRequest(id="workers"), timeout=5)
+            return sorted(each.id for each in response.instances)
 
-        told = stub.NodeGroups(pb.NodeGroupsRequest(), timeout=5)
-        assert [(each.id, each.minSize, each.maxSize) for each in told.nodeGroups] == [
+        response = stub.NodeGroups(pb.NodeGroupsRequest(), timeout=5)
+        assert [(each.id, each.minSize, each.maxSize) for each in response.nodeGroups] == [
             ("workers", 0, 5)
         ]
         api.sold_out.add(("small", "north"))

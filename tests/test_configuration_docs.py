@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import clouds, config, groups
+from externalgrpc import config
 from externalgrpc.bootstrap import raw
 from externalgrpc.config import lines, model
+from externalgrpc.model import groups, installed_clouds
 
 PAGE = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
 TOKENS = {"HCLOUD_TOKEN": "a", "LINODE_TOKEN": "b", "DIGITALOCEAN_TOKEN": "c", "VULTR_API_KEY": "d"}
@@ -50,7 +51,7 @@ def test_what_it_shows_loads(tmp_path: Path, block: str) -> None:
     for name in ("hetzner-main", "hetzner-spare"):
         (tmp_path / f"{name}.token").write_text(name)
     loaded = config.load(
-        tmp_path / "config.yaml", cluster="", environ=TOKENS, clouds=clouds.installed()
+        tmp_path / "config.yaml", cluster="", environ=TOKENS, clouds=installed_clouds.installed()
     )
     assert loaded.groups
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from externalgrpc import describe, groups
-from externalgrpc.fleet import lessons
+from externalgrpc.fleet import observed_capacity
+from externalgrpc.model import groups
 from externalgrpc.pb import k8s_core_v1_pb2 as core
+from externalgrpc.rpc import describe
 from providers import contract, memory
 from tests.fleet import scene
 
@@ -68,7 +69,7 @@ def test_a_disk_cannot_be_less_than_none() -> None:
 
 def test_what_one_disk_teaches_is_not_taken_for_another() -> None:
     makes = {
-        lessons.make_of(scene.group(options=options), "small")
+        observed_capacity.make_of(scene.group(options=options), "small")
         for options in (None, Options(), Options(disk_gb=80), Options(disk_gb=80))
     }
     assert len(makes) == 3

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
-from externalgrpc import cli, clouds, config
+from externalgrpc import cli, config
 from externalgrpc.config import schema
+from externalgrpc.model import installed_clouds
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -37,7 +39,7 @@ def test_a_configuration_in_the_docs_loads(tmp_path, page, block):
     path = tmp_path / "pools.yaml"
     path.write_text(text)
     cluster = "" if re.search(r"^cluster:", text, re.MULTILINE) else "docs"
-    config.load(path, cluster=cluster, environ=TOKENS, clouds=clouds.installed())
+    config.load(path, cluster=cluster, environ=TOKENS, clouds=installed_clouds.installed())
 
 
 def test_there_are_configurations_in_the_docs():
@@ -111,7 +113,7 @@ def test_every_command_and_option_is_there(page):
         found = re.match(r"(?!kubectl)(?:.*[ (])?vps-autoscaler +([a-z][a-z-]*)(.*)", line)
         if found is None:
             continue
-        command = cli.cli.commands.get(found[1])
+        command = cli.cli.get_command(click.Context(cli.cli), found[1])
         if command is None:
             wrong.append(line)
             continue
@@ -140,7 +142,7 @@ def words_of_code():
     return words
 
 
-SETTINGS = frozenset(keys_of(schema.generate(clouds.installed())))
+SETTINGS = frozenset(keys_of(schema.generate(installed_clouds.installed())))
 WORDS = words_of_code()
 
 

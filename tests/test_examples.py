@@ -16,9 +16,11 @@ import jsonschema
 import pytest
 import yaml
 
-from externalgrpc import checks, clouds, config, groups
+from externalgrpc import config
 from externalgrpc.bootstrap import raw
 from externalgrpc.config import schema
+from externalgrpc.diagnosis import preflight
+from externalgrpc.model import groups, installed_clouds
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CONFIGS = sorted(EXAMPLES.glob("*.yaml"))
@@ -27,14 +29,14 @@ ENVIRON = {"HCLOUD_TOKEN": "an-example"}
 
 
 def load(path: Path) -> groups.Config:
-    return config.load(path, cluster="", environ=ENVIRON, clouds=clouds.installed())
+    return config.load(path, cluster="", environ=ENVIRON, clouds=installed_clouds.installed())
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_it_loads_and_can_join(path: Path) -> None:
     loaded = load(path)
-    report = checks.check_offline(loaded, clouds.installed())
-    bad = [each for each in report.findings() if each.verdict >= checks.Verdict.WARNING]
+    report = preflight.check_offline(loaded, installed_clouds.installed())
+    bad = [each for each in report.findings() if each.verdict >= preflight.Verdict.WARNING]
     assert bad == []
 
 

@@ -10,9 +10,11 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, un
 from google.protobuf.message import Message
 from grpc_tools import protoc
 
-from externalgrpc import caller, groups, options, pricing
+from externalgrpc.model import groups
+from externalgrpc.nodes import pricing
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.pb import k8s_core_v1_pb2 as core
+from externalgrpc.rpc import autoscaler_release, options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Release:
     node_price: str
     pod_price: str
     options: str
-    generation: caller.Generation
+    generation: autoscaler_release.Generation
 
 
 OLD_PRICE_TIMES = "k.Time from = 2; k.Time until = 3;"
@@ -40,21 +42,21 @@ RELEASES = {
         node_price=OLD_PRICE_TIMES,
         pod_price="k.Pod pod = 1; " + OLD_PRICE_TIMES,
         options=THRESHOLDS + OLD_TIMES,
-        generation=caller.Generation.UP_TO_1_28,
+        generation=autoscaler_release.Generation.UP_TO_1_28,
     ),
     "1.29": Release(
         template="k.Node node = 1;",
         node_price=OLD_PRICE_TIMES,
         pod_price="k.Pod pod = 1; " + OLD_PRICE_TIMES,
         options=THRESHOLDS + OLD_TIMES + "OldDuration provision = 5;",
-        generation=caller.Generation.FROM_1_29,
+        generation=autoscaler_release.Generation.FROM_1_29,
     ),
     "1.33": Release(
         template="k.Node node = 1;",
         node_price=OLD_PRICE_TIMES,
         pod_price="k.Pod pod = 1; " + OLD_PRICE_TIMES,
         options=THRESHOLDS + OLD_TIMES + "OldDuration provision = 5; " + FLAGS,
-        generation=caller.Generation.FROM_1_29,
+        generation=autoscaler_release.Generation.FROM_1_29,
     ),
     "1.34.2": Release(
         template="k.Node node = 1; bytes node_bytes = 2;",
@@ -64,7 +66,7 @@ RELEASES = {
         + OLD_PRICE_TIMES
         + "google.protobuf.Timestamp from_new = 5; google.protobuf.Timestamp until_new = 6;",
         options=THRESHOLDS + OLD_TIMES + "OldDuration provision = 5; " + FLAGS + NEW_TIMES,
-        generation=caller.Generation.FROM_1_34_2,
+        generation=autoscaler_release.Generation.FROM_1_34_2,
     ),
     "1.35": Release(
         template="bytes node_bytes = 2;",
@@ -74,7 +76,7 @@ RELEASES = {
         pod_price="bytes pod_bytes = 4; "
         "google.protobuf.Timestamp from_new = 5; google.protobuf.Timestamp until_new = 6;",
         options=THRESHOLDS + FLAGS + NEW_TIMES,
-        generation=caller.Generation.FROM_1_35,
+        generation=autoscaler_release.Generation.FROM_1_35,
     ),
 }
 TEXT = """
@@ -194,7 +196,7 @@ def defaults_of(peer: Peer) -> Message:
 def test_we_recognise_every_release(peer: Peer) -> None:
     read = wire.NodeGroupAutoscalingOptionsRequest.FromString(defaults_of(peer).SerializeToString())
     assert read.id == "pool"
-    assert caller.generation_of(read) is peer.generation
+    assert autoscaler_release.generation_of(read) is peer.generation
 
 
 def test_every_release_reads_our_overrides(peer: Peer) -> None:
@@ -202,7 +204,7 @@ def test_every_release_reads_our_overrides(peer: Peer) -> None:
     reply = options.reply(read, groups.AutoscalingOverrides(scale_down_unready_time_s=77))
     answer = peer.make("OptionsResponse")
     answer.ParseFromString(reply.data)
-    if peer.generation is caller.Generation.UP_TO_1_28:
+    if peer.generation is autoscaler_release.Generation.UP_TO_1_28:
         assert not answer.HasField("options")
         return
     got = answer.options

@@ -18,30 +18,20 @@ import grpc
 import pytest
 from rich.console import Console
 
-from externalgrpc import (
-    callers,
-    calls,
-    checks,
-    clock,
-    events,
-    limits,
-    livetable,
-    market,
-    show,
-    tables,
-    terminal,
-    workers,
-)
-from externalgrpc.doctor import asking_cluster, findings, screen
-from externalgrpc.kube import notices
+from externalgrpc.commands import demo, live_table, tables, terminal
+from externalgrpc.diagnosis import findings, preflight, screen
+from externalgrpc.diagnosis.probes import cluster_probe
+from externalgrpc.kube import events
+from externalgrpc.nodes import price_list
 from externalgrpc.pb import externalgrpc_pb2, externalgrpc_pb2_grpc, fleet_pb2_grpc
 from externalgrpc.pb import fleet_pb2 as pb
-from externalgrpc.standin import demo
+from externalgrpc.rpc import callers, calls, fleet_service, limits, workers
 from externalgrpc.standin import events as standin_events
+from externalgrpc.support import clock, logs
 from providers import contract, errors
 from providers.fakes import engine, faults
 from tests import serving, zoo
-from tests.doctor import cluster
+from tests.diagnosis import cluster
 from tests.fakes import hetzner
 from tests.kube import apiserver
 from tests.test_cli import ROOT
@@ -179,9 +169,9 @@ def test_serve_logs_and_ls_shows_them(cloud, form):
     finally:
         process.terminate()
         _, log = process.communicate(timeout=40)
-    told = log.decode()
-    zoo.harmless(told)
-    lines = told.splitlines()
+    text = log.decode()
+    zoo.harmless(text)
+    lines = text.splitlines()
     assert any("\\u202egpj.exe" in each for each in lines)
     if form == "json":
         assert all(isinstance(json.loads(each), dict) for each in lines)
@@ -263,7 +253,7 @@ def put_words(kube: apiserver.FakeServer) -> None:
     kube.put("/api/v1/nodes", {"items": nodes, "metadata": {"resourceVersion": "1"}})
     cluster.hold(
         kube,
-        f"{asking_cluster.APPS}/deployments",
+        f"{cluster_probe.APPS}/deployments",
         *(
             cluster.deployment(
                 f"registry.example/cluster-autoscaler:{word}",
@@ -281,7 +271,7 @@ def put_words(kube: apiserver.FakeServer) -> None:
         }
         for word in words
     ]
-    cluster.hold(kube, asking_cluster.SYSTEM_PODS, *pods)
+    cluster.hold(kube, cluster_probe.SYSTEM_PODS, *pods)
 
 
 def test_a_file_with_hostile_words(tmp_path):
@@ -301,7 +291,7 @@ def test_a_file_with_hostile_words(tmp_path):
         run("check", f"--{word}", ok=(2,))
 
 
-def test_what_the_autoscaler_is_told_of_a_refusal(cloud):
+def test_what_the_autoscaler_is_reported_of_a_refusal(cloud):
     """It logs what it gets, and a surrogate would make the whole reply fail."""
     fake, path = cloud
     argv = ["--config", str(path), "--listen", "127.0.0.1:0", "--no-live"]
@@ -329,10 +319,10 @@ def test_what_the_autoscaler_is_told_of_a_refusal(cloud):
             )
 
             def failures():
-                told = stub.NodeGroupNodes(externalgrpc_pb2.NodeGroupNodesRequest(id="web"))
+                response = stub.NodeGroupNodes(externalgrpc_pb2.NodeGroupNodesRequest(id="web"))
                 return [
                     each.status.errorInfo.errorMessage
-                    for each in told.instances
+                    for each in response.instances
                     if each.status.errorInfo.errorCode
                 ]
 
@@ -350,7 +340,7 @@ def test_what_the_autoscaler_is_told_of_a_refusal(cloud):
 def test_the_details_of_a_status(word):
     class Context:
         def abort(self, code, details):
-            self.told = (code, details)
+            self.reported = (code, details)
             raise RuntimeError
 
         def cancel(self):
@@ -366,9 +356,9 @@ def test_the_details_of_a_status(word):
     context = Context()
     with pytest.raises(RuntimeError):
         handler.stream_unary(iter([b""]), context)
-    assert context.told[0] is grpc.StatusCode.FAILED_PRECONDITION
-    assert zoo.raw(context.told[1]) == []
-    assert "\n" not in context.told[1]
+    assert context.reported[0] is grpc.StatusCode.FAILED_PRECONDITION
+    assert zoo.raw(context.reported[1]) == []
+    assert "\n" not in context.reported[1]
 
 
 def test_an_error_of_a_command_that_took_no_care():
@@ -398,16 +388,16 @@ def logged():
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("word", zoo.WORDS)
 def test_a_log_line_is_one_line_in_every_format(logged, word, as_json):
-    events.set_up(level="info", as_json=as_json, stream=logged)
+    logs.set_up(level="info", as_json=as_json, stream=logged)
     try:
         raise ValueError(word)
     except ValueError:
-        events.Log("test").exception("boom", name=word, names=[word], nothing=float("nan"))
+        logs.Log("test").exception("boom", name=word, names=[word], nothing=float("nan"))
     logging.getLogger("stranger").warning(word)
-    told = logged.getvalue()
-    told.encode()
-    assert zoo.raw(told) == []
-    lines = told.removesuffix("\n").split("\n")
+    result = logged.getvalue()
+    result.encode()
+    assert zoo.raw(result) == []
+    lines = result.removesuffix("\n").split("\n")
     assert len(lines) == 2
     if as_json:
         assert json.loads(lines[0], parse_constant=pytest.fail)["name"] == word
@@ -424,10 +414,10 @@ def test_events_of_kubernetes_hold_characters_only():
         def server_unix(self):
             return 0.0
 
-    home = notices.Regarding(kind="ConfigMap", name="vps-autoscaler", namespace="x")
-    made = notices.Notices(Api(), instance="i", time_source=clock.SystemClock())
+    home = events.Regarding(kind="ConfigMap", name="vps-autoscaler", namespace="x")
+    made = events.EventWriter(Api(), instance="i", time_source=clock.SystemClock())
     for word in (*zoo.WORDS, ALL * 20):
-        made.tell(notices.Notice(regarding=home, reason="JoinFailed", action="Join", note=word))
+        made.publish(events.Event(regarding=home, reason="JoinFailed", action="Join", note=word))
     assert len(kept) == len(zoo.WORDS) + 1
     for body in kept:
         assert zoo.raw(body["note"]) == []
@@ -445,20 +435,22 @@ def drawn(picture) -> str:
 
 @pytest.mark.parametrize("word", zoo.WORDS)
 def test_reports_and_deals(word):
-    finding = checks.Finding(verdict=checks.Verdict.FAILURE, about=word, message=word, cure=word)
+    finding = preflight.Finding(
+        verdict=preflight.Verdict.FAILURE, about=word, message=word, cure=word
+    )
     kind = contract.MachineType(name=word, cpu_millis=1, memory_bytes=1, disk_bytes=1)
     offer = contract.Offer(
         machine_type=word, location=word, price_per_hour=None, currency="EUR", in_stock=True
     )
-    candidate = checks.CandidateReport(
+    candidate = preflight.CandidateReport(
         name=word, location=word, machine_type=kind, offer=offer, price_per_hour=None
     )
-    report = checks.Report(
+    report = preflight.Report(
         cluster=word,
         currency=word,
         online=True,
         accounts=(
-            checks.AccountReport(
+            preflight.AccountReport(
                 name=word,
                 provider=word,
                 findings=(finding,),
@@ -466,7 +458,7 @@ def test_reports_and_deals(word):
             ),
         ),
         groups=(
-            checks.GroupReport(
+            preflight.GroupReport(
                 name=word,
                 account=word,
                 min_size=0,
@@ -477,20 +469,20 @@ def test_reports_and_deals(word):
         ),
         kubernetes=(finding,),
     )
-    told = drawn(tables.report(report))
-    deal = market.Deal(account=word, machine_type=kind, offer=offer, price=None)
-    told += drawn(tables.deals([deal], currency="EUR"))
+    screen_given = drawn(tables.report(report))
+    deal = price_list.Deal(account=word, machine_type=kind, offer=offer, price=None)
+    screen_given += drawn(tables.deals([deal], currency="EUR"))
     sick = findings.Report(
         cluster=word,
         findings=(findings.trouble(word, word, word, word),),
         looked_at=(word,),
         not_looked_at=(findings.Unseen(what=word, because=word),),
     )
-    told += drawn(screen.draw(sick))
-    assert zoo.raw(told, styled=True) == []
-    assert "\U0001f480" not in told, "an emoji code was read"
+    screen_given += drawn(screen.draw(sick))
+    assert zoo.raw(screen_given, styled=True) == []
+    assert "\U0001f480" not in screen_given, "an emoji code was read"
     if word in zoo.MARKUP:
-        assert told.count(word) > 8
+        assert screen_given.count(word) > 8
 
 
 def test_the_live_table_and_the_demo(monkeypatch):
@@ -498,18 +490,18 @@ def test_the_live_table_and_the_demo(monkeypatch):
     made = Console(file=stream, force_terminal=True, width=200, markup=False, emoji=False)
     monkeypatch.setattr(terminal, "console", lambda **_: made)
 
-    class View(show.Show):
+    class View(fleet_service.Show):
         def __init__(self):
             self.reply = evil_reply()
 
         def Show(self, _request):  # noqa: N802
             return self.reply
 
-    shown = livetable.Screen()
+    shown = live_table.Screen()
     shown.log_stream().write(f"{ALL}\n")
     made.print(tables.fleet(View().Show(None)))
     feed = demo._Feed(made, clock.SystemClock())
-    feed.tell(standin_events.Event(kind=standin_events.Kind.FAILED, group="g", text=ALL))
+    feed.publish(standin_events.Event(kind=standin_events.Kind.FAILED, group="g", text=ALL))
     made.print(feed.lines[0])
     assert zoo.raw(stream.getvalue(), styled=True) == []
     assert ":skull:" in stream.getvalue()
@@ -533,7 +525,7 @@ def test_a_traceback_is_harmless_too():
         "t = threading.Thread(target=boom); t.start(); t.join()\nboom()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=60)
-    told = done.stderr.decode().replace("\t", "")  # a block keeps those
+    text = done.stderr.decode().replace("\t", "")  # a block keeps those
     assert done.returncode == 1
-    assert zoo.raw(told) == []
-    assert told.count("ValueError") == 2
+    assert zoo.raw(text) == []
+    assert text.count("ValueError") == 2

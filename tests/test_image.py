@@ -9,7 +9,7 @@ import sys
 
 import yaml
 
-from externalgrpc.config import rules
+from externalgrpc.model import rules
 from tests.test_cli import EXAMPLE, ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -79,17 +79,17 @@ def served(words):
 
 
 def test_deploy_says_where_to_listen():
-    told = []
+    values = []
     for path in sorted((ROOT / "deploy").glob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
             spec = ((document or {}).get("spec") or {}).get("template", {}).get("spec", {})
-            told += [
+            values += [
                 each["args"]
                 for each in spec.get("containers", ())
                 if each["name"] == "vps-autoscaler"
             ]
-    assert told
-    for words in told:
+    assert values
+    for words in values:
         assert option(words, "--listen")
         assert option(words, "--metrics"), "its probes ask there"
         assert option(words, "--tls-client-ca") or not in_the_clear(option(words, "--listen"))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import clouds
+from externalgrpc.model import installed_clouds
 
-SERVER = Path(clouds.__file__).parent
-OURS = clouds.installed().within("providers")
+SERVER = Path(installed_clouds.__file__).parents[1]
+OURS = installed_clouds.installed().within("providers")
 WORDS = {
     *OURS,
     *(cloud.scheme for cloud in OURS.values()),
@@ -53,8 +53,8 @@ def compared(source: str) -> Iterator[int]:
             parts = [node.value]
         for each in parts:
             for inner in ast.walk(each):
-                told = inner.value if isinstance(inner, ast.Constant) else ""
-                if isinstance(told, str) and re.fullmatch("memory(://.*)?", told):
+                text = inner.value if isinstance(inner, ast.Constant) else ""
+                if isinstance(text, str) and re.fullmatch("memory(://.*)?", text):
                     yield inner.lineno  # type: ignore[attr-defined]
 
 
@@ -63,7 +63,9 @@ def found(path: Path) -> list[str]:
     text = path.read_text()
     if path.suffix == ".py":
         named = [
-            f"{path.name}:{line}: {told[:60]}" for line, told in said(text) if VENDOR.search(told)
+            f"{path.name}:{line}: {result[:60]}"
+            for line, result in said(text)
+            if VENDOR.search(result)
         ]
         return named + [f"{path.name}:{line}: memory" for line in compared(text)]
     lines = enumerate(text.split("\n"), start=1)
@@ -81,7 +83,7 @@ FILES = sorted(
 
 def test_no_part_of_the_server_knows_a_cloud() -> None:
     assert len(FILES) > 150
-    assert [told for path in FILES for told in found(path)] == []
+    assert [item for path in FILES for item in found(path)] == []
 
 
 @pytest.mark.parametrize(

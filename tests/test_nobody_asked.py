@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import clouds, config, groups, rendering
-from externalgrpc.bootstrap import credentials, joining
+from externalgrpc import config
+from externalgrpc.bootstrap import joining, preview
+from externalgrpc.model import credentials, groups, installed_clouds
 from providers import contract
 from tests import test_cli
 
 REAL = ("digitalocean", "hetzner", "linode", "vultr")
 NOBODY = "http://127.0.0.1:1"
-ENVIRON = {clouds.installed()[name].token_variable: "t0ken-of-nobody" for name in REAL}
+ENVIRON = {installed_clouds.installed()[name].token_variable: "t0ken-of-nobody" for name in REAL}
 
 
 def written(folder: Path, cloud: str, join: str, more: str = "") -> Path:
@@ -29,7 +30,7 @@ def written(folder: Path, cloud: str, join: str, more: str = "") -> Path:
 
 
 def loaded(path: Path) -> groups.Config:
-    return config.load(path, cluster="", environ=ENVIRON, clouds=clouds.installed())
+    return config.load(path, cluster="", environ=ENVIRON, clouds=installed_clouds.installed())
 
 
 @pytest.mark.parametrize("join", joining.METHODS)
@@ -37,9 +38,9 @@ def loaded(path: Path) -> groups.Config:
 def test_every_join_loads_and_renders_on_every_cloud(tmp_path: Path, cloud: str, join: str) -> None:
     found = loaded(written(tmp_path, cloud, join))
     login = contract.Login(account="a", cluster="test", token="t0ken-of-nobody", endpoint=NOBODY)
-    provider = clouds.installed()[cloud].open(login)
+    provider = installed_clouds.installed()[cloud].open(login)
     try:
-        text = rendering.user_data(found, found.groups[0], provider)
+        text = preview.user_data(found, found.groups[0], provider)
         for label in provider.node_labels(
             contract.MachineType(name="small", cpu_millis=0, memory_bytes=0, disk_bytes=0), "here"
         ):

@@ -7,9 +7,11 @@ import logging
 
 import pytest
 
-from externalgrpc import assembly, clouds
+from externalgrpc import assembly
 from externalgrpc.fleet import state
-from providers import datacenter, errors, memory
+from externalgrpc.model import installed_clouds
+from providers import errors, memory
+from providers.memory import datacenter
 from tests import serving
 
 BEFORE = """
@@ -41,13 +43,13 @@ class Clouds:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "value"),
     [
         (ValueError("odd characters in the token"), "account second cannot be opened at memory"),
         (errors.BadCredentials("no token"), "no token"),
     ],
 )
-def test_a_reload_that_cannot_open_an_account_changes_nothing(tmp_path, error, told):
+def test_a_reload_that_cannot_open_an_account_changes_nothing(tmp_path, error, value):
     made, installed = serving.loaded(tmp_path, BEFORE)
     there = Clouds()
     parts = assembly.Parts(open_provider=there.open, pace=state.Pace(busy_s=0.05, steady_s=0.2))
@@ -55,12 +57,12 @@ def test_a_reload_that_cannot_open_an_account_changes_nothing(tmp_path, error, t
     plant.start()
     try:
         assert plant.reconciler.await_first_listings(10.0)
-        seats = dict(plant.reconciler.seats())
+        runtimes = dict(plant.reconciler.runtimes())
         there.broken["second"] = error
         fresh, _ = serving.loaded(tmp_path, AFTER)
-        with pytest.raises((clouds.BrokenCloud, errors.CloudError), match=told):
+        with pytest.raises((installed_clouds.BrokenCloud, errors.CloudError), match=value):
             plant.apply(fresh)
-        assert dict(plant.reconciler.seats()) == seats
+        assert dict(plant.reconciler.runtimes()) == runtimes
         plant.reconciler.grow("alpha", 1, cover=False)
         serving.until(there.centre.servers)
         there.broken.clear()
@@ -75,7 +77,9 @@ def test_a_start_that_cannot_open_an_account_says_which(tmp_path):
     made, installed = serving.loaded(tmp_path, BEFORE)
     there = Clouds()
     there.broken["second"] = ValueError("odd characters in the token")
-    with pytest.raises(clouds.BrokenCloud, match=r"second .* odd characters in the token"):
+    with pytest.raises(
+        installed_clouds.BrokenCloud, match=r"second .* odd characters in the token"
+    ):
         assembly.Assembly(made, installed, assembly.Parts(open_provider=there.open))
 
 
@@ -104,7 +108,7 @@ WORDS = "foreign: {abcdef0123: gone}, believeVanished: true, maxOrdersPerHour: 7
 
 def test_the_operators_words_are_taken_and_no_account_is_reopened(tmp_path):
     with planted(tmp_path) as (plant, _, opened):
-        lanes = {name: seat.lane for name, seat in plant.reconciler.seats().items()}
+        lanes = {name: runtime.lane for name, runtime in plant.reconciler.runtimes().items()}
         fresh, _ = serving.loaded(
             tmp_path,
             BEFORE.replace("second, provider: memory", f"second, provider: memory, {WORDS}"),
@@ -113,9 +117,9 @@ def test_the_operators_words_are_taken_and_no_account_is_reopened(tmp_path):
         account = plant.reconciler.fleet.accounts["second"]
         assert (account.foreign, account.believe_vanished) == ({"abcdef0123": "gone"}, True)
         assert account.max_orders_per_hour == 7
-        seats = plant.reconciler.seats()
-        assert seats["second"].account == fresh.accounts["second"]
-        assert {name: seat.lane for name, seat in seats.items()} == lanes
+        runtimes = plant.reconciler.runtimes()
+        assert runtimes["second"].account == fresh.accounts["second"]
+        assert {name: runtime.lane for name, runtime in runtimes.items()} == lanes
         assert opened == ["first", "second"]
         # And they are taken back as easily.
         plant.apply(serving.loaded(tmp_path, BEFORE)[0])
@@ -167,7 +171,7 @@ def test_a_reload_that_names_another_cluster_changes_nothing(tmp_path):
         assert {server.cluster for server in there.centre.servers()} == {"test"}
 
 
-def test_a_renamed_group_is_told_with_its_machines(tmp_path, caplog):
+def test_a_renamed_group_is_reported_with_its_machines(tmp_path, caplog):
     with planted(tmp_path) as (plant, _, _opened), caplog.at_level(logging.INFO):
         plant.reconciler.grow("alpha", 2, cover=False)
         serving.until(lambda: len(plant.reconciler.fleet.index.by_provider_id) == 2)
@@ -178,13 +182,13 @@ def test_a_renamed_group_is_told_with_its_machines(tmp_path, caplog):
         plant.apply(fresh)
         plant.apply(fresh)
         assert plant.reconciler.fleet.groups["alpha"].departed
-    told = [
+    values = [
         (record.levelname, "become orphans" in record.getMessage(), record.fields)
         for record in caplog.records
         if "group departed" in record.getMessage()
     ]
     cure = "put it back with minSize: 0 until it is empty"
-    assert told == [
+    assert values == [
         ("WARNING", True, {"group": "alpha", "machines": 2, "cure": cure}),
         ("INFO", False, {"group": "beta"}),
     ]

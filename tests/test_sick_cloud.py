@@ -12,10 +12,12 @@ from typing import Any
 import grpc
 import pytest
 
-from externalgrpc import assembly, clock, server, service, show
+from externalgrpc import assembly
 from externalgrpc.fleet import state
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc
+from externalgrpc.rpc import fleet_service, server, service
+from externalgrpc.support import clock
 from providers import contract
 from providers.fakes import troubles
 from tests import serving
@@ -94,7 +96,9 @@ def four(tmp_path) -> Iterator[Four]:
         listening = server.Server(
             server.Listening(address="127.0.0.1:0"),
             service.CloudProvider(plant.reconciler, plant.describer),
-            show.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="test"),
+            fleet_service.Show(
+                plant.reconciler, plant.describer, clock.SystemClock(), version="test"
+            ),
         )
         plant.start()
         stack.callback(plant.stop, 0.5)

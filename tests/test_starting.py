@@ -10,15 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import assembly, cli, lane, version
-from providers import datacenter, errors, memory
+from externalgrpc import assembly, cli
+from externalgrpc.control import lane
+from externalgrpc.support import version
+from providers import errors, memory
+from providers.memory import datacenter
 from tests import serving
 
 TOGETHER_S = 20.0
 UNUSED = {
     *("hcloud", "linode_api4", "kubernetes", "requests", "httpcore", "rich", "certifi"),
-    *("externalgrpc.registrar", "externalgrpc.kube", "externalgrpc.doctor", "externalgrpc.purging"),
-    *("externalgrpc.commands.look", "externalgrpc.commands.purge", "externalgrpc.market"),
+    *(
+        "externalgrpc.joining.registrar",
+        "externalgrpc.kube",
+        "externalgrpc.diagnosis.doctor",
+        "externalgrpc.commands.purging",
+    ),
+    *("externalgrpc.commands.look", "externalgrpc.commands.purge", "externalgrpc.nodes.price_list"),
     *("providers.hetzner", "providers.linode", "providers.digitalocean", "providers.vultr"),
 }
 LOADED = """
@@ -97,11 +105,11 @@ def test_the_error_of_either_question_is_raised_when_both_have_ended(which):
 def test_serving_from_memory_imports_nothing_that_it_does_not_use(tmp_path):
     path = tmp_path / "pools.yaml"
     path.write_text(serving.TWO_POOLS)
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", LOADED, str(path)], capture_output=True, text=True, check=False
     )
-    loaded = set(told.stdout.split())
-    assert "externalgrpc.server" in loaded, told.stderr
+    loaded = set(output.stdout.split())
+    assert "externalgrpc.rpc.server" in loaded, output.stderr
     assert not loaded & UNUSED
 
 

@@ -13,18 +13,20 @@ from google.protobuf import message_factory, unknown_fields
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from externalgrpc import caller, groups, options, pods, pricing
+from externalgrpc.model import groups
+from externalgrpc.nodes import pods, pricing
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.pb import k8s_core_v1_pb2 as core
+from externalgrpc.rpc import autoscaler_release, options
 
 TRACES = Path(__file__).resolve().parent.parent.parent / "shared" / "traces"
 SERVICE = wire.DESCRIPTOR.services_by_name["CloudProvider"]
 GENERATIONS = {
-    "ca-1.29": caller.Generation.FROM_1_29,
-    "ca-1.31": caller.Generation.FROM_1_29,
-    "ca-1.34": caller.Generation.FROM_1_34_2,
-    "ca-1.36": caller.Generation.FROM_1_35,
-    "ca-1.37": caller.Generation.FROM_1_35,
+    "ca-1.29": autoscaler_release.Generation.FROM_1_29,
+    "ca-1.31": autoscaler_release.Generation.FROM_1_29,
+    "ca-1.34": autoscaler_release.Generation.FROM_1_34_2,
+    "ca-1.36": autoscaler_release.Generation.FROM_1_35,
+    "ca-1.37": autoscaler_release.Generation.FROM_1_35,
 }
 RECORDED = sorted(TRACES.glob("*.jsonl"))
 
@@ -194,7 +196,7 @@ def test_every_release_is_recognised_and_its_defaults_carried(trace: Path) -> No
     asked = [read for rpc, _, read in calls(trace) if rpc == "NodeGroupGetOptions"]
     assert asked
     for request in asked:
-        assert caller.generation_of(request) is expected
+        assert autoscaler_release.generation_of(request) is expected
         laid = options.overlay(request.defaults, groups.AutoscalingOverrides())
         # Whatever the release sent, it gets back unchanged.
         for field, value in request.defaults.ListFields():

@@ -7,11 +7,12 @@ import random
 
 import pytest
 
-from externalgrpc import dryrun, groups, reconciler
 from externalgrpc import fleet as fleets
+from externalgrpc.control import dryrun, reconciler
 from externalgrpc.fleet import finishing, requests, view
+from externalgrpc.model import groups
 from providers import contract, errors
-from tests import test_reconciler
+from tests.control import test_reconciler
 from tests.providers import threecalls
 
 PROVISION_S = 900.0
@@ -38,7 +39,7 @@ class Plant(test_reconciler.Plant):
             wake=self.wake,
             count=lambda name, labels: self.counted.append((name, dict(labels))),
         )
-        self.seat = reconciler.Seat(
+        self.runtime = reconciler.AccountRuntime(
             account=groups.Account(name="a", provider="memory"),
             provider=dryrun.DryRun(self.provider) if dry_run else self.provider,
             lane=self.lane,
@@ -46,7 +47,7 @@ class Plant(test_reconciler.Plant):
         self.reload(*(node_groups or (test_reconciler.GROUP,)))
 
     def reload(self, *node_groups: groups.NodeGroup) -> None:
-        self.reconciler.configure(node_groups, {"a": self.seat}, {})
+        self.reconciler.configure(node_groups, {"a": self.runtime}, {})
 
     def prepare(self, request: requests.Create) -> contract.Order:
         self.rendered.append(request.name)
@@ -143,7 +144,7 @@ class TestWhatANewProcessFinds:
         assert [each.id for each in view.orphans(half.reconciler.fleet)] == [half.machine.id]
         assert half.finishes() == []
 
-    def test_is_told_where_its_join_cannot_be_rendered(self, half):
+    def test_is_reported_where_its_join_cannot_be_rendered(self, half):
         half.start()
 
         def prepare(_request):

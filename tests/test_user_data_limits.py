@@ -11,18 +11,20 @@ from typing import cast
 
 import pytest
 
-from externalgrpc import assembly, clouds, config, dryrun, groups, rendering
-from externalgrpc.bootstrap import credentials, joining, settings
-from externalgrpc.checks import Verdict, ordering
-from externalgrpc.checks.report import CandidateReport
+from externalgrpc import assembly, config
+from externalgrpc.bootstrap import joining, preview
 from externalgrpc.config import joining as measuring
+from externalgrpc.control import dryrun
+from externalgrpc.diagnosis.preflight import Verdict, ordering
+from externalgrpc.diagnosis.preflight.report import CandidateReport
+from externalgrpc.model import credentials, groups, installed_clouds, join_settings
 from providers import contract
-from tests.checks import test_online
+from tests.diagnosis.preflight import test_online
 from tests.providers import linode_bench
 from tests.serving import until
 from tests.test_nobody_asked import ENVIRON, NOBODY, REAL
 
-INSTALLED = clouds.installed()
+INSTALLED = installed_clouds.installed()
 GIB = 1024**3
 LIMITS = {
     "digitalocean": 64 * 1024,
@@ -64,8 +66,8 @@ def test_a_cloud_that_says_it_of_a_login_only_is_none() -> None:
         def __init__(self) -> None:
             self.user_data_limit_bytes = 1000
 
-    told = "user_data_limit_bytes is missing: the class itself must say it"
-    assert told in clouds.problems("late", Late)
+    message = "user_data_limit_bytes is missing: the class itself must say it"
+    assert message in installed_clouds.problems("late", Late)
 
 
 @pytest.mark.parametrize("cloud", LIMITS)
@@ -78,8 +80,8 @@ def test_a_file_is_measured_on_every_cloud(tmp_path: Path, cloud: str) -> None:
     file.write_text(head + "x" * (most - len(head.encode()) + 1))
     with pytest.raises(config.ConfigError) as caught:
         load(tmp_path, cloud, "userDataFile: join.sh")
-    told = f"nodes[0].userDataFile: becomes {most + 1} bytes of user-data; {cloud} takes {most}"
-    assert told in str(caught.value)
+    message = f"nodes[0].userDataFile: becomes {most + 1} bytes of user-data; {cloud} takes {most}"
+    assert message in str(caught.value)
 
 
 def noise(size: int) -> str:
@@ -120,7 +122,7 @@ def test_what_is_measured_without_a_login_is_no_less_than_what_is_sent(
         gpu_model="NVIDIA RTX 4000 Ada",
     )
     provider = opened(cloud)
-    sent = rendering.ordered(
+    sent = preview.ordered(
         found, group, provider, node_name="pool-bbbbbb", machine_type=card, location=location
     )
     provider.close()
@@ -129,7 +131,7 @@ def test_what_is_measured_without_a_login_is_no_less_than_what_is_sent(
 
 
 def asked(
-    join: str, way_in: credentials.JoinCredentials | None = None, **how: object
+    join: str, join_credentials: credentials.JoinCredentials | None = None, **how: object
 ) -> tuple[groups.NodeGroup, tuple[contract.Order, ...], list[str]]:
     """Make the orders that `check --online` asks a cloud about."""
     group = groups.NodeGroup(
@@ -139,7 +141,7 @@ def asked(
         min_size=0,
         max_size=3,
         join=join,
-        join_settings=settings.JoinSettings(**how),  # type: ignore[arg-type]
+        join_settings=join_settings.JoinSettings(**how),  # type: ignore[arg-type]
         user_data="#!/bin/sh\n",
     )
     account = groups.Account(name="a", provider="hetzner")
@@ -165,7 +167,7 @@ def asked(
         for each in group.candidates
     ]
     provider = opened("hetzner")
-    orders, findings = ordering.orders(found, group, reports, provider, way_in)
+    orders, findings = ordering.orders(found, group, reports, provider, join_credentials)
     provider.close()
     return group, orders, [each.message for each in findings]
 
@@ -189,10 +191,10 @@ def test_online_measures_the_largest_of_all_with_the_clusters_own_ca(join: str) 
     assert "https://a.example:6443" in orders[0].user_data
     largest = max(len(order.user_data.encode()) for order in orders)
     assert len(orders[1].user_data) != len(orders[0].user_data)
-    (told,) = ordering.size(group, orders, sky(32 * 1024))
-    assert told.verdict is Verdict.FAILURE
-    assert f"becomes {largest} bytes; the cloud takes 32768" in told.message
-    assert "preJoin and postJoin" in told.cure
+    (result,) = ordering.size(group, orders, sky(32 * 1024))
+    assert result.verdict is Verdict.FAILURE
+    assert f"becomes {largest} bytes; the cloud takes 32768" in result.message
+    assert "preJoin and postJoin" in result.cure
     assert ordering.size(group, orders, sky(largest)) == []
 
 
@@ -208,8 +210,8 @@ def sky(limit: int) -> contract.Provider:
 
 def test_online_a_release_that_cannot_be_joined_is_found_and_the_rest_asked_all_the_same() -> None:
     _group, orders, unjoinable = asked("k3s", credentials.example("v1.36.2"))
-    (told,) = unjoinable
-    assert "the cluster runs v1.36.2, which is no release of k3s" in told
+    (result,) = unjoinable
+    assert "the cluster runs v1.36.2, which is no release of k3s" in result
     assert len(orders) == 2
 
 
@@ -258,5 +260,9 @@ def test_a_dry_run_measures_as_its_cloud_does() -> None:
     large = f"#cloud-config\n# {noise(19_000)}\n"
     provider = opened("linode")
     dry = cast("contract.Provider", dryrun.DryRun(provider))
-    assert clouds.user_data_bytes(dry, large) == clouds.user_data_bytes(provider, large) < 16384
+    assert (
+        installed_clouds.user_data_bytes(dry, large)
+        == installed_clouds.user_data_bytes(provider, large)
+        < 16384
+    )
     provider.close()

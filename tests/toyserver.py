@@ -155,20 +155,20 @@ class ToyServer:
     def _NodeGroupNodes(self, request):
         reply = wire.NodeGroupNodesResponse()
         for machine in self.members(request.id):
-            told = reply.instances.add(id=machine.id)
+            instance = reply.instances.add(id=machine.id)
             up = self._phase(machine) == "running"
-            told.status.instanceState = STATE.instanceRunning if up else STATE.instanceCreating
+            instance.status.instanceState = STATE.instanceRunning if up else STATE.instanceCreating
             if machine.failed:
-                told.status.errorInfo.errorCode = "OutOfStock"
-                told.status.errorInfo.errorMessage = "small is sold out in north"
-                told.status.errorInfo.instanceErrorClass = 1
+                instance.status.errorInfo.errorCode = "OutOfStock"
+                instance.status.errorInfo.errorMessage = "small is sold out in north"
+                instance.status.errorInfo.instanceErrorClass = 1
         return reply
 
     def _NodeGroupTemplateNodeInfo(self, request):
         node = core.Node()
         node.metadata.labels["pool"] = request.id
-        told = node.SerializeToString()
-        return wire.NodeGroupTemplateNodeInfoResponse(**dict.fromkeys(self.template_fields, told))
+        data = node.SerializeToString()
+        return wire.NodeGroupTemplateNodeInfoResponse(**dict.fromkeys(self.template_fields, data))
 
     def _NodeGroupGetOptions(self, request):
         return wire.NodeGroupAutoscalingOptionsResponse(nodeGroupAutoscalingOptions=self.options)

@@ -1,6 +1,6 @@
 """Speak the contract to Toycloud, a cloud that exists only in this package's tests.
 
-Machines carry three tags (see :mod:`providers.marks`); one without our cluster's is nobody of
+Machines carry three tags (see :mod:`providers.kit.marks`); one without our cluster's is nobody of
 ours. Names are not unique: the same order sent twice makes two machines, so a create is sent once,
 and whoever lost its answer looks the node name's tag up before sending it again.
 """
@@ -17,7 +17,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, metadata, paging, rest
+from providers import contract, errors, metadata, rest
+from providers.kit import cache, marks, paging
 
 ENDPOINT = "https://api.toycloud.example/v1"
 PER_PAGE = 20
@@ -119,7 +120,7 @@ class ToyCloud:
             hands=self.hands,
             clock=clock,
         )
-        self._told = keeping.Once()
+        self._logged = cache.Once()
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -164,7 +165,7 @@ class ToyCloud:
 
         Toycloud takes the tags with the order or refuses both. Where yours may leave them out,
         look at the answer, and delete what would never be found: see
-        :class:`providers.leftovers.Unmarked`.
+        :class:`providers.kit.leftovers.Unmarked`.
         """
         with self._connection.operation("create", orders=True):
             for problem in _impossible(order):
@@ -295,9 +296,9 @@ class ToyCloud:
     def _instance(self, row: Row, receipt: str = "") -> contract.Instance:
         mark = marks.read(row["tags"])
         word = str(row["state"])
-        if word not in STATES and self._told.first(f"state {word}"):
-            told = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_machine_state", extra={"fields": told})
+        if word not in STATES and self._logged.first(f"state {word}"):
+            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_machine_state", extra={"fields": fields})
         return contract.Instance(
             id=str(row["id"]),
             provider_id=self.metadata_service.provider_id(self.scheme, str(row["id"])),

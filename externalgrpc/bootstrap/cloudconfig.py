@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import yaml
 
-from externalgrpc.bootstrap import machine, proxy
+from externalgrpc.bootstrap import machine
+from externalgrpc.model import proxy
 
 SCRIPT: Final = "/usr/local/sbin/vps-autoscaler-join"
 FOLDER: Final = "/etc/vps-autoscaler"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from externalgrpc import packed
+from externalgrpc.bootstrap import packed
 
 _RUN: Final = re.compile(
     r"[A-Za-z0-9+/]{8,}"
@@ -65,16 +65,16 @@ def _wrapped(lines: list[str]) -> bool:
 
 def change(text: str, by: Callable[[str], str], depth: int = 0) -> str:
     """Change what is inside the base64 parts of a text, and inside theirs; the rest stays."""
-    told: list[str] = []
+    pieces: list[str] = []
     at = 0
     for part in parts(text):
         inner = by(part.inner)
         if depth < _DEEPEST:
             inner = change(inner, by, depth + 1)
         if inner != part.inner:
-            told += [text[at : part.start], _again(text[part.start : part.end], part, inner)]
+            pieces += [text[at : part.start], _again(text[part.start : part.end], part, inner)]
             at = part.end
-    return "".join(told) + text[at:]
+    return "".join(pieces) + text[at:]
 
 
 def opened(text: str, depth: int = 0) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from externalgrpc.bootstrap import credentials, k3s, kubeadm, machine, raw
+from externalgrpc.bootstrap import k3s, kubeadm, machine, raw
+from externalgrpc.model import credentials
 
 METHODS: Final = ("kubeadm", "k3s")
 """What ``join`` of a group can be for :func:`user_data`."""
@@ -13,7 +14,7 @@ METHODS: Final = ("kubeadm", "k3s")
 _K3S_RELEASE: Final = "v1.36.2+k3s1"
 
 
-def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
+def user_data(of: machine.Machine, join_credentials: credentials.JoinCredentials) -> str:
     """Render the user-data of one machine by its group's join method.
 
     Raises Unjoinable when this machine could not join this cluster, ValueError when the group
@@ -21,9 +22,9 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
     """
     match of.group.join:
         case "kubeadm":
-            return kubeadm.user_data(of, way_in)
+            return kubeadm.user_data(of, join_credentials)
         case "k3s":
-            return k3s.user_data(of, way_in)
+            return k3s.user_data(of, join_credentials)
         case other:
             raise ValueError(f"{other!r} is not a join method that is rendered: {METHODS}")
 
@@ -39,11 +40,11 @@ def example(method: str) -> credentials.JoinCredentials:
 
 def worst_case_bytes(
     machines: Iterable[machine.Machine],
-    way_in: credentials.JoinCredentials,
+    join_credentials: credentials.JoinCredentials,
     measure: Callable[[str], int] = raw.utf8_bytes,
 ) -> int:
     """Measure the largest user-data among machines of a group, as it is sent.
 
     Give one machine for each candidate, under the longest name that a machine can have.
     """
-    return max(measure(user_data(each, way_in)) for each in machines)
+    return max(measure(user_data(each, join_credentials)) for each in machines)

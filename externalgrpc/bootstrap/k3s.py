@@ -8,35 +8,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from externalgrpc.bootstrap import cloudconfig, credentials, kubelet, machine
+from externalgrpc.bootstrap import cloudconfig, kubelet, machine
+from externalgrpc.model import credentials
 
 
-def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
+def user_data(of: machine.Machine, join_credentials: credentials.JoinCredentials) -> str:
     """Render the ``#cloud-config`` of one machine; the same input gives the same text.
 
     Raises Unjoinable when the server's version is not one of k3s and none is configured, or its
     certificates cannot be pinned.
     """
-    version = of.join.k3s_version or way_in.server_version
+    version = of.join.k3s_version or join_credentials.server_version
     if "+k3s" not in version:
         raise machine.Unjoinable(
-            f"the cluster runs {way_in.server_version}, which is no release of k3s: join with "
-            "kubeadm, or set k3sVersion"
+            f"the cluster runs {join_credentials.server_version}, which is no release of k3s: "
+            "join with kubeadm, or set k3sVersion"
         )
     return cloudconfig.text(
         of,
         "k3s",
-        endpoint=of.join.api_server or way_in.endpoint,
-        files=[cloudconfig.secret("k3s.yaml", _config(of, way_in))],
-        ipv6=way_in.ipv6,
+        endpoint=of.join.api_server or join_credentials.endpoint,
+        files=[cloudconfig.secret("k3s.yaml", _config(of, join_credentials))],
+        ipv6=join_credentials.ipv6,
         units=("k3s-agent",),
         env={"K3S_VERSION": version, "K3S_INSTALLER": of.join.k3s_installer},
     )
 
 
-def _config(of: machine.Machine, way_in: credentials.JoinCredentials) -> dict[str, Any]:
+def _config(of: machine.Machine, join_credentials: credentials.JoinCredentials) -> dict[str, Any]:
     try:
-        token = way_in.k3s_token
+        token = join_credentials.k3s_token
     except ValueError as error:
         raise machine.Unjoinable(str(error)) from error
     arguments = {
@@ -45,7 +46,7 @@ def _config(of: machine.Machine, way_in: credentials.JoinCredentials) -> dict[st
         **({"cloud-provider": "external"} if of.join.external_cloud_provider else {}),
     }
     return {
-        "server": of.join.api_server or way_in.endpoint,
+        "server": of.join.api_server or join_credentials.endpoint,
         "token": token,
         "node-name": of.node_name,
         "node-label": [f"{key}={value}" for key, value in of.labels.items()],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from externalgrpc.bootstrap import cloudconfig, credentials, kubelet, machine
+from externalgrpc.bootstrap import cloudconfig, kubelet, machine
+from externalgrpc.model import credentials
 
 OLDEST_MINOR: Final = 31
 """The first minor release whose kubeadm reads v1beta4; 1.37 reads nothing older."""
@@ -27,17 +28,17 @@ def unsupported(server_version: str, minor_number: int) -> str:
     )
 
 
-def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
+def user_data(of: machine.Machine, join_credentials: credentials.JoinCredentials) -> str:
     """Render the ``#cloud-config`` of one machine; the same input gives the same text.
 
     Raises Unjoinable when the cluster is too old.
     """
-    if refusal := unsupported(way_in.server_version, way_in.minor_number):
+    if refusal := unsupported(join_credentials.server_version, join_credentials.minor_number):
         raise machine.Unjoinable(refusal)
     join = of.join
-    packages = join.kubernetes_packages.replace("{minor}", way_in.minor)
-    key = join.kubernetes_key.replace("{minor}", way_in.minor)
-    endpoint = join.api_server or way_in.endpoint
+    packages = join.kubernetes_packages.replace("{minor}", join_credentials.minor)
+    key = join.kubernetes_key.replace("{minor}", join_credentials.minor)
+    endpoint = join.api_server or join_credentials.endpoint
     files = [
         cloudconfig.File(
             path="/etc/modules-load.d/vps-autoscaler.conf", content="overlay\nbr_netfilter\n"
@@ -55,20 +56,20 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
         cloudconfig.File(
             path="/etc/systemd/system/kubelet.service.d/90-vps-autoscaler.conf", content=_DROP_IN
         ),
-        cloudconfig.secret("join.yaml", _join_configuration(of, way_in, endpoint)),
+        cloudconfig.secret("join.yaml", _join_configuration(of, join_credentials, endpoint)),
     ]
     if join.discovery == "file":
-        files.append(cloudconfig.File(path=_CA, content=way_in.ca_pem.strip() + "\n"))
-        files.append(cloudconfig.secret("discovery.conf", _discovery(way_in, endpoint)))
+        files.append(cloudconfig.File(path=_CA, content=join_credentials.ca_pem.strip() + "\n"))
+        files.append(cloudconfig.secret("discovery.conf", _discovery(join_credentials, endpoint)))
     return cloudconfig.text(
         of,
         "kubeadm",
         endpoint=endpoint,
         files=files,
-        ipv6=way_in.ipv6,
+        ipv6=join_credentials.ipv6,
         units=("containerd", "kubelet"),
         env={
-            "MINOR": way_in.minor,
+            "MINOR": join_credentials.minor,
             "KUBERNETES": join.kubernetes,
             "KUBERNETES_URL": packages,
             "KUBERNETES_KEY": key or f"{packages.rstrip('/')}/Release.key",
@@ -81,7 +82,7 @@ def user_data(of: machine.Machine, way_in: credentials.JoinCredentials) -> str:
 
 
 def _join_configuration(
-    of: machine.Machine, way_in: credentials.JoinCredentials, endpoint: str
+    of: machine.Machine, join_credentials: credentials.JoinCredentials, endpoint: str
 ) -> dict[str, Any]:
     discovery: dict[str, Any]
     match of.join.discovery:
@@ -90,9 +91,9 @@ def _join_configuration(
         case "token":
             discovery = {
                 "bootstrapToken": {
-                    "token": way_in.token,
+                    "token": join_credentials.token,
                     "apiServerEndpoint": endpoint.removeprefix("https://"),
-                    "caCertHashes": list(way_in.ca_key_hashes),
+                    "caCertHashes": list(join_credentials.ca_key_hashes),
                 }
             }
     arguments = {
@@ -104,7 +105,7 @@ def _join_configuration(
     return {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "JoinConfiguration",
-        "discovery": {**discovery, "tlsBootstrapToken": way_in.token},
+        "discovery": {**discovery, "tlsBootstrapToken": join_credentials.token},
         "nodeRegistration": {
             "name": of.node_name,
             "criSocket": _SOCKET,
@@ -122,7 +123,7 @@ def _join_configuration(
     }
 
 
-def _discovery(way_in: credentials.JoinCredentials, endpoint: str) -> dict[str, Any]:
+def _discovery(join_credentials: credentials.JoinCredentials, endpoint: str) -> dict[str, Any]:
     """Give the kubeconfig that pins the cluster's CA; kubeadm takes the file in.
 
     It holds the token as well: where anonymous requests are refused altogether, kubeadm's first
@@ -137,7 +138,7 @@ def _discovery(way_in: credentials.JoinCredentials, endpoint: str) -> dict[str, 
                 "cluster": {"server": endpoint, "certificate-authority": _CA},
             }
         ],
-        "users": [{"name": "u", "user": {"token": way_in.token}}],
+        "users": [{"name": "u", "user": {"token": join_credentials.token}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }

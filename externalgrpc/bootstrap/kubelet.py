@@ -10,7 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from decimal import Decimal
 
-from externalgrpc import groups, kubeletconfig, quantity
+from externalgrpc.model import groups, quantity
+from externalgrpc.nodes import kubeletconfig
 
 _RESERVED = frozenset({"cpu_millis", "memory_bytes", "disk_bytes"})
 _THRESHOLDS = {
@@ -62,27 +63,31 @@ def patch(
     All that is reserved counts as the system's, so the cluster's kubeReserved goes. Thresholds
     are named all or none where the cluster names none: a kubelet takes the others for zero.
     """
-    told = reservations(kept)
+    reservations_given = reservations(kept)
     whole = cluster is None
     patch: dict[str, object] = {}
     if whole or "max_pods" in kept.given:
-        patch |= {"maxPods": told.max_pods, "podsPerCore": None}
+        patch |= {"maxPods": reservations_given.max_pods, "podsPerCore": None}
     if whole or kept.given & _RESERVED:
-        patch |= {"kubeReserved": None, "systemReserved": dict(told.system_reserved)}
+        patch |= {"kubeReserved": None, "systemReserved": dict(reservations_given.system_reserved)}
     thresholds = {key for figure, key in _THRESHOLDS.items() if figure in kept.given}
     if cluster is None or (thresholds and not cluster.names_thresholds):
-        patch["evictionHard"] = dict(told.eviction_hard)
+        patch["evictionHard"] = dict(reservations_given.eviction_hard)
     elif thresholds:
-        patch["evictionHard"] = {key: told.eviction_hard[key] for key in thresholds}
+        patch["evictionHard"] = {key: reservations_given.eviction_hard[key] for key in thresholds}
     return patch
 
 
-def arguments(told: Reservations) -> dict[str, str]:
+def arguments(reservations_given: Reservations) -> dict[str, str]:
     """Give the same as a kubelet's flags, for where there is no configuration to patch."""
     return {
-        "max-pods": str(told.max_pods),
-        "system-reserved": ",".join(f"{key}={each}" for key, each in told.system_reserved.items()),
-        "eviction-hard": ",".join(f"{key}<{each}" for key, each in told.eviction_hard.items()),
+        "max-pods": str(reservations_given.max_pods),
+        "system-reserved": ",".join(
+            f"{key}={each}" for key, each in reservations_given.system_reserved.items()
+        ),
+        "eviction-hard": ",".join(
+            f"{key}<{each}" for key, each in reservations_given.eviction_hard.items()
+        ),
     }
 
 

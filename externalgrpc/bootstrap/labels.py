@@ -1,8 +1,8 @@
 """Decide which labels a machine's kubelet is told to put on its Node.
 
-The template promises labels (:mod:`externalgrpc.template`); this is the other end of the promise:
-all of them are ordered, but for those that every kubelet sets by itself and those that a kubelet
-may not set. The latter are left to the cloud's own controllers.
+The template promises labels (:mod:`externalgrpc.nodes.template`); this is the other end of the
+promise: all of them are ordered, but for those that every kubelet sets by itself and those that a
+kubelet may not set. The latter are left to the cloud's own controllers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from externalgrpc import groups, template
+from externalgrpc.model import groups
+from externalgrpc.nodes import template
 from providers import contract
 
 KUBELETS_OWN: Final = frozenset(
@@ -53,14 +54,14 @@ def ordered(
         **cloud_labels,
         **template.machine_labels(machine_type, gpu_label=gpu_label),
     }
-    told = {
+    fields = {
         key: value
         for key, value in derived.items()
         if key not in KUBELETS_OWN and kubelet_may_set(key)
     }
     false = {template.HOSTNAME, *(key for key, _ in template.contradictions(group.labels, derived))}
     own = {key: value for key, value in group.labels.items() if key not in false}
-    return dict(sorted({**told, **own}.items()))
+    return dict(sorted({**fields, **own}.items()))
 
 
 def kubelet_may_set(key: str) -> bool:

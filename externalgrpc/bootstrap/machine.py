@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from externalgrpc import groups, kubeletconfig
-from externalgrpc.bootstrap import labels, settings
+from externalgrpc.bootstrap import labels
+from externalgrpc.model import groups, join_settings
+from externalgrpc.nodes import kubeletconfig
 from providers import contract, metadata
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -50,7 +51,7 @@ class Machine:
     service: metadata.Service
     gpu_label: str
     cloud_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    join: settings.JoinSettings = dataclasses.field(default_factory=settings.JoinSettings)
+    join: join_settings.JoinSettings = dataclasses.field(default_factory=join_settings.JoinSettings)
     kubelets: kubeletconfig.KubeletConfig | None = None
 
     def __post_init__(self) -> None:

@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from externalgrpc import groups
 from externalgrpc.bootstrap import encoded
+from externalgrpc.model import groups
 
 VARIABLES: Final[Mapping[str, str]] = {
     "NODE_NAME": "the machine's name, which must become the node's name and host name",
@@ -74,8 +74,8 @@ def fill(
     UnsafeValue when a value would not be harmless where it is put; a checked
     configuration never has one. Unknown variables stay as they are: :func:`unknown` finds them.
     """
-    told = {_REGION: location} if cloud_labels is None else cloud_labels
-    places = {key: told[key] for key in (_REGION, _ZONE) if key in told}
+    fields = {_REGION: location} if cloud_labels is None else cloud_labels
+    places = {key: fields[key] for key in (_REGION, _ZONE) if key in fields}
     values = {
         "NODE_NAME": node_name,
         "GROUP": group.name,

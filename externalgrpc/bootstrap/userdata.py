@@ -16,8 +16,7 @@ from typing import Final
 
 import yaml
 
-from externalgrpc import packed
-from externalgrpc.bootstrap import encoded
+from externalgrpc.bootstrap import encoded, packed
 
 """What ``userDataFormat`` of a group can be."""
 
@@ -149,21 +148,23 @@ def _headless(text: str, above: int) -> Trouble:
     for number, line in enumerate(lines[:50], start=1):
         header = re.match(r"[ \t]*(#[ \t]*cloud[-_ ]config|#!)", line, re.IGNORECASE)
         if header and (number > 1 or header[0].lower() not in _HEADERS):
-            told = (
+            message = (
                 f"{header[0].strip()} stands here, and must be the very first characters: nobody "
                 "runs it on the cloud's usual images"
             )
             header_is = "#!" if header[1] == "#!" else "#cloud-config"
             cure = f"Begin the file with {header_is}, {_SETTING}"
             column = len(line) - len(line.lstrip()) + 1
-            return Trouble(line=number + above, column=column, message=told, cure=cure)
-    told = "begins with no header that cloud-init knows: nobody runs it on the cloud's usual images"
+            return Trouble(line=number + above, column=column, message=message, cure=cure)
+    message = (
+        "begins with no header that cloud-init knows: nobody runs it on the cloud's usual images"
+    )
     if _as_base64(text) is not None:
-        told = "is base64, which this cloud's cloud-init does not decode: nobody runs it"
+        message = "is base64, which this cloud's cloud-init does not decode: nobody runs it"
     return Trouble(
         line=1 + above,
         column=1,
-        message=told,
+        message=message,
         cure=f"Begin it with #cloud-config or #!, {_SETTING}",
     )
 
@@ -273,8 +274,8 @@ def _mime_part(text: str, part: email.message.Message) -> Iterator[Trouble]:
     elif kind == "text/cloud-config":
         found = list(_document(inner, "#cloud-config"))
     elif kind in _TYPES and _kind(inner) != _TYPES[kind]:
-        told = f"this part is {kind} and does not begin with {_TYPES[kind]}: nobody runs it"
-        found = [Trouble(line=1, column=1, message=told, cure=f"Begin it with {_TYPES[kind]}")]
+        message = f"this part is {kind} and does not begin with {_TYPES[kind]}: nobody runs it"
+        found = [Trouble(line=1, column=1, message=message, cure=f"Begin it with {_TYPES[kind]}")]
     else:
         found = []
     for each in found:

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from externalgrpc import client, clouds, terminal
-from externalgrpc.commands import parameters
+from externalgrpc.commands import parameters, terminal
+from externalgrpc.model import installed_clouds
 from externalgrpc.pb import fleet_pb2 as pb
+from externalgrpc.rpc import client
 
 
 @click.command()
@@ -59,8 +60,8 @@ def doctor(
     Exit code 1 when something costs money or blocks scaling; warnings leave it 0. Exit code 3 when
     no such thing was found, and something that should be looked at could not be.
     """
-    from externalgrpc import doctor as examination  # noqa: PLC0415
-    from externalgrpc.doctor import screen  # noqa: PLC0415
+    from externalgrpc.diagnosis import doctor as examination  # noqa: PLC0415
+    from externalgrpc.diagnosis import screen  # noqa: PLC0415
 
     loaded = parameters.load(config_path, cluster)
     connection = client.Connection(
@@ -85,9 +86,9 @@ def doctor(
     with terminal.asking("asking ...") as waiting:
         report = examination.examine(
             loaded,
-            clouds.installed(),
+            installed_clouds.installed(),
             ways,
-            tell=lambda what: waiting(f"asking: {what} ..."),
+            progress=lambda what: waiting(f"asking: {what} ..."),
         )
     if output == "json":
         terminal.say_lines(json.dumps(examination.plain(report), indent=2))

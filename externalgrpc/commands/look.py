@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
-from externalgrpc import client, clouds, config, groups, terminal
-from externalgrpc.commands import parameters
+from externalgrpc import config
+from externalgrpc.commands import parameters, terminal
+from externalgrpc.model import groups, installed_clouds
+from externalgrpc.rpc import client
 
 
 @click.command(name="ls")
@@ -27,7 +29,7 @@ def list_fleet(
     output: str,
 ) -> None:
     """List groups, machines and accounts of a running server."""
-    from externalgrpc import tables  # noqa: PLC0415
+    from externalgrpc.commands import tables  # noqa: PLC0415
 
     connection = client.Connection(
         address=address, ca=ca, certificate=cert, key=key, server_name=server_name
@@ -60,7 +62,8 @@ def check(
 
     Exit code 1 when something would not work; warnings leave it 0.
     """
-    from externalgrpc import checks, tables  # noqa: PLC0415
+    from externalgrpc.commands import tables  # noqa: PLC0415
+    from externalgrpc.diagnosis import preflight  # noqa: PLC0415
 
     source = parameters.source(config_path, cluster)
     try:
@@ -85,19 +88,19 @@ def check(
             terminal.say_lines(str(error), err=True)
             terminal.say(f"{len(error.mistakes)} mistakes; nothing was started", err=True)
         context.exit(1)
-    except clouds.BrokenCloud as error:
+    except installed_clouds.BrokenCloud as error:
         raise parameters.failure(error) from error
     if online:
         with terminal.asking("asking clouds and cluster ..."):
-            report = checks.check_online(
+            report = preflight.check_online(
                 loaded, source.installed, lambda account: parameters.open_account(loaded, account)
             )
     else:
-        report = checks.check_offline(
+        report = preflight.check_offline(
             loaded, source.installed, lambda account: parameters.open_account(loaded, account)
         )
     if output == "json":
-        terminal.say_lines(json.dumps(checks.plain(report), indent=2))
+        terminal.say_lines(json.dumps(preflight.plain(report), indent=2))
     else:
         terminal.console().print(tables.report(report))
     context.exit(0 if report.ok else 1)
@@ -120,7 +123,7 @@ def render(
     too much than too little: look before you pass it on. Characters that do not show are shown
     as escapes; -o json has every byte.
     """
-    from externalgrpc import concealing, rendering  # noqa: PLC0415
+    from externalgrpc.bootstrap import preview, redaction  # noqa: PLC0415
     from providers import errors  # noqa: PLC0415
 
     loaded = parameters.load(config_path, cluster)
@@ -132,21 +135,23 @@ def render(
     provider = parameters.open_account(loaded, account)
     try:
         try:
-            user_data = rendering.user_data(loaded, group, provider)
+            user_data = preview.user_data(loaded, group, provider)
         except ValueError as error:  # Unjoinable, UnsafeValue
             raise terminal.Failure(f"group {group.name} cannot join: {error}") from error
         try:
-            node: dict[str, Any] | None = rendering.node(loaded, group, provider)
+            node: dict[str, Any] | None = preview.node(loaded, group, provider)
             trouble = ""
         except errors.CloudError as error:
             node, trouble = None, f"no template: {error}"
     finally:
         provider.close()
-    shown = user_data if show_secrets else concealing.mask(user_data)
+    shown = user_data if show_secrets else redaction.mask(user_data)
     size = len(user_data.encode())
-    sent = clouds.user_data_bytes(provider, user_data)
-    told = f"{size} bytes before the cloud's encoding{f', {sent} as gzip' if sent < size else ''}"
-    _print_rendered(group, shown, told, node, output)
+    sent = installed_clouds.user_data_bytes(provider, user_data)
+    message = (
+        f"{size} bytes before the cloud's encoding{f', {sent} as gzip' if sent < size else ''}"
+    )
+    _print_rendered(group, shown, message, node, output)
     if trouble:
         raise terminal.Failure(trouble)
 
@@ -156,7 +161,7 @@ def schema() -> None:
     """Print the JSON schema of the configuration, for editors."""
     from externalgrpc.config import schema as schemas  # noqa: PLC0415
 
-    terminal.say_lines(schemas.text(clouds.installed()))
+    terminal.say_lines(schemas.text(installed_clouds.installed()))
 
 
 def _print_rendered(

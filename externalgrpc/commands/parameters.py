@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from externalgrpc import address as addresses
-from externalgrpc import clouds, config, groups, terminal
+from externalgrpc import config
+from externalgrpc.commands import terminal
+from externalgrpc.model import groups, installed_clouds
+from externalgrpc.rpc import address as addresses
 from providers import contract
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,7 +38,8 @@ CLUSTER = click.option(
 
 
 class AddressType(click.ParamType):  # type: ignore[type-arg]  # older releases take none
-    """An address that was read by us, before anything starts; see :mod:`externalgrpc.address`."""
+    """An address that was read by us, before anything starts; see
+    :mod:`externalgrpc.rpc.address`."""
 
     name = "address"
 
@@ -88,7 +91,7 @@ def connection(command: F) -> F:
 def source(path: Path, cluster: str) -> config.Source:
     """Say where a configuration comes from, with this process's environment and clouds."""
     return config.Source(
-        path=path, cluster=cluster, environ=os.environ, installed=clouds.installed()
+        path=path, cluster=cluster, environ=os.environ, installed=installed_clouds.installed()
     )
 
 
@@ -97,7 +100,7 @@ def load(path: Path, cluster: str) -> groups.Config:
     found = source(path, cluster)
     try:
         return config.load(path, cluster=cluster, environ=found.environ, clouds=found.installed)
-    except (config.ConfigError, clouds.BrokenCloud) as error:
+    except (config.ConfigError, installed_clouds.BrokenCloud) as error:
         raise failure(error) from error
 
 
@@ -108,7 +111,7 @@ def failure(error: Exception) -> terminal.Failure:
 
 def open_account(loaded: groups.Config, account: groups.Account) -> contract.Provider:
     """Log into an account's cloud; contacts nobody yet."""
-    cloud = clouds.installed()[account.provider]
+    cloud = installed_clouds.installed()[account.provider]
     return cloud.open(
         contract.Login(
             account=account.name,

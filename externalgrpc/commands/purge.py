@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from externalgrpc import clouds, config, groups, plaintext, terminal
-from externalgrpc.commands import parameters
-from externalgrpc.config import rules
-from providers import contract, errors, marks
+from externalgrpc import config
+from externalgrpc.commands import parameters, terminal
+from externalgrpc.model import groups, installed_clouds, rules
+from externalgrpc.support import plaintext
+from providers import contract, errors
+from providers.kit import marks
 
 if TYPE_CHECKING:
-    from externalgrpc import purging
+    from externalgrpc.commands import purging
 
 _NONE = "none"
 
@@ -62,7 +64,7 @@ def purge(
     Groups with a minimum size are included. Stop the autoscaler and this server first: they
     would make the machines again.
     """
-    from externalgrpc import purging  # noqa: PLC0415 - a short start-up is felt
+    from externalgrpc.commands import purging  # noqa: PLC0415 - a short start-up is felt
 
     if identity is not None and provider_id is not None:
         raise click.UsageError("--identity and --machine do not go together")
@@ -103,7 +105,7 @@ def _loaded(path: Path, cluster: str, *, named: bool) -> groups.Config:
     if wrong := rules.name(cluster, groups.MAX_CLUSTER_NAME):
         raise click.UsageError(f"--cluster {cluster!r} {wrong}")
     found = parameters.source(path, "")
-    with contextlib.suppress(config.ConfigError, clouds.BrokenCloud):
+    with contextlib.suppress(config.ConfigError, installed_clouds.BrokenCloud):
         # Where the file names no cluster it is a mistake without the one of the command line.
         whole = config.load(path, cluster="", environ=found.environ, clouds=found.installed)
         return dataclasses.replace(whole, cluster=cluster)
@@ -115,14 +117,14 @@ def _asked(loaded: groups.Config, provider_id: str | None) -> list[groups.Accoun
     every = list(loaded.accounts.values())
     if provider_id is None:
         return every
-    installed = clouds.installed()
+    installed = installed_clouds.installed()
     scheme = provider_id.partition("://")[0]
     schemes = {each.name: installed[each.provider].scheme for each in every}
     its = [each for each in every if schemes[each.name] == scheme]
     if not its:
         begin = " or ".join(f"{each}://" for each in sorted(set(schemes.values())))
-        told = f"provider ids here begin with {begin}; vps-autoscaler ls --wide shows them"
-        raise terminal.Failure(f"no account is at the cloud of {provider_id}: {told}")
+        message = f"provider ids here begin with {begin}; vps-autoscaler ls --wide shows them"
+        raise terminal.Failure(f"no account is at the cloud of {provider_id}: {message}")
     return its
 
 
@@ -130,7 +132,7 @@ def _marked(
     asked: list[groups.Account], opened: dict[str, contract.Provider]
 ) -> list[purging.Found]:
     """List what carries the cluster's mark; what two logins into one project show counts once."""
-    from externalgrpc import purging  # noqa: PLC0415
+    from externalgrpc.commands import purging  # noqa: PLC0415
 
     found: dict[tuple[str, str, str], purging.Found] = {}
     for account in asked:
@@ -151,7 +153,7 @@ def _choice(
     identity: str | None,
     provider_id: str | None,
 ) -> purging.Choice:
-    from externalgrpc import purging  # noqa: PLC0415
+    from externalgrpc.commands import purging  # noqa: PLC0415
 
     try:
         if provider_id is not None:
@@ -171,16 +173,16 @@ def _show(choice: purging.Choice, cluster: str) -> None:
             f"{machine.group or '(no group)'}  {machine.machine_type} in {machine.location}  "
             f"{machine.identity or '(no identity)'}"
         )
-    for told in choice.told():
-        _say(told)
+    for message in choice.messages():
+        _say(message)
     if not choice.chosen:
         other = " that this would delete" if choice.left else ""
         _say(f"no machine carries the mark of cluster {cluster}{other}")
 
 
-def _say(told: str) -> None:
-    terminal.say(told)
+def _say(line: str) -> None:
+    terminal.say(line)
 
 
-def _say_wrong(told: str) -> None:
-    terminal.say(told, err=True)
+def _say_wrong(line: str) -> None:
+    terminal.say(line, err=True)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import click
 
-from externalgrpc import address as addresses
-from externalgrpc import clouds, config, events, groups, terminal
-from externalgrpc.commands import parameters
+from externalgrpc import config
+from externalgrpc.commands import parameters, terminal
+from externalgrpc.model import groups, installed_clouds
+from externalgrpc.rpc import address as addresses
+from externalgrpc.support import logs
 
-_LOG = events.Log("serve")
+_LOG = logs.Log("serve")
 
 
 @click.command()
@@ -84,17 +86,18 @@ def serve(
     end. SIGHUP and a changed file read the configuration again; a bad file is reported and the
     last good one stays.
     """
-    from externalgrpc import server, serving  # noqa: PLC0415 - a short start-up is felt
+    from externalgrpc import serving  # noqa: PLC0415 - a short start-up is felt
+    from externalgrpc.rpc import server  # noqa: PLC0415 - a short start-up is felt
 
     if bool(tls_cert) != bool(tls_key) or (tls_client_ca and not tls_cert):
         raise click.UsageError("--tls-cert and --tls-key go together; --tls-client-ca needs both")
     show_live = sys.stdout.isatty() if live is None else live
     screen = None
     if show_live:
-        from externalgrpc import livetable  # noqa: PLC0415 - only a terminal needs it
+        from externalgrpc.commands import live_table  # noqa: PLC0415 - only a terminal needs it
 
-        screen = livetable.Screen()
-    events.set_up(
+        screen = live_table.Screen()
+    logs.set_up(
         level=log_level,
         as_json=log_format == "json",
         stream=screen.log_stream() if screen is not None else None,
@@ -117,7 +120,7 @@ def serve(
         dry_run=dry_run,
     )
 
-    def tell(address: str, in_force: groups.Config) -> None:
+    def on_ready(address: str, in_force: groups.Config) -> None:
         _announce(address, in_force)
         if reflection and tls is None:
             terminal.say("Try:")
@@ -125,7 +128,7 @@ def serve(
                 terminal.say(f"  # {shows}")
                 terminal.say(f"  {line}")
 
-    _run(lambda: serving.run(what, tell, screen=screen))
+    _run(lambda: serving.run(what, on_ready, screen=screen))
 
 
 @click.command()
@@ -138,20 +141,21 @@ def demo(*, config_path: Path, cluster: str) -> None:
     process is touched: every account of the configuration must be at a cloud whose
     machines are simulated.
     """
-    from externalgrpc import server, serving  # noqa: PLC0415
-    from externalgrpc.standin import demo as show  # noqa: PLC0415
+    from externalgrpc import serving  # noqa: PLC0415
+    from externalgrpc.commands import demo as show  # noqa: PLC0415
+    from externalgrpc.rpc import server  # noqa: PLC0415
 
     loaded = parameters.load(config_path, cluster)
-    installed = clouds.installed()
+    installed = installed_clouds.installed()
     elsewhere = [
         account.name
         for account in loaded.accounts.values()
-        if not clouds.joins_by_itself(installed[account.provider])
+        if not installed_clouds.joins_by_itself(installed[account.provider])
     ]
     if elsewhere:
         raise terminal.Failure(f"the demo makes no real machines: {', '.join(elsewhere)}")
     console = terminal.console()
-    events.set_up(level="error", as_json=False)
+    logs.set_up(level="error", as_json=False)
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
         listening=server.Listening(address="127.0.0.1:0"),
@@ -159,7 +163,7 @@ def demo(*, config_path: Path, cluster: str) -> None:
     stop = threading.Event()
     ended_well: list[bool] = []
 
-    def tell(address: str, in_force: groups.Config) -> None:
+    def on_ready(address: str, in_force: groups.Config) -> None:
         _announce(address, in_force)
 
         def drive() -> None:
@@ -170,7 +174,7 @@ def demo(*, config_path: Path, cluster: str) -> None:
 
         threading.Thread(target=drive, name="demo", daemon=True).start()
 
-    _run(lambda: serving.run(what, tell, stop=stop))
+    _run(lambda: serving.run(what, on_ready, stop=stop))
     if ended_well != [True]:
         raise terminal.Failure("the demonstration did not come to its end")
 
@@ -185,7 +189,8 @@ def _announce(address: str, in_force: groups.Config) -> None:
 
 
 def _run(run: Callable[[], None]) -> None:
-    from externalgrpc import assembly, server  # noqa: PLC0415
+    from externalgrpc import assembly  # noqa: PLC0415
+    from externalgrpc.rpc import server  # noqa: PLC0415
     from providers import errors  # noqa: PLC0415
 
     try:
@@ -194,7 +199,7 @@ def _run(run: Callable[[], None]) -> None:
         assembly.NoCluster,
         server.CannotListen,
         config.ConfigError,
-        clouds.BrokenCloud,
+        installed_clouds.BrokenCloud,
         errors.CloudError,
     ) as error:
         raise parameters.failure(error) from error

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Final
 
-from externalgrpc import clouds, groups
-from externalgrpc.config import fields, files, mistakes, model, options, rules, validate
+from externalgrpc.config import fields, files, mistakes, model, options, validate
 from externalgrpc.config.mistakes import Path
 from externalgrpc.fleet import quarantine
-from providers import marks
+from externalgrpc.model import groups, installed_clouds, rules
+from providers.kit import marks
 
 LONGEST_NAME: Final = 63
 
@@ -27,7 +27,7 @@ class Surroundings:
 
     directory: FilePath
     environ: Mapping[str, str]
-    installed: Mapping[str, clouds.Cloud]
+    installed: Mapping[str, installed_clouds.Cloud]
     files: files.Files
 
     def resolve(self, name: str) -> FilePath:
@@ -40,14 +40,14 @@ class Surroundings:
 
 def cloud(
     name: str, path: Path, around: Surroundings, findings: validate.Findings
-) -> clouds.Cloud | None:
+) -> installed_clouds.Cloud | None:
     """Find a cloud by the name in the file; an unknown or broken one is filed."""
     try:
         return around.installed[name]
     except KeyError:
         cure = validate.nearest(name, around.installed)
         findings.add(path, f"{fields.describe(name)} is not an installed cloud", cure)
-    except clouds.BrokenCloud as error:
+    except installed_clouds.BrokenCloud as error:
         findings.add(path, str(error), "Ask whoever maintains this cloud")
     return None
 
@@ -77,8 +77,8 @@ def implied(
     """Make the account of a cloud that the file has no account of: it bears the cloud's name."""
     of = cloud(provider, path, around, findings)
     if of is not None and options.needed(of.account_options):
-        told = f"an account at {provider} has settings that must be given"
-        findings.add(path, told, "List it under accounts: with its options")
+        message = f"an account at {provider} has settings that must be given"
+        findings.add(path, message, "List it under accounts: with its options")
         return None
     entry = model.AccountEntry.model_validate({"name": provider, "provider": provider})
     return _account(provider, entry, path, around, findings)
@@ -97,8 +97,8 @@ def _name(
     if wrong:
         findings.add((*path, "name"), f"{fields.describe(entry.name)} {wrong}")
     if entry.name in before:
-        told = f"{fields.describe(entry.name)} is the name of an account above"
-        findings.add((*path, "name"), told, "Rename one")
+        message = f"{fields.describe(entry.name)} is the name of an account above"
+        findings.add((*path, "name"), message, "Rename one")
     return entry.name
 
 
@@ -133,7 +133,7 @@ def _account(
 
 def _token(
     entry: model.AccountEntry,
-    of: clouds.Cloud,
+    of: installed_clouds.Cloud,
     path: Path,
     around: Surroundings,
     findings: validate.Findings,
@@ -155,22 +155,22 @@ def _token(
 
 def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate.Findings) -> str:
     where = around.resolve(name)
-    told = f"the token file {mistakes.file_name(where)}"
+    message = f"the token file {mistakes.file_name(where)}"
     try:
         token = around.files.read(where).decode("ascii").strip()
     except files.Unreadable as error:
         if _LIKE_A_TOKEN.fullmatch(name) or not name:
             findings.add(at, "is not the path of a file", "Put the token into a file and name that")
         else:
-            findings.add(at, f"{told} {error}", "Create it with the token as its only line")
+            findings.add(at, f"{message} {error}", "Create it with the token as its only line")
         return ""
     except UnicodeDecodeError:
-        findings.add(at, f"{told} is not plain text", "Keep the token as its only line")
+        findings.add(at, f"{message} is not plain text", "Keep the token as its only line")
         return ""
     if not token:
-        findings.add(at, f"{told} is empty", "Write the token into it")
+        findings.add(at, f"{message} is empty", "Write the token into it")
     elif not _TOKEN.fullmatch(token):
-        findings.add(at, f"{told} holds more than a token", "Keep the token as its only line")
+        findings.add(at, f"{message} holds more than a token", "Keep the token as its only line")
     return token
 
 
@@ -201,12 +201,12 @@ def _foreign(words: Mapping[str, str], at: Path, findings: validate.Findings) ->
     """Take the operator's word on machines of other clusters, by their identity."""
     for identity in words:
         if identity != quarantine.NO_IDENTITY and not marks.is_identity(identity):
-            told = f"{fields.describe(identity)} is no identity of a cluster"
+            message = f"{fields.describe(identity)} is no identity of a cluster"
             cure = (
                 f"Write its 10 digits of 0 to 9 and a to f, in quotes, or {quarantine.NO_IDENTITY} "
                 "for machines that carry none; vps-autoscaler ls --wide shows which there are"
             )
-            findings.add((*at, identity), told, cure, key=True)
+            findings.add((*at, identity), message, cure, key=True)
     return words
 
 
@@ -218,6 +218,6 @@ def _same_login_twice(accounts: Mapping[str, groups.Account], findings: validate
             continue
         login = (account.provider, account.endpoint, account.token)
         if login in seen:
-            told = f"accounts {seen[login]} and {name} are one login: machines would count twice"
-            findings.add(("accounts",), told, "Give each its own tokenFile, or keep one")
+            message = f"accounts {seen[login]} and {name} are one login: machines would count twice"
+            findings.add(("accounts",), message, "Give each its own tokenFile, or keep one")
         seen.setdefault(login, name)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final
 import pydantic
 from pydantic_core import PydanticCustomError
 
-from externalgrpc import quantity
 from externalgrpc.config import mistakes
+from externalgrpc.model import quantity
 
 LARGEST: Final = 2**53
 """The largest number any field takes: beyond it JSON readers lose digits."""

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from externalgrpc import regular
+from externalgrpc.support import regular_files
 
-MAX_BYTES: Final = regular.MAX_BYTES
-Unreadable = regular.Unreadable
+MAX_BYTES: Final = regular_files.MAX_BYTES
+Unreadable = regular_files.Unreadable
 
 _ABSENT: Final = "absent"
 
@@ -17,7 +17,7 @@ _ABSENT: Final = "absent"
 class Files:
     """Read files and keep the digest of each, so that a later look can tell a change.
 
-    Only regular files of at most MAX_BYTES are read (:mod:`externalgrpc.regular`).
+    Only regular files of at most MAX_BYTES are read (:mod:`externalgrpc.support.regular_files`).
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Files:
     def read(self, path: Path) -> bytes:
         """Read a file; raises Unreadable."""
         try:
-            raw = regular.read(path)
+            raw = regular_files.read(path)
         except Unreadable as error:
             self._seen[path] = f"{_ABSENT}: {error}"
             raise
@@ -45,7 +45,7 @@ class Files:
 def look(path: Path) -> str:
     """Tell a file's state as a text that changes when its content does."""
     try:
-        return _digest(regular.read(path))
+        return _digest(regular_files.read(path))
     except Unreadable as error:
         return f"{_ABSENT}: {error}"
 

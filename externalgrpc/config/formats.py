@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from externalgrpc import clouds, groups, names
 from externalgrpc.bootstrap import raw, userdata
 from externalgrpc.config.mistakes import Mistake
+from externalgrpc.model import groups, installed_clouds, names
 
 
 def fatal(
-    group: groups.NodeGroup, *, cluster: str, provider: str, of: clouds.Cloud
+    group: groups.NodeGroup, *, cluster: str, provider: str, of: installed_clouds.Cloud
 ) -> Iterator[Mistake]:
     """Give the mistakes in a user-data file that keep all of it from being used."""
     for each in _troubles(group, cluster=cluster, provider=provider, of=of):
@@ -26,7 +26,7 @@ def fatal(
 
 
 def doubts(
-    group: groups.NodeGroup, *, cluster: str, provider: str, of: clouds.Cloud
+    group: groups.NodeGroup, *, cluster: str, provider: str, of: installed_clouds.Cloud
 ) -> Iterator[userdata.Trouble]:
     """Give what nobody on the cloud's usual images would run, of a group that loads."""
     for each in _troubles(group, cluster=cluster, provider=provider, of=of):
@@ -35,7 +35,7 @@ def doubts(
 
 
 def _troubles(
-    group: groups.NodeGroup, *, cluster: str, provider: str, of: clouds.Cloud
+    group: groups.NodeGroup, *, cluster: str, provider: str, of: installed_clouds.Cloud
 ) -> Iterator[userdata.Trouble]:
     if group.join in {"kubeadm", "k3s"} or not group.user_data.strip():
         return
@@ -51,4 +51,6 @@ def _troubles(
         provider=provider,
         scheme=of.scheme,
     )
-    yield from userdata.judge(text, decodes_base64=clouds.metadata_service(of).decodes_base64)
+    yield from userdata.judge(
+        text, decodes_base64=installed_clouds.metadata_service(of).decodes_base64
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Final
 
-from externalgrpc import clouds, groups, names
-from externalgrpc.bootstrap import joining, machine, settings
-from externalgrpc.config import fields, model, rules, validate
+from externalgrpc.bootstrap import joining, machine
+from externalgrpc.config import fields, model, validate
 from externalgrpc.config.mistakes import Path
+from externalgrpc.model import groups, installed_clouds, join_settings, names, rules
 from providers import contract
 
 _FETCHED: Final = (
@@ -21,13 +21,13 @@ _FETCHED: Final = (
 """The settings of a join that are addresses of what machines fetch, install and run as root."""
 
 
-def cannot_join(group: groups.NodeGroup, cloud: clouds.Cloud) -> str:
+def cannot_join(group: groups.NodeGroup, cloud: installed_clouds.Cloud) -> str:
     """Say why a group's machines would never become nodes, or "" when they can.
 
     Such a group loads, ``check`` fails on it, and a running server leaves it out with this
     sentence as the reason: machines that nobody can use cost money all the same.
     """
-    if group.join or clouds.joins_by_itself(cloud):
+    if group.join or installed_clouds.joins_by_itself(cloud):
         return ""
     return (
         "its machines have no way to join the cluster: add kubernetes: to the file so that they "
@@ -37,7 +37,7 @@ def cannot_join(group: groups.NodeGroup, cloud: clouds.Cloud) -> str:
 
 def method(
     entry: model.NodeEntry,
-    of: clouds.Cloud | None,
+    of: installed_clouds.Cloud | None,
     path: Path,
     findings: validate.Findings,
     *,
@@ -48,34 +48,38 @@ def method(
     join = entry.join or ""
     if not join and user_data:
         join = "raw"
-    alone = of is not None and clouds.joins_by_itself(of)
+    alone = of is not None and installed_clouds.joins_by_itself(of)
     if not join and kubernetes and entry.user_data_file is None and not alone:
         join = "kubeadm"
     if join in joining.METHODS and not kubernetes:
-        told = f"{join} needs to know the cluster"
+        message = f"{join} needs to know the cluster"
         cure = "Add kubernetes: to the file, with a kubeconfig, or {} in a pod of the cluster"
-        findings.add((*path, "join"), told, cure)
+        findings.add((*path, "join"), message, cure)
     if join in joining.METHODS and entry.user_data_file is not None:
-        told = f"is given beside join: {join}, which writes its own"
+        message = f"is given beside join: {join}, which writes its own"
         cure = "Remove it; your own lines go under joinOptions.preJoin and postJoin"
-        findings.add((*path, "userDataFile"), told, cure, key=True)
+        findings.add((*path, "userDataFile"), message, cure, key=True)
     if join not in joining.METHODS and entry.join_options:
-        told = "are settings of join: kubeadm and join: k3s"
-        findings.add((*path, "joinOptions"), told, "Remove them", key=True)
-    if join in joining.METHODS and of is not None and not clouds.metadata_service(of).learnable:
+        message = "are settings of join: kubeadm and join: k3s"
+        findings.add((*path, "joinOptions"), message, "Remove them", key=True)
+    if (
+        join in joining.METHODS
+        and of is not None
+        and not installed_clouds.metadata_service(of).learnable
+    ):
         cure = (
             "Write a userDataFile that sets the providerID, or join: image; the cloud's class says "
             "in metadata_service how its machines learn it, maybe in a newer release of its package"
         )
         findings.add((*path, "join"), f"cannot be {join}: {machine.NO_IDS}", cure)
     if join in joining.METHODS and entry.any_node_name:
-        told = f"is for nodes that we do not name, and join: {join} names them"
-        findings.add((*path, "anyNodeName"), told, "Remove it", key=True)
+        message = f"is for nodes that we do not name, and join: {join} names them"
+        findings.add((*path, "anyNodeName"), message, "Remove it", key=True)
     return join
 
 
 def fetched_in_the_clear(
-    how: settings.JoinSettings, path: Path, findings: validate.Findings
+    how: join_settings.JoinSettings, path: Path, findings: validate.Findings
 ) -> None:
     """File every address of a join that is plain http:// off loopback, unless that is allowed."""
     for name in () if how.allow_http else _FETCHED:
@@ -89,7 +93,7 @@ def fetched_in_the_clear(
             )
 
 
-def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
+def rendered_bytes(group: groups.NodeGroup, of: installed_clouds.Cloud) -> int:
     """Measure the largest user-data that we would render for a group, as its cloud counts it.
 
     What only a login or a cluster could tell (the cloud's labels, a card's name, the CA) is as
@@ -105,7 +109,7 @@ def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
                     name=candidate.machine_type, cpu_millis=0, memory_bytes=0, disk_bytes=0
                 ),
                 scheme=of.scheme,
-                service=clouds.metadata_service(of),
+                service=installed_clouds.metadata_service(of),
                 gpu_label="",
                 cloud_labels=_as_long_as_any(candidate.location),
                 join=group.join_settings,
@@ -113,7 +117,7 @@ def rendered_bytes(group: groups.NodeGroup, of: clouds.Cloud) -> int:
             for candidate in group.candidates
         ),
         joining.example(group.join),
-        functools.partial(clouds.user_data_bytes, of),
+        functools.partial(installed_clouds.user_data_bytes, of),
     )
 
 

@@ -77,8 +77,10 @@ def read(raw: bytes, file: str) -> Tree:
 def _inside_config_map(raw: bytes, file: str, root: yaml.MappingNode, kind: yaml.Node) -> Tree:
     """Read the text under ``data.config``, with the positions of the outer file."""
     if kind.value != "ConfigMap":
-        told = f"{mistakes.shorten(str(kind.value))} is not ConfigMap"
-        raise _single(file, _place(kind.start_mark), told, "Remove it, or give a ConfigMap", "kind")
+        message = f"{mistakes.shorten(str(kind.value))} is not ConfigMap"
+        raise _single(
+            file, _place(kind.start_mark), message, "Remove it, or give a ConfigMap", "kind"
+        )
     outer = _Walk(file, _same_place).tree(root)
     if outer.found:
         raise ConfigError(mistake for _path, mistake in outer.found)
@@ -88,8 +90,8 @@ def _inside_config_map(raw: bytes, file: str, root: yaml.MappingNode, kind: yaml
     text = _entry(data, "config")
     if not isinstance(text, yaml.ScalarNode):
         there = ", ".join(mistakes.shorten(str(key.value)) for key, _ in data.value) or "nothing"
-        told = f"the key config with a text is missing; there is {there}"
-        raise _single(file, _place(data.start_mark), told, _PUT, "data.config")
+        message = f"the key config with a text is missing; there is {there}"
+        raise _single(file, _place(data.start_mark), message, _PUT, "data.config")
     shift = _shift(raw.decode("utf-8-sig"), text)
     node = _compose(text.value, file, shift)
     if not isinstance(node, yaml.MappingNode):
@@ -99,8 +101,8 @@ def _inside_config_map(raw: bytes, file: str, root: yaml.MappingNode, kind: yaml
 
 def _text(raw: bytes, file: str) -> str:
     if len(raw) > MAX_BYTES:
-        told = f"is larger than {MAX_BYTES} bytes"
-        raise _single(file, Position(1, 1), told, "A ConfigMap could not hold it either")
+        message = f"is larger than {MAX_BYTES} bytes"
+        raise _single(file, Position(1, 1), message, "A ConfigMap could not hold it either")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -145,8 +147,8 @@ def _compose(text: str, file: str, shift: Shift) -> yaml.Node | None:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
-        told = "holds a character that YAML does not allow"
-        raise _single(file, shift(Position(line, column)), told, "Remove it") from error
+        message = "holds a character that YAML does not allow"
+        raise _single(file, shift(Position(line, column)), message, "Remove it") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise _single(file, shift(Position(1, 1)), "cannot be read as YAML", "") from error
 
@@ -191,8 +193,8 @@ class _Walk:
         place = self._shift(_place(node.start_mark))
         self._count += 1
         if self._count > MAX_VALUES or depth > MAX_DEPTH:
-            told = f"grows beyond {MAX_VALUES} values or {MAX_DEPTH} levels"
-            raise _single(self._file, place, told, "Split it, or use fewer aliases")
+            reason = f"grows beyond {MAX_VALUES} values or {MAX_DEPTH} levels"
+            raise _single(self._file, place, reason, "Split it, or use fewer aliases")
         return place
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, object]:
@@ -211,8 +213,8 @@ class _Walk:
             elif not isinstance(key, str) or not key:
                 self._file_mistake(place, path, "a key here is not a text", "Put it in quotes")
             elif key in first:
-                told = f"is given twice; the first is in line {first[key].line}"
-                self._file_mistake(place, (*path, key), told, "Remove one")
+                reason = f"is given twice; the first is in line {first[key].line}"
+                self._file_mistake(place, (*path, key), reason, "Remove one")
             else:
                 first[key] = place
                 self._keys[(*path, key)] = place

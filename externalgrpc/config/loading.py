@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import TypeVar
 
-from externalgrpc import clouds, groups, regular
 from externalgrpc.config import (
     accounts,
     fields,
@@ -17,12 +16,13 @@ from externalgrpc.config import (
     model,
     nodes,
     options,
-    rules,
     scalars,
     settings,
     validate,
 )
 from externalgrpc.config.mistakes import ConfigError, Mistake, Path
+from externalgrpc.model import groups, installed_clouds, rules
+from externalgrpc.support import regular_files
 
 Entry = TypeVar("Entry", bound=model.Entry)
 
@@ -32,13 +32,13 @@ class Source:
     """Where a configuration comes from and what it is read with.
 
     ``cluster`` is what the command line said, empty when nothing. ``installed`` maps the names
-    of clouds to their classes (:func:`externalgrpc.clouds.installed`).
+    of clouds to their classes (:func:`externalgrpc.model.installed_clouds.installed`).
     """
 
     path: FilePath
     cluster: str
     environ: Mapping[str, str]
-    installed: Mapping[str, clouds.Cloud]
+    installed: Mapping[str, installed_clouds.Cloud]
 
 
 def load(
@@ -46,7 +46,7 @@ def load(
     *,
     cluster: str,
     environ: Mapping[str, str],
-    clouds: Mapping[str, clouds.Cloud],
+    clouds: Mapping[str, installed_clouds.Cloud],
 ) -> groups.Config:
     """Load a configuration file and the files that it names; contacts nobody.
 
@@ -62,7 +62,7 @@ def read(source: Source, seen: files.Files) -> groups.Config:
     try:
         raw = seen.read(source.path)
     except files.Unreadable as error:
-        piped = isinstance(error, regular.NotRegular)
+        piped = isinstance(error, regular_files.NotRegular)
         mistake = Mistake(
             file=str(source.path),
             line=1,
@@ -100,10 +100,12 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
     )
     kubernetes = None
     if file.kubernetes is not None:
-        told = options.read(
+        settings_given = options.read(
             groups.Kubernetes, file.kubernetes, ("kubernetes",), findings, resolve=around.resolve
         )
-        kubernetes = told if isinstance(told, groups.Kubernetes) else groups.Kubernetes()
+        kubernetes = (
+            settings_given if isinstance(settings_given, groups.Kubernetes) else groups.Kubernetes()
+        )
     reader = nodes.Reader(
         cluster=cluster,
         logins=logins,
@@ -145,8 +147,8 @@ def _entries(
         if isinstance(data, scalars.Surprise):
             findings.add((key,), data.message, data.cure)
         else:
-            told = f"must be a list, not {fields.describe(data)}"
-            findings.add((key,), told, "Begin each entry with a dash")
+            message = f"must be a list, not {fields.describe(data)}"
+            findings.add((key,), message, "Begin each entry with a dash")
         return []
     found: list[tuple[int, Entry]] = []
     for index, each in enumerate(data):
@@ -159,8 +161,8 @@ def _entries(
 def _cluster(given: str, file: model.File, findings: validate.Findings) -> str:
     at: Path = ("cluster",)
     if file.cluster is not None and given and file.cluster != given:
-        told = f"{fields.describe(file.cluster)} is not what --cluster says ({given})"
-        findings.add(at, told, "Keep one of the two")
+        message = f"{fields.describe(file.cluster)} is not what --cluster says ({given})"
+        findings.add(at, message, "Keep one of the two")
     cluster = file.cluster if file.cluster is not None else given
     if not cluster and file.cluster is None:
         cure = "Add cluster: <name> or --cluster: it marks our machines as this cluster's"

@@ -6,7 +6,8 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
-from externalgrpc import keywords, plaintext
+from externalgrpc.bootstrap import keywords
+from externalgrpc.support import plaintext
 
 MAX_REPORTED = 200
 """Mistakes told at once; a file with more is not a configuration."""
@@ -35,8 +36,8 @@ class Mistake:
 
     def __str__(self) -> str:
         what = f"{self.path}: {self.message}" if self.path else self.message
-        told = f"{self.file}:{self.line}:{self.column}: {what}"
-        return plaintext.line(f"{told}. {self.cure}" if self.cure else told)
+        reason = f"{self.file}:{self.line}:{self.column}: {what}"
+        return plaintext.line(f"{reason}. {self.cure}" if self.cure else reason)
 
 
 class ConfigError(Exception):
@@ -57,14 +58,14 @@ class ConfigError(Exception):
 
 def spell(path: Path) -> str:
     """Write a path the way people do: ``nodes[0].labels.tier``."""
-    told = ""
+    text = ""
     for step in path:
         if isinstance(step, int):
-            told += f"[{step}]"
+            text += f"[{step}]"
         else:
             shown = shorten(step, 80)[1:-1]
-            told += f".{shown}" if told else shown
-    return told
+            text += f".{shown}" if text else shown
+    return text
 
 
 def file_name(path: object) -> str:

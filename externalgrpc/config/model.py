@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from externalgrpc import groups
 from externalgrpc.config import fields, spellings
+from externalgrpc.model import groups
 
 Share = fields.Number
 Sizes = fields.Integer

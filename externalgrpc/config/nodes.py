@@ -8,10 +8,8 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from externalgrpc import clouds, groups
 from externalgrpc.bootstrap import joining as joins
 from externalgrpc.bootstrap import machine, raw, userdata
-from externalgrpc.bootstrap import settings as join_settings
 from externalgrpc.config import (
     accounts,
     fields,
@@ -21,11 +19,11 @@ from externalgrpc.config import (
     mistakes,
     model,
     options,
-    rules,
     settings,
     validate,
 )
 from externalgrpc.config.mistakes import Mistake, Path
+from externalgrpc.model import groups, installed_clouds, join_settings, rules
 
 MOST_CANDIDATES: Final = 64
 """More types times regions than this would take longer to try than a machine to boot."""
@@ -77,8 +75,8 @@ class Reader:
         if wrong:
             self.findings.add(at, f"{fields.describe(entry.name)} {wrong}", "Choose another name")
         if entry.name in before:
-            told = f"{fields.describe(entry.name)} is the name of a group above"
-            self.findings.add(at, told, "Rename one")
+            message = f"{fields.describe(entry.name)} is the name of a group above"
+            self.findings.add(at, message, "Rename one")
 
     def _group(self, entry: model.NodeEntry, path: Path) -> groups.NodeGroup | None:
         """Make one group; None when the file does not say enough to make any."""
@@ -90,8 +88,8 @@ class Reader:
         types = [each.machine_type for each in candidates]
         for key, value in entry.labels.items():
             if wrong := rules.identity(key, value, types):
-                told = f"the label {fields.describe(key)} {wrong}"
-                self.findings.add((*path, "labels", key), told, "Remove it", key=True)
+                message = f"the label {fields.describe(key)} {wrong}"
+                self.findings.add((*path, "labels", key), message, "Remove it", key=True)
         self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
         taints = self._taints(entry.taints, (*path, "taints"))
         user_data = self._user_data(entry, path)
@@ -155,8 +153,8 @@ class Reader:
                 cure = validate.nearest(entry.account, {*self.logins, *self.listed})
                 self.findings.add(at, f"{fields.describe(entry.account)} is no account", cure)
             elif account is not None and entry.provider not in {None, account.provider}:
-                told = f"account {account.name} is at {account.provider}"
-                self.findings.add((*path, "provider"), told, "Remove provider, or correct one")
+                message = f"account {account.name} is at {account.provider}"
+                self.findings.add((*path, "provider"), message, "Remove provider, or correct one")
             return account
         at = (*path, "provider")
         if entry.provider is None:
@@ -166,8 +164,8 @@ class Reader:
         there = [each for each in self.logins.values() if each.provider == entry.provider]
         if len(there) > 1:
             names = ", ".join(account.name for account in there)
-            told = f"{entry.provider} has several accounts: {names}"
-            self.findings.add(at, told, "Say which with account:")
+            message = f"{entry.provider} has several accounts: {names}"
+            self.findings.add(at, message, "Say which with account:")
             return None
         return there[0] if there else self._implied(entry.provider, at, only_if_known=False)
 
@@ -179,8 +177,8 @@ class Reader:
         if accounts.cloud(provider, at, self.around, self.findings) is None:
             return None
         if provider in self.logins:
-            told = f"the account called {provider} is at {self.logins[provider].provider}"
-            self.findings.add(at, told, "Rename that account")
+            message = f"the account called {provider} is at {self.logins[provider].provider}"
+            self.findings.add(at, message, "Rename that account")
             return None
         account = accounts.implied(provider, at, self.around, self.findings)
         if account is not None:
@@ -194,8 +192,8 @@ class Reader:
         )
         regions = self._one_or_several(entry.region, entry.regions, path, "region", "regions")
         if len(types) * len(regions) > MOST_CANDIDATES:
-            told = f"{len(types)} types in {len(regions)} regions are too many to try in order"
-            self.findings.add(path, told, f"Keep at most {MOST_CANDIDATES} combinations")
+            message = f"{len(types)} types in {len(regions)} regions are too many to try in order"
+            self.findings.add(path, message, f"Keep at most {MOST_CANDIDATES} combinations")
             return ()
         return tuple(
             groups.Candidate(machine_type, location)
@@ -227,15 +225,15 @@ class Reader:
         if entry.max_size is None:
             self.findings.missing((*path, "maxSize"), "Say how large the group may become")
         elif entry.min_size > entry.max_size:
-            told = f"{entry.min_size} is more than maxSize {entry.max_size}"
-            self.findings.add((*path, "minSize"), told, "Lower minSize or raise maxSize")
+            message = f"{entry.min_size} is more than maxSize {entry.max_size}"
+            self.findings.add((*path, "minSize"), message, "Lower minSize or raise maxSize")
 
     def _labels(self, labels: Mapping[str, str], path: Path, further: Callable[[str], str]) -> None:
         for key, value in labels.items():
             wrong = rules.key(key) or further(key)
             if wrong:
-                told = f"the label key {fields.describe(key)} {wrong}"
-                self.findings.add((*path, key), told, "Choose another key", key=True)
+                message = f"the label key {fields.describe(key)} {wrong}"
+                self.findings.add((*path, key), message, "Choose another key", key=True)
             wrong = rules.value(value)
             if wrong:
                 self.findings.add((*path, key), f"the label value {fields.describe(value)} {wrong}")
@@ -250,16 +248,16 @@ class Reader:
                 self.findings.missing((*at, "effect"), f"Add one of {', '.join(rules.EFFECTS)}")
             wrong = rules.key(entry.key) if entry.key is not None else ""
             if wrong:
-                told = f"the taint key {fields.describe(entry.key)} {wrong}"
-                self.findings.add((*at, "key"), told, "Choose another key")
+                message = f"the taint key {fields.describe(entry.key)} {wrong}"
+                self.findings.add((*at, "key"), message, "Choose another key")
             wrong = rules.value(entry.value)
             if wrong:
-                told = f"the taint value {fields.describe(entry.value)} {wrong}"
-                self.findings.add((*at, "value"), told)
+                message = f"the taint value {fields.describe(entry.value)} {wrong}"
+                self.findings.add((*at, "value"), message)
             taint = groups.Taint(key=entry.key or "", value=entry.value, effect=entry.effect or "")
             if any((each.key, each.effect) == (taint.key, taint.effect) for each in taints):
-                told = f"{taint.key}:{taint.effect} is there twice"
-                self.findings.add(at, told, "A node has one taint of a key and effect")
+                message = f"{taint.key}:{taint.effect} is there twice"
+                self.findings.add(at, message, "A node has one taint of a key and effect")
             taints.append(taint)
         return tuple(taints)
 
@@ -271,17 +269,17 @@ class Reader:
                 self.findings.missing(at, "join: raw needs the file that does it")
             return ""
         where = self.around.resolve(entry.user_data_file)
-        told = f"the user-data file {mistakes.file_name(where)}"
+        message = f"the user-data file {mistakes.file_name(where)}"
         try:
             text = userdata.decoded(self.around.files.read(where))
         except files.Unreadable as error:
-            self.findings.add(at, f"{told} {error}", "Create it, or correct the path")
+            self.findings.add(at, f"{message} {error}", "Create it, or correct the path")
             return ""
         except ValueError as error:
-            self.findings.add(at, f"{told} {error}")
+            self.findings.add(at, f"{message} {error}")
             return ""
         if not text.strip():
-            self.findings.add(at, f"{told} is empty", "Write into it how a machine joins")
+            self.findings.add(at, f"{message} is empty", "Write into it how a machine joins")
         for variable in raw.unknown(text):
             self.findings.add_elsewhere(
                 Mistake(
@@ -299,7 +297,11 @@ class Reader:
         return str(self.around.resolve(entry.user_data_file)) if entry.user_data_file else ""
 
     def _user_data_size(
-        self, group: groups.NodeGroup, account: groups.Account, of: clouds.Cloud, path: Path
+        self,
+        group: groups.NodeGroup,
+        account: groups.Account,
+        of: installed_clouds.Cloud,
+        path: Path,
     ) -> None:
         """Render what a machine would get, whatever its cloud takes, and measure it."""
         limit = of.user_data_limit_bytes
@@ -321,20 +323,20 @@ class Reader:
                 cluster=self.cluster,
                 provider=account.provider,
                 scheme=of.scheme,
-                measure=functools.partial(clouds.user_data_bytes, of),
+                measure=functools.partial(installed_clouds.user_data_bytes, of),
             )
         else:
             return
         if size > limit:
-            told = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
+            message = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
             cure = "Shorten it, or fetch the larger part at boot"
-            self.findings.add((*path, "userDataFile" if group.user_data else "join"), told, cure)
+            self.findings.add((*path, "userDataFile" if group.user_data else "join"), message, cure)
 
-    def _supported(self, entry: model.NodeEntry, of: clouds.Cloud, path: Path) -> None:
+    def _supported(self, entry: model.NodeEntry, of: installed_clouds.Cloud, path: Path) -> None:
         """Refuse a common setting that this cloud cannot do, where it was set to matter."""
         for name, key in _COMMON.items():
             field = model.NodeEntry.model_fields[name]
             default = field.get_default(call_default_factory=True, validated_data={})
             if name not in of.supports and getattr(entry, name) != default:
-                told = "is something this cloud cannot do"
-                self.findings.add((*path, key), told, "Remove it", key=True)
+                message = "is something this cloud cannot do"
+                self.findings.add((*path, key), message, "Remove it", key=True)

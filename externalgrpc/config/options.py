@@ -77,14 +77,14 @@ def read(
         return None
 
 
-def _placed(told: Any, resolve: Callable[[str], FilePath]) -> object:  # noqa: ANN401 - a dataclass
+def _placed(value: Any, resolve: Callable[[str], FilePath]) -> object:  # noqa: ANN401 - a dataclass
     """Make the files that options name stand where the configuration says, whoever works where."""
     paths = {
         field.name: str(resolve(name))
-        for field in dataclasses.fields(told)
-        if field.metadata.get("path") and (name := getattr(told, field.name))
+        for field in dataclasses.fields(value)
+        if field.metadata.get("path") and (name := getattr(value, field.name))
     }
-    return dataclasses.replace(told, **paths) if paths else told
+    return dataclasses.replace(value, **paths) if paths else value
 
 
 def needed(cls: type) -> bool:

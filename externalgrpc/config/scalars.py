@@ -56,9 +56,11 @@ def _number_or_word(kind: str, text: str) -> object:
         return int(text)
     if _DECIMAL.fullmatch(text):
         return Decimal(text)
-    told = mistakes.shorten(text)
+    content = mistakes.shorten(text)
     if kind == "bool":
-        cure = f"Quote it ({told}) if it is a text, write true or false if it is a switch"
+        cure = f"Quote it ({content}) if it is a text, write true or false if it is a switch"
         return Surprise(f"is {text} without quotes, a boolean in YAML", cure)
-    cure = f"Quote it ({told}) if it is a text, write it in plain decimal digits if it is a number"
-    return Surprise(f"is {told} without quotes, which can be taken for a number or a time", cure)
+    cure = (
+        f"Quote it ({content}) if it is a text, write it in plain decimal digits if it is a number"
+    )
+    return Surprise(f"is {content} without quotes, which can be taken for a number or a time", cure)

@@ -12,9 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from externalgrpc import clouds, groups
-from externalgrpc.bootstrap import settings
 from externalgrpc.config import model, options
+from externalgrpc.model import groups, installed_clouds, join_settings
 
 _OWN_PACKAGE = "providers"
 _BOUNDS = {
@@ -25,7 +24,7 @@ _BOUNDS = {
 }
 
 
-def generate(installed: Mapping[str, clouds.Cloud]) -> dict[str, Any]:
+def generate(installed: Mapping[str, installed_clouds.Cloud]) -> dict[str, Any]:
     """Generate the schema, with the settings of every cloud given.
 
     A cloud that cannot be imported or whose settings cannot be described is left out.
@@ -45,7 +44,7 @@ def generate(installed: Mapping[str, clouds.Cloud]) -> dict[str, Any]:
                 definitions[key] = own
                 entry.setdefault("allOf", []).append(_when(name, key))
     for name, cls, entry, key in (
-        ("JoinOptions", settings.JoinSettings, definitions["NodeEntry"], "joinOptions"),
+        ("JoinOptions", join_settings.JoinSettings, definitions["NodeEntry"], "joinOptions"),
         ("Kubernetes", groups.Kubernetes, schema, "kubernetes"),
     ):
         described = options.describe(cls).model_json_schema(ref_template="#/$defs/{model}")
@@ -57,20 +56,22 @@ def generate(installed: Mapping[str, clouds.Cloud]) -> dict[str, Any]:
     return {"$schema": dialect, "title": schema["title"], **_tidy(schema)}
 
 
-def text(installed: Mapping[str, clouds.Cloud]) -> str:
+def text(installed: Mapping[str, installed_clouds.Cloud]) -> str:
     """Write the schema, without a newline at its end."""
     return json.dumps(generate(installed), indent=2, sort_keys=True)
 
 
-def own_clouds() -> clouds.Installed:
+def own_clouds() -> installed_clouds.Installed:
     """Find the installed clouds that come with the project."""
-    return clouds.installed().within(_OWN_PACKAGE)
+    return installed_clouds.installed().within(_OWN_PACKAGE)
 
 
-def _own(installed: Mapping[str, clouds.Cloud], name: str, attribute: str) -> dict[str, Any] | None:
+def _own(
+    installed: Mapping[str, installed_clouds.Cloud], name: str, attribute: str
+) -> dict[str, Any] | None:
     try:
         described = options.describe(getattr(installed[name], attribute))
-    except (clouds.BrokenCloud, options.Indescribable):
+    except (installed_clouds.BrokenCloud, options.Indescribable):
         return None
     template = f"#/$defs/{name}.{attribute}.{{model}}"
     own = described.model_json_schema(ref_template=template)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from externalgrpc import groups
 from externalgrpc.config import model
+from externalgrpc.model import groups
 
 
 def reserve(entry: model.KubeletEntry) -> groups.KubeletReserve:
     """Take what kubelet keeps, and which of it the file says; the rest stays kubeadm's default."""
-    told = {
+    fields = {
         "max_pods": entry.max_pods,
         "cpu_millis": entry.cpu,
         "memory_bytes": entry.memory,
@@ -21,7 +21,7 @@ def reserve(entry: model.KubeletEntry) -> groups.KubeletReserve:
         "memory_overhead": _share(entry.memory_overhead_percent),
         "disk_overhead": _share(entry.disk_overhead_percent),
     }
-    given: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     return dataclasses.replace(groups.KubeletReserve(), **given, given=frozenset(given))
 
 
@@ -46,12 +46,12 @@ def join_deadlines(entry: model.JoinDeadlinesEntry) -> groups.JoinDeadlines:
 
 def limits(entry: model.LimitsEntry) -> groups.Limits:
     """Take how many failed joins are given up at most; what the file does not say is usual."""
-    told = {
+    fields = {
         "given_up_a_group": entry.given_up_per_group,
         "given_up_share": _share(entry.given_up_percent),
         "within_s": entry.within,
     }
-    given: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     return dataclasses.replace(groups.Limits(), **given)
 
 

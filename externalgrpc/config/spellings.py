@@ -10,7 +10,8 @@ import json
 import re
 from typing import Any, Final
 
-from externalgrpc.config import fields, rules, scalars
+from externalgrpc.config import fields, scalars
+from externalgrpc.model import rules
 
 _MOST: Final = 20
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*", re.ASCII)
@@ -25,8 +26,8 @@ def labels(value: object) -> object:
     pairs = _pairs(value)
     if pairs is None:
         return value
-    told = ", ".join(f"{_flow(key)}: {_flow(text)}" for key, text in pairs)
-    raise fields.refusal("must be a mapping, not a list of labels", f"Write {{{told}}}")
+    content = ", ".join(f"{_flow(key)}: {_flow(text)}" for key, text in pairs)
+    raise fields.refusal("must be a mapping, not a list of labels", f"Write {{{content}}}")
 
 
 def taints(value: object) -> object:
@@ -44,13 +45,15 @@ def taints(value: object) -> object:
     entries = [each for each in read if each is not None]
     if len(entries) != len(read) or len(entries) > _MOST:
         return value
-    told = ", ".join(
+    content = ", ".join(
         "{"
         + ", ".join(f"{key}: {_flow(text)}" for key, text in each.items() if text or key == "key")
         + "}"
         for each in entries
     )
-    raise fields.refusal("must be a list of mappings with key, value and effect", f"Write [{told}]")
+    raise fields.refusal(
+        "must be a list of mappings with key, value and effect", f"Write [{content}]"
+    )
 
 
 def _pairs(value: object) -> list[tuple[str, str]] | None:

@@ -152,25 +152,25 @@ def _sentence(detail: ErrorDetails) -> tuple[str, str]:
     """Say what is wrong and what to do, from one of pydantic's errors."""
     kind, given = detail["type"], detail["input"]
     context: Mapping[str, object] = detail.get("ctx", {})
-    told, cure = detail["msg"].removeprefix("Input "), ""
+    result, cure = detail["msg"].removeprefix("Input "), ""
     if isinstance(given, scalars.Surprise):
-        told, cure = given.message, given.cure
+        result, cure = given.message, given.cure
     elif kind == "refused":
-        told, cure = str(context["message"]), str(context["cure"])
+        result, cure = str(context["message"]), str(context["cure"])
     elif kind == "missing":
-        told, cure = "is missing", "Add it"
+        result, cure = "is missing", "Add it"
     elif kind in _EXPECTED:
-        told, cure = _wrong_type(given, _EXPECTED[kind])
+        result, cure = _wrong_type(given, _EXPECTED[kind])
     elif kind == "literal_error":
         expected = str(context["expected"])
-        told = f"{fields.describe(given)} is not one of {expected}"
+        result = f"{fields.describe(given)} is not one of {expected}"
         close = nearest(str(given), re.findall(r"'([^']*)'", expected))
         cure = close if close.startswith("Did") else ""
     elif kind == "too_short" and not given:
-        told, cure = "is empty", "Give it at least one entry, or remove the line"
+        result, cure = "is empty", "Give it at least one entry, or remove the line"
     elif kind in _BOUNDS:
-        told = f"{given} is out of bounds: it {told}"
-    return told, cure
+        result = f"{given} is out of bounds: it {result}"
+    return result, cure
 
 
 def _wrong_type(given: object, expected: str) -> tuple[str, str]:

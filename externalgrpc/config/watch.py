@@ -7,8 +7,8 @@ every look and their digests compared, through whatever links lead to them.
 
 from __future__ import annotations
 
-from externalgrpc import groups
 from externalgrpc.config import files, loading
+from externalgrpc.model import groups
 
 INTERVAL_S = 3.0
 """Seconds between two looks; a change is taken once two looks in a row saw the same."""

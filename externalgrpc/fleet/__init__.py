@@ -13,9 +13,9 @@ from externalgrpc.fleet.configured import configure
 from externalgrpc.fleet.finished import finished
 from externalgrpc.fleet.joins import judge as judge_joins
 from externalgrpc.fleet.joins import outage, overdue
-from externalgrpc.fleet.lessons import kubelets, learn
 from externalgrpc.fleet.listing import not_listed, observe
-from externalgrpc.fleet.retired import deleted, let_go
+from externalgrpc.fleet.observed_capacity import kubelets, learn
+from externalgrpc.fleet.retired import deleted, terminated
 from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
 from externalgrpc.fleet.wishes import (
     NodeRef,
@@ -43,7 +43,6 @@ __all__ = [
     "judge_joins",
     "kubelets",
     "learn",
-    "let_go",
     "looked_up",
     "lose_sight_of_nodes",
     "missing_looked_up",
@@ -56,4 +55,5 @@ __all__ = [
     "retire",
     "see_nodes",
     "shrink",
+    "terminated",
 ]

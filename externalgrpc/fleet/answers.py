@@ -10,7 +10,6 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from externalgrpc import groups
 from externalgrpc.fleet import (
     claims,
     finishing,
@@ -22,6 +21,7 @@ from externalgrpc.fleet import (
     stock,
     vanishing,
 )
+from externalgrpc.model import groups
 from providers import contract, errors
 
 MAX_VANISHED = 3
@@ -286,15 +286,15 @@ def relaunch(
         failure=stock.failure_of(error) if fails else None,
         candidate=launch.candidate if fails else None,
     )
-    covers = dict(fleet.covers)
-    covering = covers.get(launch.group, frozenset())
+    pending_at_start = dict(fleet.pending_at_start)
+    covering = pending_at_start.get(launch.group, frozenset())
     if launch.name in covering:
-        covers[launch.group] = covering - {launch.name} | {name}
+        pending_at_start[launch.group] = covering - {launch.name} | {name}
     return dataclasses.replace(
         fleet,
         launches=launches,
         retired=retirements,
-        covers=covers,
+        pending_at_start=pending_at_start,
         minted={**fleet.minted, name: ""},
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from externalgrpc import groups
 from externalgrpc.fleet import plan, state
+from externalgrpc.model import groups
 from providers import contract
 
 

@@ -38,8 +38,8 @@ def fits(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
         instance = missing.instance
     if instance is not None:
         return agrees(fleet, instance, node_name)
-    if (let_go := view.retired_names(fleet).get(provider_id)) is not None:
-        return node_name == let_go
+    if (terminated := view.retired_names(fleet).get(provider_id)) is not None:
+        return node_name == terminated
     owner = view.whose(fleet, provider_id)
     if owner is None:
         return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from externalgrpc import groups
 from externalgrpc.fleet import index, retired, state, view
+from externalgrpc.model import groups
 
 
 def configure(
@@ -53,9 +53,11 @@ def prune(fleet: state.Fleet) -> state.Fleet:
         for name, group in fleet.groups.items()
         if not group.departed or view.target(fleet, name) or view.leaving(fleet, name)
     }
-    covers = {name: held for name, held in fleet.covers.items() if name in node_groups}
-    if len(node_groups) < len(fleet.groups) or len(covers) < len(fleet.covers):
-        fleet = dataclasses.replace(fleet, groups=node_groups, covers=covers)
+    pending_at_start = {
+        name: held for name, held in fleet.pending_at_start.items() if name in node_groups
+    }
+    if len(node_groups) < len(fleet.groups) or len(pending_at_start) < len(fleet.pending_at_start):
+        fleet = dataclasses.replace(fleet, groups=node_groups, pending_at_start=pending_at_start)
     if not any(account.departed for account in fleet.accounts.values()):
         return fleet
     needed = _accounts_needed(fleet)

@@ -36,7 +36,7 @@ def finished(
             # Nothing was done: the next try needs no newer listing, only patience.
             wait_s = stock.retry_wait_s(answer, held.waits + 1)
             held = dataclasses.replace(
-                held, not_before=now + wait_s, waits=held.waits + 1, told=answer.message
+                held, not_before=now + wait_s, waits=held.waits + 1, message=answer.message
             )
         case _:
             at = finishing.retry_at(held, now)
@@ -45,7 +45,7 @@ def finished(
                 doubtful_since=now,
                 not_before=at,
                 times=held.times + 1,
-                told=answer.message,
+                message=answer.message,
             )
     if held.times >= finishing.TRIES and _launch(fleet, request) is not None:
         return _given_up(fleet, request, answer, held, mint=mint, now=now)
@@ -67,7 +67,7 @@ def _done(
         times=held.times + 1,
         doubtful_since=now if done else state.NEVER,
         not_before=now if done else finishing.retry_at(held, now),
-        told="" if done else "the cloud finished nothing",
+        message="" if done else "the cloud finished nothing",
     )
     fleet = finishing.put(fleet, answer.provider_id, held)
     launch = _launch(fleet, request)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from externalgrpc import groups
-from externalgrpc.fleet import departures, notnow, proof, requests, state, stock, verdicts, view
+from externalgrpc.fleet import dispatch, notnow, proof, requests, state, stock, verdicts, view
+from externalgrpc.model import groups
 from providers import contract
 
 TRIES = 5
@@ -123,7 +123,7 @@ def wants(fleet: state.Fleet, provider_id: str) -> requests.Finish | None:
         not account.settled
         or account.catalogue is None
         or instance.machine_type not in account.catalogue.machine_types
-        or departures.unknown(fleet, account)
+        or dispatch.unknown(fleet, account)
         or (said is not None and said.code != notnow.ORDER_RATE)
         or not _is_sure(held, account)
         or not _counts(fleet, instance)
@@ -245,10 +245,10 @@ def _given_up(
     account = fleet.accounts[held.account]
     why = _never(fleet, group, account)
     if not why and held.times >= TRIES and _is_sure(held, account):
-        why = f"tried {held.times} times: {held.told or 'the cloud shows it as before'}"
+        why = f"tried {held.times} times: {held.message or 'the cloud shows it as before'}"
     if not why and now - held.since > group.provision_timeout_s:
         why = f"not within {group.provision_timeout_s:.0f} s: " + (
-            held.told or account.trouble or "it was not certain enough whose it is"
+            held.message or account.trouble or "it was not certain enough whose it is"
         )
     if not why:
         return None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from externalgrpc import groups
 from externalgrpc.fleet import (
     identity,
     journeys,
@@ -23,6 +22,7 @@ from externalgrpc.fleet import (
     view,
 )
 from externalgrpc.fleet.state import Step
+from externalgrpc.model import groups
 from providers import contract
 
 PATIENCE_S = 120.0
@@ -59,7 +59,7 @@ _NEXT = {
 
 def judge(
     fleet: state.Fleet,
-    sights: Mapping[str, journeys.Sight],
+    sights: Mapping[str, journeys.NodeObservation],
     *,
     now: float,
     unix_now: float,
@@ -129,7 +129,7 @@ def overdue(fleet: state.Fleet, now: float, *, patience_s: float) -> Sequence[st
 
 
 def outage(
-    fleet: state.Fleet, sights: Mapping[str, journeys.Sight], *, guesses: bool = True
+    fleet: state.Fleet, sights: Mapping[str, journeys.NodeObservation], *, guesses: bool = True
 ) -> str:
     """Say that the cluster has lost nodes at large; empty when it has not.
 

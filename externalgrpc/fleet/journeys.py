@@ -10,7 +10,7 @@ from providers import contract
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class NodeObservation:
     """What the cluster shows of a machine; instants are Unix seconds, 0 for what is not there.
 
     ``was_ready_at`` is a guess for a Node that is not ready now and seems to have been once: it
@@ -26,12 +26,14 @@ class Sight:
     was_ready_at: float = 0.0
 
 
-NOTHING = Sight()
+NOTHING = NodeObservation()
 _FRESH_S = 30.0
 """A machine that runs and is not older has been under our eyes: some clouds boot in seconds."""
 
 
-def follow(fleet: state.Fleet, sights: Mapping[str, Sight], *, unix_now: float) -> state.Fleet:
+def follow(
+    fleet: state.Fleet, sights: Mapping[str, NodeObservation], *, unix_now: float
+) -> state.Fleet:
     """Note how far each machine of a group has come; gives the same value when none moved."""
     found: dict[str, state.Journey] = {}
     for group in fleet.groups:
@@ -47,7 +49,9 @@ def follow(fleet: state.Fleet, sights: Mapping[str, Sight], *, unix_now: float) 
     return dataclasses.replace(fleet, journeys=found)
 
 
-def seen(fleet: state.Fleet, sights: Mapping[str, Sight], instance: contract.Instance) -> Sight:
+def seen(
+    fleet: state.Fleet, sights: Mapping[str, NodeObservation], instance: contract.Instance
+) -> NodeObservation:
     """Find what the cluster shows of a machine: of the Node that is it by name and providerID."""
     named = sights.get(instance.node_name)
     if named is not None and named.provider_id in ("", instance.provider_id):
@@ -59,7 +63,10 @@ def seen(fleet: state.Fleet, sights: Mapping[str, Sight], instance: contract.Ins
 
 
 def _further(
-    before: state.Journey | None, instance: contract.Instance, sight: Sight, unix_now: float
+    before: state.Journey | None,
+    instance: contract.Instance,
+    sight: NodeObservation,
+    unix_now: float,
 ) -> state.Journey:
     if before is not None and before.ready_at:
         seen_ready = before.guessed and sight.ready_at

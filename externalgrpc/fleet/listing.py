@@ -93,7 +93,7 @@ def _in_order(fleet: state.Fleet, snapshot: state.Snapshot) -> state.Snapshot:
     seen: dict[str, contract.Instance] = {}
     for instance in snapshot.instances:
         gone = fleet.gone.get(instance.provider_id)
-        if gone is None or gone.let_go or gone.at <= snapshot.begun_at:
+        if gone is None or gone.terminated or gone.at <= snapshot.begun_at:
             seen.setdefault(instance.provider_id, instance)
     if len(seen) == len(snapshot.instances):
         return snapshot
@@ -230,7 +230,7 @@ def _missing(
         if view.is_retired(fleet, instance):
             continue
         if instance.state is contract.InstanceState.DELETING:
-            lost = state.Gone(instance.group, let_go=False, at=snapshot.begun_at)
+            lost = state.Gone(instance.group, terminated=False, at=snapshot.begun_at)
             gone[provider_id] = lost
         elif instance.group in fleet.groups:
             missing[provider_id] = state.Missing(instance=instance, account=account, look_at=now)
@@ -329,11 +329,11 @@ def _unseen(launch: state.Launch, begun_at: float, settle_s: float, now: float) 
 
 def _first_covers(fleet: state.Fleet, account: str, unix_now: float) -> state.Fleet:
     """Treat our own start as a start of CA: what it asked of the process before us is forgotten."""
-    covers = dict(fleet.covers)
+    pending_at_start = dict(fleet.pending_at_start)
     for name, group in fleet.groups.items():
         if group.account == account:
-            covers[name] = view.in_the_air(fleet, name, unix_now)
-    return dataclasses.replace(fleet, covers=covers)
+            pending_at_start[name] = view.in_the_air(fleet, name, unix_now)
+    return dataclasses.replace(fleet, pending_at_start=pending_at_start)
 
 
 def _tidy(fleet: state.Fleet) -> state.Fleet:

@@ -19,7 +19,7 @@ AGAIN_S = 600.0
 def read(
     fleet: state.Fleet,
     account: str,
-    told: tuple[contract.Neighbour, ...] | None,
+    neighbours: tuple[contract.Neighbour, ...] | None,
     *,
     now: float,
 ) -> state.Fleet:
@@ -27,7 +27,7 @@ def read(
     held = fleet.accounts.get(account)
     if held is None:
         return fleet
-    if told is None:
+    if neighbours is None:
         wait_s = min(RETRY_S * 2.0 ** min(held.neighbours_failures, 10), MAX_RETRY_S)
         held = dataclasses.replace(
             held,
@@ -37,6 +37,6 @@ def read(
         )
     else:
         held = dataclasses.replace(
-            held, asking_neighbours=False, neighbours=told, neighbours_at=now + AGAIN_S
+            held, asking_neighbours=False, neighbours=neighbours, neighbours_at=now + AGAIN_S
         )
     return dataclasses.replace(fleet, accounts={**fleet.accounts, account: held})

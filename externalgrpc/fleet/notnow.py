@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from externalgrpc import groups
 from externalgrpc.fleet import quarantine, state, vanishing, view
+from externalgrpc.model import groups
 
 ORDER_RATE = "OrderRate"
 """The code of the brake on orders."""
@@ -71,8 +71,8 @@ def _why(fleet: state.Fleet, account: state.AccountState) -> NotNow | None:
         )
     if foreign := quarantine.blocks(fleet, account):
         return NotNow("ForeignMachines", foreign)
-    if told := renamed(fleet, account):
-        return NotNow("ClusterRenamed", told)
+    if result := renamed(fleet, account):
+        return NotNow("ClusterRenamed", result)
     if account.orders and len(account.orders) >= (most := most_orders(fleet, account)):
         return NotNow(
             ORDER_RATE,
@@ -101,9 +101,9 @@ def renamed(fleet: state.Fleet, account: state.AccountState) -> str:
     ]
     if not others:
         return ""
-    told = ", ".join(f"{each.count} of {each.cluster!r}" for each in others)
+    text = ", ".join(f"{each.count} of {each.cluster!r}" for each in others)
     return (
-        f"account {account.name} holds machines of this cluster under another name ({told}), "
+        f"account {account.name} holds machines of this cluster under another name ({text}), "
         f"the configuration says {fleet.cluster!r}: was it renamed? Name it as it was, or delete "
         "them with purge --cluster"
     )

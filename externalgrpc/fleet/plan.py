@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from externalgrpc.fleet import (
-    departures,
+    dispatch,
     finishing,
     marking,
     notnow,
@@ -194,7 +194,7 @@ def _missing(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
 
 
 def _launches(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
-    due = departures.Departures(fleet, agenda)
+    due = dispatch.Departures(fleet, agenda)
     changed, withdrawn = due.of(fleet.launches.values())
     if changed:
         moved = {launch.name: launch for launch in changed}

@@ -23,8 +23,8 @@ def never_joined(fleet: state.Fleet, instance: contract.Instance, account: str) 
         return True
     held = fleet.accounts[account]
     # Where marks cannot be taken off (a token without the right), those that are there say nothing.
-    told = held.marking and not held.mark_failures
-    return bool(fleet.identity) and told and instance.identity == fleet.identity
+    marking = held.marking and not held.mark_failures
+    return bool(fleet.identity) and marking and instance.identity == fleet.identity
 
 
 def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:

@@ -106,9 +106,9 @@ def _blocks(fleet: state.Fleet, account: state.AccountState) -> str:
         strangers[identity] = strangers.get(identity, 0) + 1
     if not strangers:
         return ""
-    told = ", ".join(f"{count} of {identity}" for identity, count in sorted(strangers.items()))
+    text = ", ".join(f"{count} of {identity}" for identity, count in sorted(strangers.items()))
     return (
-        f"account {account.name} holds machines of another cluster of our name ({told}) and none "
+        f"account {account.name} holds machines of another cluster of our name ({text}) and none "
         f"of ours ({fleet.identity}); say under accounts[].foreign whose they are"
     )
 

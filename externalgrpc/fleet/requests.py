@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from externalgrpc import groups
+from externalgrpc.model import groups
 from providers import contract
 
 

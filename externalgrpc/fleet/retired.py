@@ -25,7 +25,7 @@ REPEAT_DELETE_S = 30.0
 MAX_REPEAT_DELETE_S = 600.0
 
 
-def let_go(
+def terminated(
     fleet: state.Fleet,
     members: Sequence[state.Member],
     *,
@@ -52,7 +52,7 @@ def let_go(
         elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):
             retired[member.name] = _tombstone(launch, now)
         elif launch is not None and launch.asked_at > state.NEVER:
-            gone[member.name] = state.Gone(launch.group, let_go=True)
+            gone[member.name] = state.Gone(launch.group, terminated=True)
     return dataclasses.replace(
         fleet,
         launches={name: held for name, held in fleet.launches.items() if name not in names},
@@ -72,7 +72,7 @@ def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:
     if not dropped:
         return fleet
     gone = {
-        name: state.Gone(launch.group, let_go=True)
+        name: state.Gone(launch.group, terminated=True)
         for name in dropped
         if (launch := fleet.launches[name]).asked_at > state.NEVER
     }
@@ -120,7 +120,7 @@ def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
 def may_come_back(fleet: state.Fleet, provider_id: str) -> bool:
     """Tell whether a machine is gone that was let go, and not drained: its Node is news."""
     gone = fleet.gone.get(provider_id)
-    return gone is not None and gone.let_go and not gone.drained
+    return gone is not None and gone.terminated and not gone.drained
 
 
 def _may_be_withdrawn(fleet: state.Fleet, held: state.Retirement) -> bool:
@@ -163,11 +163,11 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
     for instance in snapshot.instances if fleet.gone else ():
         if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
             continue
-        came = proof.is_our_order(fleet, instance) and _was_let_go(fleet, instance.node_name)
+        came = proof.is_our_order(fleet, instance) and _was_terminated(fleet, instance.node_name)
         by_name = came and not claims.shows_life(fleet, instance)
         gone = fleet.gone.get(instance.provider_id)
         drained = gone is not None and gone.drained
-        by_id = gone is not None and gone.let_go
+        by_id = gone is not None and gone.terminated
         if by_name or (by_id and (drained or not claims.shows_life(fleet, instance))):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
             again[key] = owed(instance, snapshot.account, now, key=key, drained=drained)
@@ -189,7 +189,7 @@ def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> stat
         account, name = snapshot.account, instance.node_name
         if instance.provider_id not in fleet.doubled:
             continue
-        over = name in fleet.retired or _was_let_go(fleet, name)
+        over = name in fleet.retired or _was_terminated(fleet, name)
         if over or proof.double_settled(fleet, instance, snapshot):
             key = instance.provider_id
             surplus[key] = owed(instance, account, now, key=key, surplus=True)
@@ -222,7 +222,9 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             retired[key] = left
             continue
         for known_as in filter(None, (retirement.provider_id, key)):
-            gone[known_as] = state.Gone(retirement.group, let_go=True, drained=retirement.drained)
+            gone[known_as] = state.Gone(
+                retirement.group, terminated=True, drained=retirement.drained
+            )
         left_behind.add((retirement.group, retirement.name))
     fleet = dataclasses.replace(fleet, retired=retired, gone=gone)
     return tidying.gone(fleet, snapshot.account, frozenset(left_behind))
@@ -290,7 +292,7 @@ def deleted(
                 deletion=state.Deletion.OWED,
                 not_before=now + wait_s,
                 attempts=attempts,
-                told=error.message,
+                message=error.message,
             ),
         )
     return _put(
@@ -301,7 +303,7 @@ def deleted(
             doubtful_since=now,
             absences=0,
             attempts=attempts,
-            told="",
+            message="",
         ),
     )
 
@@ -319,9 +321,9 @@ def _tombstone(launch: state.Launch, now: float) -> state.Retirement:
     )
 
 
-def _was_let_go(fleet: state.Fleet, key: str) -> bool:
+def _was_terminated(fleet: state.Fleet, key: str) -> bool:
     gone = fleet.gone.get(key)
-    return gone is not None and gone.let_go
+    return gone is not None and gone.terminated
 
 
 def _landed(retirement: state.Retirement, instance: contract.Instance) -> state.Retirement:
@@ -368,7 +370,7 @@ def _absent(retirement: state.Retirement, now: float, *, after: bool) -> state.R
 
 def _forget(fleet: state.Fleet, retirement: state.Retirement) -> state.Fleet:
     retired = {key: held for key, held in fleet.retired.items() if key != retirement.key}
-    gone = {**fleet.gone, retirement.key: state.Gone(retirement.group, let_go=True)}
+    gone = {**fleet.gone, retirement.key: state.Gone(retirement.group, terminated=True)}
     return dataclasses.replace(fleet, retired=retired, gone=gone)
 
 

@@ -12,7 +12,8 @@ import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from externalgrpc import groups, kubeletconfig, template
+from externalgrpc.model import groups
+from externalgrpc.nodes import kubeletconfig, template
 from providers import contract
 
 NEVER = float("-inf")
@@ -116,7 +117,7 @@ class Retirement:
     attempts: int = 0
     absences: int = 0
     looking: bool = False
-    told: str = ""
+    message: str = ""
     surplus: bool = False
     drained: bool = False
 
@@ -194,8 +195,8 @@ class Finish:
 
     Known so ``since``, and last seen so at ``seen_at``: when that listing began. What was asked of
     it at ``doubtful_since`` may have been done. ``times`` counts the tries that may have done
-    something, ``waits`` those that did nothing; ``told`` is what came of the last. ``failure`` says
-    why it will not be tried again.
+    something, ``waits`` those that did nothing; ``message`` is what came of the last. ``failure``
+    says why it will not be tried again.
     """
 
     account: str
@@ -206,7 +207,7 @@ class Finish:
     under_way: bool = False
     times: int = 0
     waits: int = 0
-    told: str = ""
+    message: str = ""
     failure: Failure | None = None
 
 
@@ -217,7 +218,7 @@ class Gone(NamedTuple):
     """
 
     group: str
-    let_go: bool
+    terminated: bool
     at: float = NEVER
     drained: bool = False
 
@@ -390,7 +391,7 @@ class Strikes:
     last_at: float
 
 
-class Make(NamedTuple):
+class MachineProfile(NamedTuple):
     """What makes two machines alike, as far as a Node tells: one teaches what the other has.
 
     By account, type and image, and by what decides what its kubelet keeps; ``options`` are the
@@ -456,13 +457,13 @@ class Fleet:
     memory of what was sold out, over quota or refused, by ``("stock", account, candidate)``,
     ``("quota", account)``, ``("credentials", account)`` or ``("order", group, candidate)``.
     ``registered`` holds, by provider id, the names of the Nodes that were seen to be our machines;
-    ``misnamed`` those of Nodes that claim a machine whose mark has another name. ``covers`` holds,
-    for each group that a fresh CA has not grown yet, the names of the machines that were in the air
-    when it started. ``gone`` remembers, for a while and by name and provider id, machines that were
-    ours. ``unjoined`` are, by key, machines that did not become nodes, and ``strikes`` counts those
-    in a row by group. ``journeys`` tells, by key, how far machines have come. ``learned`` is what
-    Nodes reported by the make of their machines, and ``kubelets`` the cluster's own
-    kubelet-config, where it is known.
+    ``misnamed`` those of Nodes that claim a machine whose mark has another name.
+    ``pending_at_start`` holds, for each group that a fresh CA has not grown yet, the names of the
+    machines that were in the air when it started. ``gone`` remembers, for a while and by name and
+    provider id, machines that were ours. ``unjoined`` are, by key, machines that did not become
+    nodes, and ``strikes`` counts those in a row by group. ``journeys`` tells, by key, how far
+    machines have come. ``learned`` is what Nodes reported by the make of their machines, and
+    ``kubelets`` the cluster's own kubelet-config, where it is known.
 
     ``cluster`` is the name of our cluster, ``identity`` what tells it from others of its name:
     None before it could be read, empty where there is none to be had. ``unmarked`` are machines
@@ -496,12 +497,12 @@ class Fleet:
     refusals: Mapping[tuple[Any, ...], Refusal] = dataclasses.field(default_factory=dict)
     registered: Mapping[str, str] = dataclasses.field(default_factory=dict)
     misnamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    covers: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    pending_at_start: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     gone: Mapping[str, Gone] = dataclasses.field(default_factory=dict)
     unjoined: Mapping[str, Unjoined] = dataclasses.field(default_factory=dict)
     strikes: Mapping[str, Strikes] = dataclasses.field(default_factory=dict)
     journeys: Mapping[str, Journey] = dataclasses.field(default_factory=dict)
-    learned: Mapping[Make, template.Learned] = dataclasses.field(default_factory=dict)
+    learned: Mapping[MachineProfile, template.Learned] = dataclasses.field(default_factory=dict)
     kubelets: kubeletconfig.KubeletConfig | None = None
     cluster: str = ""
     identity: str | None = ""

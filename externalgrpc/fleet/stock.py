@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from externalgrpc import groups
 from externalgrpc.fleet import state
+from externalgrpc.model import groups
 from providers import errors
 
 SOLD_OUT_S = 300.0
@@ -50,9 +50,9 @@ def another_may_do(error: errors.CloudError) -> bool:
 
 def retry_wait_s(error: errors.CloudError, attempts: int) -> float:
     """Say how long to wait before the same request is sent again, after so many attempts."""
-    told = error.retry_after_s if isinstance(error, errors.Throttled) else None
-    if told is not None and math.isfinite(told):
-        return min(max(told, 1.0), MAX_RETRY_AFTER_S)
+    retry_after_s = error.retry_after_s if isinstance(error, errors.Throttled) else None
+    if retry_after_s is not None and math.isfinite(retry_after_s):
+        return min(max(retry_after_s, 1.0), MAX_RETRY_AFTER_S)
     return float(min(RETRY_S * 2.0 ** min(max(attempts - 1, 0), 10), MAX_RETRY_S))
 
 
@@ -128,7 +128,7 @@ def exhausted(
     """
     catalogue = fleet.accounts[launch.account].catalogue
     offers = catalogue.offers if catalogue is not None else {}
-    told: list[str] = []
+    parts: list[str] = []
     codes: set[str] = set()
     wrong = True
     for candidate in node_group.candidates:
@@ -139,8 +139,8 @@ def exhausted(
         if said is not None:
             codes.add(said.failure.code)
         why = said.failure.message if said is not None else "not sold here"
-        told.append(f"{candidate.machine_type} in {candidate.location}: {why}")
-    message = "; ".join(told)
+        parts.append(f"{candidate.machine_type} in {candidate.location}: {why}")
+    message = "; ".join(parts)
     if wrong:
         return state.Failure(state.ErrorClass.OTHER, "BadOrder", message)
     code = "QuotaExceeded" if codes & {"QuotaExceeded", "OutOfStock"} == {"QuotaExceeded"} else ""

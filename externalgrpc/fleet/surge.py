@@ -7,8 +7,8 @@ minutes, no longer. What the operator said is not ours does not count.
 
 from __future__ import annotations
 
-from externalgrpc import groups
 from externalgrpc.fleet import requests, state, view
+from externalgrpc.model import groups
 
 STUCK_S = 600.0
 """A deletion that is older holds no order any more."""

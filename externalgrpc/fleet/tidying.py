@@ -56,7 +56,7 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
 
 
 def found(
-    fleet: state.Fleet, account: str, told: tuple[contract.Leftover, ...], *, now: float
+    fleet: state.Fleet, account: str, values: tuple[contract.Leftover, ...], *, now: float
 ) -> state.Fleet:
     """Take what lies beside machines: what belongs to none that stands is noted to be cleared.
 
@@ -68,7 +68,7 @@ def found(
         return fleet
     standing = {each.node_name for each in fleet.index.by_provider_id.values()}
     standing |= {*fleet.launches, *(each.name for each in fleet.retired.values())}
-    owners = {(each.group, each.node_name) for each in told}
+    owners = {(each.group, each.node_name) for each in values}
     orphans = {
         (group, node)
         for group, node in owners

@@ -103,7 +103,7 @@ def node_is_ready(fleet: state.Fleet, instance: contract.Instance) -> bool:
 def _gone(fleet: state.Fleet, held: state.Missing, now: float) -> state.Fleet:
     provider_id = held.instance.provider_id
     key = view.key_of(fleet, held.instance)
-    lost = state.Gone(held.instance.group, let_go=False, at=now)
+    lost = state.Gone(held.instance.group, terminated=False, at=now)
     gone = {**fleet.gone, provider_id: lost}
     gone.setdefault(key, lost)
     missing = {each: kept for each, kept in fleet.missing.items() if each != provider_id}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from externalgrpc import groups
 from externalgrpc.fleet import proof, state, view
+from externalgrpc.model import groups
 from providers import contract
 
 NOT_YET = "not judged yet"

@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from externalgrpc import groups
 from externalgrpc.fleet import identity, index, state
+from externalgrpc.model import groups
 from providers import contract
 
 Member: TypeAlias = state.Member

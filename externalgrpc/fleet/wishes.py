@@ -1,7 +1,7 @@
 """The way down: what CA asks for.
 
-Each function refuses with an error of :mod:`externalgrpc.refusals` or returns the next Fleet; none
-of them talks to a cloud.
+Each function refuses with an error of :mod:`externalgrpc.model.fleet_errors` or returns the next
+Fleet; none of them talks to a cloud.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from externalgrpc import groups, names, refusals
 from externalgrpc.fleet import (
     claims,
     identity,
@@ -23,6 +22,7 @@ from externalgrpc.fleet import (
     vanishing,
     view,
 )
+from externalgrpc.model import fleet_errors, groups, names
 
 BLIND_S = 300.0
 """Growth is refused when listings fail, or hang, and the last good one is older than this."""
@@ -66,29 +66,31 @@ def grow(
     """
     node_group = known(fleet, group)
     if delta <= 0:
-        raise refusals.OutOfBounds(f"{group}: a growth must be positive, got {delta}")
+        raise fleet_errors.OutOfBounds(f"{group}: a growth must be positive, got {delta}")
     if node_group.departed:
-        raise refusals.OutOfBounds(
+        raise fleet_errors.OutOfBounds(
             f"{group}: no longer in the configuration; it is kept only until it is empty"
         )
     _require_sight(fleet, node_group, now)
     trouble = view.trouble(fleet, group) or joins.held_back(fleet, group, now)
     if trouble:
-        raise refusals.NotReady(f"{group}: {trouble}")
+        raise fleet_errors.NotReady(f"{group}: {trouble}")
     size, most = view.target(fleet, group), view.room(fleet, group)
     if size + delta > most:
         unsure = node_group.max_size - most
         less = f", less {unsure} in quarantine" if unsure else ""
-        raise refusals.OutOfBounds(
+        raise fleet_errors.OutOfBounds(
             f"{group}: {size} + {delta} machines would exceed maxSize {node_group.max_size}{less}"
         )
     covered: list[str] = []
-    if group in fleet.covers:
+    if group in fleet.pending_at_start:
         if cover:
             air = view.in_the_air(fleet, group, unix_now)
-            covered = sorted(fleet.covers[group] & air)[:delta]
-        covers = {name: held for name, held in fleet.covers.items() if name != group}
-        fleet = dataclasses.replace(fleet, covers=covers)
+            covered = sorted(fleet.pending_at_start[group] & air)[:delta]
+        pending_at_start = {
+            name: held for name, held in fleet.pending_at_start.items() if name != group
+        }
+        fleet = dataclasses.replace(fleet, pending_at_start=pending_at_start)
     ordered = tuple(_mint(fleet, mint, delta - len(covered)))
     launches = dict(fleet.launches)
     for name in ordered:
@@ -132,14 +134,14 @@ def retire(
         elif owner is not None or not _was_ours(fleet, node_group, node):
             foreign.append(_named(node))
     if foreign:
-        raise refusals.NotOurs(f"{group}: not machines of this group: {', '.join(foreign)}")
+        raise fleet_errors.NotOurs(f"{group}: not machines of this group: {', '.join(foreign)}")
     living = view.live(fleet, group) - sum(1 for m in going.values() if m.failure is None)
     if real and living < node_group.min_size:
-        raise refusals.OutOfBounds(
+        raise fleet_errors.OutOfBounds(
             f"{group}: deleting {real} would leave {living} live machines, "
             f"minSize is {node_group.min_size}"
         )
-    fleet = retired.let_go(fleet, tuple(going.values()), now=now, drained=frozenset(drained))
+    fleet = retired.terminated(fleet, tuple(going.values()), now=now, drained=frozenset(drained))
     accused = frozenset(member.provider_id for member in doubtful.values())
     fleet = quarantine.accuse(fleet, accused, now=now, unix_now=unix_now)
     # A machine that shows life is no such, whatever CA says: it may stay, and that is success too.
@@ -157,7 +159,7 @@ def shrink(fleet: state.Fleet, group: str, delta: int) -> tuple[state.Fleet, tup
     """
     known(fleet, group)
     if delta >= 0:
-        raise refusals.OutOfBounds(f"{group}: a decrease must be negative, got {delta}")
+        raise fleet_errors.OutOfBounds(f"{group}: a decrease must be negative, got {delta}")
     unsent = [
         launch.name
         for launch in fleet.launches.values()
@@ -173,12 +175,12 @@ def autoscaler_started(fleet: state.Fleet, *, unix_now: float) -> state.Fleet:
     ``unix_now`` is Unix time in seconds. Groups of an account that was never listed follow with
     its first listing.
     """
-    covers = {
+    pending_at_start = {
         name: view.in_the_air(fleet, name, unix_now)
         for name, group in fleet.groups.items()
         if fleet.accounts[group.account].snapshot is not None
     }
-    return dataclasses.replace(fleet, covers=covers)
+    return dataclasses.replace(fleet, pending_at_start=pending_at_start)
 
 
 def register(
@@ -243,11 +245,6 @@ def claim(fleet: state.Fleet, provider_id: str, name: str) -> Claim:
     """Judge a real Node by its providerID and its name."""
     fits = claims.fits(fleet, provider_id, name)
     return Claim(fits, _is_news(fleet, provider_id, name, fits=fits))
-
-
-def is_news(fleet: state.Fleet, provider_id: str, name: str) -> bool:
-    """Tell whether a real Node's claim is news; see :class:`Claim`."""
-    return claim(fleet, provider_id, name).news
 
 
 def _is_news(fleet: state.Fleet, provider_id: str, name: str, *, fits: bool) -> bool:
@@ -315,7 +312,7 @@ def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
     """Give a group by its id, or raise UnknownGroup."""
     found = fleet.groups.get(group)
     if found is None:
-        raise refusals.UnknownGroup(f"no node group {group!r}")
+        raise fleet_errors.UnknownGroup(f"no node group {group!r}")
     return found
 
 
@@ -323,14 +320,14 @@ def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float)
     """Raise NotReady when nobody has seen for minutes what the group's account holds."""
     account = fleet.accounts[node_group.account]
     if account.snapshot is None:
-        raise refusals.NotReady(
+        raise fleet_errors.NotReady(
             f"{node_group.name}: account {account.name} has not been listed yet: "
             f"{account.trouble or 'the first listing is under way'}"
         )
     blind_s = now - account.snapshot.begun_at
     hangs = account.listing and now - account.listed_at > BLIND_S
     if blind_s > BLIND_S and (account.failures or hangs):
-        raise refusals.NotReady(
+        raise fleet_errors.NotReady(
             f"{node_group.name}: account {account.name} could not be listed for {blind_s:.0f} s: "
             f"{account.trouble or 'the listing hangs'}"
         )

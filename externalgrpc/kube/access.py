@@ -157,7 +157,7 @@ EXCESS: Final = (
 
 def attributes(deed: Deed) -> dict[str, str]:
     """Spell a deed as the resourceAttributes of an access review."""
-    told = {
+    fields = {
         "verb": deed.verb,
         "group": deed.group,
         "resource": deed.resource,
@@ -165,12 +165,12 @@ def attributes(deed: Deed) -> dict[str, str]:
         "namespace": deed.namespace,
         "name": deed.name,
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
 def allowed(of: api.Api, deed: Deed) -> bool:
     """Ask whether we may do something; raises KubeError."""
-    told = of.post(
+    response = of.post(
         _PATH,
         {
             "apiVersion": "authorization.k8s.io/v1",
@@ -178,7 +178,7 @@ def allowed(of: api.Api, deed: Deed) -> bool:
             "spec": {"resourceAttributes": attributes(deed)},
         },
     )
-    status = told.get("status")
+    status = response.get("status")
     return isinstance(status, dict) and status.get("allowed") is True
 
 

@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 
 import urllib3
 
-from externalgrpc import clock
 from externalgrpc.kube import errors
+from externalgrpc.support import clock
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON has it."""
@@ -78,9 +78,9 @@ class Watch:
         self._reply.close()
 
     def _change(self, line: bytes) -> Change:
-        told = _decoded(line, self._operation)
-        thing = told.get("object")
-        return Change(str(told.get("type")), thing if isinstance(thing, dict) else {})
+        text = _decoded(line, self._operation)
+        thing = text.get("object")
+        return Change(str(text.get("type")), thing if isinstance(thing, dict) else {})
 
 
 class Api:
@@ -215,10 +215,10 @@ class Api:
 
     def _refuse(self, reply: urllib3.BaseHTTPResponse, operation: str) -> None:
         try:
-            told = _decoded(self._read(reply, operation), operation).get("message")
+            response = _decoded(self._read(reply, operation), operation).get("message")
         except errors.Invalid:
-            told = None
-        raise errors.of(reply.status, str(told or reply.reason or "no reason given"), operation)
+            response = None
+        raise errors.of(reply.status, str(response or reply.reason or "no reason given"), operation)
 
     def _read(self, reply: urllib3.BaseHTTPResponse, operation: str) -> bytes:
         try:
@@ -232,8 +232,8 @@ class Api:
 
     def _note_time(self, date: str) -> None:
         with contextlib.suppress(ValueError, TypeError):
-            told = email.utils.parsedate_to_datetime(date).timestamp()
-            self._skew_s = told + 0.5 - self._clock.unix()
+            result = email.utils.parsedate_to_datetime(date).timestamp()
+            self._skew_s = result + 0.5 - self._clock.unix()
 
 
 def segment(name: str) -> str:
@@ -243,12 +243,12 @@ def segment(name: str) -> str:
 
 def _decoded(text: bytes, operation: str) -> Object:
     try:
-        told = json.loads(text)
+        document = json.loads(text)
     except ValueError as error:
         raise errors.Invalid("the answer is not JSON", operation=operation) from error
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         raise errors.Invalid("the answer is no object", operation=operation)
-    return told
+    return document
 
 
 def _reason(error: Exception) -> str:

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from externalgrpc import clock, events
 from externalgrpc.kube import api, csr, errors, nodes, reflector, tokens, tries
+from externalgrpc.support import clock, logs
 
 PATH: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
@@ -24,7 +24,7 @@ TOLD: Final = 3
 GONE_S: Final = 2 * tokens.LONGEST_S
 """Who was a Node is remembered for so long after it is gone: longer than its token lives."""
 
-_LOG = events.Log("kube")
+_LOG = logs.Log("kube")
 
 
 class Requests(reflector.Reflector[csr.Request]):
@@ -87,7 +87,7 @@ class Approver:
         self._listed = listed
         self._clock = time_source
         self._sent: set[str] = set()
-        self._told: dict[str, set[str]] = {}
+        self._logged: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self._nodes: dict[str, float] = {}
 
@@ -97,9 +97,9 @@ class Approver:
         A token that has asked for too much that is wrong is not listened to any more: judging
         takes longer the more is listed.
         """
-        told = self._told.get(request.token_id, ())
+        response = self._logged.get(request.token_id, ())
         ours = bool(request.token_id) and self._auth_group in request.groups
-        return ours and not request.decided and len(told) <= TOLD
+        return ours and not request.decided and len(response) <= TOLD
 
     def node(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
         """Hear what a Node was and is (None: not there): who was a node once is no new machine."""
@@ -143,7 +143,7 @@ class Approver:
             if each.token_id != token_id or self._auth_group not in each.groups or each.decided:
                 continue
             if why := self._objection(each):
-                self._tell(each, why)
+                self._report(each, why)
             else:
                 by_name[each.wanted.node_name] = []
         for each in every:
@@ -168,7 +168,7 @@ class Approver:
             if why == "" and each.created_at and each.created_at < oldest:
                 why = "it is older than any token of ours lives"
             if why:
-                self._tell(each, why)
+                self._report(each, why)
             elif why == "":
                 right.append(each)
         return right
@@ -193,10 +193,10 @@ class Approver:
         """
         path = f"{PATH}/{api.segment(request.name)}"
         try:
-            told = self._api.get(path)
+            response = self._api.get(path)
         except errors.NotFound:
             return False
-        if csr.read(told) != request:
+        if csr.read(response) != request:
             # It was decided, or is another of that name: the watch tells of it and has us called.
             return False
         condition = {
@@ -205,11 +205,11 @@ class Approver:
             "reason": "MachineOfOurs",
             "message": "vps-autoscaler ordered this machine and minted the token for it",
         }
-        told["status"] = {**(told.get("status") or {}), "conditions": [condition]}
+        response["status"] = {**(response.get("status") or {}), "conditions": [condition]}
         # Its key counts from now on, until the list shows it: the answer may be lost.
         self._sent.add(request.uid)
         try:
-            self._api.put(f"{path}/approval", told)
+            self._api.put(f"{path}/approval", response)
         except errors.Unreachable:
             raise
         except errors.KubeError:
@@ -222,15 +222,15 @@ class Approver:
         """Let go what the list says by now, or holds no longer."""
         self._sent &= {each.uid for each in every if not each.decided}
         asking = {each.token_id for each in every}
-        self._told = {key: names for key, names in self._told.items() if key in asking}
+        self._logged = {key: names for key, names in self._logged.items() if key in asking}
 
-    def _tell(self, request: csr.Request, why: str) -> None:
+    def _report(self, request: csr.Request, why: str) -> None:
         """Write a line, once for a request, and a few for all of a token's."""
-        told = self._told.setdefault(request.token_id, set())
-        if request.name in told or len(told) > TOLD:
+        result = self._logged.setdefault(request.token_id, set())
+        if request.name in result or len(result) > TOLD:
             return
-        told.add(request.name)
-        if len(told) > TOLD:
+        result.add(request.name)
+        if len(result) > TOLD:
             _LOG.warning(
                 "more certificate requests left alone, not told one by one",
                 username=request.username,

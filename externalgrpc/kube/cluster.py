@@ -13,22 +13,23 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
-from externalgrpc import clock, events, kubeletconfig
-from externalgrpc.bootstrap import credentials
 from externalgrpc.kube import (
     approval,
     connection,
     csr,
-    errands,
+    events,
     facts,
     identity,
     nodes,
-    notices,
     reflector,
     tokens,
+    work_queue,
 )
+from externalgrpc.model import credentials
+from externalgrpc.nodes import kubeletconfig
+from externalgrpc.support import clock, logs
 
-_LOG = events.Log("kube")
+_LOG = logs.Log("kube")
 
 _VERSION_S: Final = 60.0
 _ADDRESS_S: Final = 300.0
@@ -86,7 +87,7 @@ class Cluster:
         self._listeners = listeners
         self._clock = time_source
         self.api = link.api
-        self.home = notices.Regarding(
+        self.home = events.Regarding(
             kind="ConfigMap", name=settings.config_map, namespace=link.namespace
         )
         group = tokens.OWN_GROUP if settings.own_approval else tokens.KUBEADM_GROUP
@@ -101,10 +102,10 @@ class Cluster:
             listed=self._listed,
             time_source=time_source,
         )
-        self._notices = notices.Notices(
+        self._notices = events.EventWriter(
             link.api, instance=settings.instance, time_source=time_source
         )
-        self._errands = errands.Errands(time_source=time_source, chance=chance)
+        self._work_queue = work_queue.WorkQueue(time_source=time_source, chance=chance)
         self._identity = identity.Reader(link.api)
         self._version = _Kept(lambda: facts.version(link.api), _VERSION_S, time_source)
         self._address = _Kept(
@@ -119,7 +120,7 @@ class Cluster:
 
     def start(self) -> None:
         """Begin to watch and to work."""
-        self._errands.start()
+        self._work_queue.start()
         self._nodes.start()
         self._requests.start()
 
@@ -128,7 +129,7 @@ class Cluster:
         deadline = self._clock.monotonic() + within_s
         self._nodes.stop(0.0)
         self._requests.stop(0.0)
-        for each in (self._errands, self._nodes, self._requests):
+        for each in (self._work_queue, self._nodes, self._requests):
             each.stop(max(0.0, deadline - self._clock.monotonic()))
         self.api.close()
 
@@ -184,7 +185,7 @@ class Cluster:
 
     def revoke(self, node_name: str) -> None:
         """Have a machine's token deleted: its Node registered, or it was given up. Idempotent."""
-        self._errands.run(
+        self._work_queue.run(
             f"revoke the token of {node_name}",
             lambda: self._tokens.revoke(node_name),
             within_s=tokens.LONGEST_S,
@@ -197,7 +198,7 @@ class Cluster:
             nodes.adopt(self.api, node, provider_id)
             _LOG.info("node named", name=node.name, provider_id=provider_id)
 
-        self._errands.run(f"name the machine of node {node.name}", job, within_s=_NODE_ERRAND_S)
+        self._work_queue.run(f"name the machine of node {node.name}", job, within_s=_NODE_ERRAND_S)
 
     def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
         """Have a Node object deleted, if ``still`` says yes to it as it is by then."""
@@ -206,13 +207,13 @@ class Cluster:
             gone = nodes.remove(self.api, node, still=still)
             _LOG.info("node removed" if gone else "node kept", name=node.name)
 
-        self._errands.run(f"remove node {node.name}", job, within_s=_NODE_ERRAND_S)
+        self._work_queue.run(f"remove node {node.name}", job, within_s=_NODE_ERRAND_S)
 
-    def tell(self, notice: notices.Notice) -> None:
+    def publish(self, event: events.Event) -> None:
         """Have an Event written; several about one object are all written."""
-        about = notice.regarding
-        key = f"event {about.kind} {about.namespace}/{about.name} {notice.reason}: {notice.note}"
-        self._errands.run(key, lambda: self._notices.tell(notice), within_s=_NOTICE_S)
+        about = event.regarding
+        key = f"event {about.kind} {about.namespace}/{about.name} {event.reason}: {event.note}"
+        self._work_queue.run(key, lambda: self._notices.publish(event), within_s=_NOTICE_S)
 
     def _listed(self) -> Iterable[csr.Request]:
         return self._requests.listing.items.values()
@@ -228,7 +229,7 @@ class Cluster:
             self._listeners.asking(name)
         if self._settings.own_approval and self._approver.concerns(after):
             # One errand for all that a token asks: a flood of requests pushes no other errand out.
-            self._errands.run(
+            self._work_queue.run(
                 f"approve what token {after.token_id} asks",
                 lambda: self._approver.approve(after.token_id),
                 within_s=tokens.LONGEST_S,

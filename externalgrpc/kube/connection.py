@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 import yaml
 
-from externalgrpc import clock, regular
-from externalgrpc.config import rules
 from externalgrpc.kube import api, errors
+from externalgrpc.model import rules
+from externalgrpc.support import clock, regular_files
 
 _OUR_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _IN_POD: Final = "KUBERNETES_SERVICE_HOST"
@@ -96,7 +96,7 @@ def connect(
             namespace = _read(account / "namespace") or "default"
         pool = client.ApiClient(settings).rest_client.pool_manager
         ca_pem = _read(Path(settings.ssl_ca_cert)) if settings.ssl_ca_cert else ""
-    except regular.Unreadable as error:
+    except regular_files.Unreadable as error:
         raise CannotConnect(f"{where} {error}") from None
     except config.ConfigException as error:
         raise CannotConnect(f"{where}: {error}") from error
@@ -124,10 +124,10 @@ def connect(
 
 def _authorization(settings: _Settings, where: str) -> str:
     try:
-        told = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+        settings_given = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
     except Exception as error:  # a plugin of the user's runs here and may fail in any way
         raise errors.Denied(f"{where} gives no credentials ({type(error).__name__})") from error
-    return str(told or "").strip()
+    return str(settings_given or "").strip()
 
 
 def _context_namespace(config: ModuleType, path: str, context: str) -> str:
@@ -143,7 +143,7 @@ def _only_regular(path: Path) -> None:
     """
     if not path.exists():
         return
-    loaded = yaml.safe_load(regular.text(path))
+    loaded = yaml.safe_load(regular_files.text(path))
     for entries, kind in (("users", "user"), ("clusters", "cluster")):
         for entry in (loaded.get(entries) or ()) if isinstance(loaded, dict) else ():
             of = entry.get(kind) or {}
@@ -151,14 +151,14 @@ def _only_regular(path: Path) -> None:
                 named = path.parent / str(of[key]) if of.get(key) else None
                 if named is not None and named.exists():
                     try:
-                        regular.check(named)
-                    except regular.Unreadable as error:
-                        told = f"names {key} {named}, which {error}"
-                        raise regular.Unreadable(told) from None
+                        regular_files.check(named)
+                    except regular_files.Unreadable as error:
+                        message = f"names {key} {named}, which {error}"
+                        raise regular_files.Unreadable(message) from None
 
 
 def _read(path: Path) -> str:
-    return regular.text(path).strip() if path.exists() else ""
+    return regular_files.text(path).strip() if path.exists() else ""
 
 
 def _line(error: yaml.YAMLError) -> str:

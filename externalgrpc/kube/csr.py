@@ -75,9 +75,9 @@ class Request:
         return self.username.removeprefix(TOKEN_USER) if ours else ""
 
 
-def read(told: api.Object) -> Request | None:
+def read(obj: api.Object) -> Request | None:
     """Read a CertificateSigningRequest object; None when it has no name."""
-    about, spec, status = (_mapping(told.get(key)) for key in ("metadata", "spec", "status"))
+    about, spec, status = (_mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
     name = about.get("name")
     if not isinstance(name, str) or not name:
         return None
@@ -163,9 +163,9 @@ def _subject(pem: bytes) -> Subject:
     return Subject(node_name=node_name, key=hashlib.sha256(key).hexdigest())
 
 
-def _bytes(told: object) -> bytes:
+def _bytes(value: object) -> bytes:
     try:
-        return base64.b64decode(_text(told), validate=True)
+        return base64.b64decode(_text(value), validate=True)
     except (binascii.Error, ValueError):
         return b""
 
@@ -175,20 +175,20 @@ def _types(conditions: object) -> tuple[str, ...]:
     return tuple(_text(_mapping(each).get("type")) for each in every)
 
 
-def _unix(told: object) -> float:
+def _unix(value: object) -> float:
     try:
-        return datetime.datetime.fromisoformat(_text(told)).timestamp()
+        return datetime.datetime.fromisoformat(_text(value)).timestamp()
     except (ValueError, OverflowError):
         return 0.0
 
 
-def _texts(told: object) -> tuple[str, ...]:
-    return tuple(each for each in told if isinstance(each, str)) if isinstance(told, list) else ()
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
-def _mapping(told: object) -> Mapping[str, Any]:
-    return told if isinstance(told, dict) else {}
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def _text(told: object) -> str:
-    return told if isinstance(told, str) else ""
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -12,8 +12,8 @@ from typing import Final
 
 import yaml
 
-from externalgrpc import kubeletconfig
 from externalgrpc.kube import api, connection, errors
+from externalgrpc.nodes import kubeletconfig
 
 _VERSION: Final = re.compile(r"v?(?P<major>[0-9]+)\.(?P<minor>[0-9]+)")
 _CLUSTER_INFO: Final = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
@@ -42,11 +42,11 @@ class Address:
 
 def version(of: api.Api) -> Version:
     """Ask the API server for its release; raises KubeError, or Unusable when it makes no sense."""
-    told = str(of.get("/version").get("gitVersion", ""))
-    match = _VERSION.match(told)
+    text = str(of.get("/version").get("gitVersion", ""))
+    match = _VERSION.match(text)
     if match is None or match["major"] != "1":
-        raise Unusable(f"the API server calls its version {told!r}, which is not Kubernetes 1.x")
-    return Version(git_version=told, minor=int(match["minor"]))
+        raise Unusable(f"the API server calls its version {text!r}, which is not Kubernetes 1.x")
+    return Version(git_version=text, minor=int(match["minor"]))
 
 
 def address(of: connection.Connection, *, endpoint: str = "") -> Address:
@@ -57,16 +57,16 @@ def address(of: connection.Connection, *, endpoint: str = "") -> Address:
     CA, and from outside the cluster its address, which inside is one that no machine reaches.
     """
     try:
-        told = _cluster_info(of.api.get(_CLUSTER_INFO))
+        result = _cluster_info(of.api.get(_CLUSTER_INFO))
     except (errors.NotFound, errors.Denied):
-        told = Address(endpoint="" if of.in_cluster else of.host, ca_pem="")
-    found = endpoint or told.endpoint
+        result = Address(endpoint="" if of.in_cluster else of.host, ca_pem="")
+    found = endpoint or result.endpoint
     if not found:
         raise Unusable(
             "kube-public/cluster-info does not say where machines reach the API server: "
             "configure its address"
         )
-    ca_pem = told.ca_pem or of.ca_pem
+    ca_pem = result.ca_pem or of.ca_pem
     if not ca_pem:
         raise Unusable("nothing says which CA signs the API server's certificate")
     return Address(endpoint=_with_port(found), ca_pem=ca_pem)
@@ -79,10 +79,10 @@ def kubelet_config(of: api.Api) -> kubeletconfig.KubeletConfig | None:
     makes sense. Raises Unreachable when nobody knows.
     """
     try:
-        told = of.get(_KUBELET_CONFIG)
+        response = of.get(_KUBELET_CONFIG)
     except (errors.NotFound, errors.Denied):
         return None
-    settings = _yaml(_text(told.get("data"), "kubelet"))
+    settings = _yaml(_text(response.get("data"), "kubelet"))
     return kubeletconfig.read(settings) if isinstance(settings, dict) else None
 
 

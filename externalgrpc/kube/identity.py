@@ -12,14 +12,14 @@ import http
 import threading
 from typing import Final
 
-from externalgrpc import events
 from externalgrpc.kube import api, errors, nodes
+from externalgrpc.support import logs
 
 PATH: Final = "/api/v1/namespaces/kube-system"
 LENGTH: Final = 10
 """So many hexadecimal digits: two clusters of one account are alike once in 10^12."""
 
-_LOG = events.Log("kube")
+_LOG = logs.Log("kube")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,18 +59,18 @@ def read(of: api.Api) -> Answer:
     (the same role gives both). Nor is it when it does not know our credential (401).
     """
     try:
-        told = of.get(PATH)
+        response = of.get(PATH)
     except errors.KubeError as error:
         if error.status != http.HTTPStatus.FORBIDDEN:
             return NotYet(str(error))
         if (nothing := _nodes_refused(of)) is not None:
             return nothing
         try:
-            told = of.get(PATH)
+            response = of.get(PATH)
         except errors.KubeError as again:
             denied = again.status == http.HTTPStatus.FORBIDDEN
             return Withheld(str(again)) if denied else NotYet(str(again))
-    about = told.get("metadata")
+    about = response.get("metadata")
     uid = about.get("uid") if isinstance(about, dict) else None
     if not isinstance(uid, str) or not uid:
         return NotYet(f"GET {PATH}: the answer names no uid")
@@ -83,7 +83,7 @@ class Reader:
     def __init__(self, of: api.Api) -> None:
         self._api = of
         self._lock = threading.Lock()
-        self._told: set[object] = set()
+        self._logged: set[object] = set()
 
     def read(self) -> Answer:
         """Ask once, as :func:`read` does; write a line for each new thing."""
@@ -91,9 +91,9 @@ class Reader:
         # Trouble differs in its words each time; it is the same trouble.
         key = answer if isinstance(answer, Known) else type(answer)
         with self._lock:
-            if key in self._told:
+            if key in self._logged:
                 return answer
-            self._told = {key} if isinstance(answer, Known) else {*self._told, key}
+            self._logged = {key} if isinstance(answer, Known) else {*self._logged, key}
         match answer:
             case Known(identity):
                 _LOG.info("cluster identity", identity=identity)

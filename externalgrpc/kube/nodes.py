@@ -8,8 +8,10 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from externalgrpc import clock, groups, quantity, template
 from externalgrpc.kube import api, errors, reflector
+from externalgrpc.model import groups, quantity
+from externalgrpc.nodes import template
+from externalgrpc.support import clock
 
 PATH: Final = "/api/v1/nodes"
 
@@ -80,7 +82,7 @@ def may_have_ipv6(there: Iterable[Node]) -> bool:
     found = tuple(there)
     if not any(each.pod_cidrs for each in found):
         return True
-    return any(":" in told for each in found for told in (*each.pod_cidrs, *each.addresses))
+    return any(":" in item for each in found for item in (*each.pod_cidrs, *each.addresses))
 
 
 def adopt(of: api.Api, node: Node, provider_id: str) -> None:
@@ -97,8 +99,8 @@ def adopt(of: api.Api, node: Node, provider_id: str) -> None:
         if not found.provider_id:
             # The uid holds the patch to this very object; a field that was set meanwhile is
             # defended by the API server, which lets nobody change it.
-            told = {"metadata": {"uid": node.uid}, "spec": {"providerID": provider_id}}
-            found = read(of.patch(path, told))
+            fields = {"metadata": {"uid": node.uid}, "spec": {"providerID": provider_id}}
+            found = read(of.patch(path, fields))
     except errors.Invalid:
         found = read(of.get(path))
     except (errors.NotFound, errors.Conflict) as error:
@@ -117,15 +119,15 @@ def remove(of: api.Api, node: Node, *, still: Callable[[Node], bool]) -> bool:
     path = f"{PATH}/{api.segment(node.name)}"
     for attempt in range(_ATTEMPTS):
         try:
-            told = of.get(path)
-            found = read(told)
+            response = of.get(path)
+            found = read(response)
             if found is None or found.uid != node.uid:
                 return True
             if found.deleting:
                 return False
             if not still(found):
                 return False
-            version = str(told["metadata"].get("resourceVersion") or "")
+            version = str(response["metadata"].get("resourceVersion") or "")
             of.delete(path, uid=node.uid, resource_version=version)
         except errors.NotFound:
             return True
@@ -138,9 +140,9 @@ def remove(of: api.Api, node: Node, *, still: Callable[[Node], bool]) -> bool:
     return False
 
 
-def read(told: api.Object) -> Node | None:
+def read(obj: api.Object) -> Node | None:
     """Read a Node object, None when it has no name; what makes no sense counts as not said."""
-    about, spec, status = (_mapping(told.get(key)) for key in ("metadata", "spec", "status"))
+    about, spec, status = (_mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
     name = about.get("name")
     if not isinstance(name, str) or not name:
         return None
@@ -186,8 +188,8 @@ def _ready(status: Mapping[str, Any]) -> tuple[bool, float]:
     return False, 0.0
 
 
-def _observed(told: object) -> template.Observed:
-    amounts = _mapping(told)
+def _observed(value: object) -> template.Observed:
+    amounts = _mapping(value)
     return template.Observed(
         cpu_millis=_amount(amounts.get("cpu"), quantity.millis),
         memory_bytes=_amount(amounts.get("memory"), quantity.units),
@@ -196,27 +198,27 @@ def _observed(told: object) -> template.Observed:
     )
 
 
-def _amount(told: object, reader: Callable[[str], int]) -> int | None:
+def _amount(value: object, reader: Callable[[str], int]) -> int | None:
     try:
-        return reader(told) if isinstance(told, str) else None
+        return reader(value) if isinstance(value, str) else None
     except quantity.BadQuantity:
         return None
 
 
-def _unix(told: object) -> float:
+def _unix(value: object) -> float:
     try:
-        return datetime.datetime.fromisoformat(_text(told)).timestamp()
+        return datetime.datetime.fromisoformat(_text(value)).timestamp()
     except (ValueError, OverflowError):
         return 0.0
 
 
-def _mapping(told: object) -> Mapping[str, Any]:
-    return told if isinstance(told, dict) else {}
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def _list(told: object) -> list[Mapping[str, Any]]:
-    return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+def _list(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _text(told: object) -> str:
-    return told if isinstance(told, str) else ""
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

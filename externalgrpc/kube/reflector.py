@@ -16,10 +16,10 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
-from externalgrpc import clock, events
 from externalgrpc.kube import api, errors
+from externalgrpc.support import clock, logs
 
-_LOG = events.Log("kube")
+_LOG = logs.Log("kube")
 
 PAGE: Final = 500
 
@@ -133,12 +133,12 @@ class Reflector(Generic[T]):
                 self._version = ""
                 self._failures += 1
             except errors.Unreachable as error:
-                self._tell(error)
+                self._report(error)
                 self._failures += 1
                 if self._failures >= _PATIENCE:
                     self._version = ""
             except errors.KubeError as error:
-                self._tell(error)
+                self._report(error)
                 self._version = ""
                 self._failures += 1
             except Exception:  # noqa: BLE001 - the copy must go on following, whatever it met
@@ -152,7 +152,7 @@ class Reflector(Generic[T]):
             if self._failures:
                 self._stopping.wait(self._pause_s())
 
-    def _tell(self, error: errors.KubeError) -> None:
+    def _report(self, error: errors.KubeError) -> None:
         if self._stopping.is_set():
             return
         # The first is what any restart of an API server brings about.

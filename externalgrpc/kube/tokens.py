@@ -21,10 +21,10 @@ import string
 import threading
 from typing import Final
 
-from externalgrpc import events
 from externalgrpc.kube import api, errors
+from externalgrpc.support import logs
 
-_LOG = events.Log("kube")
+_LOG = logs.Log("kube")
 
 LONGEST_S: Final = 1800.0
 """No token lives longer than half an hour."""

@@ -2,11 +2,11 @@
 
 For a demonstration without Kubernetes, for tests and benchmarks. ``loop.StandIn`` asks what CA
 asks, in CA's order and with CA's caches, ``kubelets.Kubelets`` plays the machines' part, and
-``demo.run_demo`` shows both to a person (it alone needs a console, so it is not imported here).
+:mod:`externalgrpc.commands.demo` shows both to a person.
 """
 
 from externalgrpc.standin.client import GenerationName, Node, Panic
-from externalgrpc.standin.events import Event, Kind, Tell
+from externalgrpc.standin.events import Emit, Event, Kind
 from externalgrpc.standin.loop import Pace, StandIn
 
-__all__ = ["Event", "GenerationName", "Kind", "Node", "Pace", "Panic", "StandIn", "Tell"]
+__all__ = ["Emit", "Event", "GenerationName", "Kind", "Node", "Pace", "Panic", "StandIn"]

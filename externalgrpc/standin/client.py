@@ -149,10 +149,10 @@ class Client:
         reply = self._call(
             "NodeGroupTemplateNodeInfo", request, wire.NodeGroupTemplateNodeInfoResponse
         )
-        told = reply.nodeBytes if self._new_fields else reply.legacyNodeInfo
-        if not told:
+        node_bytes = reply.nodeBytes if self._new_fields else reply.legacyNodeInfo
+        if not node_bytes:
             raise Panic(f"TemplateNodeInfo of {group} holds no node")
-        return core.Node.FromString(told)
+        return core.Node.FromString(node_bytes)
 
     def options(self, group: str) -> GroupOptions:
         """Ask for a group's options; what the server sets replaces our defaults altogether."""
@@ -160,22 +160,22 @@ class Client:
         reply = self._call("NodeGroupGetOptions", request, wire.NodeGroupAutoscalingOptionsResponse)
         if not reply.HasField("nodeGroupAutoscalingOptions"):
             return self._defaults
-        told = reply.nodeGroupAutoscalingOptions
+        options_message = reply.nodeGroupAutoscalingOptions
         if self._new_fields:
             return GroupOptions(
-                unneeded_s=told.scaleDownUnneededDuration.ToTimedelta().total_seconds(),
-                provision_s=told.MaxNodeProvisionDuration.ToTimedelta().total_seconds(),
+                unneeded_s=options_message.scaleDownUnneededDuration.ToTimedelta().total_seconds(),
+                provision_s=options_message.MaxNodeProvisionDuration.ToTimedelta().total_seconds(),
             )
         for name in (
             "legacyScaleDownUnneededTime",
             "legacyScaleDownUnreadyTime",
             "legacyMaxNodeProvisionTime",
         ):
-            if not told.HasField(name):
+            if not options_message.HasField(name):
                 raise Panic(f"options of {group} lack {name}")
         return GroupOptions(
-            unneeded_s=told.legacyScaleDownUnneededTime.duration / 1e9,
-            provision_s=told.legacyMaxNodeProvisionTime.duration / 1e9,
+            unneeded_s=options_message.legacyScaleDownUnneededTime.duration / 1e9,
+            provision_s=options_message.legacyMaxNodeProvisionTime.duration / 1e9,
         )
 
     def gpu_label(self) -> str:
@@ -201,11 +201,11 @@ class Client:
 
     def pod_price(self, pod: core.Pod, start: float, end: float) -> float:
         """Ask for the price of a pod between two instants of Unix time."""
-        told = pod.SerializeToString()
+        data = pod.SerializeToString()
         if self._new_fields:
-            request = wire.PricingPodPriceRequest(pod_bytes=told)
+            request = wire.PricingPodPriceRequest(pod_bytes=data)
         else:
-            request = wire.PricingPodPriceRequest(legacyPod=told)
+            request = wire.PricingPodPriceRequest(legacyPod=data)
         self._set_window(request, start, end)
         return self._call("PricingPodPrice", request, wire.PricingPodPriceResponse).price
 
@@ -233,15 +233,15 @@ class Client:
             scaleDownUtilizationThreshold=_UTILIZATION,
             scaleDownGpuUtilizationThreshold=_UTILIZATION,
         )
-        told = self._defaults
+        defaults_given = self._defaults
         if self._new_fields:
-            sent.scaleDownUnneededDuration.CopyFrom(_duration(told.unneeded_s))
+            sent.scaleDownUnneededDuration.CopyFrom(_duration(defaults_given.unneeded_s))
             sent.scaleDownUnreadyDuration.CopyFrom(_duration(_UNREADY_S))
-            sent.MaxNodeProvisionDuration.CopyFrom(_duration(told.provision_s))
+            sent.MaxNodeProvisionDuration.CopyFrom(_duration(defaults_given.provision_s))
         else:
-            sent.legacyScaleDownUnneededTime.duration = int(told.unneeded_s * 1e9)
+            sent.legacyScaleDownUnneededTime.duration = int(defaults_given.unneeded_s * 1e9)
             sent.legacyScaleDownUnreadyTime.duration = int(_UNREADY_S * 1e9)
-            sent.legacyMaxNodeProvisionTime.duration = int(told.provision_s * 1e9)
+            sent.legacyMaxNodeProvisionTime.duration = int(defaults_given.provision_s * 1e9)
         return sent
 
     def _call(self, rpc: str, request: message.Message, reply: type[Reply]) -> Reply:

@@ -34,4 +34,4 @@ class Event:
     text: str
 
 
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 import grpc
 
-from externalgrpc import clock
 from externalgrpc.pb import fleet_pb2
 from externalgrpc.standin import client, events
+from externalgrpc.support import clock
 
 CONTROL_PLANE = client.Node(name="control-plane-1", provider_id="foreign://1")
 
@@ -30,7 +30,7 @@ class Kubelets:
         self,
         channel: grpc.Channel,
         time_source: clock.Clock,
-        tell: events.Tell,
+        emit: events.Emit,
         labels_of: Callable[[str], Mapping[str, str]],
         *,
         join_s: float,
@@ -41,7 +41,7 @@ class Kubelets:
             response_deserializer=fleet_pb2.ShowResponse.FromString,
         )
         self._clock = time_source
-        self._tell = tell
+        self._emit = emit
         self._labels_of = labels_of
         self._join_s = join_s
         self._up_since: dict[str, float] = {}
@@ -98,4 +98,4 @@ class Kubelets:
         return machine.location not in first or machine.machine_type not in first
 
     def _event(self, kind: events.Kind, group: str, text: str) -> None:
-        self._tell(events.Event(kind=kind, group=group, text=text))
+        self._emit(events.Event(kind=kind, group=group, text=text))

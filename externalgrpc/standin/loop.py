@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 import grpc
 
-from externalgrpc import clock
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from externalgrpc.standin import client, events, growths, kubelets
+from externalgrpc.support import clock
 
 _CREATING = wire.InstanceStatus.InstanceState.instanceCreating
 _DELETING = wire.InstanceStatus.InstanceState.instanceDeleting
@@ -55,21 +55,21 @@ class StandIn:
         self,
         channel: grpc.Channel,
         time_source: clock.Clock,
-        tell: events.Tell,
+        emit: events.Emit,
         *,
         generation: client.GenerationName = "1.36",
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace or Pace()
         self._clock = time_source
-        self._tell = tell
+        self._emit = emit
         self._modern = generation == "1.36"
         defaults = client.GroupOptions(
             unneeded_s=self._pace.unneeded_s, provision_s=self._pace.provision_s
         )
         self._client = client.Client(channel, generation, defaults)
         self.kubelets = kubelets.Kubelets(
-            channel, time_source, tell, self._labels, join_s=self._pace.join_s
+            channel, time_source, emit, self._labels, join_s=self._pace.join_s
         )
         self._wanted: collections.Counter[str] = collections.Counter()
         self._growths = growths.Growths(self._pace.backoff_s)
@@ -85,8 +85,10 @@ class StandIn:
     def want(self, group: str, pods: int) -> None:
         """Let so many pods want a node of a group each, from now on."""
         self._wanted[group] = pods
-        told = f"{pods} pods want a node of {group} each" if pods else f"no pod wants {group} now"
-        self._event(events.Kind.WANTED, group, told)
+        message = (
+            f"{pods} pods want a node of {group} each" if pods else f"no pod wants {group} now"
+        )
+        self._event(events.Kind.WANTED, group, message)
 
     @property
     def at_rest(self) -> bool:
@@ -210,11 +212,11 @@ class StandIn:
         if instance.id in self._failed:
             return
         self._failed.add(instance.id)
-        told = instance.status.errorInfo
+        error_info = instance.status.errorInfo
         self._event(
             events.Kind.FAILED,
             group,
-            f"one cannot be made: {told.errorCode}: {told.errorMessage}",
+            f"one cannot be made: {error_info.errorCode}: {error_info.errorMessage}",
         )
         if self._growths.lose_one(group):
             self._back_off(group)
@@ -359,7 +361,7 @@ class StandIn:
         return dict(template.metadata.labels) if template is not None else {}
 
     def _event(self, kind: events.Kind, group: str, text: str) -> None:
-        self._tell(events.Event(kind=kind, group=group, text=text))
+        self._emit(events.Event(kind=kind, group=group, text=text))
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -25,8 +25,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from externalgrpc import assembly, config, fleet, refusals
+from externalgrpc import assembly, config, fleet
 from externalgrpc.fleet import view
+from externalgrpc.model import fleet_errors
 from providers import contract
 from providers.conformance import behind, staging
 from providers.fakes import faults
@@ -118,9 +119,9 @@ class History:
         self.log.append(f"{self.sky.now:.0f} grow {delta}")
         try:
             self.plant.reconciler.grow(staging.GROUP, delta, cover=False)
-        except refusals.OutOfBounds:
+        except fleet_errors.OutOfBounds:
             assert before + delta > staging.MAXIMUM, "a growth within bounds was refused"
-        except refusals.NotReady:
+        except fleet_errors.NotReady:
             self.log.append("not ready")
         else:
             assert self._target() == before + delta, "a growth raises the target by delta"

@@ -40,7 +40,7 @@ class Marking(ground.Ground):
 
     leaves_beside: ClassVar[Mapping[str, Any]] = {}
 
-    def told(self, one: contract.Instance | None) -> tuple[str, str, str, bool]:
+    def described(self, one: contract.Instance | None) -> tuple[str, str, str, bool]:
         """Give every mark that a machine shows."""
         assert one is not None
         return one.node_name, one.group, one.identity, one.unjoined
@@ -78,7 +78,7 @@ class Marking(ground.Ground):
         by_id = provider.look_up(node_name="web-a1", instance_id=made.id, receipt="")
         by_name = provider.look_up(node_name="web-a1", instance_id="", receipt="")
         for found in (made, listed, by_id, by_name):
-            assert self.told(found) == ("web-a1", "web", identity, True)
+            assert self.described(found) == ("web-a1", "web", identity, True)
 
     def test_machines_of_our_name_are_ours_to_see_whatever_their_identity(
         self, bench: Bench
@@ -86,14 +86,14 @@ class Marking(ground.Ground):
         bench.controls.add(cluster=self.cluster, group="web", node_name="web-a0")
         self.standing(bench, "web-a1", identity=OURS)
         self.standing(bench, "web-a2", identity=THEIRS)
-        shown = {self.told(one) for one in bench.provider.instances()}
+        shown = {self.described(one) for one in bench.provider.instances()}
         assert shown == {
             ("web-a0", "web", "", False),
             ("web-a1", "web", OURS, True),
             ("web-a2", "web", THEIRS, True),
         }
         found = bench.provider.look_up(node_name="web-a2", instance_id="", receipt="")
-        assert self.told(found) == ("web-a2", "web", THEIRS, True)
+        assert self.described(found) == ("web-a2", "web", THEIRS, True)
 
     @pytest.mark.parametrize("other", [THEIRS, ""])
     def test_a_machine_of_another_identity_is_not_taken_for_the_order_s(
@@ -135,24 +135,24 @@ class Marking(ground.Ground):
         before = bench.controls.labels(ours)
         assert before
         for _ in range(2):
-            told = provider.mark(ours, put={}, remove=REMOVE)
-            assert self.told(told) == ("web-a1", "web", OURS, False)
-            assert told.id == ours
+            result = provider.mark(ours, put={}, remove=REMOVE)
+            assert self.described(result) == ("web-a1", "web", OURS, False)
+            assert result.id == ours
         for _ in range(2):
-            told = provider.mark(ours, put={Mark.IDENTITY: THEIRS, Mark.GROUP: "db"})
-            assert self.told(told) == ("web-a1", "db", THEIRS, False)
+            result = provider.mark(ours, put={Mark.IDENTITY: THEIRS, Mark.GROUP: "db"})
+            assert self.described(result) == ("web-a1", "db", THEIRS, False)
         provider.mark(ours, put={Mark.UNJOINED: contract.UNJOINED_VALUE})
         bench.controls.settle()
         (listed,) = bench.provider.instances()
-        assert self.told(listed) == ("web-a1", "db", THEIRS, True)
+        assert self.described(listed) == ("web-a1", "db", THEIRS, True)
         assert bench.controls.labels(ours) == before, "the user's own must stay as they were"
 
     def test_a_machine_of_an_older_version_gets_its_identity(self, bench: Bench) -> None:
         provider = self.marking(bench)
         older = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a0")
         other = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
-        told = provider.mark(older, put={Mark.IDENTITY: OURS}, remove=REMOVE)
-        assert self.told(told) == ("web-a0", "web", OURS, False)
+        result = provider.mark(older, put={Mark.IDENTITY: OURS}, remove=REMOVE)
+        assert self.described(result) == ("web-a0", "web", OURS, False)
         bench.controls.settle()
         shown = {one.id: one.identity for one in bench.provider.instances()}
         assert shown == {older: OURS, other: ""}
@@ -166,10 +166,10 @@ class Marking(ground.Ground):
             provider.mark(ours, put={}, remove=REMOVE)
         self.check_error(caught.value, "mark")
         bench.controls.mend()
-        assert self.told(provider.mark(ours, put={}, remove=REMOVE))[3] is False
+        assert self.described(provider.mark(ours, put={}, remove=REMOVE))[3] is False
         bench.controls.settle()
         (listed,) = bench.provider.instances()
-        assert self.told(listed) == ("web-a1", "web", OURS, False)
+        assert self.described(listed) == ("web-a1", "web", OURS, False)
 
     def test_a_machine_that_is_gone_gets_no_mark(self, bench: Bench) -> None:
         provider = self.marking(bench)
@@ -194,7 +194,7 @@ class Marking(ground.Ground):
         self.check_error(caught.value, "mark")
         assert bench.controls.requests() == before
         (listed,) = bench.provider.instances()
-        assert self.told(listed) == ("web-a1", "web", THEIRS, True)
+        assert self.described(listed) == ("web-a1", "web", THEIRS, True)
 
     # neighbours()
 
@@ -231,11 +231,11 @@ class Marking(ground.Ground):
         assert set(bench.controls.beside()) == before | made
         bench.provider.delete(ours)
         bench.controls.forget()
-        told = provider.tidy(groups=("web", "never-was"), nodes=("web-a1", "never-was-1"))
-        assert told
-        assert all(isinstance(each, str) and each for each in told)
+        result = provider.tidy(groups=("web", "never-was"), nodes=("web-a1", "never-was-1"))
+        assert result
+        assert all(isinstance(each, str) and each for each in result)
         left = set(bench.controls.beside())
-        assert len(before | made) - len(left) == len(told)
+        assert len(before | made) - len(left) == len(result)
         assert before <= left, "what was there before is not ours"
         assert provider.tidy(groups=("web",), nodes=("web-a1",)) == ()
         assert bench.provider.create(self.order(bench, "web-a2", **self.leaves_beside))
@@ -270,12 +270,12 @@ class Marking(ground.Ground):
         later = bench.again()
         assert isinstance(later, contract.Leaving)
         assert isinstance(later, contract.Tidying)
-        told = later.leftovers()
-        assert {each.group for each in told} == {"web"}
-        assert all(each.kind and each.name for each in told)
-        groups = {each.group for each in told if not each.node_name}
-        nodes = {each.node_name for each in told if each.node_name}
-        assert len(later.tidy(groups=groups, nodes=nodes)) == len(told)
+        result = later.leftovers()
+        assert {each.group for each in result} == {"web"}
+        assert all(each.kind and each.name for each in result)
+        groups = {each.group for each in result if not each.node_name}
+        nodes = {each.node_name for each in result if each.node_name}
+        assert len(later.tidy(groups=groups, nodes=nodes)) == len(result)
         assert set(bench.controls.beside()) == before
         assert later.leftovers() == provider.leftovers() == ()
         assert tidying.tidy(groups=groups, nodes=nodes) == ()

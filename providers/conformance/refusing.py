@@ -96,22 +96,22 @@ class Refusing(ground.Ground):
 
     # Secrets, and the end.
 
-    def test_no_secret_is_told(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    def test_no_secret_is_reported(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         secret = "join-s3cret-0815"  # noqa: S105 - looked for in everything that is told
         order = self.order(bench, "web-a1", user_data=f"#!/bin/sh\nkubeadm join --token {secret}\n")
         made = bench.provider.create(order)
         bench.controls.run(made.id)
-        told = [order, made, bench.provider, *bench.provider.instances()]
+        values = [order, made, bench.provider, *bench.provider.instances()]
         with contextlib.suppress(errors.CloudError):
             bench.provider.create(dataclasses.replace(order, image=self.bad_image))
         for break_it in (bench.controls.go_down, bench.controls.revoke_token):
             break_it()
             with pytest.raises(errors.CloudError) as caught:
                 bench.provider.create(dataclasses.replace(order, node_name="web-a2"))
-            told += [caught.value, str(caught.value)]
+            values += [caught.value, str(caught.value)]
             bench.controls.mend()
-        text = caplog.text + "".join(map(repr, told))
+        text = caplog.text + "".join(map(repr, values))
         assert self.token not in text
         assert secret not in text
 

@@ -104,8 +104,8 @@ class Stepping(ground.Ground):
             except errors.CloudError as error:
                 bench.controls.mend()
                 bench.controls.settle()
-                told = f"{type(error).__name__} says that nothing was made, at request {step}"
-                assert self._found(bench.provider, order.node_name) is None, told
+                message = f"{type(error).__name__} says that nothing was made, at request {step}"
+                assert self._found(bench.provider, order.node_name) is None, message
             bench.controls.mend()
             self._ends_well(bench, bench.provider, order, None)
 
@@ -148,8 +148,8 @@ class Stepping(ground.Ground):
         bench.controls.settle()
         found = self._found(provider, name)
         there = bench.controls.count()
-        told = f"after a create of {name} that was cut there is a machine that no listing shows"
-        assert there == (found is not None), told
+        message = f"after a create of {name} that was cut there is a machine that no listing shows"
+        assert there == (found is not None), message
         if found is None:
             assert said is None
             return

@@ -80,7 +80,7 @@ class Telling(ground.Ground):
         assert any(self.bad_image in sentence for sentence in wrong)
         assert bench.controls.count() == 0
 
-    def test_the_budget_is_told_truly_or_not_at_all(self, bench: Bench) -> None:
+    def test_the_budget_is_reported_truly_or_not_at_all(self, bench: Bench) -> None:
         bench.provider.instances()
         before = bench.provider.budget()
         if before is None:
@@ -93,13 +93,13 @@ class Telling(ground.Ground):
         assert after.seen_at >= before.seen_at
         assert after.reset_at >= after.seen_at
 
-    def test_the_quota_is_told_truly_or_not_at_all(self, bench: Bench) -> None:
+    def test_the_quota_is_reported_truly_or_not_at_all(self, bench: Bench) -> None:
         for number in range(3):
             bench.controls.add(cluster="", group="", node_name=f"someone-s-{number}")
         quota = bench.provider.quota()
         assert quota is None or quota.used in (None, 3)
 
-    def test_what_an_operation_costs_is_told_truly(self, bench: Bench) -> None:
+    def test_what_an_operation_costs_is_reported_truly(self, bench: Bench) -> None:
         """A create of three requests that is counted as one meets the limit half made."""
         provider, count = bench.provider, bench.controls.requests
         costs = contract.costs_of(provider)

@@ -1,6 +1,6 @@
 """Be the provider: one login at one DigitalOcean account.
 
-Droplets carry their marks as tags (see :mod:`providers.marks`); one without our cluster's is
+Droplets carry their marks as tags (see :mod:`providers.kit.marks`); one without our cluster's is
 nobody of ours. Names are not unique: the same order sent twice makes two droplets, so a create is
 sent once, and whoever lost its answer looks the node name's tag up before sending it again.
 """
@@ -12,17 +12,18 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from providers import contract, errors, keeping, leftovers, marks, metadata, rest
+from providers import contract, errors, metadata, rest
 from providers.digitalocean import (
-    finding,
     gpus,
     listing,
     options,
     ordering,
     reading,
+    resolver,
     tagging,
-    words,
+    vocabulary,
 )
+from providers.kit import cache, leftovers, marks
 
 ENDPOINT = "https://api.digitalocean.com/v2"
 REQUESTS_AN_HOUR = 5000
@@ -69,16 +70,18 @@ class DigitalOceanCloud:
         self._login = login
         self._connection = rest.Connection(
             login,
-            rest.Vendor(endpoint=ENDPOINT, translate=words.translate, budget=words.budget),
+            rest.Vendor(
+                endpoint=ENDPOINT, translate=vocabulary.translate, budget=vocabulary.budget
+            ),
             hands=settings.hands,
             clock=clock,
         )
-        self._finder = finding.Finder(self._connection, clock)
+        self._finder = resolver.Resolver(self._connection, clock)
         self._gpus = gpus.Watch(clock)
         self._unmarked = leftovers.Unmarked(
             login.account, is_ours=self._is_still_unmarked, delete=self._scrap
         )
-        self._told = keeping.Once()
+        self._logged = cache.Once()
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -140,9 +143,11 @@ class DigitalOceanCloud:
         with self._connection.operation("create", orders=True):
             for problem in ordering.impossible(order):
                 raise errors.BadOrder(problem)
-            if not order.ssh_keys and self._told.first(f"password {order.group}"):
-                told = {"account": self._login.account, "group": order.group}
-                _log.warning("no_ssh_key_so_digitalocean_mails_root_passwords", extra=_fields(told))
+            if not order.ssh_keys and self._logged.first(f"password {order.group}"):
+                fields = {"account": self._login.account, "group": order.group}
+                _log.warning(
+                    "no_ssh_key_so_digitalocean_mails_root_passwords", extra=_fields(fields)
+                )
             body = ordering.body(order, self._finder)
             if order.machine_type.gpus:
                 self._gpus.expect()
@@ -161,7 +166,7 @@ class DigitalOceanCloud:
         if not marks.is_fresh(worn, order):
             if row.get("name") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another droplet, {number}")
-            self._unmarked.scrap(number, order)
+            self._unmarked.delete(number, order)
             raise errors.BadOrder(
                 f"droplet {number} was made without its tags and is being deleted again: the "
                 "token needs the scopes tag:create and tag:read, and tags keep the capitals of "
@@ -189,19 +194,19 @@ class DigitalOceanCloud:
             if reading.has_gpu(row):
                 self._gpus.expect()
             if not self._is_ours(row):
-                if self._told.first(f"foreign {row['id']}"):
-                    told = {"account": self._login.account, "droplet": row["id"]}
-                    _log.warning("droplet_lacks_our_mark", extra=_fields(told))
+                if self._logged.first(f"foreign {row['id']}"):
+                    fields = {"account": self._login.account, "droplet": row["id"]}
+                    _log.warning("droplet_lacks_our_mark", extra=_fields(fields))
                 return None
             return self._instance(row, receipt)
 
     def _by_id(self, instance_id: str) -> Row | None:
         if not _is_number(instance_id):
             return None
-        told = self._maybe(f"/droplets/{instance_id}")
-        if told is None:
+        response = self._maybe(f"/droplets/{instance_id}")
+        if response is None:
             return None
-        row: Row = told["droplet"]
+        row: Row = response["droplet"]
         if (shown := reading.identity(row)) != instance_id:
             raise rest.NoAnswerError(f"asked for droplet {instance_id}, was shown {shown}")
         return row
@@ -232,8 +237,8 @@ class DigitalOceanCloud:
         """Raise that an accepted order failed, if it did; the API never says why."""
         if not _is_number(receipt):
             return
-        told = self._maybe(f"/actions/{receipt}")
-        if told is not None and told["action"]["status"] == words.ERRORED:
+        response = self._maybe(f"/actions/{receipt}")
+        if response is not None and response["action"]["status"] == vocabulary.ERRORED:
             raise errors.OutOfStock(
                 f"the order was accepted and then failed: its action {receipt} errored; "
                 "DigitalOcean does not say why"
@@ -244,7 +249,7 @@ class DigitalOceanCloud:
         try:
             return self._connection.get(path)
         except rest.SaidNoError as error:
-            if words.code_of(error) == words.NOT_FOUND:
+            if vocabulary.code_of(error) == vocabulary.NOT_FOUND:
                 return None
             raise
 
@@ -263,7 +268,7 @@ class DigitalOceanCloud:
         try:
             self._connection.ask("DELETE", f"/droplets/{instance_id}")
         except rest.SaidNoError as error:
-            if words.code_of(error) != words.NOT_FOUND:
+            if vocabulary.code_of(error) != vocabulary.NOT_FOUND:
                 raise
             return True
         return False
@@ -367,13 +372,13 @@ class DigitalOceanCloud:
         self._connection.close()
 
     def _unknown_state(self, word: str) -> None:
-        if self._told.first(f"state {word}"):
-            told = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_droplet_state", extra=_fields(told))
+        if self._logged.first(f"state {word}"):
+            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_droplet_state", extra=_fields(fields))
 
 
-def _fields(told: Mapping[str, object]) -> dict[str, object]:
-    return {"fields": told}
+def _fields(fields: Mapping[str, object]) -> dict[str, object]:
+    return {"fields": fields}
 
 
 def _is_number(text: str) -> bool:

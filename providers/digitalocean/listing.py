@@ -6,7 +6,8 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from providers import paging, rest
+from providers import rest
+from providers.kit import paging
 
 PER_PAGE = 200
 
@@ -30,9 +31,9 @@ def translated(
     field = "slug" if key in {"sizes", "regions"} else "id"
 
     def read(page: int) -> paging.Page:
-        told = connection.get(path, page=page, per_page=PER_PAGE, **params)
-        total = int(told["meta"]["total"])
-        return paging.Page(rows=told[key], total=total, following=_following(told, page))
+        response = connection.get(path, page=page, per_page=PER_PAGE, **params)
+        total = int(response["meta"]["total"])
+        return paging.Page(rows=response[key], total=total, following=_following(response, page))
 
     return paging.whole(path, read, first=1, key=lambda row: row[field], keep=keep)
 
@@ -42,9 +43,9 @@ def total(connection: rest.Connection, path: str, **params: str) -> int:
     return int(connection.get(path, page=1, per_page=1, **params)["meta"]["total"])
 
 
-def _following(told: Row, page: int) -> int | None:
+def _following(row: Row, page: int) -> int | None:
     """Give the number of the next page; only its number is taken from the link, never its host."""
-    link = ((told.get("links") or {}).get("pages") or {}).get("next")
+    link = ((row.get("links") or {}).get("pages") or {}).get("next")
     if not link:
         return None
     numbers = urllib.parse.parse_qs(urllib.parse.urlsplit(str(link)).query).get("page", [])

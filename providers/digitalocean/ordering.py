@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from providers import contract, marks
-from providers.digitalocean import finding
+from providers import contract
+from providers.digitalocean import resolver
+from providers.kit import marks
 
 USER_DATA_LIMIT_BYTES = 64 * 1024
 
@@ -31,24 +32,24 @@ def impossible(order: contract.Order) -> Iterator[str]:
         yield str(error)
 
 
-def body(order: contract.Order, find: finding.Finder) -> dict[str, Any]:
+def body(order: contract.Order, resolver: resolver.Resolver) -> dict[str, Any]:
     """Write the request for an order; raises BadOrder for what is not there."""
     worn = list(tags(order))
-    for told in order.firewalls:
-        if joining := find.firewall_tag(told, worn):
+    for firewall in order.firewalls:
+        if joining := resolver.firewall_tag(firewall, worn):
             worn.append(joining)
     asked: dict[str, Any] = {
         "name": order.node_name,
         "size": order.machine_type.name,
         "region": order.location,
-        "image": find.image(order.image, order.location),
+        "image": resolver.image(order.image, order.location),
         "tags": worn,
-        "ssh_keys": [find.ssh_key(told) for told in order.ssh_keys],
+        "ssh_keys": [resolver.ssh_key(key) for key in order.ssh_keys],
         "ipv6": order.public_ipv6,
         "public_networking": order.public_ipv4,
     }
     if order.user_data:
         asked["user_data"] = order.user_data
     if order.networks:
-        asked["vpc_uuid"] = find.vpc(order.networks, order.location)
+        asked["vpc_uuid"] = resolver.vpc(order.networks, order.location)
     return asked

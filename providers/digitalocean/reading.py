@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from providers import contract, marks
-from providers.digitalocean import words
+from providers import contract
+from providers.digitalocean import vocabulary
+from providers.kit import marks
 
 SCHEME = "digitalocean"
 CURRENCY = "USD"
@@ -27,10 +28,10 @@ Row = Mapping[str, Any]
 
 def tags(row: Row) -> tuple[str, ...]:
     """Give a droplet's tags; a droplet that does not tell them cannot be judged (TypeError)."""
-    told = row["tags"]
-    if not isinstance(told, list):
-        raise TypeError(f"tags are a {type(told).__name__}, not a list")
-    return tuple(str(tag) for tag in told)
+    shown_tags = row["tags"]
+    if not isinstance(shown_tags, list):
+        raise TypeError(f"tags are a {type(shown_tags).__name__}, not a list")
+    return tuple(str(tag) for tag in shown_tags)
 
 
 def identity(row: Row) -> str:
@@ -48,7 +49,7 @@ def instance(
     RUNNING."""
     number = identity(row)
     word = str(row["status"])
-    state = words.STATES.get(word)
+    state = vocabulary.STATES.get(word)
     if state is None:
         unknown_state(word)
         state = contract.InstanceState.RUNNING

@@ -10,8 +10,9 @@ import contextlib
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from providers import contract, errors, marks, rest
-from providers.digitalocean import reading, words
+from providers import contract, errors, rest
+from providers.digitalocean import reading, vocabulary
+from providers.kit import marks
 
 Row = dict[str, Any]
 
@@ -30,7 +31,7 @@ def change(connection: rest.Connection, row: Row, wanted: Collection[str]) -> No
         try:
             connection.ask("POST", f"/tags/{tag}/resources", body=body)
         except rest.SaidNoError as error:
-            if words.code_of(error) != words.NOT_FOUND:
+            if vocabulary.code_of(error) != vocabulary.NOT_FOUND:
                 raise
             # The droplet or the tag: the next try, which reads the droplet first, will know.
             raise rest.NoAnswerError(f"the tag {tag} was not found when it was attached") from error
@@ -38,7 +39,7 @@ def change(connection: rest.Connection, row: Row, wanted: Collection[str]) -> No
         try:
             connection.ask("DELETE", f"/tags/{tag}/resources", body=body)
         except rest.SaidNoError as error:
-            if words.code_of(error) != words.NOT_FOUND:
+            if vocabulary.code_of(error) != vocabulary.NOT_FOUND:
                 raise
 
 
@@ -52,7 +53,7 @@ def _make(connection: rest.Connection, tag: str) -> None:
 
 
 class NodeTags:
-    """The tags of node names as a kind of :mod:`providers.leftovers`.
+    """The tags of node names as a kind of :mod:`providers.kit.leftovers`.
 
     A tag stays when the last thing that carried it goes. It names no cluster, so no listing says
     whose it is: only those of node names that the caller knows to be gone are looked at.
@@ -77,20 +78,20 @@ class NodeTags:
     def is_free(self, left: contract.Leftover) -> bool:
         """Ask whether a tag is on nothing; one request."""
         try:
-            told = self._connection.get(f"/tags/{left.name}")["tag"]
+            tag = self._connection.get(f"/tags/{left.name}")["tag"]
         except rest.SaidNoError as error:
-            if words.code_of(error) != words.NOT_FOUND:
+            if vocabulary.code_of(error) != vocabulary.NOT_FOUND:
                 raise
             return False
         # Tags keep the capitals of their first use: in other ones it is somebody else's.
-        return bool(told["name"] == left.name and int(told["resources"]["count"]) == 0)
+        return bool(tag["name"] == left.name and int(tag["resources"]["count"]) == 0)
 
     def delete(self, left: contract.Leftover) -> bool:
         """Delete a tag; one request."""
         try:
             self._connection.ask("DELETE", f"/tags/{left.name}")
         except rest.SaidNoError as error:
-            if words.code_of(error) != words.NOT_FOUND:
+            if vocabulary.code_of(error) != vocabulary.NOT_FOUND:
                 raise
             return False
         return True

@@ -253,12 +253,12 @@ class Fake(vendor.Vendor, remote.Knobs):
             if empty is None:
                 for each in counted:
                     each.take(now)
-            told = dict(self.rate_headers(empty or counted[0], now)) if counted else {}
-        told.update(self.reply_headers())
+            fields = dict(self.rate_headers(empty or counted[0], now)) if counted else {}
+        fields.update(self.reply_headers())
         if empty is not None:
-            return self.throttled(empty, now).with_headers(told), False
+            return self.throttled(empty, now).with_headers(fields), False
         self._wait(request)
-        return self._routed(request).with_headers(told), True
+        return self._routed(request).with_headers(fields), True
 
     def _wait(self, request: wire.Request) -> None:
         for method, path, seconds in self._latency:
@@ -310,8 +310,8 @@ class Fake(vendor.Vendor, remote.Knobs):
             case faults.FaultKind.ERROR:
                 code = fault.code or "server_error"
                 message = fault.message or "something broke on our side"
-                told = self.error(fault.status or 503, code, message)
-                return told.with_headers(self.reply_headers()), None
+                problem = self.error(fault.status or 503, code, message)
+                return problem.with_headers(self.reply_headers()), None
             case faults.FaultKind.HTML:
                 page_body = Reply(
                     status=fault.status or 502, body=HTML_PAGE, content_type="text/html"
@@ -331,8 +331,8 @@ class Fake(vendor.Vendor, remote.Knobs):
         now = self.now()
         counted = tuple(self.limits(Request(method="GET", path=self.prefix)))
         spent = limits.Spent(counted[0].limit if counted else 0, now + fault.reset_s)
-        told = {**self.rate_headers(spent, now), **self.reply_headers()}
-        return self.throttled(spent, now).with_headers(told)
+        fields = {**self.rate_headers(spent, now), **self.reply_headers()}
+        return self.throttled(spent, now).with_headers(fields)
 
     def _note(
         self,

@@ -27,33 +27,33 @@ def answer(fake: Any, request: wire.Request) -> wire.Reply:
             if request.method == "GET":
                 shown = {"state": fake.state, "log": lambda: _log(fake)}[name]()
                 return wire.Reply(body=shown).frozen()
-            told = knobs[name](request.json() or {})
+            result = knobs[name](request.json() or {})
             fake.changed.notify_all()
     except (KeyError, TypeError, ValueError) as error:
         return wire.Reply(status=400, body={"wrong": repr(error), "knobs": sorted(knobs)})
-    return wire.Reply(body=told if told is not None else {})
+    return wire.Reply(body=result if result is not None else {})
 
 
 class Knobs:
     """The knobs that every fake has."""
 
     @vendor.control("fault")
-    def _fault(self: Any, told: dict[str, Any]) -> None:
-        self.fail(faults.FaultKind(told.pop("kind")), **told)
+    def _fault(self: Any, fields: dict[str, Any]) -> None:
+        self.fail(faults.FaultKind(fields.pop("kind")), **fields)
 
     @vendor.control("heal")
-    def _heal(self: Any, told: dict[str, Any]) -> None:
+    def _heal(self: Any, fields: dict[str, Any]) -> None:
         self.faults.clear()
         self.release()
 
     @vendor.control("latency")
-    def _slow(self: Any, told: dict[str, Any]) -> None:
-        told = {"method": ".*", "path": ".*", **told}
-        self.slow(float(told["seconds"]), method=told["method"], path=told["path"])
+    def _slow(self: Any, fields: dict[str, Any]) -> None:
+        fields = {"method": ".*", "path": ".*", **fields}
+        self.slow(float(fields["seconds"]), method=fields["method"], path=fields["path"])
 
     @vendor.control("advance")
-    def _advance(self: Any, told: dict[str, Any]) -> None:
-        self.advance(float(told["seconds"]))
+    def _advance(self: Any, fields: dict[str, Any]) -> None:
+        self.advance(float(fields["seconds"]))
 
 
 def _log(fake: Any) -> list[dict[str, object]]:

@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 
 from hcloud.helpers import labels as label_rules
 
-from providers import contract, errors, leftovers, marks, metadata
-from providers.hetzner import finding, options, reading, spreading, wire, words
+from providers import contract, errors, metadata
+from providers.hetzner import options, reading, resolver, spreading, vocabulary, wire
+from providers.kit import leftovers, marks
 
 USER_DATA_LIMIT_BYTES = 32 * 1024
 REQUESTS_AN_HOUR = 3600
@@ -63,9 +64,9 @@ class HetznerCloud:
         self._login = login
         self._clock = clock
         self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
-        self._finder = finding.Finder(self._connection, clock)
+        self._finder = resolver.Resolver(self._connection, clock)
         self._shards = spreading.Shards(self._connection, clock)
-        self._told = _Once()
+        self._logged = _Once()
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -114,23 +115,23 @@ class HetznerCloud:
         with self._connection.operation("create"):
             if problem := _impossible(order):
                 raise errors.BadOrder(problem)
-            if not order.ssh_keys and self._told.first(f"password {order.group}"):
-                told = {"account": self._login.account, "group": order.group}
-                _log.warning("no_ssh_key_so_hetzner_mails_root_passwords", extra={"fields": told})
+            if not order.ssh_keys and self._logged.first(f"password {order.group}"):
+                fields = {"account": self._login.account, "group": order.group}
+                _log.warning("no_ssh_key_so_hetzner_mails_root_passwords", extra={"fields": fields})
             body = self._body(order)
-            if order.placement_group == finding.SPREAD:
+            if order.placement_group == resolver.SPREAD:
                 return self._spread(order, body)
             if order.placement_group:
                 body["placement_group"] = self._finder.placement_group(order.placement_group)
             return self._post(order, body)
 
     def _body(self, order: contract.Order) -> dict[str, Any]:
-        find = self._finder
+        resolver = self._finder
         body: dict[str, Any] = {
             "name": order.node_name,
             "server_type": order.machine_type.name,
             "location": order.location,
-            "image": find.image(order.image, order.machine_type.arch),
+            "image": resolver.image(order.image, order.machine_type.arch),
             "labels": reading.marks(order),
             "start_after_create": True,
             "public_net": {"enable_ipv4": order.public_ipv4, "enable_ipv6": order.public_ipv6},
@@ -138,11 +139,16 @@ class HetznerCloud:
         if order.user_data:
             body["user_data"] = order.user_data
         if order.ssh_keys:
-            body["ssh_keys"] = [int(told) if _is_number(told) else told for told in order.ssh_keys]
+            body["ssh_keys"] = [
+                int(key_given) if _is_number(key_given) else key_given
+                for key_given in order.ssh_keys
+            ]
         if order.networks:
-            body["networks"] = [find.network(told) for told in order.networks]
+            body["networks"] = [resolver.network(network) for network in order.networks]
         if order.firewalls:
-            body["firewalls"] = [{"firewall": find.firewall(told)} for told in order.firewalls]
+            body["firewalls"] = [
+                {"firewall": resolver.firewall(firewall)} for firewall in order.firewalls
+            ]
         return body
 
     def _spread(self, order: contract.Order, body: dict[str, Any]) -> contract.Instance:
@@ -153,7 +159,7 @@ class HetznerCloud:
         try:
             return self._in_shard(order, body)
         except wire.SaidNoError as error:
-            if error.code not in {words.NO_PLACE, words.NOT_FOUND}:
+            if error.code not in {vocabulary.NO_PLACE, vocabulary.NOT_FOUND}:
                 raise
         return self._in_shard(order, body)
 
@@ -162,7 +168,7 @@ class HetznerCloud:
         try:
             made = self._post(order, {**body, "placement_group": shard})
         except wire.SaidNoError as error:
-            if error.code == words.NO_PLACE:
+            if error.code == vocabulary.NO_PLACE:
                 self._shards.refused(order)
             else:
                 self._shards.drop(order)
@@ -172,15 +178,15 @@ class HetznerCloud:
 
     def _post(self, order: contract.Order, body: dict[str, Any]) -> contract.Instance:
         try:
-            told = self._connection.ask("POST", "/servers", json=body)
+            response = self._connection.ask("POST", "/servers", json=body)
         except wire.SaidNoError as error:
-            if error.code == words.TAKEN:
+            if error.code == vocabulary.TAKEN:
                 return self._already_there(order, error)
-            if error.code == words.NOT_FOUND:
+            if error.code == vocabulary.NOT_FOUND:
                 self._finder.forget()
                 self._shards.forget()
             raise
-        return self._accepted(told["server"], told["action"])
+        return self._accepted(response["server"], response["action"])
 
     def _accepted(self, row: Mapping[str, Any], action: Mapping[str, Any]) -> contract.Instance:
         _raise_fate(action)
@@ -226,19 +232,19 @@ class HetznerCloud:
             if row is None:
                 return None
             if not reading.is_ours(row, self._login.cluster):
-                told = {"account": self._login.account, "server": instance_id}
-                if self._told.first(f"foreign {instance_id}"):
-                    _log.warning("server_lacks_our_mark", extra={"fields": told})
+                fields = {"account": self._login.account, "server": instance_id}
+                if self._logged.first(f"foreign {instance_id}"):
+                    _log.warning("server_lacks_our_mark", extra={"fields": fields})
                 return None
             return reading.instance(row, self._unknown_state, receipt)
 
     def _by_id(self, instance_id: str) -> dict[str, Any] | None:
         if not _is_number(instance_id):
             return None
-        told = self._maybe(f"/servers/{instance_id}")
-        if told is None:
+        response = self._maybe(f"/servers/{instance_id}")
+        if response is None:
             return None
-        row: dict[str, Any] = told["server"]
+        row: dict[str, Any] = response["server"]
         if not isinstance(row, dict):
             raise TypeError("a server that is there is told as nothing")
         return row
@@ -254,7 +260,7 @@ class HetznerCloud:
         try:
             return self._connection.get(path)
         except wire.SaidNoError as error:
-            if error.code == words.NOT_FOUND:
+            if error.code == vocabulary.NOT_FOUND:
                 return None
             raise
 
@@ -266,7 +272,7 @@ class HetznerCloud:
             try:
                 self._connection.ask("DELETE", f"/servers/{instance_id}")
             except wire.SaidNoError as error:
-                if error.code != words.NOT_FOUND:
+                if error.code != vocabulary.NOT_FOUND:
                     raise
 
     def mark(
@@ -345,13 +351,13 @@ class HetznerCloud:
         location: str,
     ) -> Mapping[str, str]:
         """Give what Hetzner's controller manager and CSI driver put on a node."""
-        told = {
+        fields = {
             "topology.kubernetes.io/region": location,
             "instance.hetzner.cloud/provided-by": "cloud",
             "csi.hetzner.cloud/location": location,
         }
-        zone = words.ZONES.get(location)
-        return {**told, "topology.kubernetes.io/zone": zone} if zone else told
+        zone = vocabulary.ZONES.get(location)
+        return {**fields, "topology.kubernetes.io/zone": zone} if zone else fields
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
         """Look for everything that an order names; one request a name and one more."""
@@ -368,9 +374,9 @@ class HetznerCloud:
         self._connection.close()
 
     def _unknown_state(self, word: str) -> None:
-        if self._told.first(f"state {word}"):
-            told = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_server_state", extra={"fields": told})
+        if self._logged.first(f"state {word}"):
+            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_server_state", extra={"fields": fields})
 
 
 class _Once:
@@ -423,7 +429,7 @@ def _raise_fate(action: Mapping[str, Any]) -> None:
     """Raise what an accepted order failed with, if it did."""
     if action["status"] != "error":
         return
-    told = action.get("error") or {}
-    code, message = str(told.get("code", "")), str(told.get("message", "no reason given"))
-    sense = words.fate_class(code, message)
+    response = action.get("error") or {}
+    code, message = str(response.get("code", "")), str(response.get("message", "no reason given"))
+    sense = vocabulary.fate_class(code, message)
     raise sense(f"the order was accepted and then failed: {message} ({code})")

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from providers import contract
-from providers import marks as rules
-from providers.hetzner import words
+from providers.hetzner import vocabulary
+from providers.kit import marks as rules
 
 SCHEME = "hcloud"
 CLUSTER = "vps-autoscaler/cluster"
@@ -58,8 +58,8 @@ def changed(
 
 def identity(row: Row) -> str:
     """Give the identity of the cluster whose server it is, as Instance has it."""
-    told = row["labels"].get(IDENTITY)
-    return rules.identity_of(() if told is None else (str(told),))
+    response = row["labels"].get(IDENTITY)
+    return rules.identity_of(() if response is None else (str(response),))
 
 
 def whose(row: Row) -> tuple[str, str] | None:
@@ -86,7 +86,7 @@ def instance(
     number = str(int(row["id"]))
     labels = row["labels"]
     word = str(row["status"])
-    state = words.STATES.get(word)
+    state = vocabulary.STATES.get(word)
     if state is None:
         unknown_state(word)
         state = contract.InstanceState.RUNNING
@@ -135,7 +135,7 @@ def machine_type(row: Row) -> contract.MachineType:
         cpu_millis=int(row["cores"] * 1000),
         memory_bytes=int(row["memory"] * _GIB),
         disk_bytes=int(row["disk"] * _GB),
-        arch=words.ARCHITECTURES.get(architecture, architecture),
+        arch=vocabulary.ARCHITECTURES.get(architecture, architecture),
         deprecated=gone or bool(row.get("deprecation")) or bool(row.get("deprecated")),
     )
 

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from providers import contract, errors, keeping
-from providers.hetzner import reading, wire, words
+from providers import contract, errors
+from providers.hetzner import reading, vocabulary, wire
+from providers.kit import cache
 
 ROOM = 10
 """How many servers a spread group holds (the vendor's limit)."""
@@ -47,7 +48,7 @@ class Shards:
         self._connection = connection
         self._clock = clock
         self._guard = threading.Lock()
-        self._flights = keeping.Flights()
+        self._flights = cache.Flights()
         self._views: dict[tuple[str, str], _View] = {}
         self._claims: dict[str, _Claim] = {}
         self._full: dict[int, float] = {}
@@ -168,7 +169,7 @@ class Shards:
                 "placement_group"
             ]
         except wire.SaidNoError as error:
-            if error.code != words.NOT_FOUND:
+            if error.code != vocabulary.NOT_FOUND:
                 raise
             return None
         return row
@@ -178,7 +179,7 @@ class Shards:
         try:
             self._connection.ask("DELETE", f"/placement_groups/{int(left.id)}")
         except wire.SaidNoError as error:
-            if error.code != words.NOT_FOUND:
+            if error.code != vocabulary.NOT_FOUND:
                 raise
             return False
         finally:
@@ -239,7 +240,7 @@ class Shards:
             try:
                 row = self._connection.ask("POST", "/placement_groups", json=body)
             except wire.SaidNoError as error:
-                if error.code != words.TAKEN:
+                if error.code != vocabulary.TAKEN:
                     raise
                 continue
             shard = int(row["placement_group"]["id"])
@@ -255,7 +256,7 @@ class Shards:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leftovers:
-    """The shards of one cluster as a kind of :mod:`providers.leftovers`."""
+    """The shards of one cluster as a kind of :mod:`providers.kit.leftovers`."""
 
     shards: Shards
     cluster: str

@@ -1,8 +1,8 @@
 """Talk to the API through the vendor's SDK, with its traps closed.
 
 ``hcloud`` waits for ever by default, sends a POST again after a time-out, a conflict or a 502,
-and shows neither status nor headers. All three are cured below it, by :mod:`providers.sdk` in its
-session: every exchange that is not a whole, good answer raises :class:`SaidNoError` or
+and shows neither status nor headers. All three are cured below it, by :mod:`providers.kit.sdk` in
+its session: every exchange that is not a whole, good answer raises :class:`SaidNoError` or
 :class:`NoAnswerError` there, which the SDK's retry loop does not know and lets pass.
 
 The SDK's high-level objects are not used: they fetch themselves anew when an attribute is empty,
@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import hcloud
 import requests
 
-from providers import contract, errors, exchange, paging, sdk
-from providers.hetzner import words
+from providers import contract, errors
+from providers.hetzner import vocabulary
+from providers.kit import exchange, paging, sdk
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
 PER_PAGE = 50
@@ -46,7 +47,7 @@ class SaidNoError(Exception):
 
     def as_cloud_error(self) -> errors.CloudError:
         """Give our own error for it."""
-        sense = words.error_class(self.status, self.code, self.message)
+        sense = vocabulary.error_class(self.status, self.code, self.message)
         if sense is errors.Throttled:
             return errors.Throttled(
                 self.message, retry_after_s=self.retry_after_s, request_id=self.request_id
@@ -88,13 +89,13 @@ class Connection:
         """Tell the rate budget as the last answer showed it."""
         return self._budget
 
-    def ask(self, method: str, path: str, **told: object) -> dict[str, Any]:
+    def ask(self, method: str, path: str, **value: object) -> dict[str, Any]:
         """Send one request, once; give the parsed answer.
 
         Raises SaidNoError or NoAnswerError, which :meth:`operation` turns into ours.
         """
         try:
-            answer: object = self._client.request(method, path, **told)
+            answer: object = self._client.request(method, path, **value)
         except hcloud.HCloudException as error:
             raise NoAnswerError(f"answered something that is no JSON: {error}") from error
         except requests.RequestException as error:
@@ -117,11 +118,11 @@ class Connection:
         """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`."""
 
         def read(page: int) -> paging.Page:
-            told = self.get(path, page=page, per_page=PER_PAGE, **params)
-            pagination = told["meta"]["pagination"]
+            response = self.get(path, page=page, per_page=PER_PAGE, **params)
+            pagination = response["meta"]["pagination"]
             total = pagination.get("total_entries")
             return paging.Page(
-                rows=told[key],
+                rows=response[key],
                 total=None if total is None else int(total),
                 following=paging.after(page, pagination["next_page"]),
             )
@@ -138,12 +139,12 @@ class Connection:
             error.account, error.operation = self._account, name
             raise
         except SaidNoError as error:
-            told = error.as_cloud_error()
-            if name == "look_up" and isinstance(told, errors.NoCapacity | errors.BadOrder):
+            problem = error.as_cloud_error()
+            if name == "look_up" and isinstance(problem, errors.NoCapacity | errors.BadOrder):
                 # In a look-up these speak of the order's fate; a refused question tells nothing.
-                told = errors.Unreachable(told.message, request_id=told.request_id)
-            told.account, told.operation = self._account, name
-            raise told from error
+                problem = errors.Unreachable(problem.message, request_id=problem.request_id)
+            problem.account, problem.operation = self._account, name
+            raise problem from error
         except NoAnswerError as error:
             raise errors.Unreachable(str(error), account=self._account, operation=name) from error
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -193,22 +194,24 @@ def _budget(answer: exchange.Answer) -> contract.Budget | None:
 
 
 def _said_no(answer: exchange.Answer, wait_s: float | None) -> SaidNoError:
-    told = (answer.payload or {}).get("error")
-    if not isinstance(told, dict) or not told.get("code"):
-        told = {"message": f"answered {answer.status} {answer.reason} without a word of its own"}
+    response = (answer.payload or {}).get("error")
+    if not isinstance(response, dict) or not response.get("code"):
+        response = {
+            "message": f"answered {answer.status} {answer.reason} without a word of its own"
+        }
     return SaidNoError(
         status=answer.status,
-        code=str(told.get("code", "")),
-        message=_sentence(told),
+        code=str(response.get("code", "")),
+        message=_sentence(response),
         request_id=answer.headers.get("x-correlation-id", ""),
         retry_after_s=wait_s,
     )
 
 
-def _sentence(told: Mapping[str, Any]) -> str:
+def _sentence(fields: Mapping[str, Any]) -> str:
     """Put message, code and what the details name into one line."""
-    parts = [str(told.get("message", "")).strip() or "no reason given"]
-    details = told.get("details")
+    parts = [str(fields.get("message", "")).strip() or "no reason given"]
+    details = fields.get("details")
     if isinstance(details, dict):
         for field in _rows(details.get("fields")):
             told_of = field.get("messages")
@@ -217,7 +220,7 @@ def _sentence(told: Mapping[str, Any]) -> str:
         limits = [str(each.get("name")) for each in _rows(details.get("limits"))]
         parts.append(f"limit: {', '.join(limits)}" if limits else "")
     sentence = "; ".join(part for part in parts if part)
-    return f"{sentence} ({told['code']})" if told.get("code") else sentence
+    return f"{sentence} ({fields['code']})" if fields.get("code") else sentence
 
 
 def _rows(value: object) -> list[Mapping[str, Any]]:

@@ -1,6 +1,6 @@
 """Be the provider: one login at one Linode account.
 
-Machines carry their marks as tags (:mod:`providers.marks`); a machine without our cluster's is
+Machines carry their marks as tags (:mod:`providers.kit.marks`); a machine without our cluster's is
 nobody of ours. A machine's label is the node's name and unique in the account, so the same order
 sent twice makes one machine: the second is told that the label is taken, and finds the first by
 its marks.
@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from providers import contract, errors, keeping, marks, metadata, packing
-from providers.linode import finding, options, reading, wire, words
+from providers import contract, errors, metadata, packing
+from providers.kit import cache, marks
+from providers.linode import options, reading, resolver, vocabulary, wire
 
 USER_DATA_LIMIT_BYTES = 16384
 LISTINGS = contract.Rate(requests=200, per_s=60.0)
@@ -65,8 +66,8 @@ class LinodeCloud:
         self.hands: int = settings.hands
         self._login = login
         self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
-        self._finder = finding.Finder(self._connection, clock)
-        self._told = keeping.Once()
+        self._finder = resolver.Resolver(self._connection, clock)
+        self._logged = cache.Once()
 
     @classmethod
     def user_data_bytes(cls, text: str) -> int:
@@ -114,10 +115,10 @@ class LinodeCloud:
             try:
                 row = self._connection.post(_INSTANCES, self._body(order))
             except wire.SaidNoError as error:
-                if "label" in error.fields or words.means_taken(error.sentences):
+                if "label" in error.fields or vocabulary.means_taken(error.sentences):
                     row = self._already_there(order, error)
                 else:
-                    if words.error_class(error.status, error.sentences) is errors.BadOrder:
+                    if vocabulary.error_class(error.status, error.sentences) is errors.BadOrder:
                         self._finder.forget()
                     raise
             else:
@@ -128,11 +129,11 @@ class LinodeCloud:
             return made
 
     def _body(self, order: contract.Order) -> dict[str, Any]:
-        find, needed = self._finder, bool(order.user_data)
+        resolver, needed = self._finder, bool(order.user_data)
         body: dict[str, Any] = {
             "type": order.machine_type.name,
-            "region": find.region(order.location, for_user_data=needed),
-            "image": find.image(order.image, for_user_data=needed),
+            "region": resolver.region(order.location, for_user_data=needed),
+            "image": resolver.image(order.image, for_user_data=needed),
             "label": order.node_name,
             "tags": list(marks.ordered(order)),
             "booted": True,
@@ -142,20 +143,20 @@ class LinodeCloud:
             sent = packing.within(order.user_data, USER_DATA_LIMIT_BYTES)
             body["metadata"] = {"user_data": packing.base64_of(sent)}
         if order.ssh_keys:
-            body["authorized_keys"] = [find.key(told) for told in order.ssh_keys]
+            body["authorized_keys"] = [resolver.key(key) for key in order.ssh_keys]
         else:
             body["root_pass"] = f"aA1-{secrets.token_urlsafe(32)}"
         if order.networks:
-            body["interfaces"] = _interfaces(order, find.subnet(order.networks, order.location))
+            body["interfaces"] = _interfaces(order, resolver.subnet(order.networks, order.location))
         if order.firewalls:
-            body["firewall_id"] = find.firewall(order.firewalls[0])
+            body["firewall_id"] = resolver.firewall(order.firewalls[0])
         if _options(order).private_ip:
             body["private_ip"] = True
         if order.networks or order.firewalls or _options(order).private_ip:
             # These are said in the older of two ways; the account's setting must not pick one.
             body["interface_generation"] = "legacy_config"
         if order.placement_group:
-            number = find.placement_group(order.placement_group, order.location)
+            number = resolver.placement_group(order.placement_group, order.location)
             body["placement_group"] = {"id": number}
         return body
 
@@ -165,9 +166,9 @@ class LinodeCloud:
         found = self._connection.pages(_INSTANCES, filters={"label": name})
         rows = [row for row in found if row["label"] == name]
         if not rows:
-            if words.means_taken(refusal.sentences):
-                told = f"the label {name} is taken, but no machine shows it"
-                raise wire.NoAnswerError(told) from refusal
+            if vocabulary.means_taken(refusal.sentences):
+                message = f"the label {name} is taken, but no machine shows it"
+                raise wire.NoAnswerError(message) from refusal
             raise refusal
         if not marks.is_made_for(reading.tags(rows[0]), order):
             raise errors.BadOrder(
@@ -226,7 +227,7 @@ class LinodeCloud:
             if row is None:
                 return None
             if not self._is_ours(row):
-                if self._told.first(f"foreign {instance_id}"):
+                if self._logged.first(f"foreign {instance_id}"):
                     self._warn("machine_lacks_our_mark", machine=instance_id)
                 return None
             return self._read(row)
@@ -346,7 +347,7 @@ class LinodeCloud:
         return reading.instance(row, self._unknown_state)
 
     def _unknown_state(self, word: str) -> None:
-        if self._told.first(f"state {word}"):
+        if self._logged.first(f"state {word}"):
             self._warn("unknown_machine_state", state=word, taken_for="running")
 
     def _warn(self, event: str, **fields: object) -> None:
@@ -364,8 +365,8 @@ def _is_number(text: str) -> bool:
 
 
 def _options(order: contract.Order) -> options.GroupOptions:
-    told = order.options
-    return told if isinstance(told, options.GroupOptions) else options.GroupOptions()
+    settings = order.options
+    return settings if isinstance(settings, options.GroupOptions) else options.GroupOptions()
 
 
 def _interfaces(order: contract.Order, subnet: int) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from providers import contract, marks
-from providers.linode import words
+from providers import contract
+from providers.kit import marks
+from providers.linode import vocabulary
 
 SCHEME = "linode"
 CURRENCY = "USD"
@@ -35,18 +36,18 @@ Row = Mapping[str, Any]
 
 def tags(row: Row) -> frozenset[str]:
     """Give a machine's tags; raises TypeError when they are none."""
-    told = row["tags"]
-    if not isinstance(told, list) or not all(isinstance(tag, str) for tag in told):
-        raise TypeError(f"these are no tags: {told!r}")
-    return frozenset(told)
+    shown_tags = row["tags"]
+    if not isinstance(shown_tags, list) or not all(isinstance(tag, str) for tag in shown_tags):
+        raise TypeError(f"these are no tags: {shown_tags!r}")
+    return frozenset(shown_tags)
 
 
 def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instance:
     """Read a machine; a state without a meaning is told to ``unknown_state`` and means RUNNING."""
     number = str(int(row["id"]))
-    told = marks.read(tags(row))
+    found_marks = marks.read(tags(row))
     word = str(row["status"])
-    state = words.STATES.get(word)
+    state = vocabulary.STATES.get(word)
     if state is None:
         unknown_state(word)
         state = contract.InstanceState.RUNNING
@@ -54,10 +55,10 @@ def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instanc
     return contract.Instance(
         id=number,
         provider_id=f"{SCHEME}://{number}",
-        node_name=told.node_name,
-        group=told.group,
-        identity=told.identity,
-        unjoined=told.unjoined,
+        node_name=found_marks.node_name,
+        group=found_marks.group,
+        identity=found_marks.identity,
+        unjoined=found_marks.unjoined,
         machine_type=_text(row["type"] or ""),  # a plan of long ago has none
         location=_text(row["region"]),
         image=str(row.get("image") or ""),
@@ -67,10 +68,10 @@ def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instanc
     )
 
 
-def _text(told: object) -> str:
-    if not isinstance(told, str):
-        raise TypeError(f"{told!r} is no name")
-    return told
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
 
 
 def _addresses(row: Row) -> Iterator[str]:
@@ -114,7 +115,9 @@ def offers(
     capabilities say where limited plans cannot be had now. The public IPv4 is in the price. A
     price of zero is what the API shows for some plans: it means that the price is not told.
     """
-    told = {(str(row["plan"]), str(row["region"])): bool(row["available"]) for row in availability}
+    fields = {
+        (str(row["plan"]), str(row["region"])): bool(row["available"]) for row in availability
+    }
     places = [row for row in regions if _LINODES in (row.get("capabilities") or ())]
     # A capability that no region names is a word that the API does not use (any more).
     used = {word for row in places for word in row["capabilities"]}
@@ -131,15 +134,15 @@ def offers(
                 location=location,
                 price_per_hour=_price(extra.get(location, kind["price"]["hourly"])),
                 currency=CURRENCY,
-                in_stock=sold and open_now and told.get((name, location), True),
+                in_stock=sold and open_now and fields.get((name, location), True),
             )
 
 
-def _price(told: object) -> Decimal:
+def _price(value: object) -> Decimal:
     """Read a price an hour; floats as the API wrote them."""
-    price = Decimal(0) if told is None else Decimal(str(told))
+    price = Decimal(0) if value is None else Decimal(str(value))
     if not price.is_finite() or price < 0:
-        raise ValueError(f"{told!r} is no price")
+        raise ValueError(f"{value!r} is no price")
     return price
 
 

@@ -2,8 +2,8 @@
 
 ``linode_api4`` has no time-outs, sends a POST again after a 408, a 429, a 502 or a lost
 connection, and its lazy lists may raise in the middle. Its low-level client is used, with
-:mod:`providers.sdk` in its session: it sends once, in bounded time, and every exchange that is not
-a whole, good answer raises :class:`SaidNoError` or :class:`NoAnswerError` there, before the SDK
+:mod:`providers.kit.sdk` in its session: it sends once, in bounded time, and every exchange that is
+not a whole, good answer raises :class:`SaidNoError` or :class:`NoAnswerError` there, before the SDK
 sees it. Pages are counted here.
 """
 
@@ -19,8 +19,9 @@ import linode_api4
 import requests
 import requests.auth
 
-from providers import contract, errors, exchange, paging, sdk
-from providers.linode import words
+from providers import contract, errors
+from providers.kit import exchange, paging, sdk
+from providers.linode import vocabulary
 
 ENDPOINT = "https://api.linode.com/v4"
 PAGE_SIZE = 500
@@ -58,15 +59,15 @@ class SaidNoError(Exception):
     @property
     def means_gone(self) -> bool:
         """Tell whether this is the vendor's own word for "there is none"."""
-        return words.means_gone(self.status, self.sentences)
+        return vocabulary.means_gone(self.status, self.sentences)
 
     def as_cloud_error(self) -> errors.CloudError:
         """Give our own error for it."""
-        sense = words.error_class(self.status, self.sentences)
+        sense = vocabulary.error_class(self.status, self.sentences)
         if sense is errors.Throttled:
             return errors.Throttled(self.message, retry_after_s=self.wait_s)
         if sense is errors.QuotaExceeded:
-            return errors.QuotaExceeded(self.message, scope=words.quota_scope(self.sentences))
+            return errors.QuotaExceeded(self.message, scope=vocabulary.quota_scope(self.sentences))
         return sense(self.message)
 
 
@@ -165,17 +166,21 @@ class Connection:
 
         def read(page: int) -> paging.Page:
             try:
-                told = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
+                response = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
             except SaidNoError as error:
                 if page > 1 and error.means_gone:
                     text = f"{path} changed while it was read: page {page} is gone"
                     raise paging.ChangedError(text) from error
                 raise
-            if told["page"] != page:
-                raise NoAnswerError(f"{path} answered page {told['page']} when asked for {page}")
-            more = page < int(told["pages"])
+            if response["page"] != page:
+                raise NoAnswerError(
+                    f"{path} answered page {response['page']} when asked for {page}"
+                )
+            more = page < int(response["pages"])
             return paging.Page(
-                rows=told["data"], total=int(told["results"]), following=page + 1 if more else None
+                rows=response["data"],
+                total=int(response["results"]),
+                following=page + 1 if more else None,
             )
 
         return paging.whole(path, read, first=1, key=key, keep=keep)
@@ -194,11 +199,11 @@ class Connection:
             error.account, error.operation = self._account, name
             raise
         except SaidNoError as error:
-            told = error.as_cloud_error()
-            if not (certain or isinstance(told, (errors.NotNow, errors.BadCredentials))):
-                told = errors.Unreachable(error.message)
-            told.account, told.operation = self._account, name
-            raise told from error
+            problem = error.as_cloud_error()
+            if not (certain or isinstance(problem, (errors.NotNow, errors.BadCredentials))):
+                problem = errors.Unreachable(error.message)
+            problem.account, problem.operation = self._account, name
+            raise problem from error
         except NoAnswerError as error:
             raise errors.Unreachable(str(error), account=self._account, operation=name) from error
         except (
@@ -256,14 +261,14 @@ def _number(header: str | None) -> float | None:
 
 def _said_no(answer: exchange.Answer) -> SaidNoError:
     listed = (answer.payload or {}).get("errors")
-    told = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    told = [row for row in told if isinstance(row.get("reason"), str) and row["reason"].strip()]
-    message = "; ".join(_sentence(row) for row in told)[:_LONGEST_SENTENCE]
+    values = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    values = [row for row in values if isinstance(row.get("reason"), str) and row["reason"].strip()]
+    message = "; ".join(_sentence(row) for row in values)[:_LONGEST_SENTENCE]
     return SaidNoError(
         message or f"answered {answer.status} {answer.reason} without a word of its own",
         status=answer.status,
-        sentences=tuple(row["reason"] for row in told),
-        fields=frozenset(str(row["field"]) for row in told if row.get("field")),
+        sentences=tuple(row["reason"] for row in values),
+        fields=frozenset(str(row["field"]) for row in values if row.get("field")),
         wait_s=answer.wait_s,
     )
 

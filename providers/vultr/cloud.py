@@ -1,6 +1,6 @@
 """Be the provider: one login at one Vultr account.
 
-Instances carry their marks as tags (see :mod:`providers.marks`); one without our cluster's is
+Instances carry their marks as tags (see :mod:`providers.kit.marks`); one without our cluster's is
 nobody of ours. Labels are not unique: the same order sent twice makes two instances, so a create is
 sent once, and whoever lost its answer looks the node name's tag up before sending it again.
 """
@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from providers import contract, errors, keeping, leftovers, marks, metadata, paging, rest
-from providers.vultr import finding, listing, options, ordering, reading, words
+from providers import contract, errors, metadata, rest
+from providers.kit import cache, leftovers, marks, paging
+from providers.vultr import listing, options, ordering, reading, resolver, vocabulary
 
 ENDPOINT = "https://api.vultr.com/v2"
 REQUESTS_A_SECOND = 30
@@ -62,15 +63,15 @@ class VultrCloud:
         self._login = login
         self._connection = rest.Connection(
             login,
-            rest.Vendor(endpoint=ENDPOINT, translate=words.translate),
+            rest.Vendor(endpoint=ENDPOINT, translate=vocabulary.translate),
             hands=settings.hands,
             clock=clock,
         )
-        self._finder = finding.Finder(self._connection, clock)
+        self._finder = resolver.Resolver(self._connection, clock)
         self._unmarked = leftovers.Unmarked(
             login.account, is_ours=self._is_still_unmarked, delete=self._scrap
         )
-        self._told = keeping.Once()
+        self._logged = cache.Once()
         self._whole = False
 
     @classmethod
@@ -118,8 +119,8 @@ class VultrCloud:
                 return listing.translated(self._connection, *_INSTANCES, read, **by)
             except paging.ShortListError as error:
                 self._whole = True
-                told = {"account": self._login.account, "reason": str(error)}
-                _log.info("instances_listed_without_filter", extra=_fields(told))
+                fields = {"account": self._login.account, "reason": str(error)}
+                _log.info("instances_listed_without_filter", extra=_fields(fields))
         return listing.translated(self._connection, *_INSTANCES, read)
 
     def _is_ours(self, row: Row) -> bool:
@@ -154,7 +155,7 @@ class VultrCloud:
         if not marks.is_fresh(worn, order):
             if row.get("label") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another instance, {number}")
-            self._unmarked.scrap(number, order)
+            self._unmarked.delete(number, order)
             raise errors.BadOrder(
                 f"instance {number} was made without its tags and is being deleted again"
             )
@@ -183,7 +184,7 @@ class VultrCloud:
         try:
             row: Row = self._connection.get(f"/instances/{instance_id}")["instance"]
         except rest.SaidNoError as error:
-            if words.is_gone(error):
+            if vocabulary.is_gone(error):
                 return None
             raise
         if (shown := reading.identity(row)) != instance_id:
@@ -194,9 +195,9 @@ class VultrCloud:
         row = self._shown(instance_id)
         if row is None or self._is_ours(row):
             return row
-        if self._told.first(f"foreign {instance_id}"):
-            told = {"account": self._login.account, "instance": instance_id}
-            _log.warning("instance_lacks_our_mark", extra=_fields(told))
+        if self._logged.first(f"foreign {instance_id}"):
+            fields = {"account": self._login.account, "instance": instance_id}
+            _log.warning("instance_lacks_our_mark", extra=_fields(fields))
         return None
 
     def _by_mark(self, node_name: str) -> Row | None:
@@ -229,9 +230,9 @@ class VultrCloud:
         try:
             self._connection.ask("DELETE", f"/instances/{instance_id}")
         except rest.SaidNoError as error:
-            if words.is_gone(error):
+            if vocabulary.is_gone(error):
                 return True
-            if not words.is_going(error):
+            if not vocabulary.is_going(error):
                 raise
         return False
 
@@ -308,10 +309,10 @@ class VultrCloud:
         self._connection.close()
 
     def _unknown_state(self, word: str) -> None:
-        if self._told.first(f"state {word}"):
-            told = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_instance_state", extra=_fields(told))
+        if self._logged.first(f"state {word}"):
+            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
+            _log.warning("unknown_instance_state", extra=_fields(fields))
 
 
-def _fields(told: Mapping[str, object]) -> dict[str, object]:
-    return {"fields": told}
+def _fields(fields: Mapping[str, object]) -> dict[str, object]:
+    return {"fields": fields}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from providers import paging, rest
+from providers import rest
+from providers.kit import paging
 
 PER_PAGE = 500
 
@@ -32,16 +33,16 @@ def translated(
 
     def read(cursor: str) -> paging.Page:
         at = {"cursor": cursor} if cursor else {}
-        told = connection.get(path, per_page=PER_PAGE, **params, **at)
-        meta = told["meta"]
+        response = connection.get(path, per_page=PER_PAGE, **params, **at)
+        meta = response["meta"]
         return paging.Page(
-            rows=told[key], total=int(meta["total"]), following=_cursor(meta["links"]["next"])
+            rows=response[key], total=int(meta["total"]), following=_cursor(meta["links"]["next"])
         )
 
     return paging.whole(path, read, first="", keep=keep)
 
 
-def _cursor(told: object) -> str:
-    if not isinstance(told, str):
-        raise TypeError(f"a cursor is a {type(told).__name__}, not a text")
-    return told
+def _cursor(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a cursor is a {type(value).__name__}, not a text")
+    return value

@@ -6,8 +6,9 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from providers import contract, marks
-from providers.vultr import finding
+from providers import contract
+from providers.kit import marks
+from providers.vultr import resolver
 
 USER_DATA_LIMIT_BYTES = 64 * 1024
 """The vendor documents no limit; this is what a MySQL BLOB would hold, and the most that any of
@@ -44,14 +45,14 @@ def impossible(order: contract.Order) -> Iterator[str]:
         yield str(error)
 
 
-def body(order: contract.Order, find: finding.Finder) -> dict[str, Any]:
+def body(order: contract.Order, resolver: resolver.Resolver) -> dict[str, Any]:
     """Write the request for an order; raises BadOrder for what is not there."""
     asked: dict[str, Any] = {
         "label": order.node_name,
         "hostname": order.node_name,
         "region": order.location,
         "plan": order.machine_type.name,
-        **find.image(order.image),
+        **resolver.image(order.image),
         "tags": list(tags(order)),
         "enable_ipv6": order.public_ipv6,
         "backups": "disabled",
@@ -60,11 +61,11 @@ def body(order: contract.Order, find: finding.Finder) -> dict[str, Any]:
     if order.user_data:
         asked["user_data"] = base64.b64encode(order.user_data.encode()).decode()
     if order.ssh_keys:
-        asked["sshkey_id"] = [find.ssh_key(told) for told in order.ssh_keys]
+        asked["sshkey_id"] = [resolver.ssh_key(key) for key in order.ssh_keys]
     if order.networks:
-        asked["attach_vpc"] = find.vpcs(order.networks, order.location)
+        asked["attach_vpc"] = resolver.vpcs(order.networks, order.location)
     if order.firewalls:
-        asked["firewall_group_id"] = find.firewall(order.firewalls[0])
+        asked["firewall_group_id"] = resolver.firewall(order.firewalls[0])
     if not order.public_ipv4:
         asked["disable_public_ipv4" if order.public_ipv6 else "vpc_only"] = True
     return asked

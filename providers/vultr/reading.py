@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from providers import contract, marks
-from providers.vultr import words
+from providers import contract
+from providers.kit import marks
+from providers.vultr import vocabulary
 
 SCHEME = "vultr"
 CURRENCY = "USD"
@@ -37,18 +38,18 @@ def is_id(text: str) -> bool:
 
 def identity(row: Row) -> str:
     """Give an instance's id; anything but a UUID is no id (ValueError)."""
-    told = row["id"]
-    if not isinstance(told, str) or not is_id(told):
-        raise ValueError(f"{told!r} is no id")
-    return told
+    value = row["id"]
+    if not isinstance(value, str) or not is_id(value):
+        raise ValueError(f"{value!r} is no id")
+    return value
 
 
 def tags(row: Row) -> tuple[str, ...]:
     """Give an instance's tags; one that does not tell them cannot be judged (TypeError)."""
-    told = row["tags"]
-    if not isinstance(told, list):
-        raise TypeError(f"tags are a {type(told).__name__}, not a list")
-    return tuple(str(tag) for tag in told)
+    shown_tags = row["tags"]
+    if not isinstance(shown_tags, list):
+        raise TypeError(f"tags are a {type(shown_tags).__name__}, not a list")
+    return tuple(str(tag) for tag in shown_tags)
 
 
 def instance(
@@ -56,7 +57,7 @@ def instance(
 ) -> contract.Instance:
     """Read an instance of ours; a state without a meaning is told to ``unknown_state``."""
     number = identity(row)
-    state, unknown = words.state(row)
+    state, unknown = vocabulary.state(row)
     if unknown:
         unknown_state(unknown)
     created = row.get("date_created")
@@ -79,8 +80,8 @@ def instance(
 def _addresses(row: Row) -> Iterator[str]:
     """Give the public IPv4, the public IPv6 and the private address; 0.0.0.0 is none yet."""
     for field in ("main_ip", "v6_main_ip", "internal_ip"):
-        if told := row.get(field):
-            address = ipaddress.ip_address(told)
+        if value := row.get(field):
+            address = ipaddress.ip_address(value)
             if not address.is_unspecified:
                 yield str(address)
 
@@ -92,7 +93,7 @@ def machine_type(row: Row) -> contract.MachineType:
     and for a card that we do not know.
     """
     model = str(row.get("gpu_type") or "")
-    card_gb = words.CARDS_GB.get(model, 0)
+    card_gb = vocabulary.CARDS_GB.get(model, 0)
     told_gb = int(row.get("gpu_vram_gb") or 0)
     return contract.MachineType(
         name=str(row["id"]),

@@ -7,8 +7,8 @@ from concurrent import futures
 
 import grpc
 
-from externalgrpc import server, service
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import server, service
 
 GROUP = pb.NodeGroup(
     id="pool-1", minSize=0, maxSize=2000, debug="memory: small in north, 200 of 0..2000"

@@ -7,8 +7,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from externalgrpc import clouds
-from providers import marks
+from externalgrpc.model import installed_clouds
+from providers.kit import marks
 
 CLUSTER = "bench"
 
@@ -40,8 +40,8 @@ class Place:
     @staticmethod
     def labels(name: str, group: str) -> dict[str, str]:
         """Give a machine's marks where they are labels."""
-        told = {"cluster": CLUSTER, "group": group, "node": name}
-        return {f"vps-autoscaler/{key}": value for key, value in told.items()}
+        fields = {"cluster": CLUSTER, "group": group, "node": name}
+        return {f"vps-autoscaler/{key}": value for key, value in fields.items()}
 
 
 ALL = (
@@ -112,5 +112,5 @@ def _machine(place: Place) -> str:
 
 def installed() -> tuple[Place, ...]:
     """Give the clouds whose provider is there."""
-    known = clouds.installed()
+    known = installed_clouds.installed()
     return tuple(place for place in ALL if place.provider in known)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from externalgrpc import assembly, clouds, config
+from externalgrpc import assembly, config
+from externalgrpc.model import installed_clouds
 from providers import errors
 from tests.bench import clouds as places
 
@@ -72,7 +73,7 @@ def house(place: places.Place, fake: Any, time_source: Jumping) -> Iterator[asse
         token.write_text(fake.token)
         path = Path(folder, "pools.yaml")
         path.write_text(places.configuration(place, fake.url, GROUPS, str(token)))
-        installed = clouds.installed()
+        installed = installed_clouds.installed()
         loaded = config.load(path, cluster="", environ={}, clouds=installed)
     parts = assembly.Parts(
         time_source=time_source,
@@ -95,7 +96,7 @@ def hour(place: places.Place) -> Hour:
             plant.reconciler.pump()  # what is due is done at once,
             wake_at = plant.reconciler.pump()  # so that this one only looks ahead
             time_source.now = max(time_source.now + 0.001, min(wake_at, ends_at))
-        rate = plant.reconciler.seats()["bench"].provider.rate
+        rate = plant.reconciler.runtimes()["bench"].provider.rate
         account = plant.reconciler.fleet.accounts["bench"]
         return Hour(
             requests=len(fake.exchanges),
@@ -109,8 +110,8 @@ def run(say: Callable[[str], None]) -> None:
     say(f"\nAPI requests in a simulated idle hour (one account, {GROUPS} groups, start included)")
     say(f"{'cloud':<14}{'requests':>9}{'documented/h':>14}{'share':>8}{'failures':>10}")
     for place in places.installed():
-        told = hour(place)
+        result = hour(place)
         say(
-            f"{place.provider:<14}{told.requests:>9}{told.documented:>14.0f}"
-            f"{told.requests / told.documented:>8.1%}{told.failures:>10}"
+            f"{place.provider:<14}{result.requests:>9}{result.documented:>14.0f}"
+            f"{result.requests / result.documented:>8.1%}{result.failures:>10}"
         )

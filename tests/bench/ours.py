@@ -10,9 +10,13 @@ from pathlib import Path
 
 from google.protobuf import duration_pb2
 
-from externalgrpc import assembly, clock, clouds, config, server, service, show
+from externalgrpc import assembly, config
+from externalgrpc.model import installed_clouds
 from externalgrpc.pb import externalgrpc_pb2 as pb
-from providers import datacenter, memory
+from externalgrpc.rpc import fleet_service, server, service
+from externalgrpc.support import clock
+from providers import memory
+from providers.memory import datacenter
 
 POOLS = 5
 
@@ -56,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pools.yaml")
         path.write_text(configuration(chosen.machines))
-        installed = clouds.installed()
+        installed = installed_clouds.installed()
         loaded = config.load(path, cluster="", environ={}, clouds=installed)
     parts = assembly.Parts(
         chance=random.Random(1),
@@ -66,7 +70,7 @@ def main() -> None:
     serving = server.Server(
         server.Listening(address="127.0.0.1:0"),
         service.CloudProvider(plant.reconciler, plant.describer),
-        show.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="bench"),
+        fleet_service.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="bench"),
     )
     plant.start()
     if not plant.reconciler.await_first_listings(60.0):

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import grpc
 
-from externalgrpc import service
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import service
 from tests.bench import clouds, ours, rig
 from tests.fakes import engine, hetzner
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import httpx
 
-from externalgrpc import assembly, clouds, config, fleet
+from externalgrpc import assembly, config, fleet
+from externalgrpc.model import installed_clouds
 from providers import contract
 from tests.bench import clouds as places
 
@@ -39,9 +40,11 @@ def house(place: places.Place, fake: Any) -> Iterator[assembly.Assembly]:
         token = Path(folder, "token")
         token.write_text(fake.token)
         path = Path(folder, "pools.yaml")
-        told = places.configuration(place, fake.url, 1, str(token), options=f"settleS: {SETTLE_S}")
-        path.write_text(told)
-        installed = clouds.installed()
+        result = places.configuration(
+            place, fake.url, 1, str(token), options=f"settleS: {SETTLE_S}"
+        )
+        path.write_text(result)
+        installed = installed_clouds.installed()
         loaded = config.load(path, cluster="", environ={}, clouds=installed)
     plant = assembly.Assembly(loaded, installed, assembly.Parts(chance=random.Random(1)))
     plant.start()
@@ -78,7 +81,7 @@ def growth(place: places.Place, machines: int = MACHINES, create_s: float = CREA
         fake.slow(create_s, method="POST", path=place.orders)
         place.add(fake, "pool-0-leaves", "pool-0")
         with house(place, fake) as plant:
-            provider = plant.reconciler.seats()["bench"].provider
+            provider = plant.reconciler.runtimes()["bench"].provider
             settle(plant, fake)
             began = time.time()
             plant.reconciler.grow("pool-0", machines, cover=False)
@@ -132,7 +135,7 @@ def listing(place: places.Place, machines: int = LISTED, rounds: int = 5) -> Lis
         login = contract.Login(
             account="bench", cluster=places.CLUSTER, token=fake.token, endpoint=fake.url
         )
-        provider = clouds.installed()[place.provider].open(login)
+        provider = installed_clouds.installed()[place.provider].open(login)
         headers = {"Authorization": f"Bearer {fake.token}"}
         ours: list[float] = []
         bare: list[float] = []
@@ -169,8 +172,8 @@ def run(say: Callable[[str], None]) -> None:
     say(f"\n{LISTED} machines listed, {PAGE_S} s a page: against the bare pages, nothing read")
     say(f"{'cloud':<14}{'requests':>9}{'took s':>8}{'bare s':>8}{'ratio':>7}")
     for place in places.installed():
-        told = listing(place)
+        result = listing(place)
         say(
-            f"{place.provider:<14}{told.requests:>9}{told.seconds:>8.2f}{told.bare_s:>8.2f}"
-            f"{told.seconds / told.bare_s:>7.2f}"
+            f"{place.provider:<14}{result.requests:>9}{result.seconds:>8.2f}{result.bare_s:>8.2f}"
+            f"{result.seconds / result.bare_s:>7.2f}"
         )

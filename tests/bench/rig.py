@@ -14,7 +14,7 @@ from pathlib import Path
 
 import grpc
 
-from externalgrpc import service
+from externalgrpc.rpc import service
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 

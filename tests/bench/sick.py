@@ -19,8 +19,8 @@ from typing import Any
 
 import grpc
 
-from externalgrpc import client
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import client
 from providers.fakes import engine, troubles
 from tests.bench import clouds as places
 from tests.bench import rig

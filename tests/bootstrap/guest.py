@@ -94,20 +94,20 @@ class Guest:
         for name, text in contents.items():
             (self._sim / name.replace("__", "-")).write_text(text)
 
-    def told(self, name: str) -> str:
+    def recorded(self, name: str) -> str:
         """Read what a fake wrote down."""
         return (self._sim / name).read_text()
 
     def serve(self, url: str, text: str, *, method: str = "GET", **wants: str) -> None:
         """Answer a request, if it carries the headers it should (``_`` stands for ``-``)."""
-        web = json.loads(self.told("web.json"))
+        web = json.loads(self.recorded("web.json"))
         headers = {key.replace("_", "-"): value for key, value in wants.items()}
         web[f"{method} {url}"] = {"text": text, "wants": headers}
         self.sim(**{"web.json": json.dumps(web)})
 
     def move(self, url: str, to: str) -> None:
         """Answer a request with a redirect."""
-        web = json.loads(self.told("web.json"))
+        web = json.loads(self.recorded("web.json"))
         web[f"GET {url}"] = {"text": "", "wants": {}, "moved": to}
         self.sim(**{"web.json": json.dumps(web)})
 
@@ -183,12 +183,12 @@ class Guest:
         self.sim(**{f"journal-of-{unit}": ""})
         command = [str(self._sim / "start"), unit]
         subprocess.run(command, check=True, timeout=60, env=self._environment())
-        return self.told(f"journal-of-{unit}")
+        return self.recorded(f"journal-of-{unit}")
 
     @property
     def calls(self) -> list[str]:
         """Give what was called, in order."""
-        return self.told("calls").splitlines()
+        return self.recorded("calls").splitlines()
 
     def called(self, beginning: str) -> list[str]:
         """Give the calls that begin like this."""

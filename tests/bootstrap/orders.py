@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from externalgrpc import clouds, groups
-from externalgrpc.bootstrap import credentials, joining, machine, settings
+from externalgrpc.bootstrap import joining, machine
+from externalgrpc.model import credentials, groups, installed_clouds, join_settings
 from providers import contract, metadata
 
 GIB = 1024**3
 TOKEN = "abcdef.0123456789abcdef"
 GPU_LABEL = "vps-autoscaler/gpu"
 SERVICES = {
-    cloud.scheme: clouds.metadata_service(cloud)
-    for cloud in clouds.installed().within("providers").values()
+    cloud.scheme: installed_clouds.metadata_service(cloud)
+    for cloud in installed_clouds.installed().within("providers").values()
 }
 WAY_IN = credentials.example()
 K3S_WAY_IN = credentials.example("v1.36.2+k3s1")
@@ -55,7 +55,7 @@ def machine_of(
         service=service or SERVICES.get(scheme, metadata.Service()),
         gpu_label=GPU_LABEL,
         cloud_labels=CLOUD_LABELS,
-        join=settings.JoinSettings(**join),
+        join=join_settings.JoinSettings(**join),
     )
 
 

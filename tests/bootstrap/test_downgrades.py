@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import certificates
-from tests.bootstrap import orders, skies
+from tests.bootstrap import fake_metadata, orders
 from tests.bootstrap.guest import Guest
 from tests.bootstrap.test_k3s import INSTALLER
 
@@ -25,8 +25,8 @@ INNER = "curl -sfL https://get.k3s.io/binary"
 @pytest.fixture
 def machine(tmp_path: Path) -> Guest:
     made = Guest(tmp_path)
-    skies.hetzner(made)
-    skies.package_hosts(made)
+    fake_metadata.hetzner(made)
+    fake_metadata.package_hosts(made)
     made.serve(ELSEWHERE, "EVIL")
     return made
 
@@ -56,8 +56,8 @@ def test_but_to_https(machine: Guest) -> None:
 def test_what_may_be_http_may_move(machine: Guest) -> None:
     machine.move("http://mirror.example/deb/Release.key", "http://mirror.example/key")
     machine.serve("http://mirror.example/key", "KEY OF THE MIRROR")
-    told = orders.user_data(kubernetes_packages="http://mirror.example/deb/", allow_http=True)
-    assert machine.boot(told).returncode == 0
+    text = orders.user_data(kubernetes_packages="http://mirror.example/deb/", allow_http=True)
+    assert machine.boot(text).returncode == 0
     assert machine.read("/etc/apt/keyrings/kubernetes.asc") == "KEY OF THE MIRROR"
 
 
@@ -136,7 +136,7 @@ def test_the_real_curl_takes_it_so(tmp_path: Path) -> None:
     web, folder = _Web(tmp_path), tmp_path / "guest"
     folder.mkdir()
     machine = Guest(folder)
-    skies.hetzner(machine)
+    fake_metadata.hetzner(machine)
     real = shutil.which("curl")
     # The metadata service stays a fake: nothing here talks to any machine but this one.
     machine.program(
@@ -151,7 +151,7 @@ def test_the_real_curl_takes_it_so(tmp_path: Path) -> None:
             assert web.asked[: len(asked)] == asked
             assert not any(each.startswith("http ") for each in web.asked)
         web.asked.clear()
-        told = orders.user_data(method="k3s", k3s_installer=f"{web.http}/up", allow_http=True)
-        machine.cloud_init(told)
+        text = orders.user_data(method="k3s", k3s_installer=f"{web.http}/up", allow_http=True)
+        machine.cloud_init(text)
         machine.run(CURL_CA_BUNDLE=str(web.ca), no_proxy="localhost", TRIES="1")
         assert web.asked[:2] == ["http /up", "https /key"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.bootstrap import guest, orders, skies
+from tests.bootstrap import fake_metadata, guest, orders
 from tests.bootstrap.guest import Guest
 
 
@@ -61,9 +61,9 @@ def test_a_join_that_hangs_ends_at_the_deadline(baked: Guest) -> None:
     begun = time.monotonic()
     assert baked.run().returncode == 1
     assert time.monotonic() - begun < 30, "what hangs would hang for a minute"
-    told = baked.read("/var/lib/vps-autoscaler/failed")
-    assert "kubeadm: not done after 2s" in told
-    assert "failed to run Kubelet: no such thing" in told
+    result = baked.read("/var/lib/vps-autoscaler/failed")
+    assert "kubeadm: not done after 2s" in result
+    assert "failed to run Kubelet: no such thing" in result
     assert baked.off
     assert baked.secrets(orders.TOKEN) == []
 
@@ -77,7 +77,7 @@ def test_packages_that_cannot_be_had_end_the_join(fresh: Guest) -> None:
 
 def test_other_distributions_are_refused_with_the_reason(tmp_path: Path) -> None:
     machine = Guest(tmp_path, os_release="fedora-43")
-    skies.hetzner(machine)
+    fake_metadata.hetzner(machine)
     assert machine.boot(orders.user_data()).returncode == 1
     assert "packages come for Debian and Ubuntu, not for fedora" in machine.read("/dev/ttyS0")
 

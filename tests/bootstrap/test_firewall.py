@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from externalgrpc.bootstrap import cloudconfig, joining
-from tests.bootstrap import guest, orders, skies, test_block, test_k3s
+from tests.bootstrap import fake_metadata, guest, orders, test_block, test_k3s
 from tests.bootstrap.guest import Guest
 
 IPTABLES = """
@@ -59,7 +59,7 @@ ANYBODY = "10250,179,4240,5473"
 @pytest.fixture(params=joining.METHODS)
 def method(request: pytest.FixtureRequest, baked: Guest) -> str:
     baked.serve("https://get.k3s.io", test_k3s.INSTALLER)
-    for answer, _ in skies.CLOUDS.values():
+    for answer, _ in fake_metadata.CLOUDS.values():
         answer(baked)
     baked.sim(rules="")
     for each in ("iptables", "ip6tables"):
@@ -188,7 +188,7 @@ def test_off_and_keep(baked: Guest, method: str, kind: str, wish: str) -> None:
     data = orders.user_data(method=method, host_firewall=wish)
     assert baked.boot(data).returncode == 0
     assert f"({kind}); hostFirewall: {wish}" in baked.read("/dev/console")
-    done = [each for each in baked.calls if any(each in told for told in off.values())]
+    done = [each for each in baked.calls if any(each in value for value in off.values())]
     assert done == (off[kind] if wish == "off" else [])
     assert [each for each in baked.calls if " -I " in each or "insert" in each] == []
 

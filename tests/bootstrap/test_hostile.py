@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from externalgrpc import groups
 from externalgrpc.bootstrap import cloudconfig, joining, machine
-from externalgrpc.bootstrap.settings import JoinSettings
+from externalgrpc.model import groups
+from externalgrpc.model.join_settings import JoinSettings
 from tests.bootstrap import guest, orders
 
 
@@ -106,10 +106,10 @@ def test_no_setting_gets_out_of_its_variable(name: str, evil: str, front: str) -
     except ValueError:
         return
     of = dataclasses.replace(orders.machine_of(), join=join)
-    for method, way_in in (("kubeadm", orders.WAY_IN), ("k3s", orders.K3S_WAY_IN)):
+    for method, join_credentials in (("kubeadm", orders.WAY_IN), ("k3s", orders.K3S_WAY_IN)):
         named = dataclasses.replace(of.group, join=method)
         try:
-            data = joining.user_data(dataclasses.replace(of, group=named), way_in)
+            data = joining.user_data(dataclasses.replace(of, group=named), join_credentials)
         except machine.Unjoinable:
             continue
         lines = guest.written(data)["/etc/vps-autoscaler/join.env"].splitlines()
@@ -160,18 +160,18 @@ REFUSALS = {
 
 @settings(deadline=None)
 @given(HOSTILE, st.sampled_from(["endpoint", "ca_pem", "token", "server_version"]))
-def test_credentials_are_refused_without_being_told(evil: str, name: str) -> None:
+def test_credentials_are_refused_without_being_reported(evil: str, name: str) -> None:
     try:
-        way_in = dataclasses.replace(orders.WAY_IN, **{name: evil})
+        join_credentials = dataclasses.replace(orders.WAY_IN, **{name: evil})
     except ValueError as error:
         assert str(error) in REFUSALS, "a sentence that does not depend on the value"
         return
-    assert guest.parsed(joining.user_data(orders.machine_of(), way_in))
+    assert guest.parsed(joining.user_data(orders.machine_of(), join_credentials))
 
 
 def test_a_real_shell_reads_the_variables_as_they_are() -> None:
     files = guest.written(orders.user_data(scheme="vultr", dns=("1.1.1.1", "9.9.9.9")))
-    told = subprocess.run(
+    result = subprocess.run(
         [
             "bash",
             "-euc",
@@ -182,7 +182,7 @@ def test_a_real_shell_reads_the_variables_as_they_are() -> None:
         text=True,
         check=True,
     ).stdout.splitlines()
-    assert told == [
+    assert result == [
         "1.1.1.1 9.9.9.9",
         "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
         "https://download.docker.com/linux/{os}/gpg",

@@ -20,9 +20,13 @@ import pytest
 from click import testing
 from hypothesis import strategies as st
 
-from externalgrpc import assembly, checks, cli, clouds, config, groups, rendering
-from providers import contract, datacenter, memory, metadata
-from tests.bootstrap import guest, orders, skies
+from externalgrpc import assembly, cli, config
+from externalgrpc.bootstrap import preview
+from externalgrpc.diagnosis import preflight
+from externalgrpc.model import groups, installed_clouds
+from providers import contract, memory, metadata
+from providers.memory import datacenter
+from tests.bootstrap import fake_metadata, guest, orders
 from tests.bootstrap.guest import Guest
 
 UUID = "11ad1c2e-7ab6-4f30-9d2c-5b1c7f0a9e44"
@@ -55,11 +59,11 @@ class Mute(Cumulus):
 @pytest.fixture
 def answers() -> Iterator[dict[str, str]]:
     """Serve these on loopback, by method and path; "url" is where."""
-    told: dict[str, str] = {}
+    fields: dict[str, str] = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = told.get(f"{self.command} {self.path}", "").encode()
+            body = fields.get(f"{self.command} {self.path}", "").encode()
             self.send_response(200 if body else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -69,10 +73,10 @@ def answers() -> Iterator[dict[str, str]]:
             """Say nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told["url"] = f"http://127.0.0.1:{server.server_address[1]}"
+        fields["url"] = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield told
+        yield fields
         server.shutdown()
         thread.join()
 
@@ -101,14 +105,14 @@ def test_two_fields_and_a_prefix_make_the_provider_id(
     assert baked.boot(data).returncode == 0, baked.read("/dev/ttyS0")
     wanted = f"cumulus://instance/oz-north-1/{UUID}"
     if method == "kubeadm":
-        assert skies.flags(baked)["provider-id"] == wanted
+        assert fake_metadata.flags(baked)["provider-id"] == wanted
     else:
         assert f"provider-id={wanted}" in baked.read("/etc/rancher/k3s/config.yaml")
     assert SERVICE.read(json.dumps(ANSWER)) == f"oz-north-1/{UUID}"
     (rules,) = baked.called("nft add")
-    assert "ip daddr 127.0.0.1 drop" in baked.told("calls"), "what is asked is blocked"
-    assert "ip6 daddr fd00:42::42 drop" in baked.told("calls")
-    assert "169.254.169.254" not in baked.told("calls"), rules
+    assert "ip daddr 127.0.0.1 drop" in baked.recorded("calls"), "what is asked is blocked"
+    assert "ip6 daddr fd00:42::42 drop" in baked.recorded("calls")
+    assert "169.254.169.254" not in baked.recorded("calls"), rules
 
 
 @pytest.mark.parametrize(
@@ -169,32 +173,32 @@ nodes:
 def test_check_refuses_a_join_that_cannot_produce_the_ids(tmp_path: Path, more: str) -> None:
     path = tmp_path / "pools.yaml"
     path.write_text(NODES.format(more=more))
-    kinds = {"cumulus": cast("clouds.Cloud", Mute)}
+    kinds = {"cumulus": cast("installed_clouds.Cloud", Mute)}
     with pytest.raises(config.ConfigError) as caught:
         config.load(path, cluster="", environ={}, clouds=kinds)
-    told = str(caught.value)
-    assert "cannot learn their own id" in told
-    assert "userDataFile" in told
-    assert "join: image" in told
+    text = str(caught.value)
+    assert "cannot learn their own id" in text
+    assert "userDataFile" in text
+    assert "join: image" in text
     path.write_text(NODES.format(more=", join: image"))
     config.load(path, cluster="", environ={}, clouds=kinds)
 
 
 def test_an_older_class_loads_and_check_says_what_is_taken(tmp_path: Path) -> None:
     old = type("Old", (before(),), {})
-    assert clouds.problems("cumulus", old) == ()
-    assert clouds.metadata_service(old) == metadata.Service()
+    assert installed_clouds.problems("cumulus", old) == ()
+    assert installed_clouds.metadata_service(old) == metadata.Service()
     path = tmp_path / "pools.yaml"
     path.write_text(NODES.format(more=""))
     for cloud, expected in ((old, 1), (Cumulus, 0)):
-        kinds = {"cumulus": cast("clouds.Cloud", cloud)}
+        kinds = {"cumulus": cast("installed_clouds.Cloud", cloud)}
         found = config.load(path, cluster="", environ={}, clouds=kinds)
-        told = [
-            each for each in checks.check_offline(found, kinds).findings()
+        values = [
+            each for each in preflight.check_offline(found, kinds).findings()
             if each.about == "providerID"
         ]  # fmt: skip
-        assert len(told) == expected
-        assert all("instance-id of cloud-init is taken" in each.message for each in told)
+        assert len(values) == expected
+        assert all("instance-id of cloud-init is taken" in each.message for each in values)
 
 
 def before() -> type:
@@ -210,11 +214,13 @@ def before() -> type:
 
 def test_a_class_that_says_it_wrongly_is_no_cloud() -> None:
     wrong = type("Wrong", (Cumulus,), {"metadata_service": None})
-    assert clouds.problems("x", wrong) == ("metadata_service is no providers.metadata.Service",)
+    assert installed_clouds.problems("x", wrong) == (
+        "metadata_service is no providers.metadata.Service",
+    )
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "text"),
     [
         ({"url": "169.254.42.42/conf"}, "http"),
         ({"url": "http://a'b/"}, "http"),
@@ -234,9 +240,9 @@ def test_a_class_that_says_it_wrongly_is_no_cloud() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_when_the_class_is_made(
-    wrong: dict[str, Any], told: str
+    wrong: dict[str, Any], text: str
 ) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=text):
         metadata.Service(**wrong)
 
 
@@ -287,13 +293,13 @@ def test_what_a_server_orders_brings_the_class_s_rule_along(tmp_path: Path) -> N
     plant = mock.create_autospec(assembly.Assembly, instance=True)
     plant._config = found
     plant.registrar = mock.Mock()
-    plant.registrar.way_in.return_value = orders.WAY_IN
+    plant.registrar.join_credentials.return_value = orders.WAY_IN
     plant.reconciler = mock.Mock()
     request = mock.Mock(group=group, candidate=group.candidates[0], machine_type=orders.KIND)
     request.name = "web-x7k2pq"
-    with mock.patch("externalgrpc.describe.kubelets", return_value=None):
+    with mock.patch("externalgrpc.rpc.describe.kubelets", return_value=None):
         ordered = assembly.Assembly._rendered(plant, request, provider)
-    for data in (ordered, rendering.user_data(found, group, provider)):
+    for data in (ordered, preview.user_data(found, group, provider)):
         assert "cumulus://instance/@ID@" in data
         assert "http://169.254.42.42/conf?format=json" in data
 
@@ -306,19 +312,19 @@ def test_check_online_fails_where_machines_contradict_the_class(tmp_path: Path) 
     kind, place = next(iter(types.values())), center.options.locations[0]
     found = loaded(tmp_path)
 
-    def told() -> list[str]:
-        report = checks.check_online(
+    def reported() -> list[str]:
+        report = preflight.check_online(
             found, {"cumulus": Cumulus}, lambda _account: Cumulus(login, cloud=center)
         )
         return [each.message for each in report.findings() if each.about == "providerID"]
 
-    assert told() == []
+    assert reported() == []
     order = contract.Order(
         node_name="web-x7k2pq", cluster="demo", group="web", machine_type=kind, location=place,
         image="", user_data="",
     )  # fmt: skip
     made = Cumulus(login, cloud=center).create(order)
-    (message,) = told()
+    (message,) = reported()
     assert f"the cloud shows cumulus://{made.id}" in message
     assert f"would be cumulus://instance/{made.id}" in message
 
@@ -329,7 +335,7 @@ def test_the_demo_makes_no_real_machines(tmp_path: Path, monkeypatch: pytest.Mon
     point = importlib.metadata.EntryPoint(
         name="cumulus", value=f"{__name__}:Cumulus", group=contract.ENTRY_POINT_GROUP
     )
-    monkeypatch.setattr(clouds, "installed", lambda: clouds.Installed([point]))
+    monkeypatch.setattr(installed_clouds, "installed", lambda: installed_clouds.Installed([point]))
     ran = testing.CliRunner().invoke(cli.cli, ["demo", "--config", str(path)])
     assert ran.exit_code != 0
     assert "the demo makes no real machines: a" in f"{ran.output}{ran.exception}"

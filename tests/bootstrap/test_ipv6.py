@@ -37,7 +37,7 @@ def test_every_node_forwards_and_hears_its_router(baked: Guest, method: str) -> 
     assert baked.read(f"{CONF}/eth0/accept_ra") == "2\n"
     assert baked.read(f"{CONF}/enp7s0/accept_ra") == "0\n", "whoever did not listen goes on so"
     assert baked.read(f"{CONF}/eth1.100/accept_ra") == "1\n", "no NIC"
-    deaf = baked.told("deaf").splitlines()
+    deaf = baked.recorded("deaf").splitlines()
     assert [each for each in deaf if each.endswith(("eth0", "enp7s0"))] == []
 
 
@@ -60,10 +60,10 @@ def test_a_kernel_without_ipv6(baked: Guest, method: str) -> None:
     assert not baked.path(FILE).exists()
 
 
-def forwards(**told: Any) -> bool:
+def forwards(**value: Any) -> bool:
     """Tell whether a machine of this order would forward."""
-    ipv6 = told.pop("ipv6", False)
-    of = orders.machine_of(group={"join": "kubeadm"}, **told)
+    ipv6 = value.pop("ipv6", False)
+    of = orders.machine_of(group={"join": "kubeadm"}, **value)
     data = joining.user_data(of, dataclasses.replace(orders.WAY_IN, ipv6=ipv6))
     return "IPV6=1\n" in guest.written(data)["/etc/vps-autoscaler/join.env"]
 
@@ -71,9 +71,9 @@ def forwards(**told: Any) -> bool:
 def test_a_cluster_without_ipv6_gets_no_router(baked: Guest, method: str) -> None:
     """Its Nodes say so; what the image set up stays."""
     baked.ipv6("eth0")
-    way_in = orders.WAY_IN if method == "kubeadm" else orders.K3S_WAY_IN
+    join_credentials = orders.WAY_IN if method == "kubeadm" else orders.K3S_WAY_IN
     of = orders.machine_of(group={"join": method})
-    data = joining.user_data(of, dataclasses.replace(way_in, ipv6=False))
+    data = joining.user_data(of, dataclasses.replace(join_credentials, ipv6=False))
     assert baked.boot(data).returncode == 0
     assert baked.run("boot").returncode == 0
     assert not baked.path(FILE).exists()

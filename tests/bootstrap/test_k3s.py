@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from externalgrpc.bootstrap import k3s, machine
-from tests.bootstrap import guest, orders, skies
+from tests.bootstrap import fake_metadata, guest, orders
 from tests.bootstrap.guest import Guest
 
 INSTALLER = """\
@@ -27,7 +27,7 @@ CONFIG = "/etc/rancher/k3s/config.yaml"
 @pytest.fixture(params=["debian-12", "fedora-43"])
 def machine_at_boot(request: pytest.FixtureRequest, tmp_path: Path) -> Guest:
     made = Guest(tmp_path, os_release=request.param)
-    skies.hetzner(made)
+    fake_metadata.hetzner(made)
     made.serve("https://get.k3s.io", INSTALLER)
     return made
 
@@ -37,7 +37,7 @@ def user_data(**join: Any) -> str:
 
 
 def joined_with(of: Guest) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(of.told("joined-with"))
+    loaded: dict[str, Any] = json.loads(of.recorded("joined-with"))
     return loaded
 
 
@@ -65,7 +65,7 @@ def test_a_fresh_machine_becomes_an_agent(machine_at_boot: Guest) -> None:
             "imagefs.available<15%,imagefs.inodesFree<5%",
         ],
     }
-    assert machine_at_boot.told("joined-mode") == "600\n"
+    assert machine_at_boot.recorded("joined-mode") == "600\n"
     assert machine_at_boot.called("installer") == ["installer agent v1.36.2+k3s1 skip="]
     assert machine_at_boot.called("k3s kubectl")[0].endswith("get node workers-x7k2pq -o name")
     assert machine_at_boot.called("apt") == []

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bootstrap import guest, orders, skies
+from tests.bootstrap import fake_metadata, guest, orders
 from tests.bootstrap.guest import Guest
 
 
-@pytest.mark.parametrize("scheme", skies.CLOUDS)
+@pytest.mark.parametrize("scheme", fake_metadata.CLOUDS)
 def test_each_clouds_metadata_service_tells_the_id(baked: Guest, scheme: str) -> None:
-    answer, provider_id = skies.CLOUDS[scheme]
+    answer, provider_id = fake_metadata.CLOUDS[scheme]
     answer(baked)
     baked.sim(**{"instance-id": "asked for nothing\n"})
     assert baked.boot(orders.user_data(scheme=scheme)).returncode == 0
-    assert skies.flags(baked)["provider-id"] == provider_id
+    assert fake_metadata.flags(baked)["provider-id"] == provider_id
     assert baked.called("cloud-init") == []
 
 
-@pytest.mark.parametrize("scheme", [*skies.CLOUDS, "elsewhere"])
+@pytest.mark.parametrize("scheme", [*fake_metadata.CLOUDS, "elsewhere"])
 def test_where_no_metadata_service_answers_cloud_init_is_asked(baked: Guest, scheme: str) -> None:
-    baked.sim(**{"web.json": "{}", "instance-id": f"{skies.UUID if scheme == 'vultr' else 4711}\n"})
+    baked.sim(
+        **{
+            "web.json": "{}",
+            "instance-id": f"{fake_metadata.UUID if scheme == 'vultr' else 4711}\n",
+        }
+    )
     assert baked.boot(orders.user_data(scheme=scheme)).returncode == 0
-    expected = skies.UUID if scheme == "vultr" else "4711"
-    assert skies.flags(baked)["provider-id"] == f"{scheme}://{expected}"
+    expected = fake_metadata.UUID if scheme == "vultr" else "4711"
+    assert fake_metadata.flags(baked)["provider-id"] == f"{scheme}://{expected}"
     asked = len(baked.called("curl"))
     assert asked == (0 if scheme == "elsewhere" else 6), "several tries where one is known"
 
 
 @pytest.mark.parametrize("wrong", ["", "i-0abc", "4711; reboot", "<html>", "47 11", "4711\n4712"])
 def test_an_id_that_cannot_be_the_clouds_ends_the_join(baked: Guest, wrong: str) -> None:
-    baked.serve(f"{skies.LINK}/hetzner/v1/metadata/instance-id", wrong)
+    baked.serve(f"{fake_metadata.LINK}/hetzner/v1/metadata/instance-id", wrong)
     baked.sim(**{"instance-id": "iid-datasource-none\n"})
     assert baked.boot(orders.user_data()).returncode == 1
     assert baked.called("kubeadm join") == []
@@ -43,8 +48,8 @@ def test_a_private_network_that_comes_late_is_waited_for(baked: Guest) -> None:
     baked.sim(**{"attached-at": "40\n", "late-addresses": guest.PRIVATE_NIC})
     data = orders.user_data(group={"networks": ("4711",)}, network_timeout_seconds=60)
     assert baked.boot(data).returncode == 0
-    assert skies.flags(baked)["node-ip"] == "10.0.0.5"
-    assert int(baked.told("clock")) == 40
+    assert fake_metadata.flags(baked)["node-ip"] == "10.0.0.5"
+    assert int(baked.recorded("clock")) == 40
     assert baked.called("ip route") == []
 
 
@@ -53,7 +58,7 @@ def test_a_private_network_that_never_comes_ends_the_join(baked: Guest) -> None:
         group={"networks": ("4711",)}, private_subnet="10.0.0.0/16", network_timeout_seconds=30
     )
     assert baked.boot(data).returncode == 1
-    assert int(baked.told("clock")) == 30
+    assert int(baked.recorded("clock")) == 30
     assert baked.off
     why = baked.read("/var/lib/vps-autoscaler/failed").splitlines()
     assert why[0] == "workers-x7k2pq"
@@ -106,7 +111,7 @@ def test_which_address_is_the_private_one(
     baked.sim(addresses=addresses)
     data = orders.user_data(node_address="private", private_subnet=subnet)
     assert baked.boot(data).returncode == 0
-    assert skies.flags(baked)["node-ip"] == expected
+    assert fake_metadata.flags(baked)["node-ip"] == expected
 
 
 PUBLIC = "2: eth0 inet 203.0.113.7/20 scope global eth0\n"
@@ -138,7 +143,7 @@ def test_what_the_kernel_made_up_is_no_private_network(
     )
     data = orders.user_data(node_address="private", private_subnet=subnet)
     assert baked.boot(data).returncode == 0
-    assert skies.flags(baked)["node-ip"] == "10.0.0.5"
+    assert fake_metadata.flags(baked)["node-ip"] == "10.0.0.5"
 
 
 @pytest.mark.parametrize("kind", ["wireguard", "vlan", "bond", "tun"])
@@ -149,7 +154,7 @@ def test_a_tunnel_of_ones_own_is_one_where_its_subnet_is_named(baked: Guest, kin
     tunnel = "3: net0 inet 10.9.0.7/24 scope global net0\n"
     baked.sim(addresses=PUBLIC + tunnel)
     assert baked.boot(orders.user_data(private_subnet="10.9.0.0/24")).returncode == 0
-    assert skies.flags(baked)["node-ip"] == "10.9.0.7"
+    assert fake_metadata.flags(baked)["node-ip"] == "10.9.0.7"
 
 
 def test_a_real_nic_goes_before_a_tunnel(baked: Guest) -> None:
@@ -157,7 +162,7 @@ def test_a_real_nic_goes_before_a_tunnel(baked: Guest) -> None:
     tunnel = "3: wg0 inet 10.9.0.7/24 scope global wg0\n"
     baked.sim(addresses=PUBLIC + tunnel + "4: eth1 inet 10.0.0.5/16 scope global eth1\n")
     assert baked.boot(orders.user_data(private_subnet="10.0.0.0/8")).returncode == 0
-    assert skies.flags(baked)["node-ip"] == "10.0.0.5"
+    assert fake_metadata.flags(baked)["node-ip"] == "10.0.0.5"
 
 
 @pytest.mark.parametrize(
@@ -183,12 +188,12 @@ def test_a_real_nic_goes_before_a_tunnel(baked: Guest) -> None:
 def test_a_private_address_beside_the_public_one(
     baked: Guest, scheme: str, addresses: str, expected: str
 ) -> None:
-    skies.CLOUDS[scheme][0](baked)
+    fake_metadata.CLOUDS[scheme][0](baked)
     baked.sim(addresses=PUBLIC + addresses)
     data = orders.user_data(scheme=scheme, node_address="private", network_timeout_seconds=4)
     assert baked.boot(data).returncode == (0 if expected else 1)
     if expected:
-        assert skies.flags(baked)["node-ip"] == expected
+        assert fake_metadata.flags(baked)["node-ip"] == expected
 
 
 def test_a_machine_without_public_address_gets_a_way_out_first(fresh: Guest) -> None:
@@ -219,7 +224,7 @@ def test_name_servers_where_systemd_resolves(baked: Guest) -> None:
 
 def test_pods_are_kept_from_the_metadata_service(baked: Guest) -> None:
     assert baked.boot(orders.user_data()).returncode == 0
-    rules = baked.told("calls")
+    rules = baked.recorded("calls")
     assert "hook prerouting" in rules
     assert "169.254.169.254 drop" in rules
     join = baked.calls.index(baked.called("kubeadm join")[0])

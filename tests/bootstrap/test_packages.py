@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap import guest, orders, skies
+from tests.bootstrap import fake_metadata, guest, orders
 from tests.bootstrap.guest import Guest
 
 
 @pytest.mark.parametrize("system", ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"])
 def test_a_fresh_machine_becomes_a_node(tmp_path: Path, system: str) -> None:
     machine = Guest(tmp_path, os_release=system)
-    skies.hetzner(machine)
-    skies.package_hosts(machine)
+    fake_metadata.hetzner(machine)
+    fake_metadata.package_hosts(machine)
     done = machine.boot(orders.user_data())
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -45,8 +45,8 @@ def test_a_fresh_machine_becomes_a_node(tmp_path: Path, system: str) -> None:
     assert "modprobe -a overlay br_netfilter" in machine.calls
     assert "swapoff -a" in machine.calls
     assert machine.read("/etc/fstab") == "/dev/vda1 / ext4 defaults 0 1\n"
-    assert skies.flags(machine)["provider-id"] == "hcloud://4711"
-    assert machine.told("joined-mode") == "600\n"
+    assert fake_metadata.flags(machine)["provider-id"] == "hcloud://4711"
+    assert machine.recorded("joined-mode") == "600\n"
     assert machine.read("/etc/kubernetes/kubelet.conf") == "workers-x7k2pq\n"
     assert not machine.off
     assert machine.path("/var/lib/vps-autoscaler/joined").exists()
@@ -79,7 +79,7 @@ def test_a_baked_image_skips_every_step_that_is_done(baked: Guest) -> None:
     assert [each for each in baked.called("curl") if "169.254" not in each] == []
     assert baked.read("/etc/containerd/config.toml") == "version = 3\nSystemdCgroup = true\n"
     assert "systemctl restart containerd" not in baked.calls
-    assert skies.flags(baked)["provider-id"] == "hcloud://4711"
+    assert fake_metadata.flags(baked)["provider-id"] == "hcloud://4711"
 
 
 def test_a_second_call_after_a_cut_goes_on(baked: Guest) -> None:
@@ -94,7 +94,7 @@ def test_a_second_call_after_a_cut_goes_on(baked: Guest) -> None:
 
 def test_packages_that_are_not_what_was_asked_for_end_the_join(baked: Guest) -> None:
     """As when a mirror serves another minor, or other programs come first on the PATH."""
-    skies.package_hosts(baked)
+    fake_metadata.package_hosts(baked)
     baked.has("kubelet", "v1.36.0")
     baked.has("kubeadm", "v1.350.0")
     baked.sim(**{"apt-installs-nothing": ""})
@@ -110,7 +110,7 @@ def test_a_minor_that_only_begins_like_ours_is_another(baked: Guest, name: str) 
 
 
 def test_a_baked_image_of_another_minor_gets_ours(baked: Guest) -> None:
-    skies.package_hosts(baked)
+    fake_metadata.package_hosts(baked)
     baked.has("kubelet", "v1.35.9")
     assert baked.boot(orders.user_data()).returncode == 0
     (install,) = [each for each in baked.called("apt-get") if " install " in each]
@@ -215,7 +215,7 @@ def test_a_key_that_cannot_be_had_ends_the_join(fresh: Guest) -> None:
 
 def test_mirrors_take_the_place_of_the_projects_hosts(tmp_path: Path) -> None:
     machine = Guest(tmp_path, os_release="ubuntu-24.04")
-    skies.hetzner(machine)
+    fake_metadata.hetzner(machine)
     machine.serve("https://mirror.example.org/k8s-1.36/Release.key", "OUR KEY")
     machine.serve("https://keys.example.org/ubuntu.asc", "OUR KEY")
     data = orders.user_data(

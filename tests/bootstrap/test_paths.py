@@ -23,10 +23,10 @@ WHOLE: dict[str, Any] = {
 }
 
 
-def after_join(machine: Guest, **told: Any) -> dict[str, Any]:
+def after_join(machine: Guest, **value: Any) -> dict[str, Any]:
     """Give the kubelet's configuration after a join to a cluster whose kubelet-config is this."""
     machine.file(CA, "certificate")
-    machine.sim(**{"kubelet-config": yaml.safe_dump({**WHOLE, **told})})
+    machine.sim(**{"kubelet-config": yaml.safe_dump({**WHOLE, **value})})
     done = machine.boot(orders.user_data())
     assert done.returncode == 0, done.stdout
     return now(machine)
@@ -65,7 +65,7 @@ def test_name_servers_for_pods(
     found = after_join(baked, resolvConf=named)
     assert found == {**WHOLE, "resolvConf": expected}
     said = f"kubelet-config: resolvConf {named} is of another machine, here it is {expected}\n"
-    assert baked.told("journal-of-kubelet") == (said if expected != named else "")
+    assert baked.recorded("journal-of-kubelet") == (said if expected != named else "")
 
 
 def test_what_is_here_stays_as_it_is(baked: Guest) -> None:
@@ -98,7 +98,7 @@ def test_a_service_of_images_that_is_not_here_is_not_asked(baked: Guest) -> None
 
 
 def test_folders_and_slices_need_only_be_there(baked: Guest) -> None:
-    told = {
+    fields = {
         "staticPodPath": "/srv/static",
         "volumePluginDir": "/opt/libexec/volume",
         "podLogsDir": "/data/pods",
@@ -106,9 +106,9 @@ def test_folders_and_slices_need_only_be_there(baked: Guest) -> None:
         "systemReservedCgroup": "/system.slice",
     }
     baked.file("/sys/fs/cgroup/system.slice/cgroup.procs", "")
-    assert after_join(baked, **told) == {**WHOLE, **told}
+    assert after_join(baked, **fields) == {**WHOLE, **fields}
     for each in ("staticPodPath", "volumePluginDir", "podLogsDir"):
-        assert baked.path(told[each]).is_dir()
+        assert baked.path(fields[each]).is_dir()
     assert baked.called("systemctl start") == ["systemctl start podruntime.slice"]
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from externalgrpc import groups, kubeletconfig, quantity, template
 from externalgrpc.bootstrap import joining, labels, machine
-from externalgrpc.config import rules
+from externalgrpc.model import groups, quantity, rules
+from externalgrpc.nodes import kubeletconfig, template
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import contract
 from tests.bootstrap import guest, orders
@@ -92,7 +92,7 @@ def machine_of(group: groups.NodeGroup, prospect: template.Prospect, join: str) 
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Told:
+class Reported:
     """What the machine's kubelet is told, read back from the user-data."""
 
     labels: dict[str, str]
@@ -106,13 +106,13 @@ def pairs(text: str, sign: str = "=") -> dict[str, str]:
     return dict(each.split(sign, 1) for each in text.split(",") if each)
 
 
-def told_by_kubeadm(of: machine.Machine) -> Told:
+def told_by_kubeadm(of: machine.Machine) -> Reported:
     files = guest.written(joining.user_data(of, orders.WAY_IN))
     registration = json.loads(files["/etc/vps-autoscaler/secret/join.yaml"])["nodeRegistration"]
     patch = json.loads(files["/etc/vps-autoscaler/patches/kubeletconfiguration+merge.json"])
     arguments = {each["name"]: each["value"] for each in registration["kubeletExtraArgs"]}
     assert patch["kubeReserved"] is None, "else the cluster's own would be taken off as well"
-    return Told(
+    return Reported(
         labels=pairs(arguments["node-labels"]),
         taints=[(each["key"], each["value"], each["effect"]) for each in registration["taints"]],
         max_pods=patch["maxPods"],
@@ -121,12 +121,12 @@ def told_by_kubeadm(of: machine.Machine) -> Told:
     )
 
 
-def told_by_k3s(of: machine.Machine) -> Told:
+def told_by_k3s(of: machine.Machine) -> Reported:
     files = guest.written(joining.user_data(of, orders.K3S_WAY_IN))
     config = json.loads(files["/etc/vps-autoscaler/secret/k3s.yaml"])
     arguments = dict(each.split("=", 1) for each in config["kubelet-arg"])
     split = [each.rpartition(":") for each in config["node-taint"]]
-    return Told(
+    return Reported(
         labels=dict(each.split("=", 1) for each in config["node-label"]),
         taints=[(*front.split("=", 1), effect) for front, _, effect in split],  # type: ignore[misc]
         max_pods=int(arguments["max-pods"]),
@@ -146,10 +146,10 @@ def kubelets_own(kind: contract.MachineType) -> dict[str, str]:
     }
 
 
-def node_labels(of: machine.Machine, told: Told) -> dict[str, str]:
+def node_labels(of: machine.Machine, seen: Reported) -> dict[str, str]:
     """What the node will carry: kubelet's own, the cloud's controllers', and what is ordered."""
     by_controllers = {key: value for key, value in of.cloud_labels.items() if rules.node_label(key)}
-    return {**by_controllers, **kubelets_own(of.machine_type), **told.labels}
+    return {**by_controllers, **kubelets_own(of.machine_type), **seen.labels}
 
 
 @settings(deadline=None, max_examples=150)
@@ -166,37 +166,37 @@ def test_what_is_promised_is_what_is_ordered(
         exactly = template.node(alone, [prospect], gpu_label=orders.GPU_LABEL)
         for method, read in (("kubeadm", told_by_kubeadm), ("k3s", told_by_k3s)):
             of = machine_of(group, prospect, method)
-            told = read(of)
-            carried = node_labels(of, told)
+            result = read(of)
+            carried = node_labels(of, result)
             assert carried == {**exactly.metadata.labels, "kubernetes.io/hostname": HOST}
             few = {**promised.metadata.labels, "kubernetes.io/hostname": HOST}
             assert carried.items() >= few.items()
             assert "kubernetes.io/hostname" in promised.metadata.labels
-            assert "kubernetes.io/hostname" not in told.labels
-            assert not [key for key in told.labels if rules.node_label(key)]
+            assert "kubernetes.io/hostname" not in result.labels
+            assert not [key for key in result.labels if rules.node_label(key)]
             expected = [(each.key, each.value, each.effect) for each in promised.spec.taints]
-            assert told.taints == expected
-            check_resources(told, prospect, group, exactly)
+            assert result.taints == expected
+            check_resources(result, prospect, group, exactly)
 
 
 def check_resources(
-    told: Told, prospect: template.Prospect, group: groups.NodeGroup, promised: core.Node
+    seen: Reported, prospect: template.Prospect, group: groups.NodeGroup, promised: core.Node
 ) -> None:
     """Do the kubelet's subtraction with what it is told, and compare with the template's."""
     capacity, _ = template.resources(prospect, group.reserve)
-    assert told.max_pods == quantity.units(promised.status.allocatable["pods"].string)
-    cpu = capacity.cpu_millis - quantity.millis(told.reserved["cpu"])
+    assert seen.max_pods == quantity.units(promised.status.allocatable["pods"].string)
+    cpu = capacity.cpu_millis - quantity.millis(seen.reserved["cpu"])
     assert max(0, cpu) == quantity.millis(promised.status.allocatable["cpu"].string)
     memory = (
         capacity.memory_bytes
-        - quantity.units(told.reserved["memory"])
-        - threshold(told.eviction["memory.available"], capacity.memory_bytes)
+        - quantity.units(seen.reserved["memory"])
+        - threshold(seen.eviction["memory.available"], capacity.memory_bytes)
     )
     assert kibibytes(memory) == quantity.units(promised.status.allocatable["memory"].string)
     disk = (
         capacity.disk_bytes
-        - quantity.units(told.reserved["ephemeral-storage"])
-        - threshold(told.eviction["nodefs.available"], capacity.disk_bytes)
+        - quantity.units(seen.reserved["ephemeral-storage"])
+        - threshold(seen.eviction["nodefs.available"], capacity.disk_bytes)
     )
     assert kibibytes(disk) == quantity.units(
         promised.status.allocatable["ephemeral-storage"].string
@@ -272,9 +272,9 @@ def kept_by(config: dict[str, Any], signal: str, default: str, whole: int) -> in
     named = config.get("evictionHard") or {}
     if not named or config.get("mergeDefaultEvictionSettings"):
         named = {signal: default, **named}
-    told = named.get(signal, "0%")
-    share = told.endswith("%")
-    return threshold(told, whole) if share else quantity.units(told)
+    value = named.get(signal, "0%")
+    share = value.endswith("%")
+    return threshold(value, whole) if share else quantity.units(value)
 
 
 def reserved_by(config: dict[str, Any], resource: str) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from externalgrpc import concealing
-from externalgrpc.bootstrap import joining, proxy
-from externalgrpc.bootstrap.proxy import Proxy
-from externalgrpc.bootstrap.settings import JoinSettings
+from externalgrpc.bootstrap import joining, redaction
+from externalgrpc.model import proxy
+from externalgrpc.model.join_settings import JoinSettings
+from externalgrpc.model.proxy import Proxy
 from tests.bootstrap import guest, orders, test_k3s
 from tests.bootstrap.guest import Guest
 
@@ -40,7 +40,7 @@ def method(request: pytest.FixtureRequest, fresh: Guest) -> str:
 def said(machine: Guest) -> dict[str, set[str]]:
     """Give what each program had in its environment."""
     found: dict[str, set[str]] = {}
-    for line in machine.told("environment").splitlines():
+    for line in machine.recorded("environment").splitlines():
         name, _, rest = line.partition(" ")
         found.setdefault(name, set()).add(rest.strip())
     return found
@@ -59,8 +59,8 @@ def test_it_reaches_whatever_fetches(fresh: Guest, method: str) -> None:
     direct = ",".join(past(data))
     everybody = {"curl", *(("apt-get", "kubeadm") if method == "kubeadm" else ("installer",))}
     assert set(said(fresh)) == everybody
-    for name, told in said(fresh).items():
-        assert told == {f"{URL} {URL} {direct}"}, name
+    for name, result in said(fresh).items():
+        assert result == {f"{URL} {URL} {direct}"}, name
     env = fresh.path(proxy.ENV)
     assert env.stat().st_mode & 0o777 == 0o600
     for unit in UNITS[method]:
@@ -109,23 +109,23 @@ def test_nobody_can_cut_a_node_off(method: str, endpoint: str) -> None:
         private_subnet="100.64.0.0/16",
         cluster_networks=("203.0.113.0/24", "2001:db8:1::/48"),
     )
-    told = past(data)
+    result = past(data)
     for each in (
         *("localhost", "127.0.0.1", "::1", "169.254.169.254", "fd00:a9fe:a9fe::1"),
         *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", ".svc", ".cluster.local"),
         *("100.64.0.0/16", "203.0.113.0/24", "2001:db8:1::/48"),
         endpoint.removeprefix("https://").removesuffix(":6443").strip("[]"),
     ):
-        assert each in told
-    assert len(told) == len(set(told))
+        assert each in result
+    assert len(result) == len(set(result))
 
 
 def test_what_prejoin_exports_cannot_cut_it_off_either(fresh: Guest, method: str) -> None:
     lines = ("export no_proxy=nothing NO_PROXY=nothing https_proxy=http://other:1",)
     data = orders.user_data(method=method, proxy=THROUGH, pre_join=lines)
     assert fresh.boot(data).returncode == 0
-    (told,) = said(fresh)["kubeadm" if method == "kubeadm" else "installer"]
-    assert told == f"{URL} {URL} {','.join(past(data))}"
+    (result,) = said(fresh)["kubeadm" if method == "kubeadm" else "installer"]
+    assert result == f"{URL} {URL} {','.join(past(data))}"
 
 
 def test_addresses_of_mirrors_inside_a_network_are_listed(method: str) -> None:
@@ -138,9 +138,9 @@ def test_addresses_of_mirrors_inside_a_network_are_listed(method: str) -> None:
         containerd_packages="http://198.51.100.1/",
         allow_http=True,
     )
-    told = past(data)
-    assert ("10.1.2.3" if method == "kubeadm" else "fd00::3") in told
-    assert "198.51.100.1" not in told, "a public one is nobody's neighbour"
+    result = past(data)
+    assert ("10.1.2.3" if method == "kubeadm" else "fd00::3") in result
+    assert "198.51.100.1" not in result, "a public one is nobody's neighbour"
 
 
 def test_one_alone_leaves_the_other_direct() -> None:
@@ -158,7 +158,7 @@ HUSH = "hush%40-it"
 def test_its_password_shows_nowhere(fresh: Guest, method: str) -> None:
     data = orders.user_data(method=method, proxy=THROUGH)
     assert HUSH in data
-    assert HUSH not in concealing.mask(data)
+    assert HUSH not in redaction.mask(data)
     assert HUSH not in repr(JoinSettings(proxy=THROUGH))
     failing = orders.user_data(
         method=method, proxy=THROUGH, pre_join=('echo "error: $https_proxy failed"', "false")
@@ -209,7 +209,7 @@ def test_a_path_of_prejoins_own_counts(fresh: Guest, method: str, tmp_path: Path
     fresh.sim(mine="", **{"web.json": "{}"})
     data = orders.user_data(method=method, scheme="else", pre_join=(f"export PATH={mine}:$PATH",))
     fresh.boot(data)
-    assert fresh.told("mine") == "called\n"
+    assert fresh.recorded("mine") == "called\n"
 
 
 @pytest.mark.parametrize("last", ["false", "exit 3", "exit 1 # export"])
@@ -219,7 +219,7 @@ def test_lines_that_fail_fail_the_join_all_the_same(fresh: Guest, method: str, l
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "text"),
     [
         ({}, "proxy needs http, https or both"),
         ({"no_proxy": ("a",)}, "proxy needs http, https or both"),
@@ -246,10 +246,10 @@ def test_lines_that_fail_fail_the_join_all_the_same(fresh: Guest, method: str, l
         ({"http": URL, "no_proxy": ("fe80::1%eth0",)}, "none of host.example.org"),
     ],
 )
-def test_what_cannot_be_meant_so(given: dict[str, Any], told: str) -> None:
+def test_what_cannot_be_meant_so(given: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=r".*") as caught:
         Proxy(**given)
-    assert told in str(caught.value)
+    assert text in str(caught.value)
     assert "hush" not in str(caught.value)
 
 

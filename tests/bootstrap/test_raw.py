@@ -10,9 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from externalgrpc import groups
 from externalgrpc.bootstrap import raw
-from externalgrpc.config import rules
+from externalgrpc.model import groups, rules
 
 GROUP = groups.NodeGroup(
     name="workers",
@@ -77,7 +76,7 @@ def test_a_groups_own_region_label_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "labels"),
+    ("fields", "labels"),
     [
         # A location may be a zone of a region, and a cloud may have zones of its own.
         (
@@ -92,11 +91,11 @@ def test_a_groups_own_region_label_counts() -> None:
         (None, "topology.kubernetes.io/region=fr-par-2,"),
     ],
 )
-def test_region_and_zone_are_the_clouds_words(told: dict[str, str] | None, labels: str) -> None:
+def test_region_and_zone_are_the_clouds_words(fields: dict[str, str] | None, labels: str) -> None:
     group = dataclasses.replace(GROUP, labels={"a": "b"})
-    text = filled("@@NODE_LABELS@@", group, location="fr-par-2", cloud_labels=told)
+    text = filled("@@NODE_LABELS@@", group, location="fr-par-2", cloud_labels=fields)
     assert text == f"node.kubernetes.io/instance-type=cx23,{labels}a=b"
-    assert filled("@@REGION@@", group, location="fr-par-2", cloud_labels=told) == "fr-par-2"
+    assert filled("@@REGION@@", group, location="fr-par-2", cloud_labels=fields) == "fr-par-2"
 
 
 def test_other_languages_are_left_alone() -> None:
@@ -187,10 +186,10 @@ def test_whatever_a_checked_file_holds_stays_inside_its_quotes(
 
 def test_a_real_shell_sees_the_values_as_they_are() -> None:
     script = filled("printf '%s\\n' \"@@TAINTS@@\" @@NODE_LABELS@@ '@@LABELS@@'\n")
-    told = subprocess.run(
+    result = subprocess.run(
         ["bash", "-euc", script], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert told == [
+    assert result == [
         "dedicated=web:NoSchedule,example.org/y=:NoExecute",
         "node.kubernetes.io/instance-type=cx23,topology.kubernetes.io/region=fsn1,tier=web,"
         "example.org/x=",

@@ -16,8 +16,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from externalgrpc import groups
-from externalgrpc.bootstrap import cloudconfig, credentials, joining, kubeadm, machine, proxy
+from externalgrpc.bootstrap import cloudconfig, joining, kubeadm, machine
+from externalgrpc.model import credentials, groups, proxy
 from providers.linode import LinodeCloud
 from tests.bootstrap import guest, orders
 
@@ -306,12 +306,12 @@ def test_discovery_by_token_pins_the_ca_by_its_hash() -> None:
 
 @pytest.mark.parametrize(("minor", "taken"), [(27, False), (30, False), (31, True), (37, True)])
 def test_clusters_too_old_for_the_configuration_are_refused(minor: int, *, taken: bool) -> None:
-    way_in = dataclasses.replace(orders.WAY_IN, server_version=f"v1.{minor}.4")
+    join_credentials = dataclasses.replace(orders.WAY_IN, server_version=f"v1.{minor}.4")
     if taken:
-        assert f"MINOR=1.{minor}\n" in kubeadm.user_data(orders.machine_of(), way_in)
+        assert f"MINOR=1.{minor}\n" in kubeadm.user_data(orders.machine_of(), join_credentials)
     else:
         with pytest.raises(machine.Unjoinable, match=rf"v1\.{minor}\.4.*upgrade the cluster"):
-            kubeadm.user_data(orders.machine_of(), way_in)
+            kubeadm.user_data(orders.machine_of(), join_credentials)
 
 
 def test_the_deadline_never_passes_the_groups_own() -> None:

@@ -52,8 +52,8 @@ def test_no_duration(given_: object) -> None:
 
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(1, 59))
 def test_parts_of_a_duration_add_up(hours: int, minutes: int, seconds: int) -> None:
-    told = SECONDS.validate_python(f"{hours}h{minutes}m{seconds}s")
-    assert told == hours * 3600 + minutes * 60 + seconds
+    result = SECONDS.validate_python(f"{hours}h{minutes}m{seconds}s")
+    assert result == hours * 3600 + minutes * 60 + seconds
 
 
 @pytest.mark.parametrize(

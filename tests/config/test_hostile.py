@@ -13,9 +13,10 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from externalgrpc import config, groups
+from externalgrpc import config
 from externalgrpc.config import files, lines
-from tests.config import skies
+from externalgrpc.model import groups
+from tests.config import fake_clouds
 from tests.config.test_loading import BARE, FULL, SEED
 
 ALPHABET = "\n  :-[]{}#&*!|>'\"%@`,?<~=\\\t\r0179aeinopxyNO./_\x00\x1b\x85\u2028\ufeff\ud800é"
@@ -54,9 +55,11 @@ def outcome(raw: bytes) -> groups.Config | config.ConfigError:
         path.write_bytes(raw)
         Path(folder, "join.sh").write_text("echo @@NODE_NAME@@ @@LABELS@@ @@TAINTS@@\n")
         Path(folder, "secrets").mkdir()
-        Path(folder, "secrets", "token").write_text(skies.TOKEN)
+        Path(folder, "secrets", "token").write_text(fake_clouds.TOKEN)
         try:
-            return config.load(path, cluster="demo", environ=skies.ENVIRON, clouds=skies.SKIES)
+            return config.load(
+                path, cluster="demo", environ=fake_clouds.ENVIRON, clouds=fake_clouds.CLOUDS
+            )
         except config.ConfigError as error:
             return error
 
@@ -78,7 +81,7 @@ def judge(raw: bytes) -> None:
         assert mistake.column >= 1
         assert mistake.message
         assert str(mistake).isprintable()
-        assert skies.TOKEN not in str(mistake)
+        assert fake_clouds.TOKEN not in str(mistake)
 
 
 slow = settings(
@@ -175,7 +178,7 @@ def test_a_bomb_ends_soon_in_a_clear_mistake(text: str) -> None:
     assert time.process_time() - begun < 30
 
 
-def test_depth_is_told_as_such() -> None:
+def test_depth_is_reported_as_such() -> None:
     with pytest.raises(config.ConfigError, match="is nested deeper than 24 levels"):
         lines.read(b"a: " + b"[" * 100_000, "f")
 
@@ -202,7 +205,7 @@ def test_a_large_file_is_refused(tmp_path: Path) -> None:
         lines.read(path.read_bytes(), "large")
 
 
-def test_not_utf8_is_told_with_its_place() -> None:
+def test_not_utf8_is_reported_with_its_place() -> None:
     with pytest.raises(config.ConfigError, match=r"f:2:4: is not UTF-8 text"):
         lines.read(b"a: 1\nb: \xff\n", "f")
 

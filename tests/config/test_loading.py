@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import config, groups
-from tests.config import skies
+from externalgrpc import config
+from externalgrpc.model import groups
+from tests.config import fake_clouds
 
 SEED = """\
 # The file that the project began with.
@@ -45,8 +46,8 @@ def load(
     return config.load(
         path,
         cluster=cluster,
-        environ=skies.ENVIRON if environ is None else environ,
-        clouds=skies.SKIES,
+        environ=fake_clouds.ENVIRON if environ is None else environ,
+        clouds=fake_clouds.CLOUDS,
     )
 
 
@@ -71,8 +72,8 @@ def test_the_seeds_file_loads_unmodified(tmp_path: Path, text: str) -> None:
             "hetzner": groups.Account(
                 name="hetzner",
                 provider="hetzner",
-                token=skies.TOKEN,
-                settings=skies.contract.NoOptions(),
+                token=fake_clouds.TOKEN,
+                settings=fake_clouds.contract.NoOptions(),
             )
         },
         groups=(
@@ -84,7 +85,7 @@ def test_the_seeds_file_loads_unmodified(tmp_path: Path, text: str) -> None:
                 max_size=10,
                 labels={"node-type": "vps", "paas-tier": "tenant"},
                 taints=(groups.Taint(key="paas-tier", value="tenant", effect="NoSchedule"),),
-                options=skies.contract.NoOptions(),
+                options=fake_clouds.contract.NoOptions(),
             ),
         ),
     )
@@ -185,7 +186,7 @@ nodes:
 
 def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "token").write_text(f"  {skies.TOKEN}\n")
+    (tmp_path / "secrets" / "token").write_text(f"  {fake_clouds.TOKEN}\n")
     (tmp_path / "join.sh").write_text("#!/bin/sh\necho @@NODE_NAME@@\n")
     loaded = load(tmp_path, FULL, cluster="")
     assert loaded.cluster == "prod"
@@ -195,9 +196,9 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
     assert loaded.gpu_label == "example.org/gpu"
     assert list(loaded.accounts) == ["first", "dream"]
     account = loaded.accounts["first"]
-    assert (account.token, account.budget_share) == (skies.TOKEN, 0.25)
+    assert (account.token, account.budget_share) == (fake_clouds.TOKEN, 0.25)
     assert account.endpoint == "https://api.example.org/v1"
-    assert account.settings == skies.RichOptions(count=1)
+    assert account.settings == fake_clouds.RichOptions(count=1)
     assert account.foreign == {"0123456789": "gone", "abcdef0123": "adopt", "none": "ignore"}
     assert account.believe_vanished
     assert account.max_orders_per_hour == 60
@@ -262,16 +263,16 @@ def test_every_key_arrives_where_it_belongs(tmp_path: Path) -> None:
             max_node_provision_time_s=480.0,
             ignore_daemonsets_utilization=True,
         ),
-        options=skies.RichOptions(
+        options=fake_clouds.RichOptions(
             count=3,
-            parts=(skies.Part(name="a", weight=Decimal("1.5")),),
-            best=skies.Part(name="b"),
-            by_name={"c": skies.Part(name="c")},
+            parts=(fake_clouds.Part(name="a", weight=Decimal("1.5")),),
+            best=fake_clouds.Part(name="b"),
+            by_name={"c": fake_clouds.Part(name="c")},
             chance=1.0,
             price=Decimal("0.01"),
             fast=True,
             mode="slow",
-            colour=skies.Colour.BLUE,
+            colour=fake_clouds.Colour.BLUE,
             names=frozenset({"x", "y"}),
             limit=7,
             public_ipv4=False,
@@ -315,30 +316,30 @@ ONE = "nodes:\n- {name: a, provider: hetzner, instanceType: x, region: y, maxSiz
 @pytest.mark.parametrize("theirs", OURS)
 def test_other_tools_spelling_is_refused_with_ours(tmp_path: Path, theirs: str) -> None:
     key = theirs.partition(":")[0]
-    (told,) = mistakes(tmp_path, ONE.replace("maxSize: 1", f"maxSize: 1, {theirs}"))
-    assert f"nodes[0].{key}: must be" in told
-    assert OURS[theirs] in told
-    written = told.partition("Write ")[2]
+    (result,) = mistakes(tmp_path, ONE.replace("maxSize: 1", f"maxSize: 1, {theirs}"))
+    assert f"nodes[0].{key}: must be" in result
+    assert OURS[theirs] in result
+    written = result.partition("Write ")[2]
     load(tmp_path, ONE.replace("maxSize: 1", f"maxSize: 1, {key}: {written}"))
 
 
 def test_what_nobody_understands_is_refused_as_before(tmp_path: Path) -> None:
-    (told,) = mistakes(tmp_path, ONE.replace("maxSize: 1", "maxSize: 1, labels: [[a]]"))
-    assert told.endswith("nodes[0].labels: must be a mapping, not a list")
-    (told,) = mistakes(tmp_path, ONE.replace("maxSize: 1", "maxSize: 1, taints: [nonsense]"))
-    assert 'taints[0]: must be a mapping, not "nonsense"' in told
+    (result,) = mistakes(tmp_path, ONE.replace("maxSize: 1", "maxSize: 1, labels: [[a]]"))
+    assert result.endswith("nodes[0].labels: must be a mapping, not a list")
+    (result,) = mistakes(tmp_path, ONE.replace("maxSize: 1", "maxSize: 1, taints: [nonsense]"))
+    assert 'taints[0]: must be a mapping, not "nonsense"' in result
 
 
 def test_a_typo_in_a_provider_is_one_mistake(tmp_path: Path) -> None:
     text = "accounts: [{name: main, provider: hetzne}]\n" + ONE.replace(
         "provider: hetzner", "account: main"
     )
-    (told,) = mistakes(tmp_path, text)
-    assert 'accounts[0].provider: "hetzne" is not an installed cloud. Did you mean' in told
-    (told,) = mistakes(tmp_path, ONE.replace("hetzner", "hetzne"))
-    assert 'nodes[0].provider: "hetzne" is not an installed cloud. Did you mean' in told
-    (told,) = mistakes(tmp_path, text.replace("account: main", "account: mian"))[1:]
-    assert "Did you mean main?" in told
+    (result,) = mistakes(tmp_path, text)
+    assert 'accounts[0].provider: "hetzne" is not an installed cloud. Did you mean' in result
+    (result,) = mistakes(tmp_path, ONE.replace("hetzner", "hetzne"))
+    assert 'nodes[0].provider: "hetzne" is not an installed cloud. Did you mean' in result
+    (result,) = mistakes(tmp_path, text.replace("account: main", "account: mian"))[1:]
+    assert "Did you mean main?" in result
 
 
 @pytest.mark.parametrize("written", ["kubeconfig", "./sub/../kubeconfig", "/etc/kc", "~/kc"])

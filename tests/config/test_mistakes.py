@@ -8,7 +8,7 @@ import pytest
 
 from externalgrpc import config
 from externalgrpc.config import mistakes as telling
-from tests.config import skies
+from tests.config import fake_clouds
 from tests.config.test_loading import BARE, SEED, load, mistakes
 
 HEAD = "nodes:\n- "
@@ -213,12 +213,12 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "told"), ROWS, ids=[told[:60] for _changed, told in ROWS])
-def test_a_mistake_in_a_group_is_told(
-    tmp_path: Path, changed: dict[str, str | None], told: str
+@pytest.mark.parametrize(("changed", "text"), ROWS, ids=[result[:60] for _changed, result in ROWS])
+def test_a_mistake_in_a_group_is_reported(
+    tmp_path: Path, changed: dict[str, str | None], text: str
 ) -> None:
     found = mistakes(tmp_path, group(**changed))
-    assert any(each.startswith(told) for each in found), found
+    assert any(each.startswith(text) for each in found), found
 
 
 TOP = [
@@ -360,25 +360,25 @@ TOP = [
 ]
 
 
-@pytest.mark.parametrize(("text", "told"), TOP, ids=[told[:60] for _text, told in TOP])
-def test_a_mistake_outside_groups_is_told(tmp_path: Path, text: str, told: str) -> None:
+@pytest.mark.parametrize(("text", "content"), TOP, ids=[result[:60] for _text, result in TOP])
+def test_a_mistake_outside_groups_is_reported(tmp_path: Path, text: str, content: str) -> None:
     found = mistakes(tmp_path, text)
-    assert any(each.startswith(told) for each in found), found
+    assert any(each.startswith(content) for each in found), found
 
 
 @pytest.mark.parametrize(
-    ("cluster", "told"),
+    ("cluster", "text"),
     [
         ("", "1:1 cluster: is missing. Add cluster: <name> or --cluster"),
         ("A", '1:1 cluster: "A" is not a lower-case name'),
         ("c" * 33, "1:1 cluster: "),
     ],
 )
-def test_a_cluster_is_needed_and_short(tmp_path: Path, cluster: str, told: str) -> None:
-    assert mistakes(tmp_path, group(), cluster=cluster)[0].startswith(told)
+def test_a_cluster_is_needed_and_short(tmp_path: Path, cluster: str, text: str) -> None:
+    assert mistakes(tmp_path, group(), cluster=cluster)[0].startswith(text)
 
 
-def test_all_mistakes_are_told_together(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_together(tmp_path: Path) -> None:
     text = (
         "currency: eur\n"
         "nodes:\n"
@@ -409,7 +409,7 @@ def test_lines_inside_a_config_map_are_those_of_the_file(tmp_path: Path) -> None
     assert len(outside) == 2
 
 
-def test_a_quoted_config_map_is_told_where_its_text_begins(tmp_path: Path) -> None:
+def test_a_quoted_config_map_is_reported_where_its_text_begins(tmp_path: Path) -> None:
     text = 'kind: ConfigMap\ndata:\n  config: "nodes:\\n- name: A"\n'
     assert {each.partition(" ")[0] for each in mistakes(tmp_path, text)} == {"3:11"}
 
@@ -426,45 +426,45 @@ def test_a_syntax_error_inside_a_config_map_has_the_files_line(tmp_path: Path) -
     assert mistakes(tmp_path, text)[0].startswith("6:5 is not valid YAML")
 
 
-def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(config.ConfigError, match=r"none\.yaml:1:1: cannot be read: No such file"):
-        config.load(tmp_path / "none.yaml", cluster="c", environ={}, clouds=skies.SKIES)
+        config.load(tmp_path / "none.yaml", cluster="c", environ={}, clouds=fake_clouds.CLOUDS)
 
 
 def test_no_error_and_no_repr_shows_a_token(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text(f"{skies.TOKEN}\n{skies.TOKEN}\n")
+    (tmp_path / "token").write_text(f"{fake_clouds.TOKEN}\n{fake_clouds.TOKEN}\n")
     head = "accounts: [{name: x, provider: plain, tokenFile: token}]\n"
-    told = mistakes(tmp_path, head + group())
-    assert told[0].startswith("1:50 accounts[0].tokenFile: the token file ")
-    assert told[0].endswith("holds more than a token. Keep the token as its only line")
-    told += mistakes(
-        tmp_path, group(provider="plain"), environ={"PLAIN_TOKEN": "a b" + skies.TOKEN}
+    mistakes_given = mistakes(tmp_path, head + group())
+    assert mistakes_given[0].startswith("1:50 accounts[0].tokenFile: the token file ")
+    assert mistakes_given[0].endswith("holds more than a token. Keep the token as its only line")
+    mistakes_given += mistakes(
+        tmp_path, group(provider="plain"), environ={"PLAIN_TOKEN": "a b" + fake_clouds.TOKEN}
     )
-    assert skies.TOKEN not in "".join(told)
-    (tmp_path / "token").write_text(skies.TOKEN)
+    assert fake_clouds.TOKEN not in "".join(mistakes_given)
+    (tmp_path / "token").write_text(fake_clouds.TOKEN)
     loaded = load(tmp_path, head + group(provider="plain", account="x"))
-    assert loaded.accounts["x"].token == skies.TOKEN
-    assert skies.TOKEN not in repr(loaded)
+    assert loaded.accounts["x"].token == fake_clouds.TOKEN
+    assert fake_clouds.TOKEN not in repr(loaded)
 
 
 @pytest.mark.parametrize("content", ["", " \n"])
-def test_an_empty_token_file_is_told_with_its_path(tmp_path: Path, content: str) -> None:
+def test_an_empty_token_file_is_reported_with_its_path(tmp_path: Path, content: str) -> None:
     (tmp_path / "token").write_text(content)
     head = "accounts: [{name: x, provider: plain, tokenFile: token}]\n"
-    (told,) = mistakes(tmp_path, head + group())
-    assert "/token" in told
-    assert told.endswith("is empty. Write the token into it")
+    (result,) = mistakes(tmp_path, head + group())
+    assert "/token" in result
+    assert result.endswith("is empty. Write the token into it")
 
 
-def test_a_missing_token_is_told_with_its_variable(tmp_path: Path) -> None:
-    (told,) = mistakes(tmp_path, group(provider="plain"), environ={})
-    assert told.startswith("5:13 nodes[0].provider: there is no token for plain. Set PLAIN_TOKEN")
+def test_a_missing_token_is_reported_with_its_variable(tmp_path: Path) -> None:
+    (result,) = mistakes(tmp_path, group(provider="plain"), environ={})
+    assert result.startswith("5:13 nodes[0].provider: there is no token for plain. Set PLAIN_TOKEN")
 
 
-def test_user_data_over_the_clouds_limit_is_told(tmp_path: Path) -> None:
+def test_user_data_over_the_clouds_limit_is_reported(tmp_path: Path) -> None:
     (tmp_path / "join").write_text("x" * 990 + "@@NODE_NAME@@")
-    told = mistakes(tmp_path, group(provider="plain", userDataFile="join"))
-    assert told == [
+    mistakes_given = mistakes(tmp_path, group(provider="plain", userDataFile="join"))
+    assert mistakes_given == [
         "7:17 nodes[0].userDataFile: becomes 1053 bytes of user-data; plain takes 1000. "
         "Shorten it, or fetch the larger part at boot"
     ]
@@ -472,7 +472,7 @@ def test_user_data_over_the_clouds_limit_is_told(tmp_path: Path) -> None:
     assert load(tmp_path, group(provider="plain", userDataFile="join"))
 
 
-def test_an_unknown_variable_is_told_in_its_own_file(tmp_path: Path) -> None:
+def test_an_unknown_variable_is_reported_in_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "join").write_text("one\ntwo @@NODE_NAM@@ @@FOO@@\n")
     with pytest.raises(config.ConfigError) as caught:
         load(tmp_path, group(userDataFile="join"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from externalgrpc.config import options
-from tests.config import skies
+from tests.config import fake_clouds
 from tests.config.test_loading import load
 from tests.config.test_mistakes import group
 
@@ -56,5 +56,5 @@ def test_defaults_are_the_dataclasss_own(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_must_be_given_is_known() -> None:
-    assert options.needed(skies.RichOptions)
-    assert not options.needed(skies.contract.NoOptions)
+    assert options.needed(fake_clouds.RichOptions)
+    assert not options.needed(fake_clouds.contract.NoOptions)

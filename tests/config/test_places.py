@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from externalgrpc import clouds, config
+from externalgrpc import config
 from externalgrpc.config import schema
+from externalgrpc.model import installed_clouds
 
 POOLS = """
 cluster: prod
@@ -107,7 +108,9 @@ def test_a_kubeconfig_that_is_not_there_is_named_by_its_whole_place(
 
 def test_every_path_is_relative_to_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home.parent / "elsewhere")
-    loaded = config.load(home / "pools.yaml", cluster="", environ={}, clouds=clouds.installed())
+    loaded = config.load(
+        home / "pools.yaml", cluster="", environ={}, clouds=installed_clouds.installed()
+    )
     assert loaded.kubernetes is not None
     assert loaded.kubernetes.kubeconfig == str(home / "kube/config")
     settings = loaded.accounts["ram"].settings
@@ -133,5 +136,5 @@ def test_no_path_of_the_file_is_forgotten_here() -> None:
             for each in at:
                 look(each)
 
-    look(schema.generate(clouds.installed()))
+    look(schema.generate(installed_clouds.installed()))
     assert found == {"kubeconfig", "tokenFile", "userDataFile", "stateFile"}

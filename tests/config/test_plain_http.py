@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import clouds, config, groups
-from externalgrpc.config import rules
+from externalgrpc import config
+from externalgrpc.model import groups, installed_clouds, rules
 
 AWAY = (
     "http://api.example.org/v1",
@@ -45,15 +45,17 @@ accounts:
 {join}"""
 
 
-def load(folder: Path, **told: str) -> groups.Config:
+def load(folder: Path, **text: str) -> groups.Config:
     path = folder / "pools.yaml"
-    path.write_text(FILE.format(**{"endpoint": FINE[0], "more": "", "join": "", **told}))
-    return config.load(path, cluster="", environ={"HCLOUD_TOKEN": "t"}, clouds=clouds.installed())
+    path.write_text(FILE.format(**{"endpoint": FINE[0], "more": "", "join": "", **text}))
+    return config.load(
+        path, cluster="", environ={"HCLOUD_TOKEN": "t"}, clouds=installed_clouds.installed()
+    )
 
 
-def mistakes(folder: Path, **told: str) -> list[tuple[int, str, str]]:
+def mistakes(folder: Path, **text: str) -> list[tuple[int, str, str]]:
     with pytest.raises(config.ConfigError) as caught:
-        load(folder, **told)
+        load(folder, **text)
     return [(each.line, each.path, each.message) for each in caught.value.mistakes]
 
 
@@ -90,7 +92,7 @@ def test_what_machines_fetch(tmp_path: Path, key: str) -> None:
     load(tmp_path, join=f"    {key}: https://mirror.example.org/{{minor}}/\n")
 
 
-def test_every_one_of_them_is_told_at_once(tmp_path: Path) -> None:
+def test_every_one_of_them_is_reported_at_once(tmp_path: Path) -> None:
     lines = "".join(f"    {key}: http://mirror.example.org/\n" for key in KEYS)
     found = mistakes(tmp_path, join=lines, endpoint=AWAY[0])
     assert [line for line, _, _ in found] == [6, 16, 17, 18, 19, 20]

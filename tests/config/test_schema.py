@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from externalgrpc.config import schema
-from tests.config import skies
+from tests.config import fake_clouds
 from tests.config.test_loading import BARE, FULL
 from tests.config.test_mistakes import group
 
@@ -32,7 +32,7 @@ def test_the_published_schema_is_fresh() -> None:
 
 @pytest.mark.parametrize("text", [FULL, BARE, group(), group(provider="own", options="{count: 1}")])
 def test_it_accepts_what_loads(text: str) -> None:
-    checked = validator(schema.text(skies.SKIES))
+    checked = validator(schema.text(fake_clouds.CLOUDS))
     assert list(checked.iter_errors(yaml.safe_load(text))) == []
 
 
@@ -60,13 +60,13 @@ def test_it_accepts_what_loads(text: str) -> None:
     ],
 )
 def test_it_refuses_what_does_not(text: str) -> None:
-    assert list(validator(schema.text(skies.SKIES)).iter_errors(yaml.safe_load(text)))
+    assert list(validator(schema.text(fake_clouds.CLOUDS)).iter_errors(yaml.safe_load(text)))
 
 
 def test_a_cloud_that_cannot_be_described_is_left_out() -> None:
-    class Odd(skies.Plain):
+    class Odd(fake_clouds.Plain):
         account_options = int
 
-    described = schema.generate({**skies.SKIES, "odd": Odd})
+    described = schema.generate({**fake_clouds.CLOUDS, "odd": Odd})
     assert "odd.group_options" in described["$defs"]
     assert "odd.account_options" not in described["$defs"]

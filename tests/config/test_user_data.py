@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from externalgrpc import assembly, checks, clouds, config, groups
+from externalgrpc import assembly, config
 from externalgrpc.bootstrap import raw, userdata
+from externalgrpc.diagnosis import preflight
+from externalgrpc.model import groups, installed_clouds
 
-CLOUDS = clouds.installed()
+CLOUDS = installed_clouds.installed()
 REAL = ("digitalocean", "hetzner", "linode", "vultr")
 ENVIRON = {CLOUDS[name].token_variable: "t0ken-of-nobody" for name in REAL}
 CONFIG = "#cloud-config\nruncmd:\n- [kubelet, --provider-id, '@@NODE_NAME@@']\n"
@@ -42,7 +44,7 @@ def warnings(folder: Path, data: bytes | str, cloud: str = "linode", more: str =
     found = load(folder, data, cloud, more)
     return [
         each.message.replace(f"{folder}/", "")
-        for each in checks.check_offline(found, CLOUDS).findings()
+        for each in preflight.check_offline(found, CLOUDS).findings()
         if each.about == "userDataFile"
     ]
 
@@ -71,15 +73,18 @@ def test_a_byte_order_mark_goes_and_lines_end_as_linux_ends_them(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "text"),
     [
-        (gzip.compress(b"#!/bin/sh\n"), "is gzip, and clouds take text only: give it unpacked"),
+        (
+            gzip.compress(b"#!/bin/sh\n", mtime=0),
+            "is gzip, and clouds take text only: give it unpacked",
+        ),
         ("#!/bin/sh\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
         (b"#!/bin/sh\n# \xff\n", "is not UTF-8 text: save it as UTF-8"),
     ],
 )
-def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, told: str) -> None:
-    assert told in mistake(tmp_path, data)
+def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, text: str) -> None:
+    assert text in mistake(tmp_path, data)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +110,7 @@ def test_what_cloud_init_runs_is_taken_in_silence(tmp_path: Path, data: str, clo
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "text"),
     [
         ("version: v1alpha1\nmachine: {}\n", "join:1:1: begins with no header"),
         ("# my pool\n#cloud-config\na: b\n", "join:2:1: #cloud-config stands here, and must be"),
@@ -120,9 +125,9 @@ def test_what_cloud_init_runs_is_taken_in_silence(tmp_path: Path, data: str, clo
         (b64("#!/bin/sh\necho a long enough script\n"), "join:1:1: is base64, which this cloud's"),
     ],
 )
-def test_what_nobody_runs_is_a_warning_with_its_place(tmp_path: Path, data: str, told: str) -> None:
+def test_what_nobody_runs_is_a_warning_with_its_place(tmp_path: Path, data: str, text: str) -> None:
     (found,) = warnings(tmp_path, data)
-    assert found.startswith(told)
+    assert found.startswith(text)
     assert "nobody runs it" in found
     assert warnings(tmp_path, data, more=", userDataFormat: other") == []
 
@@ -142,7 +147,7 @@ def test_base64_of_a_whole_file_is_looked_into_where_the_cloud_decodes_it(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "text"),
     [
         ("#cloud-config\na: b\nruncmd: [\n", "join:4:1: this cloud-config is no YAML"),
         ("#cloud-config\na: b\n c: d\n", "join:3:3: this cloud-config is no YAML"),
@@ -156,8 +161,8 @@ def test_base64_of_a_whole_file_is_looked_into_where_the_cloud_decodes_it(tmp_pa
         ("#cloud-config\na: &b [*c]\n", "join:2:8: this cloud-config is no YAML"),
     ],
 )
-def test_a_cloud_config_that_is_no_yaml_is_a_mistake(tmp_path: Path, data: str, told: str) -> None:
-    assert mistake(tmp_path, data).startswith(told)
+def test_a_cloud_config_that_is_no_yaml_is_a_mistake(tmp_path: Path, data: str, text: str) -> None:
+    assert mistake(tmp_path, data).startswith(text)
     assert load(tmp_path, data, more=", userDataFormat: other").groups
 
 
@@ -255,10 +260,12 @@ def test_every_length_survives_filling(tmp_path: Path, length: int) -> None:
         assert got == inner.replace("@@NODE_NAME@@", "pool-x7k2pq")
 
 
-def test_an_unknown_variable_in_base64_is_told_with_the_place_of_its_part(tmp_path: Path) -> None:
+def test_an_unknown_variable_in_base64_is_reported_with_the_place_of_its_part(
+    tmp_path: Path,
+) -> None:
     data = f"#cloud-config\nwrite_files:\n- content: {b64('hello @@NODE_NAM@@ hello')}\n"
-    told = mistake(tmp_path, data)
-    assert told == 'join:3:12: "@@NODE_NAM@@": is no variable. Did you mean NODE_NAME?'
+    mistakes = mistake(tmp_path, data)
+    assert mistakes == 'join:3:12: "@@NODE_NAM@@": is no variable. Did you mean NODE_NAME?'
 
 
 def test_what_base64_becomes_is_what_is_measured(tmp_path: Path) -> None:
@@ -270,7 +277,7 @@ def test_what_base64_becomes_is_what_is_measured(tmp_path: Path) -> None:
 def test_labels_and_the_provider_id_in_base64_are_seen(tmp_path: Path) -> None:
     data = f"#!/bin/sh\necho {b64('kubelet --provider-id=x --node-labels=@@NODE_LABELS@@')}\n"
     found = load(tmp_path, data, more=", labels: {a: b}")
-    about = {each.about for each in checks.check_offline(found, CLOUDS).findings()}
+    about = {each.about for each in preflight.check_offline(found, CLOUDS).findings()}
     assert not about & {"labels", "providerID"}
 
 
@@ -297,11 +304,11 @@ def test_a_server_says_it_in_its_log_and_orders_all_the_same(
     found = load(tmp_path, "echo nobody runs this\n")
     plant = assembly.Assembly(found, CLOUDS, assembly.Parts())
     try:
-        (told,) = [each for each in caplog.records if each.getMessage() == "user-data"]
-        assert told.levelname == "WARNING"
-        assert "begins with no header" in str(vars(told))
-        assert f"{tmp_path}/join:1:1" in str(vars(told))
-        assert plant.reconciler.seats()
+        (result,) = [each for each in caplog.records if each.getMessage() == "user-data"]
+        assert result.levelname == "WARNING"
+        assert "begins with no header" in str(vars(result))
+        assert f"{tmp_path}/join:1:1" in str(vars(result))
+        assert plant.reconciler.runtimes()
     finally:
         plant.stop(1.0)
 

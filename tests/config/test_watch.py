@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import config, groups
+from externalgrpc import config
 from externalgrpc.config import watch
-from tests.config import skies
+from externalgrpc.model import groups
+from tests.config import fake_clouds
 from tests.config.test_mistakes import group
 
 
 def source(path: Path) -> config.Source:
-    return config.Source(path=path, cluster="demo", environ=skies.ENVIRON, installed=skies.SKIES)
+    return config.Source(
+        path=path, cluster="demo", environ=fake_clouds.ENVIRON, installed=fake_clouds.CLOUDS
+    )
 
 
 def written(folder: Path, text: str) -> Path:
@@ -107,7 +110,7 @@ def test_files_that_are_named_are_watched_too(tmp_path: Path) -> None:
     assert fresh.groups[0].user_data == "echo 2"
 
 
-def test_a_bad_file_is_told_once_and_the_last_good_one_stays(tmp_path: Path) -> None:
+def test_a_bad_file_is_reported_once_and_the_last_good_one_stays(tmp_path: Path) -> None:
     watched = watch.Watch(source(written(tmp_path, group())))
     first = watched.config
     written(tmp_path, group(maxSize="x"))

@@ -80,8 +80,8 @@ class Autoscaler:
 
         The last one may be under way.
         """
-        told = _LOOP.split(self.program.output())[1:-1]
-        wrong = ["\n".join(each.splitlines()[-3:]) for each in told if not _THROUGH.search(each)]
+        result = _LOOP.split(self.program.output())[1:-1]
+        wrong = ["\n".join(each.splitlines()[-3:]) for each in result if not _THROUGH.search(each)]
         metrics = httpx.get(f"http://{self._address}/metrics", timeout=10.0).text
         errors = sum(float(each) for each in _ERRORS.findall(metrics))
         return [*wrong, f"{errors:.0f} errors"] if errors else wrong
@@ -105,9 +105,9 @@ def _written_at(line: str) -> float:
 
 
 def _cloud_config(server: Server) -> dict[str, str]:
-    told = {"address": server.address}
+    fields = {"address": server.address}
     if server.tls is not None:
-        told["key"] = str(server.tls.client.key)
-        told["cert"] = str(server.tls.client.certificate)
-        told["cacert"] = str(server.tls.authority)
-    return told
+        fields["key"] = str(server.tls.client.key)
+        fields["cert"] = str(server.tls.client.certificate)
+        fields["cacert"] = str(server.tls.authority)
+    return fields

@@ -77,9 +77,9 @@ class Cloud:
         self._http.close()
         self.program.stop()
 
-    def turn(self, knob: str, **told: Any) -> Any:
+    def turn(self, knob: str, **value: Any) -> Any:
         """Turn a knob; see the fake for what there is."""
-        return self._control("POST", knob, told)
+        return self._control("POST", knob, value)
 
     def servers(self) -> list[Server]:
         """List all servers, those being deleted too."""
@@ -116,12 +116,12 @@ class Cloud:
     def deletions(self) -> set[int | str]:
         """Name the servers that were asked to be deleted, by id."""
         beside = ("/tags/", "/placement_groups/")
-        told = (
+        values = (
             each["path"].rpartition("/")[2]
             for each in self.log()
             if each["method"] == "DELETE" and not any(what in each["path"] for what in beside)
         )
-        return {int(each) if each.isdigit() else each for each in told}
+        return {int(each) if each.isdigit() else each for each in values}
 
     def log(self) -> list[dict[str, Any]]:
         """Give every exchange."""
@@ -138,22 +138,22 @@ class Cloud:
                 params={self.vendor.size: self.vendor.page, "page": page},
                 headers={"Authorization": f"Bearer {TOKEN}"},
             )
-            told = reply.raise_for_status().json()
-            found.update(self.vendor.shapes(told))
-            page = self.vendor.following(told)
+            document = reply.raise_for_status().json()
+            found.update(self.vendor.shapes(document))
+            page = self.vendor.following(document)
         return found
 
-    def _control(self, method: str, name: str, told: dict[str, Any] | None = None) -> Any:
-        reply = self._http.request(method, f"{self._root}/_control/{name}", json=told)
+    def _control(self, method: str, name: str, body: dict[str, Any] | None = None) -> Any:
+        reply = self._http.request(method, f"{self._root}/_control/{name}", json=body)
         assert reply.is_success, f"control {name}: {reply.text}"
         return reply.json()
 
 
-def _group(told: Mapping[str, Any]) -> str:
-    if "labels" in told:
-        labels = told["labels"]
+def _group(body: Mapping[str, Any]) -> str:
+    if "labels" in body:
+        labels = body["labels"]
         return labels.get(_GROUP_MARK, "") if labels.get(_CLUSTER_MARK) == CLUSTER else ""
-    tags: list[str] = told["tags"]
+    tags: list[str] = body["tags"]
     if f"vps-cluster:{CLUSTER}" not in tags:
         return ""
     return next((tag.removeprefix(_TAG) for tag in tags if tag.startswith(_TAG)), "")

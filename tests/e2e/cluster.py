@@ -64,8 +64,8 @@ class Cluster:
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod, whose kubelet is asked nothing; one that is gone is success."""
-        told = {"gracePeriodSeconds": 0}
-        self._gone(self._api.request("DELETE", f"{_PODS}/{name}", json=told))
+        fields = {"gracePeriodSeconds": 0}
+        self._gone(self._api.request("DELETE", f"{_PODS}/{name}", json=fields))
 
     def register(self, node: Object) -> None:
         """Make a Node and say what its kubelet would say of it; one that is there is success."""
@@ -78,8 +78,8 @@ class Cluster:
 
     def cordon(self, name: str) -> None:
         """Keep new pods off a Node."""
-        told = {"spec": {"unschedulable": True}}
-        self._done(self._api.patch(f"{_NODES}/{name}", json=told, headers=_MERGE))
+        fields = {"spec": {"unschedulable": True}}
+        self._done(self._api.patch(f"{_NODES}/{name}", json=fields, headers=_MERGE))
 
     def remove_node(self, name: str) -> None:
         """Delete a Node and its pods, as the controllers of a cloud do."""
@@ -102,13 +102,13 @@ class Cluster:
             "metadata": {"labels": labels},
             "spec": {"containers": [{"name": "sleep", "image": "none"}]},
         }
-        told = {
+        fields = {
             "apiVersion": "apps/v1",
             "kind": "ReplicaSet",
             "metadata": {"name": name},
             "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
         }
-        reply = self._api.post(_SETS, json=told)
+        reply = self._api.post(_SETS, json=fields)
         if reply.status_code == httpx.codes.CONFLICT:
             reply = self._api.get(f"{_SETS}/{name}")
         return str(self._done(reply)["metadata"]["uid"])

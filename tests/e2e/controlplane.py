@@ -132,7 +132,7 @@ class ControlPlane:
         return path
 
     def _write_kubeconfig(self, certificate: Path) -> None:
-        told = {
+        fields = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [
@@ -145,11 +145,11 @@ class ControlPlane:
             "contexts": [{"name": "e2e", "context": {"cluster": "e2e", "user": "admin"}}],
             "current-context": "e2e",
         }
-        self.kubeconfig.write_text(yaml.safe_dump(told))
+        self.kubeconfig.write_text(yaml.safe_dump(fields))
 
     def _write_scheduler_config(self) -> None:
         """Let a pod that found no node be tried again soon, not after the usual ten seconds."""
-        told = {
+        fields = {
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
             "clientConnection": {"kubeconfig": str(self.kubeconfig)},
@@ -157,7 +157,7 @@ class ControlPlane:
             "podInitialBackoffSeconds": 1,
             "podMaxBackoffSeconds": 1,
         }
-        (self._folder / "scheduler.yaml").write_text(yaml.safe_dump(told))
+        (self._folder / "scheduler.yaml").write_text(yaml.safe_dump(fields))
 
 
 def _ready(api: httpx.Client) -> bool:

@@ -93,9 +93,9 @@ class Machines:
             since = self._running_since.setdefault(server.id, now)
             if self._decided[server.id] and now - since >= self._join_s:
                 shape = self._shapes[server.machine_type]
-                told = node(server, shape, **ordered(server.user_data))
-                told["spec"]["providerID"] = self.claims(server) or server.provider_id
-                self._cluster.register(told)
+                result = node(server, shape, **ordered(server.user_data))
+                result["spec"]["providerID"] = self.claims(server) or server.provider_id
+                self._cluster.register(result)
                 self._registered[server.name] = server.id
 
     def _leave(self, there: set[int | str], now: float) -> None:
@@ -174,8 +174,8 @@ def ordered(user_data: str) -> dict[str, Any]:
     }
 
 
-def _taints(told: str) -> Iterator[dict[str, str]]:
-    for each in told.split(","):
+def _taints(text: str) -> Iterator[dict[str, str]]:
+    for each in text.split(","):
         if each:
             pair, _, effect = each.rpartition(":")
             key, _, value = pair.partition("=")

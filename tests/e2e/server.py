@@ -13,9 +13,9 @@ from typing import Any
 
 import grpc
 
-from externalgrpc import client
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc, fleet_pb2
+from externalgrpc.rpc import client
 from tests.e2e import certificates, cloud, machines, programs
 from tests.e2e.vendors import HETZNER, Vendor
 
@@ -138,9 +138,9 @@ class Server:
             check=False,
             timeout=60.0,
         )
-        told = done.stdout.decode()
-        assert done.returncode == 0, f"{name} ended with {done.returncode}: {told}"
-        return told
+        text = done.stdout.decode()
+        assert done.returncode == 0, f"{name} ended with {done.returncode}: {text}"
+        return text
 
     def show(self) -> fleet_pb2.ShowResponse:
         """Ask it for all that it knows, as ``vps-autoscaler ls`` does."""
@@ -225,11 +225,11 @@ def _file(
         }
         for name, endpoint in endpoints.items()
     ]
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "cluster": cloud.CLUSTER,
         "accounts": accounts,
         "nodes": [dict(each) for each in pools],
     }
     if rates is not None:
-        told |= {"currency": "EUR", "exchangeRates": dict(rates)}
-    return told
+        fields |= {"currency": "EUR", "exchangeRates": dict(rates)}
+    return fields

@@ -11,7 +11,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("expander", ["price", "least-waste"])
-def test_from_zero_two_pools_are_told_apart_by_label_and_taint(scene: World, expander: str) -> None:
+def test_from_zero_two_pools_are_reported_apart_by_label_and_taint(
+    scene: World, expander: str
+) -> None:
     scene.build()
     scene.serve(
         pool("web", labels={"tier": "web"}),

@@ -22,13 +22,13 @@ def program(folder: Path, name: str) -> Path:
 def test_without_a_binary_it_says_what_is_needed_and_where_it_is() -> None:
     with pytest.raises(binaries.MissingError) as missing:
         binaries.find({"PATH": "/nowhere"})
-    told = str(missing.value)
-    assert "not on PATH" in told
-    assert "CLUSTER_AUTOSCALER" in told
-    assert "official image" in told
+    text = str(missing.value)
+    assert "not on PATH" in text
+    assert "CLUSTER_AUTOSCALER" in text
+    assert "official image" in text
 
 
-def test_a_named_binary_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_named_binary_that_is_none_is_reported(tmp_path: Path) -> None:
     good = program(tmp_path, "cluster-autoscaler")
     plain = tmp_path / "notes.txt"
     plain.write_text("no program")
@@ -50,15 +50,15 @@ def test_the_binary_on_the_path_is_taken_unless_others_are_named(tmp_path: Path)
 
 
 def test_a_node_is_what_its_user_data_orders() -> None:
-    told = machines.USER_DATA
+    u_s_e_r__d_a_t_a = machines.USER_DATA
     for name, value in {
         "NODE_NAME": "web-bcdfgh",
         "NODE_LABELS": "node.kubernetes.io/instance-type=cx23,tier=web",
         "TAINTS": "batch=yes:NoSchedule,spot=:NoExecute",
         "PROVIDER_ID_SCHEME": "hcloud",
     }.items():
-        assert f"@@{name}@@" in told
-        told = told.replace(f"@@{name}@@", value)
+        assert f"@@{name}@@" in u_s_e_r__d_a_t_a
+        u_s_e_r__d_a_t_a = u_s_e_r__d_a_t_a.replace(f"@@{name}@@", value)
     server = Server(
         id=4711,
         name="web-bcdfgh",
@@ -66,7 +66,7 @@ def test_a_node_is_what_its_user_data_orders() -> None:
         group="web",
         machine_type="cx23",
         location="fsn1",
-        user_data=told,
+        user_data=u_s_e_r__d_a_t_a,
     )
     shape = {"cores": 2, "memory": 4.0, "disk": 40, "architecture": "x86"}
     node = machines.node(server, shape, **machines.ordered(server.user_data))
@@ -76,5 +76,5 @@ def test_a_node_is_what_its_user_data_orders() -> None:
         {"key": "batch", "value": "yes", "effect": "NoSchedule"},
         {"key": "spot", "value": "", "effect": "NoExecute"},
     ]
-    no_taints = told.replace("batch=yes:NoSchedule,spot=:NoExecute", "")
+    no_taints = u_s_e_r__d_a_t_a.replace("batch=yes:NoSchedule,spot=:NoExecute", "")
     assert machines.ordered(no_taints)["taints"] == []

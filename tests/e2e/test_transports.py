@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import client
+from externalgrpc.rpc import client
 from tests.e2e import certificates
 from tests.e2e.server import TLS, pool
 from tests.e2e.world import World

@@ -62,9 +62,9 @@ def test_a_copied_config_harms_neither_cluster(pair: tuple[World, World]) -> Non
     assert len(ours.cloud.deletions()) == 1
     assert theirs.alive() == {}
     assert not theirs.autoscaler.given_up()
-    told = theirs.server.command("ls", f"--address={theirs.server.address}")
-    assert "Foreign" in told
-    assert "ForeignMachines" in told
+    output = theirs.server.command("ls", f"--address={theirs.server.address}")
+    assert "Foreign" in output
+    assert "ForeignMachines" in output
     ours.note("a provision time passed")
 
     identity = ours.server.show().identity

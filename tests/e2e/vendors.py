@@ -31,26 +31,26 @@ class Vendor:
     creates_slowly: bool = True
 
 
-def _hetzner(told: Mapping[str, Any]) -> Shapes:
-    return {each["name"]: each for each in told["server_types"]}
+def _hetzner(body: Mapping[str, Any]) -> Shapes:
+    return {each["name"]: each for each in body["server_types"]}
 
 
-def _linode(told: Mapping[str, Any]) -> Shapes:
+def _linode(body: Mapping[str, Any]) -> Shapes:
     return {
         each["id"]: _shape(each["vcpus"], each["memory"], each["disk"] / 1000)
-        for each in told["data"]
+        for each in body["data"]
     }
 
 
-def _digitalocean(told: Mapping[str, Any]) -> Shapes:
+def _digitalocean(body: Mapping[str, Any]) -> Shapes:
     return {
-        each["slug"]: _shape(each["vcpus"], each["memory"], each["disk"]) for each in told["sizes"]
+        each["slug"]: _shape(each["vcpus"], each["memory"], each["disk"]) for each in body["sizes"]
     }
 
 
-def _vultr(told: Mapping[str, Any]) -> Shapes:
+def _vultr(body: Mapping[str, Any]) -> Shapes:
     return {
-        each["id"]: _shape(each["vcpu_count"], each["ram"], each["disk"]) for each in told["plans"]
+        each["id"]: _shape(each["vcpu_count"], each["ram"], each["disk"]) for each in body["plans"]
     }
 
 
@@ -71,7 +71,7 @@ HETZNER = Vendor(
     types="/server_types",
     shapes=_hetzner,
     page=50,
-    following=lambda told: told["meta"]["pagination"]["next_page"],
+    following=lambda value: value["meta"]["pagination"]["next_page"],
     machine_type="cx23",
     region="fsn1",
     image="debian-13",

@@ -213,6 +213,6 @@ class World:
         made = sum(each.created() for each in self.clouds.values())
         assert made == created, "the clouds made another number of servers"
         assert not self.cluster.pending(), "pods lost their nodes"
-        told = self.server.program.log.read_text()
-        assert cloud.TOKEN not in told, "the server logged its token"
-        assert "exec kubelet" not in told, "the server logged user-data"
+        output = self.server.program.log.read_text()
+        assert cloud.TOKEN not in output, "the server logged its token"
+        assert "exec kubelet" not in output, "the server logged user-data"

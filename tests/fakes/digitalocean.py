@@ -74,7 +74,7 @@ class DigitalOceanFake(digitalocean_account.Account):
             found = [
                 each
                 for each in found
-                if each.indexed_at <= now and any(self.same_tag(tag, told) for told in each.tags)
+                if each.indexed_at <= now and any(self.same_tag(tag, item) for item in each.tags)
             ]
         if name:
             found = [each for each in found if each.name.lower() == name.lower()]
@@ -89,19 +89,19 @@ class DigitalOceanFake(digitalocean_account.Account):
         return engine.Reply(body={"droplet": digitalocean_model.shown(droplet, self.now())})
 
     def _known(self, request: engine.Request) -> Droplet:
-        told = request.params["id"]
-        droplet = self.droplets.get(int(told)) if told.isdigit() else None
+        value = request.params["id"]
+        droplet = self.droplets.get(int(value)) if value.isdigit() else None
         if droplet is None:
             self.refuse_with(404, "The resource you were accessing could not be found.")
         return droplet
 
     @engine.route("POST", "/droplets")
     def _create(self, request: engine.Request) -> engine.Reply:
-        told = request.json()
-        names = told.get("names") or [told.get("name")]
+        document = request.json()
+        names = document.get("names") or [document.get("name")]
         if not names[0]:
             self.refuse_with(422, "Name can't be blank")
-        made = [self._order(name, told) for name in names]
+        made = [self._order(name, document) for name in names]
         used = len(self.droplets)
         if self.droplet_limit is not None and used + len(made) > self.droplet_limit:
             self.refuse_with(422, OVER_LIMIT)
@@ -112,17 +112,17 @@ class DigitalOceanFake(digitalocean_account.Account):
             rows.append(digitalocean_model.shown(droplet, now))
             href = f"https://api.digitalocean.com/v2/actions/{droplet.action}"
             links.append({"id": droplet.action, "rel": "create", "href": href})
-        body = {"droplets": rows} if "names" in told else {"droplet": rows[0]}
+        body = {"droplets": rows} if "names" in document else {"droplet": rows[0]}
         return engine.Reply(status=202, body={**body, "links": {"actions": links}})
 
-    def _order(self, name: str, told: Row) -> Droplet:
-        size = self.find(self.catalogue["sizes"], told.get("size"), "slug")
+    def _order(self, name: str, payload: Row) -> Droplet:
+        size = self.find(self.catalogue["sizes"], payload.get("size"), "slug")
         if size is None:
             self.refuse_with(422, "You specified an invalid size for Droplet creation.")
-        image = self.find(self.images, told.get("image"), "id", "slug")
+        image = self.find(self.images, payload.get("image"), "id", "slug")
         if image is None:
             self.refuse_with(422, "You specified an invalid image for Droplet creation.")
-        region = self._region(told.get("region", ""))
+        region = self._region(payload.get("region", ""))
         self._check_stock(size, region)
         if not image["public"] and region["slug"] not in image["regions"]:
             self.refuse_with(
@@ -130,10 +130,10 @@ class DigitalOceanFake(digitalocean_account.Account):
                 "The image you specified is not available in the selected region, "
                 "you can transfer it to this region from the images pages.",
             )
-        user_data = told.get("user_data") or ""
+        user_data = payload.get("user_data") or ""
         if len(user_data.encode()) > USER_DATA_LIMIT_BYTES:
             self.refuse_with(422, "User data is too long (maximum is 65536 bytes)")
-        vpc = self._vpc(told.get("vpc_uuid", ""), region)
+        vpc = self._vpc(payload.get("vpc_uuid", ""), region)
         now = self.now()
         return Droplet(
             id=next(self.ids),
@@ -142,22 +142,24 @@ class DigitalOceanFake(digitalocean_account.Account):
             size=size,
             region=region,
             image=image,
-            tags=[] if self.drops_tags else self.tagged(told.get("tags") or ()),
+            tags=[] if self.drops_tags else self.tagged(payload.get("tags") or ()),
             created=now,
             up_at=now + self.boot_s,
             indexed_at=now + self.lag_s,
             user_data=user_data,
-            ssh_keys=tuple(self._key(each) for each in told.get("ssh_keys") or ()),
+            ssh_keys=tuple(self._key(each) for each in payload.get("ssh_keys") or ()),
             vpc=vpc,
-            ipv6=bool(told.get("ipv6", False)),
-            public=bool(told.get("public_networking", True)),
+            ipv6=bool(payload.get("ipv6", False)),
+            public=bool(payload.get("public_networking", True)),
             fails=self.failing.pop(0) if self.failing else "",
         )
 
-    def _region(self, told: str) -> Row:
+    def _region(self, content: str) -> Row:
         """Find a region; a prefix, or nothing, may land anywhere."""
         for row in self.catalogue["regions"]:
-            if row["slug"].startswith(told) and (row["slug"] == told or not told[-1:].isdigit()):
+            if row["slug"].startswith(content) and (
+                row["slug"] == content or not content[-1:].isdigit()
+            ):
                 if not row["available"]:
                     self.refuse_with(422, "Region is not available")
                 return row
@@ -171,20 +173,20 @@ class DigitalOceanFake(digitalocean_account.Account):
         if not size["available"] or place not in size["regions"]:
             self.refuse_with(422, SOLD_OUT)
 
-    def _key(self, told: Any) -> int:
-        number = int(told) if str(told).isdigit() else told
+    def _key(self, value: Any) -> int:
+        number = int(value) if str(value).isdigit() else value
         row = self.find(self.ssh_keys, number, "id", "fingerprint")
         if row is None:
-            self.refuse_with(422, f"{told} are invalid key identifiers for Droplet creation.")
+            self.refuse_with(422, f"{value} are invalid key identifiers for Droplet creation.")
         return int(row["id"])
 
-    def _vpc(self, told: str, region: Row) -> str:
-        if not told:
+    def _vpc(self, content: str, region: Row) -> str:
+        if not content:
             return ""
-        row = self.find(self.vpcs, told, "id")
+        row = self.find(self.vpcs, content, "id")
         if row is None or row["region"] != region["slug"]:
             self.refuse_with(422, "The VPC was not found in the region of the Droplet.")
-        return told
+        return content
 
     @engine.route("DELETE", "/droplets/{id}")
     def _delete(self, request: engine.Request) -> engine.Reply:
@@ -200,7 +202,7 @@ class DigitalOceanFake(digitalocean_account.Account):
     def _delete_tagged(self, request: engine.Request) -> engine.Reply:
         tag = request.one("tag_name")
         for each in self.droplets.values():
-            if any(self.same_tag(tag, told) for told in each.tags):
+            if any(self.same_tag(tag, item) for item in each.tags):
                 each.gone_at = self.now()
         self.settle()
         return engine.Reply(status=204)
@@ -269,9 +271,9 @@ class DigitalOceanFake(digitalocean_account.Account):
 
     def _resources(self, request: engine.Request) -> list[Droplet]:
         found = []
-        for told in request.json()["resources"]:
-            droplet = self.droplets.get(int(told["resource_id"]))
-            if told["resource_type"] != "droplet" or droplet is None:
+        for item in request.json()["resources"]:
+            droplet = self.droplets.get(int(item["resource_id"]))
+            if item["resource_type"] != "droplet" or droplet is None:
                 self.refuse_with(404, "The resource you were accessing could not be found.")
             found.append(droplet)
         return found
@@ -347,45 +349,45 @@ class DigitalOceanFake(digitalocean_account.Account):
         }
 
     @engine.control("stock")
-    def _stock(self, told: dict[str, Any]) -> None:
+    def _stock(self, payload: dict[str, Any]) -> None:
         """``{machine_type, location, available, listed}``."""
-        kind, place = told.get("machine_type", "*"), told.get("location", "*")
-        if told["available"]:
+        kind, place = payload.get("machine_type", "*"), payload.get("location", "*")
+        if payload["available"]:
             self.restock(kind, place)
         else:
-            self.sell_out(kind, place, listed=told.get("listed", True))
+            self.sell_out(kind, place, listed=payload.get("listed", True))
 
     @engine.control("quota")
-    def _quota(self, told: dict[str, Any]) -> None:
+    def _quota(self, payload: dict[str, Any]) -> None:
         """``{servers: 10}``, null for no limit."""
-        self.droplet_limit = told["servers"]
+        self.droplet_limit = payload["servers"]
 
     @engine.control("boot")
-    def _boot(self, told: dict[str, Any]) -> None:
+    def _boot(self, payload: dict[str, Any]) -> None:
         """``{boot_s, delete_s, lag_s}``, each optional."""
-        for name in set(told) & {"boot_s", "delete_s", "lag_s"}:
-            setattr(self, name, float(told[name]))
+        for name in set(payload) & {"boot_s", "delete_s", "lag_s"}:
+            setattr(self, name, float(payload[name]))
 
     @engine.control("action")
-    def _action_knob(self, told: dict[str, Any]) -> None:
+    def _action_knob(self, payload: dict[str, Any]) -> None:
         """``{leave, times}``: how the next creates fail after their 202."""
-        self.fail_action(**told)
+        self.fail_action(**payload)
 
     @engine.control("budget")
-    def _budget(self, told: dict[str, Any]) -> None:
+    def _budget(self, payload: dict[str, Any]) -> None:
         """``{leave: 10}`` requests until the hour ends."""
-        self.hourly.drain(self.now(), leave=int(told["leave"]))
+        self.hourly.drain(self.now(), leave=int(payload["leave"]))
 
     @engine.control("droplet")
-    def _droplet_knob(self, told: dict[str, Any]) -> object:
+    def _droplet_knob(self, payload: dict[str, Any]) -> object:
         """``{id, name, word, power, tags, remove}``, or ``{add: name, tags}``."""
-        if "add" in told:
-            return {"id": self.add(told["add"], told.get("tags", [])).id}
-        droplet = self.droplets[int(told["id"])]
-        if told.get("remove"):
+        if "add" in payload:
+            return {"id": self.add(payload["add"], payload.get("tags", [])).id}
+        droplet = self.droplets[int(payload["id"])]
+        if payload.get("remove"):
             del self.droplets[droplet.id]
-        for name in set(told) & {"name", "word", "power", "tags"}:
-            setattr(droplet, name, told[name])
+        for name in set(payload) & {"name", "word", "power", "tags"}:
+            setattr(droplet, name, payload[name])
         return None
 
 

@@ -54,8 +54,8 @@ class Account(engine.Fake):
     # -- the vendor's words -------------------------------------------------------------------
 
     def error(self, status: int, code: str, message: str) -> engine.Reply:
-        told = {"id": code, "message": message, "request_id": str(uuid.uuid4())}
-        return engine.Reply(status=status, body=told)
+        fields = {"id": code, "message": message, "request_id": str(uuid.uuid4())}
+        return engine.Reply(status=status, body=fields)
 
     def unauthorised(self, request: engine.Request) -> engine.Reply:
         return self.error(401, "Unauthorized", "Unable to authenticate you")
@@ -67,17 +67,17 @@ class Account(engine.Fake):
         return (self.hourly, self.burst)
 
     def rate_headers(self, limiter: engine.Limiter, now: float) -> Mapping[str, str]:
-        told = {
+        fields = {
             "ratelimit-limit": str(self.hourly.limit),
             "ratelimit-remaining": str(self.hourly.remaining(now)),
             "ratelimit-reset": str(int(self.hourly.reset_at(now))),
         }
         if isinstance(limiter, limits.Spent):
-            told["ratelimit-remaining"] = "0"
-            told["ratelimit-reset"] = str(int(limiter.reset_at(now)))
+            fields["ratelimit-remaining"] = "0"
+            fields["ratelimit-reset"] = str(int(limiter.reset_at(now)))
         elif limiter is self.burst:
-            told["retry-after"] = str(int(self.burst.reset_at(now) - now) + 1)
-        return told
+            fields["retry-after"] = str(int(self.burst.reset_at(now) - now) + 1)
+        return fields
 
     def throttled(self, limiter: engine.Limiter, now: float) -> engine.Reply:
         return self.error(429, "too_many_requests", "API Rate limit exceeded.")
@@ -108,13 +108,13 @@ class Account(engine.Fake):
         query = {**dict(request.query), "page": str(page)}
         return f"{_ORIGIN}{request.path}?{urllib.parse.urlencode(query)}"
 
-    def find(self, rows: Iterable[Row], told: Any, *keys: str) -> Row | None:
-        """Find the first row that has ``told`` under one of these keys."""
-        return next((row for row in rows if any(row.get(key) == told for key in keys)), None)
+    def find(self, rows: Iterable[Row], value: Any, *keys: str) -> Row | None:
+        """Find the first row that has ``value`` under one of these keys."""
+        return next((row for row in rows if any(row.get(key) == value for key in keys)), None)
 
     @engine.route("GET", "/account")
     def _account(self, request: engine.Request) -> engine.Reply:
-        told = {
+        fields = {
             "droplet_limit": self.told_limit(),
             "floating_ip_limit": 5,
             "email": "ops@example.com",
@@ -124,7 +124,7 @@ class Account(engine.Fake):
             "status": self.account_status,
             "status_message": "" if self.account_status == "active" else "see your mail",
         }
-        return engine.Reply(body={"account": told})
+        return engine.Reply(body={"account": fields})
 
     def told_limit(self) -> int:
         """Tell the droplet limit."""
@@ -149,8 +149,8 @@ class Account(engine.Fake):
 
     @engine.route("GET", "/images/{id}")
     def _image(self, request: engine.Request) -> engine.Reply:
-        told = request.params["id"]
-        row = self.find(self.images, int(told) if told.isdigit() else told, "id", "slug")
+        value = request.params["id"]
+        row = self.find(self.images, int(value) if value.isdigit() else value, "id", "slug")
         if row is None:
             self.refuse_with(404, "The resource you requested could not be found.")
         return engine.Reply(body={"image": row})
@@ -169,11 +169,11 @@ class Account(engine.Fake):
 
     # -- tags -----------------------------------------------------------------------------------
 
-    def tagged(self, told: Iterable[str]) -> list[str]:
+    def tagged(self, values: Iterable[str]) -> list[str]:
         """Give the tags that stick: in the spelling of their first use, none at all when one of
         them is no tag, which the API does not say.
         """
-        wanted = list(told)
+        wanted = list(values)
         if not all(_TAG.fullmatch(tag) for tag in wanted):
             return []
         return [self.tags.setdefault(tag.lower(), tag) for tag in wanted]

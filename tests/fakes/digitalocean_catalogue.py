@@ -31,10 +31,10 @@ _IMAGES = (
 
 def load() -> dict[str, list[Row]]:
     """Give ``sizes``, ``regions`` and ``images`` as the API shows them."""
-    told = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
-    sizes = told.get("sizes") or [_size(*row) for row in _SIZES]
-    regions = told.get("regions") or [_region(slug) for slug in _REGIONS]
-    images = told.get("images") or [
+    document = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
+    sizes = document.get("sizes") or [_size(*row) for row in _SIZES]
+    regions = document.get("regions") or [_region(slug) for slug in _REGIONS]
+    images = document.get("images") or [
         {
             "id": number,
             "name": name,

@@ -104,10 +104,10 @@ class HetznerFake(hetzner_orders.Orders):
 
     @engine.route("POST", "/servers")
     def _create(self, request: engine.Request) -> engine.Reply:
-        told = request.json()
+        document = request.json()
         if self.readonly_token:
             self.refuse_with(401, "token_readonly", "the token is only allowed to read")
-        server = self.ordered(told, create_s=self.create_s, boot_s=self.boot_s)
+        server = self.ordered(document, create_s=self.create_s, boot_s=self.boot_s)
         server.seen_at += self.lag_s
         self.check_room(server, len(self.servers))
         fault = self._failure(server)
@@ -140,14 +140,14 @@ class HetznerFake(hetzner_orders.Orders):
 
     @engine.route("PUT", "/servers/{id}")
     def _update(self, request: engine.Request) -> engine.Reply:
-        server, told = self._known(request), request.json()
+        server, result = self._known(request), request.json()
         if self.readonly_token:
             self.refuse_with(401, "token_readonly", "the token is only allowed to read")
-        name = told.get("name", server.name)
+        name = result.get("name", server.name)
         if name != server.name and name in self.names():
             self.taken("server")
         server.name = name
-        server.labels = self.labelled(told.get("labels", server.labels))  # all of them, or none
+        server.labels = self.labelled(result.get("labels", server.labels))  # all of them, or none
         return engine.Reply(body={"server": self._shown(server)})
 
     @engine.route("DELETE", "/servers/{id}")
@@ -205,8 +205,8 @@ class HetznerFake(hetzner_orders.Orders):
         self, code: str, message: str = "", *, leave: str = "gone", times: int = 1
     ) -> None:
         """Let the next create end in error after its 201; the server is then "gone" or "off"."""
-        told = {"code": code, "message": message or code, "leave": leave, "times": times}
-        self.failing.append(told)
+        details = {"code": code, "message": message or code, "leave": leave, "times": times}
+        self.failing.append(details)
 
     def state(self) -> object:
         now = self.now()
@@ -230,50 +230,50 @@ class HetznerFake(hetzner_orders.Orders):
         }
 
     @engine.control("stock")
-    def _stock(self, told: dict[str, Any]) -> None:
+    def _stock(self, payload: dict[str, Any]) -> None:
         """``{machine_type, location, available, listed}``."""
-        kind, place = told.get("machine_type", "*"), told.get("location", "*")
-        if told["available"]:
+        kind, place = payload.get("machine_type", "*"), payload.get("location", "*")
+        if payload["available"]:
             self.restock(kind, place)
         else:
-            self.sell_out(kind, place, listed=told.get("listed", True))
+            self.sell_out(kind, place, listed=payload.get("listed", True))
 
     @engine.control("quota")
-    def _quota(self, told: dict[str, Any]) -> None:
+    def _quota(self, payload: dict[str, Any]) -> None:
         """``{servers: 10}``, null for no limit."""
-        self.server_limit = told["servers"]
+        self.server_limit = payload["servers"]
 
     @engine.control("boot")
-    def _boot(self, told: dict[str, Any]) -> None:
+    def _boot(self, payload: dict[str, Any]) -> None:
         """``{create_s, boot_s, delete_s, lag_s}``, each optional."""
-        for name in set(told) & {"create_s", "boot_s", "delete_s", "lag_s"}:
-            setattr(self, name, float(told[name]))
+        for name in set(payload) & {"create_s", "boot_s", "delete_s", "lag_s"}:
+            setattr(self, name, float(payload[name]))
 
     @engine.control("action")
-    def _action_knob(self, told: dict[str, Any]) -> None:
+    def _action_knob(self, payload: dict[str, Any]) -> None:
         """``{code, message, leave, times}``: how the next create fails after its 201."""
-        self.fail_action(**told)
+        self.fail_action(**payload)
 
     @engine.control("budget")
-    def _budget(self, told: dict[str, Any]) -> None:
+    def _budget(self, payload: dict[str, Any]) -> None:
         """``{leave: 10}`` requests until the bucket refills."""
-        self.bucket.drain(self.now(), leave=int(told["leave"]))
+        self.bucket.drain(self.now(), leave=int(payload["leave"]))
 
     @engine.control("hide")
-    def _hide(self, told: dict[str, Any]) -> None:
+    def _hide(self, payload: dict[str, Any]) -> None:
         """``{hidden: true}``: show an empty project, as another's token would; false ends it."""
-        self.hidden = frozenset(self.servers) if told["hidden"] else frozenset()
+        self.hidden = frozenset(self.servers) if payload["hidden"] else frozenset()
 
     @engine.control("server")
-    def _server_knob(self, told: dict[str, Any]) -> object:
+    def _server_knob(self, payload: dict[str, Any]) -> object:
         """``{id, name, word, power, protected, labels, remove}``, or ``{add: name, labels}``."""
-        if "add" in told:
-            return {"id": self.add(told["add"], told.get("labels", {})).id}
-        server = self.servers[int(told["id"])]
-        if told.get("remove"):
+        if "add" in payload:
+            return {"id": self.add(payload["add"], payload.get("labels", {})).id}
+        server = self.servers[int(payload["id"])]
+        if payload.get("remove"):
             self._drop(server)
-        for name in set(told) & {"name", "word", "power", "protected", "labels"}:
-            setattr(server, name, told[name])
+        for name in set(payload) & {"name", "word", "power", "protected", "labels"}:
+            setattr(server, name, payload[name])
         return None
 
 

@@ -43,10 +43,10 @@ _IMAGES = (
 
 def load() -> dict[str, list[dict[str, Any]]]:
     """Give ``server_types``, ``locations`` and ``images`` as the API shows them."""
-    told = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
-    types = told.get("server_types") or [_type(*row) for row in _TYPES]
-    locations = told.get("locations") or [_location(*row) for row in _LOCATIONS]
-    images = {(each["name"], each["architecture"]): each for each in told.get("images", ())}
+    document = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
+    types = document.get("server_types") or [_type(*row) for row in _TYPES]
+    locations = document.get("locations") or [_location(*row) for row in _LOCATIONS]
+    images = {(each["name"], each["architecture"]): each for each in document.get("images", ())}
     for number, name, architecture in _IMAGES:
         images.setdefault((name, architecture), image(number, name, architecture))
     catalogue = {

@@ -33,27 +33,27 @@ class Orders(hetzner_project.Project):
     def names(self) -> Collection[str]:
         """Give the names that servers have."""
 
-    def ordered(self, told: dict[str, Any], *, create_s: float, boot_s: float) -> Server:
+    def ordered(self, body: dict[str, Any], *, create_s: float, boot_s: float) -> Server:
         """Check an order as the API does, and make the server that it asks for."""
-        name = str(told.get("name", ""))
+        name = str(body.get("name", ""))
         if not _HOST.match(name):
             self.invalid("name", "must be a valid hostname")
         if name in self.names():
             self.taken("server")
-        kind = self.wanted("server type", self.catalogue["server_types"], told.get("server_type"))
-        image = self.wanted("image", self._for(kind), told.get("image"))
-        place = self.wanted("location", self.catalogue["locations"], told.get("location") or "fsn1")
+        kind = self.wanted("server type", self.catalogue["server_types"], body.get("server_type"))
+        image = self.wanted("image", self._for(kind), body.get("image"))
+        place = self.wanted("location", self.catalogue["locations"], body.get("location") or "fsn1")
         if image["architecture"] != kind["architecture"]:
             self.invalid("image", "the image's architecture is not the server type's")
         if place["name"] not in {each["name"] for each in kind["locations"]}:
             text = "unsupported location for server type"
             self.refuse_with(422, "invalid_input", text, {"fields": [{"name": "location"}]})
-        if len(str(told.get("user_data", "")).encode()) > USER_DATA_MAX_BYTES:
+        if len(str(body.get("user_data", "")).encode()) > USER_DATA_MAX_BYTES:
             self.invalid("user_data", "is too long, maximum is 32768 bytes")
-        labels = self.labelled(told.get("labels", {}))
-        public = {"enable_ipv4": True, "enable_ipv6": True, **told.get("public_net", {})}
+        labels = self.labelled(body.get("labels", {}))
+        public = {"enable_ipv4": True, "enable_ipv6": True, **body.get("public_net", {})}
         networks = [
-            self.wanted("network", self.networks, each) for each in told.get("networks", ())
+            self.wanted("network", self.networks, each) for each in body.get("networks", ())
         ]
         if not (public["enable_ipv4"] or public["enable_ipv6"] or networks):
             self.invalid("public_net", "a server without public addresses needs a network")
@@ -74,19 +74,19 @@ class Orders(hetzner_project.Project):
             made_at=now + create_s,
             up_at=now + create_s + boot_s,
             seen_at=now,
-            user_data=str(told.get("user_data", "")),
+            user_data=str(body.get("user_data", "")),
             ssh_keys=tuple(
                 self.wanted("SSH key", self.ssh_keys, each)["name"]
-                for each in told.get("ssh_keys", ())
+                for each in body.get("ssh_keys", ())
             ),
             networks={
                 row["id"]: f"10.{index}.0.{number % 250 + 2}" for index, row in enumerate(networks)
             },
             firewalls=tuple(
                 self.wanted("firewall", self.firewalls, each["firewall"])["id"]
-                for each in told.get("firewalls", ())
+                for each in body.get("firewalls", ())
             ),
-            placement_group=int(told.get("placement_group") or 0),
+            placement_group=int(body.get("placement_group") or 0),
             ipv4=public["enable_ipv4"],
             ipv6=public["enable_ipv6"],
             locked_until=now + create_s,
@@ -103,10 +103,10 @@ class Orders(hetzner_project.Project):
         """Give the images with those of the type's architecture first: a name is there twice."""
         return sorted(self.images, key=lambda row: row["architecture"] != kind["architecture"])
 
-    def wanted(self, what: str, rows: list[Row], told: Any) -> Row:
-        row = self.find(rows, told)
+    def wanted(self, what: str, rows: list[Row], given: Any) -> Row:
+        row = self.find(rows, given)
         if row is None:
-            self.refuse_with(404, "not_found", f"{what} '{told}' not found")
+            self.refuse_with(404, "not_found", f"{what} '{given}' not found")
         return row
 
     def check_room(self, server: Server, servers: int) -> None:

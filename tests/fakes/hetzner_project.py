@@ -43,8 +43,8 @@ class Project(engine.Fake):
     # -- the vendor's words -------------------------------------------------------------------
 
     def error(self, status: int, code: str, message: str, details: Any = None) -> engine.Reply:
-        told = {"code": code, "message": message, "details": details}
-        return engine.Reply(status=status, body={"error": told})
+        fields = {"code": code, "message": message, "details": details}
+        return engine.Reply(status=status, body={"error": fields})
 
     def limits(self, request: engine.Request) -> Sequence[engine.Limiter]:
         return (self.bucket,)
@@ -96,10 +96,10 @@ class Project(engine.Fake):
         return engine.Reply(body={key: list(cut), "meta": {"pagination": pagination}})
 
     def _count(self, request: engine.Request, name: str, default: int) -> int:
-        told = request.one(name, str(default))
-        if not told.isdigit() or int(told) < 1:
+        response = request.one(name, str(default))
+        if not response.isdigit() or int(response) < 1:
             self.invalid(name, "must be a number greater than zero")
-        return int(told)
+        return int(response)
 
     def filtered(self, rows: Iterable[Row], request: engine.Request) -> list[Row]:
         """Apply ``name``, ``label_selector`` and ``sort``."""
@@ -118,9 +118,9 @@ class Project(engine.Fake):
         return chosen
 
     @staticmethod
-    def find(rows: Iterable[Row], told: Any) -> Row | None:
+    def find(rows: Iterable[Row], value: Any) -> Row | None:
         """Find by id or name, as most request fields allow."""
-        return next((row for row in rows if str(told) in {str(row["id"]), row.get("name")}), None)
+        return next((row for row in rows if str(value) in {str(row["id"]), row.get("name")}), None)
 
     @engine.route("GET", "/server_types")
     def _server_types(self, request: engine.Request) -> engine.Reply:
@@ -187,16 +187,16 @@ class Project(engine.Fake):
 
     @engine.route("POST", "/placement_groups")
     def _make_placement_group(self, request: engine.Request) -> engine.Reply:
-        told = request.json()
-        if told.get("type") != "spread":
+        document = request.json()
+        if document.get("type") != "spread":
             self.invalid("type", "must be spread")
-        if self.find(self.placement_groups, told["name"]):
+        if self.find(self.placement_groups, document["name"]):
             self.taken("placement group")
         if len(self.placement_groups) >= MAX_PER_PAGE:
             details = {"limits": [{"name": "placement_group_limit"}]}
             text = "placement group limit exceeded"
             self.refuse_with(403, "resource_limit_exceeded", text, details)
-        row = self.add_placement_group(told["name"], **told.get("labels", {}))
+        row = self.add_placement_group(document["name"], **document.get("labels", {}))
         return engine.Reply(status=201, body={"placement_group": row, "action": None})
 
     @engine.route("DELETE", "/placement_groups/{id}")

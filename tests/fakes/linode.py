@@ -104,13 +104,13 @@ class LinodeFake(linode_orders.Orders):
     @engine.route("PUT", "/linode/instances/{id}")
     def _update(self, request: engine.Request) -> engine.Reply:
         self._may_write()
-        machine, told = self._known(request), request.json()
+        machine, result = self._known(request), request.json()
         if self.now() < machine.busy_until:
             self.refuse_with(400, "Linode busy.")
-        machine.label = told.get("label", machine.label)
-        if "tags" in told:
-            machine.tags = self.tags_of(told)  # all of them, or none
-        machine.watchdog = told.get("watchdog_enabled", machine.watchdog)
+        machine.label = result.get("label", machine.label)
+        if "tags" in result:
+            machine.tags = self.tags_of(result)  # all of them, or none
+        machine.watchdog = result.get("watchdog_enabled", machine.watchdog)
         return engine.Reply(body=self._shown(machine))
 
     @engine.route("DELETE", "/linode/instances/{id}")
@@ -177,43 +177,43 @@ class LinodeFake(linode_orders.Orders):
         }
 
     @engine.control("stock")
-    def _stock(self, told: dict[str, Any]) -> None:
+    def _stock(self, body: dict[str, Any]) -> None:
         """``{machine_type, location, available, listed}``."""
-        kind, place = told.get("machine_type", "*"), told.get("location", "*")
-        if told["available"]:
+        kind, place = body.get("machine_type", "*"), body.get("location", "*")
+        if body["available"]:
             self.restock(kind, place)
         else:
-            self.sell_out(kind, place, listed=told.get("listed", False))
+            self.sell_out(kind, place, listed=body.get("listed", False))
 
     @engine.control("quota")
-    def _quota(self, told: dict[str, Any]) -> None:
+    def _quota(self, body: dict[str, Any]) -> None:
         """``{servers: 10}``, null for no limit."""
-        self.machine_limit = told["servers"]
+        self.machine_limit = body["servers"]
 
     @engine.control("boot")
-    def _boot(self, told: dict[str, Any]) -> None:
+    def _boot(self, body: dict[str, Any]) -> None:
         """``{create_s, boot_s, delete_s, lag_s, lassie_s}``, each optional."""
-        for name in set(told) & {"create_s", "boot_s", "delete_s", "lag_s", "lassie_s"}:
-            setattr(self, name, float(told[name]))
+        for name in set(body) & {"create_s", "boot_s", "delete_s", "lag_s", "lassie_s"}:
+            setattr(self, name, float(body[name]))
 
     @engine.control("budget")
-    def _budget(self, told: dict[str, Any]) -> None:
+    def _budget(self, body: dict[str, Any]) -> None:
         """``{leave: 10, of: "lists" | "creates" | "others"}`` requests until the window ends."""
         window = {"lists": self.lists, "creates": self.creates, "others": self.others}
-        window[told.get("of", "lists")].drain(self.now(), leave=int(told["leave"]))
+        window[body.get("of", "lists")].drain(self.now(), leave=int(body["leave"]))
 
     @engine.control("machine")
-    def _machine_knob(self, told: dict[str, Any]) -> object:
+    def _machine_knob(self, body: dict[str, Any]) -> object:
         """``{id, label, word, tags, power_off, remove}``, or ``{add: label, tags}``."""
-        if "add" in told:
-            return {"id": self.add(told["add"], told.get("tags", ())).id}
-        machine = self.machines[int(told["id"])]
-        if told.get("remove"):
+        if "add" in body:
+            return {"id": self.add(body["add"], body.get("tags", ())).id}
+        machine = self.machines[int(body["id"])]
+        if body.get("remove"):
             self._drop(machine)
-        if told.get("power_off"):
+        if body.get("power_off"):
             self.power_off(machine)
-        for name in set(told) & {"label", "word", "tags"}:
-            setattr(machine, name, told[name])
+        for name in set(body) & {"label", "word", "tags"}:
+            setattr(machine, name, body[name])
         return None
 
 

@@ -48,9 +48,9 @@ class Account(engine.Fake):
         return self.errors(status, (reason, ""))
 
     @staticmethod
-    def errors(status: int, *told: tuple[str, str]) -> engine.Reply:
+    def errors(status: int, *values: tuple[str, str]) -> engine.Reply:
         """Say errors: (reason, field or "")."""
-        rows = [{"reason": why, **({"field": field} if field else {})} for why, field in told]
+        rows = [{"reason": why, **({"field": field} if field else {})} for why, field in values]
         return engine.Reply(status=status, body={"errors": rows})
 
     def refuse_with(self, status: int, reason: str, field: str = "") -> NoReturn:

@@ -47,13 +47,13 @@ _IMAGES = (
 
 def load() -> dict[str, list[dict[str, Any]]]:
     """Give ``types``, ``regions`` and ``images`` as the API shows them."""
-    told = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
-    images = {row["id"]: {**image(row["id"], ""), **row} for row in told.get("images", ())}
+    document = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
+    images = {row["id"]: {**image(row["id"], ""), **row} for row in document.get("images", ())}
     for number, label, vendor in _IMAGES:
         images.setdefault(number, image(number, label, vendor=vendor))
     catalogue = {
-        "types": told.get("types") or [_type(*row) for row in _TYPES],
-        "regions": told.get("regions") or [region(name) for name in _REGIONS],
+        "types": document.get("types") or [_type(*row) for row in _TYPES],
+        "regions": document.get("regions") or [region(name) for name in _REGIONS],
         "images": sorted(images.values(), key=lambda each: str(each["id"])),
     }
     return {

@@ -14,27 +14,27 @@ Row = dict[str, Any]
 Test = Callable[[Row], bool]
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "+gt": lambda here, told: here > told,
-    "+gte": lambda here, told: here >= told,
-    "+lt": lambda here, told: here < told,
-    "+lte": lambda here, told: here <= told,
+    "+gt": lambda here, value: here > value,
+    "+gte": lambda here, value: here >= value,
+    "+lt": lambda here, value: here < value,
+    "+lte": lambda here, value: here <= value,
 }
 
 
 def apply(header: str, rows: list[Row], fields: Collection[str]) -> list[Row]:
     """Filter and order rows; raises ValueError with the vendor's sentence for what is wrong."""
-    told: Row = json.loads(header) if header else {}
-    test = _all(told, fields)
+    document: Row = json.loads(header) if header else {}
+    test = _all(document, fields)
     found = [row for row in rows if test(row)]
-    if order := told.get("+order_by"):
+    if order := document.get("+order_by"):
         if order not in fields:
             raise ValueError(f"Cannot order by {order}")
-        found.sort(key=lambda row: row[order], reverse=told.get("+order") == "desc")
+        found.sort(key=lambda row: row[order], reverse=document.get("+order") == "desc")
     return found
 
 
-def _all(told: Row, fields: Collection[str]) -> Test:
-    tests = [_one(key, value, fields) for key, value in told.items() if key not in _ORDER]
+def _all(body: Row, fields: Collection[str]) -> Test:
+    tests = [_one(key, value, fields) for key, value in body.items() if key not in _ORDER]
     return lambda row: all(test(row) for test in tests)
 
 

@@ -45,24 +45,24 @@ class Orders(linode_account.Account):
     def labels(self) -> Collection[str]:
         """Give the labels that machines have."""
 
-    def ordered(self, told: dict[str, Any], *, create_s: float, boot_s: float) -> Machine:
+    def ordered(self, body: dict[str, Any], *, create_s: float, boot_s: float) -> Machine:
         """Check an order as the API does, and make the machine that it asks for."""
         for field in ("type", "region"):
-            if field not in told:
+            if field not in body:
                 self.refuse_with(400, f"{field} is required", field)
-        kind = self.find(self.catalogue["types"], told["type"])
+        kind = self.find(self.catalogue["types"], body["type"])
         if kind is None:
             self.refuse_with(400, "A valid plan type by that ID was not found", "type")
-        region = self.find(self.catalogue["regions"], told["region"])
+        region = self.find(self.catalogue["regions"], body["region"])
         if region is None:
             self.refuse_with(400, "region is not valid", "region")
-        image = self._image_of(told)
+        image = self._image_of(body)
         number, now = next(self.ids), self.now()
-        label = self._label_of(told, number)
-        tags = self.tags_of(told)
-        user_data = self._user_data_of(told, region, image)
-        network = self._network_of(told, region)
-        group = self._group_of(told, region)
+        label = self._label_of(body, number)
+        tags = self.tags_of(body)
+        user_data = self._user_data_of(body, region, image)
+        network = self._network_of(body, region)
+        group = self._group_of(body, region)
         return Machine(
             id=number,
             label=label,
@@ -75,31 +75,31 @@ class Orders(linode_account.Account):
             up_at=now + create_s + boot_s,
             seen_at=now,
             user_data=user_data,
-            authorized_keys=tuple(told.get("authorized_keys", ())),
-            root_pass=told.get("root_pass", ""),
-            swap_mb=told.get("swap_size", 512),
-            private_ip=bool(told.get("private_ip")),
+            authorized_keys=tuple(body.get("authorized_keys", ())),
+            root_pass=body.get("root_pass", ""),
+            swap_mb=body.get("swap_size", 512),
+            private_ip=bool(body.get("private_ip")),
             placement_group=group,
             **network,
         )
 
-    def _image_of(self, told: dict[str, Any]) -> Row | None:
-        if not told.get("image"):
+    def _image_of(self, body: dict[str, Any]) -> Row | None:
+        if not body.get("image"):
             return None
-        image = self.find(self.images, told["image"])
+        image = self.find(self.images, body["image"])
         if image is None:
             self.refuse_with(400, "image is not valid", "image")
         if not (
-            told.get("root_pass") or told.get("authorized_keys") or told.get("authorized_users")
+            body.get("root_pass") or body.get("authorized_keys") or body.get("authorized_users")
         ):
             self.refuse_with(400, "root_pass is required", "root_pass")
-        password = told.get("root_pass")
+        password = body.get("root_pass")
         if password is not None and not (11 <= len(password) <= 128 and not password.isalnum()):
             self.refuse_with(400, "Password does not meet strength requirement", "root_pass")
         return image
 
-    def _label_of(self, told: dict[str, Any], number: int) -> str:
-        label = told.get("label", f"linode{number}")
+    def _label_of(self, body: dict[str, Any], number: int) -> str:
+        label = body.get("label", f"linode{number}")
         if not 3 <= len(label) <= 64:
             self.refuse_with(400, "Length must be 3-64 characters", "label")
         if not _LABEL.match(label):
@@ -108,15 +108,15 @@ class Orders(linode_account.Account):
             self.refuse_with(400, TAKEN, "label")
         return str(label)
 
-    def tags_of(self, told: dict[str, Any]) -> list[str]:
-        tags = list(told.get("tags", ()))
+    def tags_of(self, body: dict[str, Any]) -> list[str]:
+        tags = list(body.get("tags", ()))
         for tag in tags:
             if not 3 <= len(tag) <= 50 or "," in tag:
                 self.refuse_with(400, "Length must be 3-50 characters", "tags")  # ours
         return tags
 
-    def _user_data_of(self, told: dict[str, Any], region: Row, image: Row | None) -> bytes:
-        encoded = (told.get("metadata") or {}).get("user_data")
+    def _user_data_of(self, body: dict[str, Any], region: Row, image: Row | None) -> bytes:
+        encoded = (body.get("metadata") or {}).get("user_data")
         if not encoded:
             return b""
         try:
@@ -131,18 +131,18 @@ class Orders(linode_account.Account):
             self.refuse_with(400, "This image does not support cloud-init", "image")  # ours
         return data
 
-    def _network_of(self, told: dict[str, Any], region: Row) -> dict[str, Any]:
-        interfaces = told.get("interfaces") or [{"purpose": "public"}]
-        legacy = told.get("interface_generation", self.default_generation) == "legacy_config"
+    def _network_of(self, body: dict[str, Any], region: Row) -> dict[str, Any]:
+        interfaces = body.get("interfaces") or [{"purpose": "public"}]
+        legacy = body.get("interface_generation", self.default_generation) == "legacy_config"
         older = ("interfaces", "firewall_id", "private_ip")
-        if not legacy and any(told.get(name) for name in older):
+        if not legacy and any(body.get(name) for name in older):
             text = "Cannot be used with this interface generation"  # ours
             self.refuse_with(400, text, "interface_generation")
         subnet = 0
         for each in interfaces:
             if each["purpose"] == "vpc":
                 subnet = self._subnet_of(each.get("subnet_id"), region)
-        firewall = told.get("firewall_id", 0)
+        firewall = body.get("firewall_id", 0)
         if firewall and self.find(self.firewalls, firewall) is None:
             self.refuse_with(400, "firewall_id is not valid", "firewall_id")  # ours
         public = any(each["purpose"] == "public" for each in interfaces)
@@ -157,8 +157,8 @@ class Orders(linode_account.Account):
             self.refuse_with(400, "VPC is in another region", "interfaces[0].subnet_id")  # ours
         return int(number)
 
-    def _group_of(self, told: dict[str, Any], region: Row) -> int:
-        number = (told.get("placement_group") or {}).get("id", 0)
+    def _group_of(self, body: dict[str, Any], region: Row) -> int:
+        number = (body.get("placement_group") or {}).get("id", 0)
         if not number:
             return 0
         group = self.find(self.placement_groups, number)

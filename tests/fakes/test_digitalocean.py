@@ -35,8 +35,8 @@ def client(fake: digitalocean.DigitalOceanFake) -> Iterator[httpx.Client]:
 def make(client: httpx.Client, **changes: Any) -> dict[str, Any]:
     reply = client.post("/droplets", json={**ORDER, **changes})
     assert reply.status_code == 202, reply.text
-    told: dict[str, Any] = reply.json()
-    return told
+    document: dict[str, Any] = reply.json()
+    return document
 
 
 def names(client: httpx.Client, **query: str) -> list[str]:
@@ -141,15 +141,15 @@ def test_stock_and_quota(fake: digitalocean.DigitalOceanFake, client: httpx.Clie
 def test_pages_are_linked(client: httpx.Client) -> None:
     for number in range(5):
         make(client, name=f"n{number}")
-    told = [
+    values = [
         client.get("/droplets", params={"per_page": 2, "page": page}).json() for page in (1, 2, 3)
     ]
-    assert [set(each["links"].get("pages", {})) for each in told] == [
+    assert [set(each["links"].get("pages", {})) for each in values] == [
         {"next", "last"},
         {"first", "prev", "next", "last"},
         {"first", "prev"},
     ]
-    assert {each["meta"]["total"] for each in told} == {5}
+    assert {each["meta"]["total"] for each in values} == {5}
     assert client.get("/droplets", params={"per_page": 201}).status_code == 422
 
 

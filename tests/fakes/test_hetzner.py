@@ -193,9 +193,9 @@ def test_the_check_against_the_document_can_fail(fake: hetzner.HetznerFake) -> N
     httpx.get(f"{fake.url}/servers", params={"per_page": "many"}, headers=key, trust_env=False)
     httpx.get(f"{fake.url}/servers", headers=key, trust_env=False)
     httpx.post(f"{fake.url}/servers", json={"name": 5}, headers=key, trust_env=False)
-    told = "\n".join(document.problems(fake.exchanges))
+    text = "\n".join(document.problems(fake.exchanges))
     for each in ("request GET /servers", "on fire", "request POST /servers: name", "server_type"):
-        assert each in told
+        assert each in text
     fake.exchanges.clear()
 
 
@@ -213,8 +213,8 @@ def test_another_process_sells_out_and_reads() -> None:
         knob = url.removesuffix("/v1") + "/_control"
         client = hcloud.Client(engine.FAKE_TOKEN, api_endpoint=url, timeout=10)
 
-        def turn(name: str, **told: object) -> None:
-            httpx.post(f"{knob}/{name}", json=told, trust_env=False).raise_for_status()
+        def turn(name: str, **value: object) -> None:
+            httpx.post(f"{knob}/{name}", json=value, trust_env=False).raise_for_status()
 
         turn("stock", machine_type="cx23", location="nbg1", available=False, listed=False)
         with pytest.raises(hcloud.APIException, match="error during placement"):

@@ -38,13 +38,13 @@ def opened(fake: linode.LinodeFake, **settings: Any) -> linode_api4.LinodeClient
     return linode_api4.LinodeClient(fake.token, base_url=fake.url, **settings)
 
 
-def make(client: linode_api4.LinodeClient, label: str, **told: Any) -> Instance:
+def make(client: linode_api4.LinodeClient, label: str, **value: Any) -> Instance:
     return client.linode.instance_create(
         "g6-standard-2",
         "eu-central",
         image="linode/debian13",
         label=label,
-        **{"authorized_keys": [KEY], **told},
+        **{"authorized_keys": [KEY], **value},
     )
 
 
@@ -70,8 +70,10 @@ def test_a_machine_goes_through_its_states(fake: linode.LinodeFake) -> None:
     booted: list[str] = []
     fake.on_boot = lambda machine: booted.append(machine.label)
     client = opened(fake)
-    told = {"label": "web-1", "root_pass": "aA1-xyz-12345"}
-    made = client.linode.instance_create("g6-nanode-1", "us-east", image="linode/debian12", **told)
+    fields = {"label": "web-1", "root_pass": "aA1-xyz-12345"}
+    made = client.linode.instance_create(
+        "g6-nanode-1", "us-east", image="linode/debian12", **fields
+    )
 
     def status() -> str:
         return str(client.load(Instance, made.id).status)
@@ -133,7 +135,7 @@ def test_what_is_refused_in_the_vendors_words(fake: linode.LinodeFake) -> None:
     full["members"] = [{"linode_id": n, "is_compliant": True} for n in range(5)]
     away = fake.add_vpc("away", "us-east", "nodes")["subnets"][0]["id"]
     vpc = {"purpose": "vpc", "subnet_id": away}
-    for told, words in (
+    for result, words in (
         ({"label": "web-1"}, f"label: {linode_orders.TAKEN}"),
         ({"label": "1a"}, "label: Length"),
         ({"label": "a--b"}, "label: "),
@@ -151,11 +153,11 @@ def test_what_is_refused_in_the_vendors_words(fake: linode.LinodeFake) -> None:
             "region": "eu-central",
             "image": "linode/debian13",
             "authorized_keys": [KEY],
-            **told,
+            **result,
         }
         with pytest.raises(linode_api4.ApiError) as caught:
             client.post("/linode/instances", data={k: v for k, v in body.items() if v is not None})
-        assert words in str(caught.value), told
+        assert words in str(caught.value), result
     fake.exchanges.clear()  # some of these bodies are not the document's either
     fake.machine_limit = 1
     with pytest.raises(linode_api4.ApiError, match="Account Limit reached"):
@@ -179,7 +181,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(
-    ("told", "chosen"),
+    ("body", "chosen"),
     [
         ({}, "abc"),
         ({"tags": "g-1"}, "a"),
@@ -197,17 +199,17 @@ ROWS = [
         ({"tags": "blue", "+order_by": "label"}, "ab"),
     ],
 )
-def test_the_grammar_of_filters(told: dict[str, Any], chosen: str) -> None:
-    found = linode_filters.apply(json.dumps(told), list(ROWS), ("id", "label", "tags"))
+def test_the_grammar_of_filters(body: dict[str, Any], chosen: str) -> None:
+    found = linode_filters.apply(json.dumps(body), list(ROWS), ("id", "label", "tags"))
     assert "".join(str(row["label"]) for row in found) == chosen
 
 
 @pytest.mark.parametrize(
-    "told", ['{"status": "running"}', '{"+order_by": "status"}', '{"id": {"+like": 1}}', "{"]
+    "text", ['{"status": "running"}', '{"+order_by": "status"}', '{"id": {"+like": 1}}', "{"]
 )
-def test_what_is_no_filter(told: str) -> None:
+def test_what_is_no_filter(text: str) -> None:
     with pytest.raises(ValueError, match=r"Cannot|Unknown|Expecting"):
-        linode_filters.apply(told, list(ROWS), ("id", "label", "tags"))
+        linode_filters.apply(text, list(ROWS), ("id", "label", "tags"))
 
 
 def test_the_limits_are_windows_of_their_own(fake: linode.LinodeFake) -> None:
@@ -221,8 +223,8 @@ def test_the_limits_are_windows_of_their_own(fake: linode.LinodeFake) -> None:
             ("/regions/us-east", 1600, 60),
         ):
             first = client.get(path)
-            told = {name: first.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining")}
-            assert told == {"Limit": str(limit), "Remaining": str(limit - 1)}
+            fields = {name: first.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining")}
+            assert fields == {"Limit": str(limit), "Remaining": str(limit - 1)}
             assert float(first.headers["X-RateLimit-Reset"]) == clock.now + window_s
         fake.lists.drain(clock.now)
         refused = client.get("/linode/instances")
@@ -244,13 +246,13 @@ def test_every_reply_is_as_the_document_says(fake: linode.LinodeFake) -> None:
     fake.add_vpc("inner", "eu-central", "nodes")
     fake.add_image("node")
     fake.sell_out("g7-premium-2", "us-east", listed=True)
-    told = {"ssh_keys": (str(key["id"]),), "networks": ("inner",)}
+    fields = {"ssh_keys": (str(key["id"]),), "networks": ("inner",)}
     with linode_bench.opened(fake) as provider:
         provider.offers()
         by_name = {"firewalls": ("wall",), "placement_group": "racks", "image": "node"}
         by_number = {"firewalls": (str(wall["id"]),), "placement_group": str(group["id"])}
         for number, names in enumerate((by_name, by_number)):
-            order = linode_bench.order(f"web-{number}", **told, **names)
+            order = linode_bench.order(f"web-{number}", **fields, **names)
             assert provider.check_order(order) == ()
             made = provider.create(order)
         provider.instances()
@@ -285,9 +287,9 @@ def test_the_check_against_the_document_can_fail(fake: linode.LinodeFake) -> Non
         client.get("/linode/instances", params={"page_size": "many"})
         client.get("/linode/instances")
         client.post("/linode/instances", json={"type": 5, "region": "us-east", "odd": 1})
-    told = "\n".join(document.problems(fake.exchanges))
+    text = "\n".join(document.problems(fake.exchanges))
     for each in ("request GET /linode/instances", "on fire", "type: 5 is not", "'odd'"):
-        assert each in told, told
+        assert each in text, text
     fake.exchanges.clear()
 
 
@@ -305,8 +307,8 @@ def test_another_process_sells_out_and_reads() -> None:
         knob = url.removesuffix("/v4") + "/_control"
         client = linode_api4.LinodeClient(engine.FAKE_TOKEN, base_url=url, retry=False)
 
-        def turn(name: str, **told: object) -> None:
-            httpx.post(f"{knob}/{name}", json=told, trust_env=False).raise_for_status()
+        def turn(name: str, **value: object) -> None:
+            httpx.post(f"{knob}/{name}", json=value, trust_env=False).raise_for_status()
 
         turn("stock", machine_type="g6-standard-2", location="eu-central", available=False)
         with pytest.raises(linode_api4.ApiError, match="not currently available"):
@@ -343,9 +345,9 @@ def test_the_vendors_command_line(fake: linode.LinodeFake, tmp_path: Path) -> No
     """linode-cli creates, lists over three pages by tag, and deletes."""
     program = os.environ.get(CLI_VARIABLE) or shutil.which("linode-cli")
     if program is None:
-        told = f"LEFT OUT: linode-cli is not installed ({CLI_VARIABLE} may name it)"
-        warnings.warn(told, stacklevel=1)
-        pytest.skip(told)
+        message = f"LEFT OUT: linode-cli is not installed ({CLI_VARIABLE} may name it)"
+        warnings.warn(message, stacklevel=1)
+        pytest.skip(message)
     fake.create_s = fake.boot_s = fake.delete_s = 0.0
     address = fake.url.removeprefix("http://").removesuffix("/v4")
     environment = {

@@ -35,8 +35,8 @@ def client(fake: vultr.VultrFake) -> Iterator[httpx.Client]:
 def make(client: httpx.Client, **changes: Any) -> dict[str, Any]:
     reply = client.post("/instances", json={**ORDER, **changes})
     assert reply.status_code == 202, reply.text
-    told: dict[str, Any] = reply.json()["instance"]
-    return told
+    instance: dict[str, Any] = reply.json()["instance"]
+    return instance
 
 
 def labels(client: httpx.Client, **query: str) -> list[str]:
@@ -45,9 +45,9 @@ def labels(client: httpx.Client, **query: str) -> list[str]:
 
 def refusal(client: httpx.Client, **changes: Any) -> tuple[int, str]:
     reply = client.post("/instances", json={**ORDER, **changes})
-    told = reply.json()
-    assert told["status"] == reply.status_code
-    return reply.status_code, told["error"]
+    document = reply.json()
+    assert document["status"] == reply.status_code
+    return reply.status_code, document["error"]
 
 
 def test_an_instance_takes_time_and_lingers(fake: vultr.VultrFake, client: httpx.Client) -> None:
@@ -99,7 +99,7 @@ def test_labels_are_not_unique_and_tags_have_no_capitals(client: httpx.Client) -
     assert labels(client, tag="blu") == labels(client, label="A") == []
 
 
-def test_user_data_is_told_decoded(fake: vultr.VultrFake, client: httpx.Client) -> None:
+def test_user_data_is_reported_decoded(fake: vultr.VultrFake, client: httpx.Client) -> None:
     coded = base64.b64encode(b"#!/bin/sh\n").decode()
     made = make(client, user_data=coded)
     assert fake.instances[made["id"]].user_data == b"#!/bin/sh\n"
@@ -145,10 +145,10 @@ def test_pages_are_linked_by_cursors(fake: vultr.VultrFake, client: httpx.Client
     seen: list[str] = []
     cursor = ""
     for _ in range(3):
-        told = client.get("/instances", params={"per_page": 2, "cursor": cursor}).json()
-        seen += [row["label"] for row in told["instances"]]
-        assert told["meta"]["total"] == 5
-        cursor = told["meta"]["links"]["next"]
+        document = client.get("/instances", params={"per_page": 2, "cursor": cursor}).json()
+        seen += [row["label"] for row in document["instances"]]
+        assert document["meta"]["total"] == 5
+        cursor = document["meta"]["links"]["next"]
     assert cursor == ""
     assert seen == [f"n{number}" for number in range(5)]
     for wrong in ("501", "0", "x"):
@@ -159,11 +159,11 @@ def test_pages_are_linked_by_cursors(fake: vultr.VultrFake, client: httpx.Client
 def test_the_limit_is_of_an_address() -> None:
     with vultr.VultrFake(clock=engine.StoppedClock()) as fake:
         keys = ({"Authorization": f"Bearer {fake.token}"}, {"Authorization": "Bearer other"})
-        told = [
+        values = [
             httpx.get(f"{fake.url}/os", headers=keys[0], trust_env=False).status_code
             for _ in range(31)
         ]
-        assert told == [200] * 30 + [429]
+        assert values == [200] * 30 + [429]
         assert httpx.get(f"{fake.url}/os", headers=keys[1], trust_env=False).status_code == 401
         fake.advance(1)
         reply = httpx.get(f"{fake.url}/os", headers=keys[0], trust_env=False)
@@ -196,10 +196,10 @@ def test_it_runs_as_a_program_and_is_steered() -> None:
             client.post(f"{knob}/advance", json={"seconds": 30})
             client.post(f"{knob}/instance", json={"id": made["id"], "power": "stopped"})
             shown = client.post(f"{knob}/instance", json={"add": "c", "tags": ["blue"]}).json()
-            told = {
+            fields = {
                 row["id"]: row["status"] for row in client.get(f"{knob}/state").json()["servers"]
             }
-            assert told == {
+            assert fields == {
                 made["id"]: "active stopped ok",
                 slow["id"]: "active running ok",
                 shown["id"]: "active running ok",

@@ -80,7 +80,7 @@ class VultrFake(vultr_account.Account):
         if tag := request.one("tag"):
             # Seen in the wild: capitals make no difference here.
             lower = tag.lower()
-            found = [each for each in found if lower in (told.lower() for told in each.tags)]
+            found = [each for each in found if lower in (item.lower() for item in each.tags)]
         for field in ("label", "hostname", "region"):
             if wanted := request.one(field):
                 found = [each for each in found if getattr(each, field) == wanted]
@@ -108,8 +108,8 @@ class VultrFake(vultr_account.Account):
 
     @engine.route("POST", "/instances")
     def _create(self, request: engine.Request) -> engine.Reply:
-        told = request.json() or {}
-        instance = self._order(told)
+        document = request.json() or {}
+        instance = self._order(document)
         if self.limit is not None and len(self.instances) + len(self.lingering) >= self.limit:
             self.refuse_with(400, OVER_LIMIT)
         self.instances[instance.id] = instance
@@ -117,43 +117,43 @@ class VultrFake(vultr_account.Account):
         row["default_password"] = f"v5{{Fkvh#2ycPWwHp-{instance.number:x}"
         return engine.Reply(status=202, body={"instance": row})
 
-    def _order(self, told: Row) -> Instance:
-        plan = self.find(self.catalogue["plans"], told.get("plan"), "plan")
-        region = self.find(self.catalogue["regions"], told.get("region"), "region")
+    def _order(self, body: Row) -> Instance:
+        plan = self.find(self.catalogue["plans"], body.get("plan"), "plan")
+        region = self.find(self.catalogue["regions"], body.get("region"), "region")
         self._check_stock(plan, region["id"])
-        given = [source for source in _SOURCES if told.get(source)]
+        given = [source for source in _SOURCES if body.get(source)]
         if len(given) != 1:
             self.refuse_with(400, "Exactly one of os_id, snapshot_id, image_id must be given.")
-        if plan["type"] == "vx1" and not told.get("block_devices"):
+        if plan["type"] == "vx1" and not body.get("block_devices"):
             self.refuse_with(400, "This plan needs block_devices.")
-        ipv4, ipv6 = not told.get("disable_public_ipv4"), bool(told.get("enable_ipv6"))
+        ipv4, ipv6 = not body.get("disable_public_ipv4"), bool(body.get("enable_ipv6"))
         if not ipv4 and not ipv6:
             self.refuse_with(400, "disable_public_ipv4 needs enable_ipv6.")
-        if told.get("vpc_only"):
+        if body.get("vpc_only"):
             ipv4 = ipv6 = False
         now = self.now()
-        tags = list(told.get("tags") or ([told["tag"]] if told.get("tag") else []))
+        tags = list(body.get("tags") or ([body["tag"]] if body.get("tag") else []))
         return Instance(
             id=self.new_id(),
-            label=told.get("label", ""),
-            hostname=told.get("hostname", "vultr.guest"),
+            label=body.get("label", ""),
+            hostname=body.get("hostname", "vultr.guest"),
             tags=[] if self.drops_tags else tags,
             plan=plan,
             region=region["id"],
-            os=self._os_of(told),
-            snapshot=self._snapshot_of(told),
-            image=told.get("image_id", ""),
+            os=self._os_of(body),
+            snapshot=self._snapshot_of(body),
+            image=body.get("image_id", ""),
             created=now,
             made_at=now + self.create_s,
             up_at=now + self.create_s + self.boot_s,
             seen_at=now + self.lag_s,
-            user_data=self._decoded(told.get("user_data", "")),
+            user_data=self._decoded(body.get("user_data", "")),
             ssh_keys=tuple(
                 self.find(self.ssh_keys, each, "sshkey_id")["id"]
-                for each in told.get("sshkey_id") or ()
+                for each in body.get("sshkey_id") or ()
             ),
-            vpcs=tuple(self._vpc(each, region["id"]) for each in told.get("attach_vpc") or ()),
-            firewall=self._firewall(told.get("firewall_group_id", "")),
+            vpcs=tuple(self._vpc(each, region["id"]) for each in body.get("attach_vpc") or ()),
+            firewall=self._firewall(body.get("firewall_group_id", "")),
             ipv4=ipv4,
             ipv6=ipv6,
         )
@@ -165,36 +165,36 @@ class VultrFake(vultr_account.Account):
         if place not in plan["locations"]:
             self.refuse_with(400, SOLD_OUT)
 
-    def _os_of(self, told: Row) -> Row:
-        if not told.get("os_id"):
+    def _os_of(self, body: Row) -> Row:
+        if not body.get("os_id"):
             return {}
-        return self.find(self.catalogue["os"], int(told["os_id"]), "os_id")
+        return self.find(self.catalogue["os"], int(body["os_id"]), "os_id")
 
-    def _snapshot_of(self, told: Row) -> str:
-        if not told.get("snapshot_id"):
+    def _snapshot_of(self, body: Row) -> str:
+        if not body.get("snapshot_id"):
             return ""
-        return str(self.find(self.snapshots, told["snapshot_id"], "snapshot_id")["id"])
+        return str(self.find(self.snapshots, body["snapshot_id"], "snapshot_id")["id"])
 
-    def _vpc(self, told: str, place: str) -> str:
-        row = self.find(self.vpcs, told, "VPC")
+    def _vpc(self, content: str, place: str) -> str:
+        row = self.find(self.vpcs, content, "VPC")
         if row["region"] != place:
             self.refuse_with(400, "Invalid VPC.")
-        return told
+        return content
 
-    def _firewall(self, told: str) -> str:
-        return str(self.find(self.firewalls, told, "firewall_group_id")["id"]) if told else ""
+    def _firewall(self, content: str) -> str:
+        return str(self.find(self.firewalls, content, "firewall_group_id")["id"]) if content else ""
 
-    def _decoded(self, told: str) -> bytes:
+    def _decoded(self, content: str) -> bytes:
         try:
-            return base64.b64decode(told, validate=True)
+            return base64.b64decode(content, validate=True)
         except binascii.Error:
             self.refuse_with(400, "Invalid user_data. Must be base64 encoded.")
 
     @engine.route("PATCH", "/instances/{id}")
     def _update(self, request: engine.Request) -> engine.Reply:
-        instance, told = self._known(request), request.json()
-        instance.label = told.get("label", instance.label)
-        instance.tags = list(told.get("tags", instance.tags))  # all of them, or none
+        instance, result = self._known(request), request.json()
+        instance.label = result.get("label", instance.label)
+        instance.tags = list(result.get("tags", instance.tags))  # all of them, or none
         return engine.Reply(status=202, body={"instance": self.shown(instance)})
 
     @engine.route("DELETE", "/instances/{id}")
@@ -274,35 +274,35 @@ class VultrFake(vultr_account.Account):
         }
 
     @engine.control("stock")
-    def _stock(self, told: dict[str, Any]) -> None:
+    def _stock(self, body: dict[str, Any]) -> None:
         """``{machine_type, location, available, listed}``."""
-        kind, place = told.get("machine_type", "*"), told.get("location", "*")
-        if told["available"]:
+        kind, place = body.get("machine_type", "*"), body.get("location", "*")
+        if body["available"]:
             self.restock(kind, place)
         else:
-            self.sell_out(kind, place, listed=told.get("listed", True))
+            self.sell_out(kind, place, listed=body.get("listed", True))
 
     @engine.control("quota")
-    def _quota(self, told: dict[str, Any]) -> None:
+    def _quota(self, body: dict[str, Any]) -> None:
         """``{servers: 10}``, null for no limit."""
-        self.limit = told["servers"]
+        self.limit = body["servers"]
 
     @engine.control("boot")
-    def _boot(self, told: dict[str, Any]) -> None:
+    def _boot(self, body: dict[str, Any]) -> None:
         """``{create_s, boot_s, delete_s, linger_s, lag_s}``, each optional."""
-        for name in set(told) & {"create_s", "boot_s", "delete_s", "linger_s", "lag_s"}:
-            setattr(self, name, float(told[name]))
+        for name in set(body) & {"create_s", "boot_s", "delete_s", "linger_s", "lag_s"}:
+            setattr(self, name, float(body[name]))
 
     @engine.control("instance")
-    def _instance_knob(self, told: dict[str, Any]) -> object:
+    def _instance_knob(self, body: dict[str, Any]) -> object:
         """``{id, label, words, power, tags, remove}``, or ``{add: label, tags}``."""
-        if "add" in told:
-            return {"id": self.add(told["add"], told.get("tags", [])).id}
-        instance = self.instances[told["id"]]
-        if told.get("remove"):
+        if "add" in body:
+            return {"id": self.add(body["add"], body.get("tags", [])).id}
+        instance = self.instances[body["id"]]
+        if body.get("remove"):
             del self.instances[instance.id]
-        for name in set(told) & {"label", "words", "power", "tags"}:
-            setattr(instance, name, told[name])
+        for name in set(body) & {"label", "words", "power", "tags"}:
+            setattr(instance, name, body[name])
         return None
 
 

@@ -82,8 +82,8 @@ class Account(engine.Fake):
         ``hidden`` rows are not shown and counted all the same.
         """
         chosen = list(rows)
-        told = request.one("per_page", "100")
-        size = int(told) if told.isdigit() else 0
+        response = request.one("per_page", "100")
+        size = int(response) if response.isdigit() else 0
         if not 1 <= size <= MAX_PER_PAGE:
             self.refuse_with(422, "Invalid per_page.")
         size = min(size, self.max_per_page)
@@ -105,23 +105,23 @@ class Account(engine.Fake):
         except ValueError:
             self.refuse_with(400, "Invalid cursor.")
 
-    def find(self, rows: Iterable[Row], told: Any, what: str) -> Row:
+    def find(self, rows: Iterable[Row], value: Any, what: str) -> Row:
         """Find a row by id, or refuse."""
-        row = next((row for row in rows if row["id"] == told), None)
+        row = next((row for row in rows if row["id"] == value), None)
         if row is None:
             self.refuse_with(400, f"Invalid {what}.")
         return row
 
     @engine.route("GET", "/account")
     def _account(self, request: engine.Request) -> engine.Reply:
-        told = {
+        fields = {
             "name": "Ops",
             "email": "ops@example.com",
             "acls": ["provisioning", "subscriptions"],
             "balance": -5.0,
             "pending_charges": 1.5,
         }
-        return engine.Reply(body={"account": told})
+        return engine.Reply(body={"account": fields})
 
     @engine.route("GET", "/plans")
     def _plans(self, request: engine.Request) -> engine.Reply:
@@ -163,8 +163,8 @@ class Account(engine.Fake):
 
     # -- what a test puts there -----------------------------------------------------------------
 
-    def _row(self, rows: list[Row], **told: Any) -> Row:
-        row = {"id": self.new_id(), "date_created": vultr_model.stamp(self.now()), **told}
+    def _row(self, rows: list[Row], **value: Any) -> Row:
+        row = {"id": self.new_id(), "date_created": vultr_model.stamp(self.now()), **value}
         rows.append(row)
         return row
 
@@ -175,8 +175,8 @@ class Account(engine.Fake):
     def add_vpc(self, description: str, region: str) -> Row:
         """Put a VPC there."""
         net = f"10.{len(self.vpcs)}.96.0"
-        told = {"description": description, "v4_subnet": net, "v4_subnet_mask": 20}
-        return self._row(self.vpcs, region=region, **told)
+        fields = {"description": description, "v4_subnet": net, "v4_subnet_mask": 20}
+        return self._row(self.vpcs, region=region, **fields)
 
     def add_firewall(self, description: str) -> Row:
         """Put a firewall group without rules there."""
@@ -186,8 +186,8 @@ class Account(engine.Fake):
 
     def add_snapshot(self, description: str, **more: Any) -> Row:
         """Put a snapshot there."""
-        told = {"size": 2_000_000_000, "status": "complete", "os_id": 2136, "app_id": 0, **more}
-        return self._row(self.snapshots, description=description, **told)
+        fields = {"size": 2_000_000_000, "status": "complete", "os_id": 2136, "app_id": 0, **more}
+        return self._row(self.snapshots, description=description, **fields)
 
 
 def _public_key(name: str) -> str:

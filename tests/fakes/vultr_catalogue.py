@@ -39,15 +39,15 @@ _OS = (
 
 def load() -> dict[str, list[Row]]:
     """Give ``plans``, ``regions`` and ``os`` as the API shows them."""
-    told = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
+    document = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
     rows = {
-        "plans": told.get("plans") or [_plan(*row) for row in _PLANS],
-        "regions": told.get("regions")
+        "plans": document.get("plans") or [_plan(*row) for row in _PLANS],
+        "regions": document.get("regions")
         or [
             {"id": name, "city": city, "country": land, "continent": part, "options": []}
             for name, city, land, part in _REGIONS
         ],
-        "os": told.get("os")
+        "os": document.get("os")
         or [
             {"id": number, "name": name, "arch": "x64", "family": family}
             for number, name, family in _OS

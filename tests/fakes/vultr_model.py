@@ -48,12 +48,12 @@ class Instance:
     def status(self, now: float) -> dict[str, str]:
         """Tell the three words that the API shows."""
         if now < self.made_at:
-            told = ("pending", "running", "none")
+            value = ("pending", "running", "none")
         elif now < self.up_at:
-            told = ("active", "running", "installingbooting")
+            value = ("active", "running", "installingbooting")
         else:
-            told = ("active", self.power, "locked" if now < self.locked_until else "ok")
-        return {**dict(zip(("status", "power_status", "server_status"), told, strict=True))} | (
+            value = ("active", self.power, "locked" if now < self.locked_until else "ok")
+        return {**dict(zip(("status", "power_status", "server_status"), value, strict=True))} | (
             self.words
         )
 

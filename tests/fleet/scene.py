@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from externalgrpc import fleet as fleets
-from externalgrpc import groups
 from externalgrpc.fleet import answers, catalogue, plan, requests, retired, state, view, wishes
+from externalgrpc.model import groups
 from providers import contract, errors
 
 SETTLE_S = 60.0

@@ -45,7 +45,7 @@ class TestOrdered:
         assert scene.member(name).provider_id == "sky://1"
         assert scene.member(name).showing is view.Showing.CREATING
 
-    def test_throttled_waits_as_long_as_it_was_told(self):
+    def test_throttled_waits_as_long_as_it_was_reported(self):
         scene, name = sent()
         scene.ordered(name, errors.Throttled("slow down", retry_after_s=17))
         assert scene.creates() == []
@@ -292,9 +292,9 @@ class TestMissingLookedUp:
     def test_what_we_let_go_stays_let_go(self):
         scene = Scene(shown=(machine(1, "g-1"),))
         scene.fleet = state.dataclasses.replace(
-            scene.fleet, gone={"g-1": state.Gone("g", let_go=True)}
+            scene.fleet, gone={"g-1": state.Gone("g", terminated=True)}
         )
         scene.listed()
         scene.plan()
         scene.missing_looked_up("sky://1", None)
-        assert scene.fleet.gone["g-1"].let_go
+        assert scene.fleet.gone["g-1"].terminated

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from externalgrpc import groups
 from externalgrpc.fleet import neighbours, notnow, requests, surge, tidying, wishes
+from externalgrpc.model import groups
 from providers import contract, errors
 from tests.fleet.scene import (
     CREATING,
@@ -107,8 +107,8 @@ class TestNeighbours:
         scene.fleet = dataclasses.replace(scene.fleet, cluster="prod")
         return scene
 
-    def tell(self, scene: Scene, *told: contract.Neighbour) -> None:
-        scene.fleet = neighbours.read(scene.fleet, "a", told, now=scene.now)
+    def tell(self, scene: Scene, *neighbours_given: contract.Neighbour) -> None:
+        scene.fleet = neighbours.read(scene.fleet, "a", neighbours_given, now=scene.now)
 
     def test_they_are_asked_for_once_and_orders_wait_for_it(self):
         scene = self.scene()
@@ -173,13 +173,13 @@ class TestTidying:
         assert requests.ReadLeftovers("a") in scene.plan()
         assert requests.ReadLeftovers("a") not in scene.plan(), "it is under way"
         (flying,) = scene.grow(1)
-        told = tuple(
+        result = tuple(
             contract.Leftover(kind="volume", id=str(n), name=name, group=group, node_name=name)
             for n, (group, name) in enumerate(
                 [("g", "g-1"), ("g", flying), ("old", "old-7"), ("g", ""), ("older", "")]
             )
         )
-        scene.fleet = tidying.found(scene.fleet, "a", told, now=scene.now)
+        scene.fleet = tidying.found(scene.fleet, "a", result, now=scene.now)
         assert scene.fleet.accounts["a"].untidy == {("old", "old-7"), ("older", "")}
         (tidy,) = self.tidy(scene)
         assert (tidy.groups, tidy.nodes) == ({"old", "older"}, {"old-7"})

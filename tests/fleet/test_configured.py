@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from externalgrpc import refusals
 from externalgrpc.fleet import catalogue, listing, requests, view, wishes
+from externalgrpc.model import fleet_errors
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -28,7 +28,7 @@ class TestGroups:
         scene = Scene(group("g"), group("h"))
         scene.configure(group("g"))
         assert set(scene.fleet.groups) == {"g"}
-        with pytest.raises(refusals.UnknownGroup):
+        with pytest.raises(fleet_errors.UnknownGroup):
             scene.grow(1, "h")
 
     def test_one_with_machines_stays_until_it_is_empty(self):
@@ -69,7 +69,7 @@ class TestGroups:
         scene.grow(1, "h")
         scene.fleet = wishes.autoscaler_started(scene.fleet, unix_now=scene.now)
         scene.configure(group("g"))
-        assert set(scene.fleet.covers) == {"g"}
+        assert set(scene.fleet.pending_at_start) == {"g"}
 
     def test_the_same_again_changes_nothing(self):
         scene = Scene(group("g"), group("h"), shown=(machine(1, "g-1"),))

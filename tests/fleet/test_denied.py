@@ -51,7 +51,7 @@ class Denied(Scene):
             nodes = {self.name: state.Seen("sky://1", ready=True)}
             self.fleet = wishes.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
         else:
-            assert wishes.is_news(self.fleet, "sky://1", self.name)
+            assert wishes.claim(self.fleet, "sky://1", self.name).news
             self.register("sky://1", name=self.name)
 
     def is_shown(self) -> None:

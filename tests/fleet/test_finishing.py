@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from externalgrpc import errands
+from externalgrpc.control import cloud_calls
 from externalgrpc.fleet import finishing, requests, state, view
 from providers import contract, errors
 from tests.fleet import scene
@@ -32,7 +32,7 @@ class Half(scene.Scene):
         return [each for each in self.plan() if isinstance(each, requests.Finish)]
 
     def finished(self, request: requests.Finish, answer) -> None:
-        self.fleet = errands.fold(
+        self.fleet = cloud_calls.fold(
             self.fleet, request, answer, chance=random.Random(1), now=self.now, unix_now=self.now
         )
 

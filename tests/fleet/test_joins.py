@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from externalgrpc import groups
 from externalgrpc.fleet import joins, journeys, state, verdicts, view, wishes
 from externalgrpc.fleet.state import Step
+from externalgrpc.model import groups
 from providers import contract
 from tests.fleet.scene import (
     CREATING,
@@ -25,8 +25,8 @@ WHOLE_S = 600.0
 GROUP = dataclasses.replace(
     group("g"), overrides=groups.AutoscalingOverrides(max_node_provision_time_s=WHOLE_S)
 )
-READY = journeys.Sight(node_at=BORN + 100, ready_at=BORN + 120)
-UNREADY = journeys.Sight(node_at=BORN + 100)
+READY = journeys.NodeObservation(node_at=BORN + 100, ready_at=BORN + 120)
+UNREADY = journeys.NodeObservation(node_at=BORN + 100)
 
 
 class Watched(Scene):
@@ -48,12 +48,14 @@ class Watched(Scene):
             self.now += SETTLE_S
             self.listed(unjoined(1, "g-1", state=as_state, created_at=BORN))
 
-    def judge(self, age_s: float, sight: journeys.Sight | None = None) -> state.Failure | None:
+    def judge(
+        self, age_s: float, sight: journeys.NodeObservation | None = None
+    ) -> state.Failure | None:
         sights = {} if sight is None else {"sky://1": sight}
         return self.judge_by(age_s, sights)
 
     def judge_by(
-        self, age_s: float, sights: dict[str, journeys.Sight], *, sure: bool = True
+        self, age_s: float, sights: dict[str, journeys.NodeObservation], *, sure: bool = True
     ) -> state.Failure | None:
         unix_now = BORN + age_s
         self.fleet = joins.judge(self.fleet, sights, now=self.now, unix_now=unix_now, sure=sure)
@@ -71,10 +73,12 @@ def test_each_step_is_noted_once_and_when_it_was_taken() -> None:
     there.show(contract.InstanceState.RUNNING)
     there.judge(12)
     assert there.step is Step.RUNNING
-    there.judge(80, journeys.Sight(csr_at=BORN + 79))
+    there.judge(80, journeys.NodeObservation(csr_at=BORN + 79))
     assert there.step is Step.CSR
-    there.judge(90, journeys.Sight(csr_at=BORN + 79, node_at=BORN + 500))
-    there.judge(95, journeys.Sight(csr_at=BORN + 79, node_at=BORN + 500, ready_at=BORN + 501))
+    there.judge(90, journeys.NodeObservation(csr_at=BORN + 79, node_at=BORN + 500))
+    there.judge(
+        95, journeys.NodeObservation(csr_at=BORN + 79, node_at=BORN + 500, ready_at=BORN + 501)
+    )
     journey = there.fleet.journeys["g-1"]
     # By our clock, though the API server's is ahead.
     assert journey.instants == (BORN, BORN + 12, BORN + 79, BORN + 90, BORN + 95)
@@ -123,7 +127,7 @@ def test_a_journey_ends_with_its_machine() -> None:
 def test_every_step_has_its_deadline(limits, reached, code, words) -> None:
     there = Watched(dataclasses.replace(GROUP, join="kubeadm"), **limits)
     at_s = 10.0
-    sight = journeys.Sight(
+    sight = journeys.NodeObservation(
         csr_at=BORN + at_s if reached >= Step.CSR else 0.0,
         node_at=BORN + at_s if reached >= Step.NODE else 0.0,
     )
@@ -159,7 +163,7 @@ def test_a_raw_group_has_no_step_of_which_nobody_knows() -> None:
 
 
 @pytest.mark.parametrize(("limits", "limit_s"), [({}, WHOLE_S), ({"ready_s": 60.0}, 60.0)])
-def test_one_whose_node_is_never_ready_is_told_and_not_given_up(limits, limit_s) -> None:
+def test_one_whose_node_is_never_ready_is_reported_and_not_given_up(limits, limit_s) -> None:
     there = Watched(**limits)
     there.show(contract.InstanceState.RUNNING)
     assert there.judge(100, UNREADY) is None
@@ -182,7 +186,7 @@ def test_a_node_that_was_ready_once_is_never_a_failed_join() -> None:
     there.judge(100, READY)
     assert there.judge(5000, UNREADY) is None
     stranger = Scene(GROUP, shown=(machine(1, "g-1", created_at=BORN),))
-    was = journeys.Sight(node_at=BORN + 1, was_ready_at=BORN + 2)
+    was = journeys.NodeObservation(node_at=BORN + 1, was_ready_at=BORN + 2)
     stranger.fleet = joins.judge(
         stranger.fleet, {"g-1": was}, now=stranger.now, unix_now=BORN + 5000
     )
@@ -333,7 +337,7 @@ class Outage(Watched):
         self.listed(unjoined(1, "g-1", created_at=BORN), *others)
         self.judge_by(100, self.seen(lost=0))
 
-    def seen(self, *, lost: int) -> dict[str, journeys.Sight]:
+    def seen(self, *, lost: int) -> dict[str, journeys.NodeObservation]:
         """Lose some: by turns their Nodes are not ready, and not there."""
         gone = set(list(self.nodes)[:lost])
         return {
@@ -369,7 +373,7 @@ def test_machines_that_somebody_turned_off_are_no_outage() -> None:
     assert there.judge_by(WHOLE_S + 1, seen) is not None
 
 
-class Counted(dict[str, journeys.Sight]):
+class Counted(dict[str, journeys.NodeObservation]):
     looks = 0
 
     def get(self, *key):

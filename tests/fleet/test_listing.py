@@ -252,7 +252,7 @@ class TestMissing:
         assert [each.id for each in view.leaving(scene.fleet, "g")] == ["1"]
         scene.listed()
         assert not scene.fleet.missing
-        assert not scene.fleet.gone["sky://1"].let_go
+        assert not scene.fleet.gone["sky://1"].terminated
 
     def test_a_listing_that_began_before_it_was_found_gone_does_not_bring_it_back(self):
         scene = Scene(shown=(machine(1, "g-1"),))

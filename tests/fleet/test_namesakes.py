@@ -48,7 +48,7 @@ def test_a_failure_does_not_pass_with_the_name() -> None:
     bad = unjoined(1, "g-1", created_at=BORN)
     good = machine(2, "g-1", identity=IDENTITY, created_at=BORN + 1)
     scene = known(shown=(bad, good))
-    ready = journeys.Sight(name="g-2", provider_id="sky://2", node_at=BORN, ready_at=BORN)
+    ready = journeys.NodeObservation(name="g-2", provider_id="sky://2", node_at=BORN, ready_at=BORN)
     sights = {"g-2": ready, "sky://2": ready}
     scene.fleet = joins.judge(scene.fleet, {}, now=scene.now, unix_now=LATE)
     assert scene.member("g-1").failure
@@ -110,7 +110,7 @@ def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is
     scene.creates()
     scene.retire(placeholder(name))
     scene.ordered(name, machine(1, name, state=RUNNING))
-    assert wishes.is_news(scene.fleet, "sky://1", name)
+    assert wishes.claim(scene.fleet, "sky://1", name).news
     scene.register("sky://1", name=name)
     scene.plan()
     assert not scene.fleet.retired

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from externalgrpc import groups
 from externalgrpc.fleet import listing, plan, requests, state
+from externalgrpc.model import groups
 from providers import errors
 from tests.fleet.scene import (
     CREATING,

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from externalgrpc import refusals
 from externalgrpc.fleet import notnow, quarantine, state, view, wishes
+from externalgrpc.model import fleet_errors
 from tests.fleet.scene import (
     CREATING,
     IDENTITY,
@@ -64,7 +64,7 @@ class TestForeign:
         assert scene.target() == 0
         assert scene.names() == []
         assert view.whose(scene.fleet, "sky://1") is None
-        with pytest.raises(refusals.NotOurs):
+        with pytest.raises(fleet_errors.NotOurs):
             scene.retire(node(1, "g-1"))
         assert scene.retire(node(1, fake=True)) == ()
         assert not scene.fleet.retired
@@ -193,7 +193,7 @@ class TestMisnamed:
         )
         assert scene.doubts() == {"sky://1": "Misnamed"}, "the liar, not the one it names"
         assert scene.names() == ["g-2"]
-        with pytest.raises(refusals.NotOurs, match="mark says g-2"):
+        with pytest.raises(fleet_errors.NotOurs, match="mark says g-2"):
             scene.retire(node(2, "g-1"))
         assert not scene.fleet.retired
         assert scene.retire(node(2, "g-2")) == ("g-2",)
@@ -243,18 +243,18 @@ class TestMisnamed:
         """Else the machine counts and its Node does not: CA skips every loop to mend the size."""
         scene = Scene(shown=(machine(1, "g-1"),))
         scene.register("sky://1")
-        assert not wishes.is_news(scene.fleet, "sky://1", "g-1")
+        assert not wishes.claim(scene.fleet, "sky://1", "g-1").news
         scene.listed(machine(1, "g-zzz"))
-        assert wishes.is_news(scene.fleet, "sky://1", "g-1")
+        assert wishes.claim(scene.fleet, "sky://1", "g-1").news
         scene.register("sky://1", name="g-1")
         assert {each.doubt.value for each in scene.fleet.quarantine.values()} == {"Misnamed"}
         assert (scene.target(), scene.fleet.retired) == (0, {})
-        assert not wishes.is_news(scene.fleet, "sky://1", "g-1")
+        assert not wishes.claim(scene.fleet, "sky://1", "g-1").news
         scene.listed(machine(1, "g-1"))
-        assert wishes.is_news(scene.fleet, "sky://1", "g-1")
+        assert wishes.claim(scene.fleet, "sky://1", "g-1").news
         scene.register("sky://1")
         assert (scene.target(), scene.fleet.quarantine) == (1, {})
-        assert not wishes.is_news(scene.fleet, "sky://1", "g-1")
+        assert not wishes.claim(scene.fleet, "sky://1", "g-1").news
 
 
 class TestUnregistered:
@@ -265,7 +265,7 @@ class TestUnregistered:
         assert scene.fleet.quarantine["sky://1"].doubt is state.Doubt.UNREGISTERED
         assert scene.names() == ["g-2"]
         assert scene.retire(node(1, fake=True)) == (), "said again, it is still no error"
-        with pytest.raises(refusals.NotOurs):
+        with pytest.raises(fleet_errors.NotOurs):
             scene.retire(node(1, "g-1"))
         scene.register("sky://1")
         assert sorted(scene.names()) == ["g-1", "g-2"]
@@ -351,6 +351,6 @@ def test_shown_bounds_are_lowered_by_what_is_in_quarantine_and_growth_respects_i
     own = machine(3, "g-3", identity=IDENTITY)
     scene = Ours(*shown, own, of=group(min_size=3, max_size=4))
     assert notnow.bounds(scene.fleet, "g") == (2, 2)
-    with pytest.raises(refusals.OutOfBounds, match="less 2 in quarantine"):
+    with pytest.raises(fleet_errors.OutOfBounds, match="less 2 in quarantine"):
         scene.grow(2)
     assert len(scene.grow(1)) == 1

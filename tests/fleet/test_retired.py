@@ -175,8 +175,8 @@ class TestDeleted:
         assert "g-1" in scene.fleet.retired
         scene.listed()
         assert "g-1" not in scene.fleet.retired
-        assert scene.fleet.gone["g-1"].let_go
-        assert scene.fleet.gone["sky://1"].let_go
+        assert scene.fleet.gone["g-1"].terminated
+        assert scene.fleet.gone["sky://1"].terminated
 
     def test_listings_that_began_within_the_settling_time_prove_nothing(self):
         scene = one_deleted()
@@ -213,17 +213,17 @@ class TestDeleted:
         scene.retire(node(1, "g-1"))
         scene.plan()
         scene.deleted("g-1", errors.Unreachable("cut"))
-        assert scene.fleet.retired["g-1"].told == "cut"
+        assert scene.fleet.retired["g-1"].message == "cut"
         assert requests.Delete("a", "g-1", "1") not in scene.plan()
         scene.now += 6
         assert requests.Delete("a", "g-1", "1") in scene.plan()
 
-    @pytest.mark.parametrize("told", [math.nan, math.inf, -1.0, 0.0, 1e12])
-    def test_whatever_patience_a_cloud_asks_for_it_is_repeated(self, told):
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 0.0, 1e12])
+    def test_whatever_patience_a_cloud_asks_for_it_is_repeated(self, value):
         scene = Scene(shown=(machine(1, "g-1"),))
         scene.retire(node(1, "g-1"))
         scene.plan()
-        scene.deleted("g-1", errors.Throttled("locked", retry_after_s=told))
+        scene.deleted("g-1", errors.Throttled("locked", retry_after_s=value))
         assert scene.now < scene.fleet.retired["g-1"].not_before <= scene.now + 3600
 
     def test_an_answer_that_nobody_waits_for(self):
@@ -293,7 +293,9 @@ class TestReturned:
 
     def test_memories_are_bounded(self):
         scene = Scene()
-        gone = {f"g-{n}": state.Gone("g", let_go=True) for n in range(listing.GONE_REMEMBERED + 7)}
+        gone = {
+            f"g-{n}": state.Gone("g", terminated=True) for n in range(listing.GONE_REMEMBERED + 7)
+        }
         scene.fleet = state.dataclasses.replace(scene.fleet, gone=gone)
         scene.listed()
         assert len(scene.fleet.gone) == listing.GONE_REMEMBERED

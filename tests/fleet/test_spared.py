@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from externalgrpc import fleet as fleets
-from externalgrpc import refusals
 from externalgrpc.fleet import requests, retired, state, view, wishes
+from externalgrpc.model import fleet_errors
 from providers import contract, errors
 from tests.fleet.scene import (
     IDENTITY,
@@ -169,7 +169,7 @@ class TestLiars:
         scene = Ours(machine(3, "g-3", identity=IDENTITY))
         name, made = scene.accepted(9)
         scene.see(g_3="sky://9", **({name: "sky://9"} if own_node else {}))
-        with pytest.raises(refusals.NotOurs):
+        with pytest.raises(fleet_errors.NotOurs):
             scene.retire(node(9, "g-3"))
         assert wishes.contradicts(scene.fleet, "sky://9", "g-3")
         scene.register("sky://9", name="g-3")
@@ -184,11 +184,11 @@ class TestLiars:
         scene = Ours(machine(3, "g-3", identity=IDENTITY), of=of)
         (name,) = scene.grow(1)
         held = f"sky://launching/{name}"
-        with pytest.raises(refusals.NotOurs):
+        with pytest.raises(fleet_errors.NotOurs):
             scene.retire(fleets.NodeRef(provider_id=held, name="g-3"))
         assert name in scene.fleet.launches
         assert wishes.contradicts(scene.fleet, held, "g-3")
-        assert not wishes.is_news(scene.fleet, held, "g-3")
+        assert not wishes.claim(scene.fleet, held, "g-3").news
 
     def test_the_id_of_one_that_a_listing_lacks(self) -> None:
         scene = Ours(machine(1, "g-1", identity=IDENTITY))

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from externalgrpc import groups
 from externalgrpc.fleet import state, stock
+from externalgrpc.model import groups
 from providers import errors
 from tests.fleet.scene import NORTH, SOUTH, Scene, account, group, machine, placeholder
 
@@ -37,14 +37,14 @@ class TestPatience:
         assert stock.retry_wait_s(errors.Unreachable("x"), 10_000) == 60
 
     @pytest.mark.parametrize(
-        ("told", "waited"), [(7.0, 7.0), (0.0, 1.0), (-5.0, 1.0), (1e9, 3600.0), (None, 5.0)]
+        ("value", "waited"), [(7.0, 7.0), (0.0, 1.0), (-5.0, 1.0), (1e9, 3600.0), (None, 5.0)]
     )
-    def test_a_told_time_is_believed_within_reason(self, told, waited):
-        assert stock.retry_wait_s(errors.Throttled("x", retry_after_s=told), 1) == waited
+    def test_a_reported_time_is_believed_within_reason(self, value, waited):
+        assert stock.retry_wait_s(errors.Throttled("x", retry_after_s=value), 1) == waited
 
-    @pytest.mark.parametrize("told", [math.nan, math.inf])
-    def test_nonsense_is_not(self, told):
-        assert stock.retry_wait_s(errors.Throttled("x", retry_after_s=told), 1) == 5.0
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_nonsense_is_not(self, value):
+        assert stock.retry_wait_s(errors.Throttled("x", retry_after_s=value), 1) == 5.0
 
 
 class TestChoice:

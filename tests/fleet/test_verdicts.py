@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from externalgrpc import groups
 from externalgrpc.fleet import joins, journeys, state, verdicts, wishes
+from externalgrpc.model import groups
 from providers import contract
 from tests.fleet.scene import IDENTITY, RUNNING, SETTLE_S, Scene, account, group, machine, unjoined
 
@@ -55,7 +55,7 @@ def many(count: int, group: str = "g", start: int = 1) -> list[contract.Instance
         {"identity": ""},
     ],
 )
-def test_without_the_proof_it_is_told_and_no_more(marks) -> None:
+def test_without_the_proof_it_is_reported_and_no_more(marks) -> None:
     there = Late(unjoined(1, "g-1", created_at=BORN, **marks))
     there.fleet = dataclasses.replace(there.fleet, quarantine={})
     assert there.judge() == []
@@ -161,9 +161,9 @@ class Sick(Late):
         self.nodes = [machine(n, f"g-{n}", created_at=BORN, identity=IDENTITY) for n in range(10)]
         super().__init__(*self.nodes, *many(1, start=50))
 
-    def sights(self, ready: int, *, guess: bool = False) -> dict[str, journeys.Sight]:
+    def sights(self, ready: int, *, guess: bool = False) -> dict[str, journeys.NodeObservation]:
         return {
-            f"g-{n}": journeys.Sight(
+            f"g-{n}": journeys.NodeObservation(
                 name=f"g-{n}",
                 provider_id=f"sky://{n}",
                 node_at=BORN,

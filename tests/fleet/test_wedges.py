@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from externalgrpc import refusals
 from externalgrpc.fleet import (
     joins,
     marking,
@@ -21,6 +20,7 @@ from externalgrpc.fleet import (
     view,
     wishes,
 )
+from externalgrpc.model import fleet_errors
 from providers import contract, errors
 from tests.fleet.scene import (
     CREATING,
@@ -230,7 +230,7 @@ def test_a_long_row_of_failed_joins_is_no_overflow() -> None:
     scene = ours()
     row = state.Strikes(5000, scene.now)
     scene.fleet = dataclasses.replace(scene.fleet, strikes={"g": row})
-    with pytest.raises(refusals.NotReady, match="5000 machines in a row"):
+    with pytest.raises(fleet_errors.NotReady, match="5000 machines in a row"):
         scene.grow(1)
     scene.now += joins.MAX_HELD_BACK_S
     assert len(scene.grow(1)) == 1
@@ -252,7 +252,7 @@ def test_five_thousand_nodes_of_machines_in_quarantine_are_shown_in_seconds(clus
     assert len(scene.fleet.quarantine) == 5000
     began = time.perf_counter()
     for name, seen in nodes.items():
-        assert wishes.is_news(scene.fleet, seen.provider_id, name)
+        assert wishes.claim(scene.fleet, seen.provider_id, name).news
         scene.register(seen.provider_id, name=name)
     assert time.perf_counter() - began < 15.0, "a review of all for each would take minutes"
     assert len(scene.fleet.quarantine) == (5000 if cluster else 0)

@@ -48,7 +48,7 @@ def test_without_nodes_the_last_word_of_ca_counts():
     assert there.retire(node(1, fake=True)) == ("g-1",)
     assert there.target() == 0
     assert not there.fleet.retired
-    assert wishes.is_news(there.fleet, "sky://1", "g-1")
+    assert wishes.claim(there.fleet, "sky://1", "g-1").news
     there.register("sky://1")
     assert there.target() == 1
 
@@ -85,9 +85,9 @@ def test_what_was_let_go_is_known_by_its_id_when_its_label_is_edited():
 def test_a_node_that_agrees_again_with_the_mark_is_news():
     there = Scene(shown=(machine(1, "g-other"),))
     there.register("sky://1", name="g-1")
-    assert not wishes.is_news(there.fleet, "sky://1", "g-1")
+    assert not wishes.claim(there.fleet, "sky://1", "g-1").news
     there.listed(machine(1, "g-1"))
-    assert wishes.is_news(there.fleet, "sky://1", "g-1")
+    assert wishes.claim(there.fleet, "sky://1", "g-1").news
 
 
 def test_a_node_that_disagrees_is_nobodys_while_its_machine_is_not_listed():
@@ -136,7 +136,7 @@ def test_a_node_of_an_order_is_remembered_before_its_machine_is_listed():
     there = Scene(started_at=900.0)
     name = asked_for(there)
     there.ordered(name, errors.Unreachable("cut"))
-    assert wishes.is_news(there.fleet, "sky://7", name)
+    assert wishes.claim(there.fleet, "sky://7", name).news
     there.register("sky://7", name=name)
     there.listed()
     there.retire(placeholder(name))

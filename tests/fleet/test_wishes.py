@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc import refusals
 from externalgrpc.fleet import listing, state, view, wishes
+from externalgrpc.model import fleet_errors
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -34,18 +34,20 @@ class TestGrow:
 
     @pytest.mark.parametrize("delta", [0, -1, -INT32_MAX])
     def test_it_must_be_positive(self, delta):
-        with pytest.raises(refusals.OutOfBounds, match="positive"):
+        with pytest.raises(fleet_errors.OutOfBounds, match="positive"):
             Scene().grow(delta)
 
     def test_up_to_the_maximum_and_no_further(self):
         scene = Scene(group(max_size=3))
         scene.grow(3)
-        with pytest.raises(refusals.OutOfBounds, match="3 \\+ 1 machines would exceed maxSize 3"):
+        with pytest.raises(
+            fleet_errors.OutOfBounds, match="3 \\+ 1 machines would exceed maxSize 3"
+        ):
             scene.grow(1)
 
     def test_a_huge_delta_is_refused_before_a_name_is_minted(self):
         scene = Scene()
-        with pytest.raises(refusals.OutOfBounds):
+        with pytest.raises(fleet_errors.OutOfBounds):
             wishes.grow(
                 scene.fleet,
                 "g",
@@ -57,24 +59,24 @@ class TestGrow:
             )
 
     def test_an_unknown_group(self):
-        with pytest.raises(refusals.UnknownGroup, match="'nope'"):
+        with pytest.raises(fleet_errors.UnknownGroup, match="'nope'"):
             Scene().grow(1, "nope")
 
     def test_a_group_that_departed(self):
         scene = Scene(group(), shown=(machine(1, "g-1"),))
         scene.configure()
-        with pytest.raises(refusals.OutOfBounds, match="no longer in the configuration"):
+        with pytest.raises(fleet_errors.OutOfBounds, match="no longer in the configuration"):
             scene.grow()
 
     def test_an_account_never_listed(self):
         scene = Scene(settled=False)
-        with pytest.raises(refusals.NotReady, match="first listing is under way"):
+        with pytest.raises(fleet_errors.NotReady, match="first listing is under way"):
             scene.grow()
 
     def test_an_account_whose_first_listing_failed_says_why(self):
         scene = Scene(settled=False)
         scene.fleet = not_listed(scene, "token expired")
-        with pytest.raises(refusals.NotReady, match="token expired"):
+        with pytest.raises(fleet_errors.NotReady, match="token expired"):
             scene.grow()
 
     def test_a_blind_account_after_minutes_of_failures(self):
@@ -83,7 +85,7 @@ class TestGrow:
         scene.fleet = not_listed(scene, "503")
         scene.grow()
         scene.now += 2
-        with pytest.raises(refusals.NotReady, match="could not be listed for 301 s: 503"):
+        with pytest.raises(fleet_errors.NotReady, match="could not be listed for 301 s: 503"):
             scene.grow()
 
     def test_an_account_whose_listing_hangs(self):
@@ -92,7 +94,7 @@ class TestGrow:
         scene.plan()
         assert scene.fleet.accounts["a"].listing
         scene.now += wishes.BLIND_S + 1
-        with pytest.raises(refusals.NotReady, match="the listing hangs"):
+        with pytest.raises(fleet_errors.NotReady, match="the listing hangs"):
             scene.grow()
 
     def test_an_old_listing_alone_is_no_reason(self):
@@ -103,7 +105,7 @@ class TestGrow:
     def test_a_group_that_cannot_work(self):
         scene = Scene()
         scene.configure(group(), blocked={"g": "no way to join"})
-        with pytest.raises(refusals.NotReady, match="no way to join"):
+        with pytest.raises(fleet_errors.NotReady, match="no way to join"):
             scene.grow()
 
     def test_names_that_were_ever_used_are_not_minted_again(self):
@@ -201,7 +203,7 @@ class TestCover:
         scene = Scene(group(max_size=4))
         scene.grow(3)
         scene.fleet = wishes.autoscaler_started(scene.fleet, unix_now=scene.now)
-        with pytest.raises(refusals.OutOfBounds):
+        with pytest.raises(fleet_errors.OutOfBounds):
             scene.grown(5)
         assert len(scene.grown(1).covered) == 1
 
@@ -243,7 +245,7 @@ class TestRetire:
         assert scene.fleet == before
 
     def test_an_empty_batch_of_an_unknown_group(self):
-        with pytest.raises(refusals.UnknownGroup):
+        with pytest.raises(fleet_errors.UnknownGroup):
             Scene().retire(group="nope")
 
     def test_a_launch_that_was_not_sent_vanishes(self):
@@ -273,32 +275,32 @@ class TestRetire:
     def test_strangers_are_refused_by_name(self, provider_id, name):
         scene = Scene()
         stranger = wishes.NodeRef(provider_id=provider_id, name=name)
-        with pytest.raises(refusals.NotOurs, match=name or "without name"):
+        with pytest.raises(fleet_errors.NotOurs, match=name or "without name"):
             scene.retire(stranger)
 
     def test_a_machine_of_another_group_is_a_stranger(self):
         scene = Scene(group("g"), group("h"), shown=(machine(1, "h-1", "h"),))
-        with pytest.raises(refusals.NotOurs, match="h-1"):
+        with pytest.raises(fleet_errors.NotOurs, match="h-1"):
             scene.retire(node(1, "h-1"))
 
     def test_an_impostor_with_the_name_of_a_live_machine_is_a_stranger(self):
         scene = Scene(shown=(machine(1, "g-bcdfgh"),))
-        with pytest.raises(refusals.NotOurs):
+        with pytest.raises(fleet_errors.NotOurs):
             scene.retire(node(2, "g-bcdfgh"))
 
     def test_one_stranger_saves_the_whole_batch(self):
         scene = Scene(shown=(machine(1, "g-1"),))
         before = scene.fleet
-        with pytest.raises(refusals.NotOurs, match=r"pet-1, pet-2"):
+        with pytest.raises(fleet_errors.NotOurs, match=r"pet-1, pet-2"):
             scene.retire(node(1, "g-1"), node("p1", "pet-1"), node("p2", "pet-2"))
         assert scene.fleet is before
 
     def test_never_below_the_minimum(self):
         scene = Scene(group(min_size=2), shown=tuple(machine(n, f"g-{n}") for n in (1, 2, 3)))
-        with pytest.raises(refusals.OutOfBounds, match="deleting 2 would leave 1"):
+        with pytest.raises(fleet_errors.OutOfBounds, match="deleting 2 would leave 1"):
             scene.retire(node(1, "g-1"), node(2, "g-2"))
         assert scene.retire(node(1, "g-1")) == ("g-1",)
-        with pytest.raises(refusals.OutOfBounds):
+        with pytest.raises(fleet_errors.OutOfBounds):
             scene.retire(node(2, "g-2"))
 
     def test_an_accepted_machine_that_joined_before_a_listing_showed_it_is_live(self):
@@ -306,7 +308,7 @@ class TestRetire:
         (name,) = scene.grow(1)
         scene.plan()
         scene.ordered(name, machine(1, name, state=CREATING))
-        with pytest.raises(refusals.OutOfBounds):
+        with pytest.raises(fleet_errors.OutOfBounds):
             scene.retire(node(1, name))
 
     def test_what_never_registered_goes_at_the_minimum_too(self):
@@ -326,7 +328,7 @@ class TestRetire:
         (name,) = scene.grow(1)
         scene.plan()
         scene.ordered(name, errors.QuotaExceeded("over quota"))
-        with pytest.raises(refusals.OutOfBounds):
+        with pytest.raises(fleet_errors.OutOfBounds):
             scene.retire(node(1, "g-1"))
 
     def test_the_stale_placeholder_of_a_machine_that_runs(self):
@@ -355,7 +357,7 @@ class TestShrink:
 
     @pytest.mark.parametrize("delta", [0, 1, INT32_MAX])
     def test_it_must_be_negative(self, delta):
-        with pytest.raises(refusals.OutOfBounds, match="negative"):
+        with pytest.raises(fleet_errors.OutOfBounds, match="negative"):
             Scene().shrink(delta)
 
     def test_machines_and_orders_under_way_stay(self):
@@ -418,10 +420,10 @@ def test_starting_callers_of_unlisted_accounts_wait_for_the_first_listing():
     scene = Scene(group("g"), group("h", "b"), accounts=(account("a"), account("b")), settled=False)
     scene.listed(account="a")
     scene.fleet = wishes.autoscaler_started(scene.fleet, unix_now=scene.now)
-    assert scene.fleet.covers.keys() == {"g"}
+    assert scene.fleet.pending_at_start.keys() == {"g"}
     scene.now += SETTLE_S
     scene.listed(machine(1, "h-1", "h", state=CREATING, created_at=scene.now), account="b")
-    assert scene.fleet.covers["h"] == {"h-1"}
+    assert scene.fleet.pending_at_start["h"] == {"h-1"}
 
 
 def not_listed(scene, trouble):

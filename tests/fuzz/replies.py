@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from externalgrpc import clouds
+from externalgrpc.model import installed_clouds
 from providers import contract, errors, masking
 from tests import hostile
 from tests.bench import clouds as places
@@ -147,7 +147,7 @@ class Round:
             connect_timeout_s=WHOLE_S,
             read_timeout_s=WHOLE_S,
         )
-        self.provider = clouds.installed()[place.provider].open(login)
+        self.provider = installed_clouds.installed()[place.provider].open(login)
         stack.callback(self.provider.close)
         self.relay = relay
         self.ids = [each.id for each in self.provider.instances()]
@@ -213,25 +213,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.replies", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
-    told = parser.parse_args()
+    args = parser.parse_args()
     outcomes: Counter[str] = Counter()
     with contextlib.ExitStack() as stack:
-        rounds = [Round(place, stack, told.seed) for place in places.installed()]
+        rounds = [Round(place, stack, args.seed) for place in places.installed()]
         for each in rounds:
             each.fake.limits = lambda _request: ()
-        ends = time.monotonic() + told.seconds
+        ends = time.monotonic() + args.seconds
         before = 0
         while time.monotonic() < ends:
             each = rounds[sum(outcomes.values()) % len(rounds)]
             try:
                 outcomes[each.play()] += 1
             except Exception as error:  # whatever it is, it breaks the law
-                print(f"seed {told.seed}, round {sum(outcomes.values())}, {each.place.provider}:")  # noqa: T201
+                print(f"seed {args.seed}, round {sum(outcomes.values())}, {each.place.provider}:")  # noqa: T201
                 raise SystemExit(f"the law is broken: {error!r}") from error
             if sum(outcomes.values()) == 200:
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"seed {told.seed}: {sum(outcomes.values())} calls: {dict(outcomes)}")  # noqa: T201
+    print(f"seed {args.seed}: {sum(outcomes.values())} calls: {dict(outcomes)}")  # noqa: T201
     if before and peak - before > GROWTH_BYTES:
         print(f"memory grew by {(peak - before) / 1e6:.0f} MB")  # noqa: T201
         return 1

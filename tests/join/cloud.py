@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from externalgrpc import packed
+from externalgrpc.bootstrap import packed
 from providers.fakes import engine
 from tests.fakes import digitalocean, hetzner, linode, vultr
-from tests.join import image, metadata, skies, vm
+from tests.join import fake_metadata, image, metadata, vm
 
 MACHINE_TYPE = "tcg-1c-2gb"
 CREATE_S, DELETE_S = 6.0, 0.5
@@ -22,18 +22,18 @@ _DISK_GB, _DISK_MIB = image.DISK_BYTES // 1000**3, math.ceil(image.DISK_BYTES / 
 class Rack:
     """The emulated machines of a cloud, by the server's id; folders of those gone stay."""
 
-    def __init__(self, sky: skies.Sky, folder: Path, system: Path) -> None:
+    def __init__(self, sky: fake_metadata.Sky, folder: Path, system: Path) -> None:
         self.sky = sky
         self._folder, self._system = folder, system
         self.machines: dict[str, vm.Machine] = {}
-        self.told: dict[str, skies.Identity] = {}
+        self.reported: dict[str, fake_metadata.Identity] = {}
 
     def boot(
         self, number: object, name: str, location: str, user_data: str, sent: bytes = b""
     ) -> None:
         """Switch a new machine on."""
         tail = hashlib.sha256(name.encode()).digest()
-        told = skies.Identity(
+        identity = fake_metadata.Identity(
             id=str(number),
             name=name,
             mac=":".join([*self.sky.mac_prefix.split(":"), *(f"{each:02x}" for each in tail[:3])]),
@@ -45,11 +45,11 @@ class Rack:
             self._folder / name,
             self._system,
             name=name,
-            mac=told.mac,
-            smbios=self.sky.smbios(told),
-            drive=self.sky.drive(told),
+            mac=identity.mac,
+            smbios=self.sky.smbios(identity),
+            drive=self.sky.drive(identity),
         )
-        self.told[told.id], self.machines[told.id] = told, machine
+        self.reported[identity.id], self.machines[identity.id] = identity, machine
         machine.start()
 
     def is_off(self, number: object) -> bool:
@@ -69,7 +69,7 @@ class Rack:
         return [
             metadata.Guest(
                 pid=machine.pid,
-                answers=self.sky.answers(self.told[number]),
+                answers=self.sky.answers(self.reported[number]),
                 header=self.sky.header,
             )
             for number, machine in tuple(self.machines.items())

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.join import fake_metadata, metadata, mirror, plane, world
 from tests.join import image as images
-from tests.join import metadata, mirror, plane, skies, world
 
 HERE = Path(__file__).parent
 ASK = "run tests/join/run (make e2e-join)"
@@ -98,7 +98,7 @@ def scene(
     tmp_path: Path,
 ) -> Iterator[world.World]:
     """Give a scenario its world, and tell its timings; a scenario may name the cloud."""
-    sky = skies.ALL[getattr(request, "param", skies.HETZNER.vendor.name)]
+    sky = fake_metadata.ALL[getattr(request, "param", fake_metadata.HETZNER.vendor.name)]
     built = world.World(tmp_path, image, control, source, sky)
     request.node.stash[_worlds] = built
     try:
@@ -107,11 +107,11 @@ def scene(
         built.close()
         for machine in built.rack.machines.values():
             machine.disk.unlink(missing_ok=True)
-        told = [f"{request.node.name}: {line}" for line in built.timings]
-        request.config.stash[_lines] += told
+        values = [f"{request.node.name}: {line}" for line in built.timings]
+        request.config.stash[_lines] += values
         capture = request.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
-            sys.stdout.write("".join(f"\n{line}" for line in told) + "\n")
+            sys.stdout.write("".join(f"\n{line}" for line in values) + "\n")
             sys.stdout.flush()
 
 

@@ -93,15 +93,15 @@ def _build(scratch: Path) -> None:
     root, whole, log = scratch / "root", scratch / "whole", scratch.parent / "join-image.log"
     whole.mkdir()
     began = time.monotonic()
-    with log.open("wb") as told:
+    with log.open("wb") as value:
 
         def run(*argv: str) -> None:
             surroundings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
             done = subprocess.run(
-                argv, stdout=told, stderr=subprocess.STDOUT, env=surroundings, check=False
+                argv, stdout=value, stderr=subprocess.STDOUT, env=surroundings, check=False
             )
             if done.returncode:
-                told.flush()
+                value.flush()
                 end = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
                 raise CannotBuildError(f"{' '.join(argv)[:200]} failed ({log}):\n{end}")
 

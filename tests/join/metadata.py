@@ -58,9 +58,9 @@ class Service:
 
             def _answer(self) -> None:
                 request = f"{self.command} {self.path.partition('?')[0]}"
-                told = service.answer(self.client_address[1], request, self.headers)
-                body = (told or "").encode()
-                self.send_response(200 if told is not None else 404)
+                result = service.answer(self.client_address[1], request, self.headers)
+                body = (result or "").encode()
+                self.send_response(200 if result is not None else 404)
                 self.send_header("Content-Type", "text/plain; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -84,9 +84,11 @@ class Service:
         """Answer whoever calls from a port of ours."""
         inode = _socket_of(port)
         guest = next((each for each in self._guests() if inode and _holds(each.pid, inode)), None)
-        told = guest.answer(request, headers) if guest else None
-        self.asked.append(f"{request}{'' if guest else ' by nobody'}{'' if told else ': nothing'}")
-        return told
+        result = guest.answer(request, headers) if guest else None
+        self.asked.append(
+            f"{request}{'' if guest else ' by nobody'}{'' if result else ': nothing'}"
+        )
+        return result
 
 
 def _socket_of(port: int) -> str:

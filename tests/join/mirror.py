@@ -75,8 +75,8 @@ class Mirror:
         class Handler(http.server.SimpleHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def __init__(self, *told: object) -> None:
-                super().__init__(*told, directory=served)  # type: ignore[arg-type]
+            def __init__(self, *value: object) -> None:
+                super().__init__(*value, directory=served)  # type: ignore[arg-type]
 
             def log_message(self, format: str, *_args: object) -> None:  # noqa: A002
                 fetched.append(self.path)
@@ -162,9 +162,9 @@ class Mirror:
 
 def version_of(tools: Path) -> str:
     """Ask the built kubelet for its release: "1.36.2"."""
-    told = _run([str(tools / "kubelet"), "--version"])
-    found = re.search(r"v(1\.\d+\.\d+)", told)
-    assert found, f"a kubelet of no release: {told}"
+    result = _run([str(tools / "kubelet"), "--version"])
+    found = re.search(r"v(1\.\d+\.\d+)", result)
+    assert found, f"a kubelet of no release: {result}"
     return found[1]
 
 

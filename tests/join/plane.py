@@ -111,9 +111,9 @@ class Plane:
     def client(self) -> httpx.Client:
         """Make a client with an administrator's rights."""
         trust = ssl.create_default_context(cafile=self.pki / "ca.crt")
-        told = yaml.safe_load(self.kubeconfig.read_text())["users"][0]["user"]
+        user = yaml.safe_load(self.kubeconfig.read_text())["users"][0]["user"]
         pair = self.folder / "administrator.pem"
-        parts = (told["client-certificate-data"], told["client-key-data"])
+        parts = (user["client-certificate-data"], user["client-key-data"])
         pair.write_bytes(b"".join(base64.b64decode(each) for each in parts))
         trust.load_cert_chain(pair)
         return httpx.Client(base_url=self.url, verify=trust, timeout=30.0)
@@ -125,11 +125,11 @@ class Plane:
     def account(self) -> Path:
         """Write a kubeconfig of our own account, which has the rights of deploy/ and no other."""
         token = self.kubectl("-n", NAMESPACE, "create", "token", ACCOUNT, "--duration=3h").strip()
-        told = yaml.safe_load(self.kubeconfig.read_text())
-        told["users"] = [{"name": ACCOUNT, "user": {"token": token}}]
-        told["contexts"][0]["context"] |= {"user": ACCOUNT, "namespace": NAMESPACE}
+        document = yaml.safe_load(self.kubeconfig.read_text())
+        document["users"] = [{"name": ACCOUNT, "user": {"token": token}}]
+        document["contexts"][0]["context"] |= {"user": ACCOUNT, "namespace": NAMESPACE}
         path = self.folder / "account.kubeconfig"
-        path.write_text(yaml.safe_dump(told))
+        path.write_text(yaml.safe_dump(document))
         return path
 
     def _commands(self) -> list[list[str]]:

@@ -13,10 +13,10 @@ import grpc
 import httpx
 import yaml
 
-from externalgrpc import client
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc, fleet_pb2
 from externalgrpc.pb import k8s_core_v1_pb2 as core
+from externalgrpc.rpc import client
 from tests.e2e import programs
 
 CLUSTER = "join"
@@ -49,13 +49,13 @@ class Server:
             "tokenFile": "token",
             "options": {"settleS": 2.0},
         }
-        told = {
+        fields = {
             "cluster": CLUSTER,
             "kubernetes": {"kubeconfig": str(kubeconfig)},
             "accounts": [account],
             "nodes": [{"name": GROUP, "account": "project", **pool}],
         }
-        self.config.write_text(yaml.safe_dump(told, sort_keys=False))
+        self.config.write_text(yaml.safe_dump(fields, sort_keys=False))
         metrics = f"127.0.0.1:{programs.free_port()}"
         self.metrics_url = f"http://{metrics}/metrics"
         argv = [sys.executable, "-m", "externalgrpc", "serve"]
@@ -108,8 +108,8 @@ class Server:
 
     def join_seconds(self) -> dict[str, float]:
         """Give what each step of the one join took, by the server's own metrics."""
-        told = httpx.get(self.metrics_url).raise_for_status().text
-        sums = re.findall(rf'^{_STEPS}_sum{{.*phase="(\w+)".*}} (\S+)$', told, re.MULTILINE)
+        text = httpx.get(self.metrics_url).raise_for_status().text
+        sums = re.findall(rf'^{_STEPS}_sum{{.*phase="(\w+)".*}} (\S+)$', text, re.MULTILINE)
         return {phase: float(seconds) for phase, seconds in sums}
 
     def _call(self, call: Callable[[Any], Any]) -> Any:

@@ -32,11 +32,11 @@ def test_a_machine_that_distrusts_the_cluster(scene: world.World, tmp_path: Path
 
     [number] = scene.rack.machines
     line = rf"^vps-autoscaler: {machine.name}: join failed: (.+)$"
-    told = re.search(line, machine.said(), re.MULTILINE)
-    assert told, "the serial console does not say why"
-    assert told[1].startswith("kubeadm: error")
-    assert "certificate signed by unknown authority" in told[1]
-    scene.note(f"off {machine.uptime_of('reboot: Power down'):.0f} s after power-on: {told[1]}")
+    match = re.search(line, machine.said(), re.MULTILINE)
+    assert match, "the serial console does not say why"
+    assert match[1].startswith("kubeadm: error")
+    assert "certificate signed by unknown authority" in match[1]
+    scene.note(f"off {machine.uptime_of('reboot: Power down'):.0f} s after power-on: {match[1]}")
 
     def failed() -> pb.Instance | None:
         return next((i for i in server.instances() if i.status.errorInfo.errorCode), None)
@@ -57,7 +57,7 @@ def test_a_machine_that_distrusts_the_cluster(scene: world.World, tmp_path: Path
     machine.settle_disk()
     reason = machine.read("/var/lib/vps-autoscaler/failed").splitlines()
     assert reason[0] == machine.name
-    assert reason[1].strip() == told[1].strip()
+    assert reason[1].strip() == match[1].strip()
     assert machine.files("/etc/vps-autoscaler/secret") == []
     assert not [each for each in machine.files("/etc/kubernetes") if each.endswith(".conf")]
     log = machine.read("/var/lib/vps-autoscaler/log")
@@ -70,11 +70,13 @@ def _renewed_but_not_told(control: plane.Plane, folder: Path) -> Iterator[None]:
     """Let cluster-info name a CA that is no longer the API server's, as after half a renewal."""
     info = ("-n", "kube-public", "get", "configmap", "cluster-info", "-o", "json")
     before = json.loads(control.kubectl(*info))
-    told = yaml.safe_load(before["data"]["kubeconfig"])
+    document = yaml.safe_load(before["data"]["kubeconfig"])
     old = certificates.Authority(folder / "old").certificate.read_bytes()
-    told["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(old).decode()
+    document["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(
+        old
+    ).decode()
     try:
-        _set(control, yaml.safe_dump(told))
+        _set(control, yaml.safe_dump(document))
         yield
     finally:
         _set(control, before["data"]["kubeconfig"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from externalgrpc import quantity
+from externalgrpc.model import quantity
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from tests.join import metadata, plane, pods, vm, world
 
@@ -71,7 +71,7 @@ def test_a_machine_joins_and_leaves(scene: world.World) -> None:
     took = server.join_seconds()
     assert set(took) == {"running", "csr", "node", "ready", "total"}
     scene.note("by our metrics: " + ", ".join(f"{what} {s:.0f} s" for what, s in took.items()))
-    ordered = scene.rack.told[number]
+    ordered = scene.rack.reported[number]
     scene.note(f"user-data {len(ordered.user_data.encode())} bytes, packed {len(ordered.sent)}")
     if scene.vendor.name == PACKS:
         assert len(ordered.sent) < len(ordered.user_data), "it was to be gzip"
@@ -100,11 +100,13 @@ def _waits(node: Mapping[str, Any]) -> bool:
 
 
 def _is_as_promised(node: Mapping[str, Any], promised: core.Node) -> None:
-    labels, told = node["metadata"]["labels"], dict(promised.metadata.labels)
-    told["kubernetes.io/hostname"] = node["metadata"]["name"]
-    assert {key: labels.get(key) for key in told} == told, "a promised label is missing, or another"
+    labels, result = node["metadata"]["labels"], dict(promised.metadata.labels)
+    result["kubernetes.io/hostname"] = node["metadata"]["name"]
+    assert {key: labels.get(key) for key in result} == result, (
+        "a promised label is missing, or another"
+    )
     kubelets = {key for key in labels if "kubernetes.io/" in key}
-    assert kubelets <= told.keys(), "the kubelet sets a label that is not promised"
+    assert kubelets <= result.keys(), "the kubelet sets a label that is not promised"
     assert {key: labels[key] for key in LABELS} == LABELS
     lasting = [each for each in node["spec"]["taints"] if "timeAdded" not in each]
     assert lasting == [TAINT]
@@ -136,8 +138,8 @@ def _runs_pods(scene: world.World, machine: vm.Machine) -> None:
         scene.plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
 
     def words() -> dict[str, str] | None:
-        told = {name: pods.last_word(pod) for name, pod in scene.cluster.pods().items()}
-        return told if all(told.values()) else None
+        fields = {name: pods.last_word(pod) for name, pod in scene.cluster.pods().items()}
+        return fields if all(fields.values()) else None
 
     assert scene.alive(machine, words, "the pods came to their ends") == expected
     for name in expected:
@@ -147,8 +149,8 @@ def _runs_pods(scene: world.World, machine: vm.Machine) -> None:
 def _amounts(status: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read capacity and allocatable, out of the API's JSON or out of a template."""
     if isinstance(status, core.NodeStatus):
-        told = (status.capacity, status.allocatable)
-        texts = [{key: each[key].string for key in RESOURCES} for each in told]
+        value = (status.capacity, status.allocatable)
+        texts = [{key: each[key].string for key in RESOURCES} for each in value]
     else:
         texts = [{key: status[kind][key] for key in RESOURCES} for kind in _KINDS]
     capacity, allocatable = (

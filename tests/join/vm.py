@@ -45,7 +45,7 @@ class Machine:
         self._image = image
         self._second = folder / "drive"
         self._files = dict(drive)
-        told = ",".join(f"{key}={value}" for key, value in smbios.items())
+        content = ",".join(f"{key}={value}" for key, value in smbios.items())
         self._argv = [
             "qemu-system-x86_64",
             "-nodefaults",
@@ -63,7 +63,7 @@ class Machine:
             *("-device", f"virtio-net-pci,netdev=net0,mac={mac}"),
             *("-device", "virtio-rng-pci"),
             *("-serial", f"file:{self.console}"),
-            *("-smbios", f"type=1,{told}"),
+            *("-smbios", f"type=1,{content}"),
             *(("-drive", f"file={self._second},if=virtio,format=raw") if drive else ()),
         ]
 
@@ -115,8 +115,8 @@ class Machine:
 
     def tail(self, lines: int) -> str:
         """Give the end of its console, and what the emulator complained of."""
-        told = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return "\n".join([*self.said().splitlines()[-lines:], told]).strip()
+        output = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join([*self.said().splitlines()[-lines:], output]).strip()
 
     def uptime_of(self, pattern: str) -> float | None:
         """Tell when the console first showed a line, in seconds after the kernel began."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tests.e2e import autoscaler, programs, waiting
 from tests.e2e.cluster import Cluster
-from tests.join import cloud, metadata, mirror, plane, pods, server, skies, vm
+from tests.join import cloud, fake_metadata, metadata, mirror, plane, pods, server, vm
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class World:
         image: Path,
         control: plane.Plane,
         source: mirror.Mirror,
-        sky: skies.Sky = skies.HETZNER,
+        sky: fake_metadata.Sky = fake_metadata.HETZNER,
     ) -> None:
         self.folder = folder
         self.plane, self.mirror = control, source
@@ -79,7 +79,7 @@ class World:
             "postJoin": list(POST_JOIN),
             **(join or {}),
         }
-        told = {
+        fields = {
             "instanceType": cloud.MACHINE_TYPE,
             "region": self.vendor.region,
             "image": self.vendor.image,
@@ -94,7 +94,7 @@ class World:
             endpoint=self.cloud.url,
             token=self.cloud.token,
             kubeconfig=self.plane.account(),
-            pool=told,
+            pool=fields,
         )
         self._run(serving.program, serving.start)
         return serving
@@ -121,15 +121,15 @@ class World:
 
     def evidence(self) -> list[tuple[str, str]]:
         """Give what a failed scenario left to look at: consoles and logs, by their ends."""
-        told = [("logs are kept in", f"{self.folder}, {self.plane.folder}")]
+        values = [("logs are kept in", f"{self.folder}, {self.plane.folder}")]
         for machine in self.rack.machines.values():
-            told.append((f"console of {machine.name}", machine.tail(60)))
-        told += [
+            values.append((f"console of {machine.name}", machine.tail(60)))
+        values += [
             (f"end of the log of {each.name}", each.tail(25))
             for each in (*self._programs, *self.plane.programs)
         ]
-        told.append(("metadata service", "\n".join(self.metadata.asked[-20:])))
-        return told
+        values.append(("metadata service", "\n".join(self.metadata.asked[-20:])))
+        return values
 
     # -- waiting -------------------------------------------------------------------------------
 
@@ -186,14 +186,14 @@ class World:
             if item["spec"]["username"].startswith("system:bootstrap:")
         ]
         ready = next(each for each in node["status"]["conditions"] if each["type"] == "Ready")
-        told = {
+        fields = {
             "join begins": machine.uptime_of("filtering via arp/ip/ip6tables"),
             "CSR": unix(max(asked)) - since,
             "Node": unix(node["metadata"]["creationTimestamp"]) - since,
             "Ready": unix(ready["lastTransitionTime"]) - since,
             "cloud-init done": machine.uptime_of("Cloud-init v.* finished"),
         }
-        self.note(", ".join(f"{what} {at:.0f} s" for what, at in told.items() if at is not None))
+        self.note(", ".join(f"{what} {at:.0f} s" for what, at in fields.items() if at is not None))
 
 
 def unix(stamp: str) -> float:

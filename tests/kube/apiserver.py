@@ -20,8 +20,8 @@ from typing import Any
 
 import yaml
 
-from externalgrpc import clock
 from externalgrpc.kube import api, connection
+from externalgrpc.support import clock
 
 Object = dict[str, Any]
 
@@ -89,13 +89,13 @@ class FakeServer:
     def link(self, folder: Path) -> connection.Connection:
         """Connect by a kubeconfig, as users do."""
         path = folder / "kubeconfig"
-        told = {
+        fields = {
             "clusters": [{"name": "c", "cluster": {"server": self.url}}],
             "users": [{"name": "u", "user": {"token": "a-token"}}],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
-        path.write_text(yaml.safe_dump(told))
+        path.write_text(yaml.safe_dump(fields))
         return connection.connect(kubeconfig=str(path), time_source=clock.SystemClock())
 
     def api(self, folder: Path) -> api.Api:
@@ -126,7 +126,7 @@ class FakeServer:
             self.history.append((self.version, kind, path, now))
             self.changed.notify_all()
 
-    def tell(self, kind: str, thing: Object) -> None:
+    def publish(self, kind: str, thing: Object) -> None:
         """Say something of the server's own to every watch (BOOKMARK, ERROR)."""
         with self.changed:
             self.history.append((self.version, kind, "", thing))
@@ -136,7 +136,7 @@ class FakeServer:
         """Let the version move on, and tell every watch."""
         with self.changed:
             self.version += 1
-        self.tell("BOOKMARK", {"metadata": {"resourceVersion": str(self.version)}})
+        self.publish("BOOKMARK", {"metadata": {"resourceVersion": str(self.version)}})
 
     def compact(self) -> None:
         """Forget all history: only the newest version can be watched from."""

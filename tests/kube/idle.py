@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 
-from externalgrpc import clock
-from externalgrpc.kube import cluster, errands
+from externalgrpc.kube import cluster, work_queue
+from externalgrpc.support import clock
 
 
-def wait(of: cluster.Cluster | errands.Errands, within_s: float) -> bool:
+def wait(of: cluster.Cluster | work_queue.WorkQueue, within_s: float) -> bool:
     """Wait until nothing is waiting or under way; tell whether that came to be.
 
     One thread does all errands in the order in which they are due: when one of ours was done,
     whatever was due before it is done too.
     """
-    errands_of = of._errands if isinstance(of, cluster.Cluster) else of
+    errands_of = of._work_queue if isinstance(of, cluster.Cluster) else of
     now = clock.SystemClock().monotonic
     until = now() + within_s
     while (left_s := until - now()) > 0:

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import yaml
 
-from externalgrpc import clock
 from externalgrpc.kube import api, connection
+from externalgrpc.support import clock
 from tests.e2e import controlplane, programs, waiting
 from tests.kube import requests
 
@@ -98,11 +98,11 @@ class Plane(controlplane.ControlPlane):
     def account(self) -> Path:
         """Write a kubeconfig with a token of our service account."""
         token = self.kubectl("-n", NAMESPACE, "create", "token", ACCOUNT, "--duration=2h").strip()
-        told = yaml.safe_load(self.kubeconfig.read_text())
-        told["users"] = [{"name": "admin", "user": {"token": token}}]
-        told["contexts"][0]["context"]["namespace"] = NAMESPACE
+        document = yaml.safe_load(self.kubeconfig.read_text())
+        document["users"] = [{"name": "admin", "user": {"token": token}}]
+        document["contexts"][0]["context"]["namespace"] = NAMESPACE
         path = self.folder / "account.kubeconfig"
-        path.write_text(yaml.safe_dump(told))
+        path.write_text(yaml.safe_dump(document))
         return path
 
     def link(self) -> connection.Connection:
@@ -117,8 +117,8 @@ class Plane(controlplane.ControlPlane):
 
     def ourselves(self) -> httpx.Client:
         """Make a bare client that is our service account."""
-        told = yaml.safe_load(self.account().read_text())
-        return self.bearer(told["users"][0]["user"]["token"])
+        document = yaml.safe_load(self.account().read_text())
+        return self.bearer(document["users"][0]["user"]["token"])
 
     def kubelet(self, name: str) -> httpx.Client:
         """Make a client that is a node's kubelet to the API server, or root on its machine."""
@@ -130,14 +130,14 @@ class Plane(controlplane.ControlPlane):
     def make_node(self, name: str, *, provider_id: str = "", ready: bool = True) -> Object:
         """Make a Node as its kubelet would."""
         spec = {"providerID": provider_id} if provider_id else {}
-        told: Object = {
+        fields: Object = {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name},
             "spec": spec,
         }
         with self.client() as api:
-            made = api.post("/api/v1/nodes", json=told)
+            made = api.post("/api/v1/nodes", json=fields)
             assert made.is_success, made.text
             self.set_ready(name, ready=ready)
             return dict(made.json())

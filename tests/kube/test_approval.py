@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import clock, events
 from externalgrpc.kube import api, approval, csr, errors, identity, nodes, tokens, tries
+from externalgrpc.support import clock, logs
 from tests.e2e import waiting
 from tests.kube import apiserver, idle, requests, test_cluster
 
@@ -36,7 +36,7 @@ class Attacker:
         self.number += 1
         path = f"{approval.PATH}/{self.token_id}-{self.number:04}"
         made = datetime.datetime.now(tz=datetime.UTC) - datetime.timedelta(seconds=age_s)
-        told: api.Object = {
+        reported: api.Object = {
             "metadata": {"creationTimestamp": made.strftime("%Y-%m-%dT%H:%M:%SZ")},
             "spec": {
                 "signerName": csr.SIGNER,
@@ -46,7 +46,7 @@ class Attacker:
                 "request": base64.b64encode(pem).decode(),
             },
         }
-        self.server.put(path, told)
+        self.server.put(path, reported)
         return path
 
 
@@ -69,8 +69,8 @@ def restarted(
 
 
 def conditions(server: apiserver.FakeServer, path: str) -> list[str]:
-    told = server.items[path].get("status", {}).get("conditions", [])
-    return [each["type"] for each in told]
+    reported = server.items[path].get("status", {}).get("conditions", [])
+    return [each["type"] for each in reported]
 
 
 def approved(server: apiserver.FakeServer) -> set[str]:
@@ -83,13 +83,13 @@ def await_approved(server: apiserver.FakeServer, *paths: str) -> None:
     waiting.until(lambda: approved(server) >= set(paths), f"approved: {paths}", within_s=20)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def reported(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Give the lines of the log, with their fields."""
-    return [events.KeyValueFormatter().format(each) for each in caplog.records]
+    return [logs.KeyValueFormatter().format(each) for each in caplog.records]
 
 
 def left_alone(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [each for each in told(caplog) if "left alone" in each]
+    return [each for each in reported(caplog) if "left alone" in each]
 
 
 def await_judged(server: apiserver.FakeServer, side: test_cluster.Side, token: str) -> None:
@@ -129,7 +129,7 @@ def test_another_key_is_refused_once_the_node_is_there(
     assert conditions(server, later) == []
 
 
-def test_a_node_that_no_watch_has_told_of_counts(
+def test_a_node_that_no_watch_has_reported_of_counts(
     server: apiserver.FakeServer, side: test_cluster.Side, attacker: Attacker
 ) -> None:
     other = side.cluster.credentials(SIBLING, "pool", provision_timeout_s=600).token
@@ -218,7 +218,7 @@ def test_a_flood_of_keys_delays_nobody_else(
     await_approved(server, sibling)
     side.cluster.revoke(SIBLING)
     waiting.until(lambda: server.count("DELETE"), "revoked", within_s=20)
-    assert len(side.cluster._errands._waiting) <= 1, "one errand, however many requests"
+    assert len(side.cluster._work_queue._waiting) <= 1, "one errand, however many requests"
     side.expected.add(NAME)
     waiting.until(lambda: len(approved(server)) == 4, "three of the flood", within_s=90)
     assert idle.wait(side.cluster, 20)

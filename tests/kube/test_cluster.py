@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from externalgrpc import assembly, clock, groups
-from externalgrpc.bootstrap import credentials
-from externalgrpc.kube import api, approval, cluster, csr, errors, facts, nodes, notices, tokens
+from externalgrpc import assembly
+from externalgrpc.kube import api, approval, cluster, csr, errors, events, facts, nodes, tokens
+from externalgrpc.model import credentials, groups
+from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import apiserver, idle, requests
 
@@ -44,7 +45,7 @@ class Side:
 
 @pytest.fixture
 def side(server: apiserver.FakeServer, tmp_path: Path) -> Iterator[Side]:
-    told = {
+    fields = {
         "clusters": [
             {
                 "cluster": {
@@ -54,7 +55,7 @@ def side(server: apiserver.FakeServer, tmp_path: Path) -> Iterator[Side]:
             }
         ]
     }
-    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(told)}})
+    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(fields)}})
     server.put("/version", {"gitVersion": "v1.36.2"})
     made = Side(server, tmp_path)
     made.cluster.start()
@@ -63,7 +64,7 @@ def side(server: apiserver.FakeServer, tmp_path: Path) -> Iterator[Side]:
 
 
 def _ask(server: apiserver.FakeServer, name: str, wants: str, token_id: str) -> str:
-    told: api.Object = {
+    fields: api.Object = {
         "spec": {
             "signerName": csr.SIGNER,
             "username": f"system:bootstrap:{token_id}",
@@ -73,7 +74,7 @@ def _ask(server: apiserver.FakeServer, name: str, wants: str, token_id: str) -> 
         }
     }
     path = f"{approval.PATH}/{name}"
-    server.put(path, told)
+    server.put(path, fields)
     return path
 
 
@@ -120,12 +121,12 @@ def test_nothing_is_minted_for_a_cluster_that_cannot_be_joined(
 def test_credentials_that_make_no_sense_leave_no_token(
     server: apiserver.FakeServer, side: Side
 ) -> None:
-    told = {"clusters": [{"cluster": {"server": "https://api.example.test:6443"}}]}
-    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(told)}})
+    fields = {"clusters": [{"cluster": {"server": "https://api.example.test:6443"}}]}
+    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(fields)}})
     with pytest.raises(facts.Unusable, match="which CA"):
         side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
-    told["clusters"][0]["cluster"]["certificate-authority-data"] = "QUFBQQ=="
-    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(told)}})
+    fields["clusters"][0]["cluster"]["certificate-authority-data"] = "QUFBQQ=="
+    server.put(INFO, {"data": {"kubeconfig": yaml.safe_dump(fields)}})
     with pytest.raises(facts.Unusable, match="cannot be joined"):
         side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
     assert idle.wait(side.cluster, 10)
@@ -140,7 +141,7 @@ def test_a_revocation_survives_an_outage(server: apiserver.FakeServer, side: Sid
     assert not [each for each in server.items if each.startswith(SECRETS)]
 
 
-def test_the_machine_that_asks_is_told_and_approved(
+def test_the_machine_that_asks_is_reported_and_approved(
     server: apiserver.FakeServer, side: Side, caplog: pytest.LogCaptureFixture
 ) -> None:
     side.expected.add("pool-aaaaaa")
@@ -195,7 +196,7 @@ def test_a_request_that_somebody_decided_is_left_alone(
     assert server.count("PUT") == 0
 
 
-def test_nodes_are_told_and_kept(server: apiserver.FakeServer, side: Side) -> None:
+def test_nodes_are_reported_and_kept(server: apiserver.FakeServer, side: Side) -> None:
     waiting.until(lambda: side.cluster.node_list.complete, "listed", within_s=20)
     server.put(f"{nodes.PATH}/pool-aaaaaa", {"spec": {"providerID": "memory://1"}})
     waiting.until(lambda: side.seen == ["pool-aaaaaa"], "told", within_s=20)
@@ -231,13 +232,13 @@ def test_a_server_that_stops_says_what_it_leaves(
 
 
 def test_events_about_one_object_are_all_written(server: apiserver.FakeServer, side: Side) -> None:
-    assert side.cluster.home == notices.Regarding(
+    assert side.cluster.home == events.Regarding(
         kind="ConfigMap", name="vps-autoscaler", namespace=side.cluster.home.namespace
     )
     said = [f"group {name}: held back" for name in ("a", "b", "c", "a")]
     for note in said:
-        side.cluster.tell(
-            notices.Notice(
+        side.cluster.publish(
+            events.Event(
                 regarding=side.cluster.home, reason="GroupHeldBack", action="Join", note=note
             )
         )
@@ -264,13 +265,13 @@ def test_a_cluster_that_does_not_answer_is_let_go_in_the_time_given(
 def test_events_say_which_server_wrote_them(server: apiserver.FakeServer, tmp_path: Path) -> None:
     """Two servers of one cluster are told apart by the machine or pod that each runs in."""
     path = tmp_path / "kubeconfig"
-    told = {
+    fields = {
         "clusters": [{"name": "c", "cluster": {"server": server.url}}],
         "users": [{"name": "u", "user": {}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
         "current-context": "x",
     }
-    path.write_text(yaml.safe_dump(told))
+    path.write_text(yaml.safe_dump(fields))
     config = groups.Config(
         cluster="prod",
         accounts={},
@@ -281,8 +282,8 @@ def test_events_say_which_server_wrote_them(server: apiserver.FakeServer, tmp_pa
     assert isinstance(made, cluster.Cluster)
     made.start()
     try:
-        made.tell(
-            notices.Notice(regarding=made.home, kind="Normal", reason="R", note="n", action="a")
+        made.publish(
+            events.Event(regarding=made.home, kind="Normal", reason="R", note="n", action="a")
         )
         assert idle.wait(made, 20)
     finally:

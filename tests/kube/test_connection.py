@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from externalgrpc import clock
 from externalgrpc.kube import connection, errors
+from externalgrpc.support import clock
 from tests import certificates
 from tests.kube import apiserver
 
@@ -52,23 +52,23 @@ WRONG = {
 
 
 @pytest.mark.parametrize("why", WRONG)
-def test_a_wrong_kubeconfig_is_told_without_its_secrets(tmp_path: Path, why: str) -> None:
+def test_a_wrong_kubeconfig_is_reported_without_its_secrets(tmp_path: Path, why: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(WRONG[why])
-    with pytest.raises(connection.CannotConnect, match=why) as told:
+    with pytest.raises(connection.CannotConnect, match=why) as value:
         _connect(path)
-    assert SECRET not in str(told.value)
-    assert "kubeconfig" in str(told.value)
+    assert SECRET not in str(value.value)
+    assert "kubeconfig" in str(value.value)
 
 
-def test_a_missing_kubeconfig_is_told(tmp_path: Path) -> None:
+def test_a_missing_kubeconfig_is_reported(tmp_path: Path) -> None:
     with pytest.raises(connection.CannotConnect, match=r"Invalid kube-config|cannot be used"):
         _connect(tmp_path / "none")
 
 
 def test_a_context_is_chosen(server: apiserver.FakeServer, tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
-    told = {
+    fields = {
         "clusters": [
             {"name": "here", "cluster": {"server": server.url}},
             {"name": "there", "cluster": {"server": "http://127.0.0.1:1"}},
@@ -80,7 +80,7 @@ def test_a_context_is_chosen(server: apiserver.FakeServer, tmp_path: Path) -> No
         ],
         "current-context": "a",
     }
-    path.write_text(yaml.safe_dump(told))
+    path.write_text(yaml.safe_dump(fields))
     link = _connect(path, "b")
     assert link.host == server.url
     assert link.namespace == "ours"
@@ -97,13 +97,13 @@ def test_a_context_is_chosen(server: apiserver.FakeServer, tmp_path: Path) -> No
 
 def test_credentials_are_sent_over_no_plain_http_off_loopback(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
-    told = {
+    fields = {
         "clusters": [{"name": "c", "cluster": {"server": "http://192.0.2.1:8080"}}],
         "users": [{"name": "u", "user": {"token": SECRET}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }
-    path.write_text(yaml.safe_dump(told))
+    path.write_text(yaml.safe_dump(fields))
     with pytest.raises(connection.CannotConnect, match="its server is plain http:// to another"):
         _connect(path)
 
@@ -118,13 +118,13 @@ def test_a_plugin_that_fails_is_no_crash(server: apiserver.FakeServer, tmp_path:
         "command": str(plugin),
         "interactiveMode": "Never",
     }
-    told = {
+    fields = {
         "clusters": [{"name": "c", "cluster": {"server": server.url}}],
         "users": [{"name": "u", "user": {"exec": runs}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }
-    path.write_text(yaml.safe_dump(told))
+    path.write_text(yaml.safe_dump(fields))
     link = _connect(path)
     # The client logs the plugin's failure and goes on without credentials: a server says no then.
     server.fail("GET", 401)
@@ -146,9 +146,9 @@ def test_a_pod_asks_no_proxy_for_its_own_cluster(
     (account / "ca.pem").rename(account / "ca.crt")
     environ = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
     link = connection.connect(time_source=clock.SystemClock(), environ=environ, account=account)
-    with pytest.raises(errors.Unreachable) as told:
+    with pytest.raises(errors.Unreachable) as value:
         link.api.get("/version")
-    assert "proxy" not in repr(told.value.__cause__).lower()
+    assert "proxy" not in repr(value.value.__cause__).lower()
 
 
 def test_credentials_that_are_lost_later_are_no_crash(
@@ -168,9 +168,9 @@ def test_credentials_that_are_lost_later_are_no_crash(
         def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str:
             raise FileNotFoundError(SECRET)
 
-    with pytest.raises(errors.Denied, match="gives no credentials") as told:
+    with pytest.raises(errors.Denied, match="gives no credentials") as value:
         connection._authorization(Lost(), "the pod's service account")
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(value.value)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 429, 500, 503])
@@ -178,10 +178,10 @@ def test_a_refusal_says_what_was_asked_and_why(
     server: apiserver.FakeServer, tmp_path: Path, status: int
 ) -> None:
     server.fail("GET", status)
-    with pytest.raises(errors.KubeError) as told:
+    with pytest.raises(errors.KubeError) as value:
         server.api(tmp_path).get("/version")
-    assert str(told.value) == f"GET /version: as the test wants it (HTTP {status})"
-    assert told.value.status == status
+    assert str(value.value) == f"GET /version: as the test wants it (HTTP {status})"
+    assert value.value.status == status
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[]", "7"])

@@ -138,13 +138,13 @@ JSON = strategies.recursive(
 
 
 @hypothesis.given(JSON)
-def test_reading_never_fails(told: object) -> None:
-    found = csr.read(told if isinstance(told, dict) else {"metadata": told, "spec": told})
+def test_reading_never_fails(value: object) -> None:
+    found = csr.read(value if isinstance(value, dict) else {"metadata": value, "spec": value})
     assert found is None or _objection(found) != ""
 
 
 def test_an_object_is_read() -> None:
-    told = {
+    fields = {
         "metadata": {"name": "node-csr-1", "uid": "u"},
         "spec": {
             "signerName": RIGHT.signer,
@@ -155,13 +155,13 @@ def test_an_object_is_read() -> None:
         },
         "status": {},
     }
-    assert csr.read(told) == RIGHT
-    told["status"] = {"conditions": [{"type": "Denied"}], "certificate": "AAAA"}
-    assert csr.read(told) == dataclasses.replace(RIGHT, decided=True)
-    told["status"] = {"conditions": [{"type": "Approved"}]}
-    assert csr.read(told) == dataclasses.replace(RIGHT, decided=True, approved=True)
-    told["metadata"]["creationTimestamp"] = "2026-11-23T12:00:00Z"
-    made = csr.read(told)
+    assert csr.read(fields) == RIGHT
+    fields["status"] = {"conditions": [{"type": "Denied"}], "certificate": "AAAA"}
+    assert csr.read(fields) == dataclasses.replace(RIGHT, decided=True)
+    fields["status"] = {"conditions": [{"type": "Approved"}]}
+    assert csr.read(fields) == dataclasses.replace(RIGHT, decided=True, approved=True)
+    fields["metadata"]["creationTimestamp"] = "2026-11-23T12:00:00Z"
+    made = csr.read(fields)
     assert made is not None
     assert made.created_at == 1795435200
     assert RIGHT.token_id == "abcdef"

@@ -7,7 +7,7 @@ import re
 
 import yaml
 
-from externalgrpc.doctor import rights
+from externalgrpc.diagnosis.judges import rights
 from externalgrpc.kube import tokens, tries
 from providers import contract
 from tests.kube import plane as planes
@@ -25,7 +25,7 @@ def test_both_fences_are_what_doctor_looks_for() -> None:
 
 
 def test_the_fence_of_nodes_knows_every_cloud_of_ours() -> None:
-    (told,) = (
+    (result,) = (
         each["expression"]
         for each in POLICIES[rights.NODES_POLICY]["variables"]
         if each["name"] == "schemes"
@@ -36,7 +36,7 @@ def test_the_fence_of_nodes_knows_every_cloud_of_ours() -> None:
         if point.value.startswith("providers.")
     }
     assert len(schemes) == 5
-    assert set(re.findall(r"'([^']*)'", told)) == schemes
+    assert set(re.findall(r"'([^']*)'", result)) == schemes
 
 
 def test_the_fence_of_tokens_lets_the_longest_through() -> None:

@@ -24,30 +24,30 @@ def link(server: apiserver.FakeServer, tmp_path: Path) -> connection.Connection:
 def _info(server: str = "https://api.example.test:6443", ca: str = CA) -> dict[str, object]:
     data = base64.b64encode(ca.encode()).decode()
     cluster = {"server": server, "certificate-authority-data": data}
-    told = {"clusters": [{"name": "", "cluster": cluster}]}
-    return {"data": {"kubeconfig": yaml.safe_dump(told)}}
+    fields = {"clusters": [{"name": "", "cluster": cluster}]}
+    return {"data": {"kubeconfig": yaml.safe_dump(fields)}}
 
 
 @pytest.mark.parametrize(
-    ("told", "minor"), [("v1.36.2", 36), ("v1.31.0+k3s1", 31), ("1.40", 40), ("v1.9-gke.1", 9)]
+    ("text", "minor"), [("v1.36.2", 36), ("v1.31.0+k3s1", 31), ("1.40", 40), ("v1.9-gke.1", 9)]
 )
 def test_the_release_is_read(
-    server: apiserver.FakeServer, link: connection.Connection, told: str, minor: int
+    server: apiserver.FakeServer, link: connection.Connection, text: str, minor: int
 ) -> None:
-    server.put("/version", {"gitVersion": told})
-    assert facts.version(link.api) == facts.Version(git_version=told, minor=minor)
+    server.put("/version", {"gitVersion": text})
+    assert facts.version(link.api) == facts.Version(git_version=text, minor=minor)
 
 
-@pytest.mark.parametrize("told", ["", "v2.0.0", "what"])
-def test_a_release_that_makes_no_sense_is_told(
-    server: apiserver.FakeServer, link: connection.Connection, told: str
+@pytest.mark.parametrize("text", ["", "v2.0.0", "what"])
+def test_a_release_that_makes_no_sense_is_reported(
+    server: apiserver.FakeServer, link: connection.Connection, text: str
 ) -> None:
-    server.put("/version", {"gitVersion": told})
+    server.put("/version", {"gitVersion": text})
     with pytest.raises(facts.Unusable, match=r"not Kubernetes 1\.x"):
         facts.version(link.api)
 
 
-def test_machines_are_told_what_cluster_info_says(
+def test_machines_are_reported_what_cluster_info_says(
     server: apiserver.FakeServer, link: connection.Connection
 ) -> None:
     server.put(INFO, _info())
@@ -57,7 +57,7 @@ def test_machines_are_told_what_cluster_info_says(
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted"),
+    ("text", "wanted"),
     [
         ("https://api.example.test", "https://api.example.test:443"),
         ("https://api.example.test/", "https://api.example.test:443"),
@@ -67,9 +67,9 @@ def test_machines_are_told_what_cluster_info_says(
     ],
 )
 def test_an_address_without_port_gets_its_own(
-    server: apiserver.FakeServer, link: connection.Connection, told: str, wanted: str
+    server: apiserver.FakeServer, link: connection.Connection, text: str, wanted: str
 ) -> None:
-    server.put(INFO, _info(told))
+    server.put(INFO, _info(text))
     assert facts.address(link).endpoint == wanted
 
 
@@ -98,7 +98,7 @@ def test_without_cluster_info_our_own_address_is_what_we_know(
     assert facts.address(outside).endpoint == "https://10.0.0.1:6443"
 
 
-def test_a_cluster_that_nobody_vouches_for_is_told(
+def test_a_cluster_that_nobody_vouches_for_is_reported(
     server: apiserver.FakeServer, link: connection.Connection
 ) -> None:
     server.put(INFO, _info(ca=""))

@@ -83,15 +83,15 @@ LATER = {
 @pytest.mark.parametrize("how_long", LATER)
 def test_a_token_that_lives_longer_is_refused(ourselves: httpx.Client, how_long: str) -> None:
     ends = datetime.datetime.now(tz=datetime.UTC) + LATER[how_long]
-    told = make(ourselves, secret(written(ends)))
-    assert "tokens that end within 35 minutes only" in told
+    result = make(ourselves, secret(written(ends)))
+    assert "tokens that end within 35 minutes only" in result
 
 
 def test_no_creation_time_of_ones_own_makes_it_live_longer(ourselves: httpx.Client) -> None:
     ends = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(days=1)
     for born in (written(ends), written(ends - LONGEST)):
-        told = make(ourselves, secret(written(ends), creationTimestamp=born))
-        assert "tokens that end within 35 minutes only" in told
+        result = make(ourselves, secret(written(ends), creationTimestamp=born))
+        assert "tokens that end within 35 minutes only" in result
 
 
 def test_no_other_way_to_write_it_makes_it_live_longer(ourselves: httpx.Client) -> None:
@@ -113,8 +113,8 @@ def test_no_other_way_to_write_it_makes_it_live_longer(ourselves: httpx.Client) 
         "é" * 10,
     ]
     for each in odd:
-        told = make(ourselves, secret(each))
-        assert "vps-autoscaler-tokens" in told, each
+        result = make(ourselves, secret(each))
+        assert "vps-autoscaler-tokens" in result, each
 
 
 def test_no_character_is_taken_for_another(ourselves: httpx.Client) -> None:

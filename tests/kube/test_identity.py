@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import events
 from externalgrpc.kube import api, identity
+from externalgrpc.support import logs
 from tests.kube import apiserver
 
 
@@ -94,7 +94,7 @@ def test_an_answer_that_makes_no_sense_is_none(
     assert isinstance(identity.read(link), identity.NotYet)
 
 
-def test_each_thing_is_told_once(
+def test_each_thing_is_reported_once(
     server: apiserver.FakeServer, link: api.Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -108,7 +108,7 @@ def test_each_thing_is_told_once(
     answers += [type(reader.read()), type(reader.read())]
     refused = [identity.Withheld] * 2 + [identity.NotYet] + [identity.Withheld]
     assert answers == [identity.NotYet] * 3 + refused + [identity.Known] * 2
-    lines = [events.KeyValueFormatter().format(each) for each in caplog.records]
+    lines = [logs.KeyValueFormatter().format(each) for each in caplog.records]
     mine = [each for each in lines if "identity" in each]
     assert len(mine) == 3
     assert "asking again" in mine[0]

@@ -4,8 +4,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from externalgrpc import groups, template
 from externalgrpc.kube import api, errors, nodes
+from externalgrpc.model import groups
+from externalgrpc.nodes import template
 from tests.kube import apiserver
 
 WHOLE = {
@@ -189,8 +190,8 @@ JSON = strategies.recursive(
 
 
 @hypothesis.given(strategies.dictionaries(KEYS, JSON))
-def test_reading_never_fails(told: dict[str, object]) -> None:
-    found = nodes.read(told)
+def test_reading_never_fails(fields: dict[str, object]) -> None:
+    found = nodes.read(fields)
     if found is not None:
-        assert found == nodes.read(told)
+        assert found == nodes.read(fields)
         assert all(isinstance(each, str) for each in found.labels.values())

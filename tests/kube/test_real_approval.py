@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from externalgrpc import clock
 from externalgrpc.kube import access, api, approval, cluster, csr, errors, tokens
+from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import idle, requests
 from tests.kube import plane as planes
@@ -94,7 +94,7 @@ def test_what_it_needs_is_allowed_and_no_more(approving: planes.Plane) -> None:
     assert access.excess(link) == ()
 
 
-def test_a_machine_of_ours_is_approved_and_told(approving: planes.Plane, side: Side) -> None:
+def test_a_machine_of_ours_is_approved_and_reported(approving: planes.Plane, side: Side) -> None:
     token = side.token("pool-aaaaaa")
     made = ask(approving, token, "pool-aaaaaa").json()["metadata"]["name"]
     waiting.until(lambda: conditions(approving, made) == ["Approved"], "approved")
@@ -242,10 +242,12 @@ def test_the_policy_keeps_us_from_approving_anybody_else(
     token = tokens.Tokens(link, cluster="approval").mint("pool-ffffff", "pool", ttl_s=600)
     made = ask(approving, token.text, "pool-ffffff").json()
     path = f"{CSRS}/{made['metadata']['name']}"
-    told = link.get(path)
-    told["status"] = {"conditions": [{"type": "Approved", "status": "True", "reason": "Mistake"}]}
+    response = link.get(path)
+    response["status"] = {
+        "conditions": [{"type": "Approved", "status": "True", "reason": "Mistake"}]
+    }
     with pytest.raises(errors.KubeError, match="machines of its own group only"):
-        link.put(f"{path}/approval", told)
+        link.put(f"{path}/approval", response)
 
 
 def test_no_right_to_approve_other_signers(approving: planes.Plane, side: Side) -> None:
@@ -254,10 +256,12 @@ def test_no_right_to_approve_other_signers(approving: planes.Plane, side: Side) 
     assert made.is_success, made.text
     link: api.Api = approving.link().api
     path = f"{CSRS}/{made.json()['metadata']['name']}"
-    told = link.get(path)
-    told["status"] = {"conditions": [{"type": "Approved", "status": "True", "reason": "Mistake"}]}
+    response = link.get(path)
+    response["status"] = {
+        "conditions": [{"type": "Approved", "status": "True", "reason": "Mistake"}]
+    }
     with pytest.raises(errors.Denied, match="signer"):
-        link.put(f"{path}/approval", told)
+        link.put(f"{path}/approval", response)
 
 
 def test_what_kubeadm_join_reads_is_open_to_our_group_and_nothing_else(

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from externalgrpc.kube import approval, csr, nodes
-from externalgrpc.service import FAKE_NODE
+from externalgrpc.rpc.service import FAKE_NODE
 from tests.e2e import programs, waiting
 from tests.kube import conftest, requests
 from tests.kube import plane as planes

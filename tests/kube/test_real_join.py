@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from externalgrpc import registrar
 from externalgrpc.fleet import state
+from externalgrpc.joining import registrar
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from tests import serving
@@ -137,7 +137,7 @@ def test_from_the_order_to_the_end_of_its_node(
     assert not house.cloud.servers()
 
 
-def test_a_machine_that_never_asks_is_told_and_loses_its_token(
+def test_a_machine_that_never_asks_is_reported_and_loses_its_token(
     approving: planes.Plane, house: serving.Running
 ) -> None:
     token = token_in(ordered(house).user_data)
@@ -150,5 +150,5 @@ def test_a_machine_that_never_asks_is_told_and_loses_its_token(
         "CA is shown the error",
     )
     waiting.until(lambda: not minted(approving, token), "its token is revoked")
-    told = ("JoinTimeout", "vps-autoscaler")
-    waiting.until(lambda: told in events(approving, OURS), "people are told on the ConfigMap")
+    value = ("JoinTimeout", "vps-autoscaler")
+    waiting.until(lambda: value in events(approving, OURS), "people are told on the ConfigMap")

@@ -12,8 +12,8 @@ import httpx
 import pytest
 import yaml
 
-from externalgrpc import clock
-from externalgrpc.kube import cluster, connection, facts, identity, nodes, notices, reflector
+from externalgrpc.kube import cluster, connection, events, facts, identity, nodes, reflector
+from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import idle
 from tests.kube import plane as planes
@@ -27,7 +27,7 @@ class Seen:
     """A cluster side that keeps what it was told of Nodes."""
 
     def __init__(self, plane: planes.Plane) -> None:
-        self.told: list[tuple[str, bool, bool]] = []
+        self.reported: list[tuple[str, bool, bool]] = []
         self.cluster = cluster.Cluster(
             plane.link(),
             cluster.Settings(name="prod", instance="test"),
@@ -39,7 +39,7 @@ class Seen:
     def _node(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
         which = after or before
         assert which is not None
-        self.told.append((which.name, before is not None, after is not None))
+        self.reported.append((which.name, before is not None, after is not None))
 
     def node(self, name: str) -> nodes.Node:
         """Wait for a Node, with the Ready condition that it is made with."""
@@ -82,9 +82,9 @@ def test_the_cluster_tells_of_itself(plane: planes.Plane) -> None:
     address = facts.address(link)
     assert address.endpoint == plane.url
     assert "BEGIN CERTIFICATE" in address.ca_pem
-    told = facts.kubelet_config(link.api)
-    assert told is not None
-    reserve = told.reserve(
+    result = facts.kubelet_config(link.api)
+    assert result is not None
+    reserve = result.reserve(
         cpu_millis=2000, memory_bytes=4 << 30, disk_bytes=40 << 30, memory_overhead=0.05
     )
     assert reserve.max_pods == 64
@@ -96,9 +96,9 @@ def test_the_cluster_tells_of_itself(plane: planes.Plane) -> None:
 
 
 def test_a_pods_own_account_is_a_way_in(plane: planes.Plane, tmp_path: Path) -> None:
-    told = yaml.safe_load(plane.account().read_text())
-    (tmp_path / "token").write_text(told["users"][0]["user"]["token"])
-    trust = Path(told["clusters"][0]["cluster"]["certificate-authority"])
+    document = yaml.safe_load(plane.account().read_text())
+    (tmp_path / "token").write_text(document["users"][0]["user"]["token"])
+    trust = Path(document["clusters"][0]["cluster"]["certificate-authority"])
     (tmp_path / "ca.crt").write_text(trust.read_text())
     (tmp_path / "namespace").write_text(planes.NAMESPACE)
     port = plane.url.rpartition(":")[2]
@@ -119,7 +119,7 @@ def test_the_cluster_says_which_it_is(plane: planes.Plane) -> None:
     assert identity.read(plane.link().api) == wanted
 
 
-def test_without_the_new_right_it_says_nothing_and_that_is_told(plane: planes.Plane) -> None:
+def test_without_the_new_right_it_says_nothing_and_that_is_reported(plane: planes.Plane) -> None:
     # The account as an older deploy/rbac.yaml made it.
     at = "/apis/rbac.authorization.k8s.io/v1/clusterroles/vps-autoscaler"
     with plane.client() as admin:
@@ -177,8 +177,8 @@ def test_a_node_is_followed_from_first_to_last(plane: planes.Plane, seen: Seen) 
     with plane.client() as admin:
         admin.delete("/api/v1/nodes/pool-aaaaaa")
     waiting.until(lambda: "pool-aaaaaa" not in seen.cluster.node_list.items, "gone")
-    assert seen.told[0] == ("pool-aaaaaa", False, True)
-    assert seen.told[-1] == ("pool-aaaaaa", True, False)
+    assert seen.reported[0] == ("pool-aaaaaa", False, True)
+    assert seen.reported[-1] == ("pool-aaaaaa", True, False)
 
 
 def test_a_node_without_machine_is_given_its_own_once(plane: planes.Plane, seen: Seen) -> None:
@@ -266,7 +266,7 @@ def test_the_copy_survives_a_restart_of_the_api_server(plane: planes.Plane, seen
     waiting.until(
         lambda: set(seen.cluster.node_list.items) == {"pool-jjjjjj"}, "the copy is right again"
     )
-    assert ("pool-hhhhhh", True, False) in seen.told
+    assert ("pool-hhhhhh", True, False) in seen.reported
     waiting.until(
         lambda: seen.cluster.node_list.listed_at > listed_at, "the version that was too old"
     )
@@ -278,11 +278,11 @@ def test_a_version_that_is_too_old_means_to_list_again(
     caplog.set_level("INFO", logger="vps_autoscaler")
     # An API server that was started anew knows no versions from before.
     plane.restart_api()
-    told: list[str] = []
+    parts: list[str] = []
     link = plane.link()
     follower = nodes.Nodes(
         link.api,
-        on_change=lambda _before, after: told.append(after.name if after else "-"),
+        on_change=lambda _before, after: parts.append(after.name if after else "-"),
         time_source=clock.SystemClock(),
         chance=random.Random(1),
         timing=reflector.Timing(watch_s=2.0, pause_s=0.1),
@@ -299,18 +299,18 @@ def test_a_version_that_is_too_old_means_to_list_again(
 
 def test_events_about_a_node_and_a_configmap(plane: planes.Plane, seen: Seen) -> None:
     node = plane.make_node("pool-kkkkkk")["metadata"]
-    about = notices.Regarding(kind="Node", name="pool-kkkkkk", uid=node["uid"])
-    never = notices.Notice(
+    about = events.Regarding(kind="Node", name="pool-kkkkkk", uid=node["uid"])
+    never = events.Event(
         regarding=about,
         reason="NeverJoined",
         action="Removing",
         note="powered off before it joined",
         kind="Warning",
     )
-    seen.cluster.tell(never)
-    home = notices.Regarding(kind="ConfigMap", name="vps-autoscaler", namespace=planes.NAMESPACE)
-    seen.cluster.tell(
-        notices.Notice(regarding=home, reason="GroupHeldBack", action="Waiting", note="é" * 2000)
+    seen.cluster.publish(never)
+    home = events.Regarding(kind="ConfigMap", name="vps-autoscaler", namespace=planes.NAMESPACE)
+    seen.cluster.publish(
+        events.Event(regarding=home, reason="GroupHeldBack", action="Waiting", note="é" * 2000)
     )
     assert idle.wait(seen.cluster, 10)
     assert "powered off before it joined" in plane.kubectl("describe", "node", "pool-kkkkkk")
@@ -319,7 +319,7 @@ def test_events_about_a_node_and_a_configmap(plane: planes.Plane, seen: Seen) ->
     assert "configmap/vps-autoscaler" in listed
 
 
-def test_an_event_told_again_is_counted(plane: planes.Plane) -> None:
+def test_an_event_reported_again_is_counted(plane: planes.Plane) -> None:
     class Later(clock.SystemClock):
         """A clock that can be put forward."""
 
@@ -331,9 +331,9 @@ def test_an_event_told_again_is_counted(plane: planes.Plane) -> None:
     plane.make_node("pool-mmmmmm")
     time_source = Later()
     link: connection.Connection = plane.link()
-    writer = notices.Notices(link.api, instance="test", time_source=time_source)
-    notice = notices.Notice(
-        regarding=notices.Regarding(kind="Node", name="pool-mmmmmm"),
+    writer = events.EventWriter(link.api, instance="test", time_source=time_source)
+    event = events.Event(
+        regarding=events.Regarding(kind="Node", name="pool-mmmmmm"),
         reason="Waits",
         action="Waiting",
         note="still not there",
@@ -341,7 +341,7 @@ def test_an_event_told_again_is_counted(plane: planes.Plane) -> None:
     counts = []
     for ahead_s in (0.0, 1.0, 70.0, 75.0, 140.0, 1000.0):
         time_source.ahead_s = ahead_s
-        writer.tell(notice)
+        writer.publish(event)
         with plane.client() as admin:
             listed = admin.get(f"{EVENTS}/default/events").json()["items"]
         ours = [each for each in listed if each["regarding"]["name"] == "pool-mmmmmm"]

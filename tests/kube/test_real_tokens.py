@@ -8,8 +8,8 @@ import datetime
 import httpx
 import pytest
 
-from externalgrpc import clock
 from externalgrpc.kube import api, errors, tokens
+from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import plane as planes
 
@@ -50,9 +50,9 @@ def test_a_token_makes_its_machine_known_and_nothing_else(
     link.get("/version")
     minted = tokens.Tokens(link, cluster="prod", auth_group=group)
     token = minted.mint("pool-aaaaaa", "pool", ttl_s=600)
-    told = _await(fenced, token, httpx.codes.CREATED).json()["status"]["userInfo"]
-    assert told["username"] == f"system:bootstrap:{token.id}"
-    assert set(told["groups"]) == {"system:bootstrappers", group, "system:authenticated"}
+    userinfo = _await(fenced, token, httpx.codes.CREATED).json()["status"]["userInfo"]
+    assert userinfo["username"] == f"system:bootstrap:{token.id}"
+    assert set(userinfo["groups"]) == {"system:bootstrappers", group, "system:authenticated"}
     minted.revoke("pool-aaaaaa")
     _await(fenced, token, httpx.codes.UNAUTHORIZED)
 
@@ -155,6 +155,6 @@ def test_somebody_elses_token_is_stepped_over_and_never_deleted(
 
 def test_a_token_that_may_not_be_minted_says_why(fenced: planes.Plane, link: api.Api) -> None:
     minted = tokens.Tokens(link, cluster="prod", auth_group="system:bootstrappers:other")
-    with pytest.raises(errors.KubeError, match="only the groups that machines join under") as told:
+    with pytest.raises(errors.KubeError, match="only the groups that machines join under") as value:
         minted.mint("pool-hhhhhh", "pool", ttl_s=600)
-    assert "POST /api/v1/namespaces/kube-system/secrets" in str(told.value)
+    assert "POST /api/v1/namespaces/kube-system/secrets" in str(value.value)

@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from externalgrpc import clock
 from externalgrpc.kube import api, errors, reflector
+from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import apiserver
 
@@ -25,18 +25,18 @@ class Thing:
     colour: str
 
 
-def read(told: api.Object) -> Thing | None:
-    if told.get("kind") == "Other":
+def read(obj: api.Object) -> Thing | None:
+    if obj.get("kind") == "Other":
         return None
-    about = told["metadata"]
-    return Thing(about["name"], about["uid"], told["colour"])
+    about = obj["metadata"]
+    return Thing(about["name"], about["uid"], obj["colour"])
 
 
 class Follower:
     """A reflector and everything it told."""
 
     def __init__(self, link: api.Api, timing: reflector.Timing = QUICK) -> None:
-        self.told: list[tuple[Thing | None, Thing | None]] = []
+        self.reported: list[tuple[Thing | None, Thing | None]] = []
         self.fails = 0
         self.reflector = reflector.Reflector(
             link,
@@ -49,7 +49,7 @@ class Follower:
         )
 
     def _note(self, before: Thing | None, after: Thing | None) -> None:
-        self.told.append((before, after))
+        self.reported.append((before, after))
         if self.fails:
             self.fails -= 1
             raise RuntimeError("a listener's mistake")
@@ -61,7 +61,7 @@ class Follower:
     def replayed(self) -> dict[str, Thing]:
         """Make the copy anew from what was told; each step must go on from the last."""
         held: dict[str, Thing] = {}
-        for before, after in list(self.told):
+        for before, after in list(self.reported):
             which = after or before
             assert which is not None
             assert held.get(which.name) == before
@@ -94,7 +94,7 @@ def _watched(server: apiserver.FakeServer) -> None:
     waiting.until(lambda: server.watching == 1, "a watch is open", within_s=20)
 
 
-def test_what_is_there_and_what_comes_is_told_once(
+def test_what_is_there_and_what_comes_is_reported_once(
     server: apiserver.FakeServer, follower: Follower
 ) -> None:
     server.put(f"{PATH}/a", _thing("red"))
@@ -106,7 +106,7 @@ def test_what_is_there_and_what_comes_is_told_once(
     server.put(f"{PATH}/a", _thing("green"))
     server.put(f"{PATH}/b", None)
     _until(follower, {"a": "green"})
-    assert [(b and b.colour, a and a.colour) for b, a in follower.told] == [
+    assert [(b and b.colour, a and a.colour) for b, a in follower.reported] == [
         (None, "red"),
         (None, "blue"),
         ("red", "green"),
@@ -114,7 +114,9 @@ def test_what_is_there_and_what_comes_is_told_once(
     ]
 
 
-def test_what_reads_the_same_is_not_told(server: apiserver.FakeServer, follower: Follower) -> None:
+def test_what_reads_the_same_is_not_reported(
+    server: apiserver.FakeServer, follower: Follower
+) -> None:
     server.put(f"{PATH}/a", _thing("red"))
     follower.reflector.start()
     _until(follower, {"a": "red"})
@@ -125,7 +127,7 @@ def test_what_reads_the_same_is_not_told(server: apiserver.FakeServer, follower:
     waiting.until(lambda: follower.reflector.listing.heard_at > heard_at, "heard", within_s=10)
     server.put(f"{PATH}/b", _thing("blue"))
     _until(follower, {"a": "red", "b": "blue"})
-    assert len(follower.told) == 2
+    assert len(follower.reported) == 2
 
 
 def test_all_pages_or_nothing(server: apiserver.FakeServer, follower: Follower) -> None:
@@ -170,7 +172,7 @@ def test_a_broken_watch_goes_on_where_it_was(
         server.cut()
         _until(follower, dict.fromkeys((f"n{each}" for each in range(number + 1)), "red"))
     assert server.count(f"GET {PATH}") == 1
-    assert len(follower.told) == 5
+    assert len(follower.reported) == 5
 
 
 def test_a_bookmark_moves_the_version_on(server: apiserver.FakeServer, follower: Follower) -> None:
@@ -214,7 +216,7 @@ def test_an_error_in_the_watch_brings_a_listing(
 ) -> None:
     follower.reflector.start()
     _watched(server)
-    server.tell("ERROR", said)
+    server.publish("ERROR", said)
     waiting.until(lambda: server.count(f"GET {PATH}") == 2, "listed again", within_s=10)
     server.put(f"{PATH}/a", _thing("red"))
     _until(follower, {"a": "red"})
@@ -243,7 +245,7 @@ def test_another_object_of_the_name_is_two_changes(
     server.compact()
     server.mute = False
     _until(follower, {"a": "blue"})
-    assert [(b and b.colour, a and a.colour) for b, a in follower.told][1:] == [
+    assert [(b and b.colour, a and a.colour) for b, a in follower.reported][1:] == [
         ("red", None),
         (None, "blue"),
     ]
@@ -268,7 +270,7 @@ def test_what_is_no_longer_to_be_kept_goes(
     _until(follower, {"a": "red"})
     server.put(f"{PATH}/a", _thing("red", kind="Other"))
     _until(follower, {})
-    assert follower.told[-1][1] is None
+    assert follower.reported[-1][1] is None
 
 
 def test_a_listeners_mistake_ends_nothing(server: apiserver.FakeServer, follower: Follower) -> None:
@@ -394,7 +396,7 @@ def _do(server: apiserver.FakeServer, follower: Follower, step: tuple[Any, ...])
         case ("bookmark",):
             server.bookmark()
         case ("error",):
-            server.tell("ERROR", {"code": 410})
+            server.publish("ERROR", {"code": 410})
         case ("fail", method, status):
             server.fail(method, status)
         case ("settle",):

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from externalgrpc import clock
 from externalgrpc.kube import access, connection, tokens
+from externalgrpc.support import clock
 from tests.kube import plane as planes
 
 pytestmark = pytest.mark.e2e
@@ -39,7 +39,7 @@ def test_nothing_that_it_should_not_is_allowed(plane: planes.Plane) -> None:
     assert access.excess(plane.link().api) == ()
 
 
-def test_an_administrator_is_told_of_all_the_excess(plane: planes.Plane) -> None:
+def test_an_administrator_is_reported_of_all_the_excess(plane: planes.Plane) -> None:
     admin = connection.connect(kubeconfig=str(plane.kubeconfig), time_source=clock.SystemClock())
     assert access.excess(admin.api) == access.EXCESS
 
@@ -258,5 +258,5 @@ def test_the_token_secret_is_not_in_the_answer_to_a_deletion(
     fenced: planes.Plane, ourselves: httpx.Client
 ) -> None:
     assert ourselves.post(f"{SYSTEM}/secrets", json=_secret()).is_success
-    told = ourselves.delete(f"{SYSTEM}/secrets/bootstrap-token-abcdef").text
-    assert base64.b64encode(b"0123456789abcdef").decode() not in told
+    text = ourselves.delete(f"{SYSTEM}/secrets/bootstrap-token-abcdef").text
+    assert base64.b64encode(b"0123456789abcdef").decode() not in text

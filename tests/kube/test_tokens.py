@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc import clock
 from externalgrpc.kube import api, connection, errors, tokens
+from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import apiserver
 
@@ -72,10 +72,10 @@ def test_a_webhook_that_quotes_what_it_refuses_is_not_quoted(
     server.fail(
         "POST", 403, body=lambda asked: json.dumps({"message": f"refused: {asked['data']}"})
     )
-    with pytest.raises(errors.Denied, match="in words that held the token") as told:
+    with pytest.raises(errors.Denied, match="in words that held the token") as value:
         minted.mint("pool-aaaaaa", "pool", ttl_s=600)
-    assert told.value.__cause__ is None
-    assert told.value.__suppress_context__
+    assert value.value.__cause__ is None
+    assert value.value.__suppress_context__
 
 
 @pytest.mark.parametrize("landed", [True, False])

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from externalgrpc import kubeletconfig
-from externalgrpc.bootstrap import credentials
 from externalgrpc.kube import cluster as kube
-from externalgrpc.kube import nodes, notices, reflector
+from externalgrpc.kube import events, nodes, reflector
+from externalgrpc.model import credentials
+from externalgrpc.nodes import kubeletconfig
 from tests.laws import kubernetes, laws, life, simulation
 
 
 class ApiServer:
-    """One server's connection to one cluster, after :class:`externalgrpc.registrar.Cluster`.
+    """One server's connection to one cluster, after
+    :class:`externalgrpc.joining.registrar.Cluster`.
 
-    While it is ``away``, nothing is heard; what was heard before is remembered. ``let_go`` tells
-    which machines the server has let go.
+    While it is ``away``, nothing is heard; what was heard before is remembered. ``terminated``
+    tells which machines the server has let go.
     """
 
-    home = notices.Regarding(kind="ConfigMap", name="pools", namespace="ours")
+    home = events.Regarding(kind="ConfigMap", name="pools", namespace="ours")
     skew_s = 0.0
 
     def __init__(
@@ -29,7 +30,7 @@ class ApiServer:
         self._life = truth
         self.of = of
         self.away = False
-        self.let_go: Callable[[str], bool] = lambda _provider_id: False
+        self.terminated: Callable[[str], bool] = lambda _provider_id: False
         self._listing: reflector.Listing[nodes.Node] = reflector.Listing(items={})
 
     def connect(self, _listeners: kube.Listeners) -> ApiServer:
@@ -50,7 +51,7 @@ class ApiServer:
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
         return None
 
-    def tell(self, notice: notices.Notice) -> None:
+    def record(self, event: events.Event) -> None:
         pass
 
     def credentials(
@@ -70,11 +71,11 @@ class ApiServer:
             return
         ready = there.ready and self._life.is_ready(there.provider_id)
         laws.require(
-            not ready or self.let_go(there.provider_id),
+            not ready or self.terminated(there.provider_id),
             "no Node of a ready machine is removed, but of one that was let go",
             there,
         )
-        self._sim.tell(f"Node {node.name} of cluster {self.of.key} is removed")
+        self._sim.record(f"Node {node.name} of cluster {self.of.key} is removed")
         self.of.remove(node.name)
 
     def start(self) -> None:

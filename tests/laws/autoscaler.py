@@ -11,8 +11,8 @@ import collections
 from collections.abc import Iterable
 from typing import Any
 
-from externalgrpc import refusals
 from externalgrpc.fleet import notnow, view
+from externalgrpc.model import fleet_errors
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from tests.laws import kubernetes, laws, simulation, simulator, wire
 
@@ -69,7 +69,7 @@ class Autoscaler:
             each: since for each, since in self._unregistered.items() if each[1] not in self._known
         }
         if self.kubernetes.sick:
-            self._sim.tell("CA: the cluster is not healthy")
+            self._sim.record("CA: the cluster is not healthy")
             return
         for name, group in bounds.items():
             self._group(call, server, name, group, registered[name])
@@ -121,7 +121,7 @@ class Autoscaler:
         ]
         removed = late[: max(0, target - group.minSize)]
         if removed:
-            self._sim.tell(f"CA: {name}: unregistered for too long: {removed}")
+            self._sim.record(f"CA: {name}: unregistered for too long: {removed}")
             call.delete(name, removed, fake=True)
             return
         self._fix_size(call, name, target, len(registered), len(waiting))
@@ -134,7 +134,7 @@ class Autoscaler:
         idle = len(registered) > max(self.want.get(name, 0), group.minSize)
         if idle and not upcoming and target > group.minSize:
             node = self._sim.chance.choice(registered)
-            self._sim.tell(f"CA: {name} drains {node.name}")
+            self._sim.record(f"CA: {name} drains {node.name}")
             call.delete(name, [node.provider_id], fake=False, spelled=node.name)
 
     def _upcoming(self, call: wire.Calls, name: str, target: int, registered: int) -> int:
@@ -166,15 +166,15 @@ class Autoscaler:
         air = view.in_the_air(before, name, self._sim.now)
         try:
             call.ask("NodeGroupIncreaseSize", pb.NodeGroupIncreaseSizeRequest(id=name, delta=delta))
-        except refusals.FleetError as error:
-            self._sim.tell(f"CA: {name} +{delta} refused: {error}")
+        except fleet_errors.FleetError as error:
+            self._sim.record(f"CA: {name} +{delta} refused: {error}")
             self._backoff[name] = self._sim.now + BACKOFF_S
             return
         after = server.fleet
         ordered = tuple(after.launches.keys() - before.launches.keys())
         covered = delta - len(ordered)
         laws.require(self._forgets or not covered, "who does not forget is not covered", name)
-        self._sim.tell(f"CA: {name} +{delta}: {', '.join(ordered)}; {covered} covered")
+        self._sim.record(f"CA: {name} +{delta}: {', '.join(ordered)}; {covered} covered")
         server.witness.grew(
             before,
             after,

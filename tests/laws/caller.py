@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from externalgrpc import fleet as fleets
-from externalgrpc import names, refusals
 from externalgrpc.fleet import joins, state, view, wishes
+from externalgrpc.model import fleet_errors, names
 from tests.laws import laws, world
 
 BLIND_S = 300.0
@@ -26,7 +26,7 @@ def grow(there: world.World, name: str, delta: int, *, cover: bool) -> None:
             unix_now=there.now,
             cover=cover,
         )
-    except refusals.FleetError as error:
+    except fleet_errors.FleetError as error:
         _refused_for_a_reason(there, name, delta, error)
         return
     still = there.promised.pop(name, frozenset()) & air
@@ -83,8 +83,10 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
             member = unregistered[index % len(unregistered)]
             nodes.append(_node(member.provider_id, member.provider_id, fake=True))
             chosen[member.name] = member
-        elif kind == "gone" and (let_go := [n for n in there.let_go if n.startswith(f"{name}-")]):
-            gone = let_go[index % len(let_go)]
+        elif kind == "gone" and (
+            terminated := [n for n in there.terminated if n.startswith(f"{name}-")]
+        ):
+            gone = terminated[index % len(terminated)]
             placeholder = f"sky://launching/{gone}"
             nodes.append(_node(placeholder, placeholder, fake=True))
             owner = view.whose(before, placeholder)
@@ -103,11 +105,11 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
     there.truth.drained |= fresh
     try:
         there.fleet, going = fleets.retire(before, name, nodes, now=there.now, unix_now=there.now)
-    except refusals.NotOurs:
+    except fleet_errors.NotOurs:
         there.truth.drained -= fresh
         laws.require(foreign, "our own nodes are ours", nodes)
         return
-    except refusals.OutOfBounds:
+    except fleet_errors.OutOfBounds:
         there.truth.drained -= fresh
         live = sum(member.failure is None for member in chosen.values())
         laws.require(
@@ -124,7 +126,7 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
     }
     laws.require(set(going) == chosen.keys() - stay, "all that was named goes", going, chosen)
     there.witness.retired(before, there.fleet, name, going, real=bool(drained))
-    there.let_go += [
+    there.terminated += [
         each
         for each in going
         if chosen[each].provider_id not in there.fleet.quarantine and "://" not in each
@@ -134,7 +136,7 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
 def show(there: world.World) -> None:
     """Show every Node, as CA does when a loop begins."""
     for name, seen in there.nodes().items():
-        if wishes.is_news(there.fleet, seen.provider_id, name):
+        if wishes.claim(there.fleet, seen.provider_id, name).news:
             there.fleet = fleets.register(
                 there.fleet, {seen.provider_id: name}, now=there.now, unix_now=there.now
             )
@@ -147,7 +149,7 @@ def shrink(there: world.World, name: str, delta: int) -> None:
         return
     try:
         there.fleet, withdrawn = fleets.shrink(before, name, delta)
-    except refusals.OutOfBounds:
+    except fleet_errors.OutOfBounds:
         laws.require(delta >= 0, "a decrease is not refused", delta)
         return
     touchable = frozenset(
@@ -157,7 +159,7 @@ def shrink(there: world.World, name: str, delta: int) -> None:
     )
     laws.require(len(withdrawn) <= -delta, "a shrink takes no more than it is asked for")
     there.witness.shrunk(before, there.fleet, name, withdrawn, touchable=touchable)
-    there.let_go += withdrawn
+    there.terminated += withdrawn
 
 
 def start(there: world.World) -> None:
@@ -172,12 +174,12 @@ def start(there: world.World) -> None:
 
 
 def _refused_for_a_reason(
-    there: world.World, name: str, delta: int, error: refusals.FleetError
+    there: world.World, name: str, delta: int, error: fleet_errors.FleetError
 ) -> None:
     wanted = there.fleet.groups.get(name)
-    if wanted is None or isinstance(error, refusals.UnknownGroup):
+    if wanted is None or isinstance(error, fleet_errors.UnknownGroup):
         laws.require(wanted is None, "a known group is known", name)
-    elif isinstance(error, refusals.OutOfBounds):
+    elif isinstance(error, fleet_errors.OutOfBounds):
         size = view.target(there.fleet, name)
         unsure = sum(
             1

@@ -6,10 +6,10 @@ import dataclasses
 from decimal import Decimal
 from typing import Any
 
-from externalgrpc import groups
 from externalgrpc.fleet import requests, state
+from externalgrpc.model import groups
 from providers import contract, errors
-from tests.laws import sky
+from tests.laws import fake_cloud
 
 MACHINE_TYPE = contract.MachineType(
     name="small", cpu_millis=2000, memory_bytes=4 << 30, disk_bytes=40 << 30
@@ -71,9 +71,9 @@ class Flight:
     stage: str = "queued"
     begun_at: float = 0.0
     answer: Any = None
-    lands: sky.Pending | None = None
+    lands: fake_cloud.Pending | None = None
 
-    def do(self, cloud: sky.Sky, fate: Fate) -> None:
+    def do(self, cloud: fake_cloud.Sky, fate: Fate) -> None:
         """Have the effect that the fate says, and its answer."""
         self.stage = "done"
         try:
@@ -81,7 +81,7 @@ class Flight:
         except errors.CloudError as error:
             self.answer = error
 
-    def _done(self, cloud: sky.Sky, fate: Fate) -> Any:  # noqa: PLR0911 - one for each request
+    def _done(self, cloud: fake_cloud.Sky, fate: Fate) -> Any:  # noqa: PLR0911 - one for each request
         request = self.request
         match request:
             case requests.Create():
@@ -113,7 +113,7 @@ class Flight:
         held = request.instance
         return cloud.look_up(node_name=held.node_name, instance_id=held.id, receipt="")
 
-    def _made(self, cloud: sky.Sky, request: requests.Create, fate: Fate) -> Any:
+    def _made(self, cloud: fake_cloud.Sky, request: requests.Create, fate: Fate) -> Any:
         name, group = request.name, request.group.name
         carried = self.identity
         match fate.create:
@@ -134,12 +134,12 @@ class Flight:
             case "nobody knows: done" | "nobody knows: half made":
                 cloud.make(name, group, lag_s=fate.lag_s, identity=carried)
             case "nobody knows: lands later":
-                self.lands = sky.Pending(name, group, 0.0, identity=carried)
+                self.lands = fake_cloud.Pending(name, group, 0.0, identity=carried)
             case other:
                 raise REFUSALS.get(other, errors.Unreachable("cut"))
         raise errors.Unreachable("cut")
 
-    def _finished(self, cloud: sky.Sky, request: requests.Finish, fate: Fate) -> Any:
+    def _finished(self, cloud: fake_cloud.Sky, request: requests.Finish, fate: Fate) -> Any:
         match fate.create:
             case "half made":
                 return cloud.instance(cloud.machines[request.instance.id])

@@ -50,19 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     casts: Counter[str] = Counter()
     began = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(chosen.jobs) as pool:
-        for told in pool.imap(play, seeds):
-            casts[told.cast] += 1
+        for item in pool.imap(play, seeds):
+            casts[item.cast] += 1
             totals.update(
                 histories=1,
-                events=told.events,
-                kills=told.kills,
-                starts=told.autoscaler_starts,
-                ordered=told.ordered,
+                events=item.events,
+                kills=item.kills,
+                starts=item.autoscaler_starts,
+                ordered=item.ordered,
             )
-            if told.broken or chosen.log:
-                _say("\n".join(told.log))
-            if told.broken:
-                _say(f"seed {told.seed} breaks a law: {told.broken}")
+            if item.broken or chosen.log:
+                _say("\n".join(item.log))
+            if item.broken:
+                _say(f"seed {item.seed} breaks a law: {item.broken}")
                 return 1
     minutes = (time.monotonic() - began) / 60
     _say(

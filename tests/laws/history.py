@@ -8,9 +8,10 @@ import random
 from collections.abc import Callable
 from typing import TypeAlias
 
-from externalgrpc import groups
 from externalgrpc.fleet import quarantine
-from providers import datacenter, errors
+from externalgrpc.model import groups
+from providers import errors
+from providers.memory import datacenter
 from tests.laws import autoscaler, laws, lies, life, mishaps, rest, side, simulation, simulator
 
 BUSY_S = 800.0
@@ -22,7 +23,7 @@ Mishap: TypeAlias = tuple[float, Act]
 
 
 @dataclasses.dataclass
-class Told:
+class Reported:
     """What became of a history."""
 
     seed: int
@@ -64,7 +65,7 @@ class History:
         self.sim.after_event = self._after_event
         self._checked: dict[int, object] = {}
 
-    def play(self) -> Told:
+    def play(self) -> Reported:
         """Play the busy part, then the rest; the laws are asked after every event."""
         broken = ""
         try:
@@ -72,7 +73,7 @@ class History:
             self._rest()
         except AssertionError as error:
             broken = str(error) or repr(error)
-        return Told(
+        return Reported(
             seed=0,
             events=self.sim.events,
             kills=sum(one.kills for one in self.sides),
@@ -192,7 +193,7 @@ class History:
 
     def _rest(self) -> None:
         """Mend everything, hear the operator, and wait for rest."""
-        self.sim.tell("REST")
+        self.sim.record("REST")
         self.sim.weather = simulation.CALM
         for one in self.sides:
             one.setting.steps = None if self.steps is None else 0.0
@@ -207,7 +208,7 @@ class History:
             one.start_server()
         self.sim.run(CALM_S)
         rest.nothing_is_unnamed(self.sides, self.sim.now)
-        self.sim.tell("THE OPERATOR'S WORD")
+        self.sim.record("THE OPERATOR'S WORD")
         self._say_whose()
         until = self.sim.now + REST_S
         while self.sim.now < until:
@@ -228,7 +229,7 @@ class History:
         for cloud, machine in self.sides[0].standing():
             known = machine.group in {group.name for group in self.node_groups}
             if not known or (machine.user_data not in keys and self._is_hopeless(machine)):
-                self.sim.tell(f"the operator deletes {machine.name} ({machine.id})")
+                self.sim.record(f"the operator deletes {machine.name} ({machine.id})")
                 cloud.vanish(machine.id)
         for one in self.sides:
             others = {
@@ -266,8 +267,10 @@ class History:
         for one in self.sides:
             fleet = one.server.fleet
             ids = {each for each, held in one.by_id().items() if held.id == machine.id}
-            told = {each.provider_id for each in fleet.unjoined.values()} | fleet.quarantine.keys()
-            if ids & told:
+            values = {
+                each.provider_id for each in fleet.unjoined.values()
+            } | fleet.quarantine.keys()
+            if ids & values:
                 return True
         return False
 
@@ -287,7 +290,7 @@ class History:
         group = self.chance.choice(self.node_groups)
         one = self.chance.choice(self.sides)
         one.autoscaler.want[group.name] = self.chance.randint(group.min_size, group.max_size)
-        self.sim.tell(f"wanted by {one.name}: {one.autoscaler.want}")
+        self.sim.record(f"wanted by {one.name}: {one.autoscaler.want}")
 
     def _kill_server(self) -> None:
         one = self.chance.choice(self.sides)
@@ -301,7 +304,7 @@ class History:
         there = sorted(simulator.standing(self.clouds), key=lambda machine: machine.id)
         if there:
             machine = self.chance.choice(there)
-            self.sim.tell(f"{machine.node_name} ({machine.id}) vanishes")
+            self.sim.record(f"{machine.node_name} ({machine.id}) vanishes")
             for cloud in {id(cloud): cloud for cloud in self.clouds.values()}.values():
                 if any(machine is each for each in cloud.servers()):
                     cloud.vanish(machine.id)
@@ -310,7 +313,7 @@ class History:
         name = self.chance.choice(sorted(self.clouds))
         cloud = self.clouds[name]
         kind = self.chance.choice((errors.Unreachable, errors.Throttled, errors.BadCredentials))
-        self.sim.tell(f"outage at {name}: {kind.__name__}")
+        self.sim.record(f"outage at {name}: {kind.__name__}")
         cloud.fail_all(kind, "outage")
         self.sim.at(self.chance.choice((10.0, 60.0, 400.0)), f"{name} is mended", cloud.mend)
 
@@ -319,13 +322,13 @@ class History:
         match self.chance.randrange(3):
             case 0:
                 cloud.sell_out("small", "north", places=self.chance.randrange(3))
-                self.sim.tell("sold out: small in north")
+                self.sim.record("sold out: small in north")
             case 1:
                 cloud.change(quota=self.chance.randrange(6))
-                self.sim.tell(f"quota {cloud.options.quota}")
+                self.sim.record(f"quota {cloud.options.quota}")
             case _:
                 cloud.change(stock={}, quota=None)
-                self.sim.tell("all to be had")
+                self.sim.record("all to be had")
 
     def _reconfigure(self) -> None:
         chosen = list(self.node_groups)
@@ -340,7 +343,7 @@ class History:
                 chosen[0] = dataclasses.replace(chosen[0], min_size=1, max_size=2)
             case _:
                 pass
-        self.sim.tell(f"RELOADED: {[(group.name, group.account) for group in chosen]}")
+        self.sim.record(f"RELOADED: {[(group.name, group.account) for group in chosen]}")
         self.chance.choice(self.sides).configure(chosen)
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:

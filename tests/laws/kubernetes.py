@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 
-from providers import contract, datacenter
+from providers import contract
+from providers.memory import datacenter
 from tests.laws import life, simulation
 
 NOT_READY_AFTER_S = 40.0

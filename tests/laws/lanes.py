@@ -12,7 +12,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from providers import contract, datacenter, errors, memory
+from providers import contract, errors, memory
+from providers.memory import datacenter
 from tests.laws import laws, lies, simulation
 from tests.providers import threecalls
 
@@ -105,7 +106,7 @@ class WatchedCloud(memory.MemoryCloud):
         def land() -> None:
             self.landing[name] -= 1
             made = self._sim.begun(self._sim.now, lambda: self._made(order))
-            self._sim.tell(f"{name} landed late: {type(made).__name__}")
+            self._sim.record(f"{name} landed late: {type(made).__name__}")
 
         self._sim.at(self._sim.chance.uniform(0.0, 0.9 * self.settle_s), "", land)
         raise errors.Unreachable("connection reset")
@@ -266,7 +267,7 @@ class SimLane:
         if self._dead:
             return
         if job.writes or isinstance(answer, errors.CloudError):
-            self._sim.tell(f"{self._account} {job.operation}: {_short(answer)}")
+            self._sim.record(f"{self._account} {job.operation}: {_short(answer)}")
         job.done(answer)
         self._free[job.writes] += 1
         self._next(writes=job.writes)

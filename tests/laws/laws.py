@@ -45,7 +45,7 @@ def of_a_fleet(fleet: state.Fleet) -> None:
         require(awaited == (not retirement.instance_id), "what is deleted has an id", retirement)
     served = {group.name for group in view.served(fleet)}
     require(served <= fleet.groups.keys(), "served groups are known", served)
-    require(fleet.covers.keys() <= fleet.groups.keys(), "covers are of known groups")
+    require(fleet.pending_at_start.keys() <= fleet.groups.keys(), "covers are of known groups")
     for group in fleet.groups.values():
         require(group.account in fleet.accounts, "a group has an account", group.name)
         _bounds(fleet, group.name)

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from externalgrpc.fleet import quarantine, view
-from tests.laws import caller, fates, laws, sky, world
+from tests.laws import caller, fake_cloud, fates, laws, world
 
 NAMES = st.sampled_from("ghk")
 INDEX = st.integers(0, 30)
 CREATE = st.sampled_from(fates.CREATES)
 DELETE = st.sampled_from(fates.DELETES)
 READ = st.sampled_from(fates.READS)
-LAG_S = st.sampled_from((0.0, 0.0, 0.3, 0.9)).map(lambda share: share * sky.SETTLE_S)
+LAG_S = st.sampled_from((0.0, 0.0, 0.3, 0.9)).map(lambda share: share * fake_cloud.SETTLE_S)
 NODES = st.tuples(st.sampled_from(("node", "node", "fake", "gone", "stranger", "nobody")), INDEX)
 
 
@@ -114,8 +114,8 @@ class FleetMachine(RuleBasedStateMachine):
     def retire_one(self, *, name, which, kind, twice):
         """Let one machine or launch go, perhaps in two calls at once."""
         caller.retire(self.there, name, [(kind, which)])
-        if twice and self.there.let_go:
-            caller.retire(self.there, name, [("gone", len(self.there.let_go) - 1)])
+        if twice and self.there.terminated:
+            caller.retire(self.there, name, [("gone", len(self.there.terminated) - 1)])
 
     @rule(
         name=NAMES,
@@ -159,7 +159,7 @@ class FleetMachine(RuleBasedStateMachine):
         """Node objects are lost, one or all, or come back."""
         joined = [each for each in self._machines() if each.joins_at <= self.there.now]
         for machine in joined if every else joined[which % max(1, len(joined)) :][:1]:
-            machine.lost = not back and machine.cluster == sky.OURS
+            machine.lost = not back and machine.cluster == fake_cloud.OURS
         self.there.look()
 
     @rule(which=INDEX, every=st.sampled_from((False, False, True)), ready=st.booleans())
@@ -173,7 +173,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(which=INDEX, victim=INDEX, ends=st.booleans())
     def usurp(self, *, which, victim, ends):
         """A Node says that it is another's machine, or stops to."""
-        joined = [each for each in self.there.joined() if each.cluster == sky.OURS]
+        joined = [each for each in self.there.joined() if each.cluster == fake_cloud.OURS]
         if ends or len(joined) < 2:
             self.there.usurped.clear()
         else:
@@ -212,7 +212,7 @@ class FleetMachine(RuleBasedStateMachine):
     def foreigner(self, *, account, name, older, lag_s):
         """Another cluster of our name makes a machine, which is a node of it."""
         cloud = self.there.skies[account]
-        if sum(each.cluster == sky.THEIRS for each in self._machines()) > 5:
+        if sum(each.cluster == fake_cloud.THEIRS for each in self._machines()) > 5:
             return
         made = cloud.make(
             f"{name}-their{len(cloud.machines)}",
@@ -220,7 +220,7 @@ class FleetMachine(RuleBasedStateMachine):
             lag_s=lag_s,
             identity="" if older else world.THEIRS,
         )
-        made.cluster, made.unjoined = sky.THEIRS, False
+        made.cluster, made.unjoined = fake_cloud.THEIRS, False
         made.joins_at = self.there.now
         self.there.look()
 
@@ -280,7 +280,7 @@ class FleetMachine(RuleBasedStateMachine):
         for cloud in self.there.skies.values():
             gone = [machine for machine in cloud.machines.values() if machine.deleted_at]
             if gone:
-                gone[which % len(gone)].shown_until = self.there.now + 2 * sky.SETTLE_S
+                gone[which % len(gone)].shown_until = self.there.now + 2 * fake_cloud.SETTLE_S
 
     @rule(seconds=st.sampled_from((0.0, 0.5, 3.0, 10.0, 35.0, 70.0, 310.0)))
     def wait(self, *, seconds):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from providers import datacenter
+from providers.memory import datacenter
 from tests.laws import kubernetes, lies, side, simulation
 
 FOREIGN = "fedcba9876"
@@ -61,13 +61,13 @@ class Mishaps:
             return
         self._chance.shuffle(able)
         wrong, other = able
-        self._sim.tell(f"SERVER {wrong.name} STARTED WITH THE CONTEXT OF {other.name}")
+        self._sim.record(f"SERVER {wrong.name} STARTED WITH THE CONTEXT OF {other.name}")
         wrong.look_at(other.kubernetes)
 
         def right() -> None:
             api = wrong.setting.api
             if api is not None and api.of is not wrong.kubernetes:
-                self._sim.tell(f"SERVER {wrong.name} STARTED WITH ITS OWN CONTEXT")
+                self._sim.record(f"SERVER {wrong.name} STARTED WITH ITS OWN CONTEXT")
                 wrong.look_at(wrong.kubernetes)
 
         self._sim.at(self._chance.choice((30.0, 200.0, 500.0)), "", right)
@@ -78,7 +78,7 @@ class Mishaps:
         names = sorted(of.nodes)
         if self._chance.random() < 0.5:
             names = names[: self._chance.randint(0, 2)]
-        self._sim.tell(f"Nodes of {of.key} are lost: {names}")
+        self._sim.record(f"Nodes of {of.key} are lost: {names}")
         of.lost |= set(names)
         of.look()
         back_s = self._chance.choice((60.0, 300.0, 2000.0))
@@ -90,7 +90,7 @@ class Mishaps:
         names = sorted(of.nodes)
         if self._chance.random() < 0.4:
             names = names[:1]
-        self._sim.tell(f"Nodes of {of.key} are not ready: {names}")
+        self._sim.record(f"Nodes of {of.key} are not ready: {names}")
         of.unready |= set(names)
         back_s = self._chance.choice((30.0, 200.0, 600.0))
         self._sim.at(back_s, "", lambda: of.unready.difference_update(names))
@@ -102,7 +102,7 @@ class Mishaps:
         if api is None or api.of is not one.kubernetes:
             # Who sees the wrong cluster, and that no more, has nothing to go by at all.
             return
-        self._sim.tell(f"the API server of {api.of.key} is away")
+        self._sim.record(f"the API server of {api.of.key} is away")
         api.away = True
 
         def back() -> None:
@@ -118,7 +118,7 @@ class Mishaps:
         names = sorted(machine.node_name for machine in self._clouds[account].servers())
         value = self._chance.choice(names or ["g-nobody"]) if kind == "one name" else "h"
         identity = self._chance.choice(("", FOREIGN, self._any_side().kubernetes.identity))
-        self._sim.tell(f"THE API OF {account} LIES: {kind} {value}")
+        self._sim.record(f"THE API OF {account} LIES: {kind} {value}")
         liar.begin(kind, value, identity)
         self._sim.at(self._chance.choice((5.0, 60.0, 400.0)), f"{account} lies no more", liar.end)
 
@@ -145,7 +145,7 @@ class Mishaps:
             )
         )
         before = getattr(machine, field)
-        self._sim.tell(f"{machine.name} ({machine.id}): {field} {before!r} becomes {value!r}")
+        self._sim.record(f"{machine.name} ({machine.id}): {field} {before!r} becomes {value!r}")
         self._edited.add(f"{scheme}://{machine.id}")
         cloud.edit(machine.id, **{field: value})
 
@@ -162,7 +162,7 @@ class Mishaps:
             return
         hostile, victim = self._chance.sample(sorted(of.nodes), 2)
         claim = of.nodes[victim].provider_id
-        self._sim.tell(f"Node {hostile} claims to be {victim} ({claim})")
+        self._sim.record(f"Node {hostile} claims to be {victim} ({claim})")
         of.usurped[hostile] = claim
         of.look()
         self._sim.at(

@@ -27,11 +27,11 @@ COPIED = ("externalgrpc", "providers", "tests", "pyproject.toml")
 MACHINE = ("tests/laws/test_machine.py",)
 UNITS = (
     "tests/fleet",
-    "tests/test_lane.py",
-    "tests/test_leftovers.py",
-    "tests/test_reconciler.py",
-    "tests/test_registrar.py",
-    "tests/test_service.py",
+    "tests/control/test_lane.py",
+    "tests/joining/test_stale_nodes.py",
+    "tests/control/test_reconciler.py",
+    "tests/joining/test_registrar.py",
+    "tests/rpc/test_service.py",
     "tests/test_unfinished.py",
 )
 LINES = (

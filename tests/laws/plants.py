@@ -39,7 +39,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "send again while nobody knows",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "            if phase is _HELD:\n                held.append(launch)",
         "            if phase is _HELD or phase is _UNSURE:\n                held.append(launch)",
     ),
@@ -57,7 +57,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "let every launch find out about the quota by itself",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "if refusal is not None and refusal.at > launch.born:",
         "if refusal is not None and refusal.at > launch.born + 1e9:",
     ),
@@ -113,8 +113,11 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "cover twice",
         f"{FLEET}/wishes.py",
-        "covers = {name: held for name, held in fleet.covers.items() if name != group}",
-        "covers = dict(fleet.covers)",
+        "pending_at_start = {\n"
+        "            name: held for name, held in fleet.pending_at_start.items() if "
+        "name != group\n"
+        "        }",
+        "pending_at_start = dict(fleet.pending_at_start)",
     ),
     Plant(
         "cover with machines that registered",
@@ -125,8 +128,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "lose the cover of what was relaunched",
         f"{FLEET}/answers.py",
-        "covers[launch.group] = covering - {launch.name} | {name}",
-        "covers[launch.group] = covering - {launch.name}",
+        "pending_at_start[launch.group] = covering - {launch.name} | {name}",
+        "pending_at_start[launch.group] = covering - {launch.name}",
     ),
     Plant(
         "shrink what was sent",
@@ -155,8 +158,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "delete half a batch before refusing it",
         f"{FLEET}/wishes.py",
-        "    if foreign:\n        raise refusals.NotOurs",
-        "    if foreign and not going:\n        raise refusals.NotOurs",
+        "    if foreign:\n        raise fleet_errors.NotOurs",
+        "    if foreign and not going:\n        raise fleet_errors.NotOurs",
     ),
     Plant(
         "keep the younger of two machines with one name",
@@ -178,13 +181,13 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "order one name at two accounts",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "if launch.asked_at > state.NEVER:",
         "if launch.asked_at > self._agenda.now:",
     ),
     Plant(
         "order before the first settling time is over",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "ready = account.catalogue is not None and account.settled",
         "ready = account.catalogue is not None",
     ),
@@ -226,19 +229,19 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "order for a group that departed",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "if node_group is None or node_group.departed:",
         "if node_group is None:",
     ),
     Plant(
         "order at the account that a group has left",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "if launch.account != node_group.account:",
         "if not launch.account:",
     ),
     Plant(
         "ask with more hands than there are",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "        self._hands[launch.account] -= 1\n        self._sent",
         "        self._sent",
     ),
@@ -251,26 +254,26 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "leave no reserve to writes",
-        "externalgrpc/lane.py",
+        "externalgrpc/control/lane.py",
         "RESERVE = 0.10",
         "RESERVE = 0.0",
     ),
     Plant(
         "drop what comes after the close",
-        "externalgrpc/lane.py",
+        "externalgrpc/control/lane.py",
         "                self._writes.put(run)\n                return\n"
         "        done(self._stopping(operation))",
         "                self._writes.put(run)\n                return",
     ),
     Plant(
         "drop queued deletions at the close",
-        "externalgrpc/lane.py",
+        "externalgrpc/control/lane.py",
         'while not self._closed or operation == "delete":',
         "while not self._closed:",
     ),
     Plant(
         "replace the fleet without the lock",
-        "externalgrpc/reconciler.py",
+        "externalgrpc/control/reconciler.py",
         "        with self._lock:\n            before = self.fleet\n"
         "            after = self.fleet = change(before)",
         "        before = self.fleet\n        after = self.fleet = change(before)",

@@ -62,7 +62,7 @@ PLANTS = (
     ),
     Plant(
         "finish what was let go while it waited for the budget",
-        "externalgrpc/reconciler.py",
+        "externalgrpc/control/reconciler.py",
         "if finishing.wants(self.fleet, request.instance.provider_id) is None:",
         "if not request.account:",
     ),

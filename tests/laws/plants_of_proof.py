@@ -52,7 +52,7 @@ PLANTS = (
     ),
     Plant(
         "never notice that nobody hears of the Nodes",
-        "externalgrpc/registrar.py",
+        "externalgrpc/joining/registrar.py",
         "            self._reconciler.lose_sight_of_nodes()\n",
         "",
     ),
@@ -161,14 +161,14 @@ PLANTS = (
     ),
     Plant(
         "remove Nodes while the cluster is sick",
-        "externalgrpc/leftovers.py",
+        "externalgrpc/joining/stale_nodes.py",
         "        if not fleet.outage:\n",
         "        if fleet is not None:\n",
     ),
     # 4. Whose cluster is it?
     Plant(
         "order before the cluster is known",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "        if not ready or self._hands",
         "        if account.catalogue is None or not account.settled or self._hands",
     ),
@@ -265,7 +265,7 @@ PLANTS = (
     ),
     Plant(
         "give a Node the group of the machine that it claims",
-        "externalgrpc/service.py",
+        "externalgrpc/rpc/service.py",
         "owner is None or not said.fits",
         "owner is None",
     ),
@@ -304,7 +304,7 @@ PLANTS = (
     # 7. The brake, and another name.
     Plant(
         "order without a brake",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "if self._sent.get(account.name, 0) >= left or self._surge.holds(node_group):",
         "if self._surge.holds(node_group):",
     ),
@@ -317,8 +317,8 @@ PLANTS = (
     Plant(
         "order under another name of the cluster",
         f"{FLEET}/notnow.py",
-        "if told := renamed(fleet, account):",
-        'if told := "":',
+        "if result := renamed(fleet, account):",
+        'if text := "":',
     ),
     # 8. Not now.
     Plant(
@@ -335,7 +335,7 @@ PLANTS = (
     ),
     Plant(
         "hold launches while it is not now",
-        f"{FLEET}/departures.py",
+        f"{FLEET}/dispatch.py",
         "return notnow.failure(said) if said is not None else None",
         "return None",
     ),
@@ -361,13 +361,13 @@ PLANTS = (
     # The registrar.
     Plant(
         "act on Nodes that nobody has heard of for long",
-        "externalgrpc/registrar.py",
+        "externalgrpc/joining/registrar.py",
         "if not listing.complete or now - listing.heard_at > FRESH_S:",
         "if not listing.complete:",
     ),
     Plant(
         "act on a list of Nodes that is not whole",
-        "externalgrpc/registrar.py",
+        "externalgrpc/joining/registrar.py",
         "if not listing.complete or now - listing.heard_at > FRESH_S:",
         "if now - listing.heard_at > FRESH_S:",
     ),

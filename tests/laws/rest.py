@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from externalgrpc import groups
 from externalgrpc.fleet import view
+from externalgrpc.model import groups
 from tests.laws import laws, side
 
 

@@ -6,8 +6,9 @@ import collections
 import math
 from collections.abc import Mapping, Sequence
 
-from externalgrpc import groups
-from providers import contract, datacenter
+from externalgrpc.model import groups
+from providers import contract
+from providers.memory import datacenter
 from tests.laws import (
     apiserver,
     autoscaler,
@@ -91,7 +92,7 @@ class Side:
         """Kill the server, if it lives; what it ordered and nobody has seen is remembered here."""
         if not self.server.alive:
             return False
-        self._sim.tell(f"SERVER {self.name} KILLED")
+        self._sim.record(f"SERVER {self.name} KILLED")
         self._under_way.update(self.server.creates_under_way())
         self.server.kill()
         self.kills += 1
@@ -100,12 +101,12 @@ class Side:
     def start_server(self) -> None:
         """Start a server in the place of one that was killed."""
         if not self.server.alive:
-            self._sim.tell(f"SERVER {self.name} STARTED")
+            self._sim.record(f"SERVER {self.name} STARTED")
             self.server = simulator.Server(self._sim, self.setting, self.node_groups)
 
     def restart_autoscaler(self) -> None:
         """Replace the process of the autoscaler."""
-        self._sim.tell(f"CA {self.name} RESTARTED")
+        self._sim.record(f"CA {self.name} RESTARTED")
         self.autoscaler.restart()
         self.autoscaler_starts += 1
 
@@ -121,7 +122,7 @@ class Side:
 
     def rebuild(self) -> None:
         """Destroy the control plane and make a new one: another identity, and no Nodes."""
-        self._sim.tell(f"CONTROL PLANE {self.name} REBUILT")
+        self._sim.record(f"CONTROL PLANE {self.name} REBUILT")
         self._looked_at.append(self.kubernetes)
         self.kubernetes.destroy()
         self.kubernetes = self._control_plane()

@@ -10,7 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from providers import datacenter, errors
+from providers import errors
+from providers.memory import datacenter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,12 @@ class Simulation:
             self.now, _, what, act = heapq.heappop(self._queue)
             self.events += 1
             if what:
-                self.tell(what)
+                self.record(what)
             act()
             self.after_event()
         self.now = until
 
-    def tell(self, what: str) -> None:
+    def record(self, what: str) -> None:
         """Write an event down for whoever reads a failed history."""
         self.log.append(f"{self.now - 1_000_000.0:9.2f}  {what}")
 

@@ -13,9 +13,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from externalgrpc import describe, groups, reconciler, registrar, service
+from externalgrpc.control import reconciler
 from externalgrpc.fleet import notnow, requests, state
-from providers import contract, datacenter
+from externalgrpc.joining import registrar
+from externalgrpc.model import groups
+from externalgrpc.rpc import describe, service
+from providers import contract
+from providers.memory import datacenter
 from tests.laws import apiserver, caps, lanes, laws, lies, life, simulation, witness
 
 CLUSTER = "sim"
@@ -68,7 +72,7 @@ class Server:
         self._due = True
         self._pump_at = math.inf
         self._providers: dict[str, lanes.WatchedCloud] = {}
-        self._seats: dict[str, reconciler.Seat] = {}
+        self._seats: dict[str, reconciler.AccountRuntime] = {}
         self.witness = witness.Witness()
         self.judge = life.Judge(setting.truth, setting.excused)
         self.caps = caps.Caps()
@@ -81,7 +85,7 @@ class Server:
         self.registrar: registrar.Registrar | None = None
         if setting.api is not None:
             self.reconciler.identified(None)
-            setting.api.let_go = lambda each: self.judge.decided(each) is not None
+            setting.api.terminated = lambda each: self.judge.decided(each) is not None
             self.registrar = registrar.Registrar(
                 setting.api.connect, self.reconciler, time_source=sim, remove_nodes=True
             )
@@ -99,11 +103,11 @@ class Server:
         used = {group.account for group in node_groups}
         for name in sorted(used - self._seats.keys()):
             self._seats[name] = self._seat(name)
-        for name, seat in self._seats.items():
-            self._seats[name] = dataclasses.replace(seat, account=self._account(name))
+        for name, runtime in self._seats.items():
+            self._seats[name] = dataclasses.replace(runtime, account=self._account(name))
         self.describer.configure(self._config(node_groups), self._providers)
-        seats = {name: self._seats[name] for name in sorted(used)}
-        self.reconciler.configure(node_groups, seats, {}, cluster=CLUSTER)
+        runtimes = {name: self._seats[name] for name in sorted(used)}
+        self.reconciler.configure(node_groups, runtimes, {}, cluster=CLUSTER)
         self.witness.reconfigured(before, self.fleet)
 
     def sweep(self) -> None:
@@ -214,9 +218,9 @@ class Server:
     def kill(self) -> None:
         """Kill the process without a word."""
         self.alive = False
-        for seat in self._seats.values():
-            assert isinstance(seat.lane, lanes.SimLane)
-            seat.lane.kill()
+        for runtime in self._seats.values():
+            assert isinstance(runtime.lane, lanes.SimLane)
+            runtime.lane.kill()
 
     def settle(self) -> None:
         """Do what the heart does: pump when something has changed or falls due."""
@@ -251,7 +255,7 @@ class Server:
                 said,
             )
 
-    def _seat(self, name: str) -> reconciler.Seat:
+    def _seat(self, name: str) -> reconciler.AccountRuntime:
         login = contract.Login(account=name, cluster=CLUSTER, token="")
         made = lanes.OldCloud if self.setting.old else lanes.WatchedCloud
         made = made if self.setting.steps is None else lanes.SteppedCloud
@@ -261,7 +265,7 @@ class Server:
             cloud.cut_rate = self.setting.steps or 0.0
         self._providers[name] = cloud
         lane = WitnessedLane(self._sim, name, cloud, self)
-        return reconciler.Seat(account=self._account(name), provider=cloud, lane=lane)
+        return reconciler.AccountRuntime(account=self._account(name), provider=cloud, lane=lane)
 
     def _account(self, name: str) -> groups.Account:
         return groups.Account(

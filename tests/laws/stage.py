@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from externalgrpc import groups
-from providers import datacenter
+from externalgrpc.model import groups
+from providers.memory import datacenter
 from tests.laws import apiserver, autoscaler, kubernetes, life, simulation, simulator
 
 

@@ -19,9 +19,9 @@ def test_histories_hold_the_laws(record_property):
     began = time.monotonic()
     played = 0
     for seed in range(HISTORIES):
-        told = histories.play(seed)
-        log = "\n".join(told.log)
-        assert not told.broken, f"{log}\nseed {seed} LawBroken: {told.broken}"
+        result = histories.play(seed)
+        log = "\n".join(result.log)
+        assert not result.broken, f"{log}\nseed {seed} LawBroken: {result.broken}"
         played += 1
         if played >= AT_LEAST and time.monotonic() - began > BUDGET_S:
             break

@@ -14,5 +14,5 @@ def test_its_place_is_there_once_and_what_comes_of_it_is_python(plant):
     compile(text.replace(plant.old, plant.new), plant.path, "exec")
 
 
-def test_names_are_told_apart():
+def test_names_are_distinguished():
     assert len({plant.name for plant in plants.PLANTS}) == len(plants.PLANTS)

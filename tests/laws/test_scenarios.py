@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from providers import datacenter, errors
+from providers import errors
+from providers.memory import datacenter
 from tests.laws import stage
 
 

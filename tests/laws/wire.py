@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from externalgrpc import refusals, service
 from externalgrpc.fleet import view
+from externalgrpc.model import fleet_errors
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import service
 from tests.laws import laws, simulator
 
 Message = TypeVar("Message")
@@ -44,7 +45,7 @@ class Calls:
         self._drained |= drained
         try:
             self.ask("NodeGroupDeleteNodes", request)
-        except refusals.OutOfBounds:
+        except fleet_errors.OutOfBounds:
             self._drained -= drained
             live = view.live(before, group)
             laws.require(

@@ -11,7 +11,7 @@ class Witness:
     """Remember what one process has seen and done, and hold every step against it."""
 
     def __init__(self) -> None:
-        self.let_go: set[str] = set()
+        self.terminated: set[str] = set()
         self.ran: set[str] = set()
         self.ordered: set[str] = set()
         self.seen: set[str] = set()
@@ -23,7 +23,9 @@ class Witness:
         for name in fleet.groups:
             for member in view.members(fleet, name):
                 laws.require(
-                    not self._was_let_go(fleet, member), "what was let go never comes back", member
+                    not self._was_terminated(fleet, member),
+                    "what was let go never comes back",
+                    member,
                 )
                 if member.failure is not None and member.instance is None:
                     laws.require(
@@ -32,25 +34,25 @@ class Witness:
                         member,
                     )
 
-    def _was_let_go(self, fleet: state.Fleet, member: view.Member) -> bool:
+    def _was_terminated(self, fleet: state.Fleet, member: view.Member) -> bool:
         """Tell whether a member is what was let go: the machine, or the order that it came of.
 
         Another machine may bear the name: labels can be edited. And an order that was let go
         before anybody knew its machine stays let go only as long as that is no node.
         """
-        if member.provider_id in self.let_go:
+        if member.provider_id in self.terminated:
             return True
         if member.instance is None:
-            return member.name in self.let_go
+            return member.name in self.terminated
         name = member.instance.node_name
-        ordered = name in self.let_go and fleet.minted.get(name) == member.provider_id
+        ordered = name in self.terminated and fleet.minted.get(name) == member.provider_id
         return ordered and not laws.lives(fleet, member)
 
     def _lets_go(self, fleet: state.Fleet, name: str, provider_id: str) -> None:
         """Note a member that was let go: its machine, and the order, if it came of that."""
-        self.let_go.add(provider_id)
+        self.terminated.add(provider_id)
         if fleet.minted.get(name, provider_id) in ("", provider_id):
-            self.let_go.add(name)
+            self.terminated.add(name)
 
     def grew(
         self,
@@ -91,7 +93,7 @@ class Witness:
         fresh = set(ordered)
         laws.require(len(fresh) == len(ordered), "names are minted once", ordered)
         laws.require(
-            not fresh & (self.ordered | self.let_go), "names are never used again", ordered
+            not fresh & (self.ordered | self.terminated), "names are never used again", ordered
         )
         self.ordered |= fresh
         _others_stay(before, after, group)
@@ -159,7 +161,7 @@ class Witness:
             "a shrink lowers the target by what it withdraws",
         )
         laws.require(after.retired == before.retired, "a shrink deletes nothing")
-        self.let_go |= set(withdrawn)
+        self.terminated |= set(withdrawn)
         _others_stay(before, after, group)
 
     def listed(self, before: state.Fleet, after: state.Fleet, snapshot: state.Snapshot) -> None:
@@ -237,7 +239,7 @@ class Witness:
         for name, launch in before.launches.items():
             vanished = name not in after.launches and name not in after.index.by_name
             if vanished and launch.phase is state.Phase.HELD:
-                self.let_go.add(name)
+                self.terminated.add(name)
         for instance in snapshot.instances:
             self.seen.add(instance.provider_id)
             runs = instance.state is contract.InstanceState.RUNNING
@@ -245,7 +247,7 @@ class Witness:
                 self.ran.add(instance.node_name)
         for key in after.retired.keys() - before.retired.keys():
             if after.retired[key].surplus:
-                self.let_go.add(key)
+                self.terminated.add(key)
 
     def answered(
         self,
@@ -307,7 +309,7 @@ class Witness:
             if key not in after.retired and retired.was_spared(after, held)
         ]
         for held in spared:
-            self.let_go -= {held.key, held.name, held.provider_id}
+            self.terminated -= {held.key, held.name, held.provider_id}
         return spared
 
     def reconfigured(self, before: state.Fleet, after: state.Fleet) -> None:
@@ -329,13 +331,13 @@ class Witness:
 
     def withdrawn(self, before: state.Fleet, after: state.Fleet) -> None:
         """Take launches that were given up without a machine."""
-        self.let_go |= before.launches.keys() - after.launches.keys()
+        self.terminated |= before.launches.keys() - after.launches.keys()
 
     def _renamed(self, before: state.Fleet, after: state.Fleet) -> None:
         """Take a relaunch: its old name is let go."""
         for name in before.launches.keys() - after.launches.keys():
             laws.require(name in after.retired, "a relaunch retires the old name", name)
-            self.let_go.add(name)
+            self.terminated.add(name)
         for name in after.launches.keys() - before.launches.keys():
             laws.require(name not in self.ordered, "a relaunch gets a fresh name", name)
             self.ordered.add(name)

@@ -8,8 +8,8 @@ import random
 from collections.abc import Iterator
 from operator import itemgetter
 
-from externalgrpc import errands, groups
 from externalgrpc import fleet as fleets
+from externalgrpc.control import cloud_calls
 from externalgrpc.fleet import (
     joins,
     journeys,
@@ -21,8 +21,9 @@ from externalgrpc.fleet import (
     state,
     view,
 )
+from externalgrpc.model import groups
 from providers import contract, errors
-from tests.laws import caps, fates, laws, life, sky, witness
+from tests.laws import caps, fake_cloud, fates, laws, life, witness
 
 HANDS = 3
 
@@ -63,8 +64,8 @@ class World:
     Nodes, unless the API server is ``away``. ``marking`` says whether the cloud can change marks,
     ``brake`` whether the configuration bounds the orders an hour, ``several`` whether a machine
     takes several requests. ``words`` are the operator's.
-    ``let_go`` are the names that this process let go, for whoever names them again; ``promised``
-    what was in the air when the autoscaler started, by group.
+    ``terminated`` are the names that this process let go, for whoever names them again;
+    ``promised`` what was in the air when the autoscaler started, by group.
     """
 
     def __init__(
@@ -92,15 +93,15 @@ class World:
         self.orders: dict[str, list[tuple[str, float]]] = {}
         self.under_way: collections.Counter[str] = collections.Counter()
         self.chance = random.Random(5)
-        first = sky.Sky("p", unique_names=unique_names)
-        second = first if one_project else sky.Sky("q", unique_names=unique_names)
+        first = fake_cloud.Sky("p", unique_names=unique_names)
+        second = first if one_project else fake_cloud.Sky("q", unique_names=unique_names)
         self.skies = {"a": first, "b": second}
         self.configuration = "as it was"
 
     def start_process(self) -> None:
         """Start a server that knows nothing."""
         self.fleet = fleets.Fleet(
-            identity=None if self.with_nodes else "", started_at=self.now, cluster=sky.OURS
+            identity=None if self.with_nodes else "", started_at=self.now, cluster=fake_cloud.OURS
         )
         self.witness = witness.Witness()
         self.judge = life.Judge(self.truth, self._nobody_could_tell)
@@ -109,7 +110,7 @@ class World:
         self.tries: dict[str, int] = {}
         self._swept_at = float("-inf")
         self.flights: list[fates.Flight] = []
-        self.let_go: list[str] = []
+        self.terminated: list[str] = []
         self.promised: dict[str, frozenset[str]] = {}
         self._listings: dict[str, list[float]] = {}
         self._configure()
@@ -173,16 +174,16 @@ class World:
 
     def look(self) -> None:
         """See who is a node of which cluster now."""
-        ready: dict[str, set[str]] = {sky.OURS: set(), sky.THEIRS: set()}
+        ready: dict[str, set[str]] = {fake_cloud.OURS: set(), fake_cloud.THEIRS: set()}
         for machine in self.joined():
             claim = self.usurped.get(machine.hostname, machine.provider_id)
             if machine.ready and claim == machine.provider_id:
                 ready[machine.cluster].add(machine.provider_id)
         for cluster, provider_ids in ready.items():
             self.truth.ready(cluster, provider_ids, self.now)
-        self.ever |= ready[sky.OURS]
+        self.ever |= ready[fake_cloud.OURS]
 
-    def joined(self) -> Iterator[sky.Machine]:
+    def joined(self) -> Iterator[fake_cloud.Machine]:
         """Give the machines that have a Node in their cluster."""
         for cloud in self._every_sky():
             for machine in cloud.standing():
@@ -196,7 +197,7 @@ class World:
                 self.usurped.get(machine.hostname, machine.provider_id), machine.ready
             )
             for machine in self.joined()
-            if machine.cluster == sky.OURS
+            if machine.cluster == fake_cloud.OURS
         }
 
     def sweep(self) -> None:
@@ -207,7 +208,7 @@ class World:
         before = self.fleet
         nodes = self.nodes()
         sights = {
-            name: journeys.Sight(
+            name: journeys.NodeObservation(
                 name=name,
                 provider_id=seen.provider_id,
                 node_at=self.now,
@@ -222,9 +223,9 @@ class World:
             self.fleet, {**{each.provider_id: each for each in sights.values()}, **sights}, **times
         )
         late = fleets.overdue(judged, self.now, patience_s=joins.PATIENCE_S)
-        self.fleet = fleets.let_go(judged, late, now=self.now)
+        self.fleet = fleets.terminated(judged, late, now=self.now)
         self.witness.swept(before, self.fleet)
-        self.let_go += sorted(member.name for member in late)
+        self.terminated += sorted(member.name for member in late)
 
     def check(self) -> None:
         """Ask the laws of the fleet as it is."""
@@ -232,7 +233,7 @@ class World:
         self.judge.follow(self.fleet)
         self.caps.check(self.fleet, self.now)
 
-    def deletes(self, cloud: sky.Sky, machine_id: str) -> None:
+    def deletes(self, cloud: fake_cloud.Sky, machine_id: str) -> None:
         """Hold a deletion that reaches a cloud to the law of life."""
         machine = cloud.machines.get(machine_id)
         if machine is not None and machine.deleted_at is None:
@@ -346,7 +347,7 @@ class World:
                 name=name,
                 provider="sky",
                 scheme="sky",
-                settle_s=sky.SETTLE_S,
+                settle_s=fake_cloud.SETTLE_S,
                 rate_per_s=10.0,
                 hands=HANDS,
                 pace=state.Pace(busy_s=3.0, steady_s=35.0),
@@ -365,13 +366,13 @@ class World:
     def _take(self, flight: fates.Flight) -> None:
         request, before = flight.request, self.fleet
         if flight.lands is not None:
-            delay_s = self.chance.uniform(0.0, 0.9 * sky.SETTLE_S)
+            delay_s = self.chance.uniform(0.0, 0.9 * fake_cloud.SETTLE_S)
             self._land(self.skies[request.account], flight.lands, delay_s)
         if isinstance(request, requests.Create) and isinstance(flight.answer, NOTHING_MADE):
             # It was no order: the last of its name is taken back, as the brake does.
             sent = self.orders[request.account]
             sent.remove(max((each for each in sent if each[0] == request.name), key=itemgetter(1)))
-        self.fleet = errands.fold(
+        self.fleet = cloud_calls.fold(
             before, request, flight.answer, chance=self.chance, now=self.now, unix_now=self.now
         )
         match request:
@@ -428,14 +429,14 @@ class World:
         )
         seen = self._listings.get(request.account, [])
         laws.require(
-            seen and max(seen) >= min(seen) + sky.SETTLE_S,
+            seen and max(seen) >= min(seen) + fake_cloud.SETTLE_S,
             "orders are held until a listing after the settling time was seen",
             request.account,
             seen,
         )
         laws.require(not request.group.departed, "a departed group orders nothing", request)
         laws.require(request.account == request.group.account, "orders go to the group's account")
-        laws.require(request.name not in self.witness.let_go, "what was let go is not ordered")
+        laws.require(request.name not in self.witness.terminated, "what was let go is not ordered")
 
     def _surge_is_lawful(self, request: requests.Create) -> None:
         """Check what exists of a group at once, the order included; labels may have been edited."""
@@ -444,7 +445,7 @@ class World:
             machine
             for cloud in self._every_sky()
             for machine in cloud.standing()
-            if machine.made_for == group and machine.cluster == sky.OURS
+            if machine.made_for == group and machine.cluster == fake_cloud.OURS
         ]
         if any(machine.edited for machine in machines):
             return
@@ -516,10 +517,10 @@ class World:
             for machine in cloud.standing():
                 if not machine.half or machine.group not in self.fleet.groups:
                     continue
-                told = machine.provider_id in self.fleet.quarantine or any(
+                value = machine.provider_id in self.fleet.quarantine or any(
                     each.provider_id == machine.provider_id for each in self.fleet.unjoined.values()
                 )
-                laws.require(told, "what is half made is finished, deleted or told", machine)
+                laws.require(value, "what is half made is finished, deleted or told", machine)
 
     def _mark_is_lawful(self, request: requests.Mark) -> None:
         laws.require(request.provider_id in self.ever, "only nodes of ours are marked", request)
@@ -535,22 +536,22 @@ class World:
         if self.with_nodes or self.marking:
             return False
         return any(
-            machine.provider_id == provider_id and machine.cluster == sky.THEIRS
+            machine.provider_id == provider_id and machine.cluster == fake_cloud.THEIRS
             for cloud in self._every_sky()
             for machine in cloud.standing()
         )
 
-    def _pending(self, request: requests.Create) -> sky.Pending:
-        return sky.Pending(request.name, request.group.name, 0.0, identity=self.identity)
+    def _pending(self, request: requests.Create) -> fake_cloud.Pending:
+        return fake_cloud.Pending(request.name, request.group.name, 0.0, identity=self.identity)
 
-    def _every_sky(self) -> Iterator[sky.Sky]:
+    def _every_sky(self) -> Iterator[fake_cloud.Sky]:
         yield from {id(each): each for each in self.skies.values()}.values()
 
-    def _land(self, cloud: sky.Sky, pending: sky.Pending, delay_s: float) -> None:
+    def _land(self, cloud: fake_cloud.Sky, pending: fake_cloud.Pending, delay_s: float) -> None:
         pending.lands_at = self.now + delay_s
         cloud.pending.append(pending)
 
-    def _known_skies(self) -> Iterator[sky.Sky]:
+    def _known_skies(self) -> Iterator[fake_cloud.Sky]:
         yield from {id(self.skies[name]): self.skies[name] for name in self.fleet.accounts}.values()
 
     def _differences(self) -> set[tuple[str, str, str]]:

@@ -8,8 +8,8 @@ import time
 
 import grpc
 
-from externalgrpc import service
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import service
 
 METHOD = f"/{service.SERVICE}/NodeGroupTargetSize"
 REQUEST = pb.NodeGroupTargetSizeRequest(id="alpha").SerializeToString()

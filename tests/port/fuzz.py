@@ -20,8 +20,8 @@ from pathlib import Path
 
 import grpc
 
-from externalgrpc import health, reflection, service, show
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import fleet_service, health, reflection, service
 from tests import serving
 from tests.port import process
 
@@ -35,7 +35,12 @@ ALLOWED = {
     grpc.StatusCode.UNAVAILABLE,  # growth of a group that is held back
 }
 STREAMS = {f"/{health.SERVICE}/Watch", f"/{reflection.SERVICE}/ServerReflectionInfo"}
-OTHERS = [f"/{show.SERVICE}/Show", f"/{health.SERVICE}/Check", f"/{health.SERVICE}/List", *STREAMS]
+OTHERS = [
+    f"/{fleet_service.SERVICE}/Show",
+    f"/{health.SERVICE}/Check",
+    f"/{health.SERVICE}/List",
+    *STREAMS,
+]
 INTERESTING = (b"", b"\x00", b"\xff" * 9 + b"\x01", b"\x0a\xff\xff\xff\xff\x0f", b"\x0b", b"\x0c")
 
 POOLS = f"""{serving.TWO_POOLS}

@@ -12,8 +12,8 @@ import struct
 import grpc
 import pytest
 
-from externalgrpc import health, limits, reflection, server, service
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import health, limits, reflection, server, service
 from tests import certificates, serving
 from tests.port import callers, frames, process
 

@@ -11,8 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from externalgrpc import calls, health, reflection, service, show
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import calls, fleet_service, health, reflection, service
 from tests import serving
 from tests.port import frames, process
 
@@ -24,7 +24,7 @@ RPCS = [
         f"/{service.SERVICE}/{each.name}"
         for each in pb.DESCRIPTOR.services_by_name["CloudProvider"].methods
     ),
-    f"/{show.SERVICE}/Show",
+    f"/{fleet_service.SERVICE}/Show",
     f"/{health.SERVICE}/Check",
     f"/{health.SERVICE}/List",
 ]
@@ -53,10 +53,10 @@ def refusal(channel, method, data):
 @pytest.mark.parametrize("method", RPCS + STREAMS)
 def test_a_malformed_request_is_refused_in_a_sentence(house, method, caplog, capfd):
     for _ in range(3):
-        told = refusal(house.channel, method, BROKEN)
-        assert told.code() is grpc.StatusCode.INVALID_ARGUMENT, told
-        assert "the request's 8 bytes are no " in told.details()
-        assert method.rpartition("/")[2] in told.details()
+        mistakes = refusal(house.channel, method, BROKEN)
+        assert mistakes.code() is grpc.StatusCode.INVALID_ARGUMENT, mistakes
+        assert "the request's 8 bytes are no " in mistakes.details()
+        assert method.rpartition("/")[2] in mistakes.details()
     lines = [record for record in caplog.records if record.getMessage() == "malformed request"]
     assert len(lines) == 1, "one line a minute"
     assert lines[0].fields["caller"].startswith("ipv4:127.0.0.1:")
@@ -89,9 +89,9 @@ def test_a_compressed_request_is_not_unpacked(house):
 @pytest.mark.parametrize("method", [RPCS[-2], *STREAMS])
 def test_health_and_reflection_take_no_long_names(house, method):
     request = health_pb2.HealthCheckRequest(service="x" * calls.SMALL_BYTES)
-    told = refusal(house.channel, method, request.SerializeToString())
-    assert told.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert f"{calls.SMALL_BYTES:,}" in told.details()
+    mistakes = refusal(house.channel, method, request.SerializeToString())
+    assert mistakes.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert f"{calls.SMALL_BYTES:,}" in mistakes.details()
 
 
 def test_a_good_request_is_answered_after_a_bad_one_on_the_same_connection(house):
@@ -99,7 +99,7 @@ def test_a_good_request_is_answered_after_a_bad_one_on_the_same_connection(house
     assert len(house.stub.NodeGroups(pb.NodeGroupsRequest()).nodeGroups) == 2
 
 
-def test_what_reflection_does_not_find_is_told(house):
+def test_what_reflection_does_not_find_is_reported(house):
     stub = reflection_pb2_grpc.ServerReflectionStub(house.channel)
     asked = [
         reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.such.Thing"),

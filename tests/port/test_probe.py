@@ -9,8 +9,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from externalgrpc import clock, probe, server, service, serving
+from externalgrpc import serving
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import probe, server, service
+from externalgrpc.support import clock
 from tests import serving as house
 from tests.port import callers, test_held
 
@@ -110,7 +112,7 @@ def test_without_a_folder_for_it_the_workers_are_watched(tmp_path, quick, monkey
         house.until(lambda: healthz(up) == (True, "ok"))
 
 
-def test_an_unknown_name_is_told_and_remembered_nowhere(tmp_path):
+def test_an_unknown_name_is_reported_and_remembered_nowhere(tmp_path):
     with house.running(tmp_path) as up:
         stub = health_pb2_grpc.HealthStub(up.channel)
         unknown = health_pb2.HealthCheckRequest(service="nobody")

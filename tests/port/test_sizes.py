@@ -7,8 +7,9 @@ import logging
 import grpc
 import pytest
 
-from externalgrpc import brief, events, service
 from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.rpc import service
+from externalgrpc.support import brief, logs
 from tests import serving
 
 MIB = 1024 * 1024
@@ -62,7 +63,7 @@ def test_a_long_id_reaches_neither_the_caller_nor_the_log_in_full(house, caplog,
         assert len(caught.value.details().encode()) <= brief.DETAILS
         assert "bytes)" in caught.value.details()
     for record in caplog.records:
-        for write in (events.KeyValueFormatter(), events.JSONFormatter()):
+        for write in (logs.KeyValueFormatter(), logs.JSONFormatter()):
             assert len(write.format(record)) < 8 * brief.LOGGED
 
 
@@ -80,6 +81,6 @@ def test_a_short_text_is_left_alone_and_a_long_one_keeps_both_ends():
 @pytest.mark.parametrize("value", ["v" * 100_000, ["n" * 100] * 1000, ValueError("e" * 100_000)])
 def test_a_long_value_is_short_in_a_log(value):
     record = logging.makeLogRecord({"msg": "m", "fields": {"value": value}})
-    assert len(events.KeyValueFormatter().format(record)) < 2 * brief.LOGGED
+    assert len(logs.KeyValueFormatter().format(record)) < 2 * brief.LOGGED
     if not isinstance(value, list):
-        assert len(events.JSONFormatter().format(record)) < 2 * brief.LOGGED
+        assert len(logs.JSONFormatter().format(record)) < 2 * brief.LOGGED

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from externalgrpc import callers, limits, sparing, workers
+from externalgrpc.rpc import callers, limits, sparing, workers
 from tests import serving
 
 
@@ -245,22 +245,22 @@ def test_watchers_and_untaken_replies_are_bounded():
 
 def test_lines_are_counted_when_they_are_too_many():
     hand, lines = Hand(), []
-    told = sparing.Sparing(2, hand)
+    sparing_given = sparing.Sparing(2, hand)
     for _ in range(5):
-        told.tell(("a",), lines.append)
-    told.tell(("b",), lines.append)
+        sparing_given.log(("a",), lines.append)
+    sparing_given.log(("b",), lines.append)
     assert lines == [0, 0, 0]
     flushed = []
-    told.flush(lambda kind, count: flushed.append((kind, count)))
+    sparing_given.flush(lambda kind, count: flushed.append((kind, count)))
     assert flushed == []
     hand.now += sparing.MINUTE_S
-    told.flush(lambda kind, count: flushed.append((kind, count)))
+    sparing_given.flush(lambda kind, count: flushed.append((kind, count)))
     assert flushed == [(("a",), 3)]
     hand.now += sparing.MINUTE_S
     for _ in range(4):
-        told.tell(("a",), lines.append)
+        sparing_given.log(("a",), lines.append)
     hand.now += sparing.MINUTE_S
-    told.tell(("a",), lines.append)
+    sparing_given.log(("a",), lines.append)
     assert lines == [0, 0, 0, 0, 0, 2]
 
 

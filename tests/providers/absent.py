@@ -10,6 +10,6 @@ import pytest
 
 def left_out(what: str) -> NoReturn:
     """Skip a test, with a warning that is shown at the end of every run."""
-    told = f"LEFT OUT: {what}"
-    warnings.warn(told, stacklevel=2)
-    pytest.skip(told)
+    message = f"LEFT OUT: {what}"
+    warnings.warn(message, stacklevel=2)
+    pytest.skip(message)

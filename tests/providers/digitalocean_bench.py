@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from providers import contract as cloud
-from providers import marks
 from providers.digitalocean import DigitalOceanCloud
 from providers.fakes import engine
+from providers.kit import marks
 from tests.fakes import digitalocean, spec
 from tests.providers import contract, steps, tearing
 
@@ -32,8 +32,8 @@ def document() -> spec.Document | None:
 
 def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
     """Give the tags of a machine, none of an empty mark."""
-    told = {marks.CLUSTER: cluster, marks.GROUP: group, marks.NODE: node if cluster else ""}
-    return [prefix + name for prefix, name in told.items() if name]
+    fields = {marks.CLUSTER: cluster, marks.GROUP: group, marks.NODE: node if cluster else ""}
+    return [prefix + name for prefix, name in fields.items() if name]
 
 
 class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
@@ -128,7 +128,7 @@ class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
 
 def login(fake: digitalocean.DigitalOceanFake, **changes: Any) -> cloud.Login:
     """Make a login at a fake."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "account": ACCOUNT,
         "cluster": CLUSTER,
         "token": fake.token,
@@ -136,22 +136,22 @@ def login(fake: digitalocean.DigitalOceanFake, **changes: Any) -> cloud.Login:
         "connect_timeout_s": 2.0,
         "read_timeout_s": 10.0,
     }
-    return cloud.Login(**{**told, **changes})
+    return cloud.Login(**{**fields, **changes})
 
 
 def machine_type(name: str = TYPE, **changes: Any) -> cloud.MachineType:
     """Make a machine type as an order has it."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "cpu_millis": 2000,
         "memory_bytes": 4 * 1024**3,
         "disk_bytes": 80 * 1000**3,
     }
-    return cloud.MachineType(name=name, **{**told, **changes})
+    return cloud.MachineType(name=name, **{**fields, **changes})
 
 
 def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
     """Make an order that the fake takes."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "node_name": node_name,
         "cluster": CLUSTER,
         "group": "web",
@@ -160,7 +160,7 @@ def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
         "image": IMAGE,
         "user_data": "#!/bin/sh\n",
     }
-    return cloud.Order(**{**told, **changes})
+    return cloud.Order(**{**fields, **changes})
 
 
 @contextlib.contextmanager

@@ -46,9 +46,9 @@ def document() -> spec.Document | None:
 
 def left_out(what: str) -> NoReturn:
     """Skip a test for want of the document, and say so where it is read."""
-    told = f"LEFT OUT: the vendor's document does not lie beside the repository: {what}"
-    warnings.warn(told, stacklevel=2)
-    pytest.skip(told)
+    message = f"LEFT OUT: the vendor's document does not lie beside the repository: {what}"
+    warnings.warn(message, stacklevel=2)
+    pytest.skip(message)
 
 
 class HetznerControls(steps.Cutting, contract.Controls):
@@ -58,8 +58,8 @@ class HetznerControls(steps.Cutting, contract.Controls):
         self.token = fake.token
 
     def add(self, *, cluster: str, group: str, node_name: str) -> str:
-        told = {"cluster": cluster, "group": group, "node": node_name if cluster else ""}
-        labels = {f"vps-autoscaler/{key}": value for key, value in told.items() if value}
+        fields = {"cluster": cluster, "group": group, "node": node_name if cluster else ""}
+        labels = {f"vps-autoscaler/{key}": value for key, value in fields.items() if value}
         return str(self.fake.add(node_name, labels).id)
 
     def count(self) -> int:
@@ -150,7 +150,7 @@ class HetznerControls(steps.Cutting, contract.Controls):
 
 def login(fake: hetzner.HetznerFake, **changes: Any) -> cloud.Login:
     """Make a login at a fake."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "account": ACCOUNT,
         "cluster": CLUSTER,
         "token": fake.token,
@@ -158,12 +158,12 @@ def login(fake: hetzner.HetznerFake, **changes: Any) -> cloud.Login:
         "connect_timeout_s": 2.0,
         "read_timeout_s": 10.0,
     }
-    return cloud.Login(**{**told, **changes})
+    return cloud.Login(**{**fields, **changes})
 
 
 def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
     """Make an order that the fake takes."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "node_name": node_name,
         "cluster": CLUSTER,
         "group": "web",
@@ -174,7 +174,7 @@ def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
         "image": IMAGE,
         "user_data": "#!/bin/sh\n",
     }
-    return cloud.Order(**{**told, **changes})
+    return cloud.Order(**{**fields, **changes})
 
 
 @contextlib.contextmanager

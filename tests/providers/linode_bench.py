@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import pytest
 
 from providers import contract as cloud
-from providers import marks
 from providers.fakes import engine
+from providers.kit import marks
 from providers.linode import LinodeCloud
 from tests.fakes import linode, linode_orders, spec
 from tests.providers import contract, steps, tearing
@@ -59,9 +59,9 @@ def document() -> spec.Document | None:
 
 def left_out(what: str) -> NoReturn:
     """Skip a test for want of the document, and say so where it is read."""
-    told = f"LEFT OUT: the vendor's document does not lie beside the repository: {what}"
-    warnings.warn(told, stacklevel=2)
-    pytest.skip(told)
+    message = f"LEFT OUT: the vendor's document does not lie beside the repository: {what}"
+    warnings.warn(message, stacklevel=2)
+    pytest.skip(message)
 
 
 class LinodeControls(steps.Cutting, contract.HTTPControls):
@@ -157,7 +157,7 @@ class LinodeControls(steps.Cutting, contract.HTTPControls):
 
 def login(fake: linode.LinodeFake, **changes: Any) -> cloud.Login:
     """Make a login at a fake."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "account": ACCOUNT,
         "cluster": CLUSTER,
         "token": fake.token,
@@ -165,12 +165,12 @@ def login(fake: linode.LinodeFake, **changes: Any) -> cloud.Login:
         "connect_timeout_s": 2.0,
         "read_timeout_s": 10.0,
     }
-    return cloud.Login(**{**told, **changes})
+    return cloud.Login(**{**fields, **changes})
 
 
 def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
     """Make an order that the fake takes."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "node_name": node_name,
         "cluster": CLUSTER,
         "group": "web",
@@ -181,7 +181,7 @@ def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
         "image": IMAGE,
         "user_data": "#!/bin/sh\n",
     }
-    return cloud.Order(**{**told, **changes})
+    return cloud.Order(**{**fields, **changes})
 
 
 def tags(node_name: str, *, cluster: str = CLUSTER, group: str = "web") -> tuple[str, ...]:

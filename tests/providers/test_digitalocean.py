@@ -13,7 +13,7 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
-from providers.digitalocean import AccountOptions, DigitalOceanCloud, words
+from providers.digitalocean import AccountOptions, DigitalOceanCloud, vocabulary
 from providers.fakes import engine
 from tests.fakes import digitalocean, spec
 from tests.providers import absent, contract, digitalocean_bench
@@ -111,16 +111,16 @@ def test_every_size_is_offered_in_every_region(
     sizes["s-4vcpu-8gb"]["available"] = False
     sizes["s-1vcpu-1gb"]["price_hourly"] = 0.00743999984115362
     regions["ams3"]["available"] = False
-    told = {(each.machine_type, each.location): each for each in provider.offers()}
-    assert len(told) == len(sizes) * len(regions)
-    assert told["s-2vcpu-4gb", "fra1"] == cloud.Offer(
+    fields = {(each.machine_type, each.location): each for each in provider.offers()}
+    assert len(fields) == len(sizes) * len(regions)
+    assert fields["s-2vcpu-4gb", "fra1"] == cloud.Offer(
         machine_type="s-2vcpu-4gb",
         location="fra1",
         price_per_hour=Decimal("0.03571"),
         currency="USD",
     )
-    assert told["s-1vcpu-1gb", "fra1"].price_per_hour == Decimal("0.00744")
-    stock = {key: offer.in_stock for key, offer in told.items()}
+    assert fields["s-1vcpu-1gb", "fra1"].price_per_hour == Decimal("0.00744")
+    stock = {key: offer.in_stock for key, offer in fields.items()}
     assert not stock["s-4vcpu-8gb", "fra1"], "the size is not available"
     assert not stock["s-2vcpu-4gb", "ams3"], "the region is not available"
     assert not stock["gpu-h100x1-80gb", "fra1"], "the size does not name the region"
@@ -241,21 +241,21 @@ def test_an_image_by_id_name_or_tag_is_the_newest_in_the_region(
         fake.add_image("golden", created_at="2026-07-01T00:00:00Z", regions=["nyc3"]),
         fake.add_image("golden", created_at="2026-08-01T00:00:00Z", status="pending"),
     ]
-    for number, (told, found) in enumerate(
+    for number, (result, found) in enumerate(
         [("golden", made[1]), ("node", made[0]), (str(made[0]["id"]), made[0])]
     ):
-        provider.create(digitalocean_bench.order(f"web-{number}", image=told))
+        provider.create(digitalocean_bench.order(f"web-{number}", image=result))
         assert sent(fake)["image"] == found["id"]
     provider.create(digitalocean_bench.order("web-9", image="golden", location="nyc3"))
     assert sent(fake)["image"] == made[2]["id"]
-    for wrong, told in (
+    for wrong, result in (
         (str(made[2]["id"]), "is in nyc3, not in fra1: transfer it"),
         (str(made[3]["id"]), "is pending, not available"),
         ("no/such image", "there is no image 'no/such image'"),
         ("4", "there is no image '4'"),
         ("", "no image is configured"),
     ):
-        with pytest.raises(errors.BadOrder, match=re.escape(told)):
+        with pytest.raises(errors.BadOrder, match=re.escape(result)):
             provider.create(digitalocean_bench.order("web-x", image=wrong))
     assert len(fake.droplets) == 4
 
@@ -274,7 +274,7 @@ def test_an_image_that_vanished_is_looked_for_again(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({"public_ipv4": False}, "IPv6 address alone"),
         ({"placement_group": "racks"}, "no placement groups"),
@@ -288,13 +288,13 @@ def test_what_cannot_work_is_refused_before_asking(
     fake: digitalocean.DigitalOceanFake,
     provider: DigitalOceanCloud,
     changes: dict[str, Any],
-    told: str,
+    text: str,
 ) -> None:
     order = digitalocean_bench.order(**changes)
-    with pytest.raises(errors.BadOrder, match=told):
+    with pytest.raises(errors.BadOrder, match=text):
         provider.create(order)
     assert fake.exchanges == []
-    assert any(told in problem for problem in provider.check_order(order))
+    assert any(text in problem for problem in provider.check_order(order))
 
 
 def test_check_order_tells_every_problem(
@@ -326,11 +326,11 @@ def test_check_order_tells_every_problem(
     )
     both = [fake.add_vpc(name, "fra1")["id"] for name in ("one", "two")]
     ids = ", ".join(sorted(both))
-    for names, told in (
+    for names, result in (
         (("american",), "of the networks 'american' none lies in fra1, not one"),
         (("one", "two"), f"of the networks 'one', 'two' 2 lie in fra1 ({ids}), not one"),
     ):
-        assert provider.check_order(digitalocean_bench.order(networks=names)) == (told,)
+        assert provider.check_order(digitalocean_bench.order(networks=names)) == (result,)
     fine = digitalocean_bench.order(networks=("one", "american"), firewalls=("many",))
     assert provider.check_order(dataclasses.replace(fine, labels={"b": "", "c": "d"})) == (
         "the tag 'b' has 1 characters; 3 to 50 fit every cloud",
@@ -339,13 +339,13 @@ def test_check_order_tells_every_problem(
     assert fake.log("POST") == []
 
 
-def test_a_group_without_ssh_keys_is_told_once(
+def test_a_group_without_ssh_keys_is_reported_once(
     provider: DigitalOceanCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(3):
         provider.create(digitalocean_bench.order(f"web-{number}"))
-    told = [r for r in caplog.records if "ssh_key" in r.getMessage()]
-    assert [record.fields["group"] for record in told] == ["web"]  # type: ignore[attr-defined]
+    values = [r for r in caplog.records if "ssh_key" in r.getMessage()]
+    assert [record.fields["group"] for record in values] == ["web"]  # type: ignore[attr-defined]
 
 
 # Tags that did not stick.
@@ -390,17 +390,17 @@ def test_an_untagged_droplet_is_deleted_until_it_is_gone(
     assert {each.request.path for each in fake.log("DELETE")} == {f"/v2/droplets/{number}"}
     provider.instances()
     assert len(fake.log("DELETE")) == deletes, "gone is gone"
-    told = [r.getMessage() for r in caplog.records if r.name == "providers.leftovers"]
+    values = [r.getMessage() for r in caplog.records if r.name == "providers.kit.leftovers"]
     assert (
-        told
+        values
         == [
             *["unmarked_machine_not_deleted"] * 2,
             *["unmarked_machine_deleted"] * 3,
             "unmarked_machine_gone",
-        ][: len(told)]
+        ][: len(values)]
     )
     assert str(number) in {
-        r.fields["id"] for r in caplog.records if r.name == "providers.leftovers"
+        r.fields["id"] for r in caplog.records if r.name == "providers.kit.leftovers"
     }  # type: ignore[attr-defined]
 
 
@@ -420,7 +420,7 @@ def test_nothing_is_ever_deleted_by_tag(
 # What is there.
 
 
-@pytest.mark.parametrize(("word", "state"), list(words.STATES.items()))
+@pytest.mark.parametrize(("word", "state"), list(vocabulary.STATES.items()))
 def test_every_state_of_the_vendor(
     fake: digitalocean.DigitalOceanFake,
     provider: DigitalOceanCloud,
@@ -434,9 +434,9 @@ def test_every_state_of_the_vendor(
 def test_the_states_are_those_of_the_document() -> None:
     if digitalocean_bench.document() is None:
         absent.left_out("states against the vendor's document, which is not beside us")
-    told = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
-    droplet = told["components"]["schemas"]["droplet"]
-    assert set(words.STATES) == set(droplet["properties"]["status"]["enum"])
+    document = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
+    droplet = document["components"]["schemas"]["droplet"]
+    assert set(vocabulary.STATES) == set(droplet["properties"]["status"]["enum"])
 
 
 def test_a_droplet_that_lost_its_mark_is_not_ours(
@@ -450,11 +450,11 @@ def test_a_droplet_that_lost_its_mark_is_not_ours(
     assert provider.instances() == ()
     for _ in range(2):
         assert provider.look_up(node_name="web-a1", instance_id=made.id, receipt="") is None
-    told = [r.getMessage() for r in caplog.records if r.name.startswith("providers.")]
-    assert told == ["droplet_lacks_our_mark"]
+    values = [r.getMessage() for r in caplog.records if r.name.startswith("providers.")]
+    assert values == ["droplet_lacks_our_mark"]
 
 
-def test_two_droplets_of_one_name_are_told_apart_by_id(
+def test_two_droplets_of_one_name_are_reported_apart_by_id(
     fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
 ) -> None:
     first, second = (provider.create(digitalocean_bench.order()) for _ in range(2))
@@ -583,14 +583,14 @@ class _Listings:
         self.provider = DigitalOceanCloud(digitalocean_bench.login(fake), clock=self.clock)
 
     def with_gpus(self, count: int) -> list[bool]:
-        told = []
+        values = []
         for _ in range(count):
             before = len(self.fake.log("GET", "/droplets$"))
             self.provider.instances()
             asked = self.fake.log("GET", "/droplets$")[before:]
-            told.append(any(each.request.one("type") == "gpus" for each in asked))
+            values.append(any(each.request.one("type") == "gpus" for each in asked))
             self.clock.now += 20
-        return told
+        return values
 
 
 def test_gpu_droplets_are_looked_for_when_there_may_be_some(
@@ -598,8 +598,8 @@ def test_gpu_droplets_are_looked_for_when_there_may_be_some(
 ) -> None:
     listings = _Listings(fake)
     assert listings.with_gpus(15) == [True] * 15, "a predecessor's orders may still land"
-    told = listings.with_gpus(40)
-    assert told.count(True) == 4, "else every tenth time"
+    result = listings.with_gpus(40)
+    assert result.count(True) == 4, "else every tenth time"
     made = listings.provider.create(gpu_order())
     assert listings.with_gpus(30) == [True] * 30, "as long as one of ours is there"
     listings.provider.delete(made.id)

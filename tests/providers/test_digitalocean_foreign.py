@@ -49,14 +49,14 @@ def client(fake: digitalocean.DigitalOceanFake) -> Iterator[Any]:
 
 
 def asked_for(name: str, **changes: Any) -> dict[str, Any]:
-    told = {
+    fields = {
         "name": name,
         "region": "fra1",
         "size": digitalocean_bench.TYPE,
         "image": digitalocean_bench.IMAGE,
         "tags": digitalocean_bench.tags(node=name),
     }
-    return {**told, **changes}
+    return {**fields, **changes}
 
 
 def test_create_list_over_three_pages_and_delete(
@@ -71,10 +71,10 @@ def test_create_list_over_three_pages_and_delete(
     fake.advance(fake.boot_s)
     listed: list[Any] = []
     for page in (1, 2, 3):
-        told = client.droplets.list(tag_name="vps-cluster:blue", per_page=2, page=page)
-        assert told["meta"]["total"] == 5
-        assert ("next" in told["links"].get("pages", {})) == (page < 3)
-        listed += told["droplets"]
+        result = client.droplets.list(tag_name="vps-cluster:blue", per_page=2, page=page)
+        assert result["meta"]["total"] == 5
+        assert ("next" in result["links"].get("pages", {})) == (page < 3)
+        listed += result["droplets"]
     assert [row["name"] for row in listed] == [f"web-{n}" for n in range(5)]
     assert {row["status"] for row in listed} == {"active"}
     for row in listed:

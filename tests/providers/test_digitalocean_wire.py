@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from providers import contract as cloud
-from providers import errors, marks
+from providers import errors
 from providers.digitalocean import DigitalOceanCloud
 from providers.fakes import engine
+from providers.kit import marks
 from tests.fakes import digitalocean, spec
 from tests.providers import absent, digitalocean_bench, lost, torn
 
@@ -317,7 +318,7 @@ def test_listings_with_holes_are_errors_or_whole(
     for path in tuple(torn.paths(reply)):
         changed = [torn.with_(reply, path, odd) for odd in chance.sample(torn.ODD, 2)]
         for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
             try:
                 listed = provider.instances()
             except errors.NotNow:
@@ -341,7 +342,7 @@ def test_a_looked_up_droplet_with_holes_is_an_error_or_whole(
     for path in tuple(torn.paths(reply)):
         changed = [torn.with_(reply, path, odd) for odd in torn.ODD]
         for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
             with contextlib.suppress(errors.NotNow):
                 found = provider.look_up(**asked)
                 assert found is not None or "tags" in path, (path, answer)
@@ -362,7 +363,7 @@ def test_a_create_answer_with_holes_is_never_sent_again(
         fake.fail(
             KIND.CHANGED,
             method="POST",
-            change=lambda _, told=answer: engine.Reply(status=202, body=told),
+            change=lambda _, value=answer: engine.Reply(status=202, body=value),
         )
         with contextlib.suppress(errors.NotNow, errors.BadOrder):
             made = provider.create(order)
@@ -392,8 +393,8 @@ def test_a_create_that_is_answered_with_another_droplet_deletes_nothing(
 def _raw() -> dict[str, Any]:
     if digitalocean_bench.document() is None:
         absent.left_out("answers bare by the vendor's document, which is not beside us")
-    told: dict[str, Any] = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
-    return told
+    document: dict[str, Any] = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
+    return document
 
 
 def test_a_listing_without_anything_optional_is_whole(
@@ -425,10 +426,12 @@ def test_new_words_change_nothing(
     assert {path[-1] for path in places} >= {"status", "type"}
     for path in places:
         answer = torn.with_(reply, path, torn.NEW_WORD)
-        fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+        fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
         assert [each.id for each in provider.instances()] == [each.id for each in whole]
-    told = [r for r in caplog.records if r.name.startswith("providers.")]
-    assert [r.getMessage() for r in told if "state" in r.getMessage()] == ["unknown_droplet_state"]
+    values = [r for r in caplog.records if r.name.startswith("providers.")]
+    assert [r.getMessage() for r in values if "state" in r.getMessage()] == [
+        "unknown_droplet_state"
+    ]
 
 
 def test_fields_that_the_vendor_adds_change_nothing(
@@ -454,7 +457,7 @@ def test_a_torn_catalogue_is_an_error_or_whole(
                 fake.fail(
                     KIND.CHANGED,
                     path=exchange.request.path,
-                    change=lambda _, told=answer: engine.Reply(body=copy.deepcopy(told)),
+                    change=lambda _, value=answer: engine.Reply(body=copy.deepcopy(value)),
                 )
                 with contextlib.suppress(errors.NotNow):
                     assert len(getattr(provider, call)()) == whole, path
@@ -477,7 +480,7 @@ def test_the_budget_is_what_the_headers_say(fake: digitalocean.DigitalOceanFake)
         headers = {f"ratelimit-{name}": odd for name in ("limit", "remaining", "reset")}
         fake.fail(
             KIND.CHANGED,
-            change=lambda reply, told=headers: dataclasses.replace(reply, headers=told),
+            change=lambda reply, value=headers: dataclasses.replace(reply, headers=value),
         )
         provider.machine_types()
         assert provider.budget() == seen, "an answer that tells nothing leaves what was known"
@@ -516,7 +519,7 @@ def test_no_secret_reaches_a_log_or_an_error(
     for name in ("", "httpcore", "providers"):
         caplog.set_level(logging.DEBUG, logger=name or None)
     secret = "join-s3cret-0815"
-    told: list[object] = []
+    parts: list[object] = []
     with digitalocean_bench.opened(fake, read_timeout_s=0.5) as provider:
         for number, trouble in enumerate(({}, *lost.TROUBLES)):
             order = digitalocean_bench.order(f"web-{number}", user_data=f"#!/bin/sh\n{secret}\n")
@@ -524,17 +527,17 @@ def test_no_secret_reaches_a_log_or_an_error(
                 if trouble:
                     fake.fail(**trouble, after=after, method="POST")
                 with contextlib.suppress(errors.CloudError):
-                    told.append(provider.create(order))
-                told += [order, provider, provider.__dict__]
+                    parts.append(provider.create(order))
+                parts += [order, provider, provider.__dict__]
         fake.fail(KIND.ERROR, method="POST", status=422, code="unprocessable_entity", message="no")
         with pytest.raises(errors.BadOrder) as caught:
             provider.create(digitalocean_bench.order("web-x", user_data=secret))
     chain: BaseException | None = caught.value
     while chain is not None:
-        told += [chain, str(chain), chain.args, chain.__dict__]
+        parts += [chain, str(chain), chain.args, chain.__dict__]
         chain = chain.__cause__
     assert any(record.name == "httpcore.http11" for record in caplog.records)
     assert any(record.name.startswith("httpcore") for record in caplog.records)
-    text = caplog.text + "".join(map(repr, told))
+    text = caplog.text + "".join(map(repr, parts))
     for hidden in (digitalocean_bench.TOKEN, secret):
         assert hidden not in text

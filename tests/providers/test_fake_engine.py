@@ -59,8 +59,8 @@ class Toy(engine.Fake):
         raise ZeroDivisionError
 
     @engine.control("stock")
-    def stocked(self, told: dict[str, object]) -> object:
-        return {"took": told["count"]}
+    def stocked(self, fields: dict[str, object]) -> object:
+        return {"took": fields["count"]}
 
 
 @pytest.fixture
@@ -115,11 +115,15 @@ def test_an_answer_can_be_lost_before_or_after_the_work(
 
 def test_answers_can_be_spoiled(toy: Toy, client: httpx.Client) -> None:
     toy.fail(engine.FaultKind.ERROR, status=503, code="unavailable", message="later")
-    told = client.post("/things", json={"name": "a"})
-    assert (told.status_code, told.json()["error"]["code"], toy.things) == (503, "unavailable", [])
+    response = client.post("/things", json={"name": "a"})
+    assert (response.status_code, response.json()["error"]["code"], toy.things) == (
+        503,
+        "unavailable",
+        [],
+    )
     toy.fail(engine.FaultKind.HTML, after=True)
-    told = client.post("/things", json={"name": "a"})
-    assert (told.status_code, told.headers["Content-Type"]) == (502, "text/html")
+    response = client.post("/things", json={"name": "a"})
+    assert (response.status_code, response.headers["Content-Type"]) == (502, "text/html")
     assert toy.things == ["a"]
     toy.fail(engine.FaultKind.TRUNCATED)
     assert client.get("/things").content == b'{"things'
@@ -130,8 +134,12 @@ def test_answers_can_be_spoiled(toy: Toy, client: httpx.Client) -> None:
     toy.fail(engine.FaultKind.EMPTY)
     assert (client.get("/things").status_code, toy.exchanges[-1].reply.body) == (200, None)
     toy.fail(engine.FaultKind.THROTTLED, reset_s=-3)
-    told = client.get("/things")
-    assert (told.status_code, told.headers["Reset"], told.headers["Left"]) == (429, "-3", "0")
+    response = client.get("/things")
+    assert (response.status_code, response.headers["Reset"], response.headers["Left"]) == (
+        429,
+        "-3",
+        "0",
+    )
     toy.fail(engine.FaultKind.CHANGED, change=lambda reply: engine.Reply(body={"other": 1}))
     assert client.get("/things").json() == {"other": 1}
 

@@ -13,7 +13,7 @@ import pytest
 from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
-from providers.hetzner import AccountOptions, HetznerCloud, words
+from providers.hetzner import AccountOptions, HetznerCloud, vocabulary
 from tests.fakes import hetzner
 from tests.providers import contract, hetzner_bench
 
@@ -118,24 +118,24 @@ def test_a_type_is_deprecated_when_it_is_everywhere(
     for place in rows["cx23"]["locations"]:
         place["deprecation"] = ends
     rows["cx33"]["locations"][0]["deprecation"] = ends
-    told = {each.name: each.deprecated for each in provider.machine_types()}
-    assert (told["cx23"], told["cx33"]) == (True, False)
+    fields = {each.name: each.deprecated for each in provider.machine_types()}
+    assert (fields["cx23"], fields["cx33"]) == (True, False)
 
 
 def test_offers_have_net_prices_stock_and_the_address(
     fake: hetzner.HetznerFake, provider: HetznerCloud
 ) -> None:
     fake.sell_out("cx33", "fsn1")
-    told = {(each.machine_type, each.location): each for each in provider.offers()}
-    assert told["cx23", "nbg1"] == cloud.Offer(
+    fields = {(each.machine_type, each.location): each for each in provider.offers()}
+    assert fields["cx23", "nbg1"] == cloud.Offer(
         machine_type="cx23",
         location="nbg1",
         price_per_hour=Decimal("0.0088"),
         currency="EUR",
         ipv4_per_hour=Decimal("0.0008"),
     )
-    assert not told["cx33", "fsn1"].in_stock
-    assert told["cx33", "nbg1"].in_stock
+    assert not fields["cx33", "fsn1"].in_stock
+    assert fields["cx33", "nbg1"].in_stock
 
 
 def test_a_price_where_it_is_not_sold_is_no_offer(
@@ -145,8 +145,8 @@ def test_a_price_where_it_is_not_sold_is_no_offer(
     row["locations"] = [place for place in row["locations"] if place["name"] != "hel1"]
     past = {"announced": "2020-01-01T00:00:00Z", "unavailable_after": "2020-02-01T00:00:00Z"}
     row["locations"][0]["deprecation"] = past
-    told = {o.location: o.in_stock for o in provider.offers() if o.machine_type == "cx23"}
-    assert told == {"fsn1": False, "nbg1": True}
+    fields = {o.location: o.in_stock for o in provider.offers() if o.machine_type == "cx23"}
+    assert fields == {"fsn1": False, "nbg1": True}
 
 
 def test_a_node_gets_what_the_vendors_controllers_set(provider: HetznerCloud) -> None:
@@ -284,7 +284,7 @@ def test_a_deprecated_image_still_serves(fake: hetzner.HetznerFake, provider: He
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({"public_ipv4": False, "public_ipv6": False}, "needs a network"),
         ({"labels": {"hetzner.cloud/x": "1"}}, "hetzner.cloud/"),
@@ -293,12 +293,12 @@ def test_a_deprecated_image_still_serves(fake: hetzner.HetznerFake, provider: He
     ],
 )
 def test_what_cannot_work_is_refused_before_asking(
-    fake: hetzner.HetznerFake, provider: HetznerCloud, changes: dict[str, Any], told: str
+    fake: hetzner.HetznerFake, provider: HetznerCloud, changes: dict[str, Any], text: str
 ) -> None:
-    with pytest.raises(errors.BadOrder, match=told):
+    with pytest.raises(errors.BadOrder, match=text):
         provider.create(hetzner_bench.order(**changes))
     assert fake.exchanges == []
-    assert any(told in problem for problem in provider.check_order(hetzner_bench.order(**changes)))
+    assert any(text in problem for problem in provider.check_order(hetzner_bench.order(**changes)))
 
 
 def test_check_order_tells_every_problem(fake: hetzner.HetznerFake, provider: HetznerCloud) -> None:
@@ -327,13 +327,13 @@ def test_check_order_tells_every_problem(fake: hetzner.HetznerFake, provider: He
     assert fake.placement_groups == []
 
 
-def test_a_group_without_ssh_keys_is_told_once(
+def test_a_group_without_ssh_keys_is_reported_once(
     provider: HetznerCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(3):
         provider.create(hetzner_bench.order(f"web-{number}"))
-    told = [r for r in caplog.records if "ssh_key" in r.getMessage()]
-    assert [record.fields["group"] for record in told] == ["web"]  # type: ignore[attr-defined]
+    values = [r for r in caplog.records if "ssh_key" in r.getMessage()]
+    assert [record.fields["group"] for record in values] == ["web"]  # type: ignore[attr-defined]
 
 
 # What is there.
@@ -353,7 +353,7 @@ def test_every_state_of_the_vendor(
 
 
 def test_the_states_are_those_of_the_document() -> None:
-    assert set(words.STATES) == set(STATES)
+    assert set(vocabulary.STATES) == set(STATES)
     document = hetzner_bench.document()
     if document is None:
         hetzner_bench.left_out("the words for states were not compared with it")

@@ -205,7 +205,9 @@ def test_groups_of_ours_without_servers_go(
     fake.advance(5)
     clock.now += 120
     assert sizes(fake) == {"blue-web-1": 0, "blue-web-2": 0, "blue-db-1": 1}
-    assert [told.split(" (")[0] for told in provider.tidy(groups=["web", "db"], nodes=[])] == [
+    assert [
+        cleared.split(" (")[0] for cleared in provider.tidy(groups=["web", "db"], nodes=[])
+    ] == [
         "placement group blue-web-1",
         "placement group blue-web-2",
     ]

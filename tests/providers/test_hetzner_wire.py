@@ -340,7 +340,7 @@ def test_the_budget_is_what_the_headers_say(fake: hetzner.HetznerFake) -> None:
         headers = {f"RateLimit-{name}": odd for name in ("Limit", "Remaining", "Reset")}
         fake.fail(
             KIND.CHANGED,
-            change=lambda reply, told=headers: dataclasses.replace(reply, headers=told),
+            change=lambda reply, value=headers: dataclasses.replace(reply, headers=value),
         )
         provider.instances()
         assert provider.budget() == seen
@@ -392,7 +392,7 @@ def test_no_secret_reaches_a_log_or_an_error(
     for name in ("httpcore", "hcloud", "requests", "providers"):
         caplog.set_level(logging.DEBUG, logger=name)
     secret = "join-s3cret-0815"
-    told: list[object] = []
+    parts: list[object] = []
     with hetzner_bench.opened(fake, read_timeout_s=0.2) as provider:
         for number, trouble in enumerate(({}, *TROUBLES)):
             order = hetzner_bench.order(f"web-{number}", user_data=f"#!/bin/sh\n{secret}\n")
@@ -400,20 +400,20 @@ def test_no_secret_reaches_a_log_or_an_error(
                 if trouble:
                     fake.fail(**trouble, after=after, method="POST")
                 with contextlib.suppress(errors.CloudError):
-                    told.append(provider.create(order))
-                told += [order, provider, provider.__dict__]
+                    parts.append(provider.create(order))
+                parts += [order, provider, provider.__dict__]
         fake.fail(KIND.ERROR, method="POST", status=422, code="invalid_input", message="no")
         with pytest.raises(errors.BadOrder) as caught:
             provider.create(hetzner_bench.order("web-x", user_data=secret))
     chain: BaseException | None = caught.value
     while chain is not None:
-        told += [chain, str(chain), chain.args]
+        parts += [chain, str(chain), chain.args]
         chain = chain.__cause__
     whole = [each for each in fake.log("POST", "/servers$") if each.fault is None]
     passwords = [each.reply.json().get("root_password") for each in whole]
     passwords = [password for password in passwords if password]
     assert passwords, "without a key the vendor sends a root password"
     assert any(record.name == "httpcore.http11" for record in caplog.records)
-    text = caplog.text + "".join(map(repr, told))
+    text = caplog.text + "".join(map(repr, parts))
     for hidden in (hetzner_bench.TOKEN, secret, *passwords):
         assert hidden not in text

@@ -17,9 +17,12 @@ from typing import Any
 
 import pytest
 
-from externalgrpc import clock, clouds, errands, events
+from externalgrpc.control import cloud_calls
 from externalgrpc.fleet import requests
-from providers import contract, errors, paging
+from externalgrpc.model import installed_clouds
+from externalgrpc.support import clock, logs
+from providers import contract, errors
+from providers.kit import paging
 from tests import hostile
 from tests.bench import clouds as places
 from tests.hostile import Asked, Hostile, Step
@@ -50,9 +53,9 @@ def place(request: pytest.FixtureRequest) -> places.Place:
 
 
 def opened(place: places.Place, url: str, **changes: Any) -> contract.Provider:
-    told = {"connect_timeout_s": WHOLE_S, "read_timeout_s": WHOLE_S, **changes}
-    login = contract.Login(account="acc", cluster="blue", token=TOKEN, endpoint=url, **told)
-    return clouds.installed()[place.provider].open(login)
+    fields = {"connect_timeout_s": WHOLE_S, "read_timeout_s": WHOLE_S, **changes}
+    login = contract.Login(account="acc", cluster="blue", token=TOKEN, endpoint=url, **fields)
+    return installed_clouds.installed()[place.provider].open(login)
 
 
 def order(place: places.Place) -> contract.Order:
@@ -174,8 +177,8 @@ def test_a_name_server_that_hangs_holds_nobody(
 
 
 def json_of(body: bytes, **headers: str) -> hostile.Script:
-    told = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return lambda _asked: [hostile.answer(body, headers=told)]
+    values = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return lambda _asked: [hostile.answer(body, headers=values)]
 
 
 def endless(_asked: Asked) -> Iterator[Step]:
@@ -424,12 +427,12 @@ HIDDEN = (ANOTHER, TOKEN, SECRET.split(".")[1], "correct horse", "battery staple
 @pytest.mark.parametrize("status", ["422 No", "400 No", "401 No", "403 No", "500 Oh"])
 def test_what_a_cloud_echoes_reaches_nobody(place: places.Place, kind: str, status: str) -> None:
     ids = [("X-Correlation-Id", f"id {TOKEN}"), ("X-Request-Id", TOKEN)]
-    told = hostile.answer(echo(place, ECHOES[kind]), status=status, headers=ids)
+    result = hostile.answer(echo(place, ECHOES[kind]), status=status, headers=ids)
     for as_json in (False, True):
         log = io.StringIO()
-        events.set_up(level="debug", as_json=as_json, stream=log)
+        logs.set_up(level="debug", as_json=as_json, stream=log)
         try:
-            with Hostile(lambda _asked: [told]) as cloud:
+            with Hostile(lambda _asked: [result]) as cloud:
                 provider = opened(place, cloud.url)
                 seen = _created(place, provider)
                 provider.close()
@@ -453,10 +456,10 @@ def _created(place: places.Place, provider: contract.Provider) -> list[str]:
         candidate=None,  # type: ignore[arg-type]
         machine_type=None,  # type: ignore[arg-type]
     )
-    job = errands.job(launch, provider, lambda _: order(place), clock.SystemClock())
+    job = cloud_calls.job(launch, provider, lambda _: order(place), clock.SystemClock())
     try:
         job()
     except errors.CloudError as error:
-        events.Log("lane").exception("refused", error=str(error))
+        logs.Log("lane").exception("refused", error=str(error))
         return [str(error), repr(error), error.message, error.request_id]
     raise AssertionError("the order was taken")

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 
 import pytest
 
-from providers import contract, errors, leftovers
+from providers import contract, errors
+from providers.kit import leftovers
 
 
 class Store:
@@ -83,7 +84,7 @@ def test_kinds_go_in_their_order_and_a_kill_between_loses_nothing() -> None:
     assert leftovers.clear(kinds, groups=[], nodes=["n"]) == ()
 
 
-def test_what_goes_by_itself_is_not_told_as_deleted() -> None:
+def test_what_goes_by_itself_is_not_reported_as_deleted() -> None:
     store = Store("volume", [], left("1", node_name="n"))
     store.is_free = lambda _left: bool(store.there.pop("1", None)) or True  # type: ignore[method-assign]
     assert leftovers.clear([store], groups=[], nodes=["n"]) == ()

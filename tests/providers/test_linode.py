@@ -16,7 +16,7 @@ import pytest
 from providers import contract as cloud
 from providers import errors, masking, packing
 from providers.fakes import engine
-from providers.linode import AccountOptions, GroupOptions, LinodeCloud, words
+from providers.linode import AccountOptions, GroupOptions, LinodeCloud, vocabulary
 from providers.linode.cloud import USER_DATA_LIMIT_BYTES
 from tests.fakes import linode
 from tests.providers import contract, linode_bench
@@ -124,16 +124,16 @@ def test_a_card_is_called_as_its_label_says(
 
 
 def test_offers_have_the_regions_own_price(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
-    told = {(each.machine_type, each.location): each for each in provider.offers()}
-    assert told["g6-standard-2", "eu-central"] == cloud.Offer(
+    fields = {(each.machine_type, each.location): each for each in provider.offers()}
+    assert fields["g6-standard-2", "eu-central"] == cloud.Offer(
         machine_type="g6-standard-2",
         location="eu-central",
         price_per_hour=Decimal("0.036"),
         currency="USD",
     )
-    dear = told["g6-standard-2", "br-gru"].price_per_hour
+    dear = fields["g6-standard-2", "br-gru"].price_per_hour
     assert dear == Decimal("0.0504")
-    assert len(told) == len(fake.catalogue["types"]) * len(fake.catalogue["regions"])
+    assert len(fields) == len(fake.catalogue["types"]) * len(fake.catalogue["regions"])
     assert len(fake.exchanges) == 3
 
 
@@ -141,8 +141,8 @@ def test_a_price_of_zero_is_handed_on(fake: linode.LinodeFake, provider: LinodeC
     """The listing may show GPU plans at 0 or null: that is no price, and still an offer."""
     rows = {row["id"]: row for row in fake.catalogue["types"]}
     rows["g2-gpu-rtx4000a1-s"] |= {"price": {"hourly": 0, "monthly": 0}, "region_prices": []}
-    told = {o.price_per_hour for o in provider.offers() if o.machine_type == "g2-gpu-rtx4000a1-s"}
-    assert told == {Decimal(0)}
+    values = {o.price_per_hour for o in provider.offers() if o.machine_type == "g2-gpu-rtx4000a1-s"}
+    assert values == {Decimal(0)}
 
 
 def test_stock_is_what_little_the_cloud_tells(
@@ -261,8 +261,8 @@ def test_a_plain_order_leaves_the_interfaces_to_the_account(
 ) -> None:
     fake.default_generation = "linode"
     provider.create(linode_bench.order("web-1"))
-    told = sent(fake)
-    assert not {"interfaces", "interface_generation", "authorized_keys"} & set(told)
+    sent_body = sent(fake)
+    assert not {"interfaces", "interface_generation", "authorized_keys"} & set(sent_body)
     fake.add_firewall("nodes")
     provider.create(linode_bench.order("web-2", firewalls=("nodes",)))
     assert sent(fake)["interface_generation"] == "legacy_config"
@@ -272,12 +272,12 @@ def test_without_keys_a_password_is_made_up_and_forgotten(
     fake: linode.LinodeFake, provider: LinodeCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    told = [provider.create(linode_bench.order(f"web-{n}")) for n in range(3)]
+    values = [provider.create(linode_bench.order(f"web-{n}")) for n in range(3)]
     passwords = {machine.root_pass for machine in fake.machines.values()}
     assert len(passwords) == 3
     assert min(map(len, passwords)) >= 40
     for password in passwords:
-        assert password not in caplog.text + repr((told, vars(provider)))
+        assert password not in caplog.text + repr((values, vars(provider)))
 
 
 def test_no_public_interface(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
@@ -302,7 +302,7 @@ def test_each_region_has_its_own_network(fake: linode.LinodeFake, provider: Lino
         provider.create(linode_bench.order(name, location=location, networks=networks))
         assert sent(fake)["interfaces"][1]["subnet_id"] == vpc["subnets"][0]["id"]
     fake.add_vpc("wide", "eu-central", "a", "b")
-    for location, networks, told in (
+    for location, networks, result in (
         ("eu-central", ("wide",), "more than one subnet in eu-central"),
         ("eu-central", ("inner", "wide/a"), "more than one subnet in eu-central"),
         ("eu-central", (number,), "no subnet in eu-central"),
@@ -310,7 +310,7 @@ def test_each_region_has_its_own_network(fake: linode.LinodeFake, provider: Lino
         ("eu-central", ("inner/lost",), "there is no subnet 'inner/lost'"),
         ("eu-central", ("4711",), "there is no subnet '4711'"),
     ):
-        with pytest.raises(errors.BadOrder, match=told):
+        with pytest.raises(errors.BadOrder, match=result):
             provider.create(linode_bench.order(location=location, networks=networks))
     assert len(fake.machines) == 4
 
@@ -324,8 +324,8 @@ def test_what_is_named_is_asked_for_once_in_a_while(fake: linode.LinodeFake) -> 
     asked = ("/regions/", "/images", "/vpcs", "/firewalls", "/sshkeys")
 
     def make(name: str) -> list[int]:
-        told = {"networks": ("inner",), "firewalls": ("nodes",), "ssh_keys": ("ops",)}
-        provider.create(linode_bench.order(name, **told))
+        fields = {"networks": ("inner",), "firewalls": ("nodes",), "ssh_keys": ("ops",)}
+        provider.create(linode_bench.order(name, **fields))
         return [len(fake.log("GET", kind)) for kind in asked]
 
     assert [make(f"web-{number}") for number in range(5)][-1] == [1] * 5
@@ -361,14 +361,14 @@ def test_an_image_by_id_number_label_or_tag(fake: linode.LinodeFake, provider: L
     fake.add_image("node", created="2026-07-01T00:00:00", tags=["role-node"], status="creating")
     fake.add_image("node-2", created="2026-08-01T00:00:00", tags=["role-node-2"])
     number = old["id"].removeprefix("private/")
-    for told, wanted in (
+    for result, wanted in (
         ("linode/ubuntu24.04", "linode/ubuntu24.04"),
         (old["id"], old["id"]),
         (number, old["id"]),
         ("node", new["id"]),
         ("role-node", new["id"]),
     ):
-        provider.create(linode_bench.order(f"web-{len(fake.machines)}", image=told))
+        provider.create(linode_bench.order(f"web-{len(fake.machines)}", image=result))
         assert sent(fake)["image"] == wanted
     new["deprecated"] = True
     with linode_bench.opened(fake) as another:
@@ -377,7 +377,7 @@ def test_an_image_by_id_number_label_or_tag(fake: linode.LinodeFake, provider: L
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "text"),
     [
         ("", "no image is configured"),
         ("linode/nope", "there is no image 'linode/nope'"),
@@ -390,14 +390,14 @@ def test_an_image_by_id_number_label_or_tag(fake: linode.LinodeFake, provider: L
     ],
 )
 def test_an_image_that_cannot_serve(
-    fake: linode.LinodeFake, provider: LinodeCloud, image: str, told: str
+    fake: linode.LinodeFake, provider: LinodeCloud, image: str, text: str
 ) -> None:
     fake.add_image("slow", status="creating")
     fake.add_image("up", "private/55", status="pending_upload")
     fake.add_image("bare", "linode/bare", capabilities=[])
-    with pytest.raises(errors.BadOrder, match=told):
+    with pytest.raises(errors.BadOrder, match=text):
         provider.create(linode_bench.order(image=image))
-    assert any(told in wrong for wrong in provider.check_order(linode_bench.order(image=image)))
+    assert any(text in wrong for wrong in provider.check_order(linode_bench.order(image=image)))
     assert fake.machines == {}
     assert fake.log("POST") == []
 
@@ -433,7 +433,7 @@ def test_a_region_is_called_by_its_own_name(fake: linode.LinodeFake, provider: L
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({"public_ipv4": False}, "without a public interface needs a network"),
         ({"firewalls": ("a", "b")}, "one firewall"),
@@ -447,13 +447,13 @@ def test_a_region_is_called_by_its_own_name(fake: linode.LinodeFake, provider: L
     ],
 )
 def test_what_cannot_work_is_refused_before_asking(
-    fake: linode.LinodeFake, provider: LinodeCloud, changes: dict[str, Any], told: str
+    fake: linode.LinodeFake, provider: LinodeCloud, changes: dict[str, Any], text: str
 ) -> None:
     order = dataclasses.replace(linode_bench.order(), **changes)
-    with pytest.raises(errors.BadOrder, match=told):
+    with pytest.raises(errors.BadOrder, match=text):
         provider.create(order)
     assert fake.exchanges == []
-    assert any(told in problem for problem in provider.check_order(order))
+    assert any(text in problem for problem in provider.check_order(order))
 
 
 def test_check_order_tells_every_problem(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
@@ -488,8 +488,8 @@ def test_check_order_tells_every_problem(fake: linode.LinodeFake, provider: Lino
 
 def test_things_are_found_by_number_too(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
     firewall, group = fake.add_firewall("nodes"), fake.add_placement_group("racks", "eu-central")
-    told = {"firewalls": (str(firewall["id"]),), "placement_group": str(group["id"])}
-    provider.create(linode_bench.order(**told))
+    fields = {"firewalls": (str(firewall["id"]),), "placement_group": str(group["id"])}
+    provider.create(linode_bench.order(**fields))
     assert sent(fake)["firewall_id"] == firewall["id"]
     assert sent(fake)["placement_group"] == {"id": group["id"]}
     assert [member["linode_id"] for member in group["members"]] == list(fake.machines)
@@ -498,7 +498,9 @@ def test_things_are_found_by_number_too(fake: linode.LinodeFake, provider: Linod
 # The watchdog.
 
 
-def test_the_watchdog_stays_on_unless_told(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
+def test_the_watchdog_stays_on_unless_reported(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
     """A machine that powers itself off is shown as stopped, and running when it is back."""
     made = provider.create(linode_bench.order())
     assert fake.log("PUT") == []
@@ -535,7 +537,7 @@ def test_the_watchdog_can_be_switched_off(fake: linode.LinodeFake, provider: Lin
         {"kind": engine.FaultKind.ERROR, "status": 400, "message": "Linode busy."},
     ],
 )
-def test_a_watchdog_that_stays_on_is_told_and_hides_no_machine(
+def test_a_watchdog_that_stays_on_is_reported_and_hides_no_machine(
     fake: linode.LinodeFake,
     provider: LinodeCloud,
     caplog: pytest.LogCaptureFixture,
@@ -568,12 +570,12 @@ def test_every_state_of_the_vendor(
 
 
 def test_the_states_are_those_of_the_document() -> None:
-    assert set(words.STATES) == set(STATES)
+    assert set(vocabulary.STATES) == set(STATES)
     document = linode_bench.document()
     if document is None:
         linode_bench.left_out("the states of the document against ours")
-    told = document.enum("GET", "/{apiVersion}/linode/instances", "data", "status")
-    assert set(STATES) == set(told)
+    result = document.enum("GET", "/{apiVersion}/linode/instances", "data", "status")
+    assert set(STATES) == set(result)
 
 
 def test_an_unknown_state_means_running_and_one_warning(

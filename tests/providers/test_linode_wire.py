@@ -63,8 +63,8 @@ TROUBLES: tuple[dict[str, Any], ...] = (
 
 
 def _name(trouble: dict[str, Any]) -> str:
-    told = (trouble[key] for key in ("kind", "status") if key in trouble)
-    return "-".join(str(getattr(value, "value", value)) for value in told)
+    values = (trouble[key] for key in ("kind", "status") if key in trouble)
+    return "-".join(str(getattr(value, "value", value)) for value in values)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -537,9 +537,10 @@ def test_the_budget_is_what_the_headers_of_listings_say(fake: linode.LinodeFake)
     assert provider.budget() == seen, "other lists have limits of their own"
     for odd in ("many", "", "nan", "inf", None):
         headers = {f"X-RateLimit-{name}": odd for name in ("Limit", "Remaining", "Reset")}
-        told = {name: value for name, value in headers.items() if value is not None}
+        fields = {name: value for name, value in headers.items() if value is not None}
         fake.fail(
-            KIND.CHANGED, change=lambda reply, told=told: dataclasses.replace(reply, headers=told)
+            KIND.CHANGED,
+            change=lambda reply, given=fields: dataclasses.replace(reply, headers=given),
         )
         provider.instances()
         assert provider.budget() == seen
@@ -612,7 +613,7 @@ def test_no_secret_reaches_a_log_or_an_error(
         caplog.set_level(logging.DEBUG, logger=name)
     fake.creates.limit = 10_000
     secret = "join-s3cret-0815"
-    told: list[object] = []
+    parts: list[object] = []
     with linode_bench.opened(fake, read_timeout_s=0.2) as provider:
         for number, trouble in enumerate(({}, *TROUBLES)):
             order = linode_bench.order(
@@ -624,21 +625,21 @@ def test_no_secret_reaches_a_log_or_an_error(
                 if trouble:
                     fake.fail(**trouble, after=after, method="POST|PUT")
                 with contextlib.suppress(errors.CloudError):
-                    told.append(provider.create(order))
-                told += [order, provider, provider.__dict__]
+                    parts.append(provider.create(order))
+                parts += [order, provider, provider.__dict__]
         fake.fail(KIND.ERROR, method="POST", status=400, message="no")
         with pytest.raises(errors.BadOrder) as caught:
             provider.create(linode_bench.order("web-x", user_data=secret))
     chain: BaseException | None = caught.value
     while chain is not None:
-        told += [chain, str(chain), chain.args]
+        parts += [chain, str(chain), chain.args]
         chain = chain.__cause__
     bodies = [each.request.json() for each in fake.log("POST")]
     hidden = {body["root_pass"] for body in bodies}
     hidden |= {body["metadata"]["user_data"] for body in bodies}
     assert len(hidden) > 10
     assert any(record.name == "httpcore.http11" for record in caplog.records)
-    text = caplog.text + "".join(map(repr, told))
+    text = caplog.text + "".join(map(repr, parts))
     for each in (linode_bench.TOKEN, secret, *hidden):
         assert each not in text
 

@@ -94,10 +94,10 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 def test_nothing_is_written_when_nothing_changes(stage: Stage) -> None:
     before = len(stage.fake.exchanges)
-    told = stage.provider.mark(
+    result = stage.provider.mark(
         stage.made.id, put={Mark.IDENTITY: OURS, Mark.UNJOINED: "true", Mark.CLUSTER: "blue"}
     )
-    assert (told.identity, told.unjoined) == (OURS, True)
+    assert (result.identity, result.unjoined) == (OURS, True)
     assert len(stage.fake.exchanges) == before + 1
     assert stage.writes() == []
     stage.provider.mark(stage.made.id, put={}, remove=UNJOINED)
@@ -165,8 +165,8 @@ def test_two_identities_are_nobodys_until_one_is_put(stage: Stage) -> None:
         stage.worn().append(f"vps-id:{THEIRS}")
     (shown,) = stage.provider.instances()
     assert shown.identity == cloud.NOBODYS
-    told = stage.provider.mark(stage.made.id, put={Mark.IDENTITY: OURS})
-    assert told.identity == OURS
+    result = stage.provider.mark(stage.made.id, put={Mark.IDENTITY: OURS})
+    assert result.identity == OURS
 
 
 def test_a_mark_never_loses_the_cluster_unless_asked(stage: Stage) -> None:
@@ -198,7 +198,7 @@ def test_hetzner_refuses_labels_that_would_pass_for_marks() -> None:
             order = hetzner_bench.order(labels={key: OURS})
             with pytest.raises(errors.BadOrder, match="pass for one of our own"):
                 provider.create(order)
-            assert any(key in told for told in provider.check_order(order))
+            assert any(key in item for item in provider.check_order(order))
         assert not fake.servers
 
 
@@ -232,7 +232,7 @@ def test_digitalocean_puts_on_before_it_takes_off() -> None:
         ]
 
 
-def test_digitalocean_s_tag_that_somebody_wrote_in_capitals_is_told() -> None:
+def test_digitalocean_s_tag_that_somebody_wrote_in_capitals_is_reported() -> None:
     bench = digitalocean_bench
     with bench.serving() as fake, bench.opened(fake) as provider:
         ours = str(fake.add("web-a1", bench.tags(node="web-a1")).id)
@@ -304,7 +304,7 @@ def test_a_machine_made_without_one_of_its_marks_is_deleted_again(name: str, mis
             setattr(
                 fake,
                 method,
-                lambda told, honest=honest: [tag for tag in honest(told) if tag != missing],
+                lambda value, honest=honest: [tag for tag in honest(value) if tag != missing],
             )
         if name == "vultr":
             fake.fail(

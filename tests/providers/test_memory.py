@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from providers import contract as cloud
-from providers import datacenter, errors, memory
+from providers import errors, memory
+from providers.memory import datacenter
 from tests.providers import contract
 
 WORDS = {
@@ -97,7 +98,7 @@ class MemoryControls(contract.Controls):
             nonlocal pages
             pages += 1
             if pages == number:
-                self.center.sales.scrap(self.center.servers()[0].id, now)
+                self.center.sales.delete(self.center.servers()[0].id, now)
                 self.settle()
                 now = self.time()
             return listed(now, cluster=cluster, after=after)
@@ -396,8 +397,8 @@ def test_marks_are_changed_one_by_one_and_outlive_the_process(tmp_path: Path):
     center.lose_next_reply(operation="mark")
     for outcome in (errors.Unreachable, None):
         with pytest.raises(outcome) if outcome else contextlib.nullcontext():
-            told = provider.mark(made.id, put={}, remove=frozenset({cloud.Mark.UNJOINED}))
-            assert told == dataclasses.replace(made, unjoined=False, receipt="")
+            result = provider.mark(made.id, put={}, remove=frozenset({cloud.Mark.UNJOINED}))
+            assert result == dataclasses.replace(made, unjoined=False, receipt="")
     _, heir, _ = bench(**settings)
     (found,) = heir.instances()
     assert (found.node_name, found.group, found.identity, found.unjoined) == (
@@ -522,7 +523,7 @@ def test_many_writers_of_one_file_lose_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "text"),
     [
         ({"error_rate": 1.5}, "error_rate 1.5 is not between 0 and 1"),
         ({"boot_time_s": -1}, "boot_time_s -1 is negative"),
@@ -567,12 +568,12 @@ def test_many_writers_of_one_file_lose_nothing(tmp_path: Path):
         ),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object], told: str):
-    with pytest.raises(ValueError, match="(?s).*" + told.replace("/", ".")):
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object], text: str):
+    with pytest.raises(ValueError, match="(?s).*" + text.replace("/", ".")):
         datacenter.Options(**wrong)
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     with pytest.raises(ValueError, match=r"quota -1 .*; stock names"):
         datacenter.Options(quota=-1, stock={"x": 1})
 

@@ -51,8 +51,8 @@ class Watched:
 
         def watched(*args: Any, **params: Any) -> Any:
             self.held.append(sum(each() is not None for each in self._refs))
-            told = get(*args, **params)
-            return {key: self._rows(value) for key, value in told.items()}
+            response = get(*args, **params)
+            return {key: self._rows(value) for key, value in response.items()}
 
         monkeypatch.setattr(connection, "get", watched)
 
@@ -77,10 +77,10 @@ def test_no_row_outlives_its_page(name: str, asks: str, monkeypatch: pytest.Monk
         provider = PROVIDERS[name](bench.login(fake, cluster=places.CLUSTER))
         try:
             watched = Watched(connection, monkeypatch)
-            told = getattr(provider, asks)()
+            result = getattr(provider, asks)()
         finally:
             provider.close()
-    counted = len(told) if asks == "instances" else sum(each.count for each in told)
+    counted = len(result) if asks == "instances" else sum(each.count for each in result)
     assert counted == MACHINES
     assert len(watched.held) > watched.came // PER_PAGE  # it was asked page by page
     assert max(watched.held) == 0

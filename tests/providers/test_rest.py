@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from providers import contract, errors, exchange, rest
+from providers import contract, errors, rest
 from providers.fakes import engine
+from providers.kit import exchange
 
 TOKEN = "tok-3nS3cret4711"
 NOW = 1_790_000_000.0
@@ -67,9 +68,9 @@ def budget(headers: rest.Headers, now: float) -> contract.Budget | None:
 
 
 def connection(endpoint: str, **changes: Any) -> rest.Connection:
-    told = {"connect_timeout_s": 2.0, "read_timeout_s": 5.0, **changes}
+    fields = {"connect_timeout_s": 2.0, "read_timeout_s": 5.0, **changes}
     login = contract.Login(
-        account="the-account", cluster="blue", token=TOKEN, endpoint=endpoint, **told
+        account="the-account", cluster="blue", token=TOKEN, endpoint=endpoint, **fields
     )
     vendor = rest.Vendor(endpoint="https://api.example", translate=translate, budget=budget)
     return rest.Connection(login, vendor, hands=4, clock=lambda: NOW)
@@ -151,7 +152,7 @@ def test_a_vendors_headers_take_the_place_of_ours() -> None:
     assert set(fake.shown) == {""}
 
 
-def test_what_a_header_makes_of_the_token_is_told_nobody() -> None:
+def test_what_a_header_makes_of_the_token_is_reported_nobody() -> None:
     made = base64.b64encode(f"me:{TOKEN}".encode()).decode()
     said = engine.Reply(status=422, body={"message": f"bad credentials {made}"})
     with of(lambda _login: {"Authorization": f"Basic {made}"}, said) as (fake, talk):
@@ -178,7 +179,7 @@ def test_the_connections_own_headers_are_nobody_elses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told", "kind", "sent"),
+    ("body", "text", "kind", "sent"),
     [
         ("#!/bin/sh\necho é\n", "", "text/plain; charset=utf-8", "#!/bin/sh\necho é\n".encode()),
         ("#cloud-config\n", "text/cloud-config", "text/cloud-config", b"#cloud-config\n"),
@@ -186,9 +187,9 @@ def test_the_connections_own_headers_are_nobody_elses() -> None:
         ({"a": 1}, "application/merge-patch+json", "application/merge-patch+json", b'{"a": 1}'),
     ],
 )
-def test_a_body_may_be_no_json(body: Any, told: str, kind: str, sent: bytes) -> None:
+def test_a_body_may_be_no_json(body: Any, text: str, kind: str, sent: bytes) -> None:
     with talking(engine.Reply(status=204)) as (fake, talk):
-        assert talk.send("PATCH", "/thing", body=body, content_type=told).body == {}
+        assert talk.send("PATCH", "/thing", body=body, content_type=text).body == {}
     request = fake.exchanges[0].request
     assert (request.body, request.header("Content-Type")) == (sent, kind)
 
@@ -197,19 +198,19 @@ def test_a_good_answer_tells_its_headers() -> None:
     headers = {"Location": f"https://elsewhere.example/{TOKEN}/7", "X-Total-Count": "12"}
     reply = engine.Reply(status=201, body={"id": "7"}, headers=headers)
     with talking(reply) as (fake, talk):
-        told = talk.send("POST", "/thing", body={})
+        result = talk.send("POST", "/thing", body={})
         assert len(fake.exchanges) == 1, "nobody goes where a Location leads"
-    assert (told.status, told.body, told.seen_at) == (201, {"id": "7"}, NOW)
-    assert told.headers["x-total-count"] == "12"
-    assert told.headers["location"] == "https://elsewhere.example/(our token)/7"
+    assert (result.status, result.body, result.seen_at) == (201, {"id": "7"}, NOW)
+    assert result.headers["x-total-count"] == "12"
+    assert result.headers["location"] == "https://elsewhere.example/(our token)/7"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_an_empty_answer_is_one_only_where_the_vendor_says_so(status: int) -> None:
     accepted = engine.Reply(status=status, body=None, headers={"Location": "/thing/7"})
     with talking(accepted, accepted) as (_, talk):
-        told = talk.send("POST", "/thing", body={}, may_be_empty=True)
-        assert (told.body, told.headers["location"]) == ({}, "/thing/7")
+        result = talk.send("POST", "/thing", body={}, may_be_empty=True)
+        assert (result.body, result.headers["location"]) == ({}, "/thing/7")
         with pytest.raises(rest.NoAnswerError, match="nothing in it"):
             talk.send("POST", "/thing", body={})
 
@@ -391,22 +392,22 @@ def test_what_our_own_code_raises_gets_its_place() -> None:
     assert "could not be read: KeyError('droplets')" in str(unread.value)
 
 
-def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_is_never_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     said = engine.Reply(status=401, body={"message": f"bad token {TOKEN}!"})
     with talking(said, engine.Reply()) as (_, talk):
         error = fails(talk)
-        told = [repr(error), str(error), repr(error.__cause__), repr(talk)]
-        told.append(str(fails(talk)))
+        values = [repr(error), str(error), repr(error.__cause__), repr(talk)]
+        values.append(str(fails(talk)))
     assert "bad token (our token)!" in error.message
-    assert TOKEN not in caplog.text + "".join(told)
+    assert TOKEN not in caplog.text + "".join(values)
 
 
 # How long to wait, and what is left.
 
 
 @pytest.mark.parametrize(
-    ("told", "wait_s"),
+    ("header", "wait_s"),
     [
         ("7", 7.0),
         ("2.5", 2.5),
@@ -421,8 +422,8 @@ def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
         ("Fri, 99 Foo 2026", None),
     ],
 )
-def test_a_retry_after_within_bounds(told: str, wait_s: float | None) -> None:
-    assert exchange.retry_after_s(told, NOW) == wait_s
+def test_a_retry_after_within_bounds(header: str, wait_s: float | None) -> None:
+    assert exchange.retry_after_s(header, NOW) == wait_s
 
 
 def test_a_retry_after_may_be_a_date() -> None:
@@ -448,13 +449,13 @@ def test_the_budget_is_what_the_last_answer_said_of_it() -> None:
     )
     with talking(*replies) as (_, talk):
         assert talk.budget is None
-        told = []
+        values = []
         for _ in replies:
             with contextlib.suppress(rest.SaidNoError):
                 talk.get("/thing")
             assert talk.budget is not None
-            told.append(talk.budget.remaining)
-    assert told == [4, 4, 3]
+            values.append(talk.budget.remaining)
+    assert values == [4, 4, 3]
 
 
 def test_many_threads_share_a_connection() -> None:

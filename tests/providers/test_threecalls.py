@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from providers import contract as cloud
-from providers import datacenter, errors
+from providers import errors
+from providers.memory import datacenter
 from tests.providers import contract, test_memory, threecalls
 
 

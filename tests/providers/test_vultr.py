@@ -14,7 +14,7 @@ import pytest
 from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
-from providers.vultr import AccountOptions, VultrCloud, words
+from providers.vultr import AccountOptions, VultrCloud, vocabulary
 from tests.fakes import spec, vultr
 from tests.providers import absent, contract, vultr_bench
 
@@ -127,20 +127,20 @@ def test_every_plan_is_offered_in_every_region(fake: vultr.VultrFake, provider: 
         "nrt": {"hourly_cost": 0.033, "monthly_cost": 24.5},
         "ams": {"monthly_cost": 33.6},
     }
-    told = {(each.machine_type, each.location): each for each in provider.offers()}
-    assert len(told) == len(plans) * len(fake.catalogue["regions"])
-    assert told["vc2-2c-4gb", "fra"] == cloud.Offer(
+    fields = {(each.machine_type, each.location): each for each in provider.offers()}
+    assert len(fields) == len(plans) * len(fake.catalogue["regions"])
+    assert fields["vc2-2c-4gb", "fra"] == cloud.Offer(
         machine_type="vc2-2c-4gb",
         location="fra",
         price_per_hour=Decimal("0.027"),
         currency="USD",
     )
-    assert told["vc2-2c-4gb", "nrt"].price_per_hour == Decimal("0.033")
-    assert told["vc2-2c-4gb", "ams"].price_per_hour == Decimal("0.05")
-    sold_out = [o for (kind, _), o in told.items() if kind == "vcg-a100-12c-120g-80vram"]
+    assert fields["vc2-2c-4gb", "nrt"].price_per_hour == Decimal("0.033")
+    assert fields["vc2-2c-4gb", "ams"].price_per_hour == Decimal("0.05")
+    sold_out = [o for (kind, _), o in fields.items() if kind == "vcg-a100-12c-120g-80vram"]
     assert len(sold_out) == len(fake.catalogue["regions"])
     assert not any(offer.in_stock for offer in sold_out), "no location is sold out everywhere"
-    stock = {key: offer.in_stock for key, offer in told.items()}
+    stock = {key: offer.in_stock for key, offer in fields.items()}
     assert stock["vcg-a16-2c-8g-2vram", "fra"]
     assert not stock["vcg-a16-2c-8g-2vram", "ams"]
 
@@ -149,9 +149,9 @@ def test_a_price_may_only_be_monthly(fake: vultr.VultrFake, provider: VultrCloud
     free, monthly = fake.catalogue["plans"][:2]
     del free["hourly_cost"], free["monthly_cost"], monthly["hourly_cost"]
     monthly["monthly_cost"] = 3.5
-    told = {each.machine_type: each.price_per_hour for each in provider.offers()}
-    assert free["id"] not in told
-    assert told[monthly["id"]] == Decimal("0.005208")
+    fields = {each.machine_type: each.price_per_hour for each in provider.offers()}
+    assert free["id"] not in fields
+    assert fields[monthly["id"]] == Decimal("0.005208")
 
 
 def test_a_node_gets_what_the_vendors_controller_sets(provider: VultrCloud) -> None:
@@ -253,7 +253,7 @@ def test_an_image_by_number_name_snapshot_or_marketplace(
         fake.add_snapshot("golden", date_created="2026-07-01T00:00:00+00:00", status="pending"),
         fake.add_snapshot("raw", status="pending"),
     ]
-    for number, (told, said) in enumerate(
+    for number, (result, said) in enumerate(
         [
             ("2284", {"os_id": 2284}),
             ("Ubuntu 24.04 LTS x64", {"os_id": 2284}),
@@ -262,16 +262,16 @@ def test_an_image_by_number_name_snapshot_or_marketplace(
             ("image:docker", {"image_id": "docker"}),
         ]
     ):
-        provider.create(vultr_bench.order(f"web-{number}", image=told))
+        provider.create(vultr_bench.order(f"web-{number}", image=result))
         sources = {"os_id", "snapshot_id", "image_id"}
         assert {key: value for key, value in sent(fake).items() if key in sources} == said
-    for wrong, told in (
+    for wrong, result in (
         ("raw", "image 'raw' is pending, not complete"),
         ("ubuntu", "there is no image 'ubuntu'"),
         ("4", "there is no image '4'"),
         ("", "no image is configured"),
     ):
-        with pytest.raises(errors.BadOrder, match=re.escape(told)):
+        with pytest.raises(errors.BadOrder, match=re.escape(result)):
             provider.create(vultr_bench.order("web-x", image=wrong))
     assert len(fake.instances) == 5
 
@@ -293,7 +293,7 @@ FRACTION = vultr_bench.machine_type("vcg-a16-2c-8g-2vram", gpu_model="NVIDIA_A16
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({"machine_type": FRACTION}, "is a fraction of a NVIDIA_A16"),
         ({"machine_type": vultr_bench.machine_type("vx1-g", disk_bytes=0)}, "needs block devices"),
@@ -305,13 +305,13 @@ FRACTION = vultr_bench.machine_type("vcg-a16-2c-8g-2vram", gpu_model="NVIDIA_A16
     ],
 )
 def test_what_cannot_work_is_refused_before_asking(
-    fake: vultr.VultrFake, provider: VultrCloud, changes: dict[str, Any], told: str
+    fake: vultr.VultrFake, provider: VultrCloud, changes: dict[str, Any], text: str
 ) -> None:
     order = vultr_bench.order(**changes)
-    with pytest.raises(errors.BadOrder, match=told):
+    with pytest.raises(errors.BadOrder, match=text):
         provider.create(order)
     assert fake.exchanges == []
-    assert any(told in problem for problem in provider.check_order(order))
+    assert any(text in problem for problem in provider.check_order(order))
     assert fake.log("POST") == []
 
 
@@ -383,7 +383,7 @@ def test_what_somebody_took_over_meanwhile_is_not_deleted(
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("values", "state"),
     [
         (("pending", "running", "none"), CREATING),
         (("active", "running", "none"), CREATING),
@@ -402,10 +402,10 @@ def test_three_words_make_a_state(
     fake: vultr.VultrFake,
     provider: VultrCloud,
     caplog: pytest.LogCaptureFixture,
-    told: tuple[str, str, str],
+    values: tuple[str, str, str],
     state: cloud.InstanceState,
 ) -> None:
-    said = dict(zip(("status", "power_status", "server_status"), told, strict=True))
+    said = dict(zip(("status", "power_status", "server_status"), values, strict=True))
     fake.add("a", vultr_bench.tags(node="a"), words=said)
     assert [each.state for each in provider.instances()] == [state]
     assert [r for r in caplog.records if r.name.startswith("providers.")] == []
@@ -414,15 +414,15 @@ def test_three_words_make_a_state(
 def test_the_words_are_those_of_the_document() -> None:
     if vultr_bench.document() is None:
         absent.left_out("states against the vendor's document, which is not beside us")
-    told = json.loads((spec.REFERENCE / "vultr.json").read_text())
-    fields = told["components"]["schemas"]["instance"]["properties"]
+    document = json.loads((spec.REFERENCE / "vultr.json").read_text())
+    fields = document["components"]["schemas"]["instance"]["properties"]
     for field, table in (
-        ("status", words.STATUSES),
-        ("power_status", words.POWERS),
-        ("server_status", words.SERVERS),
+        ("status", vocabulary.STATUSES),
+        ("power_status", vocabulary.POWERS),
+        ("server_status", vocabulary.SERVERS),
     ):
         listed = set(re.findall(r"\* (\w+)", fields[field]["description"]))
-        assert set(table) - {words.PENDING_DESTRUCTION} == listed
+        assert set(table) - {vocabulary.PENDING_DESTRUCTION} == listed
 
 
 @pytest.mark.parametrize("field", ["status", "power_status", "server_status"])
@@ -447,11 +447,11 @@ def test_an_instance_that_lost_its_mark_is_not_ours(
     for _ in range(2):
         assert provider.look_up(node_name="web-a1", instance_id=made.id, receipt="") is None
         assert provider.look_up(node_name="web-a1", instance_id="", receipt="") is None
-    told = [r.getMessage() for r in caplog.records if r.name.startswith("providers.")]
-    assert told == ["instance_lacks_our_mark"]
+    values = [r.getMessage() for r in caplog.records if r.name.startswith("providers.")]
+    assert values == ["instance_lacks_our_mark"]
 
 
-def test_two_instances_of_one_name_are_told_apart_by_id(
+def test_two_instances_of_one_name_are_reported_apart_by_id(
     fake: vultr.VultrFake, provider: VultrCloud
 ) -> None:
     first, second = (provider.create(vultr_bench.order()) for _ in range(2))

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from providers import contract as cloud
-from providers import errors, marks
+from providers import errors
 from providers.fakes import engine
+from providers.kit import marks
 from providers.vultr import VultrCloud
 from tests.fakes import vultr
 from tests.providers import lost, torn, vultr_bench
@@ -313,7 +314,7 @@ def test_listings_with_holes_are_errors_or_whole(
     for path in tuple(torn.paths(reply)):
         changed = [torn.with_(reply, path, odd) for odd in chance.sample(torn.ODD, 3)]
         for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
             try:
                 listed = provider.instances()
             except errors.NotNow:
@@ -337,7 +338,7 @@ def test_a_looked_up_instance_with_holes_is_an_error_or_whole(
     for path in tuple(torn.paths(reply)):
         changed = [torn.with_(reply, path, odd) for odd in torn.ODD]
         for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
             with contextlib.suppress(errors.NotNow):
                 found = provider.look_up(**asked)
                 assert found is not None or "tags" in path, (path, answer)
@@ -358,7 +359,7 @@ def test_a_create_answer_with_holes_is_never_sent_again(
         fake.fail(
             KIND.CHANGED,
             method="POST",
-            change=lambda _, told=answer: engine.Reply(status=202, body=told),
+            change=lambda _, value=answer: engine.Reply(status=202, body=value),
         )
         with contextlib.suppress(errors.NotNow, errors.BadOrder):
             assert provider.create(order).node_name == order.node_name
@@ -400,7 +401,7 @@ def test_answers_poor_rich_and_new_by_the_document(
             answer = copy.deepcopy(reply)
             for row in answer["instances"]:
                 row[field] = torn.NEW_WORD
-            fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
             assert provider.instances() == whole, "an unknown word means running"
         return
     needed = ("id", "tags", "plan")
@@ -414,7 +415,7 @@ def test_answers_poor_rich_and_new_by_the_document(
     for field in needed:
         rows = [{key: row[key] for key in row if key != field} for row in bare]
         answer = {"instances": rows, "meta": reply["meta"]}
-        fake.fail(KIND.CHANGED, change=lambda _, told=answer: engine.Reply(body=told))
+        fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
         with pytest.raises(errors.Unreachable, match=field):
             provider.instances()
 
@@ -433,7 +434,7 @@ def test_a_torn_catalogue_is_an_error_or_whole(
                 fake.fail(
                     KIND.CHANGED,
                     path=exchange.request.path,
-                    change=lambda _, told=answer: engine.Reply(body=told),
+                    change=lambda _, value=answer: engine.Reply(body=value),
                 )
                 with contextlib.suppress(errors.NotNow):
                     assert len(getattr(provider, call)()) == whole, path
@@ -476,7 +477,7 @@ def test_no_secret_reaches_a_log_or_an_error(
         caplog.set_level(logging.DEBUG, logger=name or None)
     secret = "join-s3cret-0815"
     coded = base64.b64encode(secret.encode()).decode()[:16]
-    told: list[object] = []
+    parts: list[object] = []
     with vultr_bench.opened(fake, read_timeout_s=0.5) as provider:
         for number, trouble in enumerate(({}, *lost.TROUBLES)):
             order = vultr_bench.order(f"web-{number}", user_data=secret)
@@ -484,19 +485,19 @@ def test_no_secret_reaches_a_log_or_an_error(
                 if trouble:
                     fake.fail(**trouble, after=after, method="POST")
                 with contextlib.suppress(errors.CloudError):
-                    told.append(provider.create(order))
-                told += [order, provider, provider.__dict__]
+                    parts.append(provider.create(order))
+                parts += [order, provider, provider.__dict__]
         fake.drops_tags = True
         with pytest.raises(errors.BadOrder) as caught:
             provider.create(vultr_bench.order("web-x", user_data=secret))
     chain: BaseException | None = caught.value
     while chain is not None:
-        told += [chain, str(chain), chain.args, chain.__dict__]
+        parts += [chain, str(chain), chain.args, chain.__dict__]
         chain = chain.__cause__
     whole = [each for each in fake.log("POST") if each.reply.status == 202 and each.fault is None]
     passwords = [each.reply.json()["instance"]["default_password"] for each in whole]
     assert passwords
     assert any(record.name == "httpcore.http11" for record in caplog.records)
-    text = caplog.text + "".join(map(repr, told))
+    text = caplog.text + "".join(map(repr, parts))
     for hidden in (vultr_bench.TOKEN, secret, coded, *passwords):
         assert hidden not in text

@@ -11,7 +11,9 @@ import dataclasses
 import math
 from typing import ClassVar
 
-from providers import contract, datacenter, errors, marks, memory
+from providers import contract, errors, memory
+from providers.kit import marks
+from providers.memory import datacenter
 
 UNFINISHED = contract.InstanceState.UNFINISHED
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from providers import contract as cloud
-from providers import marks
 from providers.fakes import engine
+from providers.kit import marks
 from providers.vultr import VultrCloud
 from tests.fakes import spec, vultr
 from tests.providers import contract, steps, tearing
@@ -45,8 +45,8 @@ def document() -> spec.Document | None:
 
 def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
     """Give the tags of a machine, none of an empty mark."""
-    told = {marks.CLUSTER: cluster, marks.GROUP: group, marks.NODE: node if cluster else ""}
-    return [prefix + name for prefix, name in told.items() if name]
+    fields = {marks.CLUSTER: cluster, marks.GROUP: group, marks.NODE: node if cluster else ""}
+    return [prefix + name for prefix, name in fields.items() if name]
 
 
 class VultrControls(steps.Cutting, contract.HTTPControls):
@@ -72,8 +72,8 @@ class VultrControls(steps.Cutting, contract.HTTPControls):
 
     def run(self, instance_id: str) -> None:
         self.fake.advance(self.fake.create_s + self.fake.boot_s)
-        told = self.fake.instances[instance_id].status(self.fake.now())
-        assert told["server_status"] == "ok"
+        result = self.fake.instances[instance_id].status(self.fake.now())
+        assert result["server_status"] == "ok"
 
     def settle(self) -> None:
         self.fake.advance(max(self.fake.delete_s, self.fake.lag_s) + 0.1)
@@ -137,7 +137,7 @@ class VultrControls(steps.Cutting, contract.HTTPControls):
 
 def login(fake: vultr.VultrFake, **changes: Any) -> cloud.Login:
     """Make a login at a fake."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "account": ACCOUNT,
         "cluster": CLUSTER,
         "token": fake.token,
@@ -145,22 +145,22 @@ def login(fake: vultr.VultrFake, **changes: Any) -> cloud.Login:
         "connect_timeout_s": 2.0,
         "read_timeout_s": 10.0,
     }
-    return cloud.Login(**{**told, **changes})
+    return cloud.Login(**{**fields, **changes})
 
 
 def machine_type(name: str = TYPE, **changes: Any) -> cloud.MachineType:
     """Make a machine type as an order has it."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "cpu_millis": 2000,
         "memory_bytes": 4 * 1024**3,
         "disk_bytes": 80 * 1000**3,
     }
-    return cloud.MachineType(name=name, **{**told, **changes})
+    return cloud.MachineType(name=name, **{**fields, **changes})
 
 
 def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
     """Make an order that the fake takes."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "node_name": node_name,
         "cluster": CLUSTER,
         "group": "web",
@@ -169,7 +169,7 @@ def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
         "image": IMAGE,
         "user_data": "#!/bin/sh\n",
     }
-    return cloud.Order(**{**told, **changes})
+    return cloud.Order(**{**fields, **changes})
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ import pytest
 import toyapi
 import toycloud
 
-from providers import conformance, contract, errors, marks
+from providers import conformance, contract, errors
 from providers.conformance import histories
 from providers.fakes.engine import FaultKind
+from providers.kit import marks
 
 
 class ToyControls(conformance.FakeControls):
@@ -36,9 +37,9 @@ class ToyControls(conformance.FakeControls):
         return self.fake.add(node_name, asked, running=True).id
 
     def user_data(self, instance_id: str) -> bytes:
-        told = self.fake.machines[instance_id].asked["user_data"]
-        assert isinstance(told, bytes)
-        return told
+        user_data_given = self.fake.machines[instance_id].asked["user_data"]
+        assert isinstance(user_data_given, bytes)
+        return user_data_given
 
     def metadata(self, instance_id: str) -> str:
         return json.dumps({"machine": {"id": instance_id, "cpus": 2}})
@@ -110,14 +111,14 @@ class TestToyCloud(conformance.FakeContract, histories.Histories):
         self, bench: conformance.Bench, code: str, fate: type[errors.CloudError]
     ) -> None:
         made = bench.provider.create(self.order(bench, "web-a1"))
-        told = {"node_name": "web-a1", "instance_id": made.id, "receipt": made.receipt}
-        assert bench.provider.look_up(**told) is not None
+        fields = {"node_name": "web-a1", "instance_id": made.id, "receipt": made.receipt}
+        assert bench.provider.look_up(**fields) is not None
         self.api(bench).orders[made.receipt] = {"state": "failed", "code": code, "message": "sorry"}
         with pytest.raises(fate) as caught:
-            bench.provider.look_up(**told)
+            bench.provider.look_up(**fields)
         self.check_error(caught.value, "look_up", f"sorry ({code})")
         bench.controls.run(made.id)
-        assert bench.provider.look_up(**told) is not None, "what runs has not failed"
+        assert bench.provider.look_up(**fields) is not None, "what runs has not failed"
 
     def test_of_two_machines_of_one_name_the_older_is_found(self, bench: conformance.Bench) -> None:
         order = self.order(bench, "web-a1")
@@ -148,7 +149,7 @@ class TestToyCloud(conformance.FakeContract, histories.Histories):
         assert found is not None
         assert found.id == ours, "the older one is another cluster's"
 
-    def test_an_unknown_state_means_running_and_is_told_once(
+    def test_an_unknown_state_means_running_and_is_reported_once(
         self, bench: conformance.Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         ours = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
@@ -182,15 +183,15 @@ class TestToyCloud(conformance.FakeContract, histories.Histories):
             order = self.order(bench, f"web-{size}", machine_type=sizes[size], options=chosen)
             asked = self.api(bench).machines[bench.provider.create(order).id].asked
             assert asked["disk_gb"] == beside
-            told = contract.as_ordered(bench.provider, sizes[size], chosen)
-            assert told.disk_bytes == whole * 1000**3
+            result = contract.as_ordered(bench.provider, sizes[size], chosen)
+            assert result.disk_bytes == whole * 1000**3
 
-    def test_what_cannot_work_is_told_before(self, bench: conformance.Bench) -> None:
+    def test_what_cannot_work_is_reported_before(self, bench: conformance.Bench) -> None:
         good = self.order(bench, "web-a1")
         wrong = dataclasses.replace(good, image="", ssh_keys=("lost",), labels={"a b": "c"})
-        told = "\n".join(bench.provider.check_order(wrong))
+        text = "\n".join(bench.provider.check_order(wrong))
         for problem in ("no image is configured", "there is no key 'lost'", "the tag 'a b:c'"):
-            assert problem in told
+            assert problem in text
         with pytest.raises(errors.BadOrder, match="no image is configured"):
             bench.provider.create(wrong)
         with pytest.raises(ValueError, match="settleS must be greater than 0"):

@@ -51,13 +51,13 @@ class Api(machines.Cloud):
         return (self.window,)
 
     def throttled(self, limiter: engine.Limiter, now: float) -> Reply:
-        told = self.error(429, "too_many_requests", "not so fast")
-        return told.with_headers({"Retry-After": "7"})
+        problem = self.error(429, "too_many_requests", "not so fast")
+        return problem.with_headers({"Retry-After": "7"})
 
     def rate_headers(self, limiter: engine.Limiter, now: float) -> Mapping[str, str]:
-        told = (limiter.limit, limiter.remaining(now), int(limiter.reset_at(now) - now))
+        value = (limiter.limit, limiter.remaining(now), int(limiter.reset_at(now) - now))
         names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-        return dict(zip(names, map(str, told), strict=True))
+        return dict(zip(names, map(str, value), strict=True))
 
     def reply_headers(self) -> Mapping[str, str]:
         return {"X-Request-Id": f"r-{len(self.exchanges)}"}
@@ -92,26 +92,26 @@ class Api(machines.Cloud):
             there = [each for each in there if tag in each.asked["tags"]]
         rows, pages = engine.page(there, number, int(request.one("per_page")))
         following = number + 1 if number < pages else None
-        told = {"machines": [self.shown(each) for each in rows], "next_page": following}
-        return Reply(body={**told, "total": len(there), **self.lies})
+        fields = {"machines": [self.shown(each) for each in rows], "next_page": following}
+        return Reply(body={**fields, "total": len(there), **self.lies})
 
     @engine.route("POST", "/machines")
     def _create(self, request: Request) -> Reply:
-        told = request.json()
-        what = (told["size"], told["region"])
+        document = request.json()
+        what = (document["size"], document["region"])
         if what[0] not in {size["name"] for size in SIZES} or what[1] not in REGIONS:
             self.refuse_with(422, "size_not_found", f"{what[0]} is not sold there")
-        if told["image"] not in self.images:
-            self.refuse_with(422, "image_not_found", f"no image of this name: {told['image']}")
-        if not set(told["keys"]) <= self.keys:
+        if document["image"] not in self.images:
+            self.refuse_with(422, "image_not_found", f"no image of this name: {document['image']}")
+        if not set(document["keys"]) <= self.keys:
             self.refuse_with(422, "key_not_found", "no key of this name")
-        self._check_tags(told["tags"])
+        self._check_tags(document["tags"])
         if what in self.sold_out:
             self.refuse_with(409, "sold_out", f"{what[0]} is sold out in {what[1]}")
         if self.full():
             self.refuse_with(409, "machine_limit", "your account may not have more machines")
-        told["user_data"] = base64.b64decode(told["user_data"])
-        machine = self.add(told["name"], told)
+        document["user_data"] = base64.b64decode(document["user_data"])
+        machine = self.add(document["name"], document)
         order = f"o-{machine.id}"
         self.orders[order] = {"state": "done", "code": "", "message": ""}
         if self.failing:

@@ -1,0 +1,374 @@
+"""Tell an operator what the reconciler did and what became of it: one event a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from externalgrpc.control import cloud_calls
+from externalgrpc.fleet import joins, notnow, proof, requests, state, view, wishes
+from externalgrpc.fleet import retired as retirements
+from externalgrpc.model import by_hand
+from externalgrpc.support import logs
+from providers import errors
+
+_LOG = logs.Log("reconciler")
+
+
+def kind(answer: cloud_calls.Answer) -> str:
+    """Name an answer by its error's class: "ok" for a good one, "none" for none."""
+    if answer is None:
+        return "none"
+    return type(answer).__name__ if isinstance(answer, errors.CloudError) else "ok"
+
+
+def grown(group: str, delta: int, came_to: wishes.Grown) -> None:
+    """Tell a growth, and loudly that part of it needed no order."""
+    if came_to.covered:
+        _LOG.warning(
+            "growth covered: a new autoscaler process asked again for machines in the air",
+            group=group,
+            delta=delta,
+            covered=list(came_to.covered),
+            ordered=len(came_to.ordered),
+        )
+    _LOG.info("group grows", group=group, delta=delta, names=list(came_to.ordered))
+
+
+def shrunk(group: str, delta: int, withdrawn: tuple[str, ...]) -> None:
+    """Tell which launches were withdrawn, and loudly that machines were not touched."""
+    if len(withdrawn) < -delta:
+        _LOG.warning(
+            "target not lowered: the machines exist or are being made",
+            group=group,
+            delta=delta,
+            withdrawn=list(withdrawn),
+        )
+    else:
+        _LOG.info("launches withdrawn", group=group, names=list(withdrawn))
+
+
+def retired(group: str, going: tuple[str, ...], asked: list[str]) -> None:
+    """Tell which of the nodes that CA named were let go."""
+    _LOG.info("nodes let go", group=group, names=list(going), asked=asked)
+
+
+def spared(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell of machines whose deletion was withdrawn: they are nodes after all."""
+    if before.retired is after.retired:
+        return
+    for key in before.retired.keys() - after.retired.keys():
+        held = before.retired[key]
+        if not retirements.was_spared(after, held):
+            # It is proved gone, or its account is another cloud's now.
+            continue
+        _LOG.warning(
+            "deletion withdrawn: the machine was let go as one that never became a node, and its "
+            "Node has come",
+            name=key,
+            provider_id=held.provider_id,
+            group=held.group,
+        )
+
+
+def autoscaler_started(fleet: state.Fleet) -> None:
+    """Tell that a new CA process came, and what is in the air for it."""
+    air = {group: len(names) for group, names in fleet.pending_at_start.items() if names}
+    _LOG.info("autoscaler started", in_the_air=" ".join(f"{g}:{n}" for g, n in air.items()))
+
+
+def answered(  # noqa: PLR0912 - one for each request
+    request: requests.Request, answer: cloud_calls.Answer
+) -> None:
+    """Tell what a cloud answered."""
+    failed = isinstance(answer, errors.CloudError)
+    match request:
+        case requests.ListInstances(account=account):
+            if failed:
+                _LOG.warning("listing failed", account=account, error=str(answer))
+            else:
+                _LOG.debug("listed", account=account, machines=len(answer.instances))
+        case requests.ReadCatalogue(account=account):
+            if failed:
+                _LOG.warning("catalogue not read", account=account, error=str(answer))
+        case requests.Create():
+            _create_answered(request, answer)
+        case requests.Mark(provider_id=provider_id, put=put, remove=remove):
+            fields = {
+                "provider_id": provider_id,
+                "put": {mark.value: value for mark, value in put.items()},
+                "remove": sorted(mark.value for mark in remove),
+            }
+            if failed:
+                _LOG.warning("machine not marked", **fields, error=str(answer))
+            else:
+                _LOG.info("machine marked", **fields)
+        case requests.ReadNeighbours(account=account):
+            if failed:
+                _LOG.warning("neighbours not read", account=account, error=str(answer))
+        case requests.Tidy(account=account):
+            if failed:
+                _LOG.warning("what machines left behind not cleared", error=str(answer))
+            elif answer:
+                _LOG.info("what machines left behind cleared", account=account, what=list(answer))
+        case requests.Finish(order=order, instance=instance):
+            fields = {"name": order.name, "provider_id": instance.provider_id}
+            if failed:
+                _LOG.warning("machine not finished", **fields, error=str(answer))
+            else:
+                _LOG.info("machine finished", **fields, state=answer.state.value)
+        case requests.ReadLeftovers(account=account):
+            if failed:
+                _LOG.warning("leftovers not read", account=account, error=str(answer))
+        case requests.LookUp(name=name):
+            _LOG.info("launch looked up", name=name, answer=kind(answer))
+        case requests.LookUpMissing(instance=instance):
+            _LOG.warning(
+                "machine missing from a listing",
+                name=instance.node_name,
+                provider_id=instance.provider_id,
+                look_up=kind(answer),
+            )
+        case requests.Delete(key=key, instance_id=instance_id):
+            if failed:
+                _LOG.warning("deletion not taken", name=key, id=instance_id, error=str(answer))
+            else:
+                _LOG.info("deletion accepted", name=key, id=instance_id)
+
+
+def unusable(request: requests.Request, error: Exception) -> errors.Unreachable:
+    """Tell of an answer that is none of the contract's values, and say what it counts as.
+
+    A cloud from outside may give anything: nobody is any wiser, and the request is over.
+    """
+    operation = cloud_calls.operation(request)
+    _LOG.exception("answer cannot be used", account=request.account, operation=operation)
+    return errors.Unreachable(
+        f"the answer could not be used: {type(error).__name__}",
+        account=request.account,
+        operation=operation,
+    )
+
+
+def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Launch]:
+    """Tell and give the launches that have failed since."""
+    if before.launches is after.launches:
+        return
+    for name, launch in after.launches.items():
+        if launch.failure is None:
+            continue
+        held = before.launches.get(name)
+        if held is not None and held.failure is not None:
+            continue
+        _LOG.warning(
+            "launch failed",
+            group=launch.group,
+            name=name,
+            code=launch.failure.code,
+            reason=launch.failure.message,
+        )
+        yield launch
+
+
+def listing(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell the orphans that a listing was the first to show."""
+    found = view.orphans(after)
+    known = {orphan.provider_id for orphan in view.orphans(before)} if found else set()
+    for orphan in found:
+        if orphan.provider_id not in known:
+            _LOG.warning(
+                "orphan: it carries our cluster's mark and no group that is configured",
+                account=after.index.account_of[orphan.provider_id],
+                provider_id=orphan.provider_id,
+                name=orphan.node_name,
+                group=orphan.group,
+            )
+
+
+def standing(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which machines we are not sure of any more, or again, and what brakes an account."""
+    spared(before, after)
+    _unfinished(before, after)
+    if before.quarantine is not after.quarantine:
+        for provider_id, held in after.quarantine.items():
+            known = before.quarantine.get(provider_id)
+            if known is None or known.doubt is not held.doubt:
+                _quarantined(after, provider_id, held)
+        for provider_id in before.quarantine.keys() - after.quarantine.keys():
+            _LOG.info("machine out of quarantine", provider_id=provider_id)
+    if before.index is not after.index:
+        _second_server(before, after)
+    for name in after.accounts:
+        said = notnow.why_account(after, name)
+        known_to = notnow.why_account(before, name) if name in before.accounts else None
+        if said is not None and (known_to is None or known_to.code != said.code):
+            _LOG.error("no machine is ordered for now", account=name, code=said.code, why=said[1])
+        elif said is None and known_to is not None:
+            _LOG.info("machines are ordered again", account=name, code=known_to.code)
+
+
+def _unfinished(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which machines are half made, and which of them will not be finished."""
+    if before.finishes is after.finishes:
+        return
+    for provider_id, held in after.finishes.items():
+        known = before.finishes.get(provider_id)
+        instance = after.index.by_provider_id.get(provider_id)
+        fields = {
+            "account": held.account,
+            "provider_id": provider_id,
+            "name": instance.node_name if instance is not None else "",
+            "group": instance.group if instance is not None else "",
+        }
+        if known is None:
+            _LOG.info("machine is half made: its create did not come to an end", **fields)
+        if held.failure is not None and (known is None or known.failure is None):
+            _LOG.warning(
+                "machine cannot be finished: it is given up where it is proved that it never ran",
+                **fields,
+                code=held.failure.code,
+                why=held.failure.message,
+                delete_by_hand=by_hand.purge(provider_id),
+            )
+
+
+def _quarantined(fleet: state.Fleet, provider_id: str, held: state.Quarantine) -> None:
+    instance = fleet.index.by_provider_id.get(provider_id)
+    tell = _LOG.info if held.ignored else _LOG.warning
+    tell(
+        "machine in quarantine: it is not counted, and nothing deletes it",
+        account=fleet.index.account_of.get(provider_id, ""),
+        provider_id=provider_id,
+        name=instance.node_name if instance is not None else "",
+        group=instance.group if instance is not None else "",
+        code=held.doubt.value,
+        why=held.message,
+        identity=instance.identity if instance is not None else "",
+        delete_by_hand=by_hand.purge(provider_id),
+    )
+
+
+def _second_server(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell machines of our name that were made since we started, and not by us."""
+    for provider_id, instance in after.index.by_provider_id.items():
+        if provider_id in before.index.by_provider_id:
+            continue
+        account = after.accounts[after.index.account_of[provider_id]]
+        if proof.is_strange(after, instance, account):
+            _LOG.error(
+                "a machine of this cluster was made by somebody else: does a second server run?",
+                account=account.name,
+                provider_id=provider_id,
+                name=instance.node_name,
+                group=instance.group,
+                identity=instance.identity,
+            )
+
+
+def neighbours(fleet: state.Fleet, account: str) -> None:
+    """Tell which other clusters have machines in an account's project: one line."""
+    held = fleet.accounts.get(account)
+    if held is None or held.neighbours is None:
+        return
+    others = [
+        f"{each.cluster}/{each.identity or 'no identity'}: {each.count}"
+        for each in held.neighbours
+        if each.cluster != fleet.cluster or each.identity not in ("", fleet.identity)
+    ]
+    if others:
+        _LOG.info("other clusters in the project", account=account, machines=others)
+
+
+def catalogue(fleet: state.Fleet, account: str) -> None:
+    """Tell which groups of an account cannot get a machine, by what it sells."""
+    for name, group in fleet.groups.items():
+        if group.account == account and (trouble := view.trouble(fleet, name)):
+            _LOG.error("group left out", group=name, reason=trouble)
+
+
+def departed(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which groups a configuration has no more, and how many machines they have."""
+    for name, held in before.groups.items():
+        now = after.groups.get(name)
+        if held.departed or (now is not None and not now.departed):
+            continue
+        machines = view.marked(before, name)
+        if not machines:
+            _LOG.info("group departed: it is not in the configuration any more", group=name)
+            continue
+        _LOG.warning(
+            "group departed: its machines become orphans at the next start, which nobody removes; "
+            "was it renamed?",
+            group=name,
+            machines=machines,
+            cure="put it back with minSize: 0 until it is empty",
+        )
+
+
+def replaced(account: str) -> None:
+    """Tell that an account's name now belongs to another cloud."""
+    _LOG.warning(
+        "account belongs to another cloud now: machines at the old one are left alone",
+        account=account,
+    )
+
+
+def left_under_way(account: str) -> None:
+    """Tell that a stop did not wait for everything."""
+    _LOG.warning("requests left under way: the next listing decides", account=account)
+
+
+def _create_answered(request: requests.Create, answer: cloud_calls.Answer) -> None:
+    fields = {
+        "account": request.account,
+        "group": request.group.name,
+        "name": request.name,
+        "type": request.candidate.machine_type,
+        "location": request.candidate.location,
+    }
+    if isinstance(answer, errors.CloudError):
+        _LOG.warning("order not taken", **fields, error=str(answer), kind=kind(answer))
+    else:
+        _LOG.info("order accepted", **fields, provider_id=answer.provider_id)
+
+
+def joins_went(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell what machines have failed to join, and the groups that are held back."""
+    for name, held in after.unjoined.items():
+        if name not in before.unjoined:
+            failure = held.failure
+            _LOG.warning("machine did not join", name=name, code=failure.code, why=failure.message)
+        known = before.unjoined.get(name)
+        if held.withheld and (known is None or known.withheld != held.withheld):
+            _LOG.warning("machine not given up", name=name, why=held.withheld)
+        elif not held.withheld and (known is None or known.withheld):
+            _LOG.warning("machine given up", name=name, code=held.failure.code)
+    for group, strikes in after.strikes.items():
+        if strikes.count >= joins.STRIKES and strikes != before.strikes.get(group):
+            _LOG.error("group held back: its machines do not join", group=group, row=strikes.count)
+
+
+def outage(sick: str) -> None:
+    """Tell that the cluster has lost its nodes, so that nobody is judged; or that it has them."""
+    if sick:
+        _LOG.error("outage: no join is judged until nodes are ready again", why=sick)
+    else:
+        _LOG.info("outage over: joins are judged again")
+
+
+def overdue(names: Sequence[str]) -> None:
+    """Tell which machines we let go ourselves, since they never joined."""
+    _LOG.warning("machines that never joined are let go", names=list(names))
+
+
+def learned(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell what a make of machines was found to have."""
+    for make, result in after.learned.items():
+        if result != before.learned.get(make):
+            _LOG.info(
+                "machine type measured",
+                account=make.account,
+                type=make.machine_type,
+                image=make.image,
+                memory_bytes=result.allocatable.memory_bytes,
+                cpu_millis=result.allocatable.cpu_millis,
+            )

@@ -1,0 +1,241 @@
+"""Prometheus metrics and /healthz: counted where calls are made, gauged when scraped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import prometheus_client
+from prometheus_client import core, registry
+
+from externalgrpc.control import httpd
+from externalgrpc.fleet import notnow, observed_capacity, proof, state, view
+from externalgrpc.support import clock
+
+_COUNTED = {
+    "orders": ("Orders answered by a cloud.", ("group", "outcome")),
+    "deletions": ("Deletions answered by a cloud.", ("account", "outcome")),
+    "launches_failed": ("Launches that failed, by the code shown to CA.", ("group", "code")),
+    "joins_failed": ("Machines that did not become nodes.", ("group", "code")),
+    "finishes": ("Tries to finish half made machines, by answer.", ("account", "outcome")),
+    "marks": ("Changes of machines' marks answered by a cloud.", ("account", "outcome")),
+    "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
+    "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
+    "reloads": ("Configuration reloads.", ("outcome",)),
+}
+
+
+class Metrics:
+    """Hold the process's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = prometheus_client.CollectorRegistry()
+        self._requests = prometheus_client.Histogram(
+            "vps_autoscaler_cloud_request_seconds",
+            "Calls to a cloud, by operation and outcome.",
+            ("account", "operation", "outcome"),
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self._joins = prometheus_client.Histogram(
+            "vps_autoscaler_join_phase_seconds",
+            "What each step from a machine's creation to a ready node took, and all of them.",
+            ("group", "phase"),
+            buckets=(1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200),
+            registry=self.registry,
+        )
+        self._counters = {
+            name: prometheus_client.Counter(
+                f"vps_autoscaler_{name}", text, labels, registry=self.registry
+            )
+            for name, (text, labels) in _COUNTED.items()
+        }
+        prometheus_client.ProcessCollector(registry=self.registry)
+        prometheus_client.PlatformCollector(registry=self.registry)
+
+    def count(self, name: str, labels: Mapping[str, str]) -> None:
+        """Count one event of a name that this module knows."""
+        self._counters[name].labels(**labels).inc()
+
+    def observe_join_phase(self, group: str, phase: str, seconds: float) -> None:
+        """Take how long a step of a join took: running, csr, node, ready, or total."""
+        self._joins.labels(group, phase).observe(seconds)
+
+    def observer(self, account: str) -> Callable[[str, str, float], None]:
+        """Give the function that a lane calls after each of its jobs, with seconds."""
+
+        def observe(operation: str, outcome: str, seconds: float) -> None:
+            self._requests.labels(account, operation, outcome).observe(seconds)
+
+        return observe
+
+    def watch(self, fleet: Callable[[], state.Fleet], time_source: clock.Clock) -> None:
+        """Gauge a fleet at every scrape."""
+        self.registry.register(_FleetCollector(fleet, time_source))
+
+
+class _FleetCollector(registry.Collector):
+    def __init__(self, fleet: Callable[[], state.Fleet], time_source: clock.Clock) -> None:
+        self._fleet = fleet
+        self._clock = time_source
+
+    def collect(self) -> Iterator[core.Metric]:
+        """Describe the fleet as it is now."""
+        fleet = self._fleet()
+        yield from _group_metrics(fleet)
+        yield from _account_metrics(fleet, self._clock.monotonic())
+
+
+def _group_metrics(fleet: state.Fleet) -> Iterator[core.Metric]:
+    sizes = core.GaugeMetricFamily(
+        "vps_autoscaler_group_size", "Bounds and target of a group.", labels=("group", "which")
+    )
+    machines = core.GaugeMetricFamily(
+        "vps_autoscaler_machines", "Machines of a group by phase.", labels=("group", "phase")
+    )
+    served = core.GaugeMetricFamily(
+        "vps_autoscaler_group_served", "1 when CA is shown the group.", labels=("group",)
+    )
+    shown = {group.name for group in view.served(fleet)}
+    for name, group in fleet.groups.items():
+        members = view.members(fleet, name)
+        for which, value in (
+            ("min", group.min_size),
+            ("max", group.max_size),
+            ("target", len(members)),
+        ):
+            sizes.add_metric((name, which), value)
+        phases = Counter(_phase(member) for member in members)
+        phases["deleting"] += len(view.leaving(fleet, name))
+        for phase, count in phases.items():
+            machines.add_metric((name, phase), count)
+        served.add_metric((name,), float(name in shown))
+    yield from (sizes, machines, served)
+    yield _learned(fleet)
+
+
+def _learned(fleet: state.Fleet) -> core.Metric:
+    """Tell what nodes turned out to give to pods, for every group that orders such machines."""
+    result = core.GaugeMetricFamily(
+        "vps_autoscaler_learned_allocatable",
+        "What nodes of a machine type and image give to pods, as the smallest of them reported: "
+        "cores, bytes, bytes, pods.",
+        labels=("group", "type", "image", "resource"),
+    )
+    for name, group in fleet.groups.items():
+        for machine_type in dict.fromkeys(each.machine_type for each in group.candidates):
+            learned = fleet.learned.get(observed_capacity.make_of(group, machine_type))
+            if learned is None:
+                continue
+            gives = learned.allocatable
+            for resource, amount in (
+                ("cpu", None if gives.cpu_millis is None else gives.cpu_millis / 1000),
+                ("memory", gives.memory_bytes),
+                ("ephemeral-storage", gives.disk_bytes),
+                ("pods", gives.pods),
+            ):
+                if amount is not None:
+                    result.add_metric((name, machine_type, group.image, resource), amount)
+    return result
+
+
+def _account_metrics(fleet: state.Fleet, now: float) -> Iterator[core.Metric]:
+    age = core.GaugeMetricFamily(
+        "vps_autoscaler_listing_age_seconds",
+        "Seconds since the last complete listing began.",
+        labels=("account",),
+    )
+    failures = core.GaugeMetricFamily(
+        "vps_autoscaler_listing_failures", "Listings failed in a row.", labels=("account",)
+    )
+    for name, account in fleet.accounts.items():
+        if account.snapshot is not None:
+            age.add_metric((name,), now - account.snapshot.begun_at)
+        failures.add_metric((name,), account.failures)
+    yield from (age, failures)
+    orphans = core.GaugeMetricFamily(
+        "vps_autoscaler_orphans", "Machines with our mark that no group claims."
+    )
+    orphans.add_metric((), len(view.orphans(fleet)))
+    yield orphans
+    yield from _doubts(fleet)
+
+
+def _doubts(fleet: state.Fleet) -> Iterator[core.Metric]:
+    """Gauge what keeps us from deleting and from ordering."""
+    unsure = core.GaugeMetricFamily(
+        "vps_autoscaler_quarantined",
+        "Machines with our mark of which we cannot be sure, by the reason.",
+        labels=("account", "doubt"),
+    )
+    counts = Counter(
+        (fleet.index.account_of.get(provider_id, ""), held.doubt.value)
+        for provider_id, held in fleet.quarantine.items()
+    )
+    for labels, count in sorted(counts.items()):
+        unsure.add_metric(labels, count)
+    braked = core.GaugeMetricFamily(
+        "vps_autoscaler_not_now",
+        "1 for each account in which nothing is ordered for now, by the reason.",
+        labels=("account", "code"),
+    )
+    strange = core.GaugeMetricFamily(
+        "vps_autoscaler_strange_machines",
+        "Machines of our cluster that were made since we started, and not by us.",
+        labels=("account",),
+    )
+    withheld = core.GaugeMetricFamily(
+        "vps_autoscaler_joins_not_given_up",
+        "Machines that failed to join and that nothing allows to give up.",
+    )
+    for name, account in fleet.accounts.items():
+        said = notnow.why_account(fleet, name)
+        if said is not None:
+            braked.add_metric((name, said.code), 1.0)
+        shown = account.snapshot.instances if account.snapshot is not None else ()
+        count = sum(1 for each in shown if proof.is_strange(fleet, each, account))
+        strange.add_metric((name,), count)
+    withheld.add_metric((), sum(1 for held in fleet.unjoined.values() if held.withheld))
+    yield from (unsure, braked, strange, withheld)
+
+
+def _phase(member: view.Member) -> str:
+    if member.failure is not None:
+        return "failed"
+    if member.instance is not None:
+        return member.instance.state.value
+    return member.launch.phase.value if member.launch is not None else "unknown"
+
+
+class MetricsServer:
+    """Serve /metrics and /healthz over plain HTTP."""
+
+    def __init__(
+        self, host: str, port: int, metrics: Metrics, healthy: Callable[[], tuple[bool, str]]
+    ) -> None:
+        scrape = prometheus_client.make_wsgi_app(metrics.registry)
+
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            match environ.get("PATH_INFO"):
+                case "/metrics":
+                    answer: Iterable[bytes] = scrape(environ, start_response)
+                    return answer
+                case "/healthz":
+                    good, text = healthy()
+                    status = "200 OK" if good else "503 Service Unavailable"
+                case _:
+                    status, text = "404 Not Found", "try /metrics or /healthz"
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{text}\n".encode()]
+
+        self._httpd = httpd.Server(host, port, app, name="metrics")
+        self.port: int = self._httpd.port
+
+    def start(self) -> None:
+        """Serve on a thread of its own."""
+        self._httpd.start()
+
+    def stop(self) -> None:
+        """Stop serving."""
+        self._httpd.stop()

@@ -1,0 +1,387 @@
+"""The one imperative object: it owns the Fleet and carries out what the Fleet asks.
+
+Readers take :attr:`Reconciler.fleet` and need no lock: it is one immutable value. Writers replace
+it under a lock that is held only while a pure function runs, never during I/O. Cloud calls run on
+lanes and call back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from externalgrpc import fleet as fleets
+from externalgrpc.control import audit_log, cloud_calls, lane
+from externalgrpc.fleet import (
+    finishing,
+    journeys,
+    marking,
+    plan,
+    quarantine,
+    requests,
+    retired,
+    state,
+    wishes,
+)
+from externalgrpc.model import groups, names
+from externalgrpc.nodes import kubeletconfig, template
+from externalgrpc.support import clock
+from providers import contract, errors
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRuntime:
+    """An account at work: its configuration, its provider and its lane."""
+
+    account: groups.Account
+    provider: contract.Provider
+    lane: lane.Lane
+    pace: state.Pace = dataclasses.field(default_factory=state.Pace)
+
+
+class Reconciler:
+    """Own the Fleet: grow, retire, shrink and refresh it, and do what it asks.
+
+    ``prepare`` turns a launch into the order to send; it runs on a lane's thread and may block.
+    ``wake`` is called whenever something may have fallen due: whoever runs :meth:`pump` listens.
+    ``count`` counts what happened, by name and labels. ``beside`` asks a cloud two questions.
+    """
+
+    def __init__(
+        self,
+        *,
+        time_source: clock.Clock,
+        chance: random.Random,
+        prepare: cloud_calls.Prepare,
+        wake: Callable[[], None],
+        count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
+        beside: cloud_calls.Beside = cloud_calls.one_by_one,
+    ) -> None:
+        self._clock = time_source
+        self._chance = chance
+        self._prepare = prepare
+        self._wake = wake
+        self._count = count
+        self._beside = beside
+        self._lock = threading.Lock()
+        self._seats: Mapping[str, AccountRuntime] = {}
+        self._listed = threading.Condition()
+        self.fleet = fleets.Fleet(started_at=time_source.unix())
+
+    # ---- wishes -------------------------------------------------------------------------
+
+    def configure(
+        self,
+        node_groups: Sequence[groups.NodeGroup],
+        runtimes: Mapping[str, AccountRuntime],
+        blocked: Mapping[str, str],
+        *,
+        cluster: str = "",
+        limits: groups.Limits | None = None,
+    ) -> None:
+        """Take a configuration; what the fleet has stays. Idempotent.
+
+        ``cluster`` is the name that our machines are marked with.
+        """
+        for name, runtime in runtimes.items():
+            held = self._seats.get(name)
+            if held is not None and held.account.provider != runtime.account.provider:
+                audit_log.replaced(name)
+        accounts = [_account_state(runtime) for runtime in runtimes.values()]
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+
+        def configure(fleet: state.Fleet) -> state.Fleet:
+            # With the fleet, under its lock: an id of one cloud must not be sent to another.
+            self._seats = {**self._seats, **runtimes}
+            fleet = dataclasses.replace(fleet, cluster=cluster, limits=limits or groups.Limits())
+            fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
+            return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
+
+        before = self.fleet
+        audit_log.departed(before, self._change(configure))
+        self._wake()
+
+    def identified(self, identity: str | None) -> None:
+        """Take what tells our cluster from others of its name: None not yet known, "" has none."""
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        self._change(lambda fleet: fleets.identify(fleet, identity, now=now, unix_now=unix_now))
+        self._wake()
+
+    def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
+        """Order ``delta`` machines for a group; see :func:`externalgrpc.fleet.wishes.grow`."""
+        with self._lock:
+            self.fleet, grown = fleets.grow(
+                self.fleet,
+                group,
+                delta,
+                mint=names.mint(group, self._chance),
+                now=self._clock.monotonic(),
+                unix_now=self._clock.unix(),
+                cover=cover,
+            )
+        if grown.covered:
+            self._count("growth_covered", {"group": group})
+        audit_log.grown(group, delta, grown)
+        self._wake()
+        return grown
+
+    def retire(self, group: str, nodes: Sequence[fleets.NodeRef]) -> tuple[str, ...]:
+        """Let nodes of a group go; see :func:`externalgrpc.fleet.wishes.retire`."""
+        with self._lock:
+            before = self.fleet
+            self.fleet, going = fleets.retire(
+                before, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
+            )
+            after = self.fleet
+        audit_log.standing(before, after)
+        audit_log.retired(group, going, [node.name for node in nodes])
+        self._wake()
+        return going
+
+    def shrink(self, group: str, delta: int) -> tuple[str, ...]:
+        """Withdraw launches that were not sent; see :func:`externalgrpc.fleet.wishes.shrink`."""
+        with self._lock:
+            self.fleet, withdrawn = fleets.shrink(self.fleet, group, delta)
+        audit_log.shrunk(group, delta, withdrawn)
+        self._wake()
+        return withdrawn
+
+    def autoscaler_started(self) -> None:
+        """Note that a new autoscaler process came: it has forgotten what it asked for."""
+        unix_now = self._clock.unix()
+        after = self._change(lambda fleet: fleets.autoscaler_started(fleet, unix_now=unix_now))
+        audit_log.autoscaler_started(after)
+
+    def registered(self, seen: Mapping[str, str]) -> None:
+        """Note the Nodes that claim machines of ours: their names, by provider id."""
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        self._change(lambda fleet: fleets.register(fleet, seen, now=now, unix_now=unix_now))
+
+    def see_nodes(self, nodes: Mapping[str, state.Seen]) -> None:
+        """Take a complete list of the cluster's Nodes, by name."""
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        self._change(lambda fleet: fleets.see_nodes(fleet, nodes, now=now, unix_now=unix_now))
+
+    def lose_sight_of_nodes(self) -> None:
+        """Note that the cluster's Nodes were not heard of for long."""
+        self._change(fleets.lose_sight_of_nodes)
+
+    def judge_joins(
+        self,
+        sights: Mapping[str, journeys.NodeObservation],
+        *,
+        patience_s: float,
+        sure: bool = True,
+    ) -> tuple[state.Fleet, state.Fleet]:
+        """Watch machines become nodes, and let go what failed to and CA left for ``patience_s``.
+
+        ``sights`` holds what the cluster shows, by Node name and provider id; who is not ``sure``
+        of it blames nobody. Returns the fleets before and after, for whoever tells the difference.
+        """
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        with self._lock:
+            before = self.fleet
+            after = self.fleet = fleets.judge_joins(
+                before, sights, now=now, unix_now=unix_now, sure=sure
+            )
+        audit_log.joins_went(before, after)
+        if bool(before.outage) != bool(after.outage):
+            audit_log.outage(after.outage)
+        overdue = fleets.overdue(after, now, patience_s=patience_s)
+        if overdue:
+            audit_log.overdue([member.name for member in overdue])
+            self._change(
+                lambda fleet: fleets.terminated(
+                    fleet, fleets.overdue(fleet, now, patience_s=patience_s), now=now
+                )
+            )
+        self._wake()
+        return before, after
+
+    def learn(self, reports: Mapping[str, template.Learned]) -> None:
+        """Take what ready Nodes have, by provider id; see
+        :mod:`externalgrpc.fleet.observed_capacity`."""
+        before = self.fleet
+        after = self._change(lambda fleet: fleets.learn(fleet, reports))
+        audit_log.learned(before, after)
+
+    def kubelets(self, config: kubeletconfig.KubeletConfig | None) -> None:
+        """Take what the cluster tells all of its kubelets."""
+        self._change(lambda fleet: fleets.kubelets(fleet, config))
+
+    def nudge(self) -> None:
+        """Look whether something has fallen due."""
+        self._wake()
+
+    # ---- carrying out ---------------------------------------------------------------------
+
+    def pump(self) -> float:
+        """Send what is due; return the monotonic instant at which something else falls due."""
+        with self._lock:
+            before = self.fleet
+            planned = plan.plan(before, self._clock.monotonic())
+            self.fleet = planned.fleet
+            runtimes = self._seats
+        self._count_failures(before, planned.fleet)
+        audit_log.spared(before, planned.fleet)
+        for request in planned.requests:
+            self._carry_out(request, runtimes[request.account])
+        return planned.wake_at
+
+    def await_first_listings(self, timeout_s: float) -> bool:
+        """Wait until every account was listed once and its catalogue read, or the time is over."""
+        with self._listed:
+            return self._listed.wait_for(self._all_seen, timeout_s)
+
+    def close(self, timeout_s: float) -> None:
+        """Stop sending; wait up to ``timeout_s`` seconds for creates and deletes under way."""
+        deadline = self._clock.monotonic() + timeout_s
+        for runtime in self._seats.values():
+            runtime.lane.close(0.0)
+        for name, runtime in self._seats.items():
+            if not runtime.lane.close(max(0.0, deadline - self._clock.monotonic())):
+                audit_log.left_under_way(name)
+        for runtime in self._seats.values():
+            runtime.provider.close()
+
+    def runtimes(self) -> Mapping[str, AccountRuntime]:
+        """Give the accounts at work."""
+        return self._seats
+
+    def _carry_out(self, request: requests.Request, runtime: AccountRuntime) -> None:
+        job = cloud_calls.job(request, runtime.provider, self._prepare, self._clock, self._beside)
+        if isinstance(request, requests.Delete):
+            job = self._unless_spared(request, job)
+        elif isinstance(request, requests.Finish):
+            job = self._if_still_wanted(request, job)
+
+        def done(answer: cloud_calls.Answer) -> None:
+            self._answered(request, answer, runtime)
+
+        operation = cloud_calls.operation(request)
+        cost = cloud_calls.cost(request, self.fleet, contract.costs_of(runtime.provider))
+        if cloud_calls.writes(request):
+            runtime.lane.write(operation, job, done, cost=cost)
+        else:
+            runtime.lane.read(operation, job, done, cost=cost)
+
+    def _unless_spared(
+        self, request: requests.Delete, job: Callable[[], cloud_calls.Answer]
+    ) -> Callable[[], cloud_calls.Answer]:
+        """Look once more right before a deletion is sent: it may have waited for the budget."""
+
+        def run() -> cloud_calls.Answer:
+            if retired.is_spared(self.fleet, request.key):
+                raise errors.Throttled("not sent: the machine became a node meanwhile")
+            return job()
+
+        return run
+
+    def _if_still_wanted(
+        self, request: requests.Finish, job: Callable[[], cloud_calls.Answer]
+    ) -> Callable[[], cloud_calls.Answer]:
+        """Look once more right before a machine is finished: it may have been let go meanwhile."""
+
+        def run() -> cloud_calls.Answer:
+            if finishing.wants(self.fleet, request.instance.provider_id) is None:
+                raise errors.Throttled("not sent: the machine is not to be finished any more")
+            return job()
+
+        return run
+
+    def _answered(
+        self, request: requests.Request, answer: cloud_calls.Answer, runtime: AccountRuntime
+    ) -> None:
+        def fold(fleet: state.Fleet) -> state.Fleet:
+            if self._seats[request.account].account.provider != runtime.account.provider:
+                # The account is another cloud's by now: this says nothing of its machines.
+                return fleet
+            return cloud_calls.fold(
+                fleet, request, answer, chance=self._chance, now=now, unix_now=unix_now
+            )
+
+        before = self.fleet
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        try:
+            audit_log.answered(request, answer)
+            after = self._change(fold)
+        except Exception as error:  # noqa: BLE001 - or the request would be under way for ever
+            answer = audit_log.unusable(request, error)
+            after = self._change(fold)
+        outcome = audit_log.kind(answer)
+        match request:
+            case requests.ListInstances():
+                audit_log.listing(before, after)
+                self._seen()
+            case requests.ReadCatalogue(account=account):
+                if not isinstance(answer, errors.CloudError):
+                    audit_log.catalogue(after, account)
+                self._seen()
+            case requests.Create(group=group):
+                self._count("orders", {"group": group.name, "outcome": outcome})
+            case requests.Delete(account=account):
+                self._count("deletions", {"account": account, "outcome": outcome})
+            case requests.Mark(account=account):
+                self._count("marks", {"account": account, "outcome": outcome})
+            case requests.Finish(account=account):
+                self._count("finishes", {"account": account, "outcome": outcome})
+            case requests.ReadNeighbours(account=account):
+                audit_log.neighbours(after, account)
+            case (
+                requests.LookUp()
+                | requests.LookUpMissing()
+                | requests.Tidy()
+                | requests.ReadLeftovers()
+            ):
+                pass
+        self._wake()
+
+    # ---- state ------------------------------------------------------------------------------
+
+    def _change(self, change: Callable[[state.Fleet], state.Fleet]) -> state.Fleet:
+        with self._lock:
+            before = self.fleet
+            after = self.fleet = change(before)
+        self._count_failures(before, after)
+        audit_log.standing(before, after)
+        return after
+
+    def _count_failures(self, before: state.Fleet, after: state.Fleet) -> None:
+        for launch in audit_log.newly_failed(before, after):
+            code = launch.failure.code if launch.failure is not None else ""
+            self._count("launches_failed", {"group": launch.group, "code": code})
+
+    def _all_seen(self) -> bool:
+        return all(
+            account.snapshot is not None and account.catalogue is not None
+            for account in self.fleet.accounts.values()
+            if not account.departed
+        )
+
+    def _seen(self) -> None:
+        with self._listed:
+            self._listed.notify_all()
+
+
+def _account_state(runtime: AccountRuntime) -> state.AccountState:
+    provider = runtime.provider
+    return state.AccountState(
+        name=runtime.account.name,
+        provider=runtime.account.provider,
+        scheme=provider.scheme,
+        settle_s=provider.settle_s,
+        rate_per_s=provider.rate.requests / provider.rate.per_s * runtime.account.budget_share,
+        hands=provider.hands,
+        costs=contract.costs_of(provider),
+        pace=runtime.pace,
+        marking=isinstance(provider, contract.Marking),
+        neighbourly=isinstance(provider, contract.Neighbourly),
+        tidying=isinstance(provider, contract.Tidying),
+        finishing=isinstance(provider, contract.Finishing),
+        leaving=isinstance(provider, contract.Leaving),
+        foreign=runtime.account.foreign,
+        believe_vanished=runtime.account.believe_vanished,
+        max_orders_per_hour=runtime.account.max_orders_per_hour,
+    )

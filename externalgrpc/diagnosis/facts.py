@@ -1,0 +1,180 @@
+"""Hold what was asked: plain values that the judgements read.
+
+None stands for what could not be asked; the reason is in :attr:`Facts.not_looked_at`. A judgement
+that lacks a fact says nothing: what nobody saw is no ground for a finding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from externalgrpc.diagnosis.findings import Unseen
+from externalgrpc.kube import access, nodes
+from externalgrpc.model import groups
+from externalgrpc.pb import fleet_pb2 as pb
+from providers import contract
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All machines with our mark at one account: a complete listing, never a part.
+
+    ``marking`` tells whether the cloud can change the marks of a machine that stands.
+    """
+
+    account: str
+    machines: tuple[contract.Instance, ...]
+    marking: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container of a workload: its image, and its command and arguments in a row."""
+
+    name: str
+    image: str
+    words: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A Deployment, StatefulSet, DaemonSet, or a static pod.
+
+    ``account`` is its service account, ``recreate`` whether an update stops the old pod first.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    containers: tuple[Container, ...]
+    replicas: int = 1
+    recreate: bool = False
+    account: str = "default"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod of kube-system, as far as it may keep a node from being removed."""
+
+    name: str
+    node_name: str
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    owner: str = ""
+    local_storage: tuple[str, ...] = ()
+    done: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A PodDisruptionBudget of kube-system; ``odd`` when its selector has matchExpressions."""
+
+    name: str
+    labels: Mapping[str, str]
+    odd: bool = False
+    allowed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A ClusterRoleBinding or RoleBinding of kube-system: a role, and the groups that have it."""
+
+    name: str
+    role: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What the server's account, ``who``, may not do and should, and may do and should not."""
+
+    who: str
+    missing: tuple[access.Deed, ...] = ()
+    excess: tuple[access.Deed, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Something that ends: ``what`` it is, when in Unix seconds, and how to renew it."""
+
+    what: str
+    ends_at: float
+    cure: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointProbe:
+    """The API server as machines of some groups are told to reach it, tried from here.
+
+    ``addresses`` are the IP addresses of its host. ``trouble`` says how a connection with the
+    cluster's CA failed, "" when it did not; ``untrusted`` that TLS was what failed. ``names`` are
+    those of the certificate, where it was seen.
+    """
+
+    endpoint: str
+    groups: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    trouble: str = ""
+    untrusted: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What the API server told; every None was not to be had.
+
+    ``identity`` is what tells the cluster from others of its name, "" where it was not to be had.
+    """
+
+    minor: int | None = None
+    version: str = ""
+    nodes: tuple[nodes.Node, ...] | None = None
+    workloads: tuple[Workload, ...] | None = None
+    pods: tuple[Pod, ...] | None = None
+    budgets: tuple[Budget, ...] | None = None
+    rights: Rights | None = None
+    policies: frozenset[str] | None = None
+    bindings: tuple[Binding, ...] | None = None
+    skew_s: float | None = None
+    identity: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that was asked. ``now`` is in Unix seconds.
+
+    ``schemes`` maps accounts to the scheme of their providerIDs. ``server`` is what the running
+    server shows; ``silent`` why one that was named did not answer.
+    """
+
+    config: groups.Config
+    now: float
+    schemes: Mapping[str, str]
+    listings: tuple[Listing, ...] = ()
+    server: pb.ShowResponse | None = None
+    silent: str = ""
+    cluster: Cluster = Cluster()
+    endpoint_probes: tuple[EndpointProbe, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    looked_at: tuple[str, ...] = ()
+    not_looked_at: tuple[Unseen, ...] = ()
+
+    @property
+    def doubted(self) -> frozenset[str]:
+        """Give the provider ids of the machines of which the running server is not sure."""
+        shown = self.server.machines if self.server is not None else ()
+        return frozenset(each.provider_id for each in shown if each.doubt)
+
+    def is_foreign(self, machine: contract.Instance) -> bool:
+        """Tell whether a machine is another cluster's: what it lacks here it may have there."""
+        own = self.cluster.identity
+        return bool(own and machine.identity) and machine.identity != own
+
+    @property
+    def joined_by_us(self) -> tuple[groups.NodeGroup, ...]:
+        """Give the groups whose machines join by kubeadm or k3s."""
+        return tuple(each for each in self.config.groups if each.join in {"kubeadm", "k3s"})

@@ -1,0 +1,1 @@
+"""Judge plain facts: each module one question; none of them contacts anybody."""

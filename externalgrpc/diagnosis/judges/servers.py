@@ -1,0 +1,148 @@
+"""Judge the running server: whether it answers, what it says of itself, and whether it is alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from externalgrpc.diagnosis.facts import Container, Facts, Workload
+from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
+from externalgrpc.pb import fleet_pb2 as pb
+
+SUBJECT: Final = "server"
+PROGRAM: Final = "vps-autoscaler"
+
+_STALE_S: Final = 300.0
+_LITTLE_LEFT: Final = 0.05
+
+
+def judge(facts: Facts) -> Iterator[Finding]:
+    """Judge what Fleet.Show told, and how servers are deployed."""
+    if facts.silent:
+        yield trouble(
+            SUBJECT,
+            facts.silent,
+            "While it does not answer the autoscaler does nothing at all.",
+            "Start it, or correct --address, --ca, --cert and --key",
+        )
+    if facts.server is not None:
+        yield from _itself(facts, facts.server)
+        yield from _groups(facts, facts.server)
+        yield from _accounts(facts.server)
+    if facts.cluster.workloads is not None:
+        yield from _alone(facts.cluster.workloads)
+
+
+def deployed(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
+    """Find the workloads that run this server."""
+    return tuple(
+        each for each in workloads if each.replicas and any(map(_is_server, each.containers))
+    )
+
+
+def _itself(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
+    if server.cluster != facts.config.cluster:
+        yield trouble(
+            SUBJECT,
+            f"the server looks after cluster {server.cluster}, this configuration is of "
+            f"{facts.config.cluster}",
+            "Machines of one are strangers to the other: each is paid for, neither is removed.",
+            "Give --address or --config of the same cluster",
+        )
+    if server.dry_run:
+        yield trouble(
+            SUBJECT,
+            "the server runs with --dry-run",
+            "It answers the autoscaler, and makes and deletes nothing.",
+            "Start it without --dry-run",
+        )
+
+
+def _groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
+    for group in server.groups:
+        if group.trouble and not group.departed:
+            yield trouble(
+                SUBJECT,
+                f"group {group.id} is limited or left out: {group.trouble}",
+                "Pods that only it could take stay pending.",
+                "vps-autoscaler check --online tells the rest; then change the configuration",
+            )
+    for machine in server.machines:
+        if machine.error_code:
+            yield warning(
+                SUBJECT,
+                f"machine {machine.name} of group {machine.group} failed: "
+                f"{machine.error_code}: {machine.error_message}",
+                "The autoscaler is told, and holds the group back for a while.",
+                "vps-autoscaler ls --wide shows whether it goes on",
+            )
+    if server.cluster != facts.config.cluster:
+        return
+    shown = {each.id: (each.min, each.max) for each in server.groups if not each.departed}
+    wanted = {each.name: (each.min_size, each.max_size) for each in facts.config.groups}
+    if shown != wanted:
+        differing = sorted(
+            name for name in shown.keys() | wanted.keys() if shown.get(name) != wanted.get(name)
+        )
+        yield warning(
+            SUBJECT,
+            f"the server runs with other groups or sizes than this file: {names(differing)}",
+            "It took another file, or refused this one as it is now.",
+            "vps-autoscaler check --config FILE; a server whose file is right takes it in seconds "
+            "(kill -HUP at once)",
+        )
+
+
+def _accounts(server: pb.ShowResponse) -> Iterator[Finding]:
+    for account in server.accounts:
+        message = f": {account.trouble}" if account.trouble else ""
+        if not 0 <= account.listed_seconds_ago <= _STALE_S:
+            ago = account.listed_seconds_ago
+            yield trouble(
+                SUBJECT,
+                f"account {account.name} was last listed "
+                + (f"{age(ago)} ago" if ago >= 0 else "never")
+                + message,
+                "The server refuses growth where it does not know what is there.",
+                "vps-autoscaler check --online tells whether its token works",
+            )
+        elif account.trouble:
+            yield warning(
+                SUBJECT,
+                f"account {account.name}{message}",
+                "The server tries again, and works with what it last saw.",
+                "vps-autoscaler check --online",
+            )
+        if 0 <= account.budget_remaining < account.budget_limit * _LITTLE_LEFT:
+            yield warning(
+                SUBJECT,
+                f"account {account.name} has {account.budget_remaining} of "
+                f"{account.budget_limit} requests left",
+                "Without any the cloud answers nobody: the controller manager and CSI neither.",
+                "See who else uses the account's token; the account's budgetShare bounds ours",
+            )
+
+
+def _alone(workloads: tuple[Workload, ...]) -> Iterator[Finding]:
+    ours = deployed(workloads)
+    if sum(each.replicas for each in ours) > 1:
+        yield trouble(
+            SUBJECT,
+            "more than one server runs: " + names(f"{each} x{each.replicas}" for each in ours),
+            "Each orders machines, and each deletes what it did not order.",
+            "Keep one, with replicas: 1, unless the others look after other clusters",
+        )
+    rolling = [str(each) for each in ours if each.kind == "Deployment" and not each.recreate]
+    if rolling:
+        yield warning(
+            SUBJECT,
+            f"{names(rolling)} is updated by starting the new server beside the old one",
+            "For that time two servers order machines.",
+            "Set strategy: {type: Recreate}",
+        )
+
+
+def _is_server(container: Container) -> bool:
+    image = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    first = [word.rpartition("/")[2] for word in container.words[:2]]
+    return image == PROGRAM or PROGRAM in first

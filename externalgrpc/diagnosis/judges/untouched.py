@@ -1,0 +1,186 @@
+"""Find what the server does not touch, and why it orders nothing: that waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from externalgrpc.diagnosis.facts import Facts
+from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
+from externalgrpc.fleet import quarantine, state
+from externalgrpc.model import by_hand
+from externalgrpc.pb import fleet_pb2 as pb
+
+SUBJECT: Final = "untouched"
+
+_WHY: Final = "Nothing deletes them and the autoscaler does not see them; they are paid for."
+
+_NOT_NOW: Final[Mapping[str, str]] = {
+    "Outage": "kubectl get nodes, and check --online tells whether the token is of the right "
+    "project; when the machines are gone indeed, say accounts[].believeVanished: true",
+    "ForeignMachines": "Say under accounts[].foreign whose they are, by their identity: adopt, "
+    "ignore or gone; a second cluster needs a name of its own",
+    "ClusterRenamed": "Name the cluster as it was, or delete what is left under the old name: "
+    "vps-autoscaler purge --cluster OLD",
+    "OrderRate": "See what asks for so many machines; accounts[].maxOrdersPerHour is the bound",
+}
+"""What to do, by the code of :mod:`externalgrpc.fleet.notnow`."""
+
+
+def judge(facts: Facts) -> Iterator[Finding]:
+    """Judge what the running server shows, and the words in the file."""
+    if facts.server is not None:
+        yield from _waiting(facts.server)
+        yield from _quarantined(facts, facts.server)
+        yield from _strange(facts.server)
+        yield from _accounts(facts.server)
+    yield from _foreign(facts)
+    yield from _words(facts)
+
+
+def _waiting(server: pb.ShowResponse) -> Iterator[Finding]:
+    if server.orders_held:
+        yield trouble(
+            SUBJECT,
+            f"orders are held: {server.orders_held}",
+            "Without it a machine could not be told from another cluster's.",
+            "Look at the server's log; it reads the namespace kube-system and Nodes: "
+            "kubectl apply -f deploy/rbac.yaml",
+        )
+    if server.outage:
+        yield trouble(
+            SUBJECT,
+            server.outage,
+            "Until nodes are Ready again no join is judged, no Node removed, nothing ordered.",
+            "kubectl get nodes; look at the network between nodes and API server",
+        )
+
+
+def _quarantined(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
+    found: dict[tuple[str, str, bool], list[pb.Machine]] = {}
+    for machine in server.machines:
+        if machine.doubt:
+            key = (machine.doubt, machine.identity, machine.excused)
+            found.setdefault(key, []).append(machine)
+    for (doubt, identity, excused), machines in found.items():
+        if doubt == state.Doubt.MISNAMED.value and facts.cluster.nodes is not None:
+            # The Nodes themselves tell it better.
+            continue
+        if excused:
+            yield from _excused(facts, identity, machines)
+            continue
+        since = age(max(each.doubt_seconds_ago for each in machines))
+        listed = names(f"{each.name} ({each.provider_id})" for each in machines)
+        yield trouble(
+            SUBJECT,
+            f"{len(machines)} in quarantine as {doubt}, for {since}: {listed}: "
+            f"{machines[0].doubt_message}",
+            _WHY,
+            _cure(doubt, identity, machines),
+        )
+
+
+def _cure(doubt: str, identity: str, machines: list[pb.Machine]) -> str:
+    one = by_hand.purge(machines[0].provider_id)
+    match doubt:
+        case state.Doubt.FOREIGN.value:
+            return (
+                f'Say accounts[].foreign: {{"{identity}": ...}}: {quarantine.GONE} when that '
+                f"cluster is no more (then {by_hand.purge_identity(identity)}), "
+                f"{quarantine.ADOPT} when this cluster was built anew around them, "
+                f"{quarantine.IGNORE} when it lives"
+            )
+        case state.Doubt.UNCLAIMED.value:
+            return (
+                "Look whether kubernetes: names the cluster that they are nodes of; of another "
+                f"one: accounts[].foreign: {{{quarantine.NO_IDENTITY}: {quarantine.IGNORE}}}; "
+                f"dead ones, one by one: {one}"
+            )
+        case state.Doubt.MISNAMED.value:
+            return (
+                "kubectl get nodes -o custom-columns=N:.metadata.name,ID:.spec.providerID shows "
+                "who claims what; nodes that are named otherwise on purpose: anyNodeName: true"
+            )
+        case _:
+            return f"Look at its serial console whether it lives and for which cluster; then: {one}"
+
+
+def _excused(facts: Facts, identity: str, machines: list[pb.Machine]) -> Iterator[Finding]:
+    """Tell of machines that the operator called gone and that are there."""
+    key = identity or quarantine.NO_IDENTITY
+    accounts = facts.config.accounts
+    gone = [
+        each
+        for each in machines
+        if each.account in accounts and accounts[each.account].foreign.get(key) == quarantine.GONE
+    ]
+    if gone:
+        yield warning(
+            SUBJECT,
+            f"{len(gone)} machines of a cluster that the file calls gone are still there: "
+            + names(each.provider_id for each in gone),
+            "They are paid for; the word in the file excuses them, it does not delete them.",
+            by_hand.purge_identity(identity),
+        )
+
+
+def _foreign(facts: Facts) -> Iterator[Finding]:
+    """Tell of machines of another identity that no running server tells of."""
+    found: dict[str, list[str]] = {}
+    for listing in facts.listings:
+        for machine in listing.machines:
+            if facts.is_foreign(machine) and machine.provider_id not in facts.doubted:
+                of = found.setdefault(machine.identity, [])
+                of.append(f"{machine.node_name or '(no name)'} ({machine.provider_id})")
+    for identity, machines in found.items():
+        yield warning(
+            SUBJECT,
+            f"{len(machines)} machines of this cluster's name carry the identity {identity}, ours "
+            f"is {facts.cluster.identity}: " + names(machines),
+            "Another cluster of the same name made them; no group here counts them.",
+            "Give two clusters two names; if they are of one that is no more: "
+            + by_hand.purge_identity(identity),
+        )
+
+
+def _strange(server: pb.ShowResponse) -> Iterator[Finding]:
+    found = [each for each in server.machines if each.strange]
+    if found:
+        yield trouble(
+            SUBJECT,
+            f"{len(found)} machines of this cluster were made by somebody else since the server "
+            "started: " + names(f"{each.name} ({each.provider_id})" for each in found),
+            "A second server with the same name of the cluster orders, and may delete, too.",
+            "Find it (two releases, two clusters with one file) and stop it, or name its cluster "
+            "otherwise",
+        )
+
+
+def _accounts(server: pb.ShowResponse) -> Iterator[Finding]:
+    for account in server.accounts:
+        if account.not_now_code:
+            yield trouble(
+                SUBJECT,
+                f"nothing is ordered at account {account.name}: {account.not_now_code}: "
+                f"{account.not_now_reason}",
+                "The autoscaler is shown that its groups cannot grow: pods stay pending.",
+                _NOT_NOW.get(account.not_now_code, "vps-autoscaler ls, and the server's log"),
+            )
+
+
+def _words(facts: Facts) -> Iterator[Finding]:
+    """Warn of a word that was meant for one night."""
+    for account in facts.config.accounts.values():
+        shown = [
+            each
+            for each in (facts.server.accounts if facts.server else ())
+            if each.name == account.name
+        ]
+        quiet = all(each.not_now_code != "Outage" for each in shown)
+        if account.believe_vanished and quiet:
+            yield warning(
+                SUBJECT,
+                f"account {account.name} has believeVanished: true",
+                "With it a wrong token's empty project counts as the loss of all machines.",
+                "Take it out when the outage that it was meant for is over",
+            )

@@ -1,0 +1,87 @@
+"""Ask what the server's account may do: by access reviews, which are POSTs that store nothing."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from externalgrpc.diagnosis.facts import Rights, Workload
+from externalgrpc.diagnosis.judges import servers
+from externalgrpc.diagnosis.notes import Notes
+from externalgrpc.kube import access, api, errors
+
+WHAT: Final = "the server's rights"
+
+_OF_OTHERS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_AT_ONCE: Final = 8
+_DEPLOYED: Final = ("vps-autoscaler", "vps-autoscaler")
+
+Allowed = Callable[[access.Deed], bool]
+
+
+def of_ourselves(of: api.Api, *, namespace: str, own_approval: bool, notes: Notes) -> Rights | None:
+    """Ask what these credentials may do: those that the server uses."""
+
+    def ask() -> Rights:
+        needed = access.needs(namespace=namespace, own_approval=own_approval)
+        return _rights("the server's account", needed, lambda deed: access.allowed(of, deed))
+
+    return notes.look(WHAT, ask)
+
+
+def of_the_server(
+    of: api.Api, workloads: tuple[Workload, ...] | None, *, own_approval: bool, notes: Notes
+) -> Rights | None:
+    """Ask what the server's service account may do, with the credentials of somebody else."""
+    found = servers.deployed(workloads or ())
+    namespace, name = (found[0].namespace, found[0].account) if found else _DEPLOYED
+    user = f"system:serviceaccount:{namespace}:{name}"
+
+    def ask() -> Rights:
+        if not found:
+            of.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
+        needed = access.needs(namespace=namespace, own_approval=own_approval)
+        return _rights(user, needed, lambda deed: _may(of, user, namespace, deed))
+
+    return notes.look(f"{WHAT} ({user})", ask)
+
+
+def _rights(who: str, needed: Iterable[access.Deed], allowed: Allowed) -> Rights:
+    wanted = tuple(needed)
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        yes = dict(
+            zip(
+                (*wanted, *access.EXCESS),
+                pool.map(allowed, (*wanted, *access.EXCESS)),
+                strict=True,
+            )
+        )
+    return Rights(
+        who=who,
+        missing=tuple(deed for deed in wanted if not yes[deed]),
+        excess=tuple(deed for deed in access.EXCESS if yes[deed]),
+    )
+
+
+def _may(of: api.Api, user: str, namespace: str, deed: access.Deed) -> bool:
+    response = of.post(
+        _OF_OTHERS,
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": user,
+                "groups": [
+                    "system:serviceaccounts",
+                    f"system:serviceaccounts:{namespace}",
+                    "system:authenticated",
+                ],
+                "resourceAttributes": access.attributes(deed),
+            },
+        },
+    )
+    status = response.get("status")
+    if not isinstance(status, dict) or "allowed" not in status:
+        raise errors.Invalid("the answer is no access review", operation=f"POST {_OF_OTHERS}")
+    return status["allowed"] is True

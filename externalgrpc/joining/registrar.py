@@ -1,0 +1,404 @@
+"""Let machines into the cluster and see them out: join tokens, providerIDs, Nodes, the join watch.
+
+A sweep, every few seconds and whenever a Node comes or becomes ready, compares the fleet with the
+cluster's Nodes and does what is owed; it acts on nothing but a complete and fresh list of Nodes
+and complete listings of machines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from externalgrpc.control.reconciler import Reconciler
+from externalgrpc.fleet import claims, joins, quarantine, state, view
+from externalgrpc.joining import join_events, observations, stale_nodes
+from externalgrpc.kube import cluster as kube
+from externalgrpc.kube import errors as kube_errors
+from externalgrpc.kube import events, facts, nodes, reflector, tokens
+from externalgrpc.model import credentials
+from externalgrpc.nodes import kubeletconfig
+from externalgrpc.support import clock, logs
+from providers import contract, errors
+
+_LOG = logs.Log("registrar")
+
+FRESH_S = 120.0
+"""Nodes that nobody has heard of for longer are no ground to act on."""
+
+TOKENS_S = 2 * tokens.LONGEST_S
+"""No token of a machine that is older lives any more, whoever minted it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often to sweep and to read the cluster's kubelet-config, in seconds.
+
+    ``gather_s`` is how long the news of a sweep that is due early are gathered. ``settle_s`` is how
+    long the Nodes must have been seen without a gap before anybody counts as failed: kubelets that
+    the API server could not hear report again, and CA shows the Nodes that it knows.
+    ``patience_s`` is how long CA has to let go a machine that failed to join, before we do.
+    """
+
+    sweep_s: float = 3.0
+    gather_s: float = 0.2
+    settle_s: float = 60.0
+    kubelets_s: float = 300.0
+    retry_s: float = 20.0
+    patience_s: float = joins.PATIENCE_S
+
+
+class Cluster(Protocol):
+    """What is asked of :class:`externalgrpc.kube.cluster.Cluster`."""
+
+    @property
+    def node_list(self) -> reflector.Listing[nodes.Node]:
+        """Give the Nodes as they are known now."""
+        ...
+
+    @property
+    def skew_s(self) -> float:
+        """Tell how far the API server's clock is ahead of ours, in seconds."""
+        ...
+
+    @property
+    def home(self) -> events.Regarding:
+        """Give the object on which Events about groups are written."""
+        ...
+
+    def identity(self) -> str | None:
+        """Read what tells the cluster from others of its name; blocks. None when not now."""
+        ...
+
+    def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
+        """Read what every kubelet keeps from pods; blocks. Raises KubeError."""
+        ...
+
+    def publish(self, event: events.Event) -> None:
+        """Have an Event written."""
+        ...
+
+    def credentials(
+        self, node_name: str, group: str, *, provision_timeout_s: float
+    ) -> credentials.JoinCredentials:
+        """Mint a machine's way in."""
+        ...
+
+    def revoke(self, node_name: str) -> None:
+        """Have a machine's token deleted."""
+        ...
+
+    def adopt(self, node: nodes.Node, provider_id: str) -> None:
+        """Have a Node without a providerID given the one of its machine."""
+        ...
+
+    def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
+        """Have a Node object deleted."""
+        ...
+
+    def start(self) -> None:
+        """Begin to watch."""
+        ...
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """Stop watching."""
+        ...
+
+
+class Registrar:
+    """Stand between a reconciler and a cluster; :meth:`sweep` does one round.
+
+    ``connect`` makes the cluster, given who listens to it. ``count`` counts what happened and
+    ``observe_phase`` takes how long the steps of joins took, in seconds, by group and phase.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[kube.Listeners], Cluster],
+        reconciler: Reconciler,
+        *,
+        time_source: clock.Clock,
+        remove_nodes: bool,
+        pace: Pace | None = None,
+        count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
+        observe_phase: Callable[[str, str, float], None] = lambda _group, _phase, _seconds: None,
+    ) -> None:
+        self._reconciler = reconciler
+        self._clock = time_source
+        self._remove_nodes = remove_nodes
+        self._pace = pace or Pace()
+        self._count = count
+        self._took = observe_phase
+        self._minted: set[str] = set()
+        self._asked: dict[str, float] = {}
+        self._joined: frozenset[str] = frozenset()
+        self._misnamed: set[tuple[str, str]] = set()
+        self._seeing_since: float | None = None
+        self._leftovers = stale_nodes.Leftovers()
+        self._kubelets_at = float("-inf")
+        self._identify_at = float("-inf")
+        self._lock = threading.Lock()
+        self._sweeping = threading.Lock()
+        self._due = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._cluster = connect(
+            kube.Listeners(node=self._changed, asking=self._asking, expected=self._expected)
+        )
+
+    @property
+    def asking(self) -> frozenset[str]:
+        """Name the machines of ours whose kubelets have asked for a certificate."""
+        with self._lock:
+            return frozenset(self._asked)
+
+    def join_credentials(
+        self, node_name: str, group: str, *, provision_timeout_s: float
+    ) -> credentials.JoinCredentials:
+        """Mint what a machine joins with; blocks. Raises Throttled (later) or BadOrder."""
+        try:
+            join_credentials = self._cluster.credentials(
+                node_name, group, provision_timeout_s=provision_timeout_s
+            )
+        except facts.Unusable as error:
+            raise errors.BadOrder(f"no way to join: {error}") from error
+        except tokens.Withdrawn as error:
+            raise errors.BadOrder(f"given up meanwhile: {error}") from error
+        except kube_errors.KubeError as error:
+            raise errors.Throttled(f"no join token: {error}", retry_after_s=10.0) from error
+        with self._lock:
+            self._minted.add(node_name)
+        return join_credentials
+
+    def start(self) -> None:
+        """Watch the cluster, and sweep every few seconds on a thread of its own."""
+        self._cluster.start()
+        self._thread = threading.Thread(target=self._run, name="registrar", daemon=True)
+        self._thread.start()
+
+    def stop_sweeping(self) -> None:
+        """Begin no more sweeps; returns at once."""
+        self._stopping.set()
+        self._due.set()
+
+    def close(self, within_s: float = 8.0) -> None:
+        """Let the cluster go, within so many seconds; what is owed to it is tried once more."""
+        self.stop_sweeping()
+        deadline = self._clock.monotonic() + within_s
+        if self._thread is not None:
+            # It may be reading from an API server that does not answer.
+            self._thread.join(within_s / 2)
+        self._cluster.stop(max(0.0, deadline - self._clock.monotonic()))
+
+    def sweep(self) -> None:
+        """Do what is owed: revoke, adopt, judge, learn, let go, remove. Returns without waiting.
+
+        One after the other: an older look at the Nodes must not overrule a newer one.
+        """
+        with self._sweeping:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        listing = self._cluster.node_list
+        now = self._clock.monotonic()
+        if not listing.complete or now - listing.heard_at > FRESH_S:
+            self._seeing_since = None
+            self._reconciler.lose_sight_of_nodes()
+            return
+        if self._seeing_since is None:
+            self._seeing_since = now
+        there = listing.items
+        self._reconciler.see_nodes(
+            {name: state.Seen(node.provider_id, node.ready) for name, node in there.items()}
+        )
+        self._register(self._reconciler.fleet, there)
+        self._revoke(there)
+        self._judge(there, sure=now - self._seeing_since >= self._pace.settle_s)
+        fleet = self._reconciler.fleet
+        # What a Node says that claims another's machine teaches nothing.
+        self._reconciler.learn(
+            observations.reports(
+                node
+                for node in there.values()
+                if (machine := fleet.index.by_provider_id.get(node.provider_id)) is None
+                or claims.agrees(fleet, machine, node.name)
+            )
+        )
+        if self._remove_nodes:
+            due = self._leftovers.due(self._reconciler.fleet, there.values(), now=now)
+            for leftover in due:
+                self._cluster.remove(leftover.node, still=leftover.still)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for work in (self._identify, self._read_kubelets, self.sweep):
+                try:
+                    work()
+                except Exception:  # noqa: BLE001 - the next round comes; the log tells
+                    _LOG.exception("sweep failed")
+            if self._due.wait(self._pace.sweep_s):
+                # An outage tells of every Node: one sweep will do for many.
+                self._stopping.wait(self._pace.gather_s)
+            self._due.clear()
+
+    def _identify(self) -> None:
+        """Read the cluster's identity until it is known: no order is sent before.
+
+        Where we may not read it, it is asked for again now and then: the right may be given.
+        """
+        now = self._clock.monotonic()
+        known = self._reconciler.fleet.identity
+        if known or (known == "" and now < self._identify_at):
+            return
+        self._identify_at = now + self._pace.kubelets_s
+        found = self._cluster.identity()
+        if found is not None:
+            self._reconciler.identified(found)
+
+    def _read_kubelets(self) -> None:
+        """Read the cluster's kubelet-config when it is due; what was read stays till then."""
+        now = self._clock.monotonic()
+        if now < self._kubelets_at:
+            return
+        self._kubelets_at = now + self._pace.retry_s
+        try:
+            self._reconciler.kubelets(self._cluster.kubelet_config())
+        except kube_errors.KubeError as error:
+            _LOG.warning("kubelet-config not read", error=str(error))
+        else:
+            self._kubelets_at = now + self._pace.kubelets_s
+
+    # ---- what the cluster tells, on its threads ------------------------------------------------
+
+    def _changed(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
+        if before is None or after is None or before.ready != after.ready:
+            self._due.set()
+
+    def _asking(self, node_name: str) -> None:
+        with self._lock:
+            self._asked.setdefault(node_name, self._clock.unix())
+        self._due.set()
+
+    def _expected(self, node_name: str) -> bool:
+        """Tell whether a machine of this name was ordered and is no node yet."""
+        fleet = self._reconciler.fleet
+        if node_name in fleet.retired or node_name in fleet.unjoined:
+            return False
+        shown = fleet.index.by_name.get(node_name)
+        if shown is not None:
+            return shown.group in fleet.groups and shown.provider_id not in fleet.registered
+        launch = fleet.launches.get(node_name)
+        return launch is not None and launch.phase is not state.Phase.FAILED
+
+    # ---- what a sweep does --------------------------------------------------------------------
+
+    def _judge(self, there: Mapping[str, nodes.Node], *, sure: bool) -> None:
+        with self._lock:
+            asked = dict(self._asked)
+        before, after = self._reconciler.judge_joins(
+            observations.sights(
+                there.values(),
+                asked,
+                unix_now=self._clock.unix(),
+                ahead_s=self._cluster.skew_s,
+            ),
+            patience_s=self._pace.patience_s,
+            sure=sure,
+        )
+        for name in after.unjoined.keys() - before.unjoined.keys():
+            code = after.unjoined[name].failure.code
+            group = view.group_of(after, name)
+            self._count("joins_failed", {"group": group, "code": code})
+        for timing in join_events.timings(before, after):
+            _LOG.info("join", group=timing.group, phase=timing.phase, seconds=timing.seconds)
+            self._took(*timing)
+        for event in join_events.changes(before, after, self._cluster.home):
+            self._cluster.publish(event)
+        if any(account.snapshot is None for account in after.accounts.values()):
+            # Whose requests the others are, the first listing tells.
+            return
+        with self._lock:
+            for name in asked.keys() - after.journeys.keys() - after.launches.keys():
+                del self._asked[name]
+
+    def _register(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
+        """Note machines that are nodes, and name the machine of a Node that has no providerID."""
+        shown = fleet.index
+        young = self._clock.unix() - TOKENS_S
+        joined: dict[str, contract.Instance] = {}
+        misnamed: set[tuple[str, str]] = set()
+        for node in there.values():
+            machine = shown.by_provider_id.get(node.provider_id)
+            if machine is not None and claims.agrees(fleet, machine, node.name):
+                joined[node.provider_id] = machine
+            elif machine is not None:
+                misnamed.add((node.name, node.provider_id))
+            elif not node.provider_id and (named := only_one(fleet, node.name)) is not None:
+                self._cluster.adopt(node, named.provider_id)
+        self._warn(misnamed)
+        for provider_id in joined.keys() - self._joined:
+            machine = joined[provider_id]
+            if machine.node_name and (not machine.created_at or machine.created_at > young):
+                _LOG.info("machine is a node", name=machine.node_name, provider_id=provider_id)
+                # Its token may be one of the process before us: the id follows from the name.
+                self._cluster.revoke(machine.node_name)
+        self._joined = frozenset(joined)
+
+    def _warn(self, misnamed: set[tuple[str, str]]) -> None:
+        """Say once of each Node that it claims another's machine: it is believed nothing."""
+        for name, provider_id in sorted(misnamed - self._misnamed):
+            machine = self._reconciler.fleet.index.by_provider_id[provider_id]
+            _LOG.warning(
+                "node claims a machine whose mark has another name: the claim is ignored",
+                node=name,
+                provider_id=provider_id,
+                mark=machine.node_name,
+            )
+            self._count("misnamed_nodes", {"group": machine.group})
+        self._misnamed = misnamed
+
+    def _revoke(self, there: Mapping[str, nodes.Node]) -> None:
+        """Revoke tokens of machines that are nodes or were given up."""
+        with self._lock:
+            minted = tuple(self._minted)
+        # Read after them: whatever a token was minted for is in it, or was given up.
+        fleet = self._reconciler.fleet
+        for name in minted:
+            launch = fleet.launches.get(name)
+            flying = launch is not None and launch.phase is not state.Phase.FAILED
+            shown = fleet.index.by_name.get(name)
+            alive = shown is not None and not view.is_retired(fleet, shown)
+            given_up = name in fleet.unjoined and not fleet.unjoined[name].withheld
+            if _is_node(fleet, there.get(name)) or not (flying or alive) or given_up:
+                self._cluster.revoke(name)
+                with self._lock:
+                    self._minted.discard(name)
+
+
+def only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
+    """Find the machine of a Node that names none, if there is one of the name and it is ours.
+
+    What a Node is given it keeps: not the machine of another Node, nor, while the one that was
+    ordered under the name is not listed, another whose label says so.
+    """
+    named = fleet.index.by_name.get(name)
+    if named is None or view.is_retired(fleet, named) or quarantine.is_foreign(fleet, named):
+        return None
+    provider_id = named.provider_id
+    was_another = fleet.registered.get(provider_id, name) != name
+    if was_another or claims.by_provider_id(fleet).get(provider_id):
+        return None
+    if fleet.minted.get(name) not in (None, "", provider_id):
+        return None
+    same = sum(1 for each in fleet.index.by_provider_id.values() if each.node_name == name)
+    return named if same == 1 else None
+
+
+def _is_node(fleet: state.Fleet, node: nodes.Node | None) -> bool:
+    """Tell whether a Node of a machine's name is that machine, as far as it says."""
+    if node is None:
+        return False
+    ordered = fleet.minted.get(node.name, "")
+    return not node.provider_id or not ordered or node.provider_id == ordered

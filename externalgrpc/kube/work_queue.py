@@ -1,0 +1,119 @@
+"""Do small requests in the background, again and again until they are done or too old.
+
+For whoever must not wait: revoking a token, naming a Node's machine, removing a Node, writing an
+Event. Each has a key; a later one of the same key takes the place of one that still waits, and
+waits as long: who asks every few seconds is not answered any sooner.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from externalgrpc.kube import errors
+from externalgrpc.support import clock, logs
+
+_LOG = logs.Log("kube")
+
+MOST: Final = 4096
+"""So many may wait; the API server has been away for long, and what comes then is dropped."""
+
+_TRANSIENT: Final = (errors.Unreachable, errors.Conflict, errors.Denied)
+_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Item:
+    key: str
+    job: Callable[[], object]
+    until: float
+    due_at: float
+    failures: int = 0
+
+
+class WorkQueue:
+    """One thread that runs errands; :meth:`run` is callable from any thread and never waits.
+
+    A job must be idempotent. It is tried again while it raises Unreachable, Conflict or Denied (a
+    right may be given, a credential renewed); any other failure ends it. Both are told in the log.
+    """
+
+    def __init__(self, *, time_source: clock.Clock, chance: random.Random) -> None:
+        self._clock = time_source
+        self._chance = chance
+        self._changed = threading.Condition()
+        self._waiting: dict[str, _Item] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="kube-errands", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def run(self, key: str, job: Callable[[], object], *, within_s: float) -> None:
+        """Have a job done soon, or given up ``within_s`` seconds from now."""
+        now = self._clock.monotonic()
+        with self._changed:
+            if len(self._waiting) >= MOST and key not in self._waiting:
+                _LOG.error("errand dropped: too many wait", errand=key)
+                return
+            errand = _Item(key, job, until=now + within_s, due_at=now)
+            if (held := self._waiting.get(key)) is not None:
+                errand.due_at, errand.failures = held.due_at, held.failures
+            self._waiting[key] = errand
+            self._changed.notify_all()
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """Do what is due, once more each, and end; wait up to ``within_s`` seconds for that."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(within_s)
+        with self._changed:
+            for each in self._waiting.values():
+                _LOG.warning("errand not done", errand=each.key)
+
+    def _work(self) -> None:
+        while (errand := self._next()) is not None:
+            self._do(errand)
+
+    def _next(self) -> _Item | None:
+        with self._changed:
+            while True:
+                now = self._clock.monotonic()
+                first = min(self._waiting.values(), key=lambda each: each.due_at, default=None)
+                if first is not None and first.due_at <= now:
+                    del self._waiting[first.key]
+                    return first
+                if self._stopping:
+                    return None
+                self._changed.wait(None if first is None else first.due_at - now)
+
+    def _do(self, errand: _Item) -> None:
+        try:
+            errand.job()
+        except _TRANSIENT as error:
+            self._later(errand, error)
+        except errors.KubeError as error:
+            _LOG.warning("errand failed", errand=errand.key, error=str(error))
+        except Exception:  # noqa: BLE001 - one errand's mistake must not end the others
+            _LOG.exception("errand failed", errand=errand.key)
+
+    def _later(self, errand: _Item, error: errors.KubeError) -> None:
+        errand.failures += 1
+        if errand.failures == 1:
+            _LOG.info("errand waits", errand=errand.key, error=str(error))
+        pause_s = min(_PAUSE_S * 2.0 ** (errand.failures - 1), _LONGEST_PAUSE_S)
+        errand.due_at = self._clock.monotonic() + pause_s * self._chance.uniform(0.5, 1.0)
+        if errand.due_at >= errand.until:
+            _LOG.warning("errand given up", errand=errand.key, error=str(error))
+            return
+        with self._changed:
+            # One of the same key that came meanwhile knows better, but not that it is no use.
+            next_one = self._waiting.setdefault(errand.key, errand)
+            next_one.due_at, next_one.failures = errand.due_at, errand.failures

@@ -1,0 +1,1 @@
+"""The values that everything is said in: groups, names, quantities, how machines join."""

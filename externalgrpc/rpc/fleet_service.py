@@ -1,0 +1,205 @@
+"""Serve the fleet's own view: all that the server knows, for ``ls`` and the live table.
+
+Texts of clouds are escaped here already: a protobuf text that UTF-8 cannot hold raises, and one
+machine's name must not keep anybody from seeing the others.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import grpc
+
+from externalgrpc.control.reconciler import Reconciler
+from externalgrpc.fleet import claims, dispatch, joins, notnow, proof, state, view
+from externalgrpc.model import groups
+from externalgrpc.nodes import pricing
+from externalgrpc.pb import fleet_pb2 as pb
+from externalgrpc.rpc import calls, describe
+from externalgrpc.support import clock, plaintext
+from providers import contract
+
+SERVICE = "vpsautoscaler.v1.Fleet"
+
+
+class Show:
+    """Answer ``Fleet.Show`` from memory."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        describer: describe.Describer,
+        time_source: clock.Clock,
+        *,
+        version: str,
+        dry_run: bool = False,
+    ) -> None:
+        self._reconciler = reconciler
+        self._describer = describer
+        self._clock = time_source
+        self._version = version
+        self._dry_run = dry_run
+        self._started_at = time_source.monotonic()
+
+    def Show(self, _request: pb.ShowRequest) -> pb.ShowResponse:  # noqa: N802 - the RPC's name
+        """Tell groups, machines, accounts and orphans as they are known now."""
+        fleet = self._reconciler.fleet
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        reply = pb.ShowResponse(
+            cluster=self._describer.config.cluster,
+            version=self._version,
+            uptime_seconds=now - self._started_at,
+            dry_run=self._dry_run,
+            groups=[self._group(fleet, group, now) for group in fleet.groups.values()],
+            identity=fleet.identity or "",
+            orders_held=next(
+                filter(None, (dispatch.unknown(fleet, each) for each in fleet.accounts.values())),
+                "",
+            ),
+            outage=fleet.outage,
+        )
+        for name in fleet.groups:
+            for member in view.members(fleet, name):
+                reply.machines.append(_member(fleet, name, member, now, unix_now))
+            for machine in view.quarantined(fleet, name):
+                reply.machines.append(_in_quarantine(fleet, machine, now, unix_now))
+            for machine in view.leaving(fleet, name):
+                reply.machines.append(_machine(fleet, machine, "deleting", unix_now))
+        for orphan in view.orphans(fleet):
+            reply.machines.append(_machine(fleet, orphan, "orphan", unix_now))
+        reply.accounts.extend(self._account(fleet, name, now) for name in fleet.accounts)
+        return reply
+
+    def _group(self, fleet: state.Fleet, group: groups.NodeGroup, now: float) -> pb.Group:
+        try:
+            price: Decimal | None = pricing.group_price_per_hour(
+                self._describer.prices(fleet), group
+            )
+        except pricing.NoPrice:
+            price = None
+        return pb.Group(
+            id=group.name,
+            account=group.account,
+            min=group.min_size,
+            max=group.max_size,
+            target=view.target(fleet, group.name),
+            candidates=[f"{c.machine_type}/{c.location}" for c in group.candidates],
+            trouble=plaintext.line(
+                view.trouble(fleet, group.name) or joins.held_back(fleet, group.name, now)
+            ),
+            departed=group.departed,
+            price_per_hour="" if price is None else pricing.exact(price),
+            currency=self._describer.config.currency,
+            allocatable=self._allocatable(fleet, group),
+        )
+
+    def _allocatable(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Allocatable:
+        gives, measured = self._describer.allocatable(fleet, group)
+        return pb.Allocatable(
+            cpu_millis=gives.cpu_millis,
+            memory_bytes=gives.memory_bytes,
+            disk_bytes=gives.disk_bytes,
+            pods=gives.pods,
+            measured=measured,
+        )
+
+    def _account(self, fleet: state.Fleet, name: str, now: float) -> pb.Account:
+        account = fleet.accounts[name]
+        runtime = self._reconciler.runtimes().get(name)
+        budget = runtime.provider.budget() if runtime is not None else None
+        said = notnow.why_account(fleet, name)
+        return pb.Account(
+            name=name,
+            provider=account.provider,
+            listed_seconds_ago=now - account.snapshot.begun_at if account.snapshot else -1.0,
+            trouble=plaintext.line(account.trouble or account.catalogue_trouble),
+            machines=len(account.snapshot.instances) if account.snapshot else 0,
+            budget_remaining=budget.remaining if budget else -1,
+            budget_limit=budget.limit if budget else -1,
+            not_now_code=said.code if said is not None else "",
+            not_now_reason=plaintext.line(said.reason) if said is not None else "",
+        )
+
+
+def register(server: grpc.Server, made: calls.Calls, shown: Show) -> None:
+    """Add the service to a server."""
+    handlers = {"Show": made.unary("Show", pb.ShowRequest, shown.Show)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+
+def _member(
+    fleet: state.Fleet, group: str, member: view.Member, now: float, unix_now: float
+) -> pb.Machine:
+    instance = member.instance or (member.launch.instance if member.launch else None)
+    if instance is not None:
+        shown = _machine(fleet, instance, _phase(member), unix_now)
+    else:
+        shown = pb.Machine(
+            name=plaintext.line(member.name),
+            provider_id=plaintext.line(member.provider_id),
+            phase=_phase(member),
+        )
+    shown.group = group
+    shown.name = plaintext.line(member.name)
+    if member.launch is not None:
+        shown.age_seconds = now - member.launch.born
+        shown.account = member.launch.account
+        if member.launch.candidate is not None and not shown.machine_type:
+            shown.machine_type = member.launch.candidate.machine_type
+            shown.location = member.launch.candidate.location
+    journey = fleet.journeys.get(member.name)
+    if journey is not None:
+        shown.step = journey.step.name.lower()
+        shown.step_seconds_ago = max(0.0, unix_now - journey.since)
+    if member.failure is not None:
+        shown.error_code = member.failure.code
+        shown.error_message = plaintext.line(member.failure.message)
+    failed = fleet.unjoined.get(member.name)
+    if failed is not None and failed.withheld:
+        shown.withheld_code = failed.failure.code
+        shown.withheld_message = plaintext.line(failed.failure.message)
+        shown.withheld_because = failed.withheld
+    return shown
+
+
+def _in_quarantine(
+    fleet: state.Fleet, instance: contract.Instance, now: float, unix_now: float
+) -> pb.Machine:
+    held = fleet.quarantine[instance.provider_id]
+    shown = _machine(fleet, instance, "quarantine", unix_now)
+    shown.doubt = held.doubt.value
+    shown.doubt_message = plaintext.line(held.message)
+    shown.doubt_seconds_ago = max(0.0, now - held.since)
+    shown.excused = held.ignored
+    return shown
+
+
+def _phase(member: view.Member) -> str:
+    if member.instance is not None:
+        return member.instance.state.value
+    return member.launch.phase.value if member.launch is not None else "unknown"
+
+
+def _machine(
+    fleet: state.Fleet, instance: contract.Instance, phase: str, unix_now: float
+) -> pb.Machine:
+    account = fleet.index.account_of.get(instance.provider_id, "")
+    claimed = claims.claimed(fleet, instance)
+    return pb.Machine(
+        name=plaintext.line(view.key_of(fleet, instance)),
+        group=plaintext.line(instance.group),
+        account=account,
+        provider_id=plaintext.line(instance.provider_id),
+        machine_type=plaintext.line(instance.machine_type),
+        location=plaintext.line(instance.location),
+        phase=phase,
+        age_seconds=max(0.0, unix_now - instance.created_at) if instance.created_at else -1.0,
+        addresses=[plaintext.line(each) for each in instance.addresses],
+        registered=instance.provider_id in fleet.registered,
+        identity=plaintext.line(instance.identity),
+        unjoined=instance.unjoined,
+        strange=account in fleet.accounts
+        and proof.is_strange(fleet, instance, fleet.accounts[account]),
+        rival=plaintext.line(claims.rival(fleet, instance)),
+        unmarked=claimed and instance.provider_id in fleet.unmarked,
+    )

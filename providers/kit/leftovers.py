@@ -1,0 +1,122 @@
+"""Clear what orders made beside machines: one mechanism for every kind and every cloud.
+
+A kind (placement groups, volumes, addresses, tags that are things of their own) says which of them
+the cloud shows with our mark and whose they are, whether one is free, and how it is deleted. Kinds
+are cleared in the order given, what hangs on another first. Nothing is remembered between two runs:
+each begins with the cloud's own listing, so a process that dies between two steps loses nothing.
+
+That a thing seems to be nobody's proves nothing. It goes only with our mark, only for an owner that
+the caller knows to be gone, and only when the cloud, asked right before, says that it is free.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
+
+from providers import contract, errors
+
+_log = logging.getLogger("providers.kit.leftovers")
+
+
+class Kind(Protocol):
+    """One kind of thing that stays when machines go."""
+
+    def listed(self, *, groups: Collection[str], nodes: Collection[str]) -> Iterable[Leftover]:
+        """Give what the cloud shows with our mark of these owners, used or not; all or an error."""
+        ...
+
+    def is_free(self, left: Leftover) -> bool:
+        """Ask the cloud now: is it still there and ours, and does nothing use it?"""
+        ...
+
+    def delete(self, left: Leftover) -> bool:
+        """Delete it; tell whether it was there. Raises what the cloud says, "in use" among it."""
+        ...
+
+
+Leftover = contract.Leftover
+
+
+def clear(
+    kinds: Sequence[Kind], *, groups: Collection[str], nodes: Collection[str]
+) -> tuple[str, ...]:
+    """Delete what is left of these groups and node names; tell what, for a person.
+
+    Raises what a kind raises: what was deleted before stays so, and the next run finds the rest.
+    """
+    gone: list[str] = []
+    for kind in kinds:
+        for left in kind.listed(groups=groups, nodes=nodes):
+            owned = left.node_name in nodes if left.node_name else left.group in groups
+            if owned and kind.is_free(left) and kind.delete(left):
+                gone.append(str(left))
+    return tuple(gone)
+
+
+class Unmarked:
+    """The machines of one account that a create made without our marks; safe in several threads.
+
+    Where marks are tags, a create may be accepted and its tags left out. No listing by mark shows
+    such a machine, so this kind alone is remembered, by the id in the create's own answer, and each
+    is told in the log with that id: a process that dies right then leaves it to a person.
+
+    ``is_ours`` asks the cloud now whether the machine is still the one that was made, of its
+    order's name and lacking a mark; None when it is gone. ``delete`` asks for its deletion, and
+    tells whether it was gone already.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        *,
+        is_ours: Callable[[str, contract.Order], bool | None],
+        delete: Callable[[str], bool],
+    ) -> None:
+        self._account = account
+        self._is_ours = is_ours
+        self._delete = delete
+        self._guard = threading.Lock()
+        self._made: dict[str, contract.Order] = {}
+
+    def delete(self, machine_id: str, order: contract.Order) -> None:
+        """Take a machine on that was made for an order, and ask for its deletion at once.
+
+        The cloud has just said, in its answer to the create, what the machine lacks.
+        """
+        with self._guard:
+            self._made[machine_id] = dataclasses.replace(order, user_data="")
+        self._ask_for(machine_id, lambda: True)
+
+    def sweep(self) -> None:
+        """Ask for the deletion of what is still there; never raises: the next sweep tries again.
+
+        A cloud may ignore a deletion, so it is asked until it says that the machine is gone.
+        """
+        with self._guard:
+            made = sorted(self._made.items(), key=lambda each: each[0])
+        for machine_id, order in made:
+            self._ask_for(machine_id, functools.partial(self._is_ours, machine_id, order))
+
+    def _ask_for(self, machine_id: str, is_ours: Callable[[], bool | None]) -> None:
+        fields = {"account": self._account, "id": machine_id}
+        try:
+            ours = is_ours()
+            gone = ours is None or (ours and self._delete(machine_id))
+        except errors.CloudError as error:
+            details = {**fields, "error": error.message}
+            _log.warning("unmarked_machine_not_deleted", extra={"fields": details})
+            return
+        if ours and not gone:
+            _log.warning("unmarked_machine_deleted", extra={"fields": fields})
+            return
+        if gone:
+            _log.info("unmarked_machine_gone", extra={"fields": fields})
+        else:
+            _log.warning("unmarked_machine_is_another_s_now", extra={"fields": fields})
+        with self._guard:
+            self._made.pop(machine_id, None)

@@ -1,0 +1,49 @@
+"""What a cloud's catalogue says in numbers that nobody can mean is left out, the rest is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from decimal import Decimal
+
+import pytest
+
+from externalgrpc.control import cloud_calls
+from externalgrpc.fleet import requests
+from externalgrpc.support import clock
+from providers import contract
+
+GOOD = contract.MachineType(name="good", cpu_millis=2000, memory_bytes=2**32, disk_bytes=10**10)
+SOLD = contract.Offer(
+    machine_type="good", location="north", price_per_hour=Decimal("0.01"), currency="EUR"
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cpu_millis": 0},
+        {"cpu_millis": -1000},
+        {"memory_bytes": 2**63},
+        {"memory_bytes": -1},
+        {"disk_bytes": 10**40},
+        {"gpus": -1},
+        {"gpus": 10**9},
+    ],
+)
+def test_a_type_beyond_reason_is_left_out(change: dict[str, int]) -> None:
+    odd = dataclasses.replace(GOOD, name="odd", **change)
+    assert _read((odd, GOOD), (SOLD,)) == ((GOOD,), (SOLD,))
+
+
+@pytest.mark.parametrize("price", ["NaN", "Infinity", "-1", "1e30"])
+def test_a_price_beyond_reason_is_left_out(price: str) -> None:
+    odd = dataclasses.replace(SOLD, location="south", price_per_hour=Decimal(price))
+    ipv4 = dataclasses.replace(SOLD, location="east", ipv4_per_hour=Decimal(price))
+    assert _read((GOOD,), (odd, ipv4, SOLD)) == ((GOOD,), (SOLD,))
+
+
+def _read(kinds: tuple[object, ...], offers: tuple[object, ...]) -> object:
+    provider = types.SimpleNamespace(machine_types=lambda: kinds, offers=lambda: offers)
+    request = requests.ReadCatalogue(account="a")
+    return cloud_calls.job(request, provider, lambda _: None, clock.SystemClock())()  # type: ignore

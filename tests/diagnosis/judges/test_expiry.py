@@ -1,0 +1,351 @@
+"""Certificates, tokens and keys that end."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import http.server
+import json
+import threading
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+import pytest
+import yaml
+
+from externalgrpc.diagnosis.facts import Certificate
+from externalgrpc.diagnosis.judges import expiry
+from externalgrpc.diagnosis.notes import Notes
+from externalgrpc.diagnosis.probes import expiry_probe, openpgp
+from externalgrpc.model import der
+from tests import certificates
+from tests.diagnosis import given
+
+DAY = 86_400.0
+MADE = 1_700_000_000
+
+
+def ending(days: float, what: str = "the cluster's CA") -> object:
+    its = Certificate(what=what, ends_at=given.NOW + days * DAY, cure="renew it")
+    return given.facts(certificates=(its,))
+
+
+def test_certificates_that_end() -> None:
+    assert given.judged(ending(31)) == []
+    found = given.warning(ending(29))
+    assert found.what == "the cluster's CA ends in 29d, on 2026-06-26"
+    assert given.trouble(ending(-3)).what == "the cluster's CA ended 3d ago"
+
+
+def at(instant: datetime.datetime, group: object | None = None) -> list[str]:
+    of = given.facts(*([group] if group else []))
+    return [each.what for each in expiry.judge(given.change(of, now=instant.timestamp()))]
+
+
+def test_the_known_date_of_the_packages_key() -> None:
+    days = datetime.timedelta(days=1)
+    assert at(expiry.KEY_ENDS - 61 * days) == []
+    (soon,) = at(expiry.KEY_ENDS - 59 * days)
+    assert "at pkgs.k8s.io lapses on 2026-12-29" in soon
+    assert soon.endswith("groups: web")
+    (late,) = at(expiry.KEY_ENDS + days)
+    assert "lapsed on 2026-12-29" in late
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        given.group(join="k3s"),
+        given.group(join="raw"),
+        given.group(join_kubernetes="image"),
+        given.group(join_kubernetes_packages="https://mirror.example.org/k8s/v{minor}/"),
+        given.group(join_kubernetes_key="https://mirror.example.org/key"),
+    ],
+)
+def test_who_does_not_use_that_key_is_not_warned(group: object) -> None:
+    assert at(expiry.KEY_ENDS, group) == []
+
+
+def test_a_key_that_was_looked_at_counts_more_than_the_date() -> None:
+    of = given.change(ending(100, f"{expiry.KEY} (x)"), now=expiry.KEY_ENDS.timestamp())
+    looked = Certificate(what=f"{expiry.KEY} (x)", ends_at=of.now + 61 * DAY, cure="c")
+    assert list(expiry.judge(given.change(of, certificates=(looked,)))) == []
+    soon = Certificate(what=f"{expiry.KEY} (x)", ends_at=of.now + 59 * DAY, cure="c")
+    assert len(list(expiry.judge(given.change(of, certificates=(soon,))))) == 1
+
+
+# -- OpenPGP: packets made by hand, by the letter of RFC 9580 ------------------------------------
+
+
+def packet(tag: int, body: bytes, *, old: bool = False) -> bytes:
+    if old:
+        return bytes([0x80 | tag << 2 | 1]) + len(body).to_bytes(2, "big") + body
+    if len(body) < 192:
+        return bytes([0xC0 | tag, len(body)]) + body
+    rest = len(body) - 192
+    return bytes([0xC0 | tag, 192 + (rest >> 8), rest & 0xFF]) + body
+
+
+def primary(made: int = MADE, *, old: bool = False, pad: int = 20) -> bytes:
+    return packet(6, b"\x04" + made.to_bytes(4, "big") + b"\x01" + bytes(pad), old=old)
+
+
+def signed(lasts: int | None, made: int = MADE, kind: int = 0x13) -> bytes:
+    parts = b"\x05\x02" + made.to_bytes(4, "big")
+    if lasts is not None:
+        parts += b"\x05\x09" + lasts.to_bytes(4, "big")
+    return packet(2, bytes([4, kind, 1, 8]) + len(parts).to_bytes(2, "big") + parts + bytes(8))
+
+
+def armoured(data: bytes) -> bytes:
+    text = base64.encodebytes(data)
+    return (
+        b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\n"
+        + text
+        + b"=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    )
+
+
+USER = packet(13, b"somebody")
+
+
+@pytest.mark.parametrize("wrap", [bytes, armoured])
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("pad", [20, 400])
+def test_when_a_key_ends(wrap: object, old: object, pad: int) -> None:
+    text = wrap(primary(old=bool(old), pad=pad) + USER + signed(1000))
+    assert openpgp.ends_at(text) == MADE + 1000
+
+
+def test_the_newest_self_signature_counts() -> None:
+    older, newer = signed(1000, MADE + 1), signed(5000, MADE + 2)
+    for its in ((older, newer), (newer, older)):
+        assert openpgp.ends_at(primary() + USER + b"".join(its)) == MADE + 5000
+
+
+def test_of_several_keys_the_last_one_counts_and_one_may_never_end() -> None:
+    first, second = primary() + signed(1000), primary(MADE + 10) + signed(500)
+    assert openpgp.ends_at(first + second) == MADE + 1000
+    assert openpgp.ends_at(first + primary() + signed(None)) is None
+    assert openpgp.ends_at(primary() + USER) is None
+
+
+def test_lengths_of_five_octets_and_signatures_without_a_time() -> None:
+    body = b"\x04" + MADE.to_bytes(4, "big") + b"\x01" + bytes(9000)
+    long = bytes([0xC6, 255]) + len(body).to_bytes(4, "big") + body
+    parts = b"\x05\x09" + (7).to_bytes(4, "big")
+    timeless = packet(2, bytes([4, 0x13, 1, 8]) + len(parts).to_bytes(2, "big") + parts)
+    assert openpgp.ends_at(long + timeless + signed(1000)) == MADE + 1000
+    assert openpgp.ends_at(long + timeless) is None
+
+
+def test_only_signatures_of_a_key_count() -> None:
+    like = signed(5)[2:]
+    assert openpgp.ends_at(signed(7) + primary() + packet(13, like) + signed(1000)) == MADE + 1000
+    assert openpgp.ends_at(primary() + packet(13, like)) is None
+
+
+def test_a_subkeys_end_is_not_the_keys() -> None:
+    assert openpgp.ends_at(primary() + signed(1000) + signed(1, MADE + 9, kind=0x18)) == MADE + 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"<html>not found</html>",
+        b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
+        armoured(b"\xc6")[:-40],
+        primary()[:-1],
+        packet(6, b"\x06" + bytes(20)),
+        packet(6, b"\x04\x00"),
+        USER,
+        primary() + packet(2, bytes([4, 0x13, 1, 8, 0, 3, 9, 2, 0]) + bytes(4)),
+        primary() + bytes([0xC2, 0xE1, 1, 2]),
+        bytes([0x80 | 6 << 2 | 3, 4]),
+    ],
+)
+def test_what_is_no_key(text: bytes) -> None:
+    with pytest.raises(openpgp.NoKey):
+        openpgp.ends_at(text)
+
+
+class Mirror(http.server.BaseHTTPRequestHandler):
+    """A package host: one status and one text for every path."""
+
+    status = 200
+    text = b""
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.command} {self.path}")
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.text)))
+        self.end_headers()
+        self.wfile.write(self.text)
+
+
+def fetched(status: int, text: bytes, key: str = "/v{minor}/key", minor: int | None = 36) -> tuple:
+    """Serve a key as ``kubernetesKey`` of a group, and ask for it."""
+
+    class Now(Mirror):
+        asked: ClassVar[list[str]] = []
+
+    Now.status, Now.text = status, text
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Now)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    notes = Notes()
+    group = given.group(join_kubernetes_key=f"http://127.0.0.1:{server.server_address[1]}{key}")
+    try:
+        with httpx.Client() as client:
+            found = list(expiry_probe.of_packages(given.facts(group), client, minor, notes))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    return found, Now.asked, notes
+
+
+def test_where_joins_fetch_their_keys() -> None:
+    mirror = given.group("b", join_kubernetes_packages="https://mirror.example.org/{minor}/")
+    baked = given.group("c", join_kubernetes="image")
+    assert expiry_probe.key_urls(given.facts(given.group(), mirror, baked)) == {
+        "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/Release.key": ("web",),
+        "https://mirror.example.org/{minor}/Release.key": ("b",),
+    }
+
+
+def test_the_key_that_joins_fetch_is_fetched() -> None:
+    key = armoured(primary() + USER + signed(1000))
+    (found,), asked, notes = fetched(200, key)
+    assert asked == ["GET /v1.36/key"]
+    assert found.ends_at == MADE + 1000
+    assert len(notes.seen) == 1
+    assert fetched(200, key, "/key", None)[1] == ["GET /key"]
+    assert "release is not known" in fetched(200, key, minor=None)[2].unseen[0].because
+
+
+def test_a_key_that_never_ends_silences_the_date() -> None:
+    found = fetched(200, primary() + signed(None))[0]
+    of = given.facts(certificates=tuple(found))
+    assert list(expiry.judge(given.change(of, now=expiry.KEY_ENDS.timestamp()))) == []
+
+
+@pytest.mark.parametrize(("status", "text"), [(404, b""), (200, b"<html>")])
+def test_a_key_that_cannot_be_had_is_reported(status: int, text: bytes) -> None:
+    found, _, notes = fetched(status, text)
+    assert found == []
+    (missed,) = notes.unseen
+    assert missed.because
+
+
+# -- certificates and tokens ---------------------------------------------------------------------
+
+
+def test_when_a_certificate_ends(tmp_path: Path) -> None:
+    from cryptography import x509  # noqa: PLC0415
+
+    pem = certificates.Authority(tmp_path, "ca").path.read_text()
+    wanted = x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
+    (found,) = expiry_probe.of_authority(pem)
+    assert found.ends_at == wanted
+    two = list(expiry_probe.of_authority(pem + pem))
+    assert [each.what for each in two] == ["the cluster's CA", "the cluster's CA (certificate 2)"]
+    assert list(expiry_probe.of_authority("nonsense")) == []
+
+
+def certificate(tag: int, data: bytes) -> bytes:
+    times = der.encode(0x17, b"200101000000Z") + der.encode(tag, data)
+    nothing = der.encode(0x30, b"")
+    inner = der.encode(0x02, b"\x01") + nothing * 2 + der.encode(0x30, times) + nothing * 2
+    return der.encode(0x30, der.encode(0x30, inner))
+
+
+@pytest.mark.parametrize(
+    ("tag", "data", "year"),
+    [
+        (0x17, b"491231235959Z", 2049),
+        (0x17, b"500101000000Z", 1950),
+        (0x18, b"20500101000000Z", 2050),
+    ],
+)
+def test_both_forms_of_a_certificates_time(tag: int, data: bytes, year: int) -> None:
+    end = datetime.datetime.fromtimestamp(der.not_after(certificate(tag, data)), datetime.UTC)
+    assert end.year == year
+
+
+@pytest.mark.parametrize(
+    ("tag", "data"), [(0x17, b"x"), (0x18, b"20500101000000"), (0x02, b"20500101000000Z")]
+)
+def test_a_time_that_is_none(tag: int, data: bytes) -> None:
+    with pytest.raises(der.Malformed):
+        der.not_after(certificate(tag, data))
+
+
+def kubeconfig(folder: Path, user: dict) -> str:
+    path = folder / "kubeconfig"
+    fields = {
+        "users": [{"name": "u", "user": user}, {"name": "other", "user": {}}],
+        "contexts": [
+            {"name": "x", "context": {"cluster": "c", "user": "u"}},
+            {"name": "y", "context": {"cluster": "c", "user": "other"}},
+        ],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(fields))
+    return str(path)
+
+
+def token(**claims: object) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"header.{body}.signature"
+
+
+def test_what_a_kubeconfig_proves_who_we_are_with(tmp_path: Path) -> None:
+    authority = certificates.Authority(tmp_path, "ca")
+    authority.issue("me", dns=("me",))
+    pem = (tmp_path / "me.pem").read_bytes()
+    (tmp_path / "token").write_text(token(exp=77))
+    both = pem + (tmp_path / "me.key").read_bytes()
+    for user, end in (
+        ({"client-certificate-data": base64.b64encode(both).decode()}, None),
+        ({"client-certificate": "me.pem"}, None),
+        ({"client-certificate": "me.pem", "token": token(exp=55)}, None),
+        ({"token": token(exp=55)}, 55.0),
+        ({"tokenFile": "token"}, 77.0),
+    ):
+        notes = Notes()
+        (found,) = expiry_probe.of_kubeconfig(kubeconfig(tmp_path, user), "", notes)
+        ends = next(iter(expiry_probe.of_authority(pem.decode()))).ends_at if end is None else end
+        assert found.ends_at == ends
+        assert len(notes.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {},
+        {"token": "opaque"},
+        {"token": token(iss="x")},
+        {"token": "a.!.c"},
+        {"client-certificate": "gone.pem"},
+        {"client-certificate-data": "!"},
+    ],
+)
+def test_what_does_not_say_its_end_is_reported(tmp_path: Path, user: dict) -> None:
+    notes = Notes()
+    path = kubeconfig(tmp_path, user)
+    assert list(expiry_probe.of_kubeconfig(path, "", notes)) == []
+    assert len(notes.unseen) == 1
+    assert not any("opaque" in each.because for each in notes.unseen)
+
+
+def test_the_context_that_was_named_counts(tmp_path: Path) -> None:
+    notes = Notes()
+    path = kubeconfig(tmp_path, {"token": token(exp=55)})
+    assert list(expiry_probe.of_kubeconfig(path, "y", notes)) == []

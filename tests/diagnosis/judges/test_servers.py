@@ -1,0 +1,110 @@
+"""The running server, and whether it is alone."""
+
+from __future__ import annotations
+
+from externalgrpc.pb import fleet_pb2 as pb
+from tests.diagnosis import given
+
+SHELL = ("vps-autoscaler", "serve")
+
+
+def shown(**changed: object) -> object:
+    return given.facts(shown=given.show(given.group(), **changed))
+
+
+def test_a_server_that_was_named_and_does_not_answer() -> None:
+    of = given.change(given.facts(), server=None, silent="no answer from 10.0.0.1:8086")
+    assert given.trouble(of).what == "no answer from 10.0.0.1:8086"
+
+
+def test_a_server_of_another_cluster() -> None:
+    found = given.trouble(shown(cluster="other"))
+    assert "looks after cluster other, this configuration is of demo" in found.what
+
+
+def test_a_dry_run() -> None:
+    assert "--dry-run" in given.trouble(shown(dry_run=True)).what
+
+
+def test_a_group_that_is_left_out() -> None:
+    of = given.show(given.group())
+    of.groups[0].trouble = "no candidate is sold"
+    found = given.trouble(given.facts(shown=of))
+    assert found.what == "group web is limited or left out: no candidate is sold"
+    of.groups[0].departed = True
+    assert not any("left out" in each for each in given.judged(given.facts(shown=of)))
+
+
+def test_a_machine_that_failed() -> None:
+    failed = pb.Machine(name="web-x", group="web", error_code="E", error_message="no stock")
+    assert "web-x of group web failed: E: no stock" in given.warning(shown(machines=[failed])).what
+
+
+def test_another_file_than_the_servers() -> None:
+    other = given.show(given.group(), given.group("gone"), given.group("sized", max_size=9))
+    of = given.facts(given.group(), given.group("sized"), shown=other)
+    assert given.warning(of).what.endswith("than this file: gone, sized")
+
+
+def test_an_account_that_is_not_listed() -> None:
+    for ago, word in ((301, "last listed 5m ago"), (-1, "last listed never")):
+        account = pb.Account(name="h", listed_seconds_ago=ago, trouble="bad token", budget_limit=-1)
+        assert f"account h was {word}: bad token" in given.trouble(shown(accounts=[account])).what
+
+
+def test_an_account_in_trouble_and_one_without_budget() -> None:
+    account = pb.Account(name="h", listed_seconds_ago=3, trouble="slow", budget_limit=-1)
+    assert "account h: slow" in given.warning(shown(accounts=[account])).what
+    account = pb.Account(name="h", listed_seconds_ago=3, budget_limit=100, budget_remaining=4)
+    assert "4 of 100 requests left" in given.warning(shown(accounts=[account])).what
+
+
+def with_servers(*made: object) -> object:
+    return given.facts(cluster={"workloads": (given.autoscaler(), *made)})
+
+
+def test_two_servers_would_both_order() -> None:
+    assert (
+        "more than one server"
+        in given.trouble(
+            with_servers(
+                given.deployed("vps-autoscaler:1"), given.deployed("mine:1", *SHELL, name="b")
+            )
+        ).what
+    )
+    assert "x2" in given.trouble(with_servers(given.deployed("h/vps-autoscaler", replicas=2))).what
+    assert given.judged(with_servers(given.deployed("vps-autoscaler:1"))) == []
+    away = given.deployed("vps-autoscaler:1", replicas=0, name="b")
+    assert given.judged(with_servers(given.deployed("vps-autoscaler:1"), away)) == []
+
+
+def test_a_rolling_update_is_two_servers_for_a_while() -> None:
+    found = given.warning(with_servers(given.deployed("vps-autoscaler:1", recreate=False)))
+    assert "Recreate" in found.cure
+
+
+def test_workloads_that_were_not_seen_are_not_missed() -> None:
+    assert given.judged(given.facts(cluster={"workloads": None})) == []
+
+
+def test_another_clusters_groups_are_not_compared() -> None:
+    of = given.show(given.group("other"), cluster="other")
+    assert "looks after cluster other" in given.trouble(given.facts(shown=of)).what
+
+
+def test_machines_without_error_and_departed_groups_are_fine() -> None:
+    of = given.show(given.group(), machines=[pb.Machine(name="web-x", group="web")])
+    of.groups.append(pb.Group(id="old", departed=True, max=3))
+    assert given.judged(given.facts(shown=of)) == []
+
+
+def test_an_account_without_words_is_reported_without() -> None:
+    account = pb.Account(name="h", listed_seconds_ago=-1, budget_limit=-1)
+    assert given.trouble(shown(accounts=[account])).what == "account h was last listed never"
+
+
+def test_only_deployments_are_updated_side_by_side() -> None:
+    stateful = given.deployed("vps-autoscaler:1", kind="StatefulSet", recreate=False)
+    assert given.judged(with_servers(stateful)) == []
+    idle = given.deployed("vps-autoscaler:1", recreate=False, replicas=0)
+    assert given.judged(with_servers(idle)) == []

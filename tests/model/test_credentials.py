@@ -1,0 +1,161 @@
+"""What a machine is given to join with."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import hashlib
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from externalgrpc.model import credentials, der
+from providers import packing
+from tests.bootstrap import orders
+
+DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+def certificate(key: Key, *, name: str = "kubernetes", issuer: str = "kubernetes") -> bytes:
+    """Make a certificate; the issuer's key does not matter here."""
+
+    def called(common: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
+
+    return (
+        x509.CertificateBuilder()
+        .subject_name(called(name))
+        .issuer_name(called(issuer))
+        .public_key(key.public_key())
+        .serial_number(4711)
+        .not_valid_before(DAY)
+        .not_valid_after(DAY + datetime.timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+
+
+def kubeadms_hash(pem: bytes) -> str:
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    info = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return f"sha256:{hashlib.sha256(info).hexdigest()}"
+
+
+@pytest.fixture(scope="module")
+def rsa_ca() -> bytes:
+    return certificate(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+
+@pytest.fixture(scope="module")
+def ec_ca() -> bytes:
+    return certificate(ec.generate_private_key(ec.SECP256R1()), name="other", issuer="root")
+
+
+def with_ca(*pems: bytes) -> credentials.JoinCredentials:
+    return dataclasses.replace(orders.K3S_WAY_IN, ca_pem=b"".join(pems).decode())
+
+
+def test_the_hashes_are_kubeadms(rsa_ca: bytes, ec_ca: bytes) -> None:
+    both = with_ca(rsa_ca, ec_ca)
+    assert both.ca_key_hashes == (kubeadms_hash(rsa_ca), kubeadms_hash(ec_ca))
+
+
+def test_k3s_pins_the_file_of_a_single_certificate(rsa_ca: bytes) -> None:
+    digest = hashlib.sha256(rsa_ca).hexdigest()
+    assert with_ca(rsa_ca).k3s_token == f"K10{digest}::{orders.TOKEN}"
+    assert with_ca(b"\n", rsa_ca, b"\n\n").k3s_token == f"K10{digest}::{orders.TOKEN}"
+
+
+def test_k3s_pins_the_root_of_several(rsa_ca: bytes, ec_ca: bytes) -> None:
+    root = x509.load_pem_x509_certificate(rsa_ca).public_bytes(serialization.Encoding.DER)
+    digest = hashlib.sha256(root).hexdigest()
+    assert with_ca(ec_ca, rsa_ca).k3s_token == f"K10{digest}::{orders.TOKEN}"
+
+
+def test_without_a_single_root_nothing_is_pinned(rsa_ca: bytes, ec_ca: bytes) -> None:
+    for several in (with_ca(ec_ca, ec_ca), with_ca(rsa_ca, rsa_ca)):
+        with pytest.raises(ValueError, match="no single root"):
+            _ = several.k3s_token
+
+
+@pytest.mark.parametrize(
+    ("version", "minor"),
+    [("v1.36.2", 36), ("v1.37.0-alpha.1.12+abc", 37), ("1.31.0", 31), ("v1.36.2+k3s1", 36)],
+)
+def test_the_minor(version: str, minor: int) -> None:
+    text = dataclasses.replace(orders.WAY_IN, server_version=version)
+    assert text.minor_number == minor
+    assert text.minor == f"1.{minor}"
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://10.0.0.2:6443", "https://api.example.org:443", "https://[fd00::1]:6443"]
+)
+def test_addresses_of_api_servers(endpoint: str) -> None:
+    assert credentials.endpoint_problem(endpoint) == ""
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("", "http://10.0.0.2:6443", "https://10.0.0.2", "10.0.0.2:6443", "https://a b:6443"),
+        *("https://a:6443/", "https://a:0", "https://a:65536", "https://u:p@a:6443", "https://:1"),
+        "https://a:6443\n",
+    ],
+)
+def test_what_is_no_address(endpoint: str) -> None:
+    assert "https://host:6443" in credentials.endpoint_problem(endpoint)
+    with pytest.raises(ValueError, match="API server's address"):
+        dataclasses.replace(orders.WAY_IN, endpoint=endpoint)
+
+
+@pytest.mark.parametrize(
+    "token", ["", "abcdef", "abcdef.0123456789abcde", "ABCDEF.0123456789abcdef"]
+)
+def test_what_is_no_token_is_not_reported(token: str) -> None:
+    with pytest.raises(ValueError, match="join token") as caught:
+        dataclasses.replace(orders.WAY_IN, token=token)
+    assert not token or token not in str(caught.value)
+
+
+def test_what_is_no_ca(rsa_ca: bytes) -> None:
+    key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    cut = base64.b64encode(base64.b64decode(b"".join(rsa_ca.split(b"\n")[1:-2]))[:200])
+    broken = b"-----BEGIN CERTIFICATE-----\n" + cut + b"\n-----END CERTIFICATE-----\n"
+    for wrong in (b"", b"nothing", key, rsa_ca + key, broken):
+        with pytest.raises(ValueError, match="the cluster's CA"):
+            with_ca(wrong)
+
+
+@given(st.binary(max_size=300))
+def test_bytes_that_are_no_certificate_are_refused(data: bytes) -> None:
+    try:
+        der.public_key_info(data)
+    except der.Malformed:
+        return
+    assert data[0] == 0x30
+
+
+@given(st.integers(0, 70_000))
+def test_elements_are_read_as_they_were_written(size: int) -> None:
+    name, key = der.encode(0x30, b"n" * 3), der.encode(0x30, b"k" * size)
+    number, nothing = der.encode(0x02, b"\x01"), der.encode(0x30, b"")
+    inside = number + nothing + name + nothing + name + key
+    for version in (b"", der.encode(0xA0, b"\x02\x01\x02")):
+        whole = der.encode(0x30, der.encode(0x30, version + inside))
+        assert der.public_key_info(whole) == key
+        assert der.self_issued(whole)
+
+
+def test_the_example_packs_no_better_than_real_ones() -> None:
+    """Else what is measured without a cluster would be less than what is sent."""
+    whole = credentials.example().ca_pem.encode()
+    assert len(packing.gzipped(whole.decode())) > 0.7 * len(whole)

@@ -1,0 +1,383 @@
+"""Every row of Linode's error table, through the real client against the fake."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from providers import errors
+from providers.fakes import engine
+from providers.linode import LinodeCloud, vocabulary, wire
+from tests.fakes import linode, linode_orders
+from tests.providers import linode_bench
+
+Row = tuple[int, str, type[errors.CloudError]]
+
+ROWS: tuple[Row, ...] = (
+    (403, linode_orders.SOLD_OUT, errors.OutOfStock),
+    (
+        400,
+        "there is no availability for the selected plan in the selected region",
+        errors.OutOfStock,
+    ),
+    (400, "No open slots for this plan!", errors.OutOfStock),
+    (
+        400,
+        "A limit on your account is preventing the deployment of the selected Linode plan. "
+        "To request access to the plan, please contact Support and provide the Linode plan name.",
+        errors.QuotaExceeded,
+    ),
+    (400, linode_orders.QUOTA, errors.QuotaExceeded),
+    (
+        400,
+        "You've reached a limit for the number of active services on your account. Please contact "
+        "Support to request an increase and provide the total number of services you may need.",
+        errors.QuotaExceeded,
+    ),
+    (400, "Linode busy.", errors.Throttled),
+    (429, "Too many requests", errors.Throttled),
+    (401, "Invalid Token", errors.BadCredentials),
+    (401, linode_orders.NO_SCOPE, errors.BadCredentials),
+    (403, "Unauthorized", errors.BadCredentials),
+    (408, "Please try again", errors.Unreachable),
+)
+STRANGE: tuple[Row, ...] = (
+    (400, "The moon is in the wrong phase", errors.BadOrder),
+    (402, "Payment required", errors.BadOrder),
+    (404, "Not found", errors.BadOrder),
+    (404, "There never was such a thing", errors.BadOrder),
+    (405, "Method not allowed", errors.BadOrder),
+    (409, "Conflict", errors.BadOrder),
+    (500, "Internal server error", errors.Unreachable),
+    (500, "Linode busy.", errors.Unreachable),
+    (502, "Bad gateway", errors.Unreachable),
+    (503, "Service unavailable", errors.Unreachable),
+    (504, "Gateway timeout", errors.Unreachable),
+    (599, "Meltdown", errors.Unreachable),
+)
+WORDLESS = (
+    (400, errors.Unreachable),
+    (401, errors.BadCredentials),
+    (403, errors.Unreachable),
+    (404, errors.Unreachable),
+    (408, errors.Unreachable),
+    (429, errors.Throttled),
+    (500, errors.Unreachable),
+    (502, errors.Unreachable),
+    (503, errors.Unreachable),
+    (504, errors.Unreachable),
+)
+
+
+@pytest.fixture
+def fake() -> Iterator[linode.LinodeFake]:
+    with linode_bench.serving() as it:
+        yield it
+
+
+@pytest.fixture
+def provider(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
+    with linode_bench.opened(fake) as it:
+        yield it
+
+
+def calls(fake: linode.LinodeFake, provider: LinodeCloud) -> dict[str, Callable[[], object]]:
+    number = str(fake.add("web-a0", linode_bench.tags("web-a0")).id)
+    return {
+        "create": lambda: provider.create(linode_bench.order()),
+        "instances": provider.instances,
+        "look_up": lambda: provider.look_up(node_name="web-a0", instance_id=number, receipt=""),
+        "delete": lambda: provider.delete(number),
+        "offers": provider.offers,
+    }
+
+
+def refused(
+    call: Callable[[], object], sense: type[errors.CloudError], operation: str
+) -> errors.CloudError:
+    """Check that a call fails with exactly this error, which says who asked for what."""
+    with pytest.raises(errors.CloudError) as caught:
+        call()
+    error = caught.value
+    assert type(error) is sense, error
+    assert (error.account, error.operation) == (linode_bench.ACCOUNT, operation)
+    assert error.__cause__ is not None
+    return error
+
+
+def test_every_sentence_and_status_that_we_know_has_a_row() -> None:
+    sentences = [sentence.lower() for _, sentence, _ in ROWS]
+    for text, sense in vocabulary.TEXTS:
+        rows = [row for row, result in zip(ROWS, sentences, strict=True) if text in result]
+        assert [row[2] for row in rows] == [sense], text
+    plain = {
+        row[0] for row in ROWS if not any(text in row[1].lower() for text, _ in vocabulary.TEXTS)
+    }
+    assert plain == set(vocabulary.STATUSES)
+
+
+@pytest.mark.parametrize(("status", "sentence", "sense"), [*ROWS, *STRANGE])
+def test_a_refused_create(
+    fake: linode.LinodeFake,
+    provider: LinodeCloud,
+    status: int,
+    sentence: str,
+    sense: type[errors.CloudError],
+) -> None:
+    fake.fail(
+        engine.FaultKind.ERROR,
+        method="POST",
+        path=linode_bench.INSTANCES,
+        status=status,
+        code="as it says",
+        message=sentence,
+    )
+    error = refused(lambda: provider.create(linode_bench.order()), sense, "create")
+    assert sentence.rstrip(".") in error.message
+    assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
+    assert fake.machines == {}
+
+
+@pytest.mark.parametrize(("status", "sentence", "sense"), [*ROWS, *STRANGE])
+@pytest.mark.parametrize("operation", ["instances", "look_up", "delete", "offers"])
+def test_the_other_calls_read_the_same_table(
+    fake: linode.LinodeFake,
+    provider: LinodeCloud,
+    operation: str,
+    status: int,
+    sentence: str,
+    sense: type[errors.CloudError],
+) -> None:
+    call = calls(fake, provider)[operation]
+    fake.fail(engine.FaultKind.ERROR, status=status, code="as it says", message=sentence)
+    if sentence == "Not found" and operation in {"look_up", "delete"}:
+        assert call() is None
+    else:
+        if operation == "look_up" and issubclass(sense, (errors.NoCapacity, errors.BadOrder)):
+            sense = errors.Unreachable  # these would pass for the fate of the machine's order
+        assert sentence.rstrip(".") in refused(call, sense, operation).message
+    assert len(fake.exchanges) == 1, "nothing below us may ask again"
+
+
+@pytest.mark.parametrize(("status", "sense"), WORDLESS)
+@pytest.mark.parametrize("operation", ["create", "instances", "look_up", "delete"])
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"errors": "no"}', b"<html>nginx</html>"])
+def test_an_answer_without_the_vendors_words(
+    fake: linode.LinodeFake,
+    provider: LinodeCloud,
+    operation: str,
+    status: int,
+    sense: type[errors.CloudError],
+    body: bytes,
+) -> None:
+    """A gateway's 404 above all is not "gone"."""
+    call = calls(fake, provider)[operation]
+    method = {"create": "POST", "delete": "DELETE"}.get(operation, "GET")
+    wordless = engine.Reply(status=status, body=body or None, content_type="text/html")
+    fake.fail(
+        engine.FaultKind.CHANGED,
+        method=method,
+        path="/linode/instances",
+        change=lambda _reply: wordless,
+    )
+    assert str(status) in refused(call, sense, operation).message
+    assert len(fake.log(method, "/linode/instances")) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"errors": [None, 7, {"reason": None}, {"field": "label"}, {"reason": " "}]},
+        {"errors": {"reason": "Not found"}},
+        {"reason": "Not found"},
+    ],
+)
+def test_a_404_of_another_shape_is_not_gone(
+    fake: linode.LinodeFake, provider: LinodeCloud, value: object
+) -> None:
+    call = calls(fake, provider)["look_up"]
+    odd = engine.Reply(status=404, body=value)
+    fake.fail(engine.FaultKind.CHANGED, change=lambda _reply: odd)
+    refused(call, errors.Unreachable, "look_up")
+
+
+def test_all_sentences_are_reported_with_their_fields(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    both = fake.errors(
+        400,
+        ("A valid plan type by that ID was not found", "type"),
+        ("region is not valid", "region"),
+    )
+    fake.fail(engine.FaultKind.CHANGED, method="POST", change=lambda _reply: both)
+    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    assert error.message == (
+        "type: A valid plan type by that ID was not found; region: region is not valid"
+    )
+
+
+def test_the_sentence_that_says_most_decides(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    both = fake.errors(400, ("Something or other", "x"), ("No open slots for this plan!", ""))
+    fake.fail(engine.FaultKind.CHANGED, method="POST", change=lambda _reply: both)
+    refused(lambda: provider.create(linode_bench.order()), errors.OutOfStock, "create")
+
+
+@pytest.mark.parametrize(
+    ("header", "waits"),
+    [
+        ("7", 7.0),
+        ("0", 1.0),
+        ("-1509450059", 1.0),
+        ("86400", 60.0),
+        ("nan", 1.0),
+        ("inf", 60.0),
+        ("soon", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1.0),
+        (None, None),
+    ],
+)
+def test_retry_after_is_believed_within_bounds(
+    fake: linode.LinodeFake, provider: LinodeCloud, header: str | None, waits: float | None
+) -> None:
+    def change(reply: engine.Reply) -> engine.Reply:
+        headers = {"Retry-After": header} if header is not None else {}
+        return dataclasses.replace(fake.errors(429, ("Too many requests", "")), headers=headers)
+
+    fake.fail(engine.FaultKind.CHANGED, change=change)
+    error = refused(provider.instances, errors.Throttled, "instances")
+    assert isinstance(error, errors.Throttled)
+    assert error.retry_after_s == waits
+
+
+# A label that is another's.
+
+
+def test_a_label_of_ours_is_our_machine(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
+    first = provider.create(linode_bench.order())
+    assert provider.create(linode_bench.order()) == first
+    assert len(fake.machines) == 1
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        (),
+        ("vps-cluster:green", "vps-group:web", "n:web-a1"),
+        ("vps-cluster:blue", "vps-group:web", "n:web-other"),
+        ("vps-group:web", "n:web-a1"),
+    ],
+)
+def test_a_label_of_a_stranger_is_a_bad_order(
+    fake: linode.LinodeFake, provider: LinodeCloud, tags: tuple[str, ...]
+) -> None:
+    fake.add("web-a1", tags)
+    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    assert linode_orders.TAKEN in error.message
+    assert "not of this cluster" in error.message
+    assert len(fake.machines) == 1
+
+
+def test_a_taken_label_that_nobody_shows_decides_nothing(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    fake.lag_s = 60.0
+    provider.create(linode_bench.order())
+    refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
+    assert len(fake.machines) == 1
+    fake.advance(60)
+    provider.create(linode_bench.order())
+    assert len(fake.machines) == 1
+
+
+@pytest.mark.parametrize("sentence", ["Label already in use", "Label is odd"])
+def test_other_words_about_the_label_are_looked_into(
+    fake: linode.LinodeFake, provider: LinodeCloud, sentence: str
+) -> None:
+    """The wording may change: what counts is whether a machine of ours has the label."""
+    result = fake.errors(400, (sentence, "label"))
+    fake.fail(engine.FaultKind.CHANGED, method="POST", change=lambda _reply: result)
+    made = provider.create(linode_bench.order())
+    assert list(fake.machines) == [int(made.id)]
+    fake.machines.clear()
+    fake.before = lambda request: fake.machines.clear()
+    fake.fail(engine.FaultKind.CHANGED, method="POST", change=lambda _reply: result)
+    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    assert error.message == f"label: {sentence}"
+
+
+def _untagged(fake: linode.LinodeFake, *, forgotten: bool, **more: object) -> None:
+    """Let the next create show no tags, which the machine has all the same or not at all."""
+
+    def change(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        if forgotten:
+            fake.machines[body["id"]].tags = []
+        return dataclasses.replace(reply, body={**body, "tags": [], **more})
+
+    fake.fail(engine.FaultKind.CHANGED, method="POST", change=change)
+
+
+def test_a_machine_made_without_our_tags_is_deleted_again(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    fake.delete_s = 0.0
+    _untagged(fake, forgotten=True)
+    with pytest.raises(errors.BadOrder, match="without our tags, and deleted again"):
+        provider.create(linode_bench.order())
+    assert fake.machines == {}
+    assert provider.create(linode_bench.order()).node_name == "web-a1"
+
+
+def test_a_machine_that_only_looks_untagged_is_ours(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    _untagged(fake, forgotten=False)
+    made = provider.create(linode_bench.order())
+    assert (made.node_name, made.group) == ("web-a1", "web")
+    assert list(fake.machines) == [int(made.id)]
+
+
+def test_an_answer_about_another_machine_deletes_nobodys(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    stranger = fake.add("someone-s-mail", ())
+    _untagged(fake, forgotten=False, id=stranger.id)
+    error = refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
+    assert "another machine" in error.message
+    assert fake.log("DELETE") == []
+    assert provider.create(linode_bench.order()).node_name == "web-a1"
+    assert len(fake.machines) == 2
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_an_untagged_machine_that_stays_is_reported_again(
+    fake: linode.LinodeFake, provider: LinodeCloud, method: str
+) -> None:
+    provider.check_order(linode_bench.order())
+    _untagged(fake, forgotten=True)
+    fake.fail(engine.FaultKind.LOST, method=method, path="/linode/instances/")
+    refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
+    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    assert "not of this cluster" in error.message
+    assert len(fake.machines) == 1, "and no second one is made"
+
+
+def test_a_plans_own_limit_leaves_the_other_plans() -> None:
+    scopes = {
+        text: vocabulary.quota_scope([text])
+        for _, text, sense in ROWS
+        if sense is errors.QuotaExceeded
+    }
+    plans = [text for text, scope in scopes.items() if scope is errors.Scope.MACHINE_TYPE]
+    assert len(scopes) == 3
+    assert [text[:40] for text in plans] == ["A limit on your account is preventing th"]
+    (plan,) = plans
+    refusal = wire.SaidNoError(
+        plan, status=400, sentences=(plan,), fields=frozenset(), wait_s=None
+    ).as_cloud_error()
+    assert isinstance(refusal, errors.QuotaExceeded)
+    assert refusal.scope is errors.Scope.MACHINE_TYPE
