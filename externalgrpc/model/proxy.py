@@ -20,7 +20,7 @@ DIRECT: Final = (
     *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
     *(".svc", ".cluster.local"),
 )
-"""What no node asks a proxy for, nor its cloud's metadata: itself, private networks, the cluster."""
+"""What no node asks a proxy for: itself, private networks, the cluster (and its metadata)."""
 
 ENV: Final = "/etc/vps-autoscaler/proxy.env"
 _APT: Final = "/etc/apt/apt.conf.d/90vps-autoscaler-proxy"
