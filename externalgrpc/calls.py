@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 import grpc
 from google.protobuf import message as protobuf
 
-from externalgrpc import callers, clock, events, plaintext, sparing, status
+from externalgrpc import callers, clock, events, plaintext, polling, sparing, status
 from externalgrpc.brief import brief
 from externalgrpc.workers import Workers
 
@@ -57,11 +57,13 @@ class Calls:
         method: Callable[[Message], Reply],
         *,
         most_bytes: int | None = None,
+        quick: Callable[[Message], bytes | None] | None = None,
     ) -> Handler:
         """Make the handler of an RPC with one request and one reply.
 
         A request that is longer than ``most_bytes`` is refused, where that is less than what the
-        port takes.
+        port takes. ``quick`` answers in the polling thread (:mod:`externalgrpc.polling`): it must
+        not block, and returns None where it cannot answer so.
         """
 
         def call(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
@@ -79,6 +81,15 @@ class Calls:
             self._callers.replying(context, len(told))
             return told
 
+        def at_once(data: bytes, context: grpc.ServicerContext) -> bytes | None:
+            assert quick is not None  # noqa: S101 - see below
+            reply = quick(kind.FromString(data))
+            if reply is not None:
+                self._callers.replying(context, len(reply))
+            return reply
+
+        if quick is not None:
+            call.quick = at_once  # type: ignore[attr-defined]  # see polling.Behavior
         return grpc.stream_unary_rpc_method_handler(call)
 
     def stream(
@@ -128,8 +139,11 @@ class Calls:
             yield _parsed(kind, data, SMALL_BYTES)
 
     def _receive(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        with self._workers.away(), self._callers.receiving(context):
+        if isinstance(requests, polling.Arrived):
             data = next(requests, None)
+        else:
+            with self._workers.away(), self._callers.receiving(context):
+                data = next(requests, None)
         if data is None:
             raise _Nothing("the call ended before its request came")
         return data
