@@ -43,7 +43,7 @@ e2e-cluster: $(VENV)/.dev ## Prove rights, tokens, approval and doctor against a
 e2e-join: $(VENV)/.dev ## Prove that machines join: our user-data boots an emulated Debian (root, Debian; needs Go).
 	@PYTHON=$(BIN)/python tests/join/run
 
-bench: $(VENV)/.dev ## Measure: RPCs against a bare handler, loops of CA, growth, idle requests, memory.
+bench: $(VENV)/.dev ## Measure: RPCs, loops of CA (PEER=<upstream's server> compares), growth, idle requests, memory.
 	@$(BIN)/python -m tests.bench
 
 laws: $(VENV)/.dev ## Run thousands of whole-server fault histories (SEEDS=0-2000).

@@ -72,6 +72,7 @@ def running(
     connect: Callable[..., object] | None = None,
     joining: object = None,
     bounds: limits.Limits | None = None,
+    polls: bool = True,
     **options: object,
 ) -> Iterator[Running]:
     """Run a server whose cloud answers at once; ``options`` are the data centre's."""
@@ -103,6 +104,7 @@ def running(
     plant.start()
     assert plant.reconciler.await_first_listings(10.0)
     serving.start()
+    until(lambda: serving.polls or not serving.may_poll or not polls)
     try:
         with open_channel(serving.address) as channel:
             yield Running(plant, cloud, serving, serving.address, channel)

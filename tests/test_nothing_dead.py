@@ -49,6 +49,7 @@ FROM_OUTSIDE = {
     "fail_all": "tests, at the memory cloud",
     "lose_next_reply": "tests, at the memory cloud",
     "model_config": "pydantic",
+    "polls": "tests, which wait for it",
     "power_off": "tests, at the memory cloud",
     "sell_out": "tests, at the memory cloud",
     "rename": "tests, at the memory cloud",

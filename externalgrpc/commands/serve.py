@@ -51,6 +51,11 @@ _LOG = logs.Log("serve")
     show_default=True,
     help="Let grpcurl and others ask what can be called.",
 )
+@click.option(
+    "--workers-only",
+    is_flag=True,
+    help="Answer every call on a worker, none in grpc's own thread: slower, and nothing private.",
+)
 @click.option("--dry-run", is_flag=True, help="Do all but create and delete; log what would be.")
 @click.option(
     "--live/--no-live",
@@ -75,6 +80,7 @@ def serve(
     tls_client_ca: Path | None,
     metrics_address: str,
     reflection: bool,
+    workers_only: bool,
     dry_run: bool,
     live: bool | None,
     log_level: str,
@@ -115,7 +121,9 @@ def serve(
         )
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
-        listening=server.Listening(address=listen, tls=tls, reflection=reflection),
+        listening=server.Listening(
+            address=listen, tls=tls, reflection=reflection, polling=not workers_only
+        ),
         metrics_address=metrics_address,
         dry_run=dry_run,
     )

@@ -36,7 +36,7 @@ class Call(Protocol):
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class _Held:
+class Held:
     """A call that waits for its caller; monotonic instants in seconds."""
 
     call: Call
@@ -49,7 +49,7 @@ class _Held:
     """Set when a parked call is let in, or refused."""
 
 
-_Row = dict[_Held, None]
+_Row = dict[Held, None]
 
 
 class Callers:
@@ -80,7 +80,7 @@ class Callers:
         it raises or ends.
         """
         now = self._clock.monotonic()
-        held = _Held(call, now, now + self._limits.patience_s)
+        held = Held(call, now, now + self._limits.patience_s)
         with self._lock:
             if len(self._receiving) < self._places():
                 self._receive(held)
@@ -94,10 +94,32 @@ class Callers:
                 raise Crowded("too many calls wait for their callers to send a message")
             yield
         finally:
-            with self._lock:
-                self._receiving.pop(held, None)
-                if self._parked:
-                    self._let_in()
+            self.heard(held)
+
+    def listen(self, call: Call) -> Held | None:
+        """Take a place to receive a message, without waiting; None where there is none.
+
+        Give it back with :meth:`heard`, whatever becomes of the call.
+        """
+        now = self._clock.monotonic()
+        held = Held(call, now, now + self._limits.patience_s)
+        with self._lock:
+            if self._parked or len(self._receiving) >= self._places():
+                return None
+            self._receive(held)
+        return held
+
+    def heard(self, held: Held) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._receiving.pop(held, None)
+            if self._parked:
+                self._let_in()
+
+    def listening(self) -> int:
+        """Count the calls whose message may be received now."""
+        with self._lock:
+            return len(self._receiving)
 
     @contextlib.contextmanager
     def watching(self, call: Call, patience_s: float | None = None) -> Iterator[None]:
@@ -107,7 +129,7 @@ class Callers:
         oldest of too many.
         """
         now = self._clock.monotonic()
-        held = _Held(call, now, now + (patience_s or self._limits.patience_s))
+        held = Held(call, now, now + (patience_s or self._limits.patience_s))
         with self._lock:
             self._watching[held] = None
             surplus = len(self._watching) > self._limits.watching
@@ -126,8 +148,8 @@ class Callers:
         are too many, too large together or too old.
         """
         now = self._clock.monotonic()
-        held = _Held(call, now, now + self._limits.patience_s, size)
-        ended: list[_Held] = []
+        held = Held(call, now, now + self._limits.patience_s, size)
+        ended: list[Held] = []
         with self._lock:
             self._unsent[held] = None
             self._unsent_bytes += size
@@ -179,12 +201,12 @@ class Callers:
     def _places(self) -> int:
         return self._limits.receiving if self._swollen else self._limits.crowd
 
-    def _receive(self, held: _Held) -> None:
+    def _receive(self, held: Held) -> None:
         self._receiving[held] = None
         if len(self._receiving) > self._limits.receiving:
             self._crowd()
 
-    def _park(self, held: _Held) -> None:
+    def _park(self, held: Held) -> None:
         self._parked[held] = None
         self._crowd()
         if self._closed or len(self._parked) > self._limits.parked:
@@ -195,7 +217,7 @@ class Callers:
             self._calm_bytes = resident_bytes()
             self.crowded.set()
 
-    def _surplus(self, now: float) -> list[_Held]:
+    def _surplus(self, now: float) -> list[Held]:
         """Give those of a crowd that must go: in a hurry, at once when memory swells."""
         if not self.crowded.is_set():
             return []
@@ -213,7 +235,7 @@ class Callers:
             or (number < surplus + len(self._parked) and held.since < now - self._limits.hurried_s)
         ]
 
-    def _refuse(self, held: _Held) -> None:
+    def _refuse(self, held: Held) -> None:
         del self._parked[held]
         self.ended += 1
         if held.turn is not None:
@@ -234,7 +256,7 @@ class Callers:
             if youngest.turn is not None:
                 youngest.turn.set()
 
-    def _forget(self, held: _Held) -> None:
+    def _forget(self, held: Held) -> None:
         if held in self._unsent:
             del self._unsent[held]
             self._unsent_bytes -= held.size
@@ -244,7 +266,7 @@ class Callers:
             oldest = [held for held in row if not held.dismissed][:count]
         self._cancel(oldest)
 
-    def _cancel(self, calls: Iterable[_Held]) -> None:
+    def _cancel(self, calls: Iterable[Held]) -> None:
         for held in calls:
             held.dismissed = True
             self.ended += 1

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 import grpc
 from google.protobuf import message as protobuf
 
-from externalgrpc.rpc import callers, error_codes, sparing
+from externalgrpc.rpc import callers, error_codes, polling, sparing
 from externalgrpc.rpc.workers import Workers
 from externalgrpc.support import clock, logs, plaintext
 from externalgrpc.support.brief import brief
@@ -58,11 +58,13 @@ class Calls:
         method: Callable[[Message], Reply],
         *,
         most_bytes: int | None = None,
+        quick: Callable[[Message], bytes | None] | None = None,
     ) -> Handler:
         """Make the handler of an RPC with one request and one reply.
 
         A request that is longer than ``most_bytes`` is refused, where that is less than what the
-        port takes.
+        port takes. ``quick`` answers in the polling thread (:mod:`externalgrpc.polling`): it must
+        not block, and returns None where it cannot answer so.
         """
 
         def call(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
@@ -80,6 +82,15 @@ class Calls:
             self._callers.replying(context, len(data_given))
             return data_given
 
+        def at_once(data: bytes, context: grpc.ServicerContext) -> bytes | None:
+            assert quick is not None  # noqa: S101 - see below
+            reply = quick(kind.FromString(data))
+            if reply is not None:
+                self._callers.replying(context, len(reply))
+            return reply
+
+        if quick is not None:
+            cast(polling.Behavior, call).quick = at_once
         return grpc.stream_unary_rpc_method_handler(call)
 
     def stream(
@@ -129,8 +140,11 @@ class Calls:
             yield _parsed(kind, data, SMALL_BYTES)
 
     def _receive(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        with self._workers.away(), self._callers.receiving(context):
+        if isinstance(requests, polling.Arrived):
             data = next(requests, None)
+        else:
+            with self._workers.away(), self._callers.receiving(context):
+                data = next(requests, None)
         if data is None:
             raise _Nothing("the call ended before its request came")
         return data

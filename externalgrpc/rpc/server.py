@@ -21,6 +21,7 @@ from externalgrpc.rpc import (
     fleet_service,
     health,
     pem,
+    polling,
     probe,
     reflection,
     service,
@@ -61,11 +62,15 @@ class TLS:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """Where and how to listen: ``host:port``, ``[v6]:port`` or ``unix:/path``."""
+    """Where and how to listen: ``host:port``, ``[v6]:port`` or ``unix:/path``.
+
+    Without ``polling`` every call is answered on a worker; see :mod:`externalgrpc.polling`.
+    """
 
     address: str
     tls: TLS | None = None
     reflection: bool = True
+    polling: bool = True
 
 
 class Server:
@@ -82,9 +87,11 @@ class Server:
         time_source = self._clock = clock.SystemClock()
         self._callers = callers.Callers(limits, time_source)
         self._workers = workers.Workers(limits, self._callers.end_oldest)
+        self._polling = polling.Polling(self._workers, self._callers)
+        self.may_poll = listening.polling
         self._calls = calls.Calls(self._workers, self._callers, time_source)
         self._server = grpc.server(
-            self._workers,  # type: ignore[arg-type]  # any executor does: only submit is called
+            self._polling,  # type: ignore[arg-type]  # any executor does: only submit is called
             options=limits.options(),
             maximum_concurrent_rpcs=limits.concurrent,
         )
@@ -107,6 +114,7 @@ class Server:
         for name, work in (
             ("rpc-callers", self._look_after_callers),
             ("rpc-probe", self._call_ourselves),
+            ("rpc-polling", self._try_polling),
         ):
             threading.Thread(target=work, name=name, daemon=True).start()
         _LOG.info("serving", address=self.address)
@@ -116,13 +124,31 @@ class Server:
         self._stopped.set()
         self._health.end()
         self._server.stop(grace_s).wait(grace_s + 1.0)
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._polling.shutdown(wait=False, cancel_futures=True)
         self._door.close()
         _LOG.info("stopped serving", address=self.address)
 
     def answering(self) -> tuple[bool, str]:
         """Tell whether calls are answered, by calls of our own, and if not, since when and why."""
         return self._probe.answering()
+
+    def _try_polling(self) -> None:
+        """Answer what can be in grpc's polling thread, once that has proved to work here."""
+        if not self.may_poll:
+            return
+        try:
+            why = polling.doubts()
+        except Exception as error:  # noqa: BLE001 - grpc's insides may be anything
+            why = f"{type(error).__name__}: {error}"
+        if why:
+            _LOG.warning("all calls are answered on workers, which is slower", reason=why)
+        else:
+            self._polling.on = not self._stopped.is_set()
+
+    @property
+    def polls(self) -> bool:
+        """Tell whether calls that never block are answered in grpc's polling thread."""
+        return self._polling.on
 
     def _look_after_callers(self) -> None:
         """End calls whose callers take too long: every second, in a crowd every few ms."""

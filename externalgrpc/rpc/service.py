@@ -6,6 +6,9 @@ fleet (:mod:`externalgrpc.rpc.replies`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import grpc
 
 from externalgrpc import fleet
@@ -65,15 +68,21 @@ class CloudProvider:
         A Node that bears another name than the mark of the machine which it claims to be is none
         of ours. An error would stop all of CA.
         """
-        node = request.node
-        provider_id = node.providerID
         state = self._reconciler.fleet
-        real = _is_real(node)
-        said = wishes.claim(state, provider_id, node.name) if real else _MADE_UP
+        said = _claim(state, request.node)
         if said.news:
-            self._reconciler.registered({provider_id: node.name})
+            self._reconciler.registered({request.node.providerID: request.node.name})
             state = self._reconciler.fleet
-            said = wishes.claim(state, provider_id, node.name)
+            said = _claim(state, request.node)
+        return self._group_for(state, request.node.providerID, said)
+
+    def _group_for_known(self, request: pb.NodeGroupForNodeRequest) -> bytes | None:
+        """Answer without waiting for the lock under which a Node is noted; None for news."""
+        state = self._reconciler.fleet
+        said = _claim(state, request.node)
+        return None if said.news else self._group_for(state, request.node.providerID, said)
+
+    def _group_for(self, state: fleet.Fleet, provider_id: str, said: wishes.Claim) -> bytes:
         owner = view.whose(state, provider_id)
         if owner is None or not said.fits:
             return _NO_GROUP
@@ -131,7 +140,7 @@ class CloudProvider:
         self._reconciler.nudge()
         return pb.RefreshResponse()
 
-    def NodeGroupTargetSize(self, request: pb.NodeGroupTargetSizeRequest) -> Reply:  # noqa: N802
+    def NodeGroupTargetSize(self, request: pb.NodeGroupTargetSizeRequest) -> bytes:  # noqa: N802
         """Count the members of a group."""
         state = self._reconciler.fleet
         name = wishes.known(state, request.id).name
@@ -203,19 +212,53 @@ class CloudProvider:
         if generation is not autoscaler_release.Generation.UNKNOWN:
             self._generation = generation
         answer = options.reply(request, group.overrides)
-        if answer.caution is not options.Caution.NONE and answer.caution not in self._cautioned:
+        if self._is_new(answer.caution):
             self._cautioned.add(answer.caution)
             _LOG.warning("overridden options", group=request.id, caution=answer.caution.value)
         return answer.data
 
+    def _options_unless_cautioned(
+        self, request: pb.NodeGroupAutoscalingOptionsRequest
+    ) -> bytes | None:
+        """Answer without writing to the log; None where there is something to write."""
+        group = wishes.known(self._reconciler.fleet, request.id)
+        generation = autoscaler_release.generation_of(request)
+        if generation is not autoscaler_release.Generation.UNKNOWN:
+            self._generation = generation
+        answer = options.reply(request, group.overrides)
+        return None if self._is_new(answer.caution) else answer.data
+
+    def _is_new(self, caution: options.Caution) -> bool:
+        return caution is not options.Caution.NONE and caution not in self._cautioned
+
+    def quick(self) -> Mapping[str, Callable[[Any], bytes | None]]:
+        """Give what never blocks, of the RPCs that a loop of CA calls for every node."""
+        return {
+            "NodeGroupForNode": self._group_for_known,
+            "NodeGroupTargetSize": self.NodeGroupTargetSize,
+            "NodeGroupGetOptions": self._options_unless_cautioned,
+        }
+
 
 def register(server: grpc.Server, made: calls.Calls, service: CloudProvider) -> None:
     """Add the 15 RPCs to a server."""
+    quick = service.quick()
     handlers = {
-        rpc.name: made.unary(rpc.name, getattr(pb, rpc.input_type.name), getattr(service, rpc.name))
+        rpc.name: made.unary(
+            rpc.name,
+            getattr(pb, rpc.input_type.name),
+            getattr(service, rpc.name),
+            quick=quick.get(rpc.name),
+        )
         for rpc in pb.DESCRIPTOR.services_by_name["CloudProvider"].methods
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+
+def _claim(state: fleet.Fleet, node: pb.ExternalGrpcNode) -> wishes.Claim:
+    if not _is_real(node):
+        return _MADE_UP
+    return wishes.claim(state, node.providerID, node.name)
 
 
 def _is_real(node: pb.ExternalGrpcNode) -> bool:

@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named: ``python -m tests.bench [rpcs loop idle ...]``."""
+"""Run all benchmarks, or those named: ``python -m tests.bench [rpcs loop peer idle ...]``."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--machines", type=int, required=True)
     arguments.add_argument("--create-latency", type=float, default=0.0)
+    arguments.add_argument("--workers-only", action="store_true")
     chosen = arguments.parse_args()
     center = datacenter.Datacenter(
         datacenter.Options(
@@ -68,7 +69,7 @@ def main() -> None:
     )
     plant = assembly.Assembly(loaded, installed, parts)
     serving = server.Server(
-        server.Listening(address="127.0.0.1:0"),
+        server.Listening(address="127.0.0.1:0", polling=not chosen.workers_only),
         service.CloudProvider(plant.reconciler, plant.describer),
         fleet_service.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="bench"),
     )
