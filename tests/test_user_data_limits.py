@@ -98,7 +98,7 @@ def test_lines_around_a_join_are_measured_on_every_cloud(
     def more(size: int) -> str:
         return f"join: {join}, joinOptions: {{{hook}: [{json.dumps('# ' + noise(size))}]}}"
 
-    assert load(tmp_path, cloud, more(LIMITS[cloud] - 14_600)).groups
+    assert load(tmp_path, cloud, more(LIMITS[cloud] - 15_100)).groups
     if cloud == "linode":
         assert load(tmp_path, cloud, more(4096)).groups, "room for lines of anybody's own"
     with pytest.raises(config.ConfigError, match=f"bytes of user-data; {cloud} takes"):
@@ -218,7 +218,7 @@ def test_online_a_release_that_cannot_be_joined_is_found_and_the_rest_asked_all_
 def test_each_type_and_each_place_is_asked_about_once() -> None:
     _group, orders, _ = asked("raw")
     again = (*orders, *orders)
-    assert tuple(ordering.telling(again)) == orders
+    assert tuple(ordering.representative(again)) == orders
 
 
 @pytest.mark.parametrize(("size", "goes"), [(19_000, True), (23_000, False)])

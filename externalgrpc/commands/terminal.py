@@ -39,21 +39,21 @@ class Group(click.Group):
     def __init__(
         self,
         *args: Any,  # noqa: ANN401 - click's own
-        commands_at: Mapping[str, str],
+        commands_at: Mapping[str, str] | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._commands_at = commands_at
+        self._commands_at = commands_at or {}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands, as the help lists them."""
-        return sorted(self._commands_at)
+        return sorted({*super().list_commands(ctx), *self._commands_at})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command that was asked for; None for one that there is not."""
         module, _, name = self._commands_at.get(cmd_name, "").partition(":")
         if not module:
-            return None
+            return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, TypeVar
 
 from providers import contract, errors
-from providers.kit import network
+from providers.kit import noanswer
 
 CLUSTER: Final = "vps-cluster:"
 GROUP: Final = "vps-group:"
@@ -199,7 +199,7 @@ def change(
     row = standing()
     after = worn(row)
     if changed(after, put=put, remove=remove) != after:
-        raise network.NoAnswerError(
+        raise noanswer.NoAnswerError(
             f"the tags of {what} {instance_id} were written and are not shown: does somebody else "
             "write them too, or did somebody first write one in capitals?"
         )

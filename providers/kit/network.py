@@ -19,9 +19,9 @@ from typing import Any
 
 import httpcore
 
+from providers.kit import noanswer
 
-class NoAnswerError(Exception):
-    """No whole answer came; nobody knows whether the request had its effect."""
+NoAnswerError = noanswer.NoAnswerError
 
 
 class Network(httpcore.NetworkBackend):

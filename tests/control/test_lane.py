@@ -36,12 +36,12 @@ class Cloud:
         hands: int = 2,
         rate: contract.Rate = QUICK,
         create_rate: contract.Rate | None = None,
-        budget_given: contract.Budget | None = None,
+        reported: contract.Budget | Exception | None = None,
     ) -> None:
         self.hands = hands
         self.rate = rate
         self.create_rate = create_rate
-        self.reported = budget_given
+        self.reported = reported
 
     def budget(self) -> contract.Budget | None:
         if isinstance(self.reported, Exception):

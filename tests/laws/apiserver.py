@@ -51,7 +51,7 @@ class ApiServer:
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
         return None
 
-    def record(self, event: events.Event) -> None:
+    def publish(self, event: events.Event) -> None:
         pass
 
     def credentials(

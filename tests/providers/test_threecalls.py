@@ -49,7 +49,9 @@ class TestThreeCalls(contract.ProviderContract):
         entry = test_memory.login(cluster=cluster, account=account, token=token)
         controls = Controls(center, time)
         controls.made = self.made
-        yield contract.Bench(provider=self.made(entry, cloud=center), controls=controls)
+        yield contract.Bench(
+            provider=self.made(entry, cloud=center), controls=controls, again=controls.open_again
+        )
 
 
 class TestThreeCallsWithNamesThatMayRepeat(TestThreeCalls):
