@@ -206,6 +206,10 @@ class Side:
         account = fleet.accounts.get(fleet.index.account_of.get(provider_id, ""))
         if account is None or account.snapshot is None:
             return False
+        shown = fleet.index.by_provider_id.get(provider_id)
+        if provider_id in self.edited and shown is not None and shown.unjoined:
+            # Somebody put the mark back on: it is all that there is to go by.
+            return True
         unmarked_at = self._unmarked.get(provider_id, math.inf)
         return account.snapshot.begun_at < unmarked_at + MARKS_KNOWN_S
 

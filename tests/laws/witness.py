@@ -404,6 +404,10 @@ def _may_go(
     if member.launch is not None and after.minted.get(member.name) in known:
         # Its machine is there, with other marks than it was ordered with, and counts by itself.
         return True
+    elsewhere = known.get(member.provider_id)
+    if elsewhere is not None and elsewhere.state is contract.InstanceState.DELETING:
+        # Two logins into one project: the other one shows it leave.
+        return True
     if instance is None:
         # Two logins into one project: what counts is what this one showed before.
         held = before.accounts[snapshot.account].snapshot
@@ -413,4 +417,10 @@ def _may_go(
         )
     surplus = member.provider_id in after.retired.keys() - before.retired.keys()
     deleting = instance.state is contract.InstanceState.DELETING
-    return deleting or surplus or instance.group != name
+    # Half made by an order that was let go meanwhile, and known now to be that order's.
+    withdrawn = (
+        instance.state is contract.InstanceState.UNFINISHED
+        and instance.unjoined
+        and view.is_retired(after, instance)
+    )
+    return deleting or surplus or withdrawn or instance.group != name
