@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc.diagnosis.preflight.report import Finding, Verdict
-from externalgrpc.fleet import quarantine
-from externalgrpc.model import by_hand, groups
+from externalgrpc.model import by_hand, foreign_words, groups
 from providers import contract
 
 
@@ -59,7 +58,7 @@ def _of_our_name(
             cure=""
             if word
             else "Give two clusters two names; if they are of a cluster that is no more, say so "
-            f"under accounts[].foreign ({quarantine.GONE}), or: "
+            f"under accounts[].foreign ({foreign_words.GONE}), or: "
             f"{by_hand.purge_identity(each.identity)}",
         )
 
