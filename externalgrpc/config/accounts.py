@@ -203,7 +203,8 @@ def _foreign(words: Mapping[str, str], at: Path, findings: validate.Findings) ->
             message = f"{fields.describe(identity)} is no identity of a cluster"
             cure = (
                 "Write its 10 digits of 0 to 9 and a to f, in quotes, or "
-                f"{foreign_words.NO_IDENTITY} for machines that carry none; vps-autoscaler ls --wide shows which there are"
+                f"{foreign_words.NO_IDENTITY} for machines that carry none; "
+                "vps-autoscaler ls --wide shows which there are"
             )
             findings.add((*at, identity), message, cure, key=True)
     return words
