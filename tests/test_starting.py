@@ -20,6 +20,7 @@ from tests import serving
 TOGETHER_S = 20.0
 UNUSED = {
     *("hcloud", "linode_api4", "kubernetes", "requests", "httpcore", "rich", "certifi"),
+    "cryptography",
     *(
         "externalgrpc.joining.registrar",
         "externalgrpc.kube",

@@ -218,7 +218,7 @@ def test_online_a_release_that_cannot_be_joined_is_found_and_the_rest_asked_all_
 def test_each_type_and_each_place_is_asked_about_once() -> None:
     _group, orders, _ = asked("raw")
     again = (*orders, *orders)
-    assert tuple(ordering.telling(again)) == orders
+    assert tuple(ordering.representative(again)) == orders
 
 
 @pytest.mark.parametrize(("size", "goes"), [(19_000, True), (23_000, False)])
