@@ -361,14 +361,15 @@ def test_the_details_of_a_status(word):
     assert "\n" not in context.reported[1]
 
 
+@click.command()
+def boom():
+    raise click.ClickException(ALL)
+
+
 def test_an_error_of_a_command_that_took_no_care():
-    @click.group(cls=terminal.Group)
+    @click.group(cls=terminal.Group, commands_at={"boom": f"{__name__}:boom"})
     def commands():
         pass
-
-    @commands.command()
-    def boom():
-        raise click.ClickException(ALL)
 
     done = click.testing.CliRunner().invoke(commands, ["boom"])
     assert done.exit_code == 1
@@ -501,7 +502,7 @@ def test_the_live_table_and_the_demo(monkeypatch):
     shown.log_stream().write(f"{ALL}\n")
     made.print(tables.fleet(View().Show(None)))
     feed = demo._Feed(made, clock.SystemClock())
-    feed.publish(standin_events.Event(kind=standin_events.Kind.FAILED, group="g", text=ALL))
+    feed.emit(standin_events.Event(kind=standin_events.Kind.FAILED, group="g", text=ALL))
     made.print(feed.lines[0])
     assert zoo.raw(stream.getvalue(), styled=True) == []
     assert ":skull:" in stream.getvalue()
@@ -520,7 +521,7 @@ def test_what_is_being_asked_is_no_markup(monkeypatch):
 
 def test_a_traceback_is_harmless_too():
     code = (
-        "from externalgrpc import terminal\nimport threading\nterminal.harmless_tracebacks()\n"
+        "from externalgrpc.commands import terminal\nimport threading\nterminal.harmless_tracebacks()\n"
         f"def boom(): raise ValueError({ALL!a})\n"
         "t = threading.Thread(target=boom); t.start(); t.join()\nboom()\n"
     )
