@@ -521,7 +521,8 @@ def test_what_is_being_asked_is_no_markup(monkeypatch):
 
 def test_a_traceback_is_harmless_too():
     code = (
-        "from externalgrpc.commands import terminal\nimport threading\nterminal.harmless_tracebacks()\n"
+        "from externalgrpc.commands import terminal\nimport threading\n"
+        "terminal.harmless_tracebacks()\n"
         f"def boom(): raise ValueError({ALL!a})\n"
         "t = threading.Thread(target=boom); t.start(); t.join()\nboom()\n"
     )
