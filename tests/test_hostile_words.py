@@ -436,8 +436,8 @@ def drawn(picture) -> str:
 
 @pytest.mark.parametrize("word", zoo.WORDS)
 def test_reports_and_deals(word):
-    finding = preflight.Finding(
-        verdict=preflight.Verdict.FAILURE, about=word, message=word, cure=word
+    finding = findings.Finding(
+        severity=findings.Severity.TROUBLE, subject=word, what=word, cure=word
     )
     kind = contract.MachineType(name=word, cpu_millis=1, memory_bytes=1, disk_bytes=1)
     offer = contract.Offer(
