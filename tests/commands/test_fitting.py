@@ -23,7 +23,7 @@ UUID = "vultr://0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 
 def drawn(what: object, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, markup=False, highlight=False).print(what)
+    Console(file=out, width=width, markup=False, emoji=False, highlight=False).print(what)
     return out.getvalue()
 
 
@@ -109,7 +109,7 @@ def test_what_a_check_found_is_read_as_sentences_at_80_columns() -> None:
     assert f"TROUBLE web: labels: {what}" in text
     assert f"cure {cure} ok cloud: token: it works" in text
     assert "not looked at clouds and cluster, because --online was not given" in text
-    assert text.endswith("cluster c: 1 trouble that costs money or blocks scaling, no warning")
+    assert text.endswith("cluster c: 1 trouble that costs money or blocks scaling, no warnings")
     assert sum("cure" in each or "NODE_LABELS" in each for each in lines) == 1, "no word a line"
     assert len(lines) < 20
 
