@@ -174,7 +174,7 @@ def _with_point(whole: bytes, long: bytes, short: bytes) -> bytes:
 def test_a_key_that_kubeadm_would_hash_otherwise_is_refused() -> None:
     """Its point is compressed: what is written anew is not what stands there."""
     key = ec.generate_private_key(ec.SECP256R1())
-    whole = x509.load_pem_x509_certificate(certificate(key)).public_bytes(
+    whole = x509.load_pem_x509_certificate(certificate(key, name="k" * 60)).public_bytes(
         serialization.Encoding.DER
     )
     long, short = (
@@ -185,6 +185,7 @@ def test_a_key_that_kubeadm_would_hash_otherwise_is_refused() -> None:
         )
     )
     odd = _with_point(whole, long, short)
+    assert x509.load_der_x509_certificate(odd).public_key() == key.public_key()
     pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(odd).decode()}"
     with pytest.raises(ValueError, match="the cluster's CA"):
         credentials.certificates(f"{pem}-----END CERTIFICATE-----\n")
