@@ -11,14 +11,14 @@ from externalgrpc.support import version
 
 COMMANDS = {
     "serve": "externalgrpc.commands.serve:serve",
-    "check": "externalgrpc.commands.look:check",
-    "render": "externalgrpc.commands.look:render",
-    "ls": "externalgrpc.commands.look:list_fleet",
+    "check": "externalgrpc.commands.check:check",
+    "render": "externalgrpc.commands.render:render",
+    "ls": "externalgrpc.commands.ls:list_fleet",
     "doctor": "externalgrpc.commands.doctor:doctor",
     "offers": "externalgrpc.commands.offers:offers",
     "purge": "externalgrpc.commands.purge:purge",
-    "schema": "externalgrpc.commands.look:schema",
-    "demo": "externalgrpc.commands.serve:demo",
+    "schema": "externalgrpc.commands.schema:schema",
+    "demo": "externalgrpc.commands.demo:demo",
 }
 """Each is imported when it is asked for: a short start-up is felt."""
 

@@ -6,15 +6,18 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+import click
 import grpc
 import pytest
 
+from externalgrpc import cli
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc
 from tests import serving
@@ -82,6 +85,15 @@ def test_help_tells_the_commands():
         assert run(command, "--help").stdout.startswith("Usage: vps-autoscaler")
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_help_ends_with_an_example_that_can_be_typed(name):
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    context = click.Context(command, info_name=name, terminal_width=80)
+    begins, program, typed, *words = shlex.split(command.get_help(context).splitlines()[-1])
+    assert (begins, program, typed) == ("Example:", "vps-autoscaler", name)
+    command.make_parser(context).parse_args(words[: words.index(">")] if ">" in words else words)
+
+
 def test_serve_ls_and_a_graceful_stop():
     with served(EXAMPLE) as (process, address):
         assert "batch" in run("ls", "--address", address).stdout
@@ -128,7 +140,7 @@ def test_a_wrong_file_is_reported_mistake_by_mistake(tmp_path):
 def test_check_online_asks_the_cloud():
     output = run("check", "--config", EXAMPLE, "--online").stdout
     assert "sold out" in output
-    assert "all is well" in output
+    assert "nothing is wrong in what was looked at" in output
     report = json.loads(run("check", "--config", EXAMPLE, "--online", "-o", "json").stdout)
     assert report["ok"]
 

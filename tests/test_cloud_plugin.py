@@ -267,7 +267,7 @@ def failures(report: Any) -> list[str]:
         finding["message"]
         for part in (*report["accounts"], *report["groups"])
         for finding in part["findings"]
-        if finding["verdict"] == "failure"
+        if finding["severity"] == "trouble"
     ]
 
 

@@ -20,6 +20,7 @@ from externalgrpc import config
 from externalgrpc.bootstrap import raw
 from externalgrpc.config import schema
 from externalgrpc.diagnosis import preflight
+from externalgrpc.diagnosis.findings import Severity
 from externalgrpc.model import groups, installed_clouds
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -36,7 +37,7 @@ def load(path: Path) -> groups.Config:
 def test_it_loads_and_can_join(path: Path) -> None:
     loaded = load(path)
     report = preflight.check_offline(loaded, installed_clouds.installed())
-    bad = [each for each in report.findings() if each.verdict >= preflight.Verdict.WARNING]
+    bad = [each for each in report.findings() if each.severity >= Severity.WARNING]
     assert bad == []
 
 

@@ -361,14 +361,15 @@ def test_the_details_of_a_status(word):
     assert "\n" not in context.reported[1]
 
 
+@click.command()
+def boom():
+    raise click.ClickException(ALL)
+
+
 def test_an_error_of_a_command_that_took_no_care():
-    @click.group(cls=terminal.Group)
+    @click.group(cls=terminal.Group, commands_at={"boom": f"{__name__}:boom"})
     def commands():
         pass
-
-    @commands.command()
-    def boom():
-        raise click.ClickException(ALL)
 
     done = click.testing.CliRunner().invoke(commands, ["boom"])
     assert done.exit_code == 1
@@ -435,8 +436,8 @@ def drawn(picture) -> str:
 
 @pytest.mark.parametrize("word", zoo.WORDS)
 def test_reports_and_deals(word):
-    finding = preflight.Finding(
-        verdict=preflight.Verdict.FAILURE, about=word, message=word, cure=word
+    finding = findings.Finding(
+        severity=findings.Severity.TROUBLE, subject=word, what=word, cure=word
     )
     kind = contract.MachineType(name=word, cpu_millis=1, memory_bytes=1, disk_bytes=1)
     offer = contract.Offer(
@@ -520,7 +521,8 @@ def test_what_is_being_asked_is_no_markup(monkeypatch):
 
 def test_a_traceback_is_harmless_too():
     code = (
-        "from externalgrpc.commands import terminal\nimport threading\nterminal.harmless_tracebacks()\n"
+        "from externalgrpc.commands import terminal\nimport threading\n"
+        "terminal.harmless_tracebacks()\n"
         f"def boom(): raise ValueError({ALL!a})\n"
         "t = threading.Thread(target=boom); t.start(); t.join()\nboom()\n"
     )

@@ -20,23 +20,25 @@ from tests import serving
 TOGETHER_S = 20.0
 UNUSED = {
     *("hcloud", "linode_api4", "kubernetes", "requests", "httpcore", "rich", "certifi"),
+    "cryptography",
     *(
         "externalgrpc.joining.registrar",
         "externalgrpc.kube",
         "externalgrpc.diagnosis.doctor",
         "externalgrpc.commands.purging",
     ),
-    *("externalgrpc.commands.look", "externalgrpc.commands.purge", "externalgrpc.nodes.price_list"),
+    *("externalgrpc.commands.check", "externalgrpc.commands.purge", "externalgrpc.commands.demo"),
+    "externalgrpc.nodes.price_list",
     *("providers.hetzner", "providers.linode", "providers.digitalocean", "providers.vultr"),
 }
 LOADED = """
 import sys
 from externalgrpc import cli
-from externalgrpc.commands import serve
+from externalgrpc.commands import running
 def said(*_):
     print(" ".join(sys.modules), flush=True)
     raise SystemExit
-serve._announce = said
+running.announce = said
 sys.argv = ["x", "serve", "--config", sys.argv[1], "--listen", "127.0.0.1:0", "--no-live"]
 cli.main()
 """

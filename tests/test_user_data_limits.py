@@ -15,7 +15,8 @@ from externalgrpc import assembly, config
 from externalgrpc.bootstrap import joining, preview
 from externalgrpc.config import joining as measuring
 from externalgrpc.control import dryrun
-from externalgrpc.diagnosis.preflight import Verdict, ordering
+from externalgrpc.diagnosis.findings import Severity
+from externalgrpc.diagnosis.preflight import ordering
 from externalgrpc.diagnosis.preflight.report import CandidateReport
 from externalgrpc.model import credentials, groups, installed_clouds, join_settings
 from providers import contract
@@ -169,7 +170,7 @@ def asked(
     provider = opened("hetzner")
     orders, findings = ordering.orders(found, group, reports, provider, join_credentials)
     provider.close()
-    return group, orders, [each.message for each in findings]
+    return group, orders, [each.what for each in findings]
 
 
 @pytest.mark.parametrize("join", [*joining.METHODS, "raw"])
@@ -192,8 +193,8 @@ def test_online_measures_the_largest_of_all_with_the_clusters_own_ca(join: str) 
     largest = max(len(order.user_data.encode()) for order in orders)
     assert len(orders[1].user_data) != len(orders[0].user_data)
     (result,) = ordering.size(group, orders, sky(32 * 1024))
-    assert result.verdict is Verdict.FAILURE
-    assert f"becomes {largest} bytes; the cloud takes 32768" in result.message
+    assert result.severity is Severity.TROUBLE
+    assert f"becomes {largest} bytes; the cloud takes 32768" in result.what
     assert "preJoin and postJoin" in result.cure
     assert ordering.size(group, orders, sky(largest)) == []
 

@@ -1,4 +1,4 @@
-"""Show a running server at work for about a minute: growth, scarcity, a join, the way back.
+"""``demo``: show a server at work for about a minute: growth, scarcity, a join, the way back.
 
 A stand-in for Cluster Autoscaler follows a script of demand that is made from the groups the
 server serves; a person sees a live table, a log file or a test one line an event.
@@ -9,18 +9,22 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
+import click
 import grpc
 from rich import console as rich_console
 from rich import live, text
 
-from externalgrpc.commands import tables
+from externalgrpc.commands import parameters, running, tables, terminal
+from externalgrpc.model import groups, installed_clouds
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.rpc import address as addresses
 from externalgrpc.standin import client, events, loop
-from externalgrpc.support import clock, plaintext
+from externalgrpc.support import clock, logs, plaintext
 
 _STEP_S = 9.0
 _HOLD_S = 14.0
@@ -46,6 +50,53 @@ _COLOURS = {
 }
 
 
+@click.command(epilog="Example: vps-autoscaler demo --config examples/memory.yaml")
+@parameters.CONFIG
+@parameters.CLUSTER
+def demo(*, config_path: Path, cluster: str) -> None:
+    """Show about a minute of work: a stand-in autoscaler drives a server on a simulated cloud.
+
+    Growth, a sold-out location and the fallback, nodes that join, deletion. Nothing outside this
+    process is touched: every account of the configuration must be at a cloud whose
+    machines are simulated.
+    """
+    from externalgrpc import serving  # noqa: PLC0415
+    from externalgrpc.rpc import server  # noqa: PLC0415
+
+    loaded = parameters.load(config_path, cluster)
+    installed = installed_clouds.installed()
+    elsewhere = [
+        account.name
+        for account in loaded.accounts.values()
+        if not installed_clouds.joins_by_itself(installed[account.provider])
+    ]
+    if elsewhere:
+        raise terminal.Failure(f"the demo makes no real machines: {', '.join(elsewhere)}")
+    console = terminal.console()
+    logs.set_up(level="error", as_json=False)
+    what = serving.Serving(
+        source=parameters.source(config_path, cluster),
+        listening=server.Listening(address="127.0.0.1:0"),
+    )
+    stop = threading.Event()
+    ended_well: list[bool] = []
+
+    def on_ready(address: str, in_force: groups.Config) -> None:
+        running.announce(address, in_force)
+
+        def drive() -> None:
+            try:
+                ended_well.append(run_demo(address, console))
+            finally:
+                stop.set()
+
+        threading.Thread(target=drive, name="demo", daemon=True).start()
+
+    running.run(lambda: serving.run(what, on_ready, stop=stop))
+    if ended_well != [True]:
+        raise terminal.Failure("the demonstration did not come to its end")
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """So many pods for a group, ``at_s`` seconds into the script."""
@@ -55,9 +106,9 @@ class Wish:
     pods: int
 
 
-def script(groups: Iterable[wire.NodeGroup]) -> tuple[Wish, ...]:
+def script(shown: Iterable[wire.NodeGroup]) -> tuple[Wish, ...]:
     """Make a script: each group grows in its turn, then all shrink to what they must keep."""
-    served = [group for group in groups if group.maxSize > 0]
+    served = [group for group in shown if group.maxSize > 0]
     wishes = [
         Wish(
             at_s=1 + number * _STEP_S,

@@ -14,7 +14,7 @@ from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.rpc import client
 
 
-@click.command()
+@click.command(epilog="Example: vps-autoscaler doctor --config pools.yaml --online")
 @parameters.CONFIG
 @parameters.CLUSTER
 @parameters.connection

@@ -15,7 +15,7 @@ from externalgrpc.nodes import price_list
 from providers import contract, errors
 
 
-@click.command()
+@click.command(epilog="Example: vps-autoscaler offers --config pools.yaml --cpu 4 --memory 8Gi")
 @parameters.CONFIG
 @parameters.CLUSTER
 @click.option("--cpu", default="0", help="At least so much cpu: 4, 1500m.")

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from externalgrpc import config
 from externalgrpc.commands import parameters, terminal
-from externalgrpc.model import groups, installed_clouds, rules
+from externalgrpc.model import foreign_words, groups, installed_clouds, rules
 from externalgrpc.support import plaintext
 from providers import contract, errors
 from providers.kit import marks
@@ -20,10 +20,8 @@ from providers.kit import marks
 if TYPE_CHECKING:
     from externalgrpc.commands import purging
 
-_NONE = "none"
 
-
-@click.command()
+@click.command(epilog="Example: vps-autoscaler purge --config pools.yaml --dry-run")
 @parameters.CONFIG
 @parameters.CLUSTER
 @click.option(
@@ -68,8 +66,14 @@ def purge(
 
     if identity is not None and provider_id is not None:
         raise click.UsageError("--identity and --machine do not go together")
-    if identity is not None and identity != _NONE and not marks.is_identity(identity):
-        raise click.UsageError(f"--identity takes 10 digits of 0 to 9 and a to f, or {_NONE}")
+    if (
+        identity is not None
+        and identity != foreign_words.NO_IDENTITY
+        and not marks.is_identity(identity)
+    ):
+        raise click.UsageError(
+            f"--identity takes 10 digits of 0 to 9 and a to f, or {foreign_words.NO_IDENTITY}"
+        )
     named = context.get_parameter_source("cluster") is ParameterSource.COMMANDLINE
     loaded = _loaded(config_path, cluster, named=named)
     with contextlib.ExitStack() as stack:
@@ -159,7 +163,9 @@ def _choice(
         if provider_id is not None:
             return purging.one(found, provider_id)
         if identity is not None:
-            return purging.of_identity(found, "" if identity == _NONE else identity)
+            return purging.of_identity(
+                found, "" if identity == foreign_words.NO_IDENTITY else identity
+            )
         return purging.ours(found, purging.whose(loaded) if found else None)
     except purging.Unsure as error:
         raise terminal.Failure(str(error), lines=True) from error

@@ -1,24 +1,21 @@
-"""``serve`` and ``demo``: run a server."""
+"""``serve``: answer Cluster Autoscaler."""
 
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from externalgrpc import config
-from externalgrpc.commands import parameters, terminal
-from externalgrpc.model import groups, installed_clouds
+from externalgrpc.commands import parameters, running, terminal
+from externalgrpc.model import groups
 from externalgrpc.rpc import address as addresses
 from externalgrpc.support import logs
 
 _LOG = logs.Log("serve")
 
 
-@click.command()
+@click.command(epilog="Example: vps-autoscaler serve --config pools.yaml --listen 127.0.0.1:8086")
 @parameters.CONFIG
 @parameters.CLUSTER
 @click.option(
@@ -129,85 +126,11 @@ def serve(
     )
 
     def on_ready(address: str, in_force: groups.Config) -> None:
-        _announce(address, in_force)
+        running.announce(address, in_force)
         if reflection and tls is None:
             terminal.say("Try:")
             for shows, line in serving.try_lines(address, in_force).items():
                 terminal.say(f"  # {shows}")
                 terminal.say(f"  {line}")
 
-    _run(lambda: serving.run(what, on_ready, screen=screen))
-
-
-@click.command()
-@parameters.CONFIG
-@parameters.CLUSTER
-def demo(*, config_path: Path, cluster: str) -> None:
-    """Show about a minute of work: a stand-in autoscaler drives a server on a simulated cloud.
-
-    Growth, a sold-out location and the fallback, nodes that join, deletion. Nothing outside this
-    process is touched: every account of the configuration must be at a cloud whose
-    machines are simulated.
-    """
-    from externalgrpc import serving  # noqa: PLC0415
-    from externalgrpc.commands import demo as show  # noqa: PLC0415
-    from externalgrpc.rpc import server  # noqa: PLC0415
-
-    loaded = parameters.load(config_path, cluster)
-    installed = installed_clouds.installed()
-    elsewhere = [
-        account.name
-        for account in loaded.accounts.values()
-        if not installed_clouds.joins_by_itself(installed[account.provider])
-    ]
-    if elsewhere:
-        raise terminal.Failure(f"the demo makes no real machines: {', '.join(elsewhere)}")
-    console = terminal.console()
-    logs.set_up(level="error", as_json=False)
-    what = serving.Serving(
-        source=parameters.source(config_path, cluster),
-        listening=server.Listening(address="127.0.0.1:0"),
-    )
-    stop = threading.Event()
-    ended_well: list[bool] = []
-
-    def on_ready(address: str, in_force: groups.Config) -> None:
-        _announce(address, in_force)
-
-        def drive() -> None:
-            try:
-                ended_well.append(show.run_demo(address, console))
-            finally:
-                stop.set()
-
-        threading.Thread(target=drive, name="demo", daemon=True).start()
-
-    _run(lambda: serving.run(what, on_ready, stop=stop))
-    if ended_well != [True]:
-        raise terminal.Failure("the demonstration did not come to its end")
-
-
-def _announce(address: str, in_force: groups.Config) -> None:
-    terminal.say(f"cluster {in_force.cluster}: {len(in_force.groups)} groups on {address}")
-    for group in in_force.groups:
-        types = ", ".join(dict.fromkeys(each.machine_type for each in group.candidates))
-        where = ", ".join(dict.fromkeys(each.location for each in group.candidates))
-        size = f"{group.min_size}..{group.max_size}"
-        terminal.say(f"  {group.name}: {size} x {types} in {where} ({group.account})")
-
-
-def _run(run: Callable[[], None]) -> None:
-    from externalgrpc import assembly  # noqa: PLC0415
-    from externalgrpc.rpc import server  # noqa: PLC0415
-    from providers import errors  # noqa: PLC0415
-
-    try:
-        run()
-    except (
-        assembly.NoCluster,
-        server.CannotListen,
-        config.ConfigError,
-        installed_clouds.BrokenCloud,
-        errors.CloudError,
-    ) as error:
-        raise parameters.failure(error) from error
+    running.run(lambda: serving.run(what, on_ready, screen=screen))

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from externalgrpc.commands import untouched
 from externalgrpc.commands.fitting import Fitting
-from externalgrpc.diagnosis import preflight
+from externalgrpc.diagnosis import preflight, screen
 from externalgrpc.nodes import price_list, pricing
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.support import plaintext
@@ -231,36 +231,12 @@ def _accounts(shown: pb.ShowResponse) -> Table:
     return table
 
 
-_VERDICTS = {
-    preflight.Verdict.FINE: Text("ok", style="green"),
-    preflight.Verdict.NOTE: Text("note", style="cyan"),
-    preflight.Verdict.WARNING: Text("warning", style="yellow"),
-    preflight.Verdict.FAILURE: Text("FAILS", style="bold red"),
-}
-
-
 def report(checked: preflight.Report) -> RenderableType:
     """Draw what a check found: accounts, groups with their candidates, then every finding."""
+    found = screen.draw(checked.summary())
     checked = plaintext.every(checked)
-    parts: list[RenderableType] = []
-    if checked.online:
-        parts.append(Fitting(_checked_accounts(checked)))
-    parts.append(Fitting(_checked_groups(checked)))
-    findings = ruled("verdict", "about", "what", "cure")
-    values = [("kubernetes", finding) for finding in checked.kubernetes]
-    values += [(each.name, finding) for each in checked.accounts for finding in each.findings]
-    values += [(each.name, finding) for each in checked.groups for finding in each.findings]
-    for name, finding in sorted(values, key=lambda each: -each[1].verdict):
-        about = Text.assemble((name, "bold"), f": {finding.about}")
-        findings.add_row(_VERDICTS[finding.verdict], about, finding.message, finding.cure)
-    if findings.row_count:
-        parts.append(Fitting(findings))
-    asked = (
-        "asked the clouds" if checked.online else "offline; --online asks clouds and cluster too"
-    )
-    good = Text("all is well", "green") if checked.ok else Text("would not work", "bold red")
-    parts.append(Text.assemble(f"cluster {checked.cluster}: ", good, f" ({asked})"))
-    return Group(*parts)
+    parts: list[RenderableType] = [Fitting(_checked_accounts(checked))] if checked.online else []
+    return Group(*parts, Fitting(_checked_groups(checked)), found)
 
 
 def _checked_accounts(checked: preflight.Report) -> Table:

@@ -11,8 +11,7 @@ from typing import Final
 
 from externalgrpc.config import fields, files, mistakes, model, options, validate
 from externalgrpc.config.mistakes import Path
-from externalgrpc.fleet import quarantine
-from externalgrpc.model import groups, installed_clouds, rules
+from externalgrpc.model import foreign_words, groups, installed_clouds, rules
 from providers.kit import marks
 
 LONGEST_NAME: Final = 63
@@ -200,11 +199,12 @@ def _endpoint(entry: model.AccountEntry, at: Path, findings: validate.Findings) 
 def _foreign(words: Mapping[str, str], at: Path, findings: validate.Findings) -> Mapping[str, str]:
     """Take the operator's word on machines of other clusters, by their identity."""
     for identity in words:
-        if identity != quarantine.NO_IDENTITY and not marks.is_identity(identity):
+        if identity != foreign_words.NO_IDENTITY and not marks.is_identity(identity):
             message = f"{fields.describe(identity)} is no identity of a cluster"
             cure = (
-                f"Write its 10 digits of 0 to 9 and a to f, in quotes, or {quarantine.NO_IDENTITY} "
-                "for machines that carry none; vps-autoscaler ls --wide shows which there are"
+                "Write its 10 digits of 0 to 9 and a to f, in quotes, or "
+                f"{foreign_words.NO_IDENTITY} for machines that carry none; "
+                "vps-autoscaler ls --wide shows which there are"
             )
             findings.add((*at, identity), message, cure, key=True)
     return words

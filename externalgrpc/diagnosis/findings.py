@@ -13,25 +13,30 @@ UNSEEN: Final = 3
 
 
 class Severity(enum.IntEnum):
-    """How bad a finding is. TROUBLE costs money or blocks scaling; a WARNING may, one day."""
+    """How bad a finding is. TROUBLE costs money or blocks scaling; a WARNING may, one day.
 
-    WARNING = 1
-    TROUBLE = 2
+    FINE says that something works, a NOTE what is as it should be and may surprise.
+    """
+
+    FINE = 0
+    NOTE = 1
+    WARNING = 2
+    TROUBLE = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong.
+    """One thing that there is to say, mostly because it is wrong.
 
-    ``subject`` is the check that found it. ``what`` names names, ``why`` is one sentence, ``cure``
-    says what to do: a command or a setting where there is one.
+    ``subject`` is the check that found it, or what it is about. ``what`` names names, ``why`` is
+    one sentence, ``cure`` says what to do: a command or a setting where there is one.
     """
 
     severity: Severity
     subject: str
     what: str
-    why: str
-    cure: str
+    why: str = ""
+    cure: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +113,12 @@ def plain(report: Report) -> dict[str, Any]:
         "ok": report.ok,
         "complete": report.complete,
         "cluster": report.cluster,
-        "findings": [
-            {**dataclasses.asdict(each), "severity": each.severity.name.lower()}
-            for each in report.findings
-        ],
+        "findings": [plain_finding(each) for each in report.findings],
         "lookedAt": list(report.looked_at),
         "notLookedAt": [dataclasses.asdict(each) for each in report.not_looked_at],
     }
+
+
+def plain_finding(finding: Finding) -> dict[str, str]:
+    """Turn a finding into what JSON can hold; its severity is a word."""
+    return {**dataclasses.asdict(finding), "severity": finding.severity.name.lower()}

@@ -12,6 +12,8 @@ from externalgrpc.support import plaintext
 _MARKS = {
     Severity.TROUBLE: ("TROUBLE", "bold red"),
     Severity.WARNING: ("warning", "yellow"),
+    Severity.NOTE: ("note", "cyan"),
+    Severity.FINE: ("ok", "green"),
 }
 _WIDTH = len("not looked at")
 
@@ -21,7 +23,11 @@ def draw(report: Report) -> RenderableType:
     report = plaintext.every(report)
     parts: list[RenderableType] = []
     for finding in report.findings:
-        parts += [_finding(finding), ""]
+        parts.append(_finding(finding))
+        if finding.why or finding.cure:
+            parts.append("")
+    if parts and parts[-1] != "":
+        parts.append("")
     parts.append(_row("looked at", "dim", Text("; ".join(report.looked_at), "dim"), _WIDTH))
     for missed in report.not_looked_at:
         result = Text.assemble((missed.what, "bold"), f", because {missed.because}")
@@ -33,11 +39,12 @@ def draw(report: Report) -> RenderableType:
 def _finding(finding: Finding) -> RenderableType:
     mark, style = _MARKS[finding.severity]
     head = Text.assemble((finding.subject, "bold"), f": {finding.what}")
-    return Group(
-        _row(mark, style, head),
-        _row("why", "dim", Text(finding.why, "dim")),
-        _row("cure", "dim", Text(finding.cure)),
-    )
+    rows = [_row(mark, style, head)]
+    if finding.why:
+        rows.append(_row("why", "dim", Text(finding.why, "dim")))
+    if finding.cure:
+        rows.append(_row("cure", "dim", Text(finding.cure)))
+    return Group(*rows)
 
 
 def _row(label: str, style: str, text: Text, width: int = len("TROUBLE")) -> Table:
@@ -51,13 +58,13 @@ def _row(label: str, style: str, text: Text, width: int = len("TROUBLE")) -> Tab
 
 def _outcome(report: Report) -> Text:
     troubles = sum(each.severity is Severity.TROUBLE for each in report.findings)
-    warnings = len(report.findings) - troubles
+    warnings = sum(each.severity is Severity.WARNING for each in report.findings)
     head = f"cluster {report.cluster}: "
     unseen = sum(each.failed for each in report.not_looked_at)
     blind = f"{unseen} {'thing' if unseen == 1 else 'things'} could not be looked at"
-    if not report.findings and unseen:
+    if not troubles + warnings and unseen:
         return Text.assemble(head, (f"health is not known: {blind}", "bold yellow"))
-    if not report.findings:
+    if not troubles + warnings:
         return Text.assemble(head, ("nothing is wrong in what was looked at", "bold green"))
     result = Text(head)
     if troubles:

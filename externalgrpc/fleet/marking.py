@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from externalgrpc.fleet import claims, quarantine, requests, state, view
+from externalgrpc.model import foreign_words
 from providers import contract, errors
 
 RETRY_S = 10.0
@@ -109,7 +110,7 @@ def _lacks_identity(
     """Tell whether a machine lacks our identity and may have it: another cluster's, if adopted."""
     if not fleet.identity or instance.identity == fleet.identity:
         return False
-    adopted = quarantine.word_on(account, instance) == quarantine.ADOPT
+    adopted = quarantine.word_on(account, instance) == foreign_words.ADOPT
     return adopted or not quarantine.is_foreign(fleet, instance)
 
 
@@ -122,7 +123,7 @@ def _wanted(
         return nothing, frozenset()
     remove = frozenset({contract.Mark.UNJOINED}) if instance.unjoined else frozenset()
     foreign = quarantine.is_foreign(fleet, instance)
-    if foreign and quarantine.word_on(account, instance) != quarantine.ADOPT:
+    if foreign and quarantine.word_on(account, instance) != foreign_words.ADOPT:
         # Whosever it is, it is a node: whoever takes it for his own must not think that it is none.
         return nothing, remove
     lacks = bool(fleet.identity) and instance.identity != fleet.identity

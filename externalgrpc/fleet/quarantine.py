@@ -12,13 +12,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from externalgrpc.fleet import claims, proof, state, view
+from externalgrpc.model.foreign_words import ADOPT, GONE, IGNORE, NO_IDENTITY
 from providers import contract
-
-ADOPT = "adopt"
-IGNORE = "ignore"
-GONE = "gone"
-NO_IDENTITY = "none"
-"""What stands in ``accounts[].foreign`` for machines that carry no identity."""
 
 
 def review(

@@ -6,14 +6,15 @@ told to whoever asks the cluster anyway.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import hashlib
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from externalgrpc.model import der
+from externalgrpc.model import example_ca
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _ENDPOINT: Final = re.compile(
     r"https://(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):[0-9]{1,5}",
@@ -21,9 +22,6 @@ _ENDPOINT: Final = re.compile(
 )
 _TOKEN: Final = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}", re.ASCII)
 _VERSION: Final = re.compile(r"v?1\.([0-9]{1,3})(?:\.[0-9A-Za-z.+-]{0,60})?", re.ASCII)
-_BLOCK: Final = re.compile(
-    r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)\s+-----END CERTIFICATE-----", re.ASCII
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +68,7 @@ class JoinCredentials:
     def ca_key_hashes(self) -> tuple[str, ...]:
         """Give kubeadm's hash of every certificate's public key: ``sha256:<hex>``."""
         return tuple(
-            f"sha256:{hashlib.sha256(der.public_key_info(each)).hexdigest()}"
+            f"sha256:{hashlib.sha256(_public_key_info(each)).hexdigest()}"
             for each in certificates(self.ca_pem)
         )
 
@@ -84,10 +82,10 @@ class JoinCredentials:
         found = certificates(self.ca_pem)
         pinned = (self.ca_pem.strip() + "\n").encode()
         if len(found) > 1:
-            roots = [each for each in found if der.self_issued(each)]
+            roots = [each for each in found if each.issuer == each.subject]
             if len(roots) != 1:
                 raise ValueError("the cluster's certificates hold no single root to pin")
-            pinned = roots[0]
+            pinned = _der(roots[0])
         return f"K10{hashlib.sha256(pinned).hexdigest()}::{self.token}"
 
 
@@ -98,36 +96,51 @@ def endpoint_problem(text: str) -> str:
     return ""
 
 
-def certificates(pem: str) -> tuple[bytes, ...]:
-    """Take the certificates out of a PEM text, as DER; ValueError when it holds none or others."""
-    blocks = _BLOCK.findall(pem)
-    if not blocks or pem.count("-----BEGIN ") != len(blocks):
+def certificates(pem: str) -> tuple[x509.Certificate, ...]:
+    """Read the certificates of a PEM text; ValueError when it holds none or anything else."""
+    from cryptography import x509  # noqa: PLC0415 - slow, and only joins need it
+
+    blocks = pem.count("-----BEGIN CERTIFICATE-----")
+    if not blocks or pem.count("-----BEGIN ") != blocks:
         raise ValueError("the cluster's CA must be certificates in PEM form, and nothing else")
     try:
-        found = tuple(base64.b64decode("".join(each.split()), validate=True) for each in blocks)
+        found = tuple(x509.load_pem_x509_certificates(pem.encode()))
         for each in found:
-            der.public_key_info(each)
-    except (binascii.Error, der.Malformed) as error:
+            _public_key_info(each)
+    except (ValueError, x509.UnsupportedGeneralNameType) as error:
         raise ValueError("the cluster's CA holds something that is no certificate") from error
+    if len(found) != blocks:
+        raise ValueError("the cluster's CA holds something that is no certificate")
     return found
 
 
-def example(server_version: str = "v1.36.2") -> JoinCredentials:
-    """Give credentials that open nothing, with a CA as large as one of a 4096-bit key.
+def _public_key_info(certificate: x509.Certificate) -> bytes:
+    """Give the SubjectPublicKeyInfo of a certificate as it stands there; else ValueError."""
+    from cryptography import exceptions  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
-    For showing and measuring user-data where no cluster is at hand.
-    """
-    number = b"\x02\x01\x01"
-    nothing = der.encode(0x30, b"")
-    # As random as a modulus and a signature are: what is packed would hide their size.
-    noise = b"".join(hashlib.sha512(bytes([n])).digest() for n in range(2 * 512 // 64))
-    key = der.encode(0x30, nothing + der.encode(0x03, b"\x00" + noise[1:]))
-    inner = der.encode(0x30, number + nothing * 4 + key)
-    whole = der.encode(0x30, inner + nothing + der.encode(0x03, b""))
-    text = base64.encodebytes(whole).decode()
+    try:
+        info = certificate.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except exceptions.UnsupportedAlgorithm as error:
+        raise ValueError("its key is of a kind that is not known") from error
+    if info not in certificate.tbs_certificate_bytes:
+        raise ValueError("its key is written in a form that would be hashed otherwise")
+    return info
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def example(server_version: str = "v1.36.2") -> JoinCredentials:
+    """Give credentials that open nothing, for user-data where no cluster is at hand."""
     return JoinCredentials(
         endpoint="https://api.example.invalid:6443",
-        ca_pem=f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n",
+        ca_pem=example_ca.PEM,
         token="abcdef.0123456789abcdef",  # noqa: S106 - opens nothing
         server_version=server_version,
     )

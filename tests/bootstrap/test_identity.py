@@ -195,10 +195,10 @@ def test_an_older_class_loads_and_check_says_what_is_taken(tmp_path: Path) -> No
         found = config.load(path, cluster="", environ={}, clouds=kinds)
         values = [
             each for each in preflight.check_offline(found, kinds).findings()
-            if each.about == "providerID"
+            if each.subject == "providerID"
         ]  # fmt: skip
         assert len(values) == expected
-        assert all("instance-id of cloud-init is taken" in each.message for each in values)
+        assert all("instance-id of cloud-init is taken" in each.what for each in values)
 
 
 def before() -> type:
@@ -316,7 +316,7 @@ def test_check_online_fails_where_machines_contradict_the_class(tmp_path: Path) 
         report = preflight.check_online(
             found, {"cumulus": Cumulus}, lambda _account: Cumulus(login, cloud=center)
         )
-        return [each.message for each in report.findings() if each.about == "providerID"]
+        return [each.what for each in report.findings() if each.subject == "providerID"]
 
     assert reported() == []
     order = contract.Order(

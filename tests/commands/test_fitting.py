@@ -13,6 +13,7 @@ from rich.console import Console
 from externalgrpc.commands import tables
 from externalgrpc.commands.fitting import Fitting
 from externalgrpc.diagnosis import preflight
+from externalgrpc.diagnosis.findings import Finding, Severity
 from externalgrpc.nodes import price_list
 from externalgrpc.pb import fleet_pb2 as pb
 from providers import contract
@@ -22,7 +23,7 @@ UUID = "vultr://0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 
 def drawn(what: object, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, markup=False, highlight=False).print(what)
+    Console(file=out, width=width, markup=False, emoji=False, highlight=False).print(what)
     return out.getvalue()
 
 
@@ -84,6 +85,33 @@ def test_whatever_is_in_a_table_can_be_read(rows: list[list[str]]) -> None:
     assert max(map(len, screen.splitlines()), default=0) <= 80
     for word in " ".join(each for row in rows for each in row).split():
         assert word == "-" or word in screen
+
+
+def test_what_a_check_found_is_read_as_sentences_at_80_columns() -> None:
+    what = "the autoscaler is promised labels that the user-data does not set"
+    cure = "Use @@NODE_LABELS@@ in the file, or remove labels from the group that names it"
+    worst = Finding(severity=Severity.TROUBLE, subject="labels", what=what, cure=cure)
+    best = Finding(severity=Severity.FINE, subject="token", what="it works")
+    report = preflight.Report(
+        cluster="c",
+        currency="EUR",
+        online=False,
+        accounts=(preflight.AccountReport(name="cloud", provider="p", findings=(best,)),),
+        groups=(
+            preflight.GroupReport(
+                name="web", account="cloud", min_size=0, max_size=1, findings=(worst,)
+            ),
+        ),
+    )
+    lines = drawn(tables.report(report)).splitlines()
+    assert all(len(each) <= 80 for each in lines)
+    text = " ".join(" ".join(lines).split())
+    assert f"TROUBLE web: labels: {what}" in text
+    assert f"cure {cure} ok cloud: token: it works" in text
+    assert "not looked at clouds and cluster, because --online was not given" in text
+    assert text.endswith("cluster c: 1 trouble that costs money or blocks scaling, no warnings")
+    assert sum("cure" in each or "NODE_LABELS" in each for each in lines) == 1, "no word a line"
+    assert len(lines) < 20
 
 
 def test_one_word_for_one_thing_in_every_table() -> None:

@@ -43,9 +43,9 @@ def mistake(folder: Path, data: bytes | str, cloud: str = "linode") -> str:
 def warnings(folder: Path, data: bytes | str, cloud: str = "linode", more: str = "") -> list[str]:
     found = load(folder, data, cloud, more)
     return [
-        each.message.replace(f"{folder}/", "")
+        each.what.replace(f"{folder}/", "")
         for each in preflight.check_offline(found, CLOUDS).findings()
-        if each.about == "userDataFile"
+        if each.subject == "userDataFile"
     ]
 
 
@@ -277,7 +277,7 @@ def test_what_base64_becomes_is_what_is_measured(tmp_path: Path) -> None:
 def test_labels_and_the_provider_id_in_base64_are_seen(tmp_path: Path) -> None:
     data = f"#!/bin/sh\necho {b64('kubelet --provider-id=x --node-labels=@@NODE_LABELS@@')}\n"
     found = load(tmp_path, data, more=", labels: {a: b}")
-    about = {each.about for each in preflight.check_offline(found, CLOUDS).findings()}
+    about = {each.subject for each in preflight.check_offline(found, CLOUDS).findings()}
     assert not about & {"labels", "providerID"}
 
 

@@ -8,8 +8,7 @@ import random
 from collections.abc import Callable
 from typing import TypeAlias
 
-from externalgrpc.fleet import quarantine
-from externalgrpc.model import groups
+from externalgrpc.model import foreign_words, groups
 from providers import errors
 from providers.memory import datacenter
 from tests.laws import autoscaler, laws, lies, life, mishaps, rest, side, simulation, simulator
@@ -233,7 +232,7 @@ class History:
                 cloud.vanish(machine.id)
         for one in self.sides:
             others = {
-                other.kubernetes.identity if other.with_nodes else quarantine.NO_IDENTITY
+                other.kubernetes.identity if other.with_nodes else foreign_words.NO_IDENTITY
                 for other in self.sides
                 if other is not one
             }

@@ -11,7 +11,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from externalgrpc.fleet import quarantine, view
+from externalgrpc.fleet import view
+from externalgrpc.model import foreign_words
 from tests.laws import caller, fake_cloud, fates, laws, world
 
 NAMES = st.sampled_from("ghk")
@@ -231,7 +232,7 @@ class FleetMachine(RuleBasedStateMachine):
     )
     def word(self, *, theirs, nobodys):
         """The operator says whose foreign machines are."""
-        said = {world.THEIRS: theirs, quarantine.NO_IDENTITY: nobodys}
+        said = {world.THEIRS: theirs, foreign_words.NO_IDENTITY: nobodys}
         self.there.say({identity: word for identity, word in said.items() if word})
 
     def _machines(self):

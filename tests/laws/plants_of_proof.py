@@ -205,7 +205,7 @@ PLANTS = (
     Plant(
         "mark another cluster's machines",
         f"{FLEET}/marking.py",
-        "    if foreign and quarantine.word_on(account, instance) != quarantine.ADOPT:",
+        "    if foreign and quarantine.word_on(account, instance) != foreign_words.ADOPT:",
         "    if foreign and not account.name:",
     ),
     Plant(

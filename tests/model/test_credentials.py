@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from externalgrpc.model import credentials, der
+from externalgrpc.model import credentials
 from providers import packing
 from tests.bootstrap import orders
 
@@ -137,22 +137,58 @@ def test_what_is_no_ca(rsa_ca: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_certificate_are_refused(data: bytes) -> None:
+    pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(data).decode()}"
+    with pytest.raises(ValueError, match="the cluster's CA"):
+        credentials.certificates(f"{pem}-----END CERTIFICATE-----\n")
+
+
+@given(st.integers(0, 900), st.integers(0, 255))
+def test_a_certificate_with_another_byte_is_read_or_refused(at: int, byte: int) -> None:
+    (whole,) = credentials.certificates(credentials.example().ca_pem)
+    data = bytearray(whole.public_bytes(serialization.Encoding.DER))
+    data[at] = byte
+    pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(data).decode()}"
     try:
-        der.public_key_info(data)
-    except der.Malformed:
+        of = with_ca(f"{pem}-----END CERTIFICATE-----\n".encode())
+    except ValueError as error:
+        assert "the cluster's CA" in str(error)
         return
-    assert data[0] == 0x30
+    assert len(of.ca_key_hashes) == 1
 
 
-@given(st.integers(0, 70_000))
-def test_elements_are_read_as_they_were_written(size: int) -> None:
-    name, key = der.encode(0x30, b"n" * 3), der.encode(0x30, b"k" * size)
-    number, nothing = der.encode(0x02, b"\x01"), der.encode(0x30, b"")
-    inside = number + nothing + name + nothing + name + key
-    for version in (b"", der.encode(0xA0, b"\x02\x01\x02")):
-        whole = der.encode(0x30, der.encode(0x30, version + inside))
-        assert der.public_key_info(whole) == key
-        assert der.self_issued(whole)
+def _with_point(whole: bytes, long: bytes, short: bytes) -> bytes:
+    """Put a shorter point into a certificate of a P-256 key, with every length around it."""
+    less = len(long) - len(short)
+    data = bytearray(whole.replace(b"\x03\x42\x00" + long, b"\x03\x22\x00" + short))
+    at = data.index(b"\x30\x59\x30\x13")
+    data[at + 1] -= less
+    at = 0
+    for _ in range(2):  # the certificate, and what is signed of it
+        wide = data[at + 1] & 0x7F
+        size = int.from_bytes(data[at + 2 : at + 2 + wide], "big") - less
+        data[at + 2 : at + 2 + wide] = size.to_bytes(wide, "big")
+        at += 2 + wide
+    return bytes(data)
+
+
+def test_a_key_that_kubeadm_would_hash_otherwise_is_refused() -> None:
+    """Its point is compressed: what is written anew is not what stands there."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    whole = x509.load_pem_x509_certificate(certificate(key, name="k" * 60)).public_bytes(
+        serialization.Encoding.DER
+    )
+    long, short = (
+        key.public_key().public_bytes(serialization.Encoding.X962, form)
+        for form in (
+            serialization.PublicFormat.UncompressedPoint,
+            serialization.PublicFormat.CompressedPoint,
+        )
+    )
+    odd = _with_point(whole, long, short)
+    assert x509.load_der_x509_certificate(odd).public_key() == key.public_key()
+    pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(odd).decode()}"
+    with pytest.raises(ValueError, match="the cluster's CA"):
+        credentials.certificates(f"{pem}-----END CERTIFICATE-----\n")
 
 
 def test_the_example_packs_no_better_than_real_ones() -> None:

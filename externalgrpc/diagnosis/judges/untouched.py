@@ -7,8 +7,8 @@ from typing import Final
 
 from externalgrpc.diagnosis.facts import Facts
 from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
-from externalgrpc.fleet import quarantine, state
-from externalgrpc.model import by_hand
+from externalgrpc.fleet import state
+from externalgrpc.model import by_hand, foreign_words
 from externalgrpc.pb import fleet_pb2 as pb
 
 SUBJECT: Final = "untouched"
@@ -85,16 +85,16 @@ def _cure(doubt: str, identity: str, machines: list[pb.Machine]) -> str:
     match doubt:
         case state.Doubt.FOREIGN.value:
             return (
-                f'Say accounts[].foreign: {{"{identity}": ...}}: {quarantine.GONE} when that '
+                f'Say accounts[].foreign: {{"{identity}": ...}}: {foreign_words.GONE} when that '
                 f"cluster is no more (then {by_hand.purge_identity(identity)}), "
-                f"{quarantine.ADOPT} when this cluster was built anew around them, "
-                f"{quarantine.IGNORE} when it lives"
+                f"{foreign_words.ADOPT} when this cluster was built anew around them, "
+                f"{foreign_words.IGNORE} when it lives"
             )
         case state.Doubt.UNCLAIMED.value:
             return (
                 "Look whether kubernetes: names the cluster that they are nodes of; of another "
-                f"one: accounts[].foreign: {{{quarantine.NO_IDENTITY}: {quarantine.IGNORE}}}; "
-                f"dead ones, one by one: {one}"
+                f"one: accounts[].foreign: {{{foreign_words.NO_IDENTITY}: {foreign_words.IGNORE}"
+                f"}}; dead ones, one by one: {one}"
             )
         case state.Doubt.MISNAMED.value:
             return (
@@ -107,12 +107,13 @@ def _cure(doubt: str, identity: str, machines: list[pb.Machine]) -> str:
 
 def _excused(facts: Facts, identity: str, machines: list[pb.Machine]) -> Iterator[Finding]:
     """Tell of machines that the operator called gone and that are there."""
-    key = identity or quarantine.NO_IDENTITY
+    key = identity or foreign_words.NO_IDENTITY
     accounts = facts.config.accounts
     gone = [
         each
         for each in machines
-        if each.account in accounts and accounts[each.account].foreign.get(key) == quarantine.GONE
+        if each.account in accounts
+        and accounts[each.account].foreign.get(key) == foreign_words.GONE
     ]
     if gone:
         yield warning(

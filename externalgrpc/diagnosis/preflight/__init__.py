@@ -11,21 +11,17 @@ from externalgrpc.diagnosis.preflight.online import check as check_online
 from externalgrpc.diagnosis.preflight.report import (
     AccountReport,
     CandidateReport,
-    Finding,
     GroupReport,
     Report,
-    Verdict,
     plain,
 )
 
 __all__ = [
     "AccountReport",
     "CandidateReport",
-    "Finding",
     "GroupReport",
     "OpenProvider",
     "Report",
-    "Verdict",
     "check_offline",
     "check_online",
     "plain",

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from externalgrpc.bootstrap import joining, kubeadm
-from externalgrpc.diagnosis.preflight.report import Finding, Verdict
+from externalgrpc.diagnosis.findings import Finding, Severity
 from externalgrpc.model import credentials, groups
 from externalgrpc.support import clock
 
@@ -70,9 +70,9 @@ def _ask(
                 yield _fine("identity", f"{own} tells it from other clusters of its name")
             case identity.Withheld(why):
                 yield Finding(
-                    verdict=Verdict.WARNING,
-                    about="identity",
-                    message="another cluster of the same name cannot be told from this one: these "
+                    severity=Severity.WARNING,
+                    subject="identity",
+                    what="another cluster of the same name cannot be told from this one: these "
                     f"credentials may not read the namespace kube-system ({why})",
                     cure="kubectl apply -f deploy/rbac.yaml",
                 )
@@ -117,8 +117,8 @@ def _release(config: groups.Config, git_version: str, minor: int) -> Iterator[Fi
 
 
 def _fine(about: str, message: str) -> Finding:
-    return Finding(verdict=Verdict.FINE, about=about, message=message)
+    return Finding(severity=Severity.FINE, subject=about, what=message)
 
 
 def _fails(about: str, message: str, cure: str) -> Finding:
-    return Finding(verdict=Verdict.FAILURE, about=about, message=message, cure=cure)
+    return Finding(severity=Severity.TROUBLE, subject=about, what=message, cure=cure)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from externalgrpc.diagnosis.preflight.report import CandidateReport, Finding, Verdict
+from externalgrpc.diagnosis.findings import Finding, Severity
+from externalgrpc.diagnosis.preflight.report import CandidateReport
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
 
@@ -42,9 +43,9 @@ def judge(
         than = f"{stands} stand{'s' if stands == 1 else ''} and minSize is {group.min_size}"
     prices = [each.price_per_hour for each in candidates if each.price_per_hour]
     yield Finding(
-        verdict=Verdict.WARNING,
-        about=ABOUT,
-        message=f"the group may grow to {most} machines, {than}: {_money(most, prices, currency)}",
+        severity=Severity.WARNING,
+        subject=ABOUT,
+        what=f"the group may grow to {most} machines, {than}: {_money(most, prices, currency)}",
         cure="Lower maxSize to what you would pay for; pods that ask for too much can fill it",
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from externalgrpc.diagnosis.preflight.report import Finding, Verdict
-from externalgrpc.fleet import quarantine
-from externalgrpc.model import by_hand, groups
+from externalgrpc.diagnosis.findings import Finding, Severity
+from externalgrpc.model import by_hand, foreign_words, groups
 from providers import contract
 
 
@@ -24,9 +23,9 @@ def judge(
             continue
         if identity and each.identity == identity:
             yield Finding(
-                verdict=Verdict.FAILURE,
-                about="neighbours",
-                message=f"{each.count} machines of this very cluster carry the name "
+                severity=Severity.TROUBLE,
+                subject="neighbours",
+                what=f"{each.count} machines of this very cluster carry the name "
                 f"{each.cluster!r}, the file says {cluster!r}: was it renamed?",
                 cure=f"Name it {each.cluster} again, or delete them: vps-autoscaler purge "
                 f"--cluster {each.cluster}",
@@ -34,9 +33,9 @@ def judge(
         else:
             whose = f" (identity {each.identity})" if each.identity else ""
             yield Finding(
-                verdict=Verdict.NOTE,
-                about="neighbours",
-                message=f"{each.count} machines of cluster {each.cluster!r}{whose}",
+                severity=Severity.NOTE,
+                subject="neighbours",
+                what=f"{each.count} machines of cluster {each.cluster!r}{whose}",
             )
     yield from _of_our_name(account, of_our_name, identity)
 
@@ -52,14 +51,14 @@ def _of_our_name(
         word = account.foreign.get(each.identity, "")
         ours = f", ours is {identity}" if identity else ""
         yield Finding(
-            verdict=Verdict.NOTE if word else Verdict.WARNING,
-            about="neighbours",
-            message=f"{each.count} machines of this cluster's name carry the identity "
+            severity=Severity.NOTE if word else Severity.WARNING,
+            subject="neighbours",
+            what=f"{each.count} machines of this cluster's name carry the identity "
             f"{each.identity}{ours}" + (f"; foreign says: {word}" if word else ""),
             cure=""
             if word
             else "Give two clusters two names; if they are of a cluster that is no more, say so "
-            f"under accounts[].foreign ({quarantine.GONE}), or: "
+            f"under accounts[].foreign ({foreign_words.GONE}), or: "
             f"{by_hand.purge_identity(each.identity)}",
         )
 

@@ -7,14 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from externalgrpc import config
 from externalgrpc.bootstrap import encoded, joining
 from externalgrpc.config import formats
+from externalgrpc.diagnosis.findings import Finding, Severity
 from externalgrpc.diagnosis.preflight import growing, ordering
-from externalgrpc.diagnosis.preflight.report import (
-    AccountReport,
-    Finding,
-    GroupReport,
-    Report,
-    Verdict,
-)
+from externalgrpc.diagnosis.preflight.report import AccountReport, GroupReport, Report
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.nodes import template
 from providers import contract, errors
@@ -92,26 +87,26 @@ def _group(
     reason = config.cannot_join(group, cloud)
     if reason:
         yield Finding(
-            verdict=Verdict.FAILURE,
-            about="join",
-            message=reason,
+            severity=Severity.TROUBLE,
+            subject="join",
+            what=reason,
             cure="See examples/ for files that join by kubeadm and by k3s",
         )
     yield from _ids(group, cloud)
     if real and not group.image:
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="image",
-            message="no image is named",
+            severity=Severity.WARNING,
+            subject="image",
+            what="no image is named",
             cure="Add image: with the operating system that the machine boots",
         )
     for doubt in (
         () if not real else formats.doubts(group, cluster=cluster, provider=provider, of=cloud)
     ):
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="userDataFile",
-            message=f"{group.user_data_file}:{doubt.line}:{doubt.column}: {doubt.message}",
+            severity=Severity.WARNING,
+            subject="userDataFile",
+            what=f"{group.user_data_file}:{doubt.line}:{doubt.column}: {doubt.message}",
             cure=doubt.cure,
         )
     if group.join == "raw":
@@ -120,9 +115,9 @@ def _group(
     yield from _sizes(group)
     if group.region_free:
         yield Finding(
-            verdict=Verdict.NOTE,
-            about="regions",
-            message="several regions: new nodes are announced without region and zone, "
+            severity=Severity.NOTE,
+            subject="regions",
+            what="several regions: new nodes are announced without region and zone, "
             "so pods that ask for one are not placed here",
             cure="Use one group per region where pods or volumes are bound to one",
         )
@@ -132,9 +127,9 @@ def _ids(group: groups.NodeGroup, cloud: installed_clouds.Cloud) -> Iterator[Fin
     """Tell of a cloud's class that does not say how a machine learns its id."""
     if group.join in joining.METHODS and not installed_clouds.says_ids(cloud):
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="providerID",
-            message="the cloud's class does not say how a machine learns its id "
+            severity=Severity.WARNING,
+            subject="providerID",
+            what="the cloud's class does not say how a machine learns its id "
             "(metadata_service): the instance-id of cloud-init is taken, and where that is another "
             "the autoscaler deletes each node after its provision time",
             cure="Update the cloud's package; until then compare one node's spec.providerID with "
@@ -147,24 +142,24 @@ def _raw(group: groups.NodeGroup) -> Iterator[Finding]:
     text = encoded.opened(group.user_data)
     if group.labels and not any(variable in text for variable in _LABEL_VARIABLES):
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="labels",
-            message="the autoscaler is promised labels that the user-data does not set: pods that "
+            severity=Severity.WARNING,
+            subject="labels",
+            what="the autoscaler is promised labels that the user-data does not set: pods that "
             "select by them would grow the group again and again",
             cure="Use @@NODE_LABELS@@ in it, or remove labels",
         )
     if group.taints and "@@TAINTS@@" not in text:
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="taints",
-            message="the user-data does not set the group's taints",
+            severity=Severity.WARNING,
+            subject="taints",
+            what="the user-data does not set the group's taints",
             cure="Use @@TAINTS@@ in it, or remove taints",
         )
     if not any(word in text.lower() for word in _PROVIDER_ID):
         yield Finding(
-            verdict=Verdict.NOTE,
-            about="providerID",
-            message="the user-data does not mention the provider id: unless the cloud's own "
+            severity=Severity.NOTE,
+            subject="providerID",
+            what="the user-data does not mention the provider id: unless the cloud's own "
             "controller sets it, the autoscaler deletes each node after its provision time",
             cure="Set it from the metadata service as the files in examples/ do",
         )
@@ -175,16 +170,16 @@ def _network(group: groups.NodeGroup, *, real: bool) -> Iterator[Finding]:
         return
     if not group.public_ipv6 and not group.networks:
         yield Finding(
-            verdict=Verdict.FAILURE,
-            about="network",
-            message="its machines would have no address at all",
+            severity=Severity.TROUBLE,
+            subject="network",
+            what="its machines would have no address at all",
             cure="Name a network, or allow publicIPv4 or publicIPv6",
         )
     elif not group.networks:
         yield Finding(
-            verdict=Verdict.NOTE,
-            about="network",
-            message="its machines have IPv6 only; some image registries have IPv4 only",
+            severity=Severity.NOTE,
+            subject="network",
+            what="its machines have IPv6 only; some image registries have IPv4 only",
             cure="Use a mirror that speaks IPv6",
         )
 
@@ -192,11 +187,11 @@ def _network(group: groups.NodeGroup, *, real: bool) -> Iterator[Finding]:
 def _sizes(group: groups.NodeGroup) -> Iterator[Finding]:
     if group.min_size:
         yield Finding(
-            verdict=Verdict.NOTE,
-            about="minSize",
-            message="the autoscaler never shrinks below it, and does not grow to it by itself",
+            severity=Severity.NOTE,
+            subject="minSize",
+            what="the autoscaler never shrinks below it, and does not grow to it by itself",
             cure="Start it with --enforce-node-group-min-size",
         )
     yield from growing.judge(group)
     if not group.max_size:
-        yield Finding(verdict=Verdict.NOTE, about="maxSize", message="the group may not grow")
+        yield Finding(severity=Severity.NOTE, subject="maxSize", what="the group may not grow")

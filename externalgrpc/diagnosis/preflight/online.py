@@ -8,14 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from externalgrpc.bootstrap import joining
+from externalgrpc.diagnosis.findings import Finding, Severity
 from externalgrpc.diagnosis.preflight import cluster, growing, neighbours, offline, ordering
-from externalgrpc.diagnosis.preflight.report import (
-    AccountReport,
-    Finding,
-    GroupReport,
-    Report,
-    Verdict,
-)
+from externalgrpc.diagnosis.preflight.report import AccountReport, GroupReport, Report
 from externalgrpc.model import credentials, groups, installed_clouds
 from providers import contract, errors
 
@@ -102,12 +97,12 @@ def _ask_account(
     """Ask what an account may do and can order; None for the market when it cannot be told."""
     findings: list[Finding] = []
     machines = _ask("machines", provider.instances, findings)
-    refused = any(finding.about == "machines" for finding in findings)
+    refused = any(finding.subject == "machines" for finding in findings)
     types = None if refused else _ask("machine types", provider.machine_types, findings)
     offers = None if types is None else _ask("offers", provider.offers, findings)
     quota = None if refused else _ask("quota", provider.quota, findings)
     if not refused:
-        findings.insert(0, Finding(verdict=Verdict.FINE, about="token", message="it works"))
+        findings.insert(0, Finding(severity=Severity.FINE, subject="token", what="it works"))
     findings += _orphans(machines or (), known)
     if any(group.join in joining.METHODS for group in its):
         findings += _ids(provider, machines or ())
@@ -147,7 +142,7 @@ def _refusal(about: str, error: errors.CloudError) -> Finding:
             cure = "Look at the network, the endpoint and the cloud's status page"
         case _:
             cure = ""
-    return Finding(verdict=Verdict.FAILURE, about=about, message=error.message, cure=cure)
+    return Finding(severity=Severity.TROUBLE, subject=about, what=error.message, cure=cure)
 
 
 def _ids(provider: contract.Provider, machines: Sequence[contract.Instance]) -> Iterator[Finding]:
@@ -157,9 +152,9 @@ def _ids(provider: contract.Provider, machines: Sequence[contract.Instance]) -> 
         becomes = service.provider_id(provider.scheme, each.id)
         if each.provider_id != becomes or service.problem(each.id):
             yield Finding(
-                verdict=Verdict.FAILURE,
-                about="providerID",
-                message=f"the cloud shows {each.provider_id}, and the Node of such a machine would "
+                severity=Severity.TROUBLE,
+                subject="providerID",
+                what=f"the cloud shows {each.provider_id}, and the Node of such a machine would "
                 f"be {becomes}, if it joined at all: the autoscaler would delete it",
                 cure="Correct metadata_service of the cloud's class (docs/adding-a-cloud.md), or "
                 "join with a userDataFile",
@@ -174,9 +169,9 @@ def _orphans(machines: Sequence[contract.Instance], known: Sequence[str]) -> Ite
         count = sum(machine.group == name for machine in machines)
         whose = f"of a group {name!r} that is not configured" if name else "of no group"
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="orphans",
-            message=f"{count} machines carry this cluster's mark and are {whose}",
+            severity=Severity.WARNING,
+            subject="orphans",
+            what=f"{count} machines carry this cluster's mark and are {whose}",
             cure="Configure the group again until it is empty, or delete them",
         )
 
@@ -190,9 +185,9 @@ def _shared(
     before = {owners.get((account.endpoint, machine.provider_id)) for machine in machines}
     for other in sorted(name for name in before if name is not None):
         yield Finding(
-            verdict=Verdict.FAILURE,
-            about="account",
-            message=f"it shows the machines of account {other}: each would count twice",
+            severity=Severity.TROUBLE,
+            subject="account",
+            what=f"it shows the machines of account {other}: each would count twice",
             cure="Keep one account for each project of the cloud",
         )
     for machine in machines:
@@ -203,9 +198,9 @@ def _quota(quota: contract.Quota | None, its: Sequence[groups.NodeGroup]) -> Ite
     wanted = sum(group.max_size for group in its)
     if quota is not None and quota.limit is not None and wanted > quota.limit:
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="quota",
-            message=f"its groups may grow to {wanted} machines; the account may have {quota.limit}",
+            severity=Severity.WARNING,
+            subject="quota",
+            what=f"its groups may grow to {wanted} machines; the account may have {quota.limit}",
             cure="Ask the cloud for more, or lower maxSize",
         )
 
@@ -213,9 +208,9 @@ def _quota(quota: contract.Quota | None, its: Sequence[groups.NodeGroup]) -> Ite
 def _budget(budget: contract.Budget | None) -> Iterator[Finding]:
     if budget is not None and budget.remaining < budget.limit * _LITTLE_LEFT:
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="budget",
-            message=f"{budget.remaining} of {budget.limit} requests are left",
+            severity=Severity.WARNING,
+            subject="budget",
+            what=f"{budget.remaining} of {budget.limit} requests are left",
             cure="Find out who else uses the account, or lower budgetShare",
         )
 
@@ -248,7 +243,7 @@ def _ask_group(
         problems = _ask("order", functools.partial(provider.check_order, order), refusals)
         findings += refusals
         findings += [
-            Finding(verdict=Verdict.FAILURE, about="order", message=problem)
+            Finding(severity=Severity.TROUBLE, subject="order", what=problem)
             for problem in problems or ()
         ]
         if refusals:
@@ -275,5 +270,5 @@ def _neighbours(
         found = provider.neighbours()
     except errors.CloudError as error:
         message = f"whose machines are in the project could not be told: {error.message}"
-        return (Finding(verdict=Verdict.WARNING, about="neighbours", message=message),)
+        return (Finding(severity=Severity.WARNING, subject="neighbours", what=message),)
     return tuple(neighbours.judge(account, found, cluster=cluster_name, identity=identity))

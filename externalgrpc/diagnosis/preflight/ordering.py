@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from externalgrpc.bootstrap import joining, machine, preview
+from externalgrpc.diagnosis.findings import Finding, Severity
 from externalgrpc.diagnosis.preflight import places, successors
-from externalgrpc.diagnosis.preflight.report import CandidateReport, Finding, Verdict
+from externalgrpc.diagnosis.preflight.report import CandidateReport
 from externalgrpc.model import credentials, groups, installed_clouds, names
 from externalgrpc.nodes import pricing, template
 from providers import contract
@@ -67,7 +68,7 @@ def identity(
                 "the label is not set"
             )
             cure = "Remove the label; the machine's own is set in its place"
-            finding = Finding(verdict=Verdict.FAILURE, about="labels", message=message, cure=cure)
+            finding = Finding(severity=Severity.TROUBLE, subject="labels", what=message, cure=cure)
             found.setdefault(key, finding)
     return list(found.values())
 
@@ -103,7 +104,7 @@ def orders(
             text = render(join_credentials=join_credentials)
         except machine.Unjoinable as error:
             message = f"its machines cannot join the cluster: {error}"
-            refused[message] = Finding(verdict=Verdict.FAILURE, about="join", message=message)
+            refused[message] = Finding(severity=Severity.TROUBLE, subject="join", what=message)
             text = render()
         asked.append(
             groups.order_for(
@@ -144,7 +145,7 @@ def size(
     what = "preJoin and postJoin" if ours else "the file"
     cure = f"Shorten {what}, or fetch the larger part at boot"
     about = "join" if ours else "userDataFile"
-    return [Finding(verdict=Verdict.FAILURE, about=about, message=message, cure=cure)]
+    return [Finding(severity=Severity.TROUBLE, subject=about, what=message, cure=cure)]
 
 
 def _candidate(
@@ -188,13 +189,13 @@ def _types(
         cure = f"Nearest: {successors.line(near, money)}" if near else ""
         if known is None:
             message = f"{provider_name} has no machine type {name}, or has it no more"
-            yield Finding(verdict=Verdict.FAILURE, about=name, message=message, cure=cure)
+            yield Finding(severity=Severity.TROUBLE, subject=name, what=message, cure=cure)
         elif known.deprecated:
             message = f"{provider_name} is going to withdraw {name}"
-            yield Finding(verdict=Verdict.WARNING, about=name, message=message, cure=cure)
+            yield Finding(severity=Severity.WARNING, subject=name, what=message, cure=cure)
         if known is not None and known.gpu_model and not known.gpus:
             message = f"{name} is a fraction of a {known.gpu_model}: Kubernetes counts whole cards"
-            yield Finding(verdict=Verdict.FAILURE, about=name, message=message)
+            yield Finding(severity=Severity.TROUBLE, subject=name, what=message)
 
 
 def _places(
@@ -205,7 +206,7 @@ def _places(
         if place not in known:
             message = f"{provider_name} has no region {place}, or offers nothing there"
             cure = places.nearest(place, known)
-            yield Finding(verdict=Verdict.FAILURE, about=place, message=message, cure=cure)
+            yield Finding(severity=Severity.TROUBLE, subject=place, what=message, cure=cure)
 
 
 def _offered(candidates: Sequence[CandidateReport]) -> Iterator[Finding]:
@@ -215,17 +216,17 @@ def _offered(candidates: Sequence[CandidateReport]) -> Iterator[Finding]:
     for each in candidates:
         name = f"{each.name} in {each.location}"
         if each.machine_type is not None and each.offer is None:
-            yield Finding(verdict=Verdict.NOTE, about=name, message="is not offered")
+            yield Finding(severity=Severity.NOTE, subject=name, what="is not offered")
         elif each.offer is not None and not each.offer.in_stock:
-            yield Finding(verdict=Verdict.NOTE, about=name, message="is sold out now")
+            yield Finding(severity=Severity.NOTE, subject=name, what="is sold out now")
     if any(each.machine_type for each in candidates) and not offered:
         message = "nothing that the group may order is offered where it may order it"
         cure = "Change its types or regions: offers differ by region"
-        yield Finding(verdict=Verdict.FAILURE, about="offers", message=message, cure=cure)
+        yield Finding(severity=Severity.TROUBLE, subject="offers", what=message, cure=cure)
     elif offered and not in_stock:
         message = "everything that the group may order is sold out now"
         cure = "Add types or regions to fall back to"
-        yield Finding(verdict=Verdict.WARNING, about="stock", message=message, cure=cure)
+        yield Finding(severity=Severity.WARNING, subject="stock", what=message, cure=cure)
 
 
 def _shapes(
@@ -250,9 +251,9 @@ def _shapes(
         if differ:
             apart = first.arch != other.arch or first.gpus != other.gpus
             yield Finding(
-                verdict=Verdict.FAILURE if apart else Verdict.WARNING,
-                about=other.name,
-                message=f"differs from {first.name} in {', '.join(differ)}; "
+                severity=Severity.TROUBLE if apart else Severity.WARNING,
+                subject=other.name,
+                what=f"differs from {first.name} in {', '.join(differ)}; "
                 "the autoscaler is shown one shape for the whole group",
                 cure="Give types of another shape a group of their own",
             )
@@ -269,9 +270,9 @@ def _prices(
     }
     for code in sorted(foreign):
         yield Finding(
-            verdict=Verdict.WARNING,
-            about="prices",
-            message=f"prices are in {code}, and there is no rate to {currency}",
+            severity=Severity.WARNING,
+            subject="prices",
+            what=f"prices are in {code}, and there is no rate to {currency}",
             cure=f"Add exchangeRates with what one {code} is worth in {currency}",
         )
     for each in candidates:
@@ -279,7 +280,7 @@ def _prices(
         if offer is not None and each.price_per_hour is None and offer.currency not in foreign:
             message = "is listed without a price"
             yield Finding(
-                verdict=Verdict.NOTE, about=f"{each.name} in {each.location}", message=message
+                severity=Severity.NOTE, subject=f"{each.name} in {each.location}", what=message
             )
 
 

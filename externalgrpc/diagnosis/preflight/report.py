@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 from externalgrpc.config import fields
+from externalgrpc.diagnosis import findings as shared
+from externalgrpc.diagnosis.findings import Finding, Severity, Unseen
 from externalgrpc.nodes import pricing
 from providers import contract
-
-
-class Verdict(enum.IntEnum):
-    """How bad a finding is; only FAILURE makes a check fail."""
-
-    FINE = 0
-    NOTE = 1
-    WARNING = 2
-    FAILURE = 3
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that a check has to say: about what, a sentence, and a cure where one is due."""
-
-    verdict: Verdict
-    about: str
-    message: str
-    cure: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +70,34 @@ class Report:
     kubernetes: tuple[Finding, ...] = ()
 
     @property
-    def verdict(self) -> Verdict:
-        """Give the worst verdict of all findings."""
-        return max((finding.verdict for finding in self.findings()), default=Verdict.FINE)
+    def severity(self) -> Severity:
+        """Give the worst severity of all findings."""
+        return max((finding.severity for finding in self.findings()), default=Severity.FINE)
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing failed."""
-        return self.verdict < Verdict.FAILURE
+        """Tell whether nothing would fail."""
+        return self.severity < Severity.TROUBLE
+
+    def summary(self) -> shared.Report:
+        """Give every finding with whom it is about, worst first, as any diagnosis does."""
+        named = [
+            ("kubernetes", self.kubernetes),
+            *((each.name, each.findings) for each in self.accounts),
+            *((each.name, each.findings) for each in self.groups),
+        ]
+        asked = ("the clouds", *(("the cluster",) if self.kubernetes else ()))
+        offline = Unseen(what="clouds and cluster", because="--online was not given", failed=False)
+        return shared.Report(
+            cluster=self.cluster,
+            findings=shared.worst_first(
+                dataclasses.replace(each, subject=f"{name}: {each.subject}")
+                for name, its in named
+                for each in its
+            ),
+            looked_at=("the configuration", *(asked if self.online else ())),
+            not_looked_at=() if self.online else (offline,),
+        )
 
     def findings(self) -> Iterator[Finding]:
         """Go through the findings of the cluster, all accounts and groups."""
@@ -107,13 +109,13 @@ class Report:
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    """Turn a report into what JSON can hold: prices as decimal strings, verdicts as words."""
-    if isinstance(value, Verdict):
-        return value.name.lower()
+    """Turn a report into what JSON can hold: prices as decimal strings."""
+    if isinstance(value, Finding):
+        return shared.plain_finding(value)
     if isinstance(value, CandidateReport):
         return _candidate(value)
     if isinstance(value, Report):
-        head = {"verdict": plain(value.verdict), "ok": value.ok}
+        head = {"severity": value.severity.name.lower(), "ok": value.ok}
         return {**head, **_fields(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _fields(value)

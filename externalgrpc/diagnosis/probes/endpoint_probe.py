@@ -18,7 +18,7 @@ _WRONG_NAME: Final = frozenset({62, 64})
 class Answer:
     """What came of a knock; ``ends_at`` is the certificate's end, 0 where it was not seen.
 
-    See :class:`externalgrpc.diagnosis.facts.Door` for the rest.
+    See :class:`externalgrpc.diagnosis.facts.EndpointProbe` for the rest.
     """
 
     addresses: tuple[str, ...] = ()

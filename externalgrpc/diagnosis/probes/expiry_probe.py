@@ -17,7 +17,7 @@ from externalgrpc.diagnosis.facts import Certificate, Facts
 from externalgrpc.diagnosis.judges import expiry
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import openpgp
-from externalgrpc.model import credentials, der
+from externalgrpc.model import credentials
 from externalgrpc.support import regular_files
 
 _BLOCK: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -121,7 +121,7 @@ def _certificates(pem: str) -> list[float]:
     """Tell when each certificate of a PEM text ends, whatever else it holds; none if unreadable."""
     try:
         text = "\n".join(_BLOCK.findall(pem))
-        return [der.not_after(each) for each in credentials.certificates(text)]
+        return [each.not_valid_after_utc.timestamp() for each in credentials.certificates(text)]
     except ValueError:
         return []
 

@@ -18,7 +18,6 @@ from externalgrpc.diagnosis.facts import Certificate
 from externalgrpc.diagnosis.judges import expiry
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import expiry_probe, openpgp
-from externalgrpc.model import der
 from tests import certificates
 from tests.diagnosis import given
 
@@ -259,32 +258,51 @@ def test_when_a_certificate_ends(tmp_path: Path) -> None:
     assert list(expiry_probe.of_authority("nonsense")) == []
 
 
-def certificate(tag: int, data: bytes) -> bytes:
-    times = der.encode(0x17, b"200101000000Z") + der.encode(tag, data)
-    nothing = der.encode(0x30, b"")
-    inner = der.encode(0x02, b"\x01") + nothing * 2 + der.encode(0x30, times) + nothing * 2
-    return der.encode(0x30, der.encode(0x30, inner))
+def certificate(ends: datetime.datetime) -> bytes:
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    called = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kubernetes")])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(called)
+        .issuer_name(called)
+        .public_key(key.public_key())
+        .serial_number(4711)
+        .not_valid_before(datetime.datetime(1950, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(ends)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.DER)
+    )
+
+
+def as_pem(data: bytes) -> str:
+    text = base64.encodebytes(data).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(
-    ("tag", "data", "year"),
+    ("written", "ends"),
     [
-        (0x17, b"491231235959Z", 2049),
-        (0x17, b"500101000000Z", 1950),
-        (0x18, b"20500101000000Z", 2050),
+        (b"491231235959Z", datetime.datetime(2049, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)),
+        (b"500102000000Z", datetime.datetime(1950, 1, 2, tzinfo=datetime.UTC)),
+        (b"20500101000000Z", datetime.datetime(2050, 1, 1, tzinfo=datetime.UTC)),
     ],
 )
-def test_both_forms_of_a_certificates_time(tag: int, data: bytes, year: int) -> None:
-    end = datetime.datetime.fromtimestamp(der.not_after(certificate(tag, data)), datetime.UTC)
-    assert end.year == year
+def test_both_forms_of_a_certificates_time(written: bytes, ends: datetime.datetime) -> None:
+    whole = certificate(ends)
+    assert written in whole
+    (found,) = expiry_probe.of_authority(as_pem(whole))
+    assert found.ends_at == ends.timestamp()
 
 
-@pytest.mark.parametrize(
-    ("tag", "data"), [(0x17, b"x"), (0x18, b"20500101000000"), (0x02, b"20500101000000Z")]
-)
-def test_a_time_that_is_none(tag: int, data: bytes) -> None:
-    with pytest.raises(der.Malformed):
-        der.not_after(certificate(tag, data))
+@pytest.mark.parametrize("wrong", [b"4912312359590", b"x91231235959Z", b"491331235959Z"])
+def test_a_time_that_is_none(wrong: bytes) -> None:
+    whole = certificate(datetime.datetime(2049, 12, 31, 23, 59, 59, tzinfo=datetime.UTC))
+    broken = whole.replace(b"491231235959Z", wrong)
+    assert list(expiry_probe.of_authority(as_pem(broken))) == []
 
 
 def kubeconfig(folder: Path, user: dict) -> str:

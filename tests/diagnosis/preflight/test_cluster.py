@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc.diagnosis.preflight import Finding, Verdict, cluster
+from externalgrpc.diagnosis.findings import Finding, Severity
+from externalgrpc.diagnosis.preflight import cluster
 from externalgrpc.kube import identity
 from externalgrpc.model import credentials, groups
 from externalgrpc.model import join_settings as settings
@@ -46,13 +47,13 @@ def ask(
 
 
 def failures(found: list[Finding]) -> list[str]:
-    return [f"{each.about}: {each.message}" for each in found if each.verdict is Verdict.FAILURE]
+    return [f"{each.subject}: {each.what}" for each in found if each.severity is Severity.TROUBLE]
 
 
 def test_a_cluster_that_can_be_joined(server: apiserver.FakeServer, tmp_path: Path) -> None:
     found = ask(server, tmp_path)
     assert failures(found) == []
-    assert [each.message for each in found] == [
+    assert [each.what for each in found] == [
         "v1.36.2 answers",
         f"{identity.shortened(server.uid)} tells it from other clusters of its name",
         f"machines reach it at {ENDPOINT}",
@@ -110,8 +111,8 @@ def test_an_identity_that_may_not_be_read_is_a_warning(
     server.fail("GET", 403, path=identity.PATH, times=9)
     found = ask(server, tmp_path)
     assert failures(found) == []
-    (one,) = [each for each in found if each.about == "identity"]
-    assert one.verdict is Verdict.WARNING
+    (one,) = [each for each in found if each.subject == "identity"]
+    assert one.severity is Severity.WARNING
     assert one.cure == "kubectl apply -f deploy/rbac.yaml"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc.diagnosis.preflight import Finding, Verdict, growing
+from externalgrpc.diagnosis.findings import Finding, Severity
+from externalgrpc.diagnosis.preflight import growing
 from externalgrpc.diagnosis.preflight.report import CandidateReport
 from externalgrpc.model import groups
 from providers import contract, errors
@@ -92,8 +93,8 @@ def test_the_dearest_candidate_counts_and_the_currency_is_the_files(tmp_path: Pa
     ]
     of = groups.NodeGroup(name="a", account="h", candidates=(), min_size=0, max_size=100)
     (one,) = growing.judge(of, stands=0, candidates=candidates, currency="USD")
-    assert "up to 7,300 USD a month, net (0.1 USD an hour each)" in one.message
-    assert one.verdict is Verdict.WARNING
+    assert "up to 7,300 USD a month, net (0.1 USD an hour each)" in one.what
+    assert one.severity is Severity.WARNING
 
 
 def test_a_cloud_that_does_not_answer_leaves_the_offline_word(tmp_path: Path) -> None:

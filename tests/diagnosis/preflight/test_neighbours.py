@@ -28,7 +28,7 @@ def judged(
         cluster="demo",
         identity=own,
     )
-    return [f"{each.verdict.name} {each.message}. {each.cure}" for each in reported]
+    return [f"{each.severity.name} {each.what}. {each.cure}" for each in reported]
 
 
 def test_our_own_are_no_finding() -> None:
@@ -39,7 +39,7 @@ def test_our_own_are_no_finding() -> None:
 
 def test_our_identity_under_another_name_is_a_mistake() -> None:
     (one,) = judged(("demo", OURS, 3), ("old", OURS, 2))
-    assert one.startswith("FAILURE 2 machines of this very cluster carry the name 'old'")
+    assert one.startswith("TROUBLE 2 machines of this very cluster carry the name 'old'")
     assert "was it renamed?" in one
     assert one.endswith("vps-autoscaler purge --cluster old")
 
@@ -111,10 +111,10 @@ def test_check_online_asks_cloud_and_cluster(tmp_path: Path, cloud: type[Vendor]
                 contract.Login(account=account.name, cluster="demo", token="x"), cloud=center
             ),
         )
-    found = [each for each in report.accounts[0].findings if each.about == "neighbours"]
+    found = [each for each in report.accounts[0].findings if each.subject == "neighbours"]
     (one,) = found
     if cloud is Deaf:
-        assert "could not be told: " in one.message
+        assert "could not be told: " in one.what
         return
-    assert "carry the name 'old'" in one.message
+    assert "carry the name 'old'" in one.what
     assert not report.ok

@@ -6,7 +6,7 @@ import pytest
 
 from externalgrpc import config
 from externalgrpc.diagnosis import preflight
-from externalgrpc.diagnosis.preflight import Verdict
+from externalgrpc.diagnosis.findings import Severity
 from tests.config.test_loading import SEED
 from tests.diagnosis.preflight.test_online import INSTALLED, group, loaded, reported
 
@@ -26,7 +26,7 @@ def test_a_right_group_has_nothing_to_tell(tmp_path: Path) -> None:
     report = offline(tmp_path, group())
     assert reported(report) == []
     assert report.ok
-    assert report.verdict is Verdict.FINE
+    assert report.severity is Severity.FINE
     assert not report.online
     assert [account.name for account in report.accounts] == ["hetzner"]
 
@@ -34,7 +34,7 @@ def test_a_right_group_has_nothing_to_tell(tmp_path: Path) -> None:
 def test_the_seed_loads_and_has_no_way_to_join(tmp_path: Path) -> None:
     report = offline(tmp_path, SEED)
     assert reported(report)[0].startswith(
-        "FAILURE join: its machines have no way to join the cluster: add kubernetes:"
+        "TROUBLE join: its machines have no way to join the cluster: add kubernetes:"
     )
     assert reported(report)[1].startswith("WARNING image: no image is named")
     assert not report.ok
@@ -64,7 +64,7 @@ def test_simulated_machines_and_images_join(tmp_path: Path) -> None:
         ({"region": None, "regions": "[fsn1, nbg1]"}, GOOD, "NOTE regions: several regions"),
         ({"publicIPv4": "false"}, GOOD, "NOTE network: its machines have IPv6 only"),
         ({"publicIPv4": "false", "networks": "[n]"}, GOOD, ""),
-        ({"publicIPv4": "false", "publicIPv6": "false"}, GOOD, "FAILURE network: its machines wou"),
+        ({"publicIPv4": "false", "publicIPv6": "false"}, GOOD, "TROUBLE network: its machines wou"),
         ({"publicIPv4": "false", "publicIPv6": "false", "networks": "[n]"}, GOOD, ""),
     ],
 )

@@ -11,7 +11,8 @@ import pytest
 
 from externalgrpc import config
 from externalgrpc.diagnosis import preflight
-from externalgrpc.diagnosis.preflight import Finding, GroupReport, Report, Verdict
+from externalgrpc.diagnosis.findings import Finding, Severity
+from externalgrpc.diagnosis.preflight import GroupReport, Report
 from externalgrpc.model import groups, installed_clouds
 from providers import contract, errors, memory
 from providers.memory import datacenter
@@ -129,7 +130,7 @@ def group(**changed: str | None) -> str:
 
 def reported(report: Report | GroupReport) -> list[str]:
     found = report.findings() if isinstance(report, Report) else report.findings
-    return [f"{each.verdict.name} {each.about}: {each.message}. {each.cure}" for each in found]
+    return [f"{each.severity.name} {each.subject}: {each.what}. {each.cure}" for each in found]
 
 
 def test_a_right_group_passes(tmp_path: Path) -> None:
@@ -150,18 +151,18 @@ def test_a_right_group_passes(tmp_path: Path) -> None:
 def test_the_seeds_type_is_gone_and_its_successor_is_named(tmp_path: Path) -> None:
     report = checked(tmp_path, SEED)
     assert not report.ok
-    (gone,) = [each for each in report.findings() if each.about == "cx21"]
-    assert gone.verdict is Verdict.FAILURE
-    assert gone.message == "hetzner has no machine type cx21, or has it no more"
+    (gone,) = [each for each in report.findings() if each.subject == "cx21"]
+    assert gone.severity is Severity.TROUBLE
+    assert gone.what == "hetzner has no machine type cx21, or has it no more"
     assert gone.cure.startswith("Nearest: cx23 (2 cpu, 4 GiB, amd64, 0.0096 EUR/h in fsn1), cx33 (")
-    assert any(each.about == "join" for each in report.findings())
+    assert any(each.subject == "join" for each in report.findings())
 
 
 def test_with_a_known_shape_successors_are_alike_and_cheap(tmp_path: Path) -> None:
     report = checked(tmp_path, group(instanceType="cx22"))
-    (going,) = [each for each in report.findings() if each.about == "cx22"]
-    assert going.verdict is Verdict.WARNING
-    assert going.message == "hetzner is going to withdraw cx22"
+    (going,) = [each for each in report.findings() if each.subject == "cx22"]
+    assert going.severity is Severity.WARNING
+    assert going.what == "hetzner is going to withdraw cx22"
     names = [part.split(" (")[0] for part in going.cure.removeprefix("Nearest: ").split("), ")]
     assert names[:2] == ["cx23", "cpx22"]
     assert report.ok
@@ -169,19 +170,19 @@ def test_with_a_known_shape_successors_are_alike_and_cheap(tmp_path: Path) -> No
 
 def test_a_sibling_tells_the_shape_of_a_type_that_is_gone(tmp_path: Path) -> None:
     report = checked(tmp_path, group(instanceType=None, instanceTypes="[cx33, zz9]"))
-    (gone,) = [each for each in report.findings() if each.about == "zz9"]
+    (gone,) = [each for each in report.findings() if each.subject == "zz9"]
     assert gone.cure.startswith("Nearest: cx33 (4 cpu, 8 GiB")
 
 
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"region": "fsn2"}, "FAILURE fsn2: hetzner has no region fsn2, or offers nothing there. "
+        ({"region": "fsn2"}, "TROUBLE fsn2: hetzner has no region fsn2, or offers nothing there. "
          "Did you mean fsn1?"),
-        ({"region": "ash"}, "FAILURE offers: nothing that the group may order is offered where it"),
-        ({"instanceType": "gone", "region": "fsn1"}, "FAILURE offers: nothing that the group may"),
+        ({"region": "ash"}, "TROUBLE offers: nothing that the group may order is offered where it"),
+        ({"instanceType": "gone", "region": "fsn1"}, "TROUBLE offers: nothing that the group may"),
         ({"region": None, "regions": "[fsn1, ash]"}, "NOTE cx23 in ash: is not offered"),
-        ({"instanceType": "gpu-half"}, "FAILURE gpu-half: gpu-half is a fraction of a A16: Kube"),
+        ({"instanceType": "gpu-half"}, "TROUBLE gpu-half: gpu-half is a fraction of a A16: Kube"),
         ({"instanceType": None, "instanceTypes": "[cx23, cpx22]"}, "FINE token: it works"),
         (
             {"instanceType": None, "instanceTypes": "[cx23, cx33]"},
@@ -189,11 +190,11 @@ def test_a_sibling_tells_the_shape_of_a_type_that_is_gone(tmp_path: Path) -> Non
         ),
         (
             {"instanceType": None, "instanceTypes": "[cx23, cax11]"},
-            "FAILURE cax11: differs from cx23 in architecture (amd64 and arm64); ",
+            "TROUBLE cax11: differs from cx23 in architecture (amd64 and arm64); ",
         ),
         (
             {"instanceType": None, "instanceTypes": "[cx23, gpu-one]"},
-            "FAILURE gpu-one: differs from cx23 in gpus (0 and 1); ",
+            "TROUBLE gpu-one: differs from cx23 in gpus (0 and 1); ",
         ),
         ({"maxSize": "900"}, "WARNING quota: its groups may grow to 900 machines; the account may "
          "have 500."),
@@ -205,9 +206,9 @@ def test_what_is_wrong_is_reported(
     report = checked(tmp_path, group(**changed), quota=500)
     found = reported(report)
     assert any(each.startswith(expected) for each in found), found
-    worst = Verdict[expected.split(maxsplit=1)[0]]
-    assert report.verdict >= worst
-    assert report.ok is (report.verdict < Verdict.FAILURE)
+    worst = Severity[expected.split(maxsplit=1)[0]]
+    assert report.severity >= worst
+    assert report.ok is (report.severity < Severity.TROUBLE)
 
 
 def test_types_of_one_shape_are_not_complained_about(tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_stock_is_reported_and_only_a_warning(tmp_path: Path) -> None:
     text = group(region=None, regions="[fsn1, nbg1]")
     report = checked(tmp_path, text, stock={"cx23/fsn1": 0})
     assert "NOTE cx23 in fsn1: is sold out now. " in reported(report)
-    assert report.verdict is Verdict.NOTE
+    assert report.severity is Severity.NOTE
     report = checked(tmp_path, text, stock={"cx23/fsn1": 0, "cx23/nbg1": 0})
     assert any(each.startswith("WARNING stock: everything that") for each in reported(report))
     assert report.ok
@@ -258,10 +259,10 @@ def test_the_cloud_is_asked_about_each_type_and_each_place_once(tmp_path: Path) 
     ]
     assert asked[0].user_data.startswith("#!/bin/sh\nkubelet --provider-id")
     assert "@@" not in asked[0].user_data
-    failures = [each for each in report.groups[0].findings if each.verdict is Verdict.FAILURE]
+    failures = [each for each in report.groups[0].findings if each.severity is Severity.TROUBLE]
     assert failures == [
-        Finding(verdict=Verdict.FAILURE, about="order", message="no image for amd64"),
-        Finding(verdict=Verdict.FAILURE, about="order", message="no key ops"),
+        Finding(severity=Severity.TROUBLE, subject="order", what="no image for amd64"),
+        Finding(severity=Severity.TROUBLE, subject="order", what="no key ops"),
     ]
 
 
@@ -278,7 +279,7 @@ def test_user_data_that_is_too_large_fails(tmp_path: Path, monkeypatch: pytest.M
 def test_machines_of_groups_that_are_not_configured_are_reported(tmp_path: Path) -> None:
     rent = (("demo", "a"), ("demo", "old"), ("demo", "old"), ("demo", ""), ("other", "x"))
     report = checked(tmp_path, group(), rent=rent)
-    orphans = [each.message for each in report.findings() if each.about == "orphans"]
+    orphans = [each.what for each in report.findings() if each.subject == "orphans"]
     assert orphans == [
         "1 machines carry this cluster's mark and are of no group",
         "2 machines carry this cluster's mark and are of a group 'old' that is not configured",
@@ -320,12 +321,12 @@ def test_a_cloud_that_refuses_is_a_finding_and_the_other_is_asked(
     report = checked(tmp_path, text, build=build)
     deaf, fine = report.accounts
     (finding,) = deaf.findings
-    assert (finding.verdict, finding.about) == (Verdict.FAILURE, "machines")
-    assert finding.message == error.message
+    assert (finding.severity, finding.subject) == (Severity.TROUBLE, "machines")
+    assert finding.what == error.message
     assert finding.cure.startswith(cure)
-    assert fine.findings[0].about == "token"
+    assert fine.findings[0].subject == "token"
     assert report.groups[0].candidates == ()
-    assert any(each.about == "zz" for each in report.groups[1].findings)
+    assert any(each.subject == "zz" for each in report.groups[1].findings)
     assert closed == ["vendor"]
 
 
@@ -338,8 +339,8 @@ def test_two_tokens_of_one_project_are_noticed_by_their_machines(tmp_path: Path)
     assert checked(tmp_path, text).ok
     report = checked(tmp_path, text, rent=(("demo", "a"),))
     one, two = report.accounts
-    assert [each.about for each in one.findings] == ["token"]
-    assert [each.message for each in two.findings if each.verdict is Verdict.FAILURE] == [
+    assert [each.subject for each in one.findings] == ["token"]
+    assert [each.what for each in two.findings if each.severity is Severity.TROUBLE] == [
         "it shows the machines of account one: each would count twice"
     ]
 
@@ -349,23 +350,23 @@ def test_a_cloud_that_cannot_be_opened_is_a_finding(tmp_path: Path) -> None:
         raise errors.BadCredentials("no", account=account.name)
 
     report = preflight.check_online(loaded(tmp_path, group()), INSTALLED, open_provider)
-    assert [each.split(".")[0] for each in reported(report)] == ["FAILURE login: no"]
+    assert [each.split(".")[0] for each in reported(report)] == ["TROUBLE login: no"]
 
 
 def test_a_budget_that_is_nearly_used_up_is_reported(tmp_path: Path) -> None:
     report = checked(tmp_path, group(), burst=100, requests_per_hour=100)
-    assert not any(each.about == "budget" for each in report.findings())
+    assert not any(each.subject == "budget" for each in report.findings())
     report = checked(tmp_path, group(), burst=4, requests_per_hour=1)
     found = reported(report)
     assert any(each.startswith("WARNING budget: 0 of 4 requests are left") for each in found)
-    assert any(each.startswith("FAILURE order: ") and "rate limit" in each for each in found)
+    assert any(each.startswith("TROUBLE order: ") and "rate limit" in each for each in found)
 
 
 def test_a_report_is_json(tmp_path: Path) -> None:
     plain = json.loads(json.dumps(preflight.plain(checked(tmp_path, SEED))))
     assert plain["ok"] is False
-    assert plain["verdict"] == "failure"
-    assert plain["groups"][0]["findings"][0]["verdict"] == "failure"
+    assert plain["severity"] == "trouble"
+    assert plain["groups"][0]["findings"][0]["severity"] == "trouble"
     right = json.loads(json.dumps(preflight.plain(checked(tmp_path, group()))))
     assert right["groups"][0]["candidates"][0]["pricePerHour"] == "0.0096"
     assert right["groups"][0]["candidates"][0]["instanceType"] == "cx23"
@@ -387,7 +388,7 @@ def test_a_label_that_the_cloud_contradicts_fails(tmp_path: Path, *, online: boo
     for key in ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"):
         assert report(key, "fsn1").ok
         said = "\n".join(reported(report(key, "nbg1")))
-        assert f"FAILURE labels: {key} says 'nbg1', and cx23 in fsn1 is 'fsn1'" in said
+        assert f"TROUBLE labels: {key} says 'nbg1', and cx23 in fsn1 is 'fsn1'" in said
     wide = report("topology.kubernetes.io/region", "fsn1", region=None, regions="[fsn1, nbg1]")
     assert not wide.ok, "machines of the group stand elsewhere too"
     assert report("topology.kubernetes.io/zone", "rack-7").ok, "the cloud has no zones"
