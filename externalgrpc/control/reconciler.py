@@ -11,17 +11,15 @@ import dataclasses
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from externalgrpc import fleet as fleets
-from externalgrpc.control import audit_log, cloud_calls, lane
+from externalgrpc.control import audit_log, call, cloud_calls, lane, outcomes
 from externalgrpc.fleet import (
-    finishing,
     journeys,
     marking,
     plan,
     quarantine,
-    requests,
-    retired,
     state,
     wishes,
 )
@@ -54,16 +52,16 @@ class Reconciler:
         *,
         time_source: clock.Clock,
         chance: random.Random,
-        prepare: cloud_calls.Prepare,
+        prepare: call.Prepare,
         wake: Callable[[], None],
-        count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
-        beside: cloud_calls.Beside = cloud_calls.one_by_one,
+        count: outcomes.Count = lambda _name, _labels: None,
+        beside: call.Beside = call.one_by_one,
     ) -> None:
         self._clock = time_source
         self._chance = chance
         self._prepare = prepare
         self._wake = wake
-        self._count = count
+        self._outcomes = outcomes.Outcomes(count)
         self._beside = beside
         self._lock = threading.Lock()
         self._seats: Mapping[str, AccountRuntime] = {}
@@ -122,7 +120,7 @@ class Reconciler:
                 cover=cover,
             )
         if grown.covered:
-            self._count("growth_covered", {"group": group})
+            self._outcomes.count("growth_covered", {"group": group})
         audit_log.grown(group, delta, grown)
         self._wake()
         return grown
@@ -224,10 +222,9 @@ class Reconciler:
             planned = plan.plan(before, self._clock.monotonic())
             self.fleet = planned.fleet
             runtimes = self._seats
-        self._count_failures(before, planned.fleet)
-        audit_log.spared(before, planned.fleet)
+        self._outcomes.changed(before, planned.fleet)
         for request in planned.requests:
-            self._carry_out(request, runtimes[request.account])
+            self._carry_out(cloud_calls.of(request), runtimes[request.account])
         return planned.wake_at
 
     def await_first_listings(self, timeout_s: float) -> bool:
@@ -250,92 +247,39 @@ class Reconciler:
         """Give the accounts at work."""
         return self._seats
 
-    def _carry_out(self, request: requests.Request, runtime: AccountRuntime) -> None:
-        job = cloud_calls.job(request, runtime.provider, self._prepare, self._clock, self._beside)
-        if isinstance(request, requests.Delete):
-            job = self._unless_spared(request, job)
-        elif isinstance(request, requests.Finish):
-            job = self._if_still_wanted(request, job)
+    def _carry_out(self, of: call.Call[Any, Any], runtime: AccountRuntime) -> None:
+        tools = call.Tools(runtime.provider, self._prepare, self._clock, self._beside)
 
-        def done(answer: cloud_calls.Answer) -> None:
-            self._answered(request, answer, runtime)
+        def job() -> object:
+            if why := of.not_wanted(self.fleet):
+                raise errors.Throttled(f"not sent: {why}")
+            return of.run(tools)
 
-        operation = cloud_calls.operation(request)
-        cost = cloud_calls.cost(request, self.fleet, contract.costs_of(runtime.provider))
-        if cloud_calls.writes(request):
-            runtime.lane.write(operation, job, done, cost=cost)
-        else:
-            runtime.lane.read(operation, job, done, cost=cost)
+        def done(answer: object) -> None:
+            self._answered(of, answer, runtime)
 
-    def _unless_spared(
-        self, request: requests.Delete, job: Callable[[], cloud_calls.Answer]
-    ) -> Callable[[], cloud_calls.Answer]:
-        """Look once more right before a deletion is sent: it may have waited for the budget."""
+        send = runtime.lane.write if of.writes else runtime.lane.read
+        cost = of.cost(self.fleet, contract.costs_of(runtime.provider))
+        send(of.operation, job, done, cost=cost)
 
-        def run() -> cloud_calls.Answer:
-            if retired.is_spared(self.fleet, request.key):
-                raise errors.Throttled("not sent: the machine became a node meanwhile")
-            return job()
+    def _answered(self, of: call.Call[Any, Any], answer: object, runtime: AccountRuntime) -> None:
+        at = call.Moment(self._clock.monotonic(), self._clock.unix(), self._chance)
 
-        return run
-
-    def _if_still_wanted(
-        self, request: requests.Finish, job: Callable[[], cloud_calls.Answer]
-    ) -> Callable[[], cloud_calls.Answer]:
-        """Look once more right before a machine is finished: it may have been let go meanwhile."""
-
-        def run() -> cloud_calls.Answer:
-            if finishing.wants(self.fleet, request.instance.provider_id) is None:
-                raise errors.Throttled("not sent: the machine is not to be finished any more")
-            return job()
-
-        return run
-
-    def _answered(
-        self, request: requests.Request, answer: cloud_calls.Answer, runtime: AccountRuntime
-    ) -> None:
         def fold(fleet: state.Fleet) -> state.Fleet:
-            if self._seats[request.account].account.provider != runtime.account.provider:
+            if self._seats[of.request.account].account.provider != runtime.account.provider:
                 # The account is another cloud's by now: this says nothing of its machines.
                 return fleet
-            return cloud_calls.fold(
-                fleet, request, answer, chance=self._chance, now=now, unix_now=unix_now
-            )
+            return of.fold(fleet, answer, at)
 
-        before = self.fleet
-        now, unix_now = self._clock.monotonic(), self._clock.unix()
         try:
-            audit_log.answered(request, answer)
-            after = self._change(fold)
+            self._outcomes.answered(of, answer)
+            self._change(fold)
         except Exception as error:  # noqa: BLE001 - or the request would be under way for ever
-            answer = audit_log.unusable(request, error)
-            after = self._change(fold)
-        outcome = audit_log.kind(answer)
-        match request:
-            case requests.ListInstances():
-                audit_log.listing(before, after)
-                self._seen()
-            case requests.ReadCatalogue(account=account):
-                if not isinstance(answer, errors.CloudError):
-                    audit_log.catalogue(after, account)
-                self._seen()
-            case requests.Create(group=group):
-                self._count("orders", {"group": group.name, "outcome": outcome})
-            case requests.Delete(account=account):
-                self._count("deletions", {"account": account, "outcome": outcome})
-            case requests.Mark(account=account):
-                self._count("marks", {"account": account, "outcome": outcome})
-            case requests.Finish(account=account):
-                self._count("finishes", {"account": account, "outcome": outcome})
-            case requests.ReadNeighbours(account=account):
-                audit_log.neighbours(after, account)
-            case (
-                requests.LookUp()
-                | requests.LookUpMissing()
-                | requests.Tidy()
-                | requests.ReadLeftovers()
-            ):
-                pass
+            answer = self._outcomes.unusable(of, error)
+            self._change(fold)
+        self._outcomes.folded(of, answer)
+        with self._listed:
+            self._listed.notify_all()
         self._wake()
 
     # ---- state ------------------------------------------------------------------------------
@@ -344,14 +288,8 @@ class Reconciler:
         with self._lock:
             before = self.fleet
             after = self.fleet = change(before)
-        self._count_failures(before, after)
-        audit_log.standing(before, after)
+        self._outcomes.changed(before, after)
         return after
-
-    def _count_failures(self, before: state.Fleet, after: state.Fleet) -> None:
-        for launch in audit_log.newly_failed(before, after):
-            code = launch.failure.code if launch.failure is not None else ""
-            self._count("launches_failed", {"group": launch.group, "code": code})
 
     def _all_seen(self) -> bool:
         return all(
@@ -359,10 +297,6 @@ class Reconciler:
             for account in self.fleet.accounts.values()
             if not account.departed
         )
-
-    def _seen(self) -> None:
-        with self._listed:
-            self._listed.notify_all()
 
 
 def _account_state(runtime: AccountRuntime) -> state.AccountState:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import types
+import typing
 from decimal import Decimal
 
 import pytest
 
-from externalgrpc.control import cloud_calls
+from externalgrpc.control import call, cloud_calls
 from externalgrpc.fleet import requests
 from externalgrpc.support import clock
 from providers import contract
@@ -46,4 +47,16 @@ def test_a_price_beyond_reason_is_left_out(price: str) -> None:
 def _read(kinds: tuple[object, ...], offers: tuple[object, ...]) -> object:
     provider = types.SimpleNamespace(machine_types=lambda: kinds, offers=lambda: offers)
     request = requests.ReadCatalogue(account="a")
-    return cloud_calls.job(request, provider, lambda _: None, clock.SystemClock())()  # type: ignore
+    tools = call.Tools(provider, lambda _: None, clock.SystemClock())  # type: ignore
+    return cloud_calls.of(request).run(tools)
+
+
+def test_every_request_has_a_call_and_every_write_is_known():
+    kinds = cloud_calls.KINDS
+    assert set(kinds) == set(typing.get_args(requests.Request))
+    assert {kind.operation for kind in kinds.values() if kind.writes} == {
+        "create", "delete", "finish", "mark", "tidy",
+    }  # fmt: skip
+    assert {kind.operation: kind.counted for kind in kinds.values() if kind.counted} == {
+        "create": "orders", "delete": "deletions", "finish": "finishes", "mark": "marks",
+    }  # fmt: skip

@@ -395,16 +395,16 @@ class TestErrands:
         plant.run(200.0)
         fleet = plant.reconciler.fleet
         usual = contract.Costs()
-        assert cloud_calls.cost(requests.ListInstances("a"), fleet, usual) == 3
-        assert cloud_calls.cost(requests.ListInstances("unknown"), fleet, usual) == 1
-        assert cloud_calls.cost(requests.ReadCatalogue("a"), fleet, usual) == 2
-        assert cloud_calls.cost(requests.Delete("a", "k", "1"), fleet, usual) == 1
-        assert cloud_calls.cost(requests.Mark("a", "p", "1", {}, frozenset()), fleet, usual) == 3
+        assert cloud_calls.of(requests.ListInstances("a")).cost(fleet, usual) == 3
+        assert cloud_calls.of(requests.ListInstances("unknown")).cost(fleet, usual) == 1
+        assert cloud_calls.of(requests.ReadCatalogue("a")).cost(fleet, usual) == 2
+        assert cloud_calls.of(requests.Delete("a", "k", "1")).cost(fleet, usual) == 1
+        assert cloud_calls.of(requests.Mark("a", "p", "1", {}, frozenset())).cost(fleet, usual) == 3
         its_own = contract.Costs(create=3, look_up=2, delete=4, page=20, catalogue=5)
-        assert cloud_calls.cost(requests.ListInstances("a"), fleet, its_own) == 7
-        assert cloud_calls.cost(requests.ReadCatalogue("a"), fleet, its_own) == 5
-        assert cloud_calls.cost(requests.LookUp("a", "n", "", ""), fleet, its_own) == 2
-        assert cloud_calls.cost(requests.Delete("a", "k", "1"), fleet, its_own) == 4
+        assert cloud_calls.of(requests.ListInstances("a")).cost(fleet, its_own) == 7
+        assert cloud_calls.of(requests.ReadCatalogue("a")).cost(fleet, its_own) == 5
+        assert cloud_calls.of(requests.LookUp("a", "n", "", "")).cost(fleet, its_own) == 2
+        assert cloud_calls.of(requests.Delete("a", "k", "1")).cost(fleet, its_own) == 4
 
     def test_the_lane_hears_what_an_operation_costs(self, plant):
         plant.provider.costs = contract.Costs(create=3)
@@ -412,11 +412,6 @@ class TestErrands:
         plant.run(20.0)
         creates = [cost for operation, cost in plant.lane.costs if operation == "create"]
         assert creates == [3, 3]
-
-    def test_what_writes_is_known(self):
-        assert cloud_calls.writes(requests.Delete("a", "k", "1"))
-        assert not cloud_calls.writes(requests.LookUp("a", "n", "", ""))
-        assert not cloud_calls.writes(requests.ListInstances("a"))
 
 
 def test_writers_from_many_threads_lose_nothing():
