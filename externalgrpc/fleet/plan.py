@@ -74,14 +74,14 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
 
 def busy(fleet: state.Fleet, account: str) -> bool:
     """Tell whether something of an account is in the air."""
-    memo = fleet.memo
-    found: set[str] | None = memo.get(("busy",))
+    found = fleet.memo.busy
     if found is None:
-        found = memo[("busy",)] = set()
+        names: set[str] = set()
         for name in _busy(fleet):
-            found.add(name)
-            if len(found) == len(fleet.accounts):
+            names.add(name)
+            if len(names) == len(fleet.accounts):
                 break
+        found = fleet.memo.busy = frozenset(names)
     return account in found
 
 

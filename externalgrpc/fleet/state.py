@@ -12,6 +12,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from externalgrpc.fleet import memo as memos
 from externalgrpc.model import groups
 from externalgrpc.nodes import kubeletconfig, template
 from providers import contract
@@ -483,7 +484,7 @@ class Fleet:
     ``outage`` says that the cluster has lost its nodes at large. ``finishes`` are, by provider id,
     the machines that will not run unless they are finished.
 
-    ``memo`` caches what is derived of the value; nothing in it depends on ``registered``
+    ``memo`` keeps what is derived of the value; nothing in it depends on ``registered``
     but whether machines have vanished, and what follows of that.
     """
 
@@ -521,6 +522,6 @@ class Fleet:
     verdicts: tuple[Verdict, ...] = ()
     outage: str = ""
     finishes: Mapping[str, Finish] = dataclasses.field(default_factory=dict)
-    memo: dict[Any, Any] = dataclasses.field(
-        default_factory=dict, init=False, compare=False, repr=False
+    memo: memos.Memo = dataclasses.field(
+        default_factory=memos.Memo, init=False, compare=False, repr=False
     )
