@@ -11,7 +11,7 @@ import dataclasses
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from externalgrpc import fleet as fleets
 from externalgrpc.control import audit_log, call, cloud_calls, lane, outcomes
@@ -37,6 +37,10 @@ class AccountRuntime:
     provider: contract.Provider
     lane: lane.Lane
     pace: state.Pace = dataclasses.field(default_factory=state.Pace)
+
+
+T = TypeVar("T")
+_Runtimes: TypeAlias = Mapping[str, AccountRuntime]
 
 
 class Reconciler:
@@ -97,8 +101,7 @@ class Reconciler:
             fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
             return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
 
-        before = self.fleet
-        audit_log.departed(before, self._change(configure))
+        audit_log.departed(*self._change(configure))
         self._wake()
 
     def identified(self, identity: str | None) -> None:
@@ -109,16 +112,18 @@ class Reconciler:
 
     def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
         """Order ``delta`` machines for a group; see :func:`externalgrpc.fleet.wishes.grow`."""
-        with self._lock:
-            self.fleet, grown = fleets.grow(
-                self.fleet,
+        mint = names.mint(group, self._chance)
+        _, _, grown = self._swap(
+            lambda fleet: fleets.grow(
+                fleet,
                 group,
                 delta,
-                mint=names.mint(group, self._chance),
+                mint=mint,
                 now=self._clock.monotonic(),
                 unix_now=self._clock.unix(),
                 cover=cover,
             )
+        )
         if grown.covered:
             self._outcomes.count("growth_covered", {"group": group})
         audit_log.grown(group, delta, grown)
@@ -127,21 +132,18 @@ class Reconciler:
 
     def retire(self, group: str, nodes: Sequence[fleets.NodeRef]) -> tuple[str, ...]:
         """Let nodes of a group go; see :func:`externalgrpc.fleet.wishes.retire`."""
-        with self._lock:
-            before = self.fleet
-            self.fleet, going = fleets.retire(
-                before, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
+        _, _, going = self._swap(
+            lambda fleet: fleets.retire(
+                fleet, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
             )
-            after = self.fleet
-        audit_log.standing(before, after)
+        )
         audit_log.retired(group, going, [node.name for node in nodes])
         self._wake()
         return going
 
     def shrink(self, group: str, delta: int) -> tuple[str, ...]:
         """Withdraw launches that were not sent; see :func:`externalgrpc.fleet.wishes.shrink`."""
-        with self._lock:
-            self.fleet, withdrawn = fleets.shrink(self.fleet, group, delta)
+        _, _, withdrawn = self._swap(lambda fleet: fleets.shrink(fleet, group, delta))
         audit_log.shrunk(group, delta, withdrawn)
         self._wake()
         return withdrawn
@@ -149,7 +151,7 @@ class Reconciler:
     def autoscaler_started(self) -> None:
         """Note that a new autoscaler process came: it has forgotten what it asked for."""
         unix_now = self._clock.unix()
-        after = self._change(lambda fleet: fleets.autoscaler_started(fleet, unix_now=unix_now))
+        _, after = self._change(lambda fleet: fleets.autoscaler_started(fleet, unix_now=unix_now))
         audit_log.autoscaler_started(after)
 
     def registered(self, seen: Mapping[str, str]) -> None:
@@ -179,11 +181,9 @@ class Reconciler:
         of it blames nobody. Returns the fleets before and after, for whoever tells the difference.
         """
         now, unix_now = self._clock.monotonic(), self._clock.unix()
-        with self._lock:
-            before = self.fleet
-            after = self.fleet = fleets.judge_joins(
-                before, sights, now=now, unix_now=unix_now, sure=sure
-            )
+        before, after = self._change(
+            lambda fleet: fleets.judge_joins(fleet, sights, now=now, unix_now=unix_now, sure=sure)
+        )
         audit_log.joins_went(before, after)
         if bool(before.outage) != bool(after.outage):
             audit_log.outage(after.outage)
@@ -201,9 +201,7 @@ class Reconciler:
     def learn(self, reports: Mapping[str, template.Learned]) -> None:
         """Take what ready Nodes have, by provider id; see
         :mod:`externalgrpc.fleet.observed_capacity`."""
-        before = self.fleet
-        after = self._change(lambda fleet: fleets.learn(fleet, reports))
-        audit_log.learned(before, after)
+        audit_log.learned(*self._change(lambda fleet: fleets.learn(fleet, reports)))
 
     def kubelets(self, config: kubeletconfig.KubeletConfig | None) -> None:
         """Take what the cluster tells all of its kubelets."""
@@ -217,12 +215,13 @@ class Reconciler:
 
     def pump(self) -> float:
         """Send what is due; return the monotonic instant at which something else falls due."""
-        with self._lock:
-            before = self.fleet
-            planned = plan.plan(before, self._clock.monotonic())
-            self.fleet = planned.fleet
-            runtimes = self._seats
-        self._outcomes.changed(before, planned.fleet)
+
+        def due(fleet: state.Fleet) -> tuple[state.Fleet, tuple[plan.Plan, _Runtimes]]:
+            planned = plan.plan(fleet, self._clock.monotonic())
+            # With the plan, under its lock: the accounts that it was made for.
+            return planned.fleet, (planned, self._seats)
+
+        _, _, (planned, runtimes) = self._swap(due)
         for request in planned.requests:
             self._carry_out(cloud_calls.of(request), runtimes[request.account])
         return planned.wake_at
@@ -284,12 +283,27 @@ class Reconciler:
 
     # ---- state ------------------------------------------------------------------------------
 
-    def _change(self, change: Callable[[state.Fleet], state.Fleet]) -> state.Fleet:
+    def _swap(
+        self, change: Callable[[state.Fleet], tuple[state.Fleet, T]]
+    ) -> tuple[state.Fleet, state.Fleet, T]:
+        """Put another fleet in place: every change is made here, and heard of with its outcome.
+
+        Gives the fleets before and after, with nobody else's change between them, and what else
+        came of it.
+        """
         with self._lock:
             before = self.fleet
-            after = self.fleet = change(before)
+            after, result = change(before)
+            self.fleet = after
         self._outcomes.changed(before, after)
-        return after
+        return before, after, result
+
+    def _change(
+        self, change: Callable[[state.Fleet], state.Fleet]
+    ) -> tuple[state.Fleet, state.Fleet]:
+        """Change the fleet by what gives nothing else; give the fleets before and after."""
+        before, after, _ = self._swap(lambda fleet: (change(fleet), None))
+        return before, after
 
     def _all_seen(self) -> bool:
         return all(
