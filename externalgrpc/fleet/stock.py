@@ -10,7 +10,7 @@ import dataclasses
 import math
 
 from externalgrpc.fleet import state
-from externalgrpc.model import groups
+from externalgrpc.model import backoff, groups
 from providers import errors
 
 SOLD_OUT_S = 300.0
@@ -53,7 +53,7 @@ def retry_wait_s(error: errors.CloudError, attempts: int) -> float:
     retry_after_s = error.retry_after_s if isinstance(error, errors.Throttled) else None
     if retry_after_s is not None and math.isfinite(retry_after_s):
         return min(max(retry_after_s, 1.0), MAX_RETRY_AFTER_S)
-    return float(min(RETRY_S * 2.0 ** min(max(attempts - 1, 0), 10), MAX_RETRY_S))
+    return backoff.wait_s(attempts, base_s=RETRY_S, longest_s=MAX_RETRY_S)
 
 
 def remember(
