@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import types
 import typing
 from decimal import Decimal
@@ -12,7 +13,8 @@ import pytest
 from externalgrpc.control import call, cloud_calls
 from externalgrpc.fleet import requests
 from externalgrpc.support import clock
-from providers import contract
+from providers import contract, errors
+from tests.fleet import scene
 
 GOOD = contract.MachineType(name="good", cpu_millis=2000, memory_bytes=2**32, disk_bytes=10**10)
 SOLD = contract.Offer(
@@ -60,3 +62,14 @@ def test_every_request_has_a_call_and_every_write_is_known():
     assert {kind.operation: kind.counted for kind in kinds.values() if kind.counted} == {
         "create": "orders", "delete": "deletions", "finish": "finishes", "mark": "marks",
     }  # fmt: skip
+
+
+def test_what_could_not_be_read_of_neighbours_is_not_known_and_asked_for_again():
+    there = scene.Scene()
+    (account,) = there.fleet.accounts
+    at = call.Moment(there.now, there.now, random.Random(1))
+    asked = cloud_calls.of(requests.ReadNeighbours(account))
+    failed = asked.fold(there.fleet, errors.Unreachable("away"), at).accounts[account]
+    assert failed.neighbours is None
+    assert failed.neighbours_at > there.now
+    assert asked.fold(there.fleet, (), at).accounts[account].neighbours == ()
