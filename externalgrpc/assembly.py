@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from externalgrpc.bootstrap import joining, machine, raw
 from externalgrpc.config import cannot_join, formats
-from externalgrpc.control import cloud_calls, dryrun, lane, metrics, reconciler, ticker
+from externalgrpc.control import call, dryrun, lane, metrics, reconciler, ticker
 from externalgrpc.fleet import requests, state
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.rpc import describe
@@ -82,7 +82,7 @@ class Assembly:
             prepare=self._prepare,
             wake=self.ticker.beat,
             count=self.metrics.count,
-            beside=lane.side_by_side if parts.make_lane is None else cloud_calls.one_by_one,
+            beside=lane.side_by_side if parts.make_lane is None else call.one_by_one,
         )
         self.describer = describe.Describer(config, {})
         self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from externalgrpc.control import cloud_calls
-from externalgrpc.fleet import joins, notnow, proof, requests, state, view, wishes
+from externalgrpc.control import call
+from externalgrpc.fleet import joins, notnow, proof, state, view, wishes
 from externalgrpc.fleet import retired as retirements
 from externalgrpc.model import by_hand
 from externalgrpc.support import logs
-from providers import errors
 
 _LOG = logs.Log("reconciler")
-
-
-def kind(answer: cloud_calls.Answer) -> str:
-    """Name an answer by its error's class: "ok" for a good one, "none" for none."""
-    if answer is None:
-        return "none"
-    return type(answer).__name__ if isinstance(answer, errors.CloudError) else "ok"
 
 
 def grown(group: str, delta: int, came_to: wishes.Grown) -> None:
@@ -76,77 +68,17 @@ def autoscaler_started(fleet: state.Fleet) -> None:
     _LOG.info("autoscaler started", in_the_air=" ".join(f"{g}:{n}" for g, n in air.items()))
 
 
-def answered(  # noqa: PLR0912 - one for each request
-    request: requests.Request, answer: cloud_calls.Answer
-) -> None:
-    """Tell what a cloud answered."""
-    failed = isinstance(answer, errors.CloudError)
-    match request:
-        case requests.ListInstances(account=account):
-            if failed:
-                _LOG.warning("listing failed", account=account, error=str(answer))
-            else:
-                _LOG.debug("listed", account=account, machines=len(answer.instances))
-        case requests.ReadCatalogue(account=account):
-            if failed:
-                _LOG.warning("catalogue not read", account=account, error=str(answer))
-        case requests.Create():
-            _create_answered(request, answer)
-        case requests.Mark(provider_id=provider_id, put=put, remove=remove):
-            fields = {
-                "provider_id": provider_id,
-                "put": {mark.value: value for mark, value in put.items()},
-                "remove": sorted(mark.value for mark in remove),
-            }
-            if failed:
-                _LOG.warning("machine not marked", **fields, error=str(answer))
-            else:
-                _LOG.info("machine marked", **fields)
-        case requests.ReadNeighbours(account=account):
-            if failed:
-                _LOG.warning("neighbours not read", account=account, error=str(answer))
-        case requests.Tidy(account=account):
-            if failed:
-                _LOG.warning("what machines left behind not cleared", error=str(answer))
-            elif answer:
-                _LOG.info("what machines left behind cleared", account=account, what=list(answer))
-        case requests.Finish(order=order, instance=instance):
-            fields = {"name": order.name, "provider_id": instance.provider_id}
-            if failed:
-                _LOG.warning("machine not finished", **fields, error=str(answer))
-            else:
-                _LOG.info("machine finished", **fields, state=answer.state.value)
-        case requests.ReadLeftovers(account=account):
-            if failed:
-                _LOG.warning("leftovers not read", account=account, error=str(answer))
-        case requests.LookUp(name=name):
-            _LOG.info("launch looked up", name=name, answer=kind(answer))
-        case requests.LookUpMissing(instance=instance):
-            _LOG.warning(
-                "machine missing from a listing",
-                name=instance.node_name,
-                provider_id=instance.provider_id,
-                look_up=kind(answer),
-            )
-        case requests.Delete(key=key, instance_id=instance_id):
-            if failed:
-                _LOG.warning("deletion not taken", name=key, id=instance_id, error=str(answer))
-            else:
-                _LOG.info("deletion accepted", name=key, id=instance_id)
+def answered(line: call.Line | None) -> None:
+    """Write what a cloud answered, where it needs a line."""
+    if line is None:
+        return
+    write = {"debug": _LOG.debug, "info": _LOG.info, "warning": _LOG.warning}[line.level]
+    write(line.event, **line.fields)
 
 
-def unusable(request: requests.Request, error: Exception) -> errors.Unreachable:
-    """Tell of an answer that is none of the contract's values, and say what it counts as.
-
-    A cloud from outside may give anything: nobody is any wiser, and the request is over.
-    """
-    operation = cloud_calls.operation(request)
-    _LOG.exception("answer cannot be used", account=request.account, operation=operation)
-    return errors.Unreachable(
-        f"the answer could not be used: {type(error).__name__}",
-        account=request.account,
-        operation=operation,
-    )
+def unusable(account: str, operation: str) -> None:
+    """Tell of an answer that is none of the contract's values, while its error is handled."""
+    _LOG.exception("answer cannot be used", account=account, operation=operation)
 
 
 def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Launch]:
@@ -169,7 +101,7 @@ def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Laun
         yield launch
 
 
-def listing(before: state.Fleet, after: state.Fleet) -> None:
+def _listing(before: state.Fleet, after: state.Fleet) -> None:
     """Tell the orphans that a listing was the first to show."""
     found = view.orphans(after)
     known = {orphan.provider_id for orphan in view.orphans(before)} if found else set()
@@ -185,7 +117,7 @@ def listing(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def standing(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell which machines we are not sure of any more, or again, and what brakes an account."""
+    """Tell what a change brought: doubts, half made machines, what accounts show, brakes."""
     spared(before, after)
     _unfinished(before, after)
     if before.quarantine is not after.quarantine:
@@ -198,12 +130,26 @@ def standing(before: state.Fleet, after: state.Fleet) -> None:
     if before.index is not after.index:
         _second_server(before, after)
     for name in after.accounts:
+        _heard(before, after, name)
         said = notnow.why_account(after, name)
         known_to = notnow.why_account(before, name) if name in before.accounts else None
         if said is not None and (known_to is None or known_to.code != said.code):
             _LOG.error("no machine is ordered for now", account=name, code=said.code, why=said[1])
         elif said is None and known_to is not None:
             _LOG.info("machines are ordered again", account=name, code=known_to.code)
+
+
+def _heard(before: state.Fleet, after: state.Fleet, account: str) -> None:
+    """Tell what an account's answers were the first to show."""
+    held, known = after.accounts[account], before.accounts.get(account)
+    if known is None or known is held:
+        return
+    if held.snapshot is not known.snapshot:
+        _listing(before, after)
+    if held.catalogue is not None and held.catalogue is not known.catalogue:
+        _catalogue(after, account)
+    if held.neighbours is not known.neighbours:
+        _neighbours(after, account)
 
 
 def _unfinished(before: state.Fleet, after: state.Fleet) -> None:
@@ -264,10 +210,10 @@ def _second_server(before: state.Fleet, after: state.Fleet) -> None:
             )
 
 
-def neighbours(fleet: state.Fleet, account: str) -> None:
+def _neighbours(fleet: state.Fleet, account: str) -> None:
     """Tell which other clusters have machines in an account's project: one line."""
-    held = fleet.accounts.get(account)
-    if held is None or held.neighbours is None:
+    held = fleet.accounts[account]
+    if held.neighbours is None:
         return
     others = [
         f"{each.cluster}/{each.identity or 'no identity'}: {each.count}"
@@ -278,7 +224,7 @@ def neighbours(fleet: state.Fleet, account: str) -> None:
         _LOG.info("other clusters in the project", account=account, machines=others)
 
 
-def catalogue(fleet: state.Fleet, account: str) -> None:
+def _catalogue(fleet: state.Fleet, account: str) -> None:
     """Tell which groups of an account cannot get a machine, by what it sells."""
     for name, group in fleet.groups.items():
         if group.account == account and (trouble := view.trouble(fleet, name)):
@@ -315,20 +261,6 @@ def replaced(account: str) -> None:
 def left_under_way(account: str) -> None:
     """Tell that a stop did not wait for everything."""
     _LOG.warning("requests left under way: the next listing decides", account=account)
-
-
-def _create_answered(request: requests.Create, answer: cloud_calls.Answer) -> None:
-    fields = {
-        "account": request.account,
-        "group": request.group.name,
-        "name": request.name,
-        "type": request.candidate.machine_type,
-        "location": request.candidate.location,
-    }
-    if isinstance(answer, errors.CloudError):
-        _LOG.warning("order not taken", **fields, error=str(answer), kind=kind(answer))
-    else:
-        _LOG.info("order accepted", **fields, provider_id=answer.provider_id)
 
 
 def joins_went(before: state.Fleet, after: state.Fleet) -> None:

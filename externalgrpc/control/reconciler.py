@@ -11,17 +11,15 @@ import dataclasses
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from externalgrpc import fleet as fleets
-from externalgrpc.control import audit_log, cloud_calls, lane
+from externalgrpc.control import audit_log, call, cloud_calls, lane, outcomes
 from externalgrpc.fleet import (
-    finishing,
     journeys,
     marking,
     plan,
     quarantine,
-    requests,
-    retired,
     state,
     wishes,
 )
@@ -41,6 +39,10 @@ class AccountRuntime:
     pace: state.Pace = dataclasses.field(default_factory=state.Pace)
 
 
+T = TypeVar("T")
+_Runtimes: TypeAlias = Mapping[str, AccountRuntime]
+
+
 class Reconciler:
     """Own the Fleet: grow, retire, shrink and refresh it, and do what it asks.
 
@@ -54,16 +56,16 @@ class Reconciler:
         *,
         time_source: clock.Clock,
         chance: random.Random,
-        prepare: cloud_calls.Prepare,
+        prepare: call.Prepare,
         wake: Callable[[], None],
-        count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
-        beside: cloud_calls.Beside = cloud_calls.one_by_one,
+        count: outcomes.Count = lambda _name, _labels: None,
+        beside: call.Beside = call.one_by_one,
     ) -> None:
         self._clock = time_source
         self._chance = chance
         self._prepare = prepare
         self._wake = wake
-        self._count = count
+        self._outcomes = outcomes.Outcomes(count)
         self._beside = beside
         self._lock = threading.Lock()
         self._seats: Mapping[str, AccountRuntime] = {}
@@ -99,8 +101,7 @@ class Reconciler:
             fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
             return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
 
-        before = self.fleet
-        audit_log.departed(before, self._change(configure))
+        audit_log.departed(*self._change(configure))
         self._wake()
 
     def identified(self, identity: str | None) -> None:
@@ -111,39 +112,38 @@ class Reconciler:
 
     def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
         """Order ``delta`` machines for a group; see :func:`externalgrpc.fleet.wishes.grow`."""
-        with self._lock:
-            self.fleet, grown = fleets.grow(
-                self.fleet,
+        mint = names.mint(group, self._chance)
+        _, _, grown = self._swap(
+            lambda fleet: fleets.grow(
+                fleet,
                 group,
                 delta,
-                mint=names.mint(group, self._chance),
+                mint=mint,
                 now=self._clock.monotonic(),
                 unix_now=self._clock.unix(),
                 cover=cover,
             )
+        )
         if grown.covered:
-            self._count("growth_covered", {"group": group})
+            self._outcomes.count("growth_covered", {"group": group})
         audit_log.grown(group, delta, grown)
         self._wake()
         return grown
 
     def retire(self, group: str, nodes: Sequence[fleets.NodeRef]) -> tuple[str, ...]:
         """Let nodes of a group go; see :func:`externalgrpc.fleet.wishes.retire`."""
-        with self._lock:
-            before = self.fleet
-            self.fleet, going = fleets.retire(
-                before, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
+        _, _, going = self._swap(
+            lambda fleet: fleets.retire(
+                fleet, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
             )
-            after = self.fleet
-        audit_log.standing(before, after)
+        )
         audit_log.retired(group, going, [node.name for node in nodes])
         self._wake()
         return going
 
     def shrink(self, group: str, delta: int) -> tuple[str, ...]:
         """Withdraw launches that were not sent; see :func:`externalgrpc.fleet.wishes.shrink`."""
-        with self._lock:
-            self.fleet, withdrawn = fleets.shrink(self.fleet, group, delta)
+        _, _, withdrawn = self._swap(lambda fleet: fleets.shrink(fleet, group, delta))
         audit_log.shrunk(group, delta, withdrawn)
         self._wake()
         return withdrawn
@@ -151,7 +151,7 @@ class Reconciler:
     def autoscaler_started(self) -> None:
         """Note that a new autoscaler process came: it has forgotten what it asked for."""
         unix_now = self._clock.unix()
-        after = self._change(lambda fleet: fleets.autoscaler_started(fleet, unix_now=unix_now))
+        _, after = self._change(lambda fleet: fleets.autoscaler_started(fleet, unix_now=unix_now))
         audit_log.autoscaler_started(after)
 
     def registered(self, seen: Mapping[str, str]) -> None:
@@ -181,11 +181,9 @@ class Reconciler:
         of it blames nobody. Returns the fleets before and after, for whoever tells the difference.
         """
         now, unix_now = self._clock.monotonic(), self._clock.unix()
-        with self._lock:
-            before = self.fleet
-            after = self.fleet = fleets.judge_joins(
-                before, sights, now=now, unix_now=unix_now, sure=sure
-            )
+        before, after = self._change(
+            lambda fleet: fleets.judge_joins(fleet, sights, now=now, unix_now=unix_now, sure=sure)
+        )
         audit_log.joins_went(before, after)
         if bool(before.outage) != bool(after.outage):
             audit_log.outage(after.outage)
@@ -203,9 +201,7 @@ class Reconciler:
     def learn(self, reports: Mapping[str, template.Learned]) -> None:
         """Take what ready Nodes have, by provider id; see
         :mod:`externalgrpc.fleet.observed_capacity`."""
-        before = self.fleet
-        after = self._change(lambda fleet: fleets.learn(fleet, reports))
-        audit_log.learned(before, after)
+        audit_log.learned(*self._change(lambda fleet: fleets.learn(fleet, reports)))
 
     def kubelets(self, config: kubeletconfig.KubeletConfig | None) -> None:
         """Take what the cluster tells all of its kubelets."""
@@ -219,15 +215,15 @@ class Reconciler:
 
     def pump(self) -> float:
         """Send what is due; return the monotonic instant at which something else falls due."""
-        with self._lock:
-            before = self.fleet
-            planned = plan.plan(before, self._clock.monotonic())
-            self.fleet = planned.fleet
-            runtimes = self._seats
-        self._count_failures(before, planned.fleet)
-        audit_log.spared(before, planned.fleet)
+
+        def due(fleet: state.Fleet) -> tuple[state.Fleet, tuple[plan.Plan, _Runtimes]]:
+            planned = plan.plan(fleet, self._clock.monotonic())
+            # With the plan, under its lock: the accounts that it was made for.
+            return planned.fleet, (planned, self._seats)
+
+        _, _, (planned, runtimes) = self._swap(due)
         for request in planned.requests:
-            self._carry_out(request, runtimes[request.account])
+            self._carry_out(cloud_calls.of(request), runtimes[request.account])
         return planned.wake_at
 
     def await_first_listings(self, timeout_s: float) -> bool:
@@ -250,108 +246,64 @@ class Reconciler:
         """Give the accounts at work."""
         return self._seats
 
-    def _carry_out(self, request: requests.Request, runtime: AccountRuntime) -> None:
-        job = cloud_calls.job(request, runtime.provider, self._prepare, self._clock, self._beside)
-        if isinstance(request, requests.Delete):
-            job = self._unless_spared(request, job)
-        elif isinstance(request, requests.Finish):
-            job = self._if_still_wanted(request, job)
+    def _carry_out(self, of: call.Call[Any, Any], runtime: AccountRuntime) -> None:
+        tools = call.Tools(runtime.provider, self._prepare, self._clock, self._beside)
 
-        def done(answer: cloud_calls.Answer) -> None:
-            self._answered(request, answer, runtime)
+        def job() -> object:
+            if why := of.not_wanted(self.fleet):
+                raise errors.Throttled(f"not sent: {why}")
+            return of.run(tools)
 
-        operation = cloud_calls.operation(request)
-        cost = cloud_calls.cost(request, self.fleet, contract.costs_of(runtime.provider))
-        if cloud_calls.writes(request):
-            runtime.lane.write(operation, job, done, cost=cost)
-        else:
-            runtime.lane.read(operation, job, done, cost=cost)
+        def done(answer: object) -> None:
+            self._answered(of, answer, runtime)
 
-    def _unless_spared(
-        self, request: requests.Delete, job: Callable[[], cloud_calls.Answer]
-    ) -> Callable[[], cloud_calls.Answer]:
-        """Look once more right before a deletion is sent: it may have waited for the budget."""
+        send = runtime.lane.write if of.writes else runtime.lane.read
+        cost = of.cost(self.fleet, contract.costs_of(runtime.provider))
+        send(of.operation, job, done, cost=cost)
 
-        def run() -> cloud_calls.Answer:
-            if retired.is_spared(self.fleet, request.key):
-                raise errors.Throttled("not sent: the machine became a node meanwhile")
-            return job()
+    def _answered(self, of: call.Call[Any, Any], answer: object, runtime: AccountRuntime) -> None:
+        at = call.Moment(self._clock.monotonic(), self._clock.unix(), self._chance)
 
-        return run
-
-    def _if_still_wanted(
-        self, request: requests.Finish, job: Callable[[], cloud_calls.Answer]
-    ) -> Callable[[], cloud_calls.Answer]:
-        """Look once more right before a machine is finished: it may have been let go meanwhile."""
-
-        def run() -> cloud_calls.Answer:
-            if finishing.wants(self.fleet, request.instance.provider_id) is None:
-                raise errors.Throttled("not sent: the machine is not to be finished any more")
-            return job()
-
-        return run
-
-    def _answered(
-        self, request: requests.Request, answer: cloud_calls.Answer, runtime: AccountRuntime
-    ) -> None:
         def fold(fleet: state.Fleet) -> state.Fleet:
-            if self._seats[request.account].account.provider != runtime.account.provider:
+            if self._seats[of.request.account].account.provider != runtime.account.provider:
                 # The account is another cloud's by now: this says nothing of its machines.
                 return fleet
-            return cloud_calls.fold(
-                fleet, request, answer, chance=self._chance, now=now, unix_now=unix_now
-            )
+            return of.fold(fleet, answer, at)
 
-        before = self.fleet
-        now, unix_now = self._clock.monotonic(), self._clock.unix()
         try:
-            audit_log.answered(request, answer)
-            after = self._change(fold)
+            self._outcomes.answered(of, answer)
+            self._change(fold)
         except Exception as error:  # noqa: BLE001 - or the request would be under way for ever
-            answer = audit_log.unusable(request, error)
-            after = self._change(fold)
-        outcome = audit_log.kind(answer)
-        match request:
-            case requests.ListInstances():
-                audit_log.listing(before, after)
-                self._seen()
-            case requests.ReadCatalogue(account=account):
-                if not isinstance(answer, errors.CloudError):
-                    audit_log.catalogue(after, account)
-                self._seen()
-            case requests.Create(group=group):
-                self._count("orders", {"group": group.name, "outcome": outcome})
-            case requests.Delete(account=account):
-                self._count("deletions", {"account": account, "outcome": outcome})
-            case requests.Mark(account=account):
-                self._count("marks", {"account": account, "outcome": outcome})
-            case requests.Finish(account=account):
-                self._count("finishes", {"account": account, "outcome": outcome})
-            case requests.ReadNeighbours(account=account):
-                audit_log.neighbours(after, account)
-            case (
-                requests.LookUp()
-                | requests.LookUpMissing()
-                | requests.Tidy()
-                | requests.ReadLeftovers()
-            ):
-                pass
+            answer = self._outcomes.unusable(of, error)
+            self._change(fold)
+        self._outcomes.folded(of, answer)
+        with self._listed:
+            self._listed.notify_all()
         self._wake()
 
     # ---- state ------------------------------------------------------------------------------
 
-    def _change(self, change: Callable[[state.Fleet], state.Fleet]) -> state.Fleet:
+    def _swap(
+        self, change: Callable[[state.Fleet], tuple[state.Fleet, T]]
+    ) -> tuple[state.Fleet, state.Fleet, T]:
+        """Put another fleet in place: every change is made here, and heard of with its outcome.
+
+        Gives the fleets before and after, with nobody else's change between them, and what else
+        came of it.
+        """
         with self._lock:
             before = self.fleet
-            after = self.fleet = change(before)
-        self._count_failures(before, after)
-        audit_log.standing(before, after)
-        return after
+            after, result = change(before)
+            self.fleet = after
+        self._outcomes.changed(before, after)
+        return before, after, result
 
-    def _count_failures(self, before: state.Fleet, after: state.Fleet) -> None:
-        for launch in audit_log.newly_failed(before, after):
-            code = launch.failure.code if launch.failure is not None else ""
-            self._count("launches_failed", {"group": launch.group, "code": code})
+    def _change(
+        self, change: Callable[[state.Fleet], state.Fleet]
+    ) -> tuple[state.Fleet, state.Fleet]:
+        """Change the fleet by what gives nothing else; give the fleets before and after."""
+        before, after, _ = self._swap(lambda fleet: (change(fleet), None))
+        return before, after
 
     def _all_seen(self) -> bool:
         return all(
@@ -359,10 +311,6 @@ class Reconciler:
             for account in self.fleet.accounts.values()
             if not account.departed
         )
-
-    def _seen(self) -> None:
-        with self._listed:
-            self._listed.notify_all()
 
 
 def _account_state(runtime: AccountRuntime) -> state.AccountState:

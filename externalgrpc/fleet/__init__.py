@@ -1,11 +1,11 @@
 """THE state: one frozen value, and pure functions over it.
 
 ``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
-``answers`` the way up, ``joins`` who became a node, ``lessons`` what nodes turned out to have,
+``answers`` the way up, ``joins`` who became a node, ``observed_capacity`` what nodes have,
 ``retired`` what must not exist, ``stock`` what clouds said no to, ``plan`` what is due,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
-``configured`` what the operator asks for, ``view`` what is read. Time, randomness and I/O are
-handed in: a whole history replays from a seed.
+``configured`` what the operator asks for, ``view`` what is read, ``memo`` what was derived. Time,
+randomness and I/O are handed in: a whole history replays from a seed.
 """
 
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered

@@ -21,7 +21,7 @@ from externalgrpc.fleet import (
     stock,
     vanishing,
 )
-from externalgrpc.model import groups
+from externalgrpc.model import backoff, groups
 from providers import contract, errors
 
 MAX_VANISHED = 3
@@ -204,8 +204,8 @@ def _certainly_none(
 ) -> state.Fleet:
     match launch.phase:
         case state.Phase.UNSURE:
-            wait_s = min(
-                stock.RETRY_S * 2.0 ** min(max(launch.attempts - 1, 0), 10), stock.MAX_RETRY_S
+            wait_s = backoff.wait_s(
+                launch.attempts, base_s=stock.RETRY_S, longest_s=stock.MAX_RETRY_S
             )
             held = dataclasses.replace(
                 launch, phase=state.Phase.HELD, not_before=now + wait_s, may_land=False

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from externalgrpc.fleet import plan, state
-from externalgrpc.model import groups
+from externalgrpc.model import backoff, groups
 from providers import contract
 
 
@@ -46,7 +46,7 @@ def not_read(fleet: state.Fleet, account: str, trouble: str, *, now: float) -> s
     if held is None:
         return fleet
     failures = held.catalogue_failures + 1
-    wait = min(plan.CATALOGUE_RETRY_S * 2.0 ** min(failures - 1, 10), plan.CATALOGUE_S)
+    wait = backoff.wait_s(failures, base_s=plan.CATALOGUE_RETRY_S, longest_s=plan.CATALOGUE_S)
     held = dataclasses.replace(
         held,
         cataloguing=False,

@@ -107,10 +107,11 @@ def usurped(fleet: state.Fleet, instance: contract.Instance) -> str:
 
 def by_provider_id(fleet: state.Fleet) -> Mapping[str, tuple[str, ...]]:
     """Give the names of the Nodes that claim a providerID."""
-    found: dict[str, tuple[str, ...]] | None = fleet.memo.get(("claims",))
+    found = fleet.memo.claims
     if found is None:
-        found = fleet.memo[("claims",)] = {}
+        found = {}
         for name, seen in (fleet.nodes or {}).items():
             if seen.provider_id:
                 found[seen.provider_id] = (*found.get(seen.provider_id, ()), name)
+        fleet.memo.claims = found
     return found

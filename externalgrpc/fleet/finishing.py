@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from externalgrpc.fleet import dispatch, notnow, proof, requests, state, stock, verdicts, view
-from externalgrpc.model import groups
+from externalgrpc.model import backoff, groups
 from providers import contract
 
 TRIES = 5
@@ -258,7 +258,7 @@ def _given_up(
 
 def retry_at(held: state.Finish, now: float) -> float:
     """Say when a machine is tried again whose last try came to nothing."""
-    return now + min(stock.RETRY_S * 2.0 ** min(held.times, 10), stock.MAX_RETRY_S)
+    return now + backoff.wait_s(held.times + 1, base_s=stock.RETRY_S, longest_s=stock.MAX_RETRY_S)
 
 
 def _forgiven(fleet: state.Fleet, before: Mapping[str, state.Finish]) -> state.Fleet:

@@ -22,7 +22,7 @@ from externalgrpc.fleet import (
     view,
 )
 from externalgrpc.fleet.state import Step
-from externalgrpc.model import groups
+from externalgrpc.model import backoff, groups
 from providers import contract
 
 PATIENCE_S = 120.0
@@ -155,7 +155,9 @@ def held_back(fleet: state.Fleet, group: str, now: float) -> str:
     strikes = fleet.strikes.get(group)
     if strikes is None or strikes.count < STRIKES:
         return ""
-    wait_s = min(HELD_BACK_S * 2.0 ** min(strikes.count - STRIKES, 10), MAX_HELD_BACK_S)
+    wait_s = backoff.wait_s(
+        strikes.count - STRIKES + 1, base_s=HELD_BACK_S, longest_s=MAX_HELD_BACK_S
+    )
     left_s = strikes.last_at + wait_s - now
     if left_s <= 0:
         return ""

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from externalgrpc.fleet import claims, quarantine, requests, state, view
-from externalgrpc.model import foreign_words
+from externalgrpc.model import backoff, foreign_words
 from providers import contract, errors
 
 RETRY_S = 10.0
@@ -90,11 +90,11 @@ def marked(
     pace_s = max(0.5, account.costs.mark / (SHARE * account.rate_per_s))
     own = isinstance(error, errors.BadOrder)
     failures = account.mark_failures + (not own) if error is not None else 0
-    doubled = min(RETRY_S * 2.0 ** min(failures - 1, 10), MAX_RETRY_S) if failures else 0.0
+    doubled = _wait_s(failures) if failures else 0.0
     next_at = now + max(pace_s, wait_s, doubled)
     account = dataclasses.replace(account, mark_at=next_at, mark_failures=failures)
     tried = fleet.mark_tries.get(request.provider_id, state.Tries(0, now)).times + 1
-    turn_at = now + min(RETRY_S * 2.0 ** min(tried - 1, 10), MAX_RETRY_S)
+    turn_at = now + _wait_s(tried)
     return dataclasses.replace(
         fleet,
         accounts={**fleet.accounts, account.name: account},
@@ -102,6 +102,10 @@ def marked(
         unmarked=fleet.unmarked - {request.provider_id} if error is None or own else fleet.unmarked,
         mark_tries={**fleet.mark_tries, request.provider_id: state.Tries(tried, turn_at)},
     )
+
+
+def _wait_s(times: int) -> float:
+    return backoff.wait_s(times, base_s=RETRY_S, longest_s=MAX_RETRY_S)
 
 
 def _lacks_identity(

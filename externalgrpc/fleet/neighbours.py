@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from externalgrpc.fleet import state
+from externalgrpc.model import backoff
 from providers import contract
 
 RETRY_S = 60.0
@@ -28,12 +29,12 @@ def read(
     if held is None:
         return fleet
     if neighbours is None:
-        wait_s = min(RETRY_S * 2.0 ** min(held.neighbours_failures, 10), MAX_RETRY_S)
+        failures = held.neighbours_failures + 1
         held = dataclasses.replace(
             held,
             asking_neighbours=False,
-            neighbours_failures=held.neighbours_failures + 1,
-            neighbours_at=now + wait_s,
+            neighbours_failures=failures,
+            neighbours_at=now + backoff.wait_s(failures, base_s=RETRY_S, longest_s=MAX_RETRY_S),
         )
     else:
         held = dataclasses.replace(

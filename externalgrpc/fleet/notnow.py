@@ -32,12 +32,10 @@ def why_account(fleet: state.Fleet, name: str) -> NotNow | None:
     account = fleet.accounts.get(name)
     if account is None:
         return None
-    memo = fleet.memo
-    key = ("not now", name)
-    if key not in memo:
-        memo[key] = _why(fleet, account)
-    found: NotNow | None = memo[key]
-    return found
+    known = fleet.memo.not_now
+    if name not in known:
+        known[name] = _why(fleet, account)
+    return known[name]
 
 
 def bounds(fleet: state.Fleet, group: str) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from externalgrpc.fleet import (
     state,
     tidying,
 )
+from externalgrpc.model import backoff
 
 Create: TypeAlias = requests.Create
 
@@ -74,14 +75,14 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
 
 def busy(fleet: state.Fleet, account: str) -> bool:
     """Tell whether something of an account is in the air."""
-    memo = fleet.memo
-    found: set[str] | None = memo.get(("busy",))
+    found = fleet.memo.busy
     if found is None:
-        found = memo[("busy",)] = set()
+        names: set[str] = set()
         for name in _busy(fleet):
-            found.add(name)
-            if len(found) == len(fleet.accounts):
+            names.add(name)
+            if len(names) == len(fleet.accounts):
                 break
+        found = fleet.memo.busy = frozenset(names)
     return account in found
 
 
@@ -104,7 +105,9 @@ def _busy(fleet: state.Fleet) -> Iterator[str]:
 def listing_interval_s(fleet: state.Fleet, account: state.AccountState) -> float:
     """Say how far apart the beginnings of two listings are, by what they cost in requests."""
     if account.failures:
-        return min(LISTING_RETRY_S * 2.0 ** min(account.failures - 1, 10), MAX_LISTING_RETRY_S)
+        return backoff.wait_s(
+            account.failures, base_s=LISTING_RETRY_S, longest_s=MAX_LISTING_RETRY_S
+        )
     shown = len(account.snapshot.instances) if account.snapshot is not None else 0
     pages = max(1, math.ceil(shown / account.costs.page))
     if busy(fleet, account.name):

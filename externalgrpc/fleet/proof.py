@@ -94,10 +94,9 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
 
 
 def _came_of_an_order(fleet: state.Fleet, provider_id: str) -> bool:
-    memo = fleet.memo
-    found: frozenset[str] | None = memo.get(("came of orders",))
+    found = fleet.memo.came_of_orders
     if found is None:
-        found = memo[("came of orders",)] = frozenset(fleet.minted.values())
+        found = fleet.memo.came_of_orders = frozenset(fleet.minted.values())
     return provider_id in found
 
 

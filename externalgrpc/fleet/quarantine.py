@@ -78,11 +78,9 @@ def blocks(fleet: state.Fleet, account: state.AccountState) -> str:
     """
     if not fleet.identity:
         return ""
-    memo = fleet.memo
-    key = ("blocks", account.name)
-    found: str | None = memo.get(key)
+    found = fleet.memo.blocks.get(account.name)
     if found is None:
-        found = memo[key] = _blocks(fleet, account)
+        found = fleet.memo.blocks[account.name] = _blocks(fleet, account)
     return found
 
 

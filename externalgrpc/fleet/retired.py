@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from externalgrpc.fleet import claims, identity, index, proof, state, stock, tidying, view
+from externalgrpc.model import backoff
 from providers import contract, errors
 
 ABSENCES = 2
@@ -342,8 +343,9 @@ def _shown(
 ) -> state.Retirement:
     if retirement.deletion is state.Deletion.AWAITED or retirement.instance_id != instance.id:
         return dataclasses.replace(_landed(retirement, instance), absences=0)
-    doubled = REPEAT_DELETE_S * 2.0 ** min(max(retirement.attempts - 1, 0), 10)
-    due = retirement.doubtful_since + min(doubled, MAX_REPEAT_DELETE_S)
+    due = retirement.doubtful_since + backoff.wait_s(
+        retirement.attempts, base_s=REPEAT_DELETE_S, longest_s=MAX_REPEAT_DELETE_S
+    )
     if retirement.deletion is state.Deletion.DONE and after and now >= due:
         return dataclasses.replace(
             retirement, deletion=state.Deletion.OWED, not_before=now, absences=0

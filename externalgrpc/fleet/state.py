@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from externalgrpc.fleet import memo as memos
 from externalgrpc.model import groups
 from externalgrpc.nodes import kubeletconfig, template
 from providers import contract
@@ -324,6 +325,41 @@ class Refusal:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SoldOut:
+    """What a no was said to: a machine type in a location of an account."""
+
+    account: str
+    candidate: groups.Candidate | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OverQuota:
+    """What a no was said to: a whole account, one machine type of it, or one location."""
+
+    account: str
+    machine_type: str = ""
+    location: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BadLogin:
+    """What a no was said to: the login of an account."""
+
+    account: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BadOrder:
+    """What a no was said to: the orders of a group for a candidate."""
+
+    group: str
+    candidate: groups.Candidate | None
+
+
+RefusedThing: TypeAlias = SoldOut | OverQuota | BadLogin | BadOrder
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Unjoined:
     """A machine that did not become a node in its time: since when that is known, and why.
 
@@ -454,8 +490,7 @@ class Fleet:
     """All state that decides about machines: one frozen value; functions make the next one of it.
 
     ``blocked`` says of groups that cannot work at all, as configured, why. ``refusals`` is the
-    memory of what was sold out, over quota or refused, by ``("stock", account, candidate)``,
-    ``("quota", account)``, ``("credentials", account)`` or ``("order", group, candidate)``.
+    memory of what was sold out, over quota or refused, by what the no was said to.
     ``registered`` holds, by provider id, the names of the Nodes that were seen to be our machines;
     ``misnamed`` those of Nodes that claim a machine whose mark has another name.
     ``pending_at_start`` holds, for each group that a fresh CA has not grown yet, the names of the
@@ -483,7 +518,7 @@ class Fleet:
     ``outage`` says that the cluster has lost its nodes at large. ``finishes`` are, by provider id,
     the machines that will not run unless they are finished.
 
-    ``memo`` caches what is derived of the value; nothing in it depends on ``registered``
+    ``memo`` keeps what is derived of the value; nothing in it depends on ``registered``
     but whether machines have vanished, and what follows of that.
     """
 
@@ -494,7 +529,7 @@ class Fleet:
     launches: Mapping[str, Launch] = dataclasses.field(default_factory=dict)
     retired: Mapping[str, Retirement] = dataclasses.field(default_factory=dict)
     missing: Mapping[str, Missing] = dataclasses.field(default_factory=dict)
-    refusals: Mapping[tuple[Any, ...], Refusal] = dataclasses.field(default_factory=dict)
+    refusals: Mapping[RefusedThing, Refusal] = dataclasses.field(default_factory=dict)
     registered: Mapping[str, str] = dataclasses.field(default_factory=dict)
     misnamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     pending_at_start: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
@@ -521,6 +556,6 @@ class Fleet:
     verdicts: tuple[Verdict, ...] = ()
     outage: str = ""
     finishes: Mapping[str, Finish] = dataclasses.field(default_factory=dict)
-    memo: dict[Any, Any] = dataclasses.field(
-        default_factory=dict, init=False, compare=False, repr=False
+    memo: memos.Memo = dataclasses.field(
+        default_factory=memos.Memo, init=False, compare=False, repr=False
     )

@@ -10,7 +10,7 @@ import dataclasses
 import math
 
 from externalgrpc.fleet import state
-from externalgrpc.model import groups
+from externalgrpc.model import backoff, groups
 from providers import errors
 
 SOLD_OUT_S = 300.0
@@ -53,27 +53,27 @@ def retry_wait_s(error: errors.CloudError, attempts: int) -> float:
     retry_after_s = error.retry_after_s if isinstance(error, errors.Throttled) else None
     if retry_after_s is not None and math.isfinite(retry_after_s):
         return min(max(retry_after_s, 1.0), MAX_RETRY_AFTER_S)
-    return float(min(RETRY_S * 2.0 ** min(max(attempts - 1, 0), 10), MAX_RETRY_S))
+    return backoff.wait_s(attempts, base_s=RETRY_S, longest_s=MAX_RETRY_S)
 
 
 def remember(
     fleet: state.Fleet, launch: state.Launch, error: errors.CloudError, *, now: float
 ) -> state.Fleet:
     """Remember a refusal where other launches can learn from it."""
-    key: tuple[object, ...]
+    key: state.RefusedThing
     match error:
         case errors.QuotaExceeded(scope=errors.Scope.MACHINE_TYPE) if launch.candidate is not None:
-            key = ("quota", launch.account, "type", launch.candidate.machine_type)
+            key = state.OverQuota(launch.account, machine_type=launch.candidate.machine_type)
         case errors.QuotaExceeded(scope=errors.Scope.LOCATION) if launch.candidate is not None:
-            key = ("quota", launch.account, "location", launch.candidate.location)
+            key = state.OverQuota(launch.account, location=launch.candidate.location)
         case errors.QuotaExceeded():
-            key = ("quota", launch.account)
+            key = state.OverQuota(launch.account)
         case errors.NoCapacity():
-            key = ("stock", launch.account, launch.candidate)
+            key = state.SoldOut(launch.account, launch.candidate)
         case errors.BadCredentials():
-            key = ("credentials", launch.account)
+            key = state.BadLogin(launch.account)
         case errors.Refused():
-            key = ("order", launch.group, launch.candidate)
+            key = state.BadOrder(launch.group, launch.candidate)
         case _:
             return fleet
     said = state.Refusal(now, failure_of(error))
@@ -82,11 +82,8 @@ def remember(
 
 def account_refusal(fleet: state.Fleet, account: str) -> state.Refusal | None:
     """Find the last no to a whole account: over quota, or a login that is not accepted."""
-    said = [
-        found
-        for key in (("quota", account), ("credentials", account))
-        if (found := fleet.refusals.get(key)) is not None
-    ]
+    keys: tuple[state.RefusedThing, ...] = (state.OverQuota(account), state.BadLogin(account))
+    said = [found for key in keys if (found := fleet.refusals.get(key)) is not None]
     return max(said, key=lambda refusal: refusal.at, default=None)
 
 
@@ -154,12 +151,12 @@ def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Cand
     return max((refusal.at for refusal in said if refusal is not None), default=state.NEVER)
 
 
-def _keys(launch: state.Launch, candidate: groups.Candidate) -> tuple[tuple[object, ...], ...]:
+def _keys(launch: state.Launch, candidate: groups.Candidate) -> tuple[state.RefusedThing, ...]:
     """Give what a refusal of a candidate is remembered under; the order's own comes first."""
     account = launch.account
     return (
-        ("order", launch.group, candidate),
-        ("stock", account, candidate),
-        ("quota", account, "type", candidate.machine_type),
-        ("quota", account, "location", candidate.location),
+        state.BadOrder(launch.group, candidate),
+        state.SoldOut(account, candidate),
+        state.OverQuota(account, machine_type=candidate.machine_type),
+        state.OverQuota(account, location=candidate.location),
     )

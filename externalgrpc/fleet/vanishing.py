@@ -37,11 +37,9 @@ def is_outage(lost: int, of: int) -> bool:
 
 def vanished(fleet: state.Fleet, account: str) -> str:
     """Say that an account's machines have vanished at large; empty when they have not."""
-    memo = fleet.memo
-    key = ("vanished", account)
-    found: str | None = memo.get(key)
+    found = fleet.memo.vanished.get(account)
     if found is None:
-        found = memo[key] = _vanished(fleet, account)
+        found = fleet.memo.vanished[account] = _vanished(fleet, account)
     return found
 
 

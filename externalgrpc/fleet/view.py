@@ -23,20 +23,18 @@ def version(fleet: state.Fleet) -> object:
 
     A Fleet that differs only in who is registered keeps the version of the one before it.
     """
-    # Not get and put: of two threads that come at once both must be given the same.
-    return fleet.memo.setdefault(("version",), object())
+    return fleet.memo.version
 
 
 def members(fleet: state.Fleet, group: str) -> tuple[Member, ...]:
     """List the members of a group, machines first, each once by name."""
-    memo = fleet.memo
-    found: tuple[Member, ...] | None = memo.get(("members", group))
+    found = fleet.memo.members.get(group)
     if found is None:
         found = (
             *_machines(fleet, group).values(),
             *(_in_the_air(fleet, launch) for launch in _airborne(fleet, group)),
         )
-        memo[("members", group)] = found
+        fleet.memo.members[group] = found
     return found
 
 
@@ -73,13 +71,13 @@ def quarantined(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]
     """List the machines that carry a group's mark and of which we cannot be sure."""
     if not fleet.quarantine:
         return ()
-    memo = fleet.memo
-    found: dict[str, list[contract.Instance]] | None = memo.get(("quarantined",))
+    found = fleet.memo.quarantined
     if found is None:
-        found = memo[("quarantined",)] = {}
+        found = {}
         for provider_id in fleet.quarantine:
             if (instance := known(fleet, provider_id)) is not None:
                 found.setdefault(instance.group, []).append(instance)
+        fleet.memo.quarantined = found
     return tuple(found.get(group, ()))
 
 
@@ -133,10 +131,9 @@ def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
 
 def retired_names(fleet: state.Fleet) -> Mapping[str, str]:
     """Give the names under which machines were let go, by provider id."""
-    memo = fleet.memo
-    found: dict[str, str] | None = memo.get(("retired",))
+    found = fleet.memo.retired
     if found is None:
-        found = memo[("retired",)] = {
+        found = fleet.memo.retired = {
             provider_id: retirement.name
             for retirement in fleet.retired.values()
             if (provider_id := machine_of(fleet, retirement))
@@ -166,12 +163,12 @@ def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
 
 def _unlisted(fleet: state.Fleet) -> dict[str, str]:
     """Give the machines that listings lack for now by name, the first of each."""
-    memo = fleet.memo
-    found: dict[str, str] | None = memo.get(("unlisted",))
+    found = fleet.memo.unlisted
     if found is None:
-        found = memo[("unlisted",)] = {}
+        found = {}
         for provider_id, missing in fleet.missing.items():
             found.setdefault(missing.instance.node_name, provider_id)
+        fleet.memo.unlisted = found
     return found
 
 
@@ -243,10 +240,9 @@ def served(fleet: state.Fleet) -> tuple[groups.NodeGroup, ...]:
     A group appears once its account has been listed and its catalogue read. One that cannot work
     at all is left out while it is empty; one with machines is never withdrawn.
     """
-    memo = fleet.memo
-    found: tuple[groups.NodeGroup, ...] | None = memo.get(("served",))
+    found = fleet.memo.served
     if found is None:
-        found = memo[("served",)] = tuple(
+        found = fleet.memo.served = tuple(
             group for name, group in fleet.groups.items() if _is_served(fleet, name)
         )
     return found
@@ -254,10 +250,9 @@ def served(fleet: state.Fleet) -> tuple[groups.NodeGroup, ...]:
 
 def orphans(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
     """List machines that carry our cluster's mark and no group that we know."""
-    memo = fleet.memo
-    found: tuple[contract.Instance, ...] | None = memo.get(("orphans",))
+    found = fleet.memo.orphans
     if found is None:
-        found = memo[("orphans",)] = tuple(
+        found = fleet.memo.orphans = tuple(
             member.instance
             for group, shown in fleet.index.members.items()
             if group not in fleet.groups
@@ -315,10 +310,9 @@ def _whose_unlisted(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | N
 
 
 def _accepted(fleet: state.Fleet) -> dict[str, tuple[str, str]]:
-    memo = fleet.memo
-    accepted: dict[str, tuple[str, str]] | None = memo.get(("accepted",))
+    accepted = fleet.memo.accepted
     if accepted is None:
-        accepted = memo[("accepted",)] = {
+        accepted = fleet.memo.accepted = {
             launch.instance.provider_id: (launch.group, launch.name)
             for launch in fleet.launches.values()
             if launch.instance is not None and launch.group in fleet.groups
@@ -328,8 +322,7 @@ def _accepted(fleet: state.Fleet) -> dict[str, tuple[str, str]]:
 
 def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
     """Give the machines of a group by key: what listings show and what they lack for now."""
-    memo = fleet.memo
-    found: dict[str, Member] | None = memo.get(("machines", group))
+    found = fleet.memo.machines.get(group)
     if found is None:
         found = dict(fleet.index.members.get(group, {}))
         if fleet.retired:
@@ -356,7 +349,7 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
                 found[key] = dataclasses.replace(
                     found[key], showing=Showing.CREATING, failure=failed.failure
                 )
-        memo[("machines", group)] = found
+        fleet.memo.machines[group] = found
     return found
 
 
@@ -371,8 +364,7 @@ def _strike(found: dict[str, Member], instance: contract.Instance) -> None:
 
 def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
     """Give the launches of a group whose machines no listing shows."""
-    memo = fleet.memo
-    by_group: dict[str, list[state.Launch]] | None = memo.get(("launches",))
+    by_group = fleet.memo.launches
     if by_group is None:
         by_group = {}
         shown, minted = fleet.index.by_provider_id, fleet.minted
@@ -380,7 +372,7 @@ def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
             # Thousands may be held at once: most of them have no machine yet.
             if not minted.get(launch.name) or not _is_shown(fleet, launch, shown):
                 by_group.setdefault(launch.group, []).append(launch)
-        memo[("launches",)] = by_group
+        fleet.memo.launches = by_group
     return by_group.get(group, [])
 
 

@@ -27,9 +27,6 @@ from externalgrpc.model import fleet_errors, groups, names
 BLIND_S = 300.0
 """Growth is refused when listings fail, or hang, and the last good one is older than this."""
 
-_OF_REGISTERED = frozenset({"vanished", "not now"})
-"""The memos that depend on which Nodes are known: whether many of them are lost."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRef:
@@ -220,9 +217,7 @@ def register(
     if len(late) < len(fleet.unjoined):
         fresh = dataclasses.replace(fresh, unjoined=late)
     elif not standing:
-        fresh.memo.update(
-            (key, held) for key, held in fleet.memo.items() if key[0] not in _OF_REGISTERED
-        )
+        fresh.memo.keep(fleet.memo)
     if not standing:
         return fresh
     return quarantine.review(fresh, now=now, unix_now=unix_now, only=standing)

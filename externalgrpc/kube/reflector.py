@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 from externalgrpc.kube import api, errors
+from externalgrpc.model import backoff
 from externalgrpc.support import clock, logs
 
 _LOG = logs.Log("kube")
@@ -160,8 +161,9 @@ class Reflector(Generic[T]):
         tell("watch interrupted", path=self._path, error=str(error), failures=self._failures + 1)
 
     def _pause_s(self) -> float:
-        longest = self._timing.pause_s * 2.0 ** min(self._failures - 1, 10)
-        return min(longest, self._timing.longest_pause_s) * self._chance.uniform(0.5, 1.0)
+        of = self._timing
+        pause_s = backoff.wait_s(self._failures, base_s=of.pause_s, longest_s=of.longest_pause_s)
+        return pause_s * self._chance.uniform(0.5, 1.0)
 
     def _list(self) -> None:
         began = self._clock.monotonic()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from externalgrpc.kube import errors
+from externalgrpc.model import backoff
 from externalgrpc.support import clock, logs
 
 _LOG = logs.Log("kube")
@@ -108,7 +109,7 @@ class WorkQueue:
         errand.failures += 1
         if errand.failures == 1:
             _LOG.info("errand waits", errand=errand.key, error=str(error))
-        pause_s = min(_PAUSE_S * 2.0 ** (errand.failures - 1), _LONGEST_PAUSE_S)
+        pause_s = backoff.wait_s(errand.failures, base_s=_PAUSE_S, longest_s=_LONGEST_PAUSE_S)
         errand.due_at = self._clock.monotonic() + pause_s * self._chance.uniform(0.5, 1.0)
         if errand.due_at >= errand.until:
             _LOG.warning("errand given up", errand=errand.key, error=str(error))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import types
+import typing
 from decimal import Decimal
 
 import pytest
 
-from externalgrpc.control import cloud_calls
+from externalgrpc.control import call, cloud_calls
 from externalgrpc.fleet import requests
 from externalgrpc.support import clock
-from providers import contract
+from providers import contract, errors
+from tests.fleet import scene
 
 GOOD = contract.MachineType(name="good", cpu_millis=2000, memory_bytes=2**32, disk_bytes=10**10)
 SOLD = contract.Offer(
@@ -46,4 +49,27 @@ def test_a_price_beyond_reason_is_left_out(price: str) -> None:
 def _read(kinds: tuple[object, ...], offers: tuple[object, ...]) -> object:
     provider = types.SimpleNamespace(machine_types=lambda: kinds, offers=lambda: offers)
     request = requests.ReadCatalogue(account="a")
-    return cloud_calls.job(request, provider, lambda _: None, clock.SystemClock())()  # type: ignore
+    tools = call.Tools(provider, lambda _: None, clock.SystemClock())  # type: ignore
+    return cloud_calls.of(request).run(tools)
+
+
+def test_every_request_has_a_call_and_every_write_is_known():
+    kinds = cloud_calls.KINDS
+    assert set(kinds) == set(typing.get_args(requests.Request))
+    assert {kind.operation for kind in kinds.values() if kind.writes} == {
+        "create", "delete", "finish", "mark", "tidy",
+    }  # fmt: skip
+    assert {kind.operation: kind.counted for kind in kinds.values() if kind.counted} == {
+        "create": "orders", "delete": "deletions", "finish": "finishes", "mark": "marks",
+    }  # fmt: skip
+
+
+def test_what_could_not_be_read_of_neighbours_is_not_known_and_asked_for_again():
+    there = scene.Scene()
+    (account,) = there.fleet.accounts
+    at = call.Moment(there.now, there.now, random.Random(1))
+    asked = cloud_calls.of(requests.ReadNeighbours(account))
+    failed = asked.fold(there.fleet, errors.Unreachable("away"), at).accounts[account]
+    assert failed.neighbours is None
+    assert failed.neighbours_at > there.now
+    assert asked.fold(there.fleet, (), at).accounts[account].neighbours == ()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import logging
 import random
 import sys
@@ -395,16 +396,16 @@ class TestErrands:
         plant.run(200.0)
         fleet = plant.reconciler.fleet
         usual = contract.Costs()
-        assert cloud_calls.cost(requests.ListInstances("a"), fleet, usual) == 3
-        assert cloud_calls.cost(requests.ListInstances("unknown"), fleet, usual) == 1
-        assert cloud_calls.cost(requests.ReadCatalogue("a"), fleet, usual) == 2
-        assert cloud_calls.cost(requests.Delete("a", "k", "1"), fleet, usual) == 1
-        assert cloud_calls.cost(requests.Mark("a", "p", "1", {}, frozenset()), fleet, usual) == 3
+        assert cloud_calls.of(requests.ListInstances("a")).cost(fleet, usual) == 3
+        assert cloud_calls.of(requests.ListInstances("unknown")).cost(fleet, usual) == 1
+        assert cloud_calls.of(requests.ReadCatalogue("a")).cost(fleet, usual) == 2
+        assert cloud_calls.of(requests.Delete("a", "k", "1")).cost(fleet, usual) == 1
+        assert cloud_calls.of(requests.Mark("a", "p", "1", {}, frozenset())).cost(fleet, usual) == 3
         its_own = contract.Costs(create=3, look_up=2, delete=4, page=20, catalogue=5)
-        assert cloud_calls.cost(requests.ListInstances("a"), fleet, its_own) == 7
-        assert cloud_calls.cost(requests.ReadCatalogue("a"), fleet, its_own) == 5
-        assert cloud_calls.cost(requests.LookUp("a", "n", "", ""), fleet, its_own) == 2
-        assert cloud_calls.cost(requests.Delete("a", "k", "1"), fleet, its_own) == 4
+        assert cloud_calls.of(requests.ListInstances("a")).cost(fleet, its_own) == 7
+        assert cloud_calls.of(requests.ReadCatalogue("a")).cost(fleet, its_own) == 5
+        assert cloud_calls.of(requests.LookUp("a", "n", "", "")).cost(fleet, its_own) == 2
+        assert cloud_calls.of(requests.Delete("a", "k", "1")).cost(fleet, its_own) == 4
 
     def test_the_lane_hears_what_an_operation_costs(self, plant):
         plant.provider.costs = contract.Costs(create=3)
@@ -413,10 +414,50 @@ class TestErrands:
         creates = [cost for operation, cost in plant.lane.costs if operation == "create"]
         assert creates == [3, 3]
 
-    def test_what_writes_is_known(self):
-        assert cloud_calls.writes(requests.Delete("a", "k", "1"))
-        assert not cloud_calls.writes(requests.LookUp("a", "n", "", ""))
-        assert not cloud_calls.writes(requests.ListInstances("a"))
+
+@pytest.mark.parametrize(
+    ("told", "change"),
+    [
+        ("learned", lambda made: made.learn({})),
+        ("departed", lambda made: made.configure((GROUP,), {}, {}, cluster="c")),
+        ("standing", lambda made: made.retire("g", [])),
+        ("standing", lambda made: made.pump()),
+    ],
+)
+def test_a_difference_that_is_told_is_not_another_threads(plant, monkeypatch, told, change):
+    """Another thread changes the fleet right before the lock is had."""
+    plant.reconciler.identified("before")
+    plant.clock.now += 1000.0
+    differences: list[tuple[state.Fleet, state.Fleet]] = []
+    lock = plant.reconciler._lock
+
+    class Late:
+        def __enter__(self):
+            plant.reconciler._lock = lock
+            plant.reconciler.identified("meanwhile")
+            differences.clear()
+            return lock.__enter__()
+
+        def __exit__(self, *raised):
+            return lock.__exit__(*raised)
+
+    monkeypatch.setattr(audit_log, told, lambda *pair: differences.append(pair))
+    plant.reconciler._lock = Late()
+    change(plant.reconciler)
+    assert plant.reconciler.fleet.identity == "meanwhile"
+    assert {before.identity for before, _ in differences} <= {"meanwhile"}
+
+
+def test_an_hours_limit_that_planning_reaches_is_told(plant, caplog):
+    """Whatever changes the fleet, what it brought is told: planning is a change as well."""
+    account = groups.Account(name="a", provider="memory", max_orders_per_hour=1)
+    runtime = dataclasses.replace(plant.runtime, account=account)
+    plant.reconciler.configure((GROUP,), {"a": runtime}, {}, cluster="c")
+    plant.settled()
+    plant.reconciler.grow("g", 1, cover=False)
+    with caplog.at_level(logging.WARNING, logger="vps_autoscaler.reconciler"):
+        plant.run(10.0)
+    assert "no machine is ordered for now" in caplog.text
 
 
 def test_writers_from_many_threads_lose_nothing():

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from externalgrpc.control import cloud_calls
+from externalgrpc.control import call, cloud_calls
 from externalgrpc.fleet import finishing, requests, state, view
 from providers import contract, errors
 from tests.fleet import scene
@@ -32,9 +32,8 @@ class Half(scene.Scene):
         return [each for each in self.plan() if isinstance(each, requests.Finish)]
 
     def finished(self, request: requests.Finish, answer) -> None:
-        self.fleet = cloud_calls.fold(
-            self.fleet, request, answer, chance=random.Random(1), now=self.now, unix_now=self.now
-        )
+        at = call.Moment(self.now, self.now, random.Random(1))
+        self.fleet = cloud_calls.of(request).fold(self.fleet, answer, at)
 
     def later(self, seconds: float = scene.SETTLE_S + 1) -> None:
         self.now += seconds

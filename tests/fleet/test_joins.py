@@ -408,3 +408,13 @@ def test_a_group_that_was_mended_is_not_held_back_for_what_it_was(change, held) 
     assert bool(joins.held_back(there.fleet, "g", there.now)) is held
     there.configure(group("other"))
     assert not there.fleet.strikes
+
+
+def test_each_further_strike_holds_a_group_back_twice_as_long() -> None:
+    there = Scene(group("g"))
+    for further in range(3):
+        strikes = state.Strikes(joins.STRIKES + further, there.now)
+        held = dataclasses.replace(there.fleet, strikes={"g": strikes})
+        until = there.now + joins.HELD_BACK_S * 2**further
+        assert joins.held_back(held, "g", until - 1.0)
+        assert not joins.held_back(held, "g", until)

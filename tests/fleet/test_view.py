@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc.fleet import identity, index, state, view
+from externalgrpc.fleet import identity, index, memo, state, view
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -162,3 +162,12 @@ class TestInTheAir:
         scene.register("sky://3")
         (name,) = scene.grow(1)
         assert view.in_the_air(scene.fleet, "g", 1900.0) == {"g-2", "g-4", name}
+
+
+def test_a_change_of_known_nodes_keeps_what_does_not_depend_on_them() -> None:
+    old, new = memo.Memo(), memo.Memo()
+    old.members["g"], old.vanished["a"], old.not_now["a"] = (), "many", None
+    new.keep(old)
+    assert (new.version, new.members) == (old.version, old.members)
+    assert not new.vanished
+    assert not new.not_now

@@ -275,8 +275,9 @@ PLANTS: tuple[Plant, ...] = (
         "replace the fleet without the lock",
         "externalgrpc/control/reconciler.py",
         "        with self._lock:\n            before = self.fleet\n"
-        "            after = self.fleet = change(before)",
-        "        before = self.fleet\n        after = self.fleet = change(before)",
+        "            after, result = change(before)\n            self.fleet = after",
+        "        before = self.fleet\n        after, result = change(before)\n"
+        "        self.fleet = after",
     ),
 )
 

@@ -62,8 +62,8 @@ PLANTS = (
     ),
     Plant(
         "finish what was let go while it waited for the budget",
-        "externalgrpc/control/reconciler.py",
-        "if finishing.wants(self.fleet, request.instance.provider_id) is None:",
-        "if not request.account:",
+        "externalgrpc/control/writes.py",
+        "if finishing.wants(fleet, self.request.instance.provider_id) is None:",
+        "if not self.request.account:",
     ),
 )

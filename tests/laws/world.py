@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 
 from externalgrpc import fleet as fleets
-from externalgrpc.control import cloud_calls
+from externalgrpc.control import call, cloud_calls
 from externalgrpc.fleet import (
     joins,
     journeys,
@@ -372,9 +372,8 @@ class World:
             # It was no order: the last of its name is taken back, as the brake does.
             sent = self.orders[request.account]
             sent.remove(max((each for each in sent if each[0] == request.name), key=itemgetter(1)))
-        self.fleet = cloud_calls.fold(
-            before, request, flight.answer, chance=self.chance, now=self.now, unix_now=self.now
-        )
+        at = call.Moment(self.now, self.now, self.chance)
+        self.fleet = cloud_calls.of(request).fold(before, flight.answer, at)
         match request:
             case requests.ListInstances() if isinstance(flight.answer, state.Snapshot):
                 self._listed(before, flight.answer)

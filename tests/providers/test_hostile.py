@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from externalgrpc.control import cloud_calls
+from externalgrpc.control import call, cloud_calls
 from externalgrpc.fleet import requests
 from externalgrpc.model import installed_clouds
 from externalgrpc.support import clock, logs
@@ -456,9 +456,9 @@ def _created(place: places.Place, provider: contract.Provider) -> list[str]:
         candidate=None,  # type: ignore[arg-type]
         machine_type=None,  # type: ignore[arg-type]
     )
-    job = cloud_calls.job(launch, provider, lambda _: order(place), clock.SystemClock())
+    tools = call.Tools(provider, lambda _: order(place), clock.SystemClock())
     try:
-        job()
+        cloud_calls.of(launch).run(tools)
     except errors.CloudError as error:
         logs.Log("lane").exception("refused", error=str(error))
         return [str(error), repr(error), error.message, error.request_id]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from google.protobuf import message as protobuf
 
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import claims, view
+from externalgrpc.fleet import state as fleet_state
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.rpc import replies
 from tests import serving
@@ -118,5 +120,35 @@ def test_the_fleet_holds_no_bytes(house):
     house.stub.NodeGroupTemplateNodeInfo(pb.NodeGroupTemplateNodeInfoRequest(id="alpha"))
     running(house)
     memo = house.plant.reconciler.fleet.memo
-    assert memo
-    assert not [key for key, value in memo.items() if isinstance(value, bytes)]
+    assert memo.members["alpha"]
+    found = [leaf for name in memo.__slots__ for leaf in _leaves(getattr(memo, name))]
+    assert found
+    assert not [leaf for leaf in found if isinstance(leaf, bytes | protobuf.Message)]
+
+
+def _leaves(value: object) -> list[object]:
+    """Give what a memo holds, out of its dictionaries and rows."""
+    match value:
+        case dict():
+            return [leaf for each in value.values() for leaf in _leaves(each)]
+        case tuple() | list() | frozenset():
+            return [leaf for each in value for leaf in _leaves(each)]
+    return [value]
+
+
+def test_a_memo_is_seen_whole_or_not_at_all(house):
+    """A reader takes no lock: what another thread still puts together must not be found."""
+    state = house.plant.reconciler.fleet
+    half: list[object] = []
+
+    class Watched(dict):
+        def items(self):
+            for name, seen in super().items():
+                half.append(fresh.memo.claims)
+                yield name, seen
+
+    fresh = dataclasses.replace(
+        state, nodes=Watched({n: fleet_state.Seen(f"memory://{n}", ready=True) for n in "ab"})
+    )
+    assert len(claims.by_provider_id(fresh)) == 2
+    assert half == [None, None]
