@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import logging
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -18,14 +17,13 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from providers import contract, errors, metadata, rest
-from providers.kit import cache, marks, paging
+from providers.kit import logs, marks, paging
+from providers.kit.options import AccountOptions, or_defaults
 
 ENDPOINT = "https://api.toycloud.example/v1"
 PER_PAGE = 20
 USER_DATA_LIMIT_BYTES = 16 * 1024
 NOT_FOUND = "machine_not_found"
-
-_log = logging.getLogger("providers.toycloud")  # below "providers": the server shows that one
 
 Row = dict[str, Any]
 
@@ -64,18 +62,6 @@ BY_STATUS: Mapping[int, type[errors.CloudError]] = MappingProxyType(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AccountOptions:
-    """What may be set of a Toycloud account: how late its listings are, in seconds."""
-
-    settle_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work; raises ValueError."""
-        if self.settle_s <= 0:
-            raise ValueError("settleS must be greater than 0")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOptions:
     """What may be set of a group at Toycloud.
 
@@ -104,23 +90,21 @@ class ToyCloud:
     user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
     costs: ClassVar[contract.Costs] = contract.Costs(page=PER_PAGE)
 
-    hands: int = 4
     rate: contract.Rate = contract.Rate(requests=600, per_s=60.0)
     create_rate: contract.Rate | None = None
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
-        settings = login.settings
-        if not isinstance(settings, AccountOptions):
-            settings = AccountOptions()
+        settings = or_defaults(login.settings, AccountOptions)
         self.settle_s: float = settings.settle_s
+        self.hands: int = settings.hands
         self._login = login
         self._connection = rest.Connection(
             login,
             rest.Vendor(endpoint=ENDPOINT, translate=translate, budget=budget),
-            hands=self.hands,
+            hands=settings.hands,
             clock=clock,
         )
-        self._logged = cache.Once()
+        self._log = logs.AccountLog("providers.toycloud", login.account)
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -263,7 +247,7 @@ class ToyCloud:
 
     def disk_bytes(self, machine_type: contract.MachineType, options: object) -> int:
         """Give the disk that a group's machines are ordered with: their own, or one beside it."""
-        chosen = options if isinstance(options, GroupOptions) else GroupOptions()
+        chosen = or_defaults(options, GroupOptions)
         return machine_type.disk_bytes or chosen.disk_gb * 1000**3
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
@@ -296,9 +280,8 @@ class ToyCloud:
     def _instance(self, row: Row, receipt: str = "") -> contract.Instance:
         mark = marks.read(row["tags"])
         word = str(row["state"])
-        if word not in STATES and self._logged.first(f"state {word}"):
-            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_machine_state", extra={"fields": fields})
+        if word not in STATES:
+            self._log.unknown_state(word)
         return contract.Instance(
             id=str(row["id"]),
             provider_id=self.metadata_service.provider_id(self.scheme, str(row["id"])),
@@ -373,7 +356,7 @@ def _impossible(order: contract.Order) -> Iterator[str]:
 
 
 def _body(order: contract.Order) -> Row:
-    chosen = order.options if isinstance(order.options, GroupOptions) else GroupOptions()
+    chosen = or_defaults(order.options, GroupOptions)
     return {
         "name": order.node_name,
         "size": order.machine_type.name,

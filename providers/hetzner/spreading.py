@@ -13,12 +13,13 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from providers import contract, errors
-from providers.hetzner import reading, vocabulary, wire
+from providers.hetzner import listing, reading, vocabulary, wire
 from providers.kit import cache
 
 ROOM = 10
 """How many servers a spread group holds (the vendor's limit)."""
 
+_GROUPS = ("/placement_groups", "placement_groups")
 _VIEW_KEPT_S = 60.0
 _CLAIM_KEPT_S = 900.0
 _NAMES_TRIED = 5
@@ -123,9 +124,9 @@ class Shards:
 
     def leftovers(self, cluster: str) -> tuple[contract.Leftover, ...]:
         """List a cluster's shards, of every group; one request for each 50."""
-        rows = self._connection.pages(
-            "/placement_groups",
-            "placement_groups",
+        rows = listing.pages(
+            self._connection,
+            *_GROUPS,
             sort="id:asc",
             label_selector=reading.selector(cluster=cluster),
         )
@@ -220,9 +221,9 @@ class Shards:
         )
 
     def _listed(self, cluster: str, group: str) -> list[dict[str, Any]]:
-        return self._connection.pages(
-            "/placement_groups",
-            "placement_groups",
+        return listing.pages(
+            self._connection,
+            *_GROUPS,
             sort="id:asc",
             label_selector=reading.selector(cluster=cluster, group=group),
         )

@@ -13,23 +13,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import hcloud
 import requests
 
 from providers import contract, errors
 from providers.hetzner import vocabulary
-from providers.kit import exchange, paging, sdk
+from providers.kit import exchange, sdk
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
-PER_PAGE = 50
 
 _CLIENT_ERROR = 400
 
 NoAnswerError = exchange.NoAnswerError
-
-T = TypeVar("T")
 
 
 class SaidNoError(Exception):
@@ -107,27 +104,6 @@ class Connection:
     def get(self, path: str, **params: object) -> dict[str, Any]:
         """Read; see :meth:`ask`."""
         return self.ask("GET", path, params=params)
-
-    def pages(self, path: str, key: str, **params: object) -> list[dict[str, Any]]:
-        """Read a whole list of rows as they came; see :meth:`translated`."""
-        return self.translated(path, key, lambda row: row, **params)
-
-    def translated(
-        self, path: str, key: str, keep: Callable[[dict[str, Any]], T | None], **params: object
-    ) -> list[T]:
-        """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`."""
-
-        def read(page: int) -> paging.Page:
-            response = self.get(path, page=page, per_page=PER_PAGE, **params)
-            pagination = response["meta"]["pagination"]
-            total = pagination.get("total_entries")
-            return paging.Page(
-                rows=response[key],
-                total=None if total is None else int(total),
-                following=paging.after(page, pagination["next_page"]),
-            )
-
-        return paging.whole(path, read, first=1, key=lambda row: int(row["id"]), keep=keep)
 
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Remember for a while: what a name stands for at a cloud, and what was said already."""
+"""Remember for a while what a name stands for at a cloud."""
 
 from __future__ import annotations
 
@@ -92,18 +92,3 @@ class Kept:
         with self._guard:
             self._kept.clear()
             self._forgotten += 1
-
-
-class Once:
-    """Remember what was said, so that it is said once."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._said: set[str] = set()
-
-    def first(self, what: str) -> bool:
-        """Tell whether this is the first time."""
-        with self._guard:
-            new = what not in self._said
-            self._said.add(what)
-            return new

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from providers import contract, errors
-
-_log = logging.getLogger("providers.kit.leftovers")
+from providers.kit import logs
 
 
 class Kind(Protocol):
@@ -77,7 +75,7 @@ class Unmarked:
         is_ours: Callable[[str, contract.Order], bool | None],
         delete: Callable[[str], bool],
     ) -> None:
-        self._account = account
+        self._log = logs.AccountLog("providers.kit.leftovers", account)
         self._is_ours = is_ours
         self._delete = delete
         self._guard = threading.Lock()
@@ -103,20 +101,18 @@ class Unmarked:
             self._ask_for(machine_id, functools.partial(self._is_ours, machine_id, order))
 
     def _ask_for(self, machine_id: str, is_ours: Callable[[], bool | None]) -> None:
-        fields = {"account": self._account, "id": machine_id}
         try:
             ours = is_ours()
             gone = ours is None or (ours and self._delete(machine_id))
         except errors.CloudError as error:
-            details = {**fields, "error": error.message}
-            _log.warning("unmarked_machine_not_deleted", extra={"fields": details})
+            self._log.warning("unmarked machine not deleted", id=machine_id, error=error.message)
             return
         if ours and not gone:
-            _log.warning("unmarked_machine_deleted", extra={"fields": fields})
+            self._log.warning("unmarked machine deleted", id=machine_id)
             return
         if gone:
-            _log.info("unmarked_machine_gone", extra={"fields": fields})
+            self._log.info("unmarked machine gone", id=machine_id)
         else:
-            _log.warning("unmarked_machine_is_another_s_now", extra={"fields": fields})
+            self._log.warning("unmarked machine belongs to another now", id=machine_id)
         with self._guard:
             self._made.pop(machine_id, None)

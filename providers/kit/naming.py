@@ -16,6 +16,11 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 _SHOWN = 10
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is an id of digits."""
+    return text.isascii() and text.isdigit()
+
+
 def only(rows: Iterable[Row], text: str, *keys: str, what: str, where: str = "") -> Row:
     """Give the one row that has ``text`` under a key; earlier keys (ids) go before later ones.
 

@@ -12,27 +12,24 @@ from __future__ import annotations
 import contextlib
 import math
 import urllib.parse
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import linode_api4
 import requests
 import requests.auth
 
 from providers import contract, errors
-from providers.kit import exchange, paging, sdk
+from providers.kit import exchange, sdk
 from providers.linode import vocabulary
 
 ENDPOINT = "https://api.linode.com/v4"
-PAGE_SIZE = 500
 
 _CLIENT_ERROR = 400
 _LONGEST_SENTENCE = 500
 _INSTANCES = "/linode/instances"
 
 Row = Mapping[str, Any]
-T = TypeVar("T")
-
 
 NoAnswerError = exchange.NoAnswerError
 
@@ -140,50 +137,6 @@ class Connection:
     def delete(self, path: str) -> None:
         """Delete something, once; raises SaidNoError or NoAnswerError."""
         self._client.delete(path)
-
-    def pages(
-        self,
-        path: str,
-        *,
-        filters: Mapping[str, object] | None = None,
-        key: Callable[[Row], Hashable] = lambda row: row["id"],
-    ) -> list[Row]:
-        """Read a whole list of rows as they came; see :meth:`translated`."""
-        return self.translated(path, lambda row: row, filters=filters, key=key)
-
-    def translated(
-        self,
-        path: str,
-        keep: Callable[[Row], T | None],
-        *,
-        filters: Mapping[str, object] | None = None,
-        key: Callable[[Row], Hashable] = lambda row: row["id"],
-    ) -> list[T]:
-        """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`.
-
-        ``key`` tells rows apart.
-        """
-
-        def read(page: int) -> paging.Page:
-            try:
-                response = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
-            except SaidNoError as error:
-                if page > 1 and error.means_gone:
-                    text = f"{path} changed while it was read: page {page} is gone"
-                    raise paging.ChangedError(text) from error
-                raise
-            if response["page"] != page:
-                raise NoAnswerError(
-                    f"{path} answered page {response['page']} when asked for {page}"
-                )
-            more = page < int(response["pages"])
-            return paging.Page(
-                rows=response["data"],
-                total=int(response["results"]),
-                following=page + 1 if more else None,
-            )
-
-        return paging.whole(path, read, first=1, key=key, keep=keep)
 
     @contextlib.contextmanager
     def operation(self, name: str, *, certain: bool = True) -> Iterator[None]:
