@@ -59,7 +59,7 @@ class SaidNoError(Exception):
         self.seen_at = seen_at
 
     def sentence(self, *keys: str) -> str:
-        """Give the vendor's own text: the first of these keys that holds one, else the status."""
+        """Return the vendor's own text: the first of these keys that holds one, else the status."""
         for key in keys:
             text = (self.body or {}).get(key)
             if isinstance(text, str) and text.strip():
@@ -82,17 +82,17 @@ class Reply:
 
 
 def bearer(login: contract.Login) -> dict[str, str]:
-    """Give the header that most clouds take the token in."""
+    """Return the header that most clouds take the token in."""
     return {"Authorization": f"Bearer {login.token}"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """What is a cloud's own: where it is, what its errors mean, and how it tells the budget.
+    """What is a cloud's own: where it is, what its errors mean, and where it shows the budget.
 
     ``headers`` go with every request and say who asks: the token where the vendor wants it
     (``{"X-Auth-Token": login.token}``), a project of ``login.settings``, a version of the API.
-    Their values are told nobody; they win over our own Accept and User-Agent.
+    Their values are shown to nobody; they win over our own Accept and User-Agent.
     """
 
     endpoint: str
@@ -129,7 +129,7 @@ class Connection:
 
     @property
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer showed it; None before, or where none is told."""
+        """Return the rate budget as the last answer showed it; None where it showed none."""
         return self._budget
 
     def ask(
@@ -140,7 +140,7 @@ class Connection:
         params: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Send one request, once; give the JSON object of the answer, {} for a 204.
+        """Send one request, once; return the JSON object of the answer, {} for a 204.
 
         Numbers with a point come as Decimal. Raises SaidNoError or NoAnswerError, which
         :meth:`operation` turns into ours.
@@ -222,11 +222,11 @@ class Connection:
             self._report(errors.Unreachable(shortened(message)), name, error)
 
     def meaning(self, error: SaidNoError) -> errors.CloudError:
-        """Tell which of our errors a vendor's no is."""
+        """Return our own error for a vendor's refusal."""
         return self._vendor.translate(error)
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._line.close()
 
     def _report(
@@ -265,7 +265,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _written(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str]:
-    """Give a body's bytes and what they are; no kind where there is no body."""
+    """Return a body's bytes and what they are; no kind where there is no body."""
     match body:
         case None:
             return b"", ""
@@ -279,9 +279,9 @@ def _written(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str]:
 
 def shortened(text: str) -> str:
     """Put a vendor's text into one line of bounded length, without secrets."""
-    return masking.masked_and_cut(text, _LONGEST_SENTENCE)
+    return masking.one_line(text, _LONGEST_SENTENCE)
 
 
 def server_fault(status: int) -> bool:
-    """Tell whether a status says that something broke over there."""
+    """Return whether a status says that something broke over there."""
     return status >= _SERVER_ERROR

@@ -234,7 +234,7 @@ class ToyCloud:
             return marks.neighbours(row["tags"] for row in self._listed())
 
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer's headers showed it."""
+        """Return the rate budget as the last answer's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -242,11 +242,11 @@ class ToyCloud:
         machine_type: contract.MachineType,  # noqa: ARG002 - the same for every type
         location: str,
     ) -> Mapping[str, str]:
-        """Give the region label: Toycloud has no controllers that would set others."""
+        """Return the region label: Toycloud has no controllers that would set others."""
         return {"topology.kubernetes.io/region": location}
 
     def disk_bytes(self, machine_type: contract.MachineType, options: object) -> int:
-        """Give the disk that a group's machines are ordered with: their own, or one beside it."""
+        """Return the disk that a group's machines are ordered with: their own, or one beside it."""
         chosen = or_defaults(options, GroupOptions)
         return machine_type.disk_bytes or chosen.disk_gb * 1000**3
 
@@ -265,13 +265,13 @@ class ToyCloud:
             return tuple(wrong)
 
     def quota(self) -> contract.Quota | None:
-        """Tell the account's limit and use; one request."""
+        """Return the account's limit and use; one request."""
         with self._connection.operation("quota"):
             account = self._connection.get("/account")
             return contract.Quota(limit=int(account["limit"]), used=int(account["used"]))
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
 
     def _is_ours(self, row: Row) -> bool:
@@ -300,7 +300,7 @@ class ToyCloud:
 
 
 def translate(error: rest.SaidNoError) -> errors.CloudError:
-    """Give our own error for a no of Toycloud's; a word that we do not know is not guessed at."""
+    """Return our own error for a no of Toycloud's; a word that we do not know is not guessed at."""
     code = _code(error)
     message = f"{error.sentence('message')} ({code})" if code else error.sentence()
     request_id = error.headers.get("x-request-id", "")
@@ -327,12 +327,12 @@ def budget(headers: rest.Headers, now: float) -> contract.Budget | None:
 
 
 def _code(error: rest.SaidNoError) -> str:
-    """Give Toycloud's word for what is wrong, "" where the answer held none."""
+    """Return Toycloud's word for what is wrong, "" where the answer held none."""
     return str((error.body or {}).get("code") or "")
 
 
 def _fate(code: str) -> type[errors.CloudError]:
-    """Tell why an accepted order failed: the next candidate is tried, unless it is our fault."""
+    """Return why an accepted order failed: the next candidate is tried, unless it is our fault."""
     meaning = CODES.get(code, errors.OutOfStock)
     ours = issubclass(meaning, (errors.NoCapacity, errors.BadOrder))
     return meaning if ours else errors.OutOfStock
@@ -343,7 +343,7 @@ def _quoted(text: str) -> str:
 
 
 def _impossible(order: contract.Order) -> Iterator[str]:
-    """Tell what is wrong with an order, as far as that shows without asking."""
+    """Yield what is wrong with an order, as far as that shows without asking."""
     size = len(order.user_data.encode())
     if size > USER_DATA_LIMIT_BYTES:
         yield f"user-data of {size} bytes is over Toycloud's limit of {USER_DATA_LIMIT_BYTES}"

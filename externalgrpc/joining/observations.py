@@ -19,9 +19,9 @@ def sights(
     unix_now: float,
     ahead_s: float = 0.0,
 ) -> dict[str, journeys.NodeObservation]:
-    """Give what is seen of machines, by Node name and by provider id.
+    """Return what is seen of machines, by Node name and by provider id.
 
-    ``asked`` tells when (Unix seconds) a machine's kubelet asked for its certificate, by name.
+    ``asked`` says when (Unix seconds) a machine's kubelet asked for its certificate, by name.
     ``ahead_s`` is how far the API server's clock is ahead of ours: Nodes are dated by it. Of
     several Nodes that claim one machine a ready one counts.
     """
@@ -45,7 +45,7 @@ def sights(
 
 
 def reports(there: Iterable[nodes.Node]) -> dict[str, template.Learned]:
-    """Give what ready Nodes have and allocate, by provider id."""
+    """Return what ready Nodes have and allocate, by provider id."""
     return {
         node.provider_id: template.Learned(capacity=node.capacity, allocatable=node.allocatable)
         for node in there

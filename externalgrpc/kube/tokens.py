@@ -69,7 +69,7 @@ class Token:
 
 
 def ids(cluster: str, node_name: str) -> tuple[str, ...]:
-    """Give the token ids that a machine's name stands for, in the order they are tried."""
+    """Return the token ids that a machine's name stands for, in the order they are tried."""
     return tuple(_derived(cluster, node_name, number) for number in range(_IDS))
 
 
@@ -164,7 +164,7 @@ class Tokens:
             self._let_go(node_name, held)
 
     def minted_for(self, token_id: str, node_name: str) -> bool:
-        """Tell whether a token id is one that a machine's name stands for, and not another's."""
+        """Return whether a token id is one that a machine's name stands for, and not another's."""
         with self._lock:
             owner = self._owner(token_id)
         if owner is not None:

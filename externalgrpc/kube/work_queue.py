@@ -39,7 +39,7 @@ class WorkQueue:
     """One thread that runs errands; :meth:`run` is callable from any thread and never waits.
 
     A job must be idempotent. It is tried again while it raises Unreachable, Conflict or Denied (a
-    right may be given, a credential renewed); any other failure ends it. Both are told in the log.
+    right may be given, a credential renewed); any other failure ends it. Both are logged.
     """
 
     def __init__(self, *, time_source: clock.Clock, chance: random.Random) -> None:

@@ -43,7 +43,7 @@ class Threshold:
     share: Fraction = Fraction(0)
 
     def of(self, capacity_bytes: int) -> int:
-        """Give the amount in bytes on a machine with this capacity."""
+        """Return the amount in bytes on a machine with this capacity."""
         return max(self.amount_bytes, int(self.share * capacity_bytes))
 
 
@@ -51,7 +51,7 @@ class Threshold:
 class KubeletConfig:
     """What every kubelet of the cluster keeps from pods.
 
-    ``pods_per_core`` 0 is no such limit. ``names_thresholds`` tells that it names thresholds of
+    ``pods_per_core`` 0 is no such limit. ``names_thresholds`` says that it names thresholds of
     its own, so that those which it leaves out are none.
     """
 
@@ -127,12 +127,10 @@ def kept(
 
 
 def _thresholds(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    result = _mapping(settings, "evictionHard")
-    if not result:
+    named = _mapping(settings, "evictionHard")
+    if not named:
         return _DEFAULTS
-    return (
-        {**_DEFAULTS, **result} if settings.get("mergeDefaultEvictionSettings") is True else result
-    )
+    return {**_DEFAULTS, **named} if settings.get("mergeDefaultEvictionSettings") is True else named
 
 
 def _threshold(text: object) -> Threshold:

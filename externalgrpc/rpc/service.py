@@ -197,7 +197,7 @@ class CloudProvider:
     def NodeGroupGetOptions(  # noqa: N802
         self, request: pb.NodeGroupAutoscalingOptionsRequest
     ) -> Reply:
-        """Give the operator's overrides laid over CA's defaults; nothing where there are none."""
+        """Return the operator's overrides laid over CA's defaults; nothing where there are none."""
         group = wishes.known(self._reconciler.fleet, request.id)
         generation = autoscaler_release.generation_of(request)
         if generation is not autoscaler_release.Generation.UNKNOWN:
@@ -219,7 +219,7 @@ def register(server: grpc.Server, made: calls.Calls, service: CloudProvider) -> 
 
 
 def _is_real(node: pb.ExternalGrpcNode) -> bool:
-    """Tell whether this is a Node of the cluster: CA makes up others, and templates of them."""
+    """Return whether this is a Node of the cluster: CA makes up others, and templates of them."""
     made_up = FAKE_NODE in node.annotations or node.name == node.providerID
     return bool(node.name) and not made_up and not node.name.startswith(_TEMPLATE_PREFIX)
 

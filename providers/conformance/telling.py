@@ -1,5 +1,5 @@
 # ruff: noqa: D102, S101 - the tests' names say what they hold
-"""Hold what a cloud tells without making anything: itself, its prices, its limits."""
+"""Hold what a cloud says without making anything: itself, its prices, its limits."""
 
 from __future__ import annotations
 

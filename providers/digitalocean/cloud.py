@@ -254,7 +254,7 @@ class DigitalOceanCloud:
             self._delete(instance_id)
 
     def _delete(self, instance_id: str) -> bool:
-        """Ask for a deletion; tell whether it was gone already."""
+        """Ask for a deletion; return whether it was gone already."""
         try:
             self._connection.ask("DELETE", f"/droplets/{instance_id}")
         except rest.SaidNoError as error:
@@ -324,7 +324,7 @@ class DigitalOceanCloud:
             return leftovers.clear(kinds, groups=groups, nodes=nodes)
 
     def budget(self) -> contract.Budget | None:
-        """Tell the hourly budget as the last answer's headers showed it."""
+        """Return the hourly budget as the last answer's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -332,7 +332,7 @@ class DigitalOceanCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what DigitalOcean's controller manager and CSI driver put on a node."""
+        """Return what DigitalOcean's controller manager and CSI driver put on a node."""
         return {"topology.kubernetes.io/region": location, "region": location}
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
@@ -346,7 +346,7 @@ class DigitalOceanCloud:
             return wrong + self._finder.problems(order, worn)
 
     def quota(self) -> contract.Quota | None:
-        """Tell the account's droplet limit and how many there are; three requests."""
+        """Return the account's droplet limit and how many there are; three requests."""
         with self._connection.operation("quota"):
             account = self._connection.get("/account")["account"]
             used = sum(
@@ -358,5 +358,5 @@ class DigitalOceanCloud:
             return contract.Quota(limit=int(account["droplet_limit"]), used=used, note=note)
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()

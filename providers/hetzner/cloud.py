@@ -3,7 +3,7 @@
 Servers carry labels of ours: cluster, group, node name, the cluster's identity where it has one,
 and ``unjoined`` until their Node was seen. A server without our cluster's is nobody of ours. A
 server's name is the node's name and unique in the project, so the same order sent twice makes one
-server: the second is told that the name is taken, and finds the first by its marks.
+server: the second is refused, "name taken", and finds the first by its marks.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class HetznerCloud:
             return None
         row: dict[str, Any] = response["server"]
         if not isinstance(row, dict):
-            raise TypeError("a server that is there is told as nothing")
+            raise TypeError("the answer for a server is no object")
         return row
 
     def _by_mark(self, node_name: str) -> dict[str, Any] | None:
@@ -312,7 +312,7 @@ class HetznerCloud:
             return self._shards.leftovers(self._login.cluster)
 
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer's headers showed it."""
+        """Return the rate budget as the last answer's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -320,14 +320,14 @@ class HetznerCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what Hetzner's controller manager and CSI driver put on a node."""
-        fields = {
+        """Return what Hetzner's controller manager and CSI driver put on a node."""
+        labels = {
             "topology.kubernetes.io/region": location,
             "instance.hetzner.cloud/provided-by": "cloud",
             "csi.hetzner.cloud/location": location,
         }
         zone = vocabulary.ZONES.get(location)
-        return {**fields, "topology.kubernetes.io/zone": zone} if zone else fields
+        return {**labels, "topology.kubernetes.io/zone": zone} if zone else labels
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
         """Look for everything that an order names; one request a name and one more."""
@@ -335,16 +335,16 @@ class HetznerCloud:
             return (*ordering.impossible(order), *self._finder.problems(order))
 
     def quota(self) -> contract.Quota | None:
-        """Tell nothing: the API does not show a project's limits."""
+        """Return None: the API does not show a project's limits."""
         return None
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
 
 
 def _misfit(put: Mapping[contract.Mark, str], remove: Collection[contract.Mark]) -> str:
-    """Tell why marks cannot be changed so; "" when they can."""
+    """Return why marks cannot be changed so; "" when they can."""
     try:
         marks.check_change(put, remove)
     except ValueError as error:
@@ -356,7 +356,7 @@ def _raise_fate(action: Mapping[str, Any]) -> None:
     """Raise what an accepted order failed with, if it did."""
     if action["status"] != "error":
         return
-    response = action.get("error") or {}
-    code, message = str(response.get("code", "")), str(response.get("message", "no reason given"))
+    failure = action.get("error") or {}
+    code, message = str(failure.get("code", "")), str(failure.get("message", "no reason given"))
     sense = vocabulary.fate_class(code, message)
     raise sense(f"the order was accepted and then failed: {message} ({code})")

@@ -65,7 +65,7 @@ class Resolver:
         self._kept.forget()
 
     def problems(self, order: contract.Order) -> tuple[str, ...]:
-        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        """Look for everything that an order names, afresh; return a sentence for each problem."""
         self.forget()
         zone = self._zone(order.location)
         checks: list[Callable[[], object]] = [
@@ -150,5 +150,5 @@ class Resolver:
 
 
 def _newest(rows: Iterable[Row]) -> Row | None:
-    """Give the newest image, one that is not deprecated before one that is."""
+    """Return the newest image, one that is not deprecated before one that is."""
     return max(rows, key=lambda row: (not row.get("deprecated"), row["created"]), default=None)

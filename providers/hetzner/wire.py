@@ -43,7 +43,7 @@ class SaidNoError(Exception):
         self.retry_after_s = retry_after_s
 
     def as_cloud_error(self) -> errors.CloudError:
-        """Give our own error for it."""
+        """Return our own error for it."""
         sense = vocabulary.error_class(self.status, self.code, self.message)
         if sense is errors.Throttled:
             return errors.Throttled(
@@ -83,11 +83,11 @@ class Connection:
 
     @property
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer showed it."""
+        """Return the rate budget as the last answer showed it."""
         return self._budget
 
     def ask(self, method: str, path: str, **value: object) -> dict[str, Any]:
-        """Send one request, once; give the parsed answer.
+        """Send one request, once; return the parsed answer.
 
         Raises SaidNoError or NoAnswerError, which :meth:`operation` turns into ours.
         """
@@ -117,7 +117,7 @@ class Connection:
         except SaidNoError as error:
             problem = error.as_cloud_error()
             if name == "look_up" and isinstance(problem, errors.NoCapacity | errors.BadOrder):
-                # In a look-up these speak of the order's fate; a refused question tells nothing.
+                # In a look-up these speak of the order's fate; a refused question says nothing.
                 problem = errors.Unreachable(problem.message, request_id=problem.request_id)
             problem.account, problem.operation = self._account, name
             raise problem from error
@@ -129,11 +129,11 @@ class Connection:
             ) from error
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._session.close()
 
     def _heard(self, _request: requests.PreparedRequest, answer: exchange.Answer) -> None:
-        """Keep the rate budget that the headers tell; raise SaidNoError for a no.
+        """Keep the rate budget of the headers; raise SaidNoError for a no.
 
         A 429 does not say how long to wait. The bucket refills all the time, and RateLimit-Reset
         says when it is full again (an hour, when it was empty): what matters is when the next
@@ -170,15 +170,13 @@ def _budget(answer: exchange.Answer) -> contract.Budget | None:
 
 
 def _said_no(answer: exchange.Answer, wait_s: float | None) -> SaidNoError:
-    response = (answer.payload or {}).get("error")
-    if not isinstance(response, dict) or not response.get("code"):
-        response = {
-            "message": f"answered {answer.status} {answer.reason} without a word of its own"
-        }
+    said = (answer.payload or {}).get("error")
+    if not isinstance(said, dict) or not said.get("code"):
+        said = {"message": f"answered {answer.status} {answer.reason} without a word of its own"}
     return SaidNoError(
         status=answer.status,
-        code=str(response.get("code", "")),
-        message=_sentence(response),
+        code=str(said.get("code", "")),
+        message=_sentence(said),
         request_id=answer.headers.get("x-correlation-id", ""),
         retry_after_s=wait_s,
     )
@@ -190,8 +188,8 @@ def _sentence(fields: Mapping[str, Any]) -> str:
     details = fields.get("details")
     if isinstance(details, dict):
         for field in _rows(details.get("fields")):
-            told_of = field.get("messages")
-            messages = ", ".join(str(each) for each in told_of) if isinstance(told_of, list) else ""
+            listed = field.get("messages")
+            messages = ", ".join(str(each) for each in listed) if isinstance(listed, list) else ""
             parts.append(f"{field.get('name')}: {messages}" if messages else "")
         limits = [str(each.get("name")) for each in _rows(details.get("limits"))]
         parts.append(f"limit: {', '.join(limits)}" if limits else "")

@@ -58,7 +58,7 @@ class _Flight:
 class Kept:
     """Answers by key, each asked for once in :data:`KEPT_S`; safe to use from several threads.
 
-    ``clock`` gives seconds. What raises is not kept, but told to all who waited for it.
+    ``clock`` gives seconds. What raises is not kept, but raised for all who waited for it.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -69,7 +69,7 @@ class Kept:
         self._kept: dict[Hashable, tuple[float, object]] = {}
 
     def once(self, key: Hashable, find: Callable[[], T]) -> T:
-        """Give the answer that is kept, or ask for it."""
+        """Return the answer that is kept, or ask for it."""
 
         def ask() -> T:
             with self._guard:

@@ -25,7 +25,7 @@ class Kind(Protocol):
     """One kind of thing that stays when machines go."""
 
     def listed(self, *, groups: Collection[str], nodes: Collection[str]) -> Iterable[Leftover]:
-        """Give what the cloud shows with our mark of these owners, used or not; all or an error."""
+        """Return what carries our mark and is of these owners, used or not; all or an error."""
         ...
 
     def is_free(self, left: Leftover) -> bool:
@@ -33,7 +33,7 @@ class Kind(Protocol):
         ...
 
     def delete(self, left: Leftover) -> bool:
-        """Delete it; tell whether it was there. Raises what the cloud says, "in use" among it."""
+        """Delete it; return whether it was there. Raises what the cloud says, "in use" among it."""
         ...
 
 
@@ -43,7 +43,7 @@ Leftover = contract.Leftover
 def clear(
     kinds: Sequence[Kind], *, groups: Collection[str], nodes: Collection[str]
 ) -> tuple[str, ...]:
-    """Delete what is left of these groups and node names; tell what, for a person.
+    """Delete what is left of these groups and node names; return what went, for a person.
 
     Raises what a kind raises: what was deleted before stays so, and the next run finds the rest.
     """
@@ -61,11 +61,11 @@ class Unmarked:
 
     Where marks are tags, a create may be accepted and its tags left out. No listing by mark shows
     such a machine, so this kind alone is remembered, by the id in the create's own answer, and each
-    is told in the log with that id: a process that dies right then leaves it to a person.
+    is logged with that id: a process that dies right then leaves it to a person.
 
     ``is_ours`` asks the cloud now whether the machine is still the one that was made, of its
     order's name and lacking a mark; None when it is gone. ``delete`` asks for its deletion, and
-    tells whether it was gone already.
+    says whether it was gone already.
     """
 
     def __init__(

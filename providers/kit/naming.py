@@ -22,7 +22,7 @@ def is_number(text: str) -> bool:
 
 
 def only(rows: Iterable[Row], text: str, *keys: str, what: str, where: str = "") -> Row:
-    """Give the one row that has ``text`` under a key; earlier keys (ids) go before later ones.
+    """Return the one row that has ``text`` under a key; earlier keys (ids) go before later ones.
 
     Raises BadOrder where there is none, or several, with the ids of those; ``where`` says, with a
     blank before it, where was looked.
@@ -34,7 +34,7 @@ def only(rows: Iterable[Row], text: str, *keys: str, what: str, where: str = "")
 
 
 def every(rows: Iterable[Row], text: str, *keys: str, what: str, where: str = "") -> list[Row]:
-    """Give all rows that have ``text`` under the first key that any has it under.
+    """Return all rows that have ``text`` under the first key that any has it under.
 
     Raises BadOrder where there is none.
     """

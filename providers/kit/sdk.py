@@ -73,7 +73,7 @@ class Adapter(requests.adapters.HTTPAdapter):
         return response
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         super().close()
         self._line.close()
 

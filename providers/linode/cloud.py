@@ -2,7 +2,7 @@
 
 Machines carry their marks as tags (:mod:`providers.kit.marks`); a machine without our cluster's is
 nobody of ours. A machine's label is the node's name and unique in the account, so the same order
-sent twice makes one machine: the second is told that the label is taken, and finds the first by
+sent twice makes one machine: the second is refused, "label taken", and finds the first by
 its marks.
 """
 
@@ -63,7 +63,7 @@ class LinodeCloud:
 
     @classmethod
     def user_data_bytes(cls, text: str) -> int:
-        """Tell how much of the limit a user-data takes: a large cloud-config is sent as gzip."""
+        """Return how much of the limit a user-data takes: a large cloud-config is sent as gzip."""
         return ordering.user_data_bytes(text)
 
     @classmethod
@@ -159,7 +159,7 @@ class LinodeCloud:
         )
 
     def _mind_watchdog(self, order: contract.Order, row: wire.Row) -> None:
-        """Switch the watchdog off where the group wants that; failing is told, not raised.
+        """Switch the watchdog off where the group wants that; a failure is logged, not raised.
 
         The machine is made by now: an error would only hide it. Left on, the watchdog boots a
         machine again that powered itself off, which its state then shows.
@@ -256,7 +256,7 @@ class LinodeCloud:
             )
 
     def budget(self) -> contract.Budget | None:
-        """Tell the budget of listings as the last one's headers showed it."""
+        """Return the budget of listings as the last one's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -264,7 +264,7 @@ class LinodeCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what Linode's controller manager and CSI driver put on a node; there is no zone."""
+        """Return what Linode's controller manager and CSI driver set on a node: no zone."""
         return {
             "topology.kubernetes.io/region": location,
             "topology.linode.com/region": location,
@@ -276,11 +276,11 @@ class LinodeCloud:
             return (*ordering.impossible(order), *self._finder.problems(order))
 
     def quota(self) -> contract.Quota | None:
-        """Tell nothing: the API does not show an account's limits."""
+        """Return None: the API does not show an account's limits."""
         return None
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
 
     def _is_ours(self, row: wire.Row) -> bool:
@@ -294,6 +294,6 @@ class LinodeCloud:
 
 
 def _worn(row: wire.Row) -> tuple[str, ...]:
-    """Give a machine's tags in the order in which it carries them."""
+    """Return a machine's tags in the order in which it carries them."""
     reading.tags(row)
     return tuple(row["tags"])

@@ -35,7 +35,7 @@ def translated(
 ) -> list[T]:
     """Read a whole list, or raise NoAnswerError; see :func:`paging.whole`.
 
-    ``key`` tells rows apart.
+    ``key`` identifies a row.
     """
 
     def read(page: int) -> paging.Page:

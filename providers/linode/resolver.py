@@ -60,7 +60,7 @@ class Resolver:
         return str(row["id"])
 
     def key(self, name: str) -> str:
-        """Give a public key's text: the text itself, or of a key in the profile by label or id."""
+        """Return a public key's text: itself, or that of the profile's key by label or id."""
         if _KEY_TEXT.fullmatch(name):
             return name
         return self._kept.once(("key", name), lambda: self._key(name))
@@ -104,7 +104,7 @@ class Resolver:
         return here.pop()
 
     def problems(self, order: contract.Order) -> tuple[str, ...]:
-        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        """Look for everything that an order names, afresh; return a sentence for each problem."""
         self.forget()
         needed = bool(order.user_data)
         checks: list[Callable[[], object]] = [
@@ -133,7 +133,7 @@ class Resolver:
         return str(naming.only(rows, name, "id", "label", what="SSH key", where=whose)["ssh_key"])
 
     def _subnets(self, name: str) -> tuple[tuple[str, int], ...]:
-        """Give the subnets that a network of the configuration may mean: (region, id)."""
+        """Return the subnets that a network of the configuration may mean: (region, id)."""
         label, _, inner = name.partition("/")
         found = tuple(
             (str(vpc["region"]), int(subnet["id"]))

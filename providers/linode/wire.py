@@ -55,11 +55,11 @@ class SaidNoError(Exception):
 
     @property
     def means_gone(self) -> bool:
-        """Tell whether this is the vendor's own word for "there is none"."""
+        """Return whether this is the vendor's own word for "there is none"."""
         return vocabulary.means_gone(self.status, self.sentences)
 
     def as_cloud_error(self) -> errors.CloudError:
-        """Give our own error for it."""
+        """Return our own error for it."""
         sense = vocabulary.error_class(self.status, self.sentences)
         if sense is errors.Throttled:
             return errors.Throttled(self.message, retry_after_s=self.wait_s)
@@ -106,7 +106,7 @@ class Connection:
 
     @property
     def budget(self) -> contract.Budget | None:
-        """Tell the budget of listings as the last listing showed it.
+        """Return the budget of listings as the last listing showed it.
 
         Creates and single reads have limits of their own, which say nothing of this one.
         """
@@ -172,11 +172,11 @@ class Connection:
             ) from error
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._session.close()
 
     def _heard(self, request: requests.PreparedRequest, answer: exchange.Answer) -> None:
-        """Keep the rate budget that the headers of a listing tell; raise SaidNoError for a no."""
+        """Keep the rate budget of a listing's headers; raise SaidNoError for a no."""
         if request.method == "GET" and request.path_url.split("?")[0].endswith(_INSTANCES):
             self._budget = _budget(answer) or self._budget
         if answer.status >= _CLIENT_ERROR:
@@ -214,14 +214,14 @@ def _number(header: str | None) -> float | None:
 
 def _said_no(answer: exchange.Answer) -> SaidNoError:
     listed = (answer.payload or {}).get("errors")
-    values = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    values = [row for row in values if isinstance(row.get("reason"), str) and row["reason"].strip()]
-    message = "; ".join(_sentence(row) for row in values)[:_LONGEST_SENTENCE]
+    said = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    said = [row for row in said if isinstance(row.get("reason"), str) and row["reason"].strip()]
+    message = "; ".join(_sentence(row) for row in said)[:_LONGEST_SENTENCE]
     return SaidNoError(
         message or f"answered {answer.status} {answer.reason} without a word of its own",
         status=answer.status,
-        sentences=tuple(row["reason"] for row in values),
-        fields=frozenset(str(row["field"]) for row in values if row.get("field")),
+        sentences=tuple(row["reason"] for row in said),
+        fields=frozenset(str(row["field"]) for row in said if row.get("field")),
         wait_s=answer.wait_s,
     )
 

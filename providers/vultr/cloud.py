@@ -107,8 +107,8 @@ class VultrCloud:
         """List at least what the filter should let through; the caller looks for itself.
 
         It is not documented whether the total of a filtered list counts what the filter hides.
-        Where rows are missing from it, they were lost on the way or it does: the list without a
-        filter tells, from then on.
+        Where rows are missing, they were lost on the way or the total counts what is hidden: from
+        then on the list is read without a filter.
         """
         if not self._whole:
             try:
@@ -219,7 +219,7 @@ class VultrCloud:
             self._delete(instance_id)
 
     def _delete(self, instance_id: str) -> bool:
-        """Ask for a deletion; tell whether it was gone already."""
+        """Ask for a deletion; return whether it was gone already."""
         try:
             self._connection.ask("DELETE", f"/instances/{instance_id}")
         except rest.SaidNoError as error:
@@ -277,7 +277,7 @@ class VultrCloud:
             return marks.neighbours(rows)
 
     def budget(self) -> contract.Budget | None:
-        """Tell nothing: Vultr's answers do not say what is left."""
+        """Return None: Vultr's answers do not say what is left."""
         return None
 
     def node_labels(
@@ -285,7 +285,7 @@ class VultrCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what Vultr's controller manager puts on a node: the region."""
+        """Return what Vultr's controller manager puts on a node: the region."""
         return {"topology.kubernetes.io/region": location}
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
@@ -294,9 +294,9 @@ class VultrCloud:
             return (*ordering.impossible(order), *self._finder.problems(order))
 
     def quota(self) -> contract.Quota | None:
-        """Tell nothing: the API does not show an account's limits."""
+        """Return None: the API does not show an account's limits."""
         return None
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()

@@ -265,14 +265,14 @@ def test_an_image_by_id_and_the_newest_snapshot_by_label(
     assert sent(fake)["image"] == made[3]["id"]
     provider.create(order_of(node_name="web-3", image=str(made[0]["id"])))
     assert sent(fake)["image"] == made[0]["id"]
-    for wrong, words_told in (
+    for wrong, message in (
         (str(made[3]["id"]), "is for arm"),
         (str(made[4]["id"]), "is creating"),
         ("4", "there is no image 4"),
         ("role=else", "there is no image 'role=else' for x86"),
         ("", "no image is configured"),
     ):
-        with pytest.raises(errors.BadOrder, match=words_told):
+        with pytest.raises(errors.BadOrder, match=message):
             provider.create(order_of(node_name="web-4", image=wrong))
     assert len(fake.servers) == 3
 
