@@ -14,12 +14,11 @@ import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from providers import contract, errors, masking
-from providers.kit import exchange
+from providers.kit import exchange, operation
 
-_LONGEST_SENTENCE = 500
 _SUCCESS = range(200, 300)
 _NO_CONTENT = 204
 _HEADER = re.compile(r"[\x20-\x7e]*")
@@ -206,20 +205,14 @@ class Connection:
         does a no that is about an order where nothing is ordered (``orders``): a look-up that
         raised it would speak of the fate of a machine.
         """
-        try:
+        with operation.operation(
+            self._login.account,
+            name,
+            orders=orders,
+            refusal=SaidNoError,
+            translate=self._vendor.translate,
+        ):
             yield
-        except errors.CloudError as error:
-            self._report(error, name)
-        except SaidNoError as error:
-            meant = self._vendor.translate(error)
-            if not orders and isinstance(meant, errors.NoCapacity | errors.BadOrder):
-                meant = errors.Unreachable(meant.message, request_id=meant.request_id)
-            self._report(meant, name, error)
-        except NoAnswerError as error:
-            self._report(errors.Unreachable(str(error)), name, error)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            message = f"the answer could not be read: {error!r}"
-            self._report(errors.Unreachable(shortened(message)), name, error)
 
     def meaning(self, error: SaidNoError) -> errors.CloudError:
         """Return our own error for a vendor's refusal."""
@@ -228,14 +221,6 @@ class Connection:
     def close(self) -> None:
         """Close the connections; may be called twice."""
         self._line.close()
-
-    def _report(
-        self, problem: errors.CloudError, operation: str, cause: Exception | None = None
-    ) -> NoReturn:
-        problem.account, problem.operation = self._login.account, operation
-        if cause is None:
-            raise problem
-        raise problem from cause
 
 
 def _own_headers(fields: Mapping[str, str], login: contract.Login) -> dict[str, str]:
@@ -279,7 +264,7 @@ def _written(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str]:
 
 def shortened(text: str) -> str:
     """Put a vendor's text into one line of bounded length, without secrets."""
-    return masking.one_line(text, _LONGEST_SENTENCE)
+    return masking.one_line(text, operation.LONGEST_SENTENCE)
 
 
 def server_fault(status: int) -> bool:

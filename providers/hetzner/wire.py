@@ -20,7 +20,7 @@ import requests
 
 from providers import contract, errors
 from providers.hetzner import vocabulary
-from providers.kit import exchange, sdk
+from providers.kit import exchange, operation, sdk
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
 
@@ -75,11 +75,8 @@ class Connection:
                 "cannot be switched off, and it is not safe to use"
             )
         self._session = session
-        # An entry in ~/.netrc would take the place of our token; this keeps requests from looking.
-        session.auth = _unchanged
         line = exchange.Line(login, hands=hands, endpoint=endpoint, clock=clock)
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, sdk.Adapter(line, self._heard))
+        sdk.take_over(session, sdk.Adapter(line, self._heard))
 
     @property
     def budget(self) -> contract.Budget | None:
@@ -108,25 +105,15 @@ class Connection:
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:
         """Let nothing but a CloudError out, with our account and the operation in it."""
-        try:
+        with operation.operation(
+            self._account,
+            name,
+            orders=name != "look_up",
+            refusal=SaidNoError,
+            translate=SaidNoError.as_cloud_error,
+        ):
             exchange.check_token(self._token)
             yield
-        except errors.CloudError as error:
-            error.account, error.operation = self._account, name
-            raise
-        except SaidNoError as error:
-            problem = error.as_cloud_error()
-            if name == "look_up" and isinstance(problem, errors.NoCapacity | errors.BadOrder):
-                # In a look-up these speak of the order's fate; a refused question says nothing.
-                problem = errors.Unreachable(problem.message, request_id=problem.request_id)
-            problem.account, problem.operation = self._account, name
-            raise problem from error
-        except NoAnswerError as error:
-            raise errors.Unreachable(str(error), account=self._account, operation=name) from error
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise errors.Unreachable(
-                f"the answer could not be read: {error!r}", account=self._account, operation=name
-            ) from error
 
     def close(self) -> None:
         """Close the connections; may be called twice."""
@@ -148,10 +135,6 @@ class Connection:
             refill_s = (budget.reset_at - budget.seen_at) / max(1, budget.limit - budget.remaining)
             wait_s = exchange.bounded_s(refill_s)
         raise _said_no(answer, wait_s)
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _budget(answer: exchange.Answer) -> contract.Budget | None:

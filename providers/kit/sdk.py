@@ -78,5 +78,19 @@ class Adapter(requests.adapters.HTTPAdapter):
         self._line.close()
 
 
+def take_over(session: requests.Session, adapter: Adapter) -> None:
+    """Send all that an SDK's session sends through ours, and keep it from reading ~/.netrc.
+
+    An entry in that file would take the place of our token.
+    """
+    session.auth = _unchanged
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -17,10 +17,9 @@ from typing import Any
 
 import linode_api4
 import requests
-import requests.auth
 
 from providers import contract, errors
-from providers.kit import exchange, sdk
+from providers.kit import exchange, operation, sdk
 from providers.linode import vocabulary
 
 ENDPOINT = "https://api.linode.com/v4"
@@ -68,13 +67,6 @@ class SaidNoError(Exception):
         return sense(self.message)
 
 
-class _NoAuth(requests.auth.AuthBase):
-    """Leave the header alone: without this a .netrc file would overwrite the token's."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
-
-
 class Connection:
     """One login's connection; safe to use from several threads.
 
@@ -98,10 +90,8 @@ class Connection:
                 "this linode_api4 has no requests session: its retries of POST cannot be "
                 "switched off, and it is not safe to use"
             )
-        session.auth = _NoAuth()
         line = exchange.Line(login, hands=hands, endpoint=endpoint, clock=clock)
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, sdk.Adapter(line, self._heard))
+        sdk.take_over(session, sdk.Adapter(line, self._heard))
         self._session = session
 
     @property
@@ -140,36 +130,17 @@ class Connection:
 
     @contextlib.contextmanager
     def operation(self, name: str, *, certain: bool = True) -> Iterator[None]:
-        """Let nothing but a CloudError out, with our account and the operation in it.
-
-        Where a refusal must not pass for an order's fate (``certain`` is False), one that is about
-        neither the token nor the rate means that nobody knows.
-        """
-        try:
+        """Let nothing but a CloudError out; ``certain`` is False where an order's fate is asked."""
+        with operation.operation(
+            self._account,
+            name,
+            orders=certain,
+            refusal=SaidNoError,
+            translate=SaidNoError.as_cloud_error,
+            unreadable=(requests.RequestException,),  # a broken endpoint, before anything is sent
+        ):
             exchange.check_token(self._token)
             yield
-        except errors.CloudError as error:
-            error.account, error.operation = self._account, name
-            raise
-        except SaidNoError as error:
-            problem = error.as_cloud_error()
-            if not (certain or isinstance(problem, (errors.NotNow, errors.BadCredentials))):
-                problem = errors.Unreachable(error.message)
-            problem.account, problem.operation = self._account, name
-            raise problem from error
-        except NoAnswerError as error:
-            raise errors.Unreachable(str(error), account=self._account, operation=name) from error
-        except (
-            requests.RequestException,  # raised before anything is sent: a broken endpoint
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            ArithmeticError,
-        ) as error:
-            raise errors.Unreachable(
-                f"the answer could not be read: {error!r}", account=self._account, operation=name
-            ) from error
 
     def close(self) -> None:
         """Close the connections; may be called twice."""
