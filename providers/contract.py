@@ -1,4 +1,4 @@
-"""Say what a cloud is to us: the Provider protocol and the values that cross it.
+"""Define what a cloud is to us: the Provider protocol and the values that cross it.
 
 A cloud's file translates these values into its vendor's API and back; no SDK object, HTTP
 status or vendor's word crosses. Everything here is a plain frozen value; the standard library
@@ -502,7 +502,7 @@ class Marking(Protocol):
         put: Mapping[Mark, str],
         remove: frozenset[Mark] = frozenset(),
     ) -> Instance:
-        """Put marks on one machine and take others off; return the machine as it is then.
+        """Put marks on one machine, take others off, and return the machine as it is then.
 
         Reads what the machine carries, merges, writes once, reads back. Labels and tags that are
         no marks of ours stay byte for byte, marks that are not named here too. A mark that is put
@@ -579,7 +579,7 @@ class Finishing(Protocol):
     """
 
     def finish(self, order: Order, instance: Instance) -> Instance:
-        """Do what is left of an order, and give the machine as it is then.
+        """Do what is left of an order, and return the machine as it is then.
 
         ``order`` is rendered anew for this very machine: same name, group, type and location, but
         user-data and credentials of now, which must replace what the machine got before. One that

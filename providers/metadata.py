@@ -1,4 +1,4 @@
-"""Say how a machine learns its own id, which a join writes into its Node's providerID.
+"""Describe how a machine learns its own id, which a join writes into its Node's providerID.
 
 The class of a cloud says it once, as :attr:`providers.contract.Provider.metadata_service`. From it
 the server renders what a machine asks when it joins, and what it keeps pods from; it is also why
@@ -130,7 +130,7 @@ class Service:
         return f"{scheme}://{self.prefix}{instance_id}"
 
     def problem(self, instance_id: str) -> str:
-        """Say why an id is none of this cloud's, or ""."""
+        """Return why an id is none of this cloud's, or ""."""
         if not re.fullmatch(self.pattern, instance_id):
             return f"{instance_id!r} does not match {self.pattern}"
         if not _HARMLESS.fullmatch(instance_id):

@@ -12,7 +12,7 @@ SETTLED_S = 90.0
 """A Ready condition that changed so long after its Node was made has been true before."""
 
 
-def sights(
+def observe(
     there: Iterable[nodes.Node],
     asked: Mapping[str, float],
     *,
@@ -29,7 +29,7 @@ def sights(
     for node in there:
         node_at = node.created_at - ahead_s if node.created_at else unix_now
         settled = bool(node.created_at) and node.ready_since - node.created_at > SETTLED_S
-        sight = journeys.NodeObservation(
+        observed = journeys.NodeObservation(
             name=node.name,
             provider_id=node.provider_id,
             csr_at=asked.get(node.name, 0.0),
@@ -37,10 +37,10 @@ def sights(
             ready_at=(node.ready_since or node_at) if node.ready else 0.0,
             was_ready_at=node_at if settled else 0.0,
         )
-        seen[node.name] = sight
+        seen[node.name] = observed
         rival = seen.get(node.provider_id)
         if node.provider_id and (rival is None or not rival.ready_at):
-            seen[node.provider_id] = sight
+            seen[node.provider_id] = observed
     return seen
 
 

@@ -298,7 +298,7 @@ class Registrar:
         with self._lock:
             asked = dict(self._asked)
         before, after = self._reconciler.judge_joins(
-            observations.sights(
+            observations.observe(
                 there.values(),
                 asked,
                 unix_now=self._clock.unix(),

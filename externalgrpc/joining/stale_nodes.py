@@ -83,7 +83,7 @@ def _removable(_node: nodes.Node) -> bool:
 
 
 def _not_ready(node: nodes.Node) -> bool:
-    """Say yes to a Node whose kubelet is silent."""
+    """Return whether the kubelet of a Node is silent."""
     return not node.ready
 
 

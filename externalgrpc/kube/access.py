@@ -156,7 +156,7 @@ EXCESS: Final = (
 
 
 def attributes(deed: Deed) -> dict[str, str]:
-    """Spell a deed as the resourceAttributes of an access review."""
+    """Return a deed as the resourceAttributes of an access review."""
     fields = {
         "verb": deed.verb,
         "group": deed.group,

@@ -102,7 +102,7 @@ class Approver:
         return ours and not request.decided and len(logged) <= LOGGED_EACH
 
     def node(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
-        """Hear what a Node was and is (None: not there): who was a node once is no new machine."""
+        """Note what a Node was and is (None: not there); what was a node is no new machine."""
         with self._lock:
             if after is not None:
                 self._nodes[after.name] = math.inf
@@ -116,7 +116,7 @@ class Approver:
     def approve(self, token_id: str) -> int:
         """Approve what is right of all that one token asks; return how many were approved now.
 
-        Judged together and from the list, so that a thousand requests are one errand. Idempotent;
+        Judged together and from the list, so that a thousand requests are one job. Idempotent;
         for one thread. Raises KubeError: Conflict also when all is right but no such machine is
         expected, which after a restart is a matter of time.
         """

@@ -33,7 +33,7 @@ _LOG = logs.Log("kube")
 
 _VERSION_S: Final = 60.0
 _ADDRESS_S: Final = 300.0
-_NODE_ERRAND_S: Final = 600.0
+_NODE_JOB_S: Final = 600.0
 _NOTICE_S: Final = 120.0
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ class Cluster:
             nodes.adopt(self.api, node, provider_id)
             _LOG.info("node named", name=node.name, provider_id=provider_id)
 
-        self._work_queue.run(f"name the machine of node {node.name}", job, within_s=_NODE_ERRAND_S)
+        self._work_queue.run(f"name the machine of node {node.name}", job, within_s=_NODE_JOB_S)
 
     def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
         """Have a Node object deleted, if ``still`` says yes to it as it is by then."""
@@ -207,7 +207,7 @@ class Cluster:
             gone = nodes.remove(self.api, node, still=still)
             _LOG.info("node removed" if gone else "node kept", name=node.name)
 
-        self._work_queue.run(f"remove node {node.name}", job, within_s=_NODE_ERRAND_S)
+        self._work_queue.run(f"remove node {node.name}", job, within_s=_NODE_JOB_S)
 
     def publish(self, event: events.Event) -> None:
         """Have an Event written; several about one object are all written."""
@@ -228,7 +228,7 @@ class Cluster:
         if before is None and (name := approval.requester(after, self._tokens.minted_for)):
             self._listeners.asking(name)
         if self._settings.own_approval and self._approver.concerns(after):
-            # One errand for all that a token asks: a flood of requests pushes no other errand out.
+            # One job for all that a token asks: a flood of requests pushes no other job out.
             self._work_queue.run(
                 f"approve what token {after.token_id} asks",
                 lambda: self._approver.approve(after.token_id),

@@ -117,7 +117,7 @@ def objection(
     auth_group: str,
     minted_for: Callable[[str, str], bool],
 ) -> str:
-    """Say why a request must never be approved, as the rest of a sentence; "" when it may be.
+    """Return why a request must never be approved, as the rest of a sentence; "" when it may be.
 
     ``minted_for`` says whether a token id belongs to a machine's name.
     """

@@ -74,7 +74,7 @@ def ids(cluster: str, node_name: str) -> tuple[str, ...]:
 
 
 def lifetime_s(provision_timeout_s: float) -> float:
-    """Say how long a token lives: the provision timeout and a margin, at most half an hour."""
+    """Return how long a token lives: the provision timeout and a margin, at most half an hour."""
     return min(LONGEST_S, provision_timeout_s + MARGIN_S)
 
 

@@ -67,7 +67,7 @@ class KubeletConfig:
     def reserve(
         self, *, cpu_millis: int, memory_bytes: int, disk_bytes: int, memory_overhead: float
     ) -> groups.KubeletReserve:
-        """Say what is kept on a machine of this size; shares become amounts and amounts shares.
+        """Return what is kept on a machine of this size; shares become amounts and amounts shares.
 
         ``memory_bytes`` is the price list's and ``memory_overhead`` the share of it that kernel and
         firmware take; ``disk_bytes`` is what the root file system holds.
@@ -110,7 +110,7 @@ def read(settings: Mapping[str, Any]) -> KubeletConfig:
 def kept(
     own: groups.KubeletReserve, kind: contract.MachineType, cluster: KubeletConfig | None
 ) -> groups.KubeletReserve:
-    """Say what kubelets keep on machines of a group: its own figures, and the cluster's elsewhere.
+    """Return what kubelets keep on machines of a group: its own figures, else the cluster's.
 
     Without the cluster's, what ``own`` has is all there is.
     """

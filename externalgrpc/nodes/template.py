@@ -321,7 +321,7 @@ def _smallest(shapes: Iterable[Resources]) -> Resources:
 
 
 def _quantities(amounts: Resources) -> dict[str, str]:
-    """Name the amounts as Kubernetes does."""
+    """Return the amounts as Kubernetes does."""
     return {
         "cpu": quantity.of_millis(amounts.cpu_millis),
         "memory": quantity.of_bytes(amounts.memory_bytes),
@@ -336,5 +336,5 @@ def _whole_kibibytes(amount_bytes: int) -> int:
 
 
 def _gpu_resource(model: str) -> str:
-    """Name the extended resource under which the vendor's device plugin offers its cards."""
+    """Return the extended resource under which the vendor's device plugin offers its cards."""
     return "amd.com/gpu" if model.lower().startswith("amd") else "nvidia.com/gpu"

@@ -31,7 +31,7 @@ class Describer:
 
     @property
     def gpu_label(self) -> str:
-        """Name the label that GPU nodes carry."""
+        """Return the label that GPU nodes carry."""
         return self._config.gpu_label
 
     @property
@@ -111,7 +111,7 @@ class Describer:
         return template.promised(group, prospects), measured
 
     def gpu_types(self, fleet: state.Fleet) -> tuple[str, ...]:
-        """Name the GPU models that the served groups can have."""
+        """Return the GPU models that the served groups can have."""
         models = {
             prospect.machine_type.gpu_model
             for group in view.served(fleet)

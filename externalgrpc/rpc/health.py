@@ -50,7 +50,7 @@ class Health:
                 self._changed.notify_all()
 
     def end(self) -> None:
-        """Say that we do not serve, for good, and end the watches."""
+        """Set "not serving" for good, and end the watches."""
         with self._changed:
             self._status = _Response.NOT_SERVING
             self._ended = True

@@ -141,7 +141,7 @@ class Server:
         self._callers.close()
 
     def _call_ourselves(self) -> None:
-        """Say that we do not serve when calls of our own are not answered."""
+        """Report "not serving" while calls of our own are not answered."""
         serving = True
         while True:
             well = self._probe.look()

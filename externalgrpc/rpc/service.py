@@ -127,7 +127,7 @@ class CloudProvider:
         return pb.CleanupResponse()
 
     def Refresh(self, _request: pb.RefreshRequest) -> Reply:  # noqa: N802
-        """Nudge; listings have a pace of their own, and a cloud that is down is no error here."""
+        """Wake the ticker; listings keep their pace, and a cloud that is down is no error."""
         self._reconciler.nudge()
         return pb.RefreshResponse()
 

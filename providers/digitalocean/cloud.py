@@ -1,4 +1,4 @@
-"""Be the provider: one login at one DigitalOcean account.
+"""Implement the contract for one DigitalOcean account.
 
 Droplets carry their marks as tags (see :mod:`providers.kit.marks`); one without our cluster's is
 nobody of ours. Names are not unique: the same order sent twice makes two droplets, so a create is

@@ -1,4 +1,4 @@
-"""Hold DigitalOcean's own words, and what each of them is to us: states, errors, headers.
+"""Define DigitalOcean's own words and what each means to us: states, errors, headers.
 
 Error ids are those of the API's documentation, texts those of replies seen in the wild: the id
 ``unprocessable_entity`` stands for a wrong order, a sold-out size, a full account and a busy
@@ -86,7 +86,7 @@ def code_of(error: rest.SaidNoError) -> str:
 
 
 def translate(error: rest.SaidNoError) -> errors.CloudError:
-    """Return our own error for a vendor's no."""
+    """Return our own error for a vendor's refusal."""
     code = code_of(error)
     message = error.sentence("message", "error")
     sense = error_class(error.status, code, message)

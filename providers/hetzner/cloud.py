@@ -1,4 +1,4 @@
-"""Be the provider: one login at one Hetzner Cloud project.
+"""Implement the contract for one Hetzner Cloud project.
 
 Servers carry labels of ours: cluster, group, node name, the cluster's identity where it has one,
 and ``unjoined`` until their Node was seen. A server without our cluster's is nobody of ours. A

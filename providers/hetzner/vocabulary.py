@@ -1,4 +1,4 @@
-"""Hold Hetzner's own words, and what each of them is to us: states, errors, zones.
+"""Define Hetzner's own words and what each means to us: states, errors, zones.
 
 Error codes are those of the API's documentation and of replies seen in the wild. A word that is
 not here is not guessed at: see :func:`error_class`.

@@ -29,7 +29,7 @@ class Kind(Protocol):
         ...
 
     def is_free(self, left: Leftover) -> bool:
-        """Ask the cloud now: is it still there and ours, and does nothing use it?"""
+        """Return whether it is still there, ours, and used by nothing; asks the cloud now."""
         ...
 
     def delete(self, left: Leftover) -> bool:
@@ -82,7 +82,7 @@ class Unmarked:
         self._made: dict[str, contract.Order] = {}
 
     def delete(self, machine_id: str, order: contract.Order) -> None:
-        """Take a machine on that was made for an order, and ask for its deletion at once.
+        """Remember a machine that was made for an order, and ask for its deletion at once.
 
         The cloud has just said, in its answer to the create, what the machine lacks.
         """

@@ -1,4 +1,4 @@
-"""Say which thing of a cloud a text of the configuration names, and refuse to guess.
+"""Find the one thing of a cloud that a text of the configuration names; never guess.
 
 Keys, networks, firewalls and placement groups are one thing each: of several that answer to one
 name none is right by itself. Images are versions of one another, and the clouds take the newest.

@@ -1,4 +1,4 @@
-"""Be the provider: one login at one Linode account.
+"""Implement the contract for one Linode account.
 
 Machines carry their marks as tags (:mod:`providers.kit.marks`); a machine without our cluster's is
 nobody of ours. A machine's label is the node's name and unique in the account, so the same order

@@ -1,4 +1,4 @@
-"""Hold Linode's own words, and what each of them is to us: states, errors.
+"""Define Linode's own words and what each means to us: states, errors.
 
 Linode's errors have no codes: a status, and sentences that may change. Those below were seen in
 replies of the live API or stand in its documentation. A sentence that is not here is not guessed

@@ -1,4 +1,4 @@
-"""Be the provider: one login at one Vultr account.
+"""Implement the contract for one Vultr account.
 
 Instances carry their marks as tags (see :mod:`providers.kit.marks`); one without our cluster's is
 nobody of ours. Labels are not unique: the same order sent twice makes two instances, so a create is

@@ -1,4 +1,4 @@
-"""Hold Vultr's own words, and what each of them is to us: states, errors, graphics cards.
+"""Define Vultr's own words and what each means to us: states, errors, graphics cards.
 
 Vultr's errors have a status and a sentence, no code; so sentences decide where a status stands
 for several things (400 for a wrong order, a sold-out plan and a full account alike, 500 for a
@@ -137,7 +137,7 @@ def error_class(status: int, text: str) -> type[errors.CloudError]:
 
 
 def translate(error: rest.SaidNoError) -> errors.CloudError:
-    """Return our own error for a vendor's no."""
+    """Return our own error for a vendor's refusal."""
     sense = error_class(error.status, text_of(error))
     message = error.sentence("error")
     if sense is errors.Throttled:

@@ -218,7 +218,7 @@ def test_a_flood_of_keys_delays_nobody_else(
     await_approved(server, sibling)
     side.cluster.revoke(SIBLING)
     waiting.until(lambda: server.count("DELETE"), "revoked", within_s=20)
-    assert len(side.cluster._work_queue._waiting) <= 1, "one errand, however many requests"
+    assert len(side.cluster._work_queue._waiting) <= 1, "one job, however many requests"
     side.expected.add(NAME)
     waiting.until(lambda: len(approved(server)) == 4, "three of the flood", within_s=90)
     assert idle.wait(side.cluster, 20)
