@@ -16,11 +16,12 @@
 Raise the leaves. What becomes of an order depends on which: after OutOfStock the group's next
 machine type or location is tried, after a QuotaExceeded of a scope that leaves one, too, and the
 autoscaler then hears "quota"; any other, BadCredentials and BadOrder fail it, and the autoscaler
-backs off; Throttled is sent again later; Unreachable is looked for before it is sent
-again. So the wrong error costs money or nodes, and a vendor's word that your table does not
-know must not be guessed at: BadOrder when the vendor itself refused (a 4xx with an error in its own
-form), Unreachable when not (5xx, a gateway's page, no JSON, silence). In a look-up, NoCapacity and BadOrder speak of an order's fate: a look-up that is itself refused with an
-unknown word is Unreachable.
+backs off; Throttled is sent again later; Unreachable is looked for before it is sent again. So the
+wrong error costs money or nodes, and a vendor's word that your table does not know must not be
+guessed at: BadOrder when the vendor itself refused (a 4xx with an error in its own form),
+Unreachable when not (5xx, a gateway's page, no JSON, silence). In a look-up, NoCapacity and
+BadOrder speak of an order's fate: a look-up that is itself refused with an unknown word is
+Unreachable.
 
 The vendor's own error is chained (``raise ... from error``) and never leaks by itself; its text
 belongs into the message, a token never does: a message becomes one line of bounded length in

@@ -156,7 +156,7 @@ class Connection:
         content_type: str = "",
         may_be_empty: bool = False,
     ) -> Reply:
-        """Send one request, once, and give the whole of a good answer; raises as :meth:`ask`.
+        """Send one request, once, and return the whole of a good answer; raises as :meth:`ask`.
 
         A mapping goes as JSON; text (a user-data) and bytes go as they are, as ``text/plain`` and
         ``application/octet-stream`` unless ``content_type`` says better. An empty answer is an

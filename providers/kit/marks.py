@@ -172,7 +172,7 @@ def change(
     worn: Callable[[Row], tuple[str, ...]],
     write: Callable[[Row, tuple[str, ...]], object],
 ) -> Row:
-    """Change the marks of a machine whose marks are tags; give it as it is shown then.
+    """Change the marks of a machine whose marks are tags; return it as it is shown then.
 
     The one way of :meth:`providers.contract.Marking.mark`: ``read`` gives the machine, or None when
     it is certainly gone, ``worn`` its tags, ``write`` brings them to what they should be; it is not

@@ -133,7 +133,7 @@ class Stream(httpcore.NetworkStream):
             raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
-        """Hang up; harmless twice."""
+        """Hang up; may be called twice."""
         self._peer.close()
 
     def start_tls(

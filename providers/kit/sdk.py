@@ -45,7 +45,7 @@ class Adapter(requests.adapters.HTTPAdapter):
         *_rest: Any,  # noqa: ANN401  (timeouts, certificates, proxies: all ours)
         **_named: Any,  # noqa: ANN401
     ) -> requests.Response:
-        """Send a request and give its answer, which holds nothing but a status and a body."""
+        """Send a request and return its answer, which holds nothing but a status and a body."""
         body = request.body or b""
         if isinstance(body, str):
             body = body.encode("utf-8")
