@@ -13,7 +13,7 @@ from providers.conformance import ground
 from providers.conformance.controls import Bench
 
 
-class Telling(ground.Ground):
+class Describing(ground.Ground):
     """What a cloud says of itself, and what it can be asked without a machine."""
 
     # What a cloud says of itself.
