@@ -196,7 +196,7 @@ class Callers:
             self.crowded.set()
 
     def _surplus(self, now: float) -> list[_Held]:
-        """Return those of a crowd that must go: in a hurry, at once when memory swells."""
+        """Give those of a crowd that must go: in a hurry, at once when memory swells."""
         if not self.crowded.is_set():
             return []
         surplus = len(self._receiving) - self._limits.receiving
