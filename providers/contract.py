@@ -1,4 +1,4 @@
-"""Say what a cloud is to us: the Provider protocol and the values that cross it.
+"""Define what a cloud is to us: the Provider protocol and the values that cross it.
 
 A cloud's file translates these values into its vendor's API and back; no SDK object, HTTP
 status or vendor's word crosses. Everything here is a plain frozen value; the standard library
@@ -75,7 +75,7 @@ class MachineType:
     ``disk_bytes`` is the local disk that comes with it, 0 where it is ordered for itself (see
     :func:`as_ordered`). ``arch`` is ``amd64`` or ``arm64``, as
     Kubernetes has it. ``gpus`` counts whole cards; a fraction of a card is 0 with ``gpu_model``
-    told. A ``gpu_model`` of AMD's begins with ``AMD``; any other counts as NVIDIA's.
+    set. A ``gpu_model`` of AMD's begins with ``AMD``; any other counts as NVIDIA's.
     ``deprecated`` says that it will not be sold for long: ``check`` warns of it.
     """
 
@@ -163,7 +163,7 @@ class Instance:
     carries none, and :data:`NOBODYS` where it carries several or what is none. Whose a machine of
     another identity is, the caller decides: here it is one like any other.
     ``addresses`` are IP addresses, public ones first, none when there are none yet.
-    ``created_at`` is in Unix seconds, 0 when not told; of two machines of one name the older stays.
+    ``created_at`` is in Unix seconds, 0 when unknown; of two machines of one name the older stays.
     ``receipt`` is what :meth:`Provider.look_up` needs to learn an order's fate (an action's id),
     set by :meth:`Provider.create`; opaque to everyone else, empty where the cloud has none.
     """
@@ -229,7 +229,7 @@ class Costs:
     begun, so that a create of three requests never meets a limit after its first.
 
     ``page`` is how many machines a request of a listing shows; ``catalogue`` is all requests of
-    ``machine_types`` and ``offers`` together. What is seldom more is not counted: headers tell.
+    ``machine_types`` and ``offers`` together. Rare extras are not counted: headers show them.
     """
 
     create: int = 1
@@ -245,14 +245,14 @@ class Costs:
 
 
 def costs_of(cloud: object) -> Costs:
-    """Give the costs that a cloud (its class, or a login) tells, else what is usual."""
-    result = getattr(cloud, "costs", None)
-    return result if isinstance(result, Costs) else Costs()
+    """Return the costs that a cloud (its class, or a login) states, else the usual ones."""
+    costs = getattr(cloud, "costs", None)
+    return costs if isinstance(costs, Costs) else Costs()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The rate budget as the cloud's last answer told it: ``remaining`` of ``limit`` until
+    """The rate budget as the cloud's last answer showed it: ``remaining`` of ``limit`` until
     ``reset_at`` (Unix seconds: when the budget is whole again), seen at ``seen_at``."""
 
     limit: int
@@ -263,7 +263,7 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many machines the account may have and has; ``limit`` is None when not told."""
+    """How many machines the account may have and has; ``limit`` is None when unknown."""
 
     limit: int | None
     used: int | None
@@ -329,7 +329,7 @@ class Provider(Protocol):
     ``account_options``, ``group_options``
         frozen dataclasses with the cloud's own settings of an account and of a group (both are
         ``options:`` in the file); :class:`NoOptions` where there are none. Field names become
-        camelCase keys, unknown keys are refused, a ValueError of ``__post_init__`` is told to the
+        camelCase keys, unknown keys are refused, a ValueError of ``__post_init__`` is shown to the
         user. Field types: str, int, float, bool, Decimal, Literal, enums, other such dataclasses,
         ``X | None``, ``tuple[X, ...]``, ``frozenset[X]``, ``Mapping[str, X]``.
     ``supports``
@@ -420,7 +420,7 @@ class Provider(Protocol):
         With an id, ``node_name`` is only what we believe and decides nothing. By name, of two
         machines the older. Returns None only when there is certainly no such machine, or it is not
         of this cluster; only the vendor's own word for "no such machine" is believed, not every
-        404. What cannot be told is an error: callers give up machines on the strength of a None.
+        404. What is uncertain is an error: callers give up machines on the strength of a None.
 
         ``receipt`` is what :meth:`create` returned, or empty. When the order behind it failed
         after it was accepted, raises the NoCapacity or BadOrder that it failed with, even while
@@ -438,14 +438,14 @@ class Provider(Protocol):
         ...
 
     def budget(self) -> Budget | None:
-        """Tell the rate budget as the last answer showed it; None where the cloud does not.
+        """Return the rate budget as the last answer showed it; None where the cloud does not.
 
         Contacts nobody; called after every other call, from any thread.
         """
         ...
 
     def node_labels(self, machine_type: MachineType, location: str) -> Mapping[str, str]:
-        """Give the labels that the cloud's own controllers put on such a node.
+        """Return the labels that the cloud's own controllers put on such a node.
 
         ``topology.kubernetes.io/region``, zone where the cloud has them, and CSI topology keys:
         exactly what the vendor's CCM and CSI driver set, so that a template predicts the real
@@ -454,7 +454,7 @@ class Provider(Protocol):
         ...
 
     def check_order(self, order: Order) -> tuple[str, ...]:
-        """Ask the cloud whether an order could work, making nothing; tell what is wrong.
+        """Ask the cloud whether an order could work, making nothing; return what is wrong.
 
         Sentences for a person that name the culprit, one a problem: an image, key, network,
         firewall or placement group that is not there. Raises CloudError when the cloud cannot be
@@ -463,29 +463,29 @@ class Provider(Protocol):
         ...
 
     def quota(self) -> Quota | None:
-        """Tell the account's limit on machines where the API does; None where it does not.
+        """Return the account's limit on machines where the API does; None where it does not.
 
         Only ``check --online`` calls it.
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         ...
 
 
 def as_ordered(cloud: object, machine_type: MachineType, options: object) -> MachineType:
-    """Give a machine type as a group orders it: with the disk of the group's options.
+    """Return a machine type as a group orders it: with the disk of the group's options.
 
     A cloud whose price list names no disk, because it is ordered for itself, has one more method,
     ``disk_bytes(machine_type, options) -> int``: the size, in bytes, of the disk that it orders
     for a group of these :attr:`Provider.group_options` (None: the defaults). It contacts nobody and
     raises nothing. Without, a template promises the disk of the price list.
     """
-    result = getattr(cloud, "disk_bytes", None)
-    if not callable(result):
+    size = getattr(cloud, "disk_bytes", None)
+    if not callable(size):
         return machine_type
-    return dataclasses.replace(machine_type, disk_bytes=max(0, int(result(machine_type, options))))
+    return dataclasses.replace(machine_type, disk_bytes=max(0, int(size(machine_type, options))))
 
 
 @runtime_checkable
@@ -502,7 +502,7 @@ class Marking(Protocol):
         put: Mapping[Mark, str],
         remove: frozenset[Mark] = frozenset(),
     ) -> Instance:
-        """Put marks on one machine and take others off; give the machine as it is then.
+        """Put marks on one machine, take others off, and return the machine as it is then.
 
         Reads what the machine carries, merges, writes once, reads back. Labels and tags that are
         no marks of ours stay byte for byte, marks that are not named here too. A mark that is put
@@ -527,7 +527,7 @@ class Packing(Protocol):
 
     @classmethod
     def user_data_bytes(cls, text: str) -> int:
-        """Tell how much of ``user_data_limit_bytes`` a user-data takes; pure, asked of the class.
+        """Return how much of ``user_data_limit_bytes`` a user-data takes; pure, asked of the class.
 
         Without this method it is what the text has in UTF-8.
         """
@@ -536,14 +536,14 @@ class Packing(Protocol):
 
 @runtime_checkable
 class Neighbourly(Protocol):
-    """A cloud that can tell whose machines are in the login's project; optional."""
+    """A cloud that can count whose machines are in the login's project; optional."""
 
     def neighbours(self) -> tuple[Neighbour, ...]:
         """Count the project's machines that carry any cluster's mark, by name and identity.
 
         Our own too; all pages, or an error. A machine with the marks of two clusters counts for
         both. Sorted by name, then identity. Called at start, by ``check --online``, and every ten
-        minutes while orders are held for what it told.
+        minutes while orders are held for what it found.
         """
         ...
 
@@ -559,8 +559,8 @@ class Tidying(Protocol):
         """Delete what was made beside machines for groups and node names that have none any more.
 
         Only what this program made for our cluster, and only what the cloud, asked right before,
-        says is empty; never a machine. Tells, in words for a person, what was deleted; what is not
-        there is nothing to do, so that the same call twice is harmless. Raises CloudError as
+        says is empty; never a machine. Returns, for a person, what was deleted; what is not there
+        is nothing to do, so that the same call twice is harmless. Raises CloudError as
         everywhere; what was deleted before stays so.
         """
         ...
@@ -574,12 +574,12 @@ class Finishing(Protocol):
     answer, between any two. So the first request carries all marks. Once it may have been done,
     create raises nothing but Unreachable, or returns the machine UNFINISHED: a Throttled or a
     NoCapacity would say that there is none. And every listing and look-up shows such a machine as
-    UNFINISHED, told by what the cloud itself keeps, never from memory; never one that ran once and
+    UNFINISHED, known by what the cloud itself keeps, never from memory; never one that ran once and
     was switched off.
     """
 
     def finish(self, order: Order, instance: Instance) -> Instance:
-        """Do what is left of an order, and give the machine as it is then.
+        """Do what is left of an order, and return the machine as it is then.
 
         ``order`` is rendered anew for this very machine: same name, group, type and location, but
         user-data and credentials of now, which must replace what the machine got before. One that
@@ -590,8 +590,8 @@ class Finishing(Protocol):
 
         Raises BadOrder when it can never run as ordered (it is gone, or took other user-data that
         cannot be replaced), OutOfStock and QuotaExceeded when the cloud will not start it: it is
-        then let go. Throttled, Unreachable and BadCredentials as everywhere: it is tried again, not
-        for ever. Deletes nothing.
+        then deleted. Throttled, Unreachable and BadCredentials as everywhere: it is tried again,
+        not for ever. Deletes nothing.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Name everything that can go wrong between us and a cloud.
+"""List the errors that a cloud may raise.
 
 ::
 
@@ -16,12 +16,12 @@
 Raise the leaves. What becomes of an order depends on which: after OutOfStock the group's next
 machine type or location is tried, after a QuotaExceeded of a scope that leaves one, too, and the
 autoscaler then hears "quota"; any other, BadCredentials and BadOrder fail it, and the autoscaler
-backs off; Throttled is sent again later; Unreachable is looked for before it is sent
-again. So a no that is taken for the wrong one costs money or nodes, and a vendor's word that your
-table does not know must not be guessed at: BadOrder when the vendor itself refused (a 4xx with an
-error in its own form), Unreachable when not (5xx, a gateway's page, no JSON, silence). In a
-look-up, NoCapacity and BadOrder speak of an order's fate: a look-up that is itself refused with an
-unknown word is Unreachable.
+backs off; Throttled is sent again later; Unreachable is looked for before it is sent again. So the
+wrong error costs money or nodes, and a vendor's word that your table does not know must not be
+guessed at: BadOrder when the vendor itself refused (a 4xx with an error in its own form),
+Unreachable when not (5xx, a gateway's page, no JSON, silence). In a look-up, NoCapacity and
+BadOrder speak of an order's fate: a look-up that is itself refused with an unknown word is
+Unreachable.
 
 The vendor's own error is chained (``raise ... from error``) and never leaks by itself; its text
 belongs into the message, a token never does: a message becomes one line of bounded length in
@@ -41,7 +41,7 @@ _LONGEST_ID = 100
 
 
 class CloudError(Exception):
-    """Tell what a cloud said no to, in words for a person.
+    """Say what a cloud refused, in words for a person.
 
     ``account`` is the configured login, ``operation`` the method of
     :class:`providers.contract.Provider` ("create", "instances", ...), ``request_id`` the cloud's
@@ -56,12 +56,12 @@ class CloudError(Exception):
         operation: str = "",
         request_id: str = "",
     ) -> None:
-        message = masking.masked_and_cut(message, LONGEST_MESSAGE)
+        message = masking.one_line(message, LONGEST_MESSAGE)
         super().__init__(message)
         self.message = message
         self.account = account
         self.operation = operation
-        self.request_id = masking.masked_and_cut(request_id, _LONGEST_ID)
+        self.request_id = masking.one_line(request_id, _LONGEST_ID)
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.account, self.operation) if part)
@@ -112,8 +112,8 @@ class NotNow(CloudError):
 class Throttled(NotNow):
     """Refused before anything was done; ``retry_after_s`` seconds from now it may pass.
 
-    For a rate limit, and for a machine that is locked or busy. None when not told: the caller
-    then waits as it sees fit. Vendors tell negative and absurd figures: keep them within reason.
+    For a rate limit, and for a machine that is locked or busy. None when unknown: the caller
+    then waits as it sees fit. Vendors send negative and absurd figures: keep them within reason.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ _tokens: set[str] = set()
 
 
 class _Order:
-    """The user-data of an order in the forms that it is echoed in, and words that may be told."""
+    """The user-data of an order in the forms that it is echoed in, and words that may be shown."""
 
     def __init__(self, user_data: str, public: tuple[str, ...]) -> None:
         line = " ".join(user_data.split())
@@ -50,8 +50,8 @@ class _Order:
         self.forms = (user_data, line, json.dumps(user_data), repr(user_data), encoded, packed)
         self._public = public
 
-    def may_be_told(self, piece: str) -> bool:
-        """Tell whether a piece is no more than a word that stands elsewhere as well."""
+    def is_public(self, piece: str) -> bool:
+        """Return whether a piece is no more than a word that stands elsewhere as well."""
         return any(piece.strip(_EDGES) in word for word in self._public)
 
 
@@ -65,16 +65,16 @@ def know(token: str) -> None:
 
 
 def hide(user_data: str, *public: str) -> None:
-    """Hide a user-data, pieces of it included, in all that this thread tells from now on.
+    """Hide a user-data, pieces of it included, in all that this thread shows from now on.
 
-    Until it hides another: what an order met with is told after it was sent. ``public`` are words
-    of the order that stand in its user-data as well and may be told: names.
+    Until it hides another: what became of an order is logged after it was sent. ``public`` are
+    words of the order that stand in its user-data as well and may be shown: names.
     """
     _order.set(_Order(user_data, public) if len(user_data) >= _PIECE else None)
 
 
 def masked(text: str) -> str:
-    """Give a text without what nobody may read."""
+    """Return a text without what nobody may read."""
     for token in tuple(_tokens):
         if token in text:
             text = text.replace(token, TOKEN)
@@ -84,7 +84,7 @@ def masked(text: str) -> str:
     return _JOIN_TOKENS.sub(JOIN_TOKEN, text)
 
 
-def masked_and_cut(text: str, longest: int) -> str:
+def one_line(text: str, longest: int) -> str:
     """Put what others wrote into one masked line of at most about ``longest`` characters."""
     line = " ".join(masked(text[:_LONGEST_READ]).split())
     return line if len(line) <= longest else line[:longest] + _CUT
@@ -102,5 +102,5 @@ def _without(order: _Order, text: str) -> str:
     for hidden, run in itertools.groupby(range(len(text)), lambda at: shared[at]):
         places = tuple(run)
         piece = text[places[0] : places[-1] + 1]
-        parts.append(USER_DATA if hidden and not order.may_be_told(piece) else piece)
+        parts.append(USER_DATA if hidden and not order.is_public(piece) else piece)
     return "".join(parts)

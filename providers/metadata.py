@@ -1,4 +1,4 @@
-"""Say how a machine learns its own id, which a join writes into its Node's providerID.
+"""Describe how a machine learns its own id, which a join writes into its Node's providerID.
 
 The class of a cloud says it once, as :attr:`providers.contract.Provider.metadata_service`. From it
 the server renders what a machine asks when it joins, and what it keeps pods from; it is also why
@@ -53,7 +53,7 @@ class Service:
     anything else says so on its console and does not join. An id is made of letters, digits and
     ``._:/~+-`` in any case, and so is ``prefix``.
 
-    ``cloud_init`` tells whether the instance-id that cloud-init knows is that id as well: it is
+    ``cloud_init`` says whether the instance-id that cloud-init knows is that id as well: it is
     taken where there is no service, or where it stays silent.
 
     ``block`` are the addresses, or networks, that ``blockMetadata`` keeps pods from: all of the
@@ -61,7 +61,7 @@ class Service:
     again. ``beside`` is the network of private addresses that stand beside the public one on the
     same NIC and lead somewhere, or "".
 
-    ``decodes_base64`` tells whether cloud-init on the cloud's usual images decodes user-data that
+    ``decodes_base64`` says whether cloud-init on the cloud's usual images decodes user-data that
     is base64 as a whole (its datasource's ``maybe_b64decode``).
 
     Raises ValueError where it cannot be meant so.
@@ -82,9 +82,9 @@ class Service:
 
     def __post_init__(self) -> None:
         for name in ("url", "token_url"):
-            result = getattr(self, name)
-            if result and not _URL.fullmatch(result):
-                raise ValueError(f"{name} must be an http:// or https:// address, not {result!r}")
+            url = getattr(self, name)
+            if url and not _URL.fullmatch(url):
+                raise ValueError(f"{name} must be an http:// or https:// address, not {url!r}")
         if self.id != TEXT and not _TEMPLATE.fullmatch(self.id):
             raise ValueError(f"id must be {TEXT} or a template such as {{zone}}/{{id}}")
         if self.id != TEXT and not _HOLE.search(self.id):
@@ -116,21 +116,21 @@ class Service:
 
     @property
     def learnable(self) -> bool:
-        """Tell whether a machine can learn its id at all."""
+        """Return whether a machine can learn its id at all."""
         return bool(self.url) or self.cloud_init
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """Give what pods are kept from, the addresses in the URLs included."""
+        """Return what pods are kept from, the addresses in the URLs included."""
         hosts = [urllib.parse.urlsplit(each).hostname or "" for each in (self.url, self.token_url)]
         return tuple(dict.fromkeys((*self.block, *filter(_is_address, hosts))))
 
     def provider_id(self, scheme: str, instance_id: str) -> str:
-        """Give the providerID of the machine that has this id."""
+        """Return the providerID of the machine that has this id."""
         return f"{scheme}://{self.prefix}{instance_id}"
 
     def problem(self, instance_id: str) -> str:
-        """Say why an id is none of this cloud's, or ""."""
+        """Return why an id is none of this cloud's, or ""."""
         if not re.fullmatch(self.pattern, instance_id):
             return f"{instance_id!r} does not match {self.pattern}"
         if not _HARMLESS.fullmatch(instance_id):
@@ -138,7 +138,7 @@ class Service:
         return ""
 
     def read(self, answer: str) -> str:
-        """Give the id that an answer of the service holds, as a machine reads it.
+        """Return the id that an answer of the service holds, as a machine reads it.
 
         Raises ValueError where it holds none.
         """

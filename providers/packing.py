@@ -19,7 +19,7 @@ def gzipped(text: str) -> bytes:
 
 
 def within(text: str, limit_bytes: int) -> bytes:
-    """Give what is sent: the text's bytes or, where a cloud-config has more than the limit, gzip.
+    """Return what is sent: the text's bytes or, where a cloud-config has more than the limit, gzip.
 
     Gives the smaller one even where neither is within the limit.
     """

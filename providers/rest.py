@@ -14,12 +14,11 @@ import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from providers import contract, errors, masking
-from providers.kit import exchange
+from providers.kit import exchange, operation
 
-_LONGEST_SENTENCE = 500
 _SUCCESS = range(200, 300)
 _NO_CONTENT = 204
 _HEADER = re.compile(r"[\x20-\x7e]*")
@@ -59,7 +58,7 @@ class SaidNoError(Exception):
         self.seen_at = seen_at
 
     def sentence(self, *keys: str) -> str:
-        """Give the vendor's own text: the first of these keys that holds one, else the status."""
+        """Return the vendor's own text: the first of these keys that holds one, else the status."""
         for key in keys:
             text = (self.body or {}).get(key)
             if isinstance(text, str) and text.strip():
@@ -82,17 +81,17 @@ class Reply:
 
 
 def bearer(login: contract.Login) -> dict[str, str]:
-    """Give the header that most clouds take the token in."""
+    """Return the header that most clouds take the token in."""
     return {"Authorization": f"Bearer {login.token}"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """What is a cloud's own: where it is, what its errors mean, and how it tells the budget.
+    """What is a cloud's own: where it is, what its errors mean, and where it shows the budget.
 
     ``headers`` go with every request and say who asks: the token where the vendor wants it
     (``{"X-Auth-Token": login.token}``), a project of ``login.settings``, a version of the API.
-    Their values are told nobody; they win over our own Accept and User-Agent.
+    Their values are shown to nobody; they win over our own Accept and User-Agent.
     """
 
     endpoint: str
@@ -129,7 +128,7 @@ class Connection:
 
     @property
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer showed it; None before, or where none is told."""
+        """Return the rate budget as the last answer showed it; None where it showed none."""
         return self._budget
 
     def ask(
@@ -140,7 +139,7 @@ class Connection:
         params: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Send one request, once; give the JSON object of the answer, {} for a 204.
+        """Send one request, once; return the JSON object of the answer, {} for a 204.
 
         Numbers with a point come as Decimal. Raises SaidNoError or NoAnswerError, which
         :meth:`operation` turns into ours.
@@ -157,7 +156,7 @@ class Connection:
         content_type: str = "",
         may_be_empty: bool = False,
     ) -> Reply:
-        """Send one request, once, and give the whole of a good answer; raises as :meth:`ask`.
+        """Send one request, once, and return the whole of a good answer; raises as :meth:`ask`.
 
         A mapping goes as JSON; text (a user-data) and bytes go as they are, as ``text/plain`` and
         ``application/octet-stream`` unless ``content_type`` says better. An empty answer is an
@@ -206,36 +205,22 @@ class Connection:
         does a no that is about an order where nothing is ordered (``orders``): a look-up that
         raised it would speak of the fate of a machine.
         """
-        try:
+        with operation.operation(
+            self._login.account,
+            name,
+            orders=orders,
+            refusal=SaidNoError,
+            translate=self._vendor.translate,
+        ):
             yield
-        except errors.CloudError as error:
-            self._report(error, name)
-        except SaidNoError as error:
-            meant = self._vendor.translate(error)
-            if not orders and isinstance(meant, errors.NoCapacity | errors.BadOrder):
-                meant = errors.Unreachable(meant.message, request_id=meant.request_id)
-            self._report(meant, name, error)
-        except NoAnswerError as error:
-            self._report(errors.Unreachable(str(error)), name, error)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            message = f"the answer could not be read: {error!r}"
-            self._report(errors.Unreachable(shortened(message)), name, error)
 
     def meaning(self, error: SaidNoError) -> errors.CloudError:
-        """Tell which of our errors a vendor's no is."""
+        """Return our own error for a vendor's refusal."""
         return self._vendor.translate(error)
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._line.close()
-
-    def _report(
-        self, problem: errors.CloudError, operation: str, cause: Exception | None = None
-    ) -> NoReturn:
-        problem.account, problem.operation = self._login.account, operation
-        if cause is None:
-            raise problem
-        raise problem from cause
 
 
 def _own_headers(fields: Mapping[str, str], login: contract.Login) -> dict[str, str]:
@@ -265,7 +250,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _written(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str]:
-    """Give a body's bytes and what they are; no kind where there is no body."""
+    """Return a body's bytes and what they are; no kind where there is no body."""
     match body:
         case None:
             return b"", ""
@@ -279,9 +264,9 @@ def _written(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str]:
 
 def shortened(text: str) -> str:
     """Put a vendor's text into one line of bounded length, without secrets."""
-    return masking.masked_and_cut(text, _LONGEST_SENTENCE)
+    return masking.one_line(text, operation.LONGEST_SENTENCE)
 
 
 def server_fault(status: int) -> bool:
-    """Tell whether a status says that something broke over there."""
+    """Return whether a status says that something broke over there."""
     return status >= _SERVER_ERROR

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import logging
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -18,14 +17,13 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from providers import contract, errors, metadata, rest
-from providers.kit import cache, marks, paging
+from providers.kit import logs, marks, paging
+from providers.kit.options import AccountOptions, or_defaults
 
 ENDPOINT = "https://api.toycloud.example/v1"
 PER_PAGE = 20
 USER_DATA_LIMIT_BYTES = 16 * 1024
 NOT_FOUND = "machine_not_found"
-
-_log = logging.getLogger("providers.toycloud")  # below "providers": the server shows that one
 
 Row = dict[str, Any]
 
@@ -64,18 +62,6 @@ BY_STATUS: Mapping[int, type[errors.CloudError]] = MappingProxyType(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AccountOptions:
-    """What may be set of a Toycloud account: how late its listings are, in seconds."""
-
-    settle_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work; raises ValueError."""
-        if self.settle_s <= 0:
-            raise ValueError("settleS must be greater than 0")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GroupOptions:
     """What may be set of a group at Toycloud.
 
@@ -104,23 +90,21 @@ class ToyCloud:
     user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
     costs: ClassVar[contract.Costs] = contract.Costs(page=PER_PAGE)
 
-    hands: int = 4
     rate: contract.Rate = contract.Rate(requests=600, per_s=60.0)
     create_rate: contract.Rate | None = None
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
-        settings = login.settings
-        if not isinstance(settings, AccountOptions):
-            settings = AccountOptions()
+        settings = or_defaults(login.settings, AccountOptions)
         self.settle_s: float = settings.settle_s
+        self.hands: int = settings.hands
         self._login = login
         self._connection = rest.Connection(
             login,
             rest.Vendor(endpoint=ENDPOINT, translate=translate, budget=budget),
-            hands=self.hands,
+            hands=settings.hands,
             clock=clock,
         )
-        self._logged = cache.Once()
+        self._log = logs.AccountLog("providers.toycloud", login.account)
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -250,7 +234,7 @@ class ToyCloud:
             return marks.neighbours(row["tags"] for row in self._listed())
 
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer's headers showed it."""
+        """Return the rate budget as the last answer's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -258,12 +242,12 @@ class ToyCloud:
         machine_type: contract.MachineType,  # noqa: ARG002 - the same for every type
         location: str,
     ) -> Mapping[str, str]:
-        """Give the region label: Toycloud has no controllers that would set others."""
+        """Return the region label: Toycloud has no controllers that would set others."""
         return {"topology.kubernetes.io/region": location}
 
     def disk_bytes(self, machine_type: contract.MachineType, options: object) -> int:
-        """Give the disk that a group's machines are ordered with: their own, or one beside it."""
-        chosen = options if isinstance(options, GroupOptions) else GroupOptions()
+        """Return the disk that a group's machines are ordered with: their own, or one beside it."""
+        chosen = or_defaults(options, GroupOptions)
         return machine_type.disk_bytes or chosen.disk_gb * 1000**3
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
@@ -281,13 +265,13 @@ class ToyCloud:
             return tuple(wrong)
 
     def quota(self) -> contract.Quota | None:
-        """Tell the account's limit and use; one request."""
+        """Return the account's limit and use; one request."""
         with self._connection.operation("quota"):
             account = self._connection.get("/account")
             return contract.Quota(limit=int(account["limit"]), used=int(account["used"]))
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
 
     def _is_ours(self, row: Row) -> bool:
@@ -296,9 +280,8 @@ class ToyCloud:
     def _instance(self, row: Row, receipt: str = "") -> contract.Instance:
         mark = marks.read(row["tags"])
         word = str(row["state"])
-        if word not in STATES and self._logged.first(f"state {word}"):
-            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_machine_state", extra={"fields": fields})
+        if word not in STATES:
+            self._log.unknown_state(word)
         return contract.Instance(
             id=str(row["id"]),
             provider_id=self.metadata_service.provider_id(self.scheme, str(row["id"])),
@@ -317,7 +300,7 @@ class ToyCloud:
 
 
 def translate(error: rest.SaidNoError) -> errors.CloudError:
-    """Give our own error for a no of Toycloud's; a word that we do not know is not guessed at."""
+    """Return our own error for a no of Toycloud's; a word that we do not know is not guessed at."""
     code = _code(error)
     message = f"{error.sentence('message')} ({code})" if code else error.sentence()
     request_id = error.headers.get("x-request-id", "")
@@ -344,12 +327,12 @@ def budget(headers: rest.Headers, now: float) -> contract.Budget | None:
 
 
 def _code(error: rest.SaidNoError) -> str:
-    """Give Toycloud's word for what is wrong, "" where the answer held none."""
+    """Return Toycloud's word for what is wrong, "" where the answer held none."""
     return str((error.body or {}).get("code") or "")
 
 
 def _fate(code: str) -> type[errors.CloudError]:
-    """Tell why an accepted order failed: the next candidate is tried, unless it is our fault."""
+    """Return why an accepted order failed: the next candidate is tried, unless it is our fault."""
     meaning = CODES.get(code, errors.OutOfStock)
     ours = issubclass(meaning, (errors.NoCapacity, errors.BadOrder))
     return meaning if ours else errors.OutOfStock
@@ -360,7 +343,7 @@ def _quoted(text: str) -> str:
 
 
 def _impossible(order: contract.Order) -> Iterator[str]:
-    """Tell what is wrong with an order, as far as that shows without asking."""
+    """Yield what is wrong with an order, as far as that shows without asking."""
     size = len(order.user_data.encode())
     if size > USER_DATA_LIMIT_BYTES:
         yield f"user-data of {size} bytes is over Toycloud's limit of {USER_DATA_LIMIT_BYTES}"
@@ -373,7 +356,7 @@ def _impossible(order: contract.Order) -> Iterator[str]:
 
 
 def _body(order: contract.Order) -> Row:
-    chosen = order.options if isinstance(order.options, GroupOptions) else GroupOptions()
+    chosen = or_defaults(order.options, GroupOptions)
     return {
         "name": order.node_name,
         "size": order.machine_type.name,

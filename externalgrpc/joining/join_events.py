@@ -14,7 +14,7 @@ WHOLE: Final = "total"
 """The phase under which the whole way from creation to readiness is timed."""
 
 MOST: Final = 20
-"""So many failed machines are told one by one at a time; the log and the metrics have them all."""
+"""So many failed machines at a time get Events of their own; the log and metrics have all."""
 
 
 class Timing(NamedTuple):
@@ -26,7 +26,7 @@ class Timing(NamedTuple):
 
 
 def timings(before: state.Fleet, after: state.Fleet) -> Iterator[Timing]:
-    """Give the steps taken since, of machines that were watched from the start."""
+    """Yield the steps taken since, of machines that were watched from the start."""
     for name, journey in _moved(before, after):
         machine = after.index.by_name.get(name)
         if machine is None or not journey.watched:
@@ -41,7 +41,7 @@ def timings(before: state.Fleet, after: state.Fleet) -> Iterator[Timing]:
 def changes(
     before: state.Fleet, after: state.Fleet, home: events.Regarding
 ) -> Iterator[events.Event]:
-    """Give the Events for what went wrong since, on ``home``, and for whoever is a node now."""
+    """Yield the Events for what went wrong since, on ``home``, and for whoever is a node now."""
     failed = [each for each in after.unjoined.items() if each[0] not in before.unjoined]
     for name, held in failed[:MOST]:
         group = view.group_of(after, name)
@@ -82,7 +82,7 @@ def _moved(before: state.Fleet, after: state.Fleet) -> Iterator[tuple[str, state
 def _fresh_steps(
     before: state.Journey | None, journey: state.Journey
 ) -> Iterator[tuple[Step, float]]:
-    """Give the steps that are new, with the seconds since the step before each."""
+    """Yield the steps that are new, with the seconds since the step before each."""
     last = journey.created_at
     for step in (Step.RUNNING, Step.CSR, Step.NODE, Step.READY):
         at = journey.instants[step]

@@ -12,16 +12,16 @@ SETTLED_S = 90.0
 """A Ready condition that changed so long after its Node was made has been true before."""
 
 
-def sights(
+def observe(
     there: Iterable[nodes.Node],
     asked: Mapping[str, float],
     *,
     unix_now: float,
     ahead_s: float = 0.0,
 ) -> dict[str, journeys.NodeObservation]:
-    """Give what is seen of machines, by Node name and by provider id.
+    """Return what is seen of machines, by Node name and by provider id.
 
-    ``asked`` tells when (Unix seconds) a machine's kubelet asked for its certificate, by name.
+    ``asked`` says when (Unix seconds) a machine's kubelet asked for its certificate, by name.
     ``ahead_s`` is how far the API server's clock is ahead of ours: Nodes are dated by it. Of
     several Nodes that claim one machine a ready one counts.
     """
@@ -29,7 +29,7 @@ def sights(
     for node in there:
         node_at = node.created_at - ahead_s if node.created_at else unix_now
         settled = bool(node.created_at) and node.ready_since - node.created_at > SETTLED_S
-        sight = journeys.NodeObservation(
+        observed = journeys.NodeObservation(
             name=node.name,
             provider_id=node.provider_id,
             csr_at=asked.get(node.name, 0.0),
@@ -37,15 +37,15 @@ def sights(
             ready_at=(node.ready_since or node_at) if node.ready else 0.0,
             was_ready_at=node_at if settled else 0.0,
         )
-        seen[node.name] = sight
+        seen[node.name] = observed
         rival = seen.get(node.provider_id)
         if node.provider_id and (rival is None or not rival.ready_at):
-            seen[node.provider_id] = sight
+            seen[node.provider_id] = observed
     return seen
 
 
 def reports(there: Iterable[nodes.Node]) -> dict[str, template.Learned]:
-    """Give what ready Nodes have and allocate, by provider id."""
+    """Return what ready Nodes have and allocate, by provider id."""
     return {
         node.provider_id: template.Learned(capacity=node.capacity, allocatable=node.allocatable)
         for node in there

@@ -39,7 +39,7 @@ class Pace:
     ``gather_s`` is how long the news of a sweep that is due early are gathered. ``settle_s`` is how
     long the Nodes must have been seen without a gap before anybody counts as failed: kubelets that
     the API server could not hear report again, and CA shows the Nodes that it knows.
-    ``patience_s`` is how long CA has to let go a machine that failed to join, before we do.
+    ``patience_s`` is how long CA has to delete a machine that failed to join, before we do.
     """
 
     sweep_s: float = 3.0
@@ -55,21 +55,21 @@ class Cluster(Protocol):
 
     @property
     def node_list(self) -> reflector.Listing[nodes.Node]:
-        """Give the Nodes as they are known now."""
+        """Return the Nodes as they are known now."""
         ...
 
     @property
     def skew_s(self) -> float:
-        """Tell how far the API server's clock is ahead of ours, in seconds."""
+        """Return how far the API server's clock is ahead of ours, in seconds."""
         ...
 
     @property
     def home(self) -> events.Regarding:
-        """Give the object on which Events about groups are written."""
+        """Return the object on which Events about groups are written."""
         ...
 
     def identity(self) -> str | None:
-        """Read what tells the cluster from others of its name; blocks. None when not now."""
+        """Read what distinguishes the cluster from others of its name; blocks. None: not now."""
         ...
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
@@ -83,7 +83,7 @@ class Cluster(Protocol):
     def credentials(
         self, node_name: str, group: str, *, provision_timeout_s: float
     ) -> credentials.JoinCredentials:
-        """Mint a machine's way in."""
+        """Mint a machine's join credentials."""
         ...
 
     def revoke(self, node_name: str) -> None:
@@ -193,7 +193,7 @@ class Registrar:
         self._cluster.stop(max(0.0, deadline - self._clock.monotonic()))
 
     def sweep(self) -> None:
-        """Do what is owed: revoke, adopt, judge, learn, let go, remove. Returns without waiting.
+        """Do what is owed: revoke, adopt, judge, learn, terminate, remove. Returns without waiting.
 
         One after the other: an older look at the Nodes must not overrule a newer one.
         """
@@ -236,10 +236,10 @@ class Registrar:
             for work in (self._identify, self._read_kubelets, self.sweep):
                 try:
                     work()
-                except Exception:  # noqa: BLE001 - the next round comes; the log tells
+                except Exception:  # noqa: BLE001 - the next round comes; it is logged
                     _LOG.exception("sweep failed")
             if self._due.wait(self._pace.sweep_s):
-                # An outage tells of every Node: one sweep will do for many.
+                # An outage changes every Node: one sweep will do for many.
                 self._stopping.wait(self._pace.gather_s)
             self._due.clear()
 
@@ -270,7 +270,7 @@ class Registrar:
         else:
             self._kubelets_at = now + self._pace.kubelets_s
 
-    # ---- what the cluster tells, on its threads ------------------------------------------------
+    # ---- what the cluster reports, on its threads ------------------------------------------------
 
     def _changed(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
         if before is None or after is None or before.ready != after.ready:
@@ -282,7 +282,7 @@ class Registrar:
         self._due.set()
 
     def _expected(self, node_name: str) -> bool:
-        """Tell whether a machine of this name was ordered and is no node yet."""
+        """Return whether a machine of this name was ordered and is no node yet."""
         fleet = self._reconciler.fleet
         if node_name in fleet.retired or node_name in fleet.unjoined:
             return False
@@ -298,7 +298,7 @@ class Registrar:
         with self._lock:
             asked = dict(self._asked)
         before, after = self._reconciler.judge_joins(
-            observations.sights(
+            observations.observe(
                 there.values(),
                 asked,
                 unix_now=self._clock.unix(),
@@ -317,7 +317,7 @@ class Registrar:
         for event in join_events.changes(before, after, self._cluster.home):
             self._cluster.publish(event)
         if any(account.snapshot is None for account in after.accounts.values()):
-            # Whose requests the others are, the first listing tells.
+            # The first listing says whose requests the others are.
             return
         with self._lock:
             for name in asked.keys() - after.journeys.keys() - after.launches.keys():
@@ -347,11 +347,11 @@ class Registrar:
         self._joined = frozenset(joined)
 
     def _warn(self, misnamed: set[tuple[str, str]]) -> None:
-        """Say once of each Node that it claims another's machine: it is believed nothing."""
+        """Log once for each Node that claims another's machine; its claim is ignored."""
         for name, provider_id in sorted(misnamed - self._misnamed):
             machine = self._reconciler.fleet.index.by_provider_id[provider_id]
             _LOG.warning(
-                "node claims a machine whose mark has another name: the claim is ignored",
+                "node claim ignored: the machine's mark has another name",
                 node=name,
                 provider_id=provider_id,
                 mark=machine.node_name,
@@ -397,7 +397,7 @@ def only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
 
 
 def _is_node(fleet: state.Fleet, node: nodes.Node | None) -> bool:
-    """Tell whether a Node of a machine's name is that machine, as far as it says."""
+    """Return whether a Node of a machine's name is that machine, as far as it says."""
     if node is None:
         return False
     ordered = fleet.minted.get(node.name, "")

@@ -40,7 +40,7 @@ class Leftovers:
     def due(
         self, fleet: state.Fleet, there: Iterable[nodes.Node], *, now: float
     ) -> Iterator[Leftover]:
-        """Give the Nodes that go now, a few at a time; ``there`` are all that there are.
+        """Yield the Nodes that go now, a few at a time; ``there`` are all that there are.
 
         None while the cluster has lost its nodes at large. Where the machines of more Nodes than
         may be chance are absent, they must have been so for minutes.
@@ -67,7 +67,7 @@ class Leftovers:
 
     @staticmethod
     def _patience_s(fleet: state.Fleet, there: tuple[nodes.Node, ...]) -> float:
-        """Tell how long machines must have been absent before their Nodes go."""
+        """Return how long machines must have been absent before their Nodes go."""
         lost = sum(
             1
             for node in there
@@ -78,12 +78,12 @@ class Leftovers:
 
 
 def _removable(_node: nodes.Node) -> bool:
-    """Say yes: its machine was let go, so whatever the Node says is old."""
+    """Return True: its machine was terminated, so whatever the Node says is old."""
     return True
 
 
 def _not_ready(node: nodes.Node) -> bool:
-    """Say yes to a Node whose kubelet is silent."""
+    """Return whether the kubelet of a Node is silent."""
     return not node.ready
 
 
@@ -93,7 +93,7 @@ def _was_terminated(fleet: state.Fleet, node: nodes.Node) -> bool:
 
 
 def _absent_since(fleet: state.Fleet, node: nodes.Node) -> float | None:
-    """Tell when the listing began that lacks a Node's machine; None where it is not ours or there.
+    """When the listing began that lacks a Node's machine; None if it is not ours, or is there.
 
     Ours is what this process knew, or what has our cloud's scheme and a name that we minted for a
     group that is configured.

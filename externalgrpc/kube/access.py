@@ -38,7 +38,7 @@ def needs(*, namespace: str, own_approval: bool) -> tuple[Deed, ...]:
     nodes = "follow, name and remove Nodes"
     secrets = "one bootstrap token for each machine"
     requests = "see how far a joining machine has come"
-    events = "tell people"
+    events = "write Events for people"
     certificates = "certificates.k8s.io"
     approving = (
         Deed(
@@ -69,7 +69,7 @@ def needs(*, namespace: str, own_approval: bool) -> tuple[Deed, ...]:
             verb="get",
             resource="namespaces",
             name="kube-system",
-            why="tell this cluster's machines from those of another of the same name",
+            why="distinguish this cluster's machines from those of another of the same name",
         ),
         Deed(
             verb="get",
@@ -156,7 +156,7 @@ EXCESS: Final = (
 
 
 def attributes(deed: Deed) -> dict[str, str]:
-    """Spell a deed as the resourceAttributes of an access review."""
+    """Return a deed as the resourceAttributes of an access review."""
     fields = {
         "verb": deed.verb,
         "group": deed.group,
@@ -170,7 +170,7 @@ def attributes(deed: Deed) -> dict[str, str]:
 
 def allowed(of: api.Api, deed: Deed) -> bool:
     """Ask whether we may do something; raises KubeError."""
-    response = of.post(
+    review = of.post(
         _PATH,
         {
             "apiVersion": "authorization.k8s.io/v1",
@@ -178,15 +178,15 @@ def allowed(of: api.Api, deed: Deed) -> bool:
             "spec": {"resourceAttributes": attributes(deed)},
         },
     )
-    status = response.get("status")
+    status = review.get("status")
     return isinstance(status, dict) and status.get("allowed") is True
 
 
 def missing(of: api.Api, deeds: Iterable[Deed]) -> tuple[Deed, ...]:
-    """Give what we may not do of these; raises KubeError."""
+    """Return what we may not do of these; raises KubeError."""
     return tuple(deed for deed in deeds if not allowed(of, deed))
 
 
 def excess(of: api.Api) -> tuple[Deed, ...]:
-    """Give what we may do and should not; raises KubeError."""
+    """Return what we may do and should not; raises KubeError."""
     return tuple(deed for deed in EXCESS if allowed(of, deed))

@@ -125,15 +125,15 @@ class Api:
         return self._call("PATCH", path, body=body, kind=_MERGE_PATCH)
 
     def delete(self, path: str, *, uid: str = "", resource_version: str = "") -> None:
-        """Delete an object, and only the one that has this uid and version, where they are told.
+        """Delete an object, and only the one that has this uid and version, where they are given.
 
         Raises NotFound when it is gone already, Conflict when it is not that one.
         """
         wanted = {"uid": uid, "resourceVersion": resource_version}
-        given = {name: value for name, value in wanted.items() if value}
+        preconditions = {name: value for name, value in wanted.items() if value}
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if given:
-            body["preconditions"] = given
+        if preconditions:
+            body["preconditions"] = preconditions
         self._call("DELETE", path, body=body)
 
     def watch(self, path: str, query: Mapping[str, str]) -> Watch:
@@ -147,7 +147,7 @@ class Api:
         return Watch(reply, operation)
 
     def server_unix(self) -> float:
-        """Give the API server's Unix time in seconds: ours, corrected by its last answer.
+        """Return the API server's Unix time in seconds: ours, corrected by its last answer.
 
         To about a second, once anything was asked; our own time before.
         """
@@ -155,7 +155,7 @@ class Api:
 
     @property
     def skew_s(self) -> float:
-        """Tell how far the server's clock is ahead of ours, in seconds."""
+        """Return how far the server's clock is ahead of ours, in seconds."""
         return self._skew_s
 
     def close(self) -> None:
@@ -215,10 +215,10 @@ class Api:
 
     def _refuse(self, reply: urllib3.BaseHTTPResponse, operation: str) -> None:
         try:
-            response = _decoded(self._read(reply, operation), operation).get("message")
+            message = _decoded(self._read(reply, operation), operation).get("message")
         except errors.Invalid:
-            response = None
-        raise errors.of(reply.status, str(response or reply.reason or "no reason given"), operation)
+            message = None
+        raise errors.of(reply.status, str(message or reply.reason or "no reason given"), operation)
 
     def _read(self, reply: urllib3.BaseHTTPResponse, operation: str) -> bytes:
         try:
@@ -232,8 +232,8 @@ class Api:
 
     def _note_time(self, date: str) -> None:
         with contextlib.suppress(ValueError, TypeError):
-            result = email.utils.parsedate_to_datetime(date).timestamp()
-            self._skew_s = result + 0.5 - self._clock.unix()
+            unix = email.utils.parsedate_to_datetime(date).timestamp()
+            self._skew_s = unix + 0.5 - self._clock.unix()
 
 
 def segment(name: str) -> str:

@@ -1,6 +1,6 @@
 """Follow the certificate requests of joining machines, and approve those that are right.
 
-Watching alone tells that a machine has come so far ("CSR seen"). Approving is for clusters where
+Watching alone shows that a machine has come so far ("CSR seen"). Approving is for clusters where
 tokens are in a group of our own (:data:`externalgrpc.kube.tokens.OWN_GROUP`), which nobody else
 approves: see deploy/own-approval.yaml.
 """
@@ -18,8 +18,8 @@ from externalgrpc.support import clock, logs
 
 PATH: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
-TOLD: Final = 3
-"""So many requests of one token are told one by one when they are not approved."""
+LOGGED_EACH: Final = 3
+"""So many requests of one token are logged one by one when they are not approved."""
 
 GONE_S: Final = 2 * tokens.LONGEST_S
 """Who was a Node is remembered for so long after it is gone: longer than its token lives."""
@@ -61,12 +61,12 @@ def requester(request: csr.Request, minted_for: Callable[[str, str], bool]) -> s
 
 
 class Approver:
-    """Approve what is right; tell what is not, and leave it to people.
+    """Approve what is right; log what is not, and leave it to people.
 
     What is not right stays undecided and gets no certificate: a denial could not be taken back,
     and would let whoever asks in a machine's name stop the machine itself (docs/decisions/0017).
 
-    ``expected`` tells whether a machine of that name was ordered and has not registered yet.
+    ``expected`` says whether a machine of that name was ordered and has not registered yet.
     ``listed`` gives all requests that are known now.
     """
 
@@ -92,17 +92,17 @@ class Approver:
         self._nodes: dict[str, float] = {}
 
     def concerns(self, request: csr.Request) -> bool:
-        """Tell whether a request is to be judged: undecided, and of a token that only we approve.
+        """Return whether a request is to be judged: undecided, and of a token that only we approve.
 
         A token that has asked for too much that is wrong is not listened to any more: judging
         takes longer the more is listed.
         """
-        response = self._logged.get(request.token_id, ())
+        logged = self._logged.get(request.token_id, ())
         ours = bool(request.token_id) and self._auth_group in request.groups
-        return ours and not request.decided and len(response) <= TOLD
+        return ours and not request.decided and len(logged) <= LOGGED_EACH
 
     def node(self, before: nodes.Node | None, after: nodes.Node | None) -> None:
-        """Hear what a Node was and is (None: not there): who was a node once is no new machine."""
+        """Note what a Node was and is (None: not there); what was a node is no new machine."""
         with self._lock:
             if after is not None:
                 self._nodes[after.name] = math.inf
@@ -114,9 +114,9 @@ class Approver:
                     del self._nodes[name]
 
     def approve(self, token_id: str) -> int:
-        """Approve what is right of all that one token asks; tell how many were approved now.
+        """Approve what is right of all that one token asks; return how many were approved now.
 
-        Judged together and from the list, so that a thousand requests are one errand. Idempotent;
+        Judged together and from the list, so that a thousand requests are one job. Idempotent;
         for one thread. Raises KubeError: Conflict also when all is right but no such machine is
         expected, which after a restart is a matter of time.
         """
@@ -137,7 +137,7 @@ class Approver:
         return done
 
     def _right(self, every: Iterable[csr.Request], token_id: str) -> dict[str, list[csr.Request]]:
-        """Give what is right by itself, by machine, of those that a token asks to become."""
+        """Return what is right by itself, by machine, of those that a token asks to become."""
         by_name: dict[str, list[csr.Request]] = {}
         for each in every:
             if each.token_id != token_id or self._auth_group not in each.groups or each.decided:
@@ -159,7 +159,7 @@ class Approver:
     def _judge(
         self, node_name: str, of_it: list[csr.Request], *, seen: bool = False
     ) -> list[csr.Request]:
-        """Give those that may be approved, and tell of the others."""
+        """Return those that may be approved, and log the others."""
         verdicts = tries.judge(of_it, sent=self._sent, seen=seen or self._seen(node_name))
         oldest = self._api.server_unix() - tokens.LONGEST_S
         right = []
@@ -178,7 +178,7 @@ class Approver:
             return node_name in self._nodes
 
     def _there(self, node_name: str) -> bool:
-        """Ask for a Node that no watch has told of: it may have come since. Raises KubeError."""
+        """Ask for a Node that no watch has shown: it may have come since. Raises KubeError."""
         try:
             self._api.get(f"{nodes.PATH}/{api.segment(node_name)}")
         except errors.NotFound:
@@ -186,18 +186,18 @@ class Approver:
         return True
 
     def _approve(self, request: csr.Request) -> bool:
-        """Approve one request; tell whether it was done now. Raises KubeError.
+        """Approve one request; return whether it was done now. Raises KubeError.
 
         It is read again first, so that what was judged is what is approved; the API server holds
         the approval to the version that was read.
         """
         path = f"{PATH}/{api.segment(request.name)}"
         try:
-            response = self._api.get(path)
+            latest = self._api.get(path)
         except errors.NotFound:
             return False
-        if csr.read(response) != request:
-            # It was decided, or is another of that name: the watch tells of it and has us called.
+        if csr.read(latest) != request:
+            # It was decided, or is another of that name: the watch shows it and has us called.
             return False
         condition = {
             "type": "Approved",
@@ -205,11 +205,11 @@ class Approver:
             "reason": "MachineOfOurs",
             "message": "vps-autoscaler ordered this machine and minted the token for it",
         }
-        response["status"] = {**(response.get("status") or {}), "conditions": [condition]}
+        latest["status"] = {**(latest.get("status") or {}), "conditions": [condition]}
         # Its key counts from now on, until the list shows it: the answer may be lost.
         self._sent.add(request.uid)
         try:
-            self._api.put(f"{path}/approval", response)
+            self._api.put(f"{path}/approval", latest)
         except errors.Unreachable:
             raise
         except errors.KubeError:
@@ -219,20 +219,20 @@ class Approver:
         return True
 
     def _forget(self, every: tuple[csr.Request, ...]) -> None:
-        """Let go what the list says by now, or holds no longer."""
+        """Forget what the list says by now, or holds no longer."""
         self._sent &= {each.uid for each in every if not each.decided}
         asking = {each.token_id for each in every}
         self._logged = {key: names for key, names in self._logged.items() if key in asking}
 
     def _report(self, request: csr.Request, why: str) -> None:
         """Write a line, once for a request, and a few for all of a token's."""
-        result = self._logged.setdefault(request.token_id, set())
-        if request.name in result or len(result) > TOLD:
+        logged = self._logged.setdefault(request.token_id, set())
+        if request.name in logged or len(logged) > LOGGED_EACH:
             return
-        result.add(request.name)
-        if len(result) > TOLD:
+        logged.add(request.name)
+        if len(logged) > LOGGED_EACH:
             _LOG.warning(
-                "more certificate requests left alone, not told one by one",
+                "more certificate requests left alone, not logged one by one",
                 username=request.username,
             )
             return

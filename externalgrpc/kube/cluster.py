@@ -1,8 +1,8 @@
 """Put the Kubernetes side together: what the rest of the server speaks with.
 
 :meth:`Cluster.credentials` blocks and runs on a lane's thread; all other wishes return at once and
-are carried out in the background, again and again until done. What is seen is told by callbacks on
-the watching threads.
+are carried out in the background, again and again until done. What is seen is passed to callbacks
+on the watching threads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LOG = logs.Log("kube")
 
 _VERSION_S: Final = 60.0
 _ADDRESS_S: Final = 300.0
-_NODE_ERRAND_S: Final = 600.0
+_NODE_JOB_S: Final = 600.0
 _NOTICE_S: Final = 120.0
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Settings:
     ``name`` is the cluster's in our configuration, ``endpoint`` overrides where machines reach the
     API server. With ``own_approval`` tokens are in a group of our own and we approve ourselves.
     ``signing`` is for kubeadm's token discovery. ``config_map``, in our own namespace, is what
-    Events about groups are written on; ``instance`` tells servers apart there.
+    Events about groups are written on; ``instance`` names the server there.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """Who is told, on the watching threads; each must be quick.
+    """The callbacks, called on the watching threads; each must be quick.
 
     ``node`` gets what a Node was and is (None: not there), first once for every Node there is.
     ``asking`` gets the name of a machine whose own token asked for its certificate. ``expected``
@@ -135,18 +135,18 @@ class Cluster:
 
     @property
     def node_list(self) -> reflector.Listing[nodes.Node]:
-        """Give the Nodes as they are known now; look at ``complete`` and ``heard_at`` first."""
+        """Return the Nodes as they are known now; look at ``complete`` and ``heard_at`` first."""
         return self._nodes.listing
 
     @property
     def skew_s(self) -> float:
-        """Tell how far the API server's clock is ahead of ours, in seconds."""
+        """Return how far the API server's clock is ahead of ours, in seconds."""
         return self.api.skew_s
 
     def identity(self) -> str | None:
-        """Read what tells this cluster from others of its name. Blocks.
+        """Read what distinguishes this cluster from others of its name. Blocks.
 
-        None while nobody knows; empty where we may not read it, which is told once.
+        None while nobody knows; empty where we may not read it, which is logged once.
         """
         match self._identity.read():
             case identity.Known(found):
@@ -163,7 +163,7 @@ class Cluster:
     def credentials(
         self, node_name: str, group: str, *, provision_timeout_s: float
     ) -> credentials.JoinCredentials:
-        """Give one machine its way in; minted when its order is about to be sent. Blocks.
+        """Mint one machine's join credentials, when its order is about to be sent. Blocks.
 
         Idempotent by name. Raises KubeError (try again later; nothing was ordered), Unusable
         (the configuration lacks something) or Withdrawn (the machine was given up meanwhile).
@@ -198,7 +198,7 @@ class Cluster:
             nodes.adopt(self.api, node, provider_id)
             _LOG.info("node named", name=node.name, provider_id=provider_id)
 
-        self._work_queue.run(f"name the machine of node {node.name}", job, within_s=_NODE_ERRAND_S)
+        self._work_queue.run(f"name the machine of node {node.name}", job, within_s=_NODE_JOB_S)
 
     def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
         """Have a Node object deleted, if ``still`` says yes to it as it is by then."""
@@ -207,7 +207,7 @@ class Cluster:
             gone = nodes.remove(self.api, node, still=still)
             _LOG.info("node removed" if gone else "node kept", name=node.name)
 
-        self._work_queue.run(f"remove node {node.name}", job, within_s=_NODE_ERRAND_S)
+        self._work_queue.run(f"remove node {node.name}", job, within_s=_NODE_JOB_S)
 
     def publish(self, event: events.Event) -> None:
         """Have an Event written; several about one object are all written."""
@@ -228,7 +228,7 @@ class Cluster:
         if before is None and (name := approval.requester(after, self._tokens.minted_for)):
             self._listeners.asking(name)
         if self._settings.own_approval and self._approver.concerns(after):
-            # One errand for all that a token asks: a flood of requests pushes no other errand out.
+            # One job for all that a token asks: a flood of requests pushes no other job out.
             self._work_queue.run(
                 f"approve what token {after.token_id} asks",
                 lambda: self._approver.approve(after.token_id),
@@ -247,7 +247,7 @@ class _Kept(Generic[T]):
         self._answer: tuple[T, float] | None = None
 
     def get(self) -> T:
-        """Give the answer; raises what asking raises."""
+        """Return the answer; raises what asking raises."""
         with self._lock:
             now = self._clock.monotonic()
             if self._answer is None or now - self._answer[1] > self._keep_s:

@@ -26,7 +26,7 @@ class _Settings(Protocol):
     """What we ask of the client's Configuration."""
 
     def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str | None:
-        """Give an authorization header's value, renewed if need be."""
+        """Return an authorization header's value, renewed if need be."""
         ...
 
 
@@ -103,7 +103,7 @@ def connect(
     except yaml.YAMLError as error:
         raise CannotConnect(f"{where} is not YAML{_line(error)}") from None
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
-        # Told by its kind only: the words may quote the file, and the file holds secrets.
+        # Named by its kind only: the message may quote the file, and the file holds secrets.
         raise CannotConnect(f"{where} cannot be used ({type(error).__name__})") from None
     if wrong := rules.plain_http(settings.host):
         pool.clear()
@@ -124,10 +124,10 @@ def connect(
 
 def _authorization(settings: _Settings, where: str) -> str:
     try:
-        settings_given = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+        header = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
     except Exception as error:  # a plugin of the user's runs here and may fail in any way
         raise errors.Denied(f"{where} gives no credentials ({type(error).__name__})") from error
-    return str(settings_given or "").strip()
+    return str(header or "").strip()
 
 
 def _context_namespace(config: ModuleType, path: str, context: str) -> str:
@@ -139,7 +139,7 @@ def _context_namespace(config: ModuleType, path: str, context: str) -> str:
 def _only_regular(path: Path) -> None:
     """Refuse a kubeconfig that is a pipe or a device, or names one: the client would wait for it.
 
-    What is not there, or is no kubeconfig, the client tells by itself.
+    What is not there, or is no kubeconfig, the client reports by itself.
     """
     if not path.exists():
         return

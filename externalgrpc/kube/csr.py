@@ -54,7 +54,7 @@ class Request:
 
     ``username`` and ``groups`` are whom the API server saw. ``wanted`` is what is asked for; the
     text itself, which may be a megabyte, is not kept. ``created_at`` is in Unix seconds of the API
-    server, 0 where that is not told.
+    server, 0 where it does not say.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Request:
 
     @property
     def token_id(self) -> str:
-        """Give the id of the bootstrap token that asks; empty for anybody else."""
+        """Return the id of the bootstrap token that asks; empty for anybody else."""
         ours = self.username.startswith(TOKEN_USER)
         return self.username.removeprefix(TOKEN_USER) if ours else ""
 
@@ -117,9 +117,9 @@ def objection(
     auth_group: str,
     minted_for: Callable[[str, str], bool],
 ) -> str:
-    """Say why a request must never be approved, as the rest of a sentence; "" when it may be.
+    """Return why a request must never be approved, as the rest of a sentence; "" when it may be.
 
-    ``minted_for`` tells whether a token id belongs to a machine's name.
+    ``minted_for`` says whether a token id belongs to a machine's name.
     """
     if request.signer != SIGNER:
         return "it is not for a kubelet's client certificate"

@@ -1,4 +1,4 @@
-"""Say how a request to the API server failed.
+"""Errors of a request to the API server.
 
 ::
 

@@ -1,6 +1,6 @@
 """Write Kubernetes Events (events.k8s.io/v1), where people look first.
 
-One that is told again is counted on the Event that is there, at most once a minute.
+One that is written again is counted on the Event that is there, at most once a minute.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ class EventWriter:
         """Write an Event, or count it on the one that was written a while ago."""
         now = self._clock.monotonic()
         with self._lock:
-            response = self._sent.get(event)
-            if response is not None and now - response.last_at < _SAME_S:
-                response.count += 1
-                response.last_at = now
-                if now - response.sent_at < _COUNT_EVERY_S:
+            sent = self._sent.get(event)
+            if sent is not None and now - sent.last_at < _SAME_S:
+                sent.count += 1
+                sent.last_at = now
+                if now - sent.sent_at < _COUNT_EVERY_S:
                     return
-                response.sent_at = now
+                sent.sent_at = now
             else:
-                response = None
-        if response is None or not self._count(event, response):
+                sent = None
+        if sent is None or not self._count(event, sent):
             self._write(event, now)
 
     def _write(self, event: Event, now: float) -> None:

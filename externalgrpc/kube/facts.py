@@ -1,4 +1,4 @@
-"""Read what the cluster tells of itself: its release, how to reach it, its kubelets' settings."""
+"""Read what the cluster says of itself: its release, how to reach it, its kubelets' settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KUBELET_CONFIG: Final = "/api/v1/namespaces/kube-system/configmaps/kubelet-conf
 
 
 class Unusable(Exception):
-    """Say, for a person, what the cluster does not tell and what to configure instead."""
+    """Say, for a person, what the cluster does not say and what to configure instead."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +57,16 @@ def address(of: connection.Connection, *, endpoint: str = "") -> Address:
     CA, and from outside the cluster its address, which inside is one that no machine reaches.
     """
     try:
-        result = _cluster_info(of.api.get(_CLUSTER_INFO))
+        info = _cluster_info(of.api.get(_CLUSTER_INFO))
     except (errors.NotFound, errors.Denied):
-        result = Address(endpoint="" if of.in_cluster else of.host, ca_pem="")
-    found = endpoint or result.endpoint
+        info = Address(endpoint="" if of.in_cluster else of.host, ca_pem="")
+    found = endpoint or info.endpoint
     if not found:
         raise Unusable(
             "kube-public/cluster-info does not say where machines reach the API server: "
             "configure its address"
         )
-    ca_pem = result.ca_pem or of.ca_pem
+    ca_pem = info.ca_pem or of.ca_pem
     if not ca_pem:
         raise Unusable("nothing says which CA signs the API server's certificate")
     return Address(endpoint=_with_port(found), ca_pem=ca_pem)
@@ -79,10 +79,10 @@ def kubelet_config(of: api.Api) -> kubeletconfig.KubeletConfig | None:
     makes sense. Raises Unreachable when nobody knows.
     """
     try:
-        response = of.get(_KUBELET_CONFIG)
+        configmap = of.get(_KUBELET_CONFIG)
     except (errors.NotFound, errors.Denied):
         return None
-    settings = _yaml(_text(response.get("data"), "kubelet"))
+    settings = _yaml(_text(configmap.get("data"), "kubelet"))
     return kubeletconfig.read(settings) if isinstance(settings, dict) else None
 
 

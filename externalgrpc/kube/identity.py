@@ -59,18 +59,18 @@ def read(of: api.Api) -> Answer:
     (the same role gives both). Nor is it when it does not know our credential (401).
     """
     try:
-        response = of.get(PATH)
+        namespace = of.get(PATH)
     except errors.KubeError as error:
         if error.status != http.HTTPStatus.FORBIDDEN:
             return NotYet(str(error))
         if (nothing := _nodes_refused(of)) is not None:
             return nothing
         try:
-            response = of.get(PATH)
+            namespace = of.get(PATH)
         except errors.KubeError as again:
             denied = again.status == http.HTTPStatus.FORBIDDEN
             return Withheld(str(again)) if denied else NotYet(str(again))
-    about = response.get("metadata")
+    about = namespace.get("metadata")
     uid = about.get("uid") if isinstance(about, dict) else None
     if not isinstance(uid, str) or not uid:
         return NotYet(f"GET {PATH}: the answer names no uid")
@@ -78,7 +78,7 @@ def read(of: api.Api) -> Answer:
 
 
 class Reader:
-    """Ask as often as one likes, and tell each thing once; callable from many threads."""
+    """Ask as often as one likes, and log each thing once; callable from many threads."""
 
     def __init__(self, of: api.Api) -> None:
         self._api = of
@@ -99,13 +99,12 @@ class Reader:
                 _LOG.info("cluster identity", identity=identity)
             case Withheld(why):
                 _LOG.warning(
-                    "the cluster's identity may not be read: served as a cluster without one, "
-                    "which another with the same name cannot be told from",
+                    "cluster identity not readable: another cluster of this name looks the same",
                     cure="kubectl apply -f deploy/rbac.yaml (get of the namespace kube-system)",
                     error=why,
                 )
             case NotYet(why):
-                _LOG.warning("the cluster's identity is not known yet: asking again", error=why)
+                _LOG.warning("cluster identity not known yet: asking again", error=why)
         return answer
 
 

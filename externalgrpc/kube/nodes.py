@@ -24,7 +24,7 @@ class Node:
     """A Node object, as far as it matters to us.
 
     ``ready_since`` is when its Ready condition last changed, and ``created_at`` when it was made,
-    in Unix seconds; 0 where that is not told. ``deleting`` says that it waits for finalizers.
+    in Unix seconds; 0 where it does not say. ``deleting`` says that it waits for finalizers.
     ``capacity`` and ``allocatable`` are what its kubelet reported, in whole or part.
     ``pod_cidrs`` are the networks of its pods, where the cluster gives Nodes some; ``addresses``
     those at which the cluster reaches it (InternalIP).
@@ -74,7 +74,7 @@ class Nodes(reflector.Reflector[Node]):
 
 
 def may_have_ipv6(there: Iterable[Node]) -> bool:
-    """Tell whether a cluster may have IPv6 addresses: no only where its Nodes say so.
+    """Return whether a cluster may have IPv6 addresses: no only where its Nodes say so.
 
     Where the cluster gives networks to its Nodes (kubeadm's podSubnet, k3s), a dual-stack one gives
     each two, so IPv4 alone means that there is nothing else. Where no Node has any, nobody knows.
@@ -112,7 +112,7 @@ def adopt(of: api.Api, node: Node, provider_id: str) -> None:
 def remove(of: api.Api, node: Node, *, still: Callable[[Node], bool]) -> bool:
     """Delete a Node object, if it is the one that was seen and ``still`` says yes to it as it is.
 
-    It is read again first, and deleted only in the version that was judged. Tells whether it is
+    It is read again first, and deleted only in the version that was judged. Returns whether it is
     gone now: gone already is success, and so is another Node of its name, which is left alone.
     Raises KubeError.
     """

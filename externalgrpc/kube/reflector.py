@@ -3,7 +3,7 @@
 LIST, then WATCH from the list's version with bookmarks; a watch that ends is opened again where
 it ended; an expired version, or anything else that is wrong, means to LIST again after a pause,
 and a full LIST comes every ten minutes in any case, so that a change that was lost on the way is
-found. Differences to the copy are told one by one, those that a LIST brings to light like those
+found. Differences to the copy are reported one by one, those that a LIST brings to light like those
 of a watch: nobody misses a deletion.
 """
 
@@ -33,12 +33,12 @@ class Seen(Protocol):
 
     @property
     def name(self) -> str:
-        """Give the object's name."""
+        """Return the object's name."""
         ...
 
     @property
     def uid(self) -> str:
-        """Give what tells it from an earlier object of the same name."""
+        """Return what distinguishes it from an earlier object of the same name."""
         ...
 
 
@@ -74,9 +74,9 @@ class Listing(Generic[T]):
 class Reflector(Generic[T]):
     """Follow one list on a thread of its own.
 
-    ``read`` turns an object into what is kept of it; None leaves it out. ``on_change`` is told
-    what was and what is (None: not there), on that thread, after :attr:`listing` shows it; objects
-    that read the same as before are not told. It must be quick.
+    ``read`` turns an object into what is kept of it; None leaves it out. ``on_change`` is called
+    with what was and what is (None: not there), on that thread, after :attr:`listing` shows it;
+    objects that read the same as before are left out. It must be quick.
     """
 
     def __init__(
@@ -157,8 +157,8 @@ class Reflector(Generic[T]):
         if self._stopping.is_set():
             return
         # The first is what any restart of an API server brings about.
-        tell = _LOG.info if self._failures == 0 else _LOG.warning
-        tell("watch interrupted", path=self._path, error=str(error), failures=self._failures + 1)
+        log = _LOG.info if self._failures == 0 else _LOG.warning
+        log("watch interrupted", path=self._path, error=str(error), failures=self._failures + 1)
 
     def _pause_s(self) -> float:
         of = self._timing
@@ -191,7 +191,7 @@ class Reflector(Generic[T]):
             self._compare(before.get(name), found.get(name))
 
     def _follow(self) -> bool:
-        """Watch once, to the end; tell whether anything was said. Raises KubeError."""
+        """Watch once, to the end; return whether anything was said. Raises KubeError."""
         within_s = min(
             self._timing.watch_s * self._chance.uniform(0.8, 1.2),
             self._relist_at - self._clock.monotonic(),

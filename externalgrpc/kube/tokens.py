@@ -69,12 +69,12 @@ class Token:
 
 
 def ids(cluster: str, node_name: str) -> tuple[str, ...]:
-    """Give the token ids that a machine's name stands for, in the order they are tried."""
+    """Return the token ids that a machine's name stands for, in the order they are tried."""
     return tuple(_derived(cluster, node_name, number) for number in range(_IDS))
 
 
 def lifetime_s(provision_timeout_s: float) -> float:
-    """Say how long a token lives: the provision timeout and a margin, at most half an hour."""
+    """Return how long a token lives: the provision timeout and a margin, at most half an hour."""
     return min(LONGEST_S, provision_timeout_s + MARGIN_S)
 
 
@@ -164,7 +164,7 @@ class Tokens:
             self._let_go(node_name, held)
 
     def minted_for(self, token_id: str, node_name: str) -> bool:
-        """Tell whether a token id is one that a machine's name stands for, and not another's."""
+        """Return whether a token id is one that a machine's name stands for, and not another's."""
         with self._lock:
             owner = self._owner(token_id)
         if owner is not None:

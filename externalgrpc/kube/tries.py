@@ -38,7 +38,7 @@ DENIED: Final = "this key was denied for that name"
 def judge(
     requests: Iterable[csr.Request], *, sent: Collection[str] = (), seen: bool
 ) -> dict[str, str]:
-    """Say of each undecided request, by its name, why not to approve it; "" when nothing is wrong.
+    """Return for each undecided request, by name, why not to approve it; "" when nothing is wrong.
 
     ``requests`` are all of one machine's that are right by themselves (:func:`csr.objection`), the
     decided ones too. ``sent`` holds the uids of those that may be approved by now, for all we

@@ -37,10 +37,10 @@ class _Item:
 
 
 class WorkQueue:
-    """One thread that runs errands; :meth:`run` is callable from any thread and never waits.
+    """One thread that runs jobs; :meth:`run` is callable from any thread and never waits.
 
     A job must be idempotent. It is tried again while it raises Unreachable, Conflict or Denied (a
-    right may be given, a credential renewed); any other failure ends it. Both are told in the log.
+    right may be given, a credential renewed); any other failure ends it. Both are logged.
     """
 
     def __init__(self, *, time_source: clock.Clock, chance: random.Random) -> None:
@@ -49,7 +49,7 @@ class WorkQueue:
         self._changed = threading.Condition()
         self._waiting: dict[str, _Item] = {}
         self._stopping = False
-        self._thread = threading.Thread(target=self._work, name="kube-errands", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="kube-work-queue", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
@@ -60,12 +60,12 @@ class WorkQueue:
         now = self._clock.monotonic()
         with self._changed:
             if len(self._waiting) >= MOST and key not in self._waiting:
-                _LOG.error("errand dropped: too many wait", errand=key)
+                _LOG.error("job dropped: too many wait", job=key)
                 return
-            errand = _Item(key, job, until=now + within_s, due_at=now)
+            item = _Item(key, job, until=now + within_s, due_at=now)
             if (held := self._waiting.get(key)) is not None:
-                errand.due_at, errand.failures = held.due_at, held.failures
-            self._waiting[key] = errand
+                item.due_at, item.failures = held.due_at, held.failures
+            self._waiting[key] = item
             self._changed.notify_all()
 
     def stop(self, within_s: float = 10.0) -> None:
@@ -77,11 +77,11 @@ class WorkQueue:
             self._thread.join(within_s)
         with self._changed:
             for each in self._waiting.values():
-                _LOG.warning("errand not done", errand=each.key)
+                _LOG.warning("job not done", job=each.key)
 
     def _work(self) -> None:
-        while (errand := self._next()) is not None:
-            self._do(errand)
+        while (item := self._next()) is not None:
+            self._do(item)
 
     def _next(self) -> _Item | None:
         with self._changed:
@@ -95,26 +95,26 @@ class WorkQueue:
                     return None
                 self._changed.wait(None if first is None else first.due_at - now)
 
-    def _do(self, errand: _Item) -> None:
+    def _do(self, item: _Item) -> None:
         try:
-            errand.job()
+            item.job()
         except _TRANSIENT as error:
-            self._later(errand, error)
+            self._later(item, error)
         except errors.KubeError as error:
-            _LOG.warning("errand failed", errand=errand.key, error=str(error))
-        except Exception:  # noqa: BLE001 - one errand's mistake must not end the others
-            _LOG.exception("errand failed", errand=errand.key)
+            _LOG.warning("job failed", job=item.key, error=str(error))
+        except Exception:  # noqa: BLE001 - one job's mistake must not end the others
+            _LOG.exception("job failed", job=item.key)
 
-    def _later(self, errand: _Item, error: errors.KubeError) -> None:
-        errand.failures += 1
-        if errand.failures == 1:
-            _LOG.info("errand waits", errand=errand.key, error=str(error))
-        pause_s = backoff.wait_s(errand.failures, base_s=_PAUSE_S, longest_s=_LONGEST_PAUSE_S)
-        errand.due_at = self._clock.monotonic() + pause_s * self._chance.uniform(0.5, 1.0)
-        if errand.due_at >= errand.until:
-            _LOG.warning("errand given up", errand=errand.key, error=str(error))
+    def _later(self, item: _Item, error: errors.KubeError) -> None:
+        item.failures += 1
+        if item.failures == 1:
+            _LOG.info("job waits", job=item.key, error=str(error))
+        pause_s = backoff.wait_s(item.failures, base_s=_PAUSE_S, longest_s=_LONGEST_PAUSE_S)
+        item.due_at = self._clock.monotonic() + pause_s * self._chance.uniform(0.5, 1.0)
+        if item.due_at >= item.until:
+            _LOG.warning("job given up", job=item.key, error=str(error))
             return
         with self._changed:
             # One of the same key that came meanwhile knows better, but not that it is no use.
-            next_one = self._waiting.setdefault(errand.key, errand)
-            next_one.due_at, next_one.failures = errand.due_at, errand.failures
+            next_one = self._waiting.setdefault(item.key, item)
+            next_one.due_at, next_one.failures = item.due_at, item.failures

@@ -43,7 +43,7 @@ class Threshold:
     share: Fraction = Fraction(0)
 
     def of(self, capacity_bytes: int) -> int:
-        """Give the amount in bytes on a machine with this capacity."""
+        """Return the amount in bytes on a machine with this capacity."""
         return max(self.amount_bytes, int(self.share * capacity_bytes))
 
 
@@ -51,7 +51,7 @@ class Threshold:
 class KubeletConfig:
     """What every kubelet of the cluster keeps from pods.
 
-    ``pods_per_core`` 0 is no such limit. ``names_thresholds`` tells that it names thresholds of
+    ``pods_per_core`` 0 is no such limit. ``names_thresholds`` says that it names thresholds of
     its own, so that those which it leaves out are none.
     """
 
@@ -67,7 +67,7 @@ class KubeletConfig:
     def reserve(
         self, *, cpu_millis: int, memory_bytes: int, disk_bytes: int, memory_overhead: float
     ) -> groups.KubeletReserve:
-        """Say what is kept on a machine of this size; shares become amounts and amounts shares.
+        """Return what is kept on a machine of this size; shares become amounts and amounts shares.
 
         ``memory_bytes`` is the price list's and ``memory_overhead`` the share of it that kernel and
         firmware take; ``disk_bytes`` is what the root file system holds.
@@ -110,7 +110,7 @@ def read(settings: Mapping[str, Any]) -> KubeletConfig:
 def kept(
     own: groups.KubeletReserve, kind: contract.MachineType, cluster: KubeletConfig | None
 ) -> groups.KubeletReserve:
-    """Say what kubelets keep on machines of a group: its own figures, and the cluster's elsewhere.
+    """Return what kubelets keep on machines of a group: its own figures, else the cluster's.
 
     Without the cluster's, what ``own`` has is all there is.
     """
@@ -127,12 +127,10 @@ def kept(
 
 
 def _thresholds(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    result = _mapping(settings, "evictionHard")
-    if not result:
+    named = _mapping(settings, "evictionHard")
+    if not named:
         return _DEFAULTS
-    return (
-        {**_DEFAULTS, **result} if settings.get("mergeDefaultEvictionSettings") is True else result
-    )
+    return {**_DEFAULTS, **named} if settings.get("mergeDefaultEvictionSettings") is True else named
 
 
 def _threshold(text: object) -> Threshold:

@@ -30,7 +30,7 @@ class Wanted:
 class Deal:
     """A machine type in a location of an account; ``price`` per hour in one currency, or None.
 
-    ``public_ipv4`` tells whether a public IPv4 is in the price.
+    ``public_ipv4`` says whether a public IPv4 is in the price.
     """
 
     account: str
@@ -40,7 +40,7 @@ class Deal:
     public_ipv4: bool = True
 
     def plain(self) -> dict[str, Any]:
-        """Give what a script reads."""
+        """Return what a script reads."""
         return {
             "account": self.account,
             "instanceType": self.machine_type.name,

@@ -52,7 +52,7 @@ class NoPrice(LookupError):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ware:
+class PriceKey:
     """A machine type in a location of an account."""
 
     account: str
@@ -68,7 +68,7 @@ class Price:
     ipv4_per_hour: Decimal
 
     def total(self, *, public_ipv4: bool) -> Decimal:
-        """Give what a machine of a group costs an hour."""
+        """Return what a machine of a group costs an hour."""
         return self.per_hour + (self.ipv4_per_hour if public_ipv4 else 0)
 
 
@@ -80,14 +80,14 @@ class PriceList:
     """
 
     currency: str
-    prices: Mapping[Ware, Price] = dataclasses.field(default_factory=dict)
+    prices: Mapping[PriceKey, Price] = dataclasses.field(default_factory=dict)
     cpu_per_hour: Decimal = _UNKNOWN_UNIT
     gib_per_hour: Decimal = _UNKNOWN_UNIT
     unrated: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def rate(money: str, *, currency: str, rates: Mapping[str, Decimal]) -> Decimal | None:
-    """Give how much of ``currency`` one unit of another is worth; None when nobody said so."""
+    """Return how much of ``currency`` one unit of another is worth; None when nobody said so."""
     found = Decimal(1) if money == currency else rates.get(money)
     return found if found is not None and _credible(found) else None
 
@@ -97,13 +97,13 @@ def convert(offer: contract.Offer, *, currency: str, rates: Mapping[str, Decimal
 
     None for an offer without a rate, and for one whose price is zero or cannot be meant.
     """
-    its_rate = rate(offer.currency, currency=currency, rates=rates)
-    if its_rate is None:
+    factor = rate(offer.currency, currency=currency, rates=rates)
+    if factor is None:
         return None
-    per_hour = _converted(offer.price_per_hour, its_rate)
+    per_hour = _converted(offer.price_per_hour, factor)
     if not per_hour:
         return None
-    return Price(per_hour=per_hour, ipv4_per_hour=_converted(offer.ipv4_per_hour, its_rate))
+    return Price(per_hour=per_hour, ipv4_per_hour=_converted(offer.ipv4_per_hour, factor))
 
 
 def exact(amount: Decimal) -> str:
@@ -130,22 +130,22 @@ def price_list(
     ``rates`` gives how much of ``currency`` one unit of another is worth. Offers that are not
     above zero, or in a currency without a usable rate, get no price.
     """
-    prices: dict[Ware, Price] = {}
+    prices: dict[PriceKey, Price] = {}
     unrated: dict[str, str] = {}
     for account, listed in offers.items():
         for offer in listed:
             price = convert(offer, currency=currency, rates=rates)
             if price is not None:
-                prices[Ware(account, offer.machine_type, offer.location)] = price
+                prices[PriceKey(account, offer.machine_type, offer.location)] = price
             elif rate(offer.currency, currency=currency, rates=rates) is None:
                 unrated[account] = offer.currency
     shapes = {
         (account, kind.name): kind for account, kinds in machine_types.items() for kind in kinds
     }
     sold = [
-        (price.per_hour, shapes[ware.account, ware.machine_type])
-        for ware, price in prices.items()
-        if (ware.account, ware.machine_type) in shapes
+        (price.per_hour, shapes[key.account, key.machine_type])
+        for key, price in prices.items()
+        if (key.account, key.machine_type) in shapes
     ]
     return PriceList(
         currency=currency,
@@ -177,7 +177,7 @@ def window_hours(request: wire.PricingNodePriceRequest | wire.PricingPodPriceReq
 
 
 def group_of_template(node_name: str, known: Container[str]) -> str:
-    """Tell which ``known`` group CA simulates under this node name; "" when it is none.
+    """Return which ``known`` group CA simulates under this node name; "" when it is none.
 
     The names are ``template-node-for-<group>-<random>``, with ``-upcoming-<number>`` for what is
     on its way.
@@ -203,7 +203,9 @@ def node_price(
 def group_price_per_hour(prices: PriceList, group: groups.NodeGroup) -> Decimal:
     """Price an hour of what the group orders first (of what has a price); raises NoPrice."""
     for candidate in group.candidates:
-        price = prices.prices.get(Ware(group.account, candidate.machine_type, candidate.location))
+        price = prices.prices.get(
+            PriceKey(group.account, candidate.machine_type, candidate.location)
+        )
         if price is not None:
             return price.total(public_ipv4=group.public_ipv4)
     wanted = ", ".join(f"{each.machine_type} in {each.location}" for each in group.candidates)
@@ -237,18 +239,18 @@ def _per_hour(
         return _priced_anywhere(prices, node.name, kind, region)
     ordered = [each.location for each in group.candidates if each.machine_type == kind]
     for location in [region] if region else ordered:
-        price = prices.prices.get(Ware(group.account, kind, location))
+        price = prices.prices.get(PriceKey(group.account, kind, location))
         if price is not None:
             return price.total(public_ipv4=group.public_ipv4)
-    # The type is not told, or not sold there any more: the next machine is another one anyhow.
+    # The type is unknown, or not sold there any more: the next machine is another one anyhow.
     return group_price_per_hour(prices, group)
 
 
 def _priced_anywhere(prices: PriceList, name: str, kind: str, region: str) -> Decimal:
     found = [
         price.total(public_ipv4=True)
-        for ware, price in prices.prices.items()
-        if ware.machine_type == kind and region in ("", ware.location)
+        for key, price in prices.prices.items()
+        if key.machine_type == kind and region in ("", key.location)
     ]
     if not found:
         sort = f"machine type {kind!r}" + (f" in {region!r}" if region else "")

@@ -3,7 +3,7 @@
 The promise must never be larger than the machine: Cluster Autoscaler (CA) that is promised too
 much adds a node, sees that the pod still does not fit, and adds another. A promise that is too
 small only wastes. So everything here rounds down, and where the candidates of a group differ the
-smallest figure and the common labels are told.
+smallest figure and the common labels are promised.
 
 Memory: the price list's figure less ``memory_overhead`` (kernel and firmware; seen: 3.6 % and
 6.8 %) is the node's capacity; so is the disk less ``disk_overhead``. Allocatable is capacity less
@@ -160,7 +160,7 @@ def node(group: groups.NodeGroup, prospects: Sequence[Prospect], *, gpu_label: s
 
 
 def promised(group: groups.NodeGroup, prospects: Sequence[Prospect]) -> Resources:
-    """Give what the node of a group gives to pods, whichever candidate it will be."""
+    """Return what the node of a group gives to pods, whichever candidate it will be."""
     shapes = [resources(prospect, prospect.kept or group.reserve) for prospect in prospects]
     return _smallest(allocatable for _, allocatable in shapes)
 
@@ -168,13 +168,13 @@ def promised(group: groups.NodeGroup, prospects: Sequence[Prospect]) -> Resource
 def labels(
     group: groups.NodeGroup, prospects: Sequence[Prospect], *, gpu_label: str
 ) -> dict[str, str]:
-    """Give the labels that every fresh machine of the group carries, whichever it will be.
+    """Return the labels that every fresh machine of the group carries, whichever it will be.
 
     A label that not all prospects share is left out, the instance type among them: a pod that
     selects it must not be promised a node that may come as another type (prices then follow the
     group, see :mod:`externalgrpc.nodes.pricing`). Region, zone and CSI keys of a group that spans
     several locations fall out the same way. When only one location of such a group is left in
-    the catalogue nobody can tell which labels vary, so none of the cloud's are promised. The
+    the catalogue nobody knows which labels vary, so none of the cloud's are promised. The
     group's own labels come last: they are what the operator orders for the node, but for those
     that say of a machine what it is not (:func:`contradictions`).
     """
@@ -207,7 +207,7 @@ def labels(
 def contradictions(
     labels: Mapping[str, str], truth: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
-    """Give the labels of a group that say of a machine what it is not, each with what it is.
+    """Return the labels of a group that say of a machine what it is not, each with what it is.
 
     ``truth`` is what its cloud and its type say of it; what they do not say may be said.
     """
@@ -223,12 +223,12 @@ def _contradicts(key: str, value: str, truth: Mapping[str, str]) -> bool:
 
 
 def machine_labels(machine_type: contract.MachineType, *, gpu_label: str) -> dict[str, str]:
-    """Give the labels that follow from a machine type: what it is, wherever it stands.
+    """Return the labels that follow from a machine type: what it is, wherever it stands.
 
     The GPU label is there for whole cards only: CA takes a ready node that carries it without
     an allocatable GPU for one whose driver is not up, for ever. Its value is the card's model.
     """
-    fields = {
+    labels = {
         OS: "linux",
         ARCH: machine_type.arch,
         _BETA_OS: "linux",
@@ -236,8 +236,8 @@ def machine_labels(machine_type: contract.MachineType, *, gpu_label: str) -> dic
         INSTANCE_TYPE: machine_type.name,
     }
     if machine_type.gpus > 0:
-        fields[gpu_label] = label_value(machine_type.gpu_model) or "gpu"
-    return fields
+        labels[gpu_label] = label_value(machine_type.gpu_model) or "gpu"
+    return labels
 
 
 def label_value(text: str) -> str:
@@ -304,7 +304,7 @@ def _believed(learned: int | None, reckoned: int, slack: int = 0) -> int:
 
 
 def _share(amount: int, fraction: float) -> int:
-    """Give a fraction of an amount, rounded up; 0.075 means 0.075 and not its binary cousin."""
+    """Return a fraction of an amount, rounded up; 0.075 means 0.075 and not its binary cousin."""
     return int((amount * Decimal(str(fraction))).to_integral_value(ROUND_CEILING))
 
 
@@ -321,7 +321,7 @@ def _smallest(shapes: Iterable[Resources]) -> Resources:
 
 
 def _quantities(amounts: Resources) -> dict[str, str]:
-    """Name the amounts as Kubernetes does."""
+    """Return the amounts as Kubernetes does."""
     return {
         "cpu": quantity.of_millis(amounts.cpu_millis),
         "memory": quantity.of_bytes(amounts.memory_bytes),
@@ -336,5 +336,5 @@ def _whole_kibibytes(amount_bytes: int) -> int:
 
 
 def _gpu_resource(model: str) -> str:
-    """Name the extended resource under which the vendor's device plugin offers its cards."""
+    """Return the extended resource under which the vendor's device plugin offers its cards."""
     return "amd.com/gpu" if model.lower().startswith("amd") else "nvidia.com/gpu"

@@ -48,12 +48,12 @@ class Address:
 
     @property
     def path(self) -> str:
-        """Give the file of a unix socket; "" for TCP and for an abstract socket."""
+        """Return the file of a unix socket; "" for TCP and for an abstract socket."""
         return self.socket.removeprefix("unix:") if self.socket.startswith("unix:") else ""
 
     @property
     def stays_here(self) -> bool:
-        """Tell whether only this machine can reach it: loopback written as such, or a socket."""
+        """Return whether only this machine can reach it: loopback written as such, or a socket."""
         if self.socket or self.host.lower() == "localhost":
             return True
         try:

@@ -18,7 +18,7 @@ _NEW: Final = ("scaleDownUnneededDuration", "scaleDownUnreadyDuration", "MaxNode
 
 
 class Generation(enum.Enum):
-    """Releases of CA that send the same fields, and so cannot be told apart."""
+    """Releases of CA that send the same fields, and so look the same."""
 
     UNKNOWN = "unknown"
     """No options were sent, or a mix that no release sends: not an autoscaler that we know."""
@@ -31,7 +31,7 @@ class Generation(enum.Enum):
 
     @property
     def may_forget(self) -> bool:
-        """Tell whether this CA, restarted, may ask again for machines that are under way.
+        """Return whether this CA, restarted, may ask again for machines that are under way.
 
         1.36 and later do; they look like 1.35, which does not. A caller that we cannot place may.
         """

@@ -42,7 +42,7 @@ class Connection:
         return grpc.secure_channel(str(where), credentials, options=[address.DIRECT, *options])
 
     def _credentials(self) -> grpc.ChannelCredentials | None:
-        """Give what TLS needs, or None for plain text."""
+        """Return what TLS needs, or None for plain text."""
         if (self.certificate is None) != (self.key is None):
             raise CannotReach("--cert and --key go together: one is of no use without the other")
         if self.ca is None:

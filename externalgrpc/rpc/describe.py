@@ -31,17 +31,17 @@ class Describer:
 
     @property
     def gpu_label(self) -> str:
-        """Name the label that GPU nodes carry."""
+        """Return the label that GPU nodes carry."""
         return self._config.gpu_label
 
     @property
     def cover_forgotten(self) -> bool:
-        """Tell whether machines in the air answer a fresh CA's first growth."""
+        """Return whether machines in the air answer a fresh CA's first growth."""
         return self._config.cover_forgotten
 
     @property
     def config(self) -> groups.Config:
-        """Give the configuration in force."""
+        """Return the configuration in force."""
         return self._config
 
     def node_group(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.NodeGroup:
@@ -105,13 +105,13 @@ class Describer:
     def allocatable(
         self, fleet: state.Fleet, group: groups.NodeGroup
     ) -> tuple[template.Resources, bool]:
-        """Tell what a node of a group gives to pods at least, and whether that was measured."""
+        """Return what a node of a group gives to pods at least, and whether that was measured."""
         prospects = self.prospects(fleet, group)
         measured = all(prospect.learned.allocatable.memory_bytes for prospect in prospects)
         return template.promised(group, prospects), measured
 
     def gpu_types(self, fleet: state.Fleet) -> tuple[str, ...]:
-        """Name the GPU models that the served groups can have."""
+        """Return the GPU models that the served groups can have."""
         models = {
             prospect.machine_type.gpu_model
             for group in view.served(fleet)
@@ -121,7 +121,7 @@ class Describer:
         return tuple(sorted(template.label_value(model) for model in models))
 
     def prices(self, fleet: state.Fleet) -> pricing.PriceList:
-        """Give the price list of all accounts; made anew when a catalogue is."""
+        """Return the price list of all accounts; made anew when a catalogue is."""
         catalogues = tuple(account.catalogue for account in fleet.accounts.values())
         priced = self._priced
         fresh = priced is not None and len(priced[0]) == len(catalogues)
@@ -149,7 +149,7 @@ class Describer:
 
 
 def kubelets(fleet: state.Fleet, group: groups.NodeGroup) -> kubeletconfig.KubeletConfig | None:
-    """Give the cluster's kubelet-config where machines of a group run by it.
+    """Return the cluster's kubelet-config where machines of a group run by it.
 
     k3s has none, and what an image brings along is the image's.
     """

@@ -24,7 +24,7 @@ TABLE: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
-    """Give the status code of an error; INTERNAL for one that nobody expected."""
+    """Return the status code of an error; INTERNAL for one that nobody expected."""
     for kind, code in TABLE:
         if isinstance(error, kind):
             return code

@@ -42,7 +42,7 @@ class Show:
         self._started_at = time_source.monotonic()
 
     def Show(self, _request: pb.ShowRequest) -> pb.ShowResponse:  # noqa: N802 - the RPC's name
-        """Tell groups, machines, accounts and orphans as they are known now."""
+        """Return groups, machines, accounts and orphans as they are known now."""
         fleet = self._reconciler.fleet
         now, unix_now = self._clock.monotonic(), self._clock.unix()
         reply = pb.ShowResponse(

@@ -43,14 +43,14 @@ class Health:
         self._watchers = 0
 
     def set(self, *, serving: bool) -> None:
-        """Tell all who ask and all who watch; nothing changes after :meth:`end`."""
+        """Set the status for all who ask and watch; nothing changes after :meth:`end`."""
         with self._changed:
             if not self._ended:
                 self._status = _Response.SERVING if serving else _Response.NOT_SERVING
                 self._changed.notify_all()
 
     def end(self) -> None:
-        """Say that we do not serve, for good, and end the watches."""
+        """Set "not serving" for good, and end the watches."""
         with self._changed:
             self._status = _Response.NOT_SERVING
             self._ended = True
@@ -81,7 +81,7 @@ class Health:
         return reply
 
     def _watch(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        """Tell the status now and at every change, until the caller leaves or we end."""
+        """Send the status now and at every change, until the caller leaves or we end."""
         request = next(requests, None)
         if request is None:
             return
@@ -102,7 +102,7 @@ class Health:
                 self._watchers -= 1
 
     def _next(self, context: grpc.ServicerContext, value: Any, *, known: bool) -> Any:  # noqa: ANN401
-        """Wait for a status that was not told yet; None at the end."""
+        """Wait for a status that was not sent yet; None at the end."""
         with self._calls.watching(context, math.inf), self._changed:
             while context.is_active():
                 status = self._status if known else _Response.SERVICE_UNKNOWN

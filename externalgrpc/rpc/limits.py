@@ -40,7 +40,7 @@ class Limits:
     parked_s: float = 1.0
     """How long; then a call is refused."""
     watching: int = 64
-    """Calls that wait to be told something, or to have a part of their reply taken."""
+    """Calls that wait for news, or to have a part of their reply taken."""
     unsent: int = 512
     """Replies that callers have not taken; one more ends the oldest."""
     unsent_bytes: int = 32 * MIB
@@ -61,7 +61,7 @@ class Limits:
     """From connecting to the end of the TLS and HTTP/2 handshakes."""
 
     def options(self) -> list[tuple[str, int]]:
-        """Give grpc's channel arguments."""
+        """Return grpc's channel arguments."""
         return [
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", self.message_bytes),
@@ -81,7 +81,7 @@ class Limits:
 
 
 def resident_bytes() -> int:
-    """Give the memory that this process has in RAM; 0 where the system does not say."""
+    """Return the memory that this process has in RAM; 0 where the system does not say."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - asked often, under attack
             return int(file.read().split()[1]) * _PAGE
@@ -90,7 +90,7 @@ def resident_bytes() -> int:
 
 
 def open_files() -> int:
-    """Give the number of files and connections that this process may have open."""
+    """Return the number of files and connections that this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _FILES if soft == resource.RLIM_INFINITY else soft
 

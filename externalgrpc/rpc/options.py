@@ -11,7 +11,7 @@ Two releases read from the options what the protocol cannot carry:
   once and its machines be deleted. Overrides are withheld from them.
 * from 1.35 the startup time (k/a#10245): it is zero, so a node that registered and is not ready
   yet counts as unready instead of starting, and CA may add another. Overrides are answered, since
-  the operator asked for them; the operator must be told.
+  the operator asked for them; the log must say so.
 
 This is the most frequent call of a loop (four fifths at 1.36): :data:`DEFAULTS` is the reply in
 bytes for everyone whose group overrides nothing; it needs no message.
@@ -55,7 +55,7 @@ class Caution(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reply:
-    """The serialized NodeGroupAutoscalingOptionsResponse, and what to tell the operator."""
+    """The serialized NodeGroupAutoscalingOptionsResponse, and what to log for the operator."""
 
     data: bytes
     caution: Caution

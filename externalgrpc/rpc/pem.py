@@ -60,7 +60,7 @@ def _marked(path: Path, what: str, marker: bytes) -> bytes:
 
 
 def _misfit(certificate: Path, key: Path, what: str) -> str:
-    """Tell why a certificate and a key are not taken together; OpenSSL is asked, as gRPC does."""
+    """Return why a certificate and a key are not taken together; OpenSSL is asked, as gRPC does."""
     asked: list[bool] = []
 
     def no_password() -> str:
@@ -100,7 +100,7 @@ def _loads(certificate: Path) -> bool:
 
 
 def stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
-    """Tell the files apart from what may stand there a moment later."""
+    """Return the files apart from what may stand there a moment later."""
     found = []
     for path in paths:
         try:

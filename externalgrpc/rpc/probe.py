@@ -1,7 +1,7 @@
 """Call ourselves, as a caller would, and remember when we last answered.
 
 A process that lives may still answer nobody: its workers may be held, or grpc's own thread may
-hang. Only a call that goes all the way, socket, polling, worker and handler, can tell.
+hang. Only a call that goes all the way, socket, polling, worker and handler, shows it.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Probe:
         self._reason = ""
 
     def look(self) -> bool:
-        """Call once, within the deadline; tells whether we count as answering."""
+        """Call once, within the deadline; says whether we count as answering."""
         self._reason = self._ask(DEADLINE_S)
         if not self._reason:
             self._answered_at = self._clock.monotonic()
         return self.answering()[0]
 
     def answering(self) -> tuple[bool, str]:
-        """Tell whether our calls are answered, and if not, since when and why."""
+        """Return whether our calls are answered, and if not, since when and why."""
         silent_s = self._clock.monotonic() - self._answered_at
         if silent_s < SILENT_S:
             return True, "ok"
@@ -88,7 +88,7 @@ def open_channel(where: str) -> grpc.Channel:
 
 
 def reachable(bound: str) -> str:
-    """Give the address under which we reach a listener: one on all interfaces is on loopback."""
+    """Return the address under which we reach a listener: one on all interfaces is on loopback."""
     for everywhere, loopback in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "localhost:")):
         if bound.startswith(everywhere):
             return loopback + bound.removeprefix(everywhere)

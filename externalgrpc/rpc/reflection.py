@@ -14,7 +14,7 @@ SERVICE = reflection.SERVICE_NAME
 
 
 def register(server: grpc.Server, made: calls.Calls, names: tuple[str, ...]) -> None:
-    """Add the service to a server; it tells these names and its own."""
+    """Add the service to a server; it lists these names and its own."""
     servicer: Any = reflection.ReflectionServicer((*names, SERVICE))  # its types are wrong
 
     def info(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:

@@ -25,7 +25,7 @@ class Replies:
     def once(
         self, fleet: state.Fleet, key: Hashable, make: Callable[[], protobuf.Message]
     ) -> bytes:
-        """Give the reply of this key and state; what raises is not kept."""
+        """Return the reply of this key and state; what raises is not kept."""
         version = view.version(fleet)
         of, made = self._kept
         if of is not version:

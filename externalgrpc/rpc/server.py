@@ -129,7 +129,7 @@ class Server:
         _LOG.info("stopped serving", address=self.address)
 
     def answering(self) -> tuple[bool, str]:
-        """Tell whether calls are answered, by calls of our own, and if not, since when and why."""
+        """Return whether calls of our own are answered, and if not, since when and why."""
         return self._probe.answering()
 
     def _try_polling(self) -> None:
@@ -158,7 +158,7 @@ class Server:
             try:
                 self._callers.sweep()
                 self._calls.flush()
-            except Exception:  # noqa: BLE001 - without this thread nobody is ended; the log tells
+            except Exception:  # noqa: BLE001 - without this thread nobody is ended; it is logged
                 _LOG.exception("callers not looked after")
             ended, now = self._callers.ended, self._clock.monotonic()
             if ended > result and now - told_at >= sparing.MINUTE_S:
@@ -167,7 +167,7 @@ class Server:
         self._callers.close()
 
     def _call_ourselves(self) -> None:
-        """Say that we do not serve when calls of our own are not answered."""
+        """Report "not serving" while calls of our own are not answered."""
         serving = True
         while True:
             well = self._probe.look()
@@ -210,7 +210,7 @@ class _Door:
                 self._address = private
 
     def ask(self, pool: workers.Workers) -> probe.Ask:
-        """Give the function that calls us."""
+        """Return the function that calls us."""
         if not self._address:
             return probe.over_workers(pool)
         self._channel = probe.open_channel(self._address)
@@ -301,7 +301,7 @@ def _clear_socket(where: address.Address) -> None:
 
 
 def _credentials(tls: TLS) -> grpc.ServerCredentials:
-    """Make credentials that follow the files; a bad new pair is told, and the old one stays."""
+    """Make credentials that follow the files; a bad new pair is logged, and the old one stays."""
     first = _read(tls)
     seen = [_stamp(tls)]
 

@@ -136,7 +136,7 @@ class CloudProvider:
         return pb.CleanupResponse()
 
     def Refresh(self, _request: pb.RefreshRequest) -> Reply:  # noqa: N802
-        """Nudge; listings have a pace of their own, and a cloud that is down is no error here."""
+        """Wake the ticker; listings keep their pace, and a cloud that is down is no error."""
         self._reconciler.nudge()
         return pb.RefreshResponse()
 
@@ -206,7 +206,7 @@ class CloudProvider:
     def NodeGroupGetOptions(  # noqa: N802
         self, request: pb.NodeGroupAutoscalingOptionsRequest
     ) -> Reply:
-        """Give the operator's overrides laid over CA's defaults; nothing where there are none."""
+        """Return the operator's overrides laid over CA's defaults; nothing where there are none."""
         group = wishes.known(self._reconciler.fleet, request.id)
         generation = autoscaler_release.generation_of(request)
         if generation is not autoscaler_release.Generation.UNKNOWN:
@@ -262,7 +262,7 @@ def _claim(state: fleet.Fleet, node: pb.ExternalGrpcNode) -> wishes.Claim:
 
 
 def _is_real(node: pb.ExternalGrpcNode) -> bool:
-    """Tell whether this is a Node of the cluster: CA makes up others, and templates of them."""
+    """Return whether this is a Node of the cluster: CA makes up others, and templates of them."""
     made_up = FAKE_NODE in node.annotations or node.name == node.providerID
     return bool(node.name) and not made_up and not node.name.startswith(_TEMPLATE_PREFIX)
 

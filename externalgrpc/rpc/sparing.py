@@ -22,7 +22,7 @@ class _Kind:
 class Sparing:
     """Let ``lines`` lines a minute through for each kind of event.
 
-    What was held back is told with the next line of its kind, as ``more``; :meth:`flush` tells it
+    What was held back is logged with the next line of its kind, as ``more``; :meth:`flush` logs it
     when no other line comes.
     """
 

@@ -33,7 +33,7 @@ class Panic(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A Kubernetes Node as the autoscaler tells it, or the fake one it makes of an instance."""
+    """A Kubernetes Node as the autoscaler sends it, or the fake one it makes of an instance."""
 
     name: str
     provider_id: str
@@ -89,20 +89,20 @@ class Client:
         self._gpu_types: frozenset[str] | None = None
 
     def refresh(self) -> None:
-        """Forget what was cached for one loop, and tell the server that another begins."""
+        """Forget what was cached for one loop, and announce another to the server."""
         self._groups = None
         self._owners.clear()
         self._call("Refresh", wire.RefreshRequest(), wire.RefreshResponse)
 
     def groups(self) -> dict[str, wire.NodeGroup]:
-        """Give the groups by id; asked once a loop."""
+        """Return the groups by id; asked once a loop."""
         if self._groups is None:
             reply = self._call("NodeGroups", wire.NodeGroupsRequest(), wire.NodeGroupsResponse)
             self._groups = {group.id: group for group in reply.nodeGroups}
         return self._groups
 
     def owner(self, node: Node) -> str:
-        """Tell the group of a node, "" for none; only a group is remembered."""
+        """Return the group of a node, "" for none; only a group is remembered."""
         key = (node.name, node.provider_id)
         if key not in self._owners:
             request = wire.NodeGroupForNodeRequest(node=node.message())
@@ -115,7 +115,7 @@ class Client:
         return self._owners[key]
 
     def target(self, group: str) -> int:
-        """Tell a group's target size."""
+        """Return a group's target size."""
         request = wire.NodeGroupTargetSizeRequest(id=group)
         return self._call(
             "NodeGroupTargetSize", request, wire.NodeGroupTargetSizeResponse
@@ -233,15 +233,15 @@ class Client:
             scaleDownUtilizationThreshold=_UTILIZATION,
             scaleDownGpuUtilizationThreshold=_UTILIZATION,
         )
-        defaults_given = self._defaults
+        defaults = self._defaults
         if self._new_fields:
-            sent.scaleDownUnneededDuration.CopyFrom(_duration(defaults_given.unneeded_s))
+            sent.scaleDownUnneededDuration.CopyFrom(_duration(defaults.unneeded_s))
             sent.scaleDownUnreadyDuration.CopyFrom(_duration(_UNREADY_S))
-            sent.MaxNodeProvisionDuration.CopyFrom(_duration(defaults_given.provision_s))
+            sent.MaxNodeProvisionDuration.CopyFrom(_duration(defaults.provision_s))
         else:
-            sent.legacyScaleDownUnneededTime.duration = int(defaults_given.unneeded_s * 1e9)
+            sent.legacyScaleDownUnneededTime.duration = int(defaults.unneeded_s * 1e9)
             sent.legacyScaleDownUnreadyTime.duration = int(_UNREADY_S * 1e9)
-            sent.legacyMaxNodeProvisionTime.duration = int(defaults_given.provision_s * 1e9)
+            sent.legacyMaxNodeProvisionTime.duration = int(defaults.provision_s * 1e9)
         return sent
 
     def _call(self, rpc: str, request: message.Message, reply: type[Reply]) -> Reply:

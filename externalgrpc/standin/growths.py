@@ -31,7 +31,7 @@ class Growths:
         return group in self._open
 
     def all(self) -> tuple[tuple[str, Growth], ...]:
-        """Give every open request."""
+        """Return every open request."""
         return tuple(self._open.items())
 
     def ask(self, group: str, delta: int, now: float) -> None:
@@ -44,7 +44,7 @@ class Growths:
         self._open.pop(group, None)
 
     def lose_one(self, group: str) -> bool:
-        """Expect one machine less; tell whether any was expected."""
+        """Expect one machine less; return whether any was expected."""
         growth = self._open.get(group)
         if growth is None:
             return False
@@ -56,5 +56,5 @@ class Growths:
         self._backed_off_until[group] = now + self._backoff_s
 
     def backed_off(self, group: str, now: float) -> bool:
-        """Tell whether a group is left alone now."""
+        """Return whether a group is left alone now."""
         return now < self._backed_off_until.get(group, now)

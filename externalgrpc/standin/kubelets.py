@@ -52,7 +52,7 @@ class Kubelets:
 
     @property
     def nodes(self) -> tuple[client.Node, ...]:
-        """Give every node of the cluster, the foreign one first."""
+        """Return every node of the cluster, the foreign one first."""
         return (CONTROL_PLANE, *self._nodes.values())
 
     def look(self) -> None:

@@ -92,14 +92,14 @@ class StandIn:
 
     @property
     def at_rest(self) -> bool:
-        """Tell whether nothing is under way: every group has what it wants, and nothing more."""
+        """Return whether nothing is under way: every group has what it wants, and nothing more."""
         nodes = collections.Counter(
             machine.group for machine in self.kubelets.shown.machines if machine.group
         )
         return not self._growths and not self._leaving and nodes == +self._wanted
 
     def loop(self) -> None:
-        """Run once; what CA would abort the loop for is told, not raised. Raises Panic."""
+        """Run once; what CA would abort the loop for is recorded, not raised. Raises Panic."""
         try:
             self.kubelets.look()
             self._run_once()
@@ -107,7 +107,7 @@ class StandIn:
             self._event(events.Kind.ABORTED, "", f"loop aborted: {_reason(error)}")
 
     def stop(self) -> None:
-        """Say goodbye as a CA that is told to end does. Raises grpc.RpcError."""
+        """Say goodbye as a CA that is stopped does. Raises grpc.RpcError."""
         self._client.cleanup()
 
     def _run_once(self) -> None:

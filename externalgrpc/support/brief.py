@@ -11,7 +11,7 @@ LOGGED = 4000
 
 
 def brief(text: str, most: int = DETAILS) -> str:
-    """Give a text of so many bytes in UTF-8 at most: its start and its end, where the cure is."""
+    """Return a text of so many bytes in UTF-8 at most: its start and its end, where the cure is."""
     data = text.encode("utf-8", "surrogatepass")
     if len(data) <= most:
         return text

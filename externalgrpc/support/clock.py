@@ -1,4 +1,4 @@
-"""Tell the time; handed in everywhere, so that a whole server can be replayed."""
+"""Read the time; handed in everywhere, so that a whole server can be replayed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ class Clock(Protocol):
     """Two clocks: one that never jumps, for intervals, and one that the clouds share."""
 
     def monotonic(self) -> float:
-        """Give seconds that only ever grow."""
+        """Return seconds that only ever grow."""
         ...
 
     def unix(self) -> float:
-        """Give Unix time in seconds."""
+        """Return Unix time in seconds."""
         ...
 
 
@@ -22,9 +22,9 @@ class SystemClock:
     """The machine's own clocks."""
 
     def monotonic(self) -> float:
-        """Give seconds that only ever grow."""
+        """Return seconds that only ever grow."""
         return time.monotonic()
 
     def unix(self) -> float:
-        """Give Unix time in seconds."""
+        """Return Unix time in seconds."""
         return time.time()

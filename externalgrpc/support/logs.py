@@ -19,33 +19,14 @@ from typing import IO, Any
 from externalgrpc.support import plaintext
 from externalgrpc.support.brief import LOGGED, brief
 from providers import masking
+from providers.kit import logs as events
 
 
-class Log:
-    """Tell events under one logger's name."""
+class Log(events.Log):
+    """Log the server's events; ``name`` says which part of it speaks."""
 
     def __init__(self, name: str) -> None:
-        self._logger = logging.getLogger(f"vps_autoscaler.{name}")
-
-    def debug(self, event: str, **fields: object) -> None:
-        """Tell what only a developer wants to know."""
-        self._logger.debug(event, extra={"fields": fields})
-
-    def info(self, event: str, **fields: object) -> None:
-        """Tell what an operator wants to read afterwards."""
-        self._logger.info(event, extra={"fields": fields})
-
-    def warning(self, event: str, **fields: object) -> None:
-        """Tell what an operator should look at."""
-        self._logger.warning(event, extra={"fields": fields})
-
-    def error(self, event: str, **fields: object) -> None:
-        """Tell what does not work."""
-        self._logger.error(event, extra={"fields": fields})
-
-    def exception(self, event: str, **fields: object) -> None:
-        """Tell what should not have happened, with its traceback."""
-        self._logger.exception(event, extra={"fields": fields})
+        super().__init__(f"vps_autoscaler.{name}")
 
 
 class KeyValueFormatter(logging.Formatter):

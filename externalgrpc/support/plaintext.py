@@ -45,7 +45,7 @@ def block(text: str) -> str:
 
 
 def every(value: T) -> T:
-    """Give a plain value with :func:`line` of every text in it: dataclasses, mappings, lists."""
+    """Return a plain value with :func:`line` of every text in it: dataclasses, mappings, lists."""
     same: T = _walk(value, line)
     return same
 

@@ -22,7 +22,7 @@ A fake on our engine (:mod:`providers.fakes`) spares most hooks: :class:`FakeCon
 itself since it brings the server along, lets whole servers work with such a cloud while everything
 goes wrong.
 
-pytest explains a failed assertion only where it was told to, in ``conftest.py``::
+pytest explains a failed assertion only where it is asked to, in ``conftest.py``::
 
     pytest.register_assert_rewrite("providers.conformance")
 
@@ -32,7 +32,7 @@ docs/adding-a-cloud.md walks through it; examples/cloud-plugin is a whole packag
 from __future__ import annotations
 
 try:
-    import pytest  # noqa: F401 - looked for here, so that its absence is told with its cure
+    import pytest  # noqa: F401 - looked for here, so that its absence is reported with its cure
 except ImportError as error:
     raise ImportError(
         "the conformance suite needs pytest: pip install 'vps-autoscaler[conformance]'"

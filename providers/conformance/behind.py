@@ -29,11 +29,11 @@ class HistoryControls(abc.ABC):
 
     @abc.abstractmethod
     def standing(self) -> Mapping[str, str]:
-        """Give the names of the machines that are there and not on their way out, by id."""
+        """Return the names of the machines that are there and not on their way out, by id."""
 
     @abc.abstractmethod
     def running(self, instance_id: str) -> bool:
-        """Tell whether a machine that stands has booted."""
+        """Return whether a machine that stands has booted."""
 
     @abc.abstractmethod
     def vanish(self, instance_id: str) -> None:
@@ -66,11 +66,11 @@ class HistoryControls(abc.ABC):
         self.fake.faults.clear()
 
     def ordered(self, body: Any) -> str:  # noqa: ANN401 - whatever the vendor takes
-        """Give the name of the machine that the body of a create asks for."""
+        """Return the name of the machine that the body of a create asks for."""
         return str(next(body[key] for key in ("name", "label", "hostname") if key in body))
 
     def made(self) -> list[str]:
-        """Give the names of the orders that the cloud took and whose reply went out whole."""
+        """Return the names of the orders that the cloud took and whose reply went out whole."""
         return [
             self.ordered(json.loads(each.request.body))
             for each in self.fake.log("POST", self.creates)

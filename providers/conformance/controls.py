@@ -21,7 +21,7 @@ class Controls(abc.ABC):
 
     @abc.abstractmethod
     def add(self, *, cluster: str, group: str, node_name: str) -> str:
-        """Put a running machine there with these marks (none for an empty one); give its id.
+        """Put a running machine there with these marks (none for an empty one); return its id.
 
         With ``cluster`` empty it is a stranger's machine, of the display name ``node_name``.
         Neither quota nor stock keeps it away.
@@ -53,19 +53,19 @@ class Controls(abc.ABC):
 
     @abc.abstractmethod
     def sell_out(self, machine_type: str, location: str) -> str:
-        """Have none left of a machine type in a location; give the cloud's words for it."""
+        """Have none left of a machine type in a location; return the cloud's words for it."""
 
     @abc.abstractmethod
     def fill_quota(self) -> str:
-        """Let the account have no more machines than it has; give the cloud's words for it."""
+        """Let the account have no more machines than it has; return the cloud's words for it."""
 
     @abc.abstractmethod
     def throttle(self) -> str:
-        """Refuse requests for their rate until :meth:`mend`; give the cloud's words for it."""
+        """Refuse requests for their rate until :meth:`mend`; return the cloud's words for it."""
 
     @abc.abstractmethod
     def revoke_token(self) -> str:
-        """Refuse the token until :meth:`mend`; give the cloud's words for it."""
+        """Refuse the token until :meth:`mend`; return the cloud's words for it."""
 
     @abc.abstractmethod
     def go_down(self) -> str:
@@ -97,7 +97,7 @@ class Controls(abc.ABC):
     # What is worth having, and not asked for.
 
     def metadata(self, instance_id: str) -> str:
-        """Give what ``metadata_service`` of the class answers that machine; "" where unknown.
+        """Return what ``metadata_service`` of the class answers that machine; "" where unknown.
 
         The suite reads it as the machine would, and compares the id.
         """
@@ -170,7 +170,7 @@ class HTTPControls(Controls):
     def hang(self) -> None:
         """Take requests and answer nothing until :meth:`mend`.
 
-        ``mend`` must let go of whoever still waits, so that the fake can stop.
+        ``mend`` must release whoever still waits, so that the fake can stop.
         """
 
     @abc.abstractmethod

@@ -19,7 +19,7 @@ class Garbling(ground.Ground):
     """Silence ends in time, and a gateway's page is nobody's word."""
 
     def wire(self, bench: Bench) -> HTTPControls:
-        """Give the hooks of a cloud behind HTTP."""
+        """Return the hooks of a cloud behind HTTP."""
         assert isinstance(bench.controls, HTTPControls)
         return bench.controls
 

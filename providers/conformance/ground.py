@@ -45,7 +45,7 @@ class Ground(abc.ABC):
 
     cluster = "blue"
     account = "the-account"
-    token = "tok-3nS3cret4711"  # noqa: S105 - looked for in everything that is told
+    token = "tok-3nS3cret4711"  # noqa: S105 - looked for in everything that is shown
 
     @abc.abstractmethod
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[Bench]:
@@ -56,7 +56,7 @@ class Ground(abc.ABC):
 
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
-        """Give a test its own empty cloud."""
+        """Yield a test its own empty cloud."""
         with contextlib.contextmanager(self.make)(
             cluster=self.cluster, account=self.account, token=self.token
         ) as bench:
@@ -82,7 +82,7 @@ class Ground(abc.ABC):
         return {(one.node_name, one.group) for one in bench.provider.instances()}
 
     def calls(self, bench: Bench) -> dict[str, Callable[[], object]]:
-        """Give the calls that a running server makes, ready to be made: as many as there are."""
+        """Return the calls that a running server makes, ready to be made: as many as there are."""
         provider, order = bench.provider, self.order(bench, "web-a1")
         standing = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a0")
         calls: dict[str, Callable[[], object]] = {
@@ -111,7 +111,7 @@ class Ground(abc.ABC):
         return calls
 
     def call(self, bench: Bench, operation: str) -> Callable[[], object]:
-        """Give one of these calls; skip where the cloud has none."""
+        """Return one of these calls; skip where the cloud has none."""
         calls = self.calls(bench)
         if operation not in calls:
             pytest.skip(f"this cloud has no {operation}()")

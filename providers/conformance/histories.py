@@ -135,7 +135,7 @@ class History:
         before = self._target()
         nodes = [fleet.NodeRef(provider_id=each.provider_id, name=each.name) for each in chosen]
         going = self.plant.reconciler.retire(staging.GROUP, nodes)
-        self.log.append(f"{self.sky.now:.0f} let go {going}")
+        self.log.append(f"{self.sky.now:.0f} terminated {going}")
         assert self._target() == before - len(going), "a deletion lowers it by what was counted"
         self.gone.update(going)
 
@@ -145,7 +145,7 @@ class History:
             self._let_go(failed)
 
     def _give_up(self) -> None:
-        """Let go what never became a Node, as the autoscaler does: its order failed unheard."""
+        """Terminate what never became a Node, as the autoscaler does: its order failed unheard."""
         standing = self.behind.standing()
         running = {name for key, name in standing.items() if self.behind.running(key)}
         there = view.members(self.plant.reconciler.fleet, staging.GROUP)
@@ -217,7 +217,7 @@ class History:
         assert max(names.values(), default=1) == 1, f"two of one name: {names.most_common(1)}"
         assert self.strangers <= set(standing), "a machine of somebody else was touched"
         members = {each.name for each in view.members(self.plant.reconciler.fleet, staging.GROUP)}
-        assert not members & self.gone, "what was let go came back"
+        assert not members & self.gone, "what was terminated came back"
         others = {standing[key] for key in self.strangers}
         assert not members & others, "a machine of somebody else was counted"
         running = {name for key, name in standing.items() if self.behind.running(key)}

@@ -149,7 +149,7 @@ class Living(ground.Ground):
 
     @pytest.mark.parametrize("page", [2, 3])
     def test_a_deletion_between_two_pages_hides_nobody(self, bench: Bench, page: int) -> None:
-        """The next page then begins one row later; every page tells so, the last one alone not."""
+        """The next page then begins one row later; the last page alone does not show it."""
         if not self.page_size:
             pytest.skip(
                 "this cloud's listing is one answer: page_size says that there are no pages"

@@ -41,24 +41,24 @@ class Marking(ground.Ground):
     leaves_beside: ClassVar[Mapping[str, Any]] = {}
 
     def described(self, one: contract.Instance | None) -> tuple[str, str, str, bool]:
-        """Give every mark that a machine shows."""
+        """Return every mark that a machine shows."""
         assert one is not None
         return one.node_name, one.group, one.identity, one.unjoined
 
     def marking(self, bench: Bench) -> contract.Marking:
-        """Give the cloud as one that changes marks, or skip."""
+        """Return the cloud as one that changes marks, or skip."""
         if not isinstance(bench.provider, contract.Marking):
             pytest.skip("this cloud has no mark()")
         return bench.provider
 
     def tidying(self, bench: Bench) -> contract.Tidying:
-        """Give the cloud as one that tidies up, or skip."""
+        """Return the cloud as one that tidies up, or skip."""
         if not isinstance(bench.provider, contract.Tidying):
             pytest.skip("this cloud has no tidy()")
         return bench.provider
 
     def standing(self, bench: Bench, node_name: str = "web-a1", **changes: Any) -> str:  # noqa: ANN401
-        """Order a machine and let it run; give its id."""
+        """Order a machine and let it run; return its id."""
         made = bench.provider.create(self.order(bench, node_name, **changes))
         bench.controls.run(made.id)
         bench.controls.settle()
@@ -252,7 +252,7 @@ class Marking(ground.Ground):
     # leftovers()
 
     def leaving(self, bench: Bench) -> contract.Leaving:
-        """Give the cloud as one that lists what lies beside, or skip."""
+        """Return the cloud as one that lists what lies beside, or skip."""
         if not isinstance(bench.provider, contract.Leaving):
             pytest.skip("this cloud has no leftovers()")
         return bench.provider

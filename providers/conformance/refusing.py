@@ -1,5 +1,5 @@
 # ruff: noqa: D102, S101 - the tests' names say what they hold
-"""Hold the errors: each of the cloud's noes is one of ours, and tells no secret."""
+"""Hold the errors: each of the cloud's refusals is one of ours, and holds no secret."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Refusing(ground.Ground):
 
     def test_no_secret_is_reported(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
-        secret = "join-s3cret-0815"  # noqa: S105 - looked for in everything that is told
+        secret = "join-s3cret-0815"  # noqa: S105 - looked for in everything that is shown
         order = self.order(bench, "web-a1", user_data=f"#!/bin/sh\nkubeadm join --token {secret}\n")
         made = bench.provider.create(order)
         bench.controls.run(made.id)

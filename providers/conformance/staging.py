@@ -25,11 +25,11 @@ class Sky:
         self.now = 1_000.0
 
     def monotonic(self) -> float:
-        """Give the seconds since some instant."""
+        """Return the seconds since some instant."""
         return self.now
 
     def unix(self) -> float:
-        """Give the seconds since 1970."""
+        """Return the seconds since 1970."""
         return 1_800_000_000.0 + self.now
 
 
@@ -120,5 +120,5 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 
 def torn(lists: str) -> dict[str, Any]:
-    """Give the fault of a list that changed between two pages."""
+    """Return the fault of a list that changed between two pages."""
     return {"kind": KIND.CHANGED, "change": faults.torn, "method": "GET", "path": lists}

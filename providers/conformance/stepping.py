@@ -112,7 +112,7 @@ class Stepping(ground.Ground):
     # What they stand on.
 
     def _steps(self, bench: Bench) -> Iterator[tuple[int, contract.Order]]:
-        """Give each request of a create, and an order to try it with."""
+        """Yield each request of a create, and an order to try it with."""
         requests = self._requests(bench)
         if requests == 1 and not isinstance(bench.provider, contract.Finishing):
             pytest.skip("a create is one request here, of which other tests lose the answer")

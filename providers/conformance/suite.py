@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from providers.conformance import (
+    describing,
     garbling,
     living,
     marking,
     ordering,
     refusing,
     stepping,
-    telling,
 )
 
 
 class ProviderContract(
-    telling.Telling,
+    describing.Describing,
     living.Living,
     ordering.Ordering,
     stepping.Stepping,

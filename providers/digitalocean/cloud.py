@@ -1,4 +1,4 @@
-"""Be the provider: one login at one DigitalOcean account.
+"""Implement the contract for one DigitalOcean account.
 
 Droplets carry their marks as tags (see :mod:`providers.kit.marks`); one without our cluster's is
 nobody of ours. Names are not unique: the same order sent twice makes two droplets, so a create is
@@ -7,7 +7,6 @@ sent once, and whoever lost its answer looks the node name's tag up before sendi
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, TypeVar
@@ -16,19 +15,17 @@ from providers import contract, errors, metadata, rest
 from providers.digitalocean import (
     gpus,
     listing,
-    options,
     ordering,
     reading,
     resolver,
     tagging,
     vocabulary,
 )
-from providers.kit import cache, leftovers, marks
+from providers.digitalocean.options import AccountOptions
+from providers.kit import leftovers, logs, marks, naming, options
 
 ENDPOINT = "https://api.digitalocean.com/v2"
 REQUESTS_AN_HOUR = 5000
-
-_log = logging.getLogger("providers.digitalocean")
 
 _SIZES = ("/sizes", "sizes")
 
@@ -51,7 +48,7 @@ class DigitalOceanCloud:
         pattern="[0-9]+",
         block=(),  # nothing but the address above
     )
-    account_options: ClassVar[type] = options.AccountOptions
+    account_options: ClassVar[type] = AccountOptions
     group_options: ClassVar[type] = contract.NoOptions
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
@@ -60,9 +57,7 @@ class DigitalOceanCloud:
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
-        settings = login.settings
-        if not isinstance(settings, options.AccountOptions):
-            settings = options.AccountOptions()
+        settings = options.or_defaults(login.settings, AccountOptions)
         self.settle_s: float = settings.settle_s
         self.hands: int = settings.hands
         self.rate: contract.Rate = contract.Rate(requests=REQUESTS_AN_HOUR, per_s=3600.0)
@@ -81,7 +76,7 @@ class DigitalOceanCloud:
         self._unmarked = leftovers.Unmarked(
             login.account, is_ours=self._is_still_unmarked, delete=self._scrap
         )
-        self._logged = cache.Once()
+        self._log = logs.AccountLog("providers.digitalocean", login.account)
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -131,7 +126,7 @@ class DigitalOceanCloud:
 
     def _instance(self, row: Row, receipt: str = "") -> contract.Instance:
         mark = marks.read(reading.tags(row))
-        return reading.instance(row, mark, self._unknown_state, receipt)
+        return reading.instance(row, mark, self._log.unknown_state, receipt)
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one droplet, once; see the contract for what is raised.
@@ -143,11 +138,8 @@ class DigitalOceanCloud:
         with self._connection.operation("create", orders=True):
             for problem in ordering.impossible(order):
                 raise errors.BadOrder(problem)
-            if not order.ssh_keys and self._logged.first(f"password {order.group}"):
-                fields = {"account": self._login.account, "group": order.group}
-                _log.warning(
-                    "no_ssh_key_so_digitalocean_mails_root_passwords", extra=_fields(fields)
-                )
+            if not order.ssh_keys:
+                self._log.warn_once("no SSH key: the cloud mails root passwords", group=order.group)
             body = ordering.body(order, self._finder)
             if order.machine_type.gpus:
                 self._gpus.expect()
@@ -194,14 +186,12 @@ class DigitalOceanCloud:
             if reading.has_gpu(row):
                 self._gpus.expect()
             if not self._is_ours(row):
-                if self._logged.first(f"foreign {row['id']}"):
-                    fields = {"account": self._login.account, "droplet": row["id"]}
-                    _log.warning("droplet_lacks_our_mark", extra=_fields(fields))
+                self._log.warn_once("machine without our mark", id=row["id"])
                 return None
             return self._instance(row, receipt)
 
     def _by_id(self, instance_id: str) -> Row | None:
-        if not _is_number(instance_id):
+        if not naming.is_number(instance_id):
             return None
         response = self._maybe(f"/droplets/{instance_id}")
         if response is None:
@@ -235,7 +225,7 @@ class DigitalOceanCloud:
 
     def _raise_fate(self, receipt: str) -> None:
         """Raise that an accepted order failed, if it did; the API never says why."""
-        if not _is_number(receipt):
+        if not naming.is_number(receipt):
             return
         response = self._maybe(f"/actions/{receipt}")
         if response is not None and response["action"]["status"] == vocabulary.ERRORED:
@@ -259,12 +249,12 @@ class DigitalOceanCloud:
         A delete of a droplet that is still ``new`` may be taken and ignored: look it up.
         """
         with self._connection.operation("delete"):
-            if not _is_number(instance_id):
+            if not naming.is_number(instance_id):
                 raise errors.BadOrder(f"{instance_id!r} is no id of a droplet")
             self._delete(instance_id)
 
     def _delete(self, instance_id: str) -> bool:
-        """Ask for a deletion; tell whether it was gone already."""
+        """Ask for a deletion; return whether it was gone already."""
         try:
             self._connection.ask("DELETE", f"/droplets/{instance_id}")
         except rest.SaidNoError as error:
@@ -334,7 +324,7 @@ class DigitalOceanCloud:
             return leftovers.clear(kinds, groups=groups, nodes=nodes)
 
     def budget(self) -> contract.Budget | None:
-        """Tell the hourly budget as the last answer's headers showed it."""
+        """Return the hourly budget as the last answer's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -342,7 +332,7 @@ class DigitalOceanCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what DigitalOcean's controller manager and CSI driver put on a node."""
+        """Return what DigitalOcean's controller manager and CSI driver put on a node."""
         return {"topology.kubernetes.io/region": location, "region": location}
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
@@ -350,13 +340,13 @@ class DigitalOceanCloud:
         with self._connection.operation("check_order"):
             wrong = tuple(ordering.impossible(order))
             try:
-                worn = ordering.tags(order)
+                worn = marks.ordered(order)
             except ValueError:
-                worn = ()  # told already
+                worn = ()  # among the problems already
             return wrong + self._finder.problems(order, worn)
 
     def quota(self) -> contract.Quota | None:
-        """Tell the account's droplet limit and how many there are; three requests."""
+        """Return the account's droplet limit and how many there are; three requests."""
         with self._connection.operation("quota"):
             account = self._connection.get("/account")["account"]
             used = sum(
@@ -368,18 +358,5 @@ class DigitalOceanCloud:
             return contract.Quota(limit=int(account["droplet_limit"]), used=used, note=note)
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
-
-    def _unknown_state(self, word: str) -> None:
-        if self._logged.first(f"state {word}"):
-            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_droplet_state", extra=_fields(fields))
-
-
-def _fields(fields: Mapping[str, object]) -> dict[str, object]:
-    return {"fields": fields}
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -35,7 +35,7 @@ class Watch:
             self._expected_until = self._clock() + FRESH_S
 
     def due(self) -> bool:
-        """Tell whether this listing should have them."""
+        """Return whether this listing should have them."""
         with self._guard:
             self._listings += 1
             expected = self._there or self._clock() < self._expected_until

@@ -39,12 +39,12 @@ def translated(
 
 
 def total(connection: rest.Connection, path: str, **params: str) -> int:
-    """Tell how long a list is, by its first page; one request."""
+    """Return how long a list is, by its first page; one request."""
     return int(connection.get(path, page=1, per_page=1, **params)["meta"]["total"])
 
 
 def _following(row: Row, page: int) -> int | None:
-    """Give the number of the next page; only its number is taken from the link, never its host."""
+    """Return the next page's number; of the link only that is taken, never its host."""
     link = ((row.get("links") or {}).get("pages") or {}).get("next")
     if not link:
         return None

@@ -12,13 +12,8 @@ from providers.kit import marks
 USER_DATA_LIMIT_BYTES = 64 * 1024
 
 
-def tags(order: contract.Order) -> tuple[str, ...]:
-    """Give the tags of the droplet that an order asks for; raises ValueError."""
-    return marks.ordered(order)
-
-
 def impossible(order: contract.Order) -> Iterator[str]:
-    """Tell why an order cannot work, as far as that shows without asking."""
+    """List why an order cannot work, as far as that shows without asking."""
     size = len(order.user_data.encode())
     if size > USER_DATA_LIMIT_BYTES:
         yield f"user-data of {size} bytes is over DigitalOcean's limit of {USER_DATA_LIMIT_BYTES}"
@@ -27,18 +22,18 @@ def impossible(order: contract.Order) -> Iterator[str]:
     if order.placement_group:
         yield "DigitalOcean has no placement groups"
     try:
-        tags(order)
+        marks.ordered(order)
     except ValueError as error:
         yield str(error)
 
 
 def body(order: contract.Order, resolver: resolver.Resolver) -> dict[str, Any]:
     """Write the request for an order; raises BadOrder for what is not there."""
-    worn = list(tags(order))
+    worn = list(marks.ordered(order))
     for firewall in order.firewalls:
         if joining := resolver.firewall_tag(firewall, worn):
             worn.append(joining)
-    asked: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": order.node_name,
         "size": order.machine_type.name,
         "region": order.location,
@@ -49,7 +44,7 @@ def body(order: contract.Order, resolver: resolver.Resolver) -> dict[str, Any]:
         "public_networking": order.public_ipv4,
     }
     if order.user_data:
-        asked["user_data"] = order.user_data
+        fields["user_data"] = order.user_data
     if order.networks:
-        asked["vpc_uuid"] = resolver.vpc(order.networks, order.location)
-    return asked
+        fields["vpc_uuid"] = resolver.vpc(order.networks, order.location)
+    return fields

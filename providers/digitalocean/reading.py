@@ -1,7 +1,7 @@
 """Read what the API shows: droplets, sizes, regions.
 
-What only tells more (an address, an image) may be missing; without its id, tags, size and state a
-droplet cannot be judged, and the answer is an error (LookupError, TypeError, ValueError).
+An address or an image may be missing; without its id, tags, size and state a droplet cannot be
+judged, and the answer is an error (LookupError, TypeError, ValueError).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 
 def tags(row: Row) -> tuple[str, ...]:
-    """Give a droplet's tags; a droplet that does not tell them cannot be judged (TypeError)."""
+    """Return a droplet's tags; one without the field cannot be judged (TypeError)."""
     shown_tags = row["tags"]
     if not isinstance(shown_tags, list):
         raise TypeError(f"tags are a {type(shown_tags).__name__}, not a list")
@@ -35,7 +35,7 @@ def tags(row: Row) -> tuple[str, ...]:
 
 
 def identity(row: Row) -> str:
-    """Give an id as text; anything but a whole number above zero is no id (ValueError)."""
+    """Return an id as text; anything but a whole number above zero is no id (ValueError)."""
     number = row["id"]
     if type(number) is not int or number <= 0:
         raise ValueError(f"{number!r} is no id")
@@ -45,7 +45,7 @@ def identity(row: Row) -> str:
 def instance(
     row: Row, mark: marks.Marks, unknown_state: Callable[[str], None], receipt: str = ""
 ) -> contract.Instance:
-    """Read a droplet of ours; a state without a meaning is told to ``unknown_state`` and means
+    """Read a droplet of ours; an unknown state is passed to ``unknown_state`` and means
     RUNNING."""
     number = identity(row)
     word = str(row["status"])
@@ -73,13 +73,13 @@ def instance(
 
 
 def has_gpu(row: Row) -> bool:
-    """Tell whether a droplet or a size comes with GPUs."""
+    """Return whether a droplet or a size comes with GPUs."""
     size = row.get("size") or {}
     return bool(row.get("gpu_info") or size.get("gpu_info"))
 
 
 def _addresses(networks: Row) -> Iterator[str]:
-    """Give the public IPv4 addresses, the public IPv6 ones, then the private ones."""
+    """Yield the public IPv4 addresses, the public IPv6 ones, then the private ones."""
     shown = [*(networks.get("v4") or ()), *(networks.get("v6") or ())]
     for kind in ("public", "private"):
         for each in shown:
@@ -90,7 +90,7 @@ def _addresses(networks: Row) -> Iterator[str]:
 def machine_type(row: Row) -> contract.MachineType:
     """Read a size: MB of memory are MiB, GB of disk are taken for decimal; all are x86-64.
 
-    GPU models are told in capitals ("NVIDIA_H100"), as elsewhere.
+    GPU models are in capitals ("NVIDIA_H100"), as elsewhere.
     """
     gpu = row.get("gpu_info") or {}
     return contract.MachineType(
@@ -104,7 +104,7 @@ def machine_type(row: Row) -> contract.MachineType:
 
 
 def offers(sizes: Iterable[Row], regions: Iterable[Row]) -> Iterator[contract.Offer]:
-    """Give an offer for each size in each region: one price everywhere, the stock as told.
+    """Yield an offer for each size in each region: one price everywhere, the stock as shown.
 
     A size is in stock where its own list names the region and both are available. A size without
     a price is no offer.

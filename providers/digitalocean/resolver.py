@@ -86,7 +86,7 @@ class Resolver:
         self._kept.forget()
 
     def problems(self, order: contract.Order, worn: Collection[str]) -> tuple[str, ...]:
-        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        """Look for everything that an order names, afresh; return a sentence for each problem."""
         wrong: list[str] = []
 
         def look(find: Callable[[], object]) -> None:
@@ -149,7 +149,7 @@ class Resolver:
 
 
 def _newest(rows: list[Row], location: str) -> Row | None:
-    """Give the newest image, one that is usable in a region before one that is not."""
+    """Return the newest image, one that is usable in a region before one that is not."""
     return max(
         rows,
         key=lambda row: (

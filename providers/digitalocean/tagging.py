@@ -68,7 +68,7 @@ class NodeTags:
         groups: Collection[str],  # noqa: ARG002  (their tags are other clusters' too)
         nodes: Collection[str],
     ) -> Iterator[contract.Leftover]:
-        """Give the tags of these node names, there or not."""
+        """Yield the tags of these node names, there or not."""
         for node_name in sorted(set(nodes)):
             with contextlib.suppress(ValueError):  # no droplet ever carried it
                 yield contract.Leftover(

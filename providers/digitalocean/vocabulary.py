@@ -1,4 +1,4 @@
-"""Hold DigitalOcean's own words, and what each of them is to us: states, errors, headers.
+"""Define DigitalOcean's own words and what each means to us: states, errors, headers.
 
 Error ids are those of the API's documentation, texts those of replies seen in the wild: the id
 ``unprocessable_entity`` stands for a wrong order, a sold-out size, a full account and a busy
@@ -55,7 +55,7 @@ _CLIENT_ERRORS = range(400, 500)
 
 
 def error_class(status: int, code: str, message: str) -> type[errors.CloudError]:
-    """Tell which of our errors a vendor's error is.
+    """Return which of our errors a vendor's error is.
 
     ``code`` is "" when the answer held no word of the vendor's (a gateway's page, no JSON): then
     only 401 and 429 are believed, and everything else means that nobody knows. An unknown word is
@@ -75,7 +75,7 @@ def error_class(status: int, code: str, message: str) -> type[errors.CloudError]
 
 
 def code_of(error: rest.SaidNoError) -> str:
-    """Give the vendor's id for an error, "" where the answer held none.
+    """Return the vendor's id for an error, "" where the answer held none.
 
     The tag endpoints say ``error`` with a sentence instead of ``id``: that is a bad request.
     """
@@ -86,7 +86,7 @@ def code_of(error: rest.SaidNoError) -> str:
 
 
 def translate(error: rest.SaidNoError) -> errors.CloudError:
-    """Give our own error for a vendor's no."""
+    """Return our own error for a vendor's refusal."""
     code = code_of(error)
     message = error.sentence("message", "error")
     sense = error_class(error.status, code, message)
@@ -98,7 +98,7 @@ def translate(error: rest.SaidNoError) -> errors.CloudError:
 
 
 def _wait_s(error: rest.SaidNoError) -> float | None:
-    """Tell how long to wait: Retry-After comes with the limit of the minute only; the hour's says
+    """Return how long to wait: Retry-After comes with the limit of the minute only; the hour's says
     when the oldest request stops counting."""
     if error.wait_s is not None:
         return error.wait_s
@@ -109,7 +109,7 @@ def _wait_s(error: rest.SaidNoError) -> float | None:
 
 
 def budget(headers: rest.Headers, now: float) -> contract.Budget | None:
-    """Read the hourly budget off an answer's headers, None where they do not tell it.
+    """Read the hourly budget off an answer's headers, None where they lack it.
 
     The hour slides: ``ratelimit-reset`` is when the oldest request stops counting, and the budget
     is whole an hour after the newest.

@@ -14,8 +14,8 @@ requests in plain methods::
             return engine.Reply(body={"thing": self.things[request.params["id"]]})
 
         @engine.control("stock")
-        def set_stock(self, told):
-            self.stock = told["count"]
+        def set_stock(self, body):
+            self.stock = body["count"]
 
     with Toy() as cloud:
         client = Client(endpoint=cloud.url, token=cloud.token)
@@ -49,13 +49,13 @@ FAKE_TOKEN = "fake-token"
 
 
 class StoppedClock:
-    """A clock that moves only when told; hand it in as ``clock`` for exact tests."""
+    """A clock that moves only when asked to; hand it in as ``clock`` for exact tests."""
 
     def __init__(self, now: float = 1_790_000_000.0) -> None:
         self.now = now
 
     def __call__(self) -> float:
-        """Tell the time at which it stands."""
+        """Return the time at which it stands."""
         return self.now
 
 
@@ -63,8 +63,8 @@ class StoppedClock:
 class Exchange:
     """What the log keeps of one exchange; ``sent`` is False when no whole answer went out.
 
-    ``worked`` tells whether a route did its work, so that a lost reply can be told from a lost
-    request. ``request.headers`` come without the authorization.
+    ``worked`` says whether a route did its work, so that a lost reply differs from a lost request.
+    ``request.headers`` come without the authorization.
     """
 
     at: float
@@ -109,12 +109,12 @@ class Fake(vendor.Vendor, remote.Knobs):
 
     @property
     def url(self) -> str:
-        """Give the address that a client takes as the vendor's endpoint."""
+        """Return the address that a client takes as the vendor's endpoint."""
         return f"{self.root}{self.prefix}"
 
     @property
     def root(self) -> str:
-        """Give the address without the vendor's prefix, where /_control lives."""
+        """Return the address without the vendor's prefix, where /_control lives."""
         if self._listener is None:
             raise RuntimeError("the fake was not started")
         return self._listener.url
@@ -159,7 +159,7 @@ class Fake(vendor.Vendor, remote.Knobs):
         self._released = threading.Event()
 
     def now(self) -> float:
-        """Tell the fake's time in Unix seconds."""
+        """Return the fake's time in Unix seconds."""
         return self.clock() + self.skew_s
 
     def advance(self, seconds: float) -> None:
@@ -178,7 +178,7 @@ class Fake(vendor.Vendor, remote.Knobs):
         self._latency.insert(0, (method, path, seconds))
 
     def log(self, method: str = ".*", path: str = ".*") -> list[Exchange]:
-        """Give the exchanges whose method matches whole and whose path holds ``path``."""
+        """Return the exchanges whose method matches whole and whose path holds ``path``."""
         with self.lock:
             return [
                 each
@@ -192,7 +192,7 @@ class Fake(vendor.Vendor, remote.Knobs):
             assert self.changed.wait_for(condition, timeout_s), "the condition never held"
 
     def knobs(self) -> dict[str, Callable[[Any], object]]:
-        """Give what ``POST /_control/<name>`` calls, by name."""
+        """Return what ``POST /_control/<name>`` calls, by name."""
         marked = (method for method in self._methods() if hasattr(method, "_control"))
         return {method._control: method for method in marked}
 
@@ -243,7 +243,7 @@ class Fake(vendor.Vendor, remote.Knobs):
         return reply, cut
 
     def _work(self, request: wire.Request) -> tuple[Reply, bool]:
-        """Answer as the vendor would, and tell whether a route was reached."""
+        """Answer as the vendor would, and return whether a route was reached."""
         if not self.authorised(request):
             return self.unauthorised(request), False
         with self.lock:
@@ -267,7 +267,7 @@ class Fake(vendor.Vendor, remote.Knobs):
                 return
 
     def _matching(self, request: wire.Request) -> Iterator[_Route]:
-        """Give the routes whose template the path fits, whatever their method."""
+        """Yield the routes whose template the path fits, whatever their method."""
         if request.path.startswith(self.prefix):
             below = request.path.removeprefix(self.prefix)
             yield from (each for each in self._routes if each.pattern.match(below))
@@ -331,8 +331,8 @@ class Fake(vendor.Vendor, remote.Knobs):
         now = self.now()
         counted = tuple(self.limits(Request(method="GET", path=self.prefix)))
         spent = limits.Spent(counted[0].limit if counted else 0, now + fault.reset_s)
-        fields = {**self.rate_headers(spent, now), **self.reply_headers()}
-        return self.throttled(spent, now).with_headers(fields)
+        headers = {**self.rate_headers(spent, now), **self.reply_headers()}
+        return self.throttled(spent, now).with_headers(headers)
 
     def _note(
         self,

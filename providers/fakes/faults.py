@@ -53,7 +53,7 @@ class Fault:
     fatal: bool = False
 
     def matches(self, request: wire.Request) -> bool:
-        """Tell whether the rule is about this request."""
+        """Return whether the rule is about this request."""
         return (
             re.fullmatch(self.method, request.method) is not None
             and re.search(self.path, request.path) is not None
@@ -61,7 +61,7 @@ class Fault:
 
     @property
     def works(self) -> bool:
-        """Tell whether the cloud does what it was asked before the fault strikes."""
+        """Return whether the cloud does what it was asked before the fault strikes."""
         always = {FaultKind.TRUNCATED, FaultKind.CUT, FaultKind.CHANGED}
         return self.after or self.kind in always
 
@@ -91,12 +91,12 @@ class FaultQueue:
             self.dead = False
 
     def pending(self) -> tuple[Fault, ...]:
-        """Give the rules that have not struck out yet."""
+        """Return the rules that have not struck out yet."""
         with self._guard:
             return tuple(self._rules)
 
     def strike(self, request: wire.Request) -> Fault | None:
-        """Give the fault for this exchange, used up by one, or None."""
+        """Return the fault for this exchange, used up by one, or None."""
         with self._guard:
             if self.dead:
                 return Fault(kind=FaultKind.LOST)

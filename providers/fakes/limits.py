@@ -13,7 +13,7 @@ class Limiter(Protocol):
     limit: int
 
     def room(self, now: float) -> bool:
-        """Tell whether one more request would pass."""
+        """Return whether one more request would pass."""
         ...
 
     def take(self, now: float) -> None:
@@ -21,11 +21,11 @@ class Limiter(Protocol):
         ...
 
     def remaining(self, now: float) -> int:
-        """Tell how many requests would pass now."""
+        """Return how many requests would pass now."""
         ...
 
     def reset_at(self, now: float) -> float:
-        """Tell when the limit is whole again."""
+        """Return when the limit is whole again."""
         ...
 
 

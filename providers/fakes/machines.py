@@ -35,7 +35,7 @@ class Machine:
 
     @property
     def going(self) -> bool:
-        """Tell whether it was deleted and is only shown for a while."""
+        """Return whether it was deleted and is only shown for a while."""
         return self.gone_at is not None
 
 
@@ -61,7 +61,7 @@ class Cloud(engine.Fake):
         self._numbers = itertools.count(1)
 
     def new_id(self) -> str:
-        """Give the id of the next machine; override it where the vendor's look different."""
+        """Return the id of the next machine; override it where the vendor's look different."""
         return f"m-{next(self._numbers)}"
 
     def add(self, name: str, asked: dict[str, Any], *, running: bool = False) -> Machine:
@@ -81,20 +81,20 @@ class Cloud(engine.Fake):
         return machine
 
     def listed(self) -> list[Machine]:
-        """Give what a list shows now, the oldest first."""
+        """Return what a list shows now, the oldest first."""
         now = self.now()
         return [machine for machine in self.machines.values() if machine.seen_at <= now]
 
     def full(self) -> bool:
-        """Tell whether the quota leaves no room for one machine more."""
+        """Return whether the quota leaves no room for one machine more."""
         return self.limit is not None and len(self.machines) >= self.limit
 
     def runs(self, machine: Machine) -> bool:
-        """Tell whether a machine has booted and nobody has deleted it."""
+        """Return whether a machine has booted and nobody has deleted it."""
         return not machine.going and machine.ready_at <= self.now()
 
     def locked(self, machine: Machine) -> bool:
-        """Tell whether a machine is busy, so that a delete has to be refused for now."""
+        """Return whether a machine is busy, so that a delete has to be refused for now."""
         return self.now() < machine.locked_until
 
     def remove(self, machine: Machine) -> None:

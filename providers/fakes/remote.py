@@ -2,7 +2,7 @@
 
 ``GET /_control/state`` and ``GET /_control/log`` read; ``POST /_control/<knob>`` with a JSON body
 turns one: ``fault`` (the fields of :class:`providers.fakes.faults.Fault`), ``heal`` (no faults
-any more, what hangs is let go), ``latency`` (seconds, method, path), ``advance`` (seconds), and
+any more, what hangs is released), ``latency`` (seconds, method, path), ``advance`` (seconds), and
 those that a cloud adds with :func:`providers.fakes.vendor.control`. No key, limit, fault or
 latency applies.
 """
@@ -27,11 +27,11 @@ def answer(fake: Any, request: wire.Request) -> wire.Reply:
             if request.method == "GET":
                 shown = {"state": fake.state, "log": lambda: _log(fake)}[name]()
                 return wire.Reply(body=shown).frozen()
-            result = knobs[name](request.json() or {})
+            body = knobs[name](request.json() or {})
             fake.changed.notify_all()
     except (KeyError, TypeError, ValueError) as error:
         return wire.Reply(status=400, body={"wrong": repr(error), "knobs": sorted(knobs)})
-    return wire.Reply(body=result if result is not None else {})
+    return wire.Reply(body=body if body is not None else {})
 
 
 class Knobs:

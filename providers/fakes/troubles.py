@@ -62,17 +62,17 @@ def struck(fake: engine.Fake, trouble: Trouble) -> Iterator[None]:
 @contextlib.contextmanager
 def _black_hole(address: str) -> Iterator[None]:
     """Take an address over so that connections to it are neither made nor refused."""
-    result = urllib.parse.urlsplit(address)
-    assert result.hostname is not None
-    assert result.port is not None
+    parts = urllib.parse.urlsplit(address)
+    assert parts.hostname is not None
+    assert parts.port is not None
     with contextlib.ExitStack() as stack:
         hole = stack.enter_context(socket.socket())
         hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        hole.bind((result.hostname, result.port))
+        hole.bind((parts.hostname, parts.port))
         hole.listen(0)
         # Nobody accepts: once the queue is full, the kernel drops what knocks.
         for _ in range(3):
             filler = stack.enter_context(socket.socket())
             filler.settimeout(0.0)
-            filler.connect_ex((result.hostname, result.port))
+            filler.connect_ex((parts.hostname, parts.port))
         yield

@@ -1,4 +1,4 @@
-"""Say what one vendor's fake must tell the engine: its words, limits and headers.
+"""Say what one vendor's fake must give the engine: its words, limits and headers.
 
 :class:`Vendor` is the half of a fake that a cloud's file fills in;
 :class:`providers.fakes.engine.Fake` is the half that is the same everywhere.
@@ -54,7 +54,7 @@ class Vendor(abc.ABC):
         """Say an error in the vendor's own body."""
 
     def authorised(self, request: wire.Request) -> bool:
-        """Tell whether the token is right."""
+        """Return whether the token is right."""
         return request.header("Authorization") == f"Bearer {self.token}"
 
     def unauthorised(self, request: wire.Request) -> Reply:
@@ -66,11 +66,11 @@ class Vendor(abc.ABC):
         return self.error(400, "json_error", "malformed JSON")
 
     def limits(self, request: wire.Request) -> Sequence[Limiter]:
-        """Give the limits this request counts against; the headers tell of the first."""
+        """Return the limits this request counts against; the headers show the first."""
         return ()
 
     def rate_headers(self, limiter: Limiter, now: float) -> Mapping[str, str]:
-        """Give the vendor's rate limit headers, which go on every reply."""
+        """Return the vendor's rate limit headers, which go on every reply."""
         return {}
 
     def throttled(self, limiter: Limiter, now: float) -> Reply:
@@ -78,7 +78,7 @@ class Vendor(abc.ABC):
         return self.error(429, "rate_limit_exceeded", "rate limit exceeded")
 
     def reply_headers(self) -> Mapping[str, str]:
-        """Give the headers that the vendor puts on every reply (a request id, ...)."""
+        """Return the headers that the vendor puts on every reply (a request id, ...)."""
         return {}
 
     def settle(self) -> None:  # noqa: B027  (a cloud whose state never moves has none)

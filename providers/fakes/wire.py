@@ -37,15 +37,15 @@ class Request:
     peer: str = ""
 
     def header(self, name: str) -> str:
-        """Give a header by any spelling of its name, "" when it is absent."""
+        """Return a header by any spelling of its name, "" when it is absent."""
         return self.headers.get(name.lower(), "")
 
     def one(self, name: str, default: str = "") -> str:
-        """Give the first value of a query parameter."""
+        """Return the first value of a query parameter."""
         return next((value for key, value in self.query if key == name), default)
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Give every value of a query parameter."""
+        """Return every value of a query parameter."""
         return tuple(value for key, value in self.query if key == name)
 
     def json(self) -> Any:
@@ -66,7 +66,7 @@ class Reply:
     content_type: str = "application/json"
 
     def payload(self) -> bytes:
-        """Give the bytes on the wire."""
+        """Return the bytes on the wire."""
         if self.body is None:
             return b""
         if isinstance(self.body, bytes):
@@ -74,16 +74,16 @@ class Reply:
         return json.dumps(self.body).encode()
 
     def json(self) -> Any:
-        """Give the body as a client would parse it, None when there is none."""
+        """Return the body as a client would parse it, None when there is none."""
         payload = self.payload()
         return json.loads(payload) if payload else None
 
     def frozen(self) -> Reply:
-        """Give the same reply with its body as bytes, which later changes of state leave alone."""
+        """Return the same reply with its body as bytes, safe from later changes of state."""
         return self if self.body is None else dataclasses.replace(self, body=self.payload())
 
     def with_headers(self, extra: Mapping[str, str]) -> Reply:
-        """Give the same reply with more headers; its own win."""
+        """Return the same reply with more headers; its own win."""
         return dataclasses.replace(self, headers={**extra, **self.headers})
 
 
@@ -215,12 +215,12 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Give the address; its port is 0 before the first start when any would do."""
+        """Return the address; its port is 0 before the first start when any would do."""
         return f"http://{self._host}:{self._port}"
 
     @property
     def faults(self) -> tuple[BaseException, ...]:
-        """Give what broke inside the fake itself."""
+        """Return what broke inside the fake itself."""
         return (*self._faults, *(self._server.faults if self._server else ()))
 
     def start(self) -> None:

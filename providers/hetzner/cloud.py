@@ -1,32 +1,34 @@
-"""Be the provider: one login at one Hetzner Cloud project.
+"""Implement the contract for one Hetzner Cloud project.
 
 Servers carry labels of ours: cluster, group, node name, the cluster's identity where it has one,
 and ``unjoined`` until their Node was seen. A server without our cluster's is nobody of ours. A
 server's name is the node's name and unique in the project, so the same order sent twice makes one
-server: the second is told that the name is taken, and finds the first by its marks.
+server: the second is refused, "name taken", and finds the first by its marks.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
-from hcloud.helpers import labels as label_rules
-
 from providers import contract, errors, metadata
-from providers.hetzner import options, reading, resolver, spreading, vocabulary, wire
-from providers.kit import leftovers, marks
+from providers.hetzner import (
+    listing,
+    ordering,
+    reading,
+    resolver,
+    spreading,
+    vocabulary,
+    wire,
+)
+from providers.hetzner.options import AccountOptions
+from providers.kit import leftovers, logs, marks, naming, options
 
-USER_DATA_LIMIT_BYTES = 32 * 1024
 REQUESTS_AN_HOUR = 3600
-RESERVED_PREFIX = "hetzner.cloud/"
 
 _TYPES = ("/server_types", "server_types")
-
-_log = logging.getLogger("providers.hetzner")
+_SERVERS = ("/servers", "servers")
 
 
 class HetznerCloud:
@@ -44,19 +46,17 @@ class HetznerCloud:
         pattern="[0-9]+",
         decodes_base64=True,  # DataSourceHetzner
     )
-    account_options: ClassVar[type] = options.AccountOptions
+    account_options: ClassVar[type] = AccountOptions
     group_options: ClassVar[type] = contract.NoOptions
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
 
-    user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
-    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=wire.PER_PAGE)
+    user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
-        settings = login.settings
-        if not isinstance(settings, options.AccountOptions):
-            settings = options.AccountOptions()
+        settings = options.or_defaults(login.settings, AccountOptions)
         self.settle_s: float = settings.settle_s
         self.hands: int = settings.hands
         self.rate: contract.Rate = contract.Rate(requests=REQUESTS_AN_HOUR, per_s=3600.0)
@@ -66,7 +66,7 @@ class HetznerCloud:
         self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
         self._finder = resolver.Resolver(self._connection, clock)
         self._shards = spreading.Shards(self._connection, clock)
-        self._logged = _Once()
+        self._log = logs.AccountLog("providers.hetzner", login.account)
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -76,8 +76,7 @@ class HetznerCloud:
     def machine_types(self) -> tuple[contract.MachineType, ...]:
         """List every server type, sold out or not; one request for each 50."""
         with self._connection.operation("machine_types"):
-            path, key = _TYPES
-            return tuple(self._connection.translated(path, key, reading.machine_type))
+            return tuple(listing.translated(self._connection, *_TYPES, reading.machine_type))
 
     def offers(self) -> tuple[contract.Offer, ...]:
         """List what can be had where, for how much, net; one request more than the types."""
@@ -86,15 +85,15 @@ class HetznerCloud:
             return tuple(reading.offers(self._types(), pricing, self._clock()))
 
     def _types(self) -> list[dict[str, Any]]:
-        return self._connection.pages(*_TYPES)
+        return listing.pages(self._connection, *_TYPES)
 
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every server of our cluster; one request for each 50, any failed one fails all."""
         with self._connection.operation("instances"):
             return tuple(
-                self._connection.translated(
-                    "/servers",
-                    "servers",
+                listing.translated(
+                    self._connection,
+                    *_SERVERS,
                     self._ours,
                     sort="id:asc",
                     label_selector=reading.selector(cluster=self._login.cluster),
@@ -104,7 +103,7 @@ class HetznerCloud:
     def _ours(self, row: Mapping[str, Any]) -> contract.Instance | None:
         if not reading.is_ours(row, self._login.cluster):
             return None
-        return reading.instance(row, self._unknown_state)
+        return reading.instance(row, self._log.unknown_state)
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one server; see the contract for what is raised.
@@ -113,43 +112,16 @@ class HetznerCloud:
         ``placement_group: spread`` it is put into one of the group's own placement groups.
         """
         with self._connection.operation("create"):
-            if problem := _impossible(order):
+            for problem in ordering.impossible(order):
                 raise errors.BadOrder(problem)
-            if not order.ssh_keys and self._logged.first(f"password {order.group}"):
-                fields = {"account": self._login.account, "group": order.group}
-                _log.warning("no_ssh_key_so_hetzner_mails_root_passwords", extra={"fields": fields})
-            body = self._body(order)
+            if not order.ssh_keys:
+                self._log.warn_once("no SSH key: the cloud mails root passwords", group=order.group)
+            body = ordering.body(order, self._finder)
             if order.placement_group == resolver.SPREAD:
                 return self._spread(order, body)
             if order.placement_group:
                 body["placement_group"] = self._finder.placement_group(order.placement_group)
             return self._post(order, body)
-
-    def _body(self, order: contract.Order) -> dict[str, Any]:
-        resolver = self._finder
-        body: dict[str, Any] = {
-            "name": order.node_name,
-            "server_type": order.machine_type.name,
-            "location": order.location,
-            "image": resolver.image(order.image, order.machine_type.arch),
-            "labels": reading.marks(order),
-            "start_after_create": True,
-            "public_net": {"enable_ipv4": order.public_ipv4, "enable_ipv6": order.public_ipv6},
-        }
-        if order.user_data:
-            body["user_data"] = order.user_data
-        if order.ssh_keys:
-            body["ssh_keys"] = [
-                int(key_given) if _is_number(key_given) else key_given
-                for key_given in order.ssh_keys
-            ]
-        if order.networks:
-            body["networks"] = [resolver.network(network) for network in order.networks]
-        if order.firewalls:
-            body["firewalls"] = [
-                {"firewall": resolver.firewall(firewall)} for firewall in order.firewalls
-            ]
-        return body
 
     def _spread(self, order: contract.Order, body: dict[str, Any]) -> contract.Instance:
         """Order into a placement group of the group's own.
@@ -190,7 +162,7 @@ class HetznerCloud:
 
     def _accepted(self, row: Mapping[str, Any], action: Mapping[str, Any]) -> contract.Instance:
         _raise_fate(action)
-        return reading.instance(row, self._unknown_state, receipt=str(int(action["id"])))
+        return reading.instance(row, self._log.unknown_state, receipt=str(int(action["id"])))
 
     def _already_there(self, order: contract.Order, taken: wire.SaidNoError) -> contract.Instance:
         """Find the server that has the order's name: ours when an earlier try made it."""
@@ -214,7 +186,7 @@ class HetznerCloud:
         for action in actions:
             if action["command"] == "create_server":
                 return self._accepted(rows[0], action)
-        return reading.instance(rows[0], self._unknown_state)
+        return reading.instance(rows[0], self._log.unknown_state)
 
     def look_up(
         self, *, node_name: str, instance_id: str, receipt: str
@@ -232,26 +204,24 @@ class HetznerCloud:
             if row is None:
                 return None
             if not reading.is_ours(row, self._login.cluster):
-                fields = {"account": self._login.account, "server": instance_id}
-                if self._logged.first(f"foreign {instance_id}"):
-                    _log.warning("server_lacks_our_mark", extra={"fields": fields})
+                self._log.warn_once("machine without our mark", id=instance_id or row["id"])
                 return None
-            return reading.instance(row, self._unknown_state, receipt)
+            return reading.instance(row, self._log.unknown_state, receipt)
 
     def _by_id(self, instance_id: str) -> dict[str, Any] | None:
-        if not _is_number(instance_id):
+        if not naming.is_number(instance_id):
             return None
         response = self._maybe(f"/servers/{instance_id}")
         if response is None:
             return None
         row: dict[str, Any] = response["server"]
         if not isinstance(row, dict):
-            raise TypeError("a server that is there is told as nothing")
+            raise TypeError("the answer for a server is no object")
         return row
 
     def _by_mark(self, node_name: str) -> dict[str, Any] | None:
         selector = reading.selector(cluster=self._login.cluster, node=node_name)
-        rows = self._connection.pages("/servers", "servers", sort="id:asc", label_selector=selector)
+        rows = listing.pages(self._connection, *_SERVERS, sort="id:asc", label_selector=selector)
         ours = (row for row in rows if row["labels"].get(reading.NODE) == node_name)
         return next(ours, None)
 
@@ -267,7 +237,7 @@ class HetznerCloud:
     def delete(self, instance_id: str) -> None:
         """Delete one server by id; one that is gone already is success."""
         with self._connection.operation("delete"):
-            if not _is_number(instance_id):
+            if not naming.is_number(instance_id):
                 raise errors.BadOrder(f"{instance_id!r} is no id of a Hetzner server")
             try:
                 self._connection.ask("DELETE", f"/servers/{instance_id}")
@@ -300,7 +270,7 @@ class HetznerCloud:
                         f"the labels of server {instance_id} were written and are not shown: "
                         "does somebody else write them too?"
                     )
-            return reading.instance(row, self._unknown_state)
+            return reading.instance(row, self._log.unknown_state)
 
     def _standing(self, instance_id: str) -> dict[str, Any]:
         row = self._by_id(instance_id)
@@ -312,9 +282,9 @@ class HetznerCloud:
         """Count the project's servers by cluster and identity; one request for each 50."""
         with self._connection.operation("neighbours"):
             return marks.counted(
-                self._connection.translated(
-                    "/servers",
-                    "servers",
+                listing.translated(
+                    self._connection,
+                    *_SERVERS,
                     reading.whose,
                     sort="id:asc",
                     label_selector=reading.CLUSTER,
@@ -342,7 +312,7 @@ class HetznerCloud:
             return self._shards.leftovers(self._login.cluster)
 
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer's headers showed it."""
+        """Return the rate budget as the last answer's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -350,74 +320,31 @@ class HetznerCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what Hetzner's controller manager and CSI driver put on a node."""
-        fields = {
+        """Return what Hetzner's controller manager and CSI driver put on a node."""
+        labels = {
             "topology.kubernetes.io/region": location,
             "instance.hetzner.cloud/provided-by": "cloud",
             "csi.hetzner.cloud/location": location,
         }
         zone = vocabulary.ZONES.get(location)
-        return {**fields, "topology.kubernetes.io/zone": zone} if zone else fields
+        return {**labels, "topology.kubernetes.io/zone": zone} if zone else labels
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
         """Look for everything that an order names; one request a name and one more."""
         with self._connection.operation("check_order"):
-            problem = _impossible(order)
-            return (*((problem,) if problem else ()), *self._finder.problems(order))
+            return (*ordering.impossible(order), *self._finder.problems(order))
 
     def quota(self) -> contract.Quota | None:
-        """Tell nothing: the API does not show a project's limits."""
+        """Return None: the API does not show a project's limits."""
         return None
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
-
-    def _unknown_state(self, word: str) -> None:
-        if self._logged.first(f"state {word}"):
-            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_server_state", extra={"fields": fields})
-
-
-class _Once:
-    """Remember what was said, so that it is said once."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._said: set[str] = set()
-
-    def first(self, what: str) -> bool:
-        """Tell whether this is the first time."""
-        with self._guard:
-            new = what not in self._said
-            self._said.add(what)
-            return new
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _impossible(order: contract.Order) -> str:
-    """Tell why an order cannot work, as far as that shows without asking; "" when it does not."""
-    size = len(order.user_data.encode())
-    if size > USER_DATA_LIMIT_BYTES:
-        return f"user-data of {size} bytes is over Hetzner's limit of {USER_DATA_LIMIT_BYTES}"
-    if not (order.public_ipv4 or order.public_ipv6 or order.networks):
-        return "a server without public IPv4 and IPv6 addresses needs a network"
-    if any(key.startswith(RESERVED_PREFIX) for key in order.labels):
-        return f"server labels must not start with {RESERVED_PREFIX}: Hetzner keeps it for itself"
-    for key in (reading.IDENTITY, reading.UNJOINED):
-        if key in order.labels:
-            return f"the server label {key!r} would pass for one of our own marks"
-    if order.identity and not marks.is_identity(order.identity):
-        return f"{order.identity!r} is no identity of a cluster"
-    good, problem = label_rules.LabelValidator.validate_verbose(reading.marks(order))
-    return "" if good else problem
 
 
 def _misfit(put: Mapping[contract.Mark, str], remove: Collection[contract.Mark]) -> str:
-    """Tell why marks cannot be changed so; "" when they can."""
+    """Return why marks cannot be changed so; "" when they can."""
     try:
         marks.check_change(put, remove)
     except ValueError as error:
@@ -429,7 +356,7 @@ def _raise_fate(action: Mapping[str, Any]) -> None:
     """Raise what an accepted order failed with, if it did."""
     if action["status"] != "error":
         return
-    response = action.get("error") or {}
-    code, message = str(response.get("code", "")), str(response.get("message", "no reason given"))
+    failure = action.get("error") or {}
+    code, message = str(failure.get("code", "")), str(failure.get("message", "no reason given"))
     sense = vocabulary.fate_class(code, message)
     raise sense(f"the order was accepted and then failed: {message} ({code})")

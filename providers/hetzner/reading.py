@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 
 
 def marks(order: contract.Order) -> dict[str, str]:
-    """Give the labels of the server that an order asks for; ours win over the user's."""
+    """Return the labels of the server that an order asks for; ours win over the user's."""
     ours = {CLUSTER: order.cluster, GROUP: order.group, NODE: order.node_name}
     if order.identity:
         ours[IDENTITY] = order.identity
@@ -50,20 +50,20 @@ def changed(
     put: Mapping[contract.Mark, str],
     remove: Collection[contract.Mark],
 ) -> dict[str, str]:
-    """Give a server's labels with marks put on and taken off; the others stay as they are."""
+    """Return a server's labels with marks put on and taken off; the others stay as they are."""
     gone = {KEYS[mark] for mark in remove}
     kept = {key: value for key, value in labels.items() if key not in gone}
     return {**kept, **{KEYS[mark]: value for mark, value in put.items()}}
 
 
 def identity(row: Row) -> str:
-    """Give the identity of the cluster whose server it is, as Instance has it."""
-    response = row["labels"].get(IDENTITY)
-    return rules.identity_of(() if response is None else (str(response),))
+    """Return the identity of the cluster whose server it is, as Instance has it."""
+    value = row["labels"].get(IDENTITY)
+    return rules.identity_of(() if value is None else (str(value),))
 
 
 def whose(row: Row) -> tuple[str, str] | None:
-    """Tell the cluster and the identity that a server's marks name; None where none is named."""
+    """Return the cluster and the identity that a server's marks name; None where none is named."""
     cluster = row["labels"].get(CLUSTER)
     return None if cluster is None else (str(cluster), identity(row))
 
@@ -75,14 +75,14 @@ def selector(**labels: str) -> str:
 
 
 def is_ours(row: Row, cluster: str) -> bool:
-    """Tell whether a server carries our cluster's mark, whatever the API's filter let through."""
+    """Return whether a server carries our cluster's mark, whatever the API's filter let through."""
     return bool(row["labels"].get(CLUSTER) == cluster)
 
 
 def instance(
     row: Row, unknown_state: Callable[[str], None], receipt: str = ""
 ) -> contract.Instance:
-    """Read a server; a state without a meaning is told to ``unknown_state`` and means RUNNING."""
+    """Read a server; an unknown state is passed to ``unknown_state`` and means RUNNING."""
     number = str(int(row["id"]))
     labels = row["labels"]
     word = str(row["status"])
@@ -110,7 +110,7 @@ def instance(
 
 
 def _addresses(row: Row) -> Iterator[str]:
-    """Give the public IPv4 address, the first of the public IPv6 network, the private ones."""
+    """Yield the public IPv4 address, the first of the public IPv6 network, the private ones."""
     public = row.get("public_net") or {}
     if ipv4 := (public.get("ipv4") or {}).get("ip"):
         yield str(ipaddress.ip_address(ipv4))

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from providers import contract, errors
-from providers.hetzner import vocabulary, wire
+from providers.hetzner import listing, vocabulary, wire
 from providers.kit import cache, naming
 
-KEPT_S = cache.KEPT_S
 SPREAD = "spread"
 """The placement group that is ours to make: see :mod:`providers.hetzner.spreading`."""
 
@@ -66,24 +65,17 @@ class Resolver:
         self._kept.forget()
 
     def problems(self, order: contract.Order) -> tuple[str, ...]:
-        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        """Look for everything that an order names, afresh; return a sentence for each problem."""
         self.forget()
         zone = self._zone(order.location)
         checks: list[Callable[[], object]] = [
             functools.partial(self.image, order.image, order.machine_type.arch),
-            *(functools.partial(self._row, "ssh_key", key_given) for key_given in order.ssh_keys),
-            *(
-                functools.partial(self._row, "firewall", firewall_given)
-                for firewall_given in order.firewalls
-            ),
-            *(
-                functools.partial(self._network_in, zone, network_given)
-                for network_given in order.networks
-            ),
+            *(functools.partial(self._row, "ssh_key", key) for key in order.ssh_keys),
+            *(functools.partial(self._row, "firewall", name) for name in order.firewalls),
+            *(functools.partial(self._network_in, zone, name) for name in order.networks),
         ]
         if order.placement_group not in {"", SPREAD}:
-            placement_group_given = order.placement_group
-            checks.append(functools.partial(self._row, "placement_group", placement_group_given))
+            checks.append(functools.partial(self._row, "placement_group", order.placement_group))
         wrong = [] if zone else [f"there is no location {order.location!r}"]
         for check in checks:
             try:
@@ -104,14 +96,14 @@ class Resolver:
 
     def _row(self, kind: str, name: str) -> Row:
         """Find one thing by id (digits) or name."""
-        words_for_people = kind.replace("_", " ").replace("ssh", "SSH")
-        if name.isascii() and name.isdigit():
+        what = kind.replace("_", " ").replace("ssh", "SSH")
+        if naming.is_number(name):
             row = self._by_id(kind, name)
         else:
             rows = self._connection.get(f"/{kind}s", name=name)[f"{kind}s"]
-            return naming.only(rows, name, "name", what=words_for_people)
+            return naming.only(rows, name, "name", what=what)
         if row is None:
-            raise errors.BadOrder(f"there is no {words_for_people} {name!r}")
+            raise errors.BadOrder(f"there is no {what} {name!r}")
         return row
 
     def _by_id(self, kind: str, number: str) -> Row | None:
@@ -125,7 +117,7 @@ class Resolver:
 
     def _image(self, name: str, architecture: str) -> int:
         theirs = _ARCHITECTURES.get(architecture, architecture)
-        if name.isascii() and name.isdigit():
+        if naming.is_number(name):
             row = self._by_id("image", name)
             if row is None:
                 raise errors.BadOrder(f"there is no image {name}")
@@ -153,10 +145,10 @@ class Resolver:
     def _images(self, theirs: str, **about: str) -> list[Row]:
         """List the images of an architecture of theirs that can be ordered."""
         about |= {"architecture": theirs, "status": "available", "include_deprecated": "true"}
-        found = self._connection.pages("/images", "images", **about)
+        found = listing.pages(self._connection, "/images", "images", **about)
         return [row for row in found if row["architecture"] == theirs]
 
 
 def _newest(rows: Iterable[Row]) -> Row | None:
-    """Give the newest image, one that is not deprecated before one that is."""
+    """Return the newest image, one that is not deprecated before one that is."""
     return max(rows, key=lambda row: (not row.get("deprecated"), row["created"]), default=None)

@@ -13,12 +13,13 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from providers import contract, errors
-from providers.hetzner import reading, vocabulary, wire
+from providers.hetzner import listing, reading, vocabulary, wire
 from providers.kit import cache
 
 ROOM = 10
 """How many servers a spread group holds (the vendor's limit)."""
 
+_GROUPS = ("/placement_groups", "placement_groups")
 _VIEW_KEPT_S = 60.0
 _CLAIM_KEPT_S = 900.0
 _NAMES_TRIED = 5
@@ -54,7 +55,7 @@ class Shards:
         self._full: dict[int, float] = {}
 
     def claim(self, order: contract.Order) -> int:
-        """Take room for an order's machine; give the placement group's id.
+        """Take room for an order's machine; return the placement group's id.
 
         The same order gets the same shard while its claim stands. Makes a shard when all are
         full; raises what the API says, QuotaExceeded at the project's 50 groups among it.
@@ -123,9 +124,9 @@ class Shards:
 
     def leftovers(self, cluster: str) -> tuple[contract.Leftover, ...]:
         """List a cluster's shards, of every group; one request for each 50."""
-        rows = self._connection.pages(
-            "/placement_groups",
-            "placement_groups",
+        rows = listing.pages(
+            self._connection,
+            *_GROUPS,
             sort="id:asc",
             label_selector=reading.selector(cluster=cluster),
         )
@@ -141,7 +142,7 @@ class Shards:
         )
 
     def _withdrawn(self, shard: int) -> bool:
-        """Give a shard to nobody for a while, unless somebody has it."""
+        """Return a shard to nobody for a while, unless somebody has it."""
         with self._guard:
             now = self._clock()
             if any(each.shard == shard and each.until > now for each in self._claims.values()):
@@ -150,7 +151,7 @@ class Shards:
             return True
 
     def is_free(self, left: contract.Leftover, cluster: str) -> bool:
-        """Tell whether a shard is ours and empty at this instant; it is given to nobody then.
+        """Return whether a shard is ours and empty at this instant; it is given to nobody then.
 
         One that an order may still come into is not. While we ask, no lock is held.
         """
@@ -175,7 +176,7 @@ class Shards:
         return row
 
     def delete(self, left: contract.Leftover, cluster: str) -> bool:
-        """Delete a shard; tell whether it was there. Nothing that was listed of its group stays."""
+        """Delete a shard; return whether it was there. What was listed of its group is dropped."""
         try:
             self._connection.ask("DELETE", f"/placement_groups/{int(left.id)}")
         except wire.SaidNoError as error:
@@ -194,7 +195,7 @@ class Shards:
         return self._with_room(view, now)
 
     def _with_room(self, view: _View, now: float) -> int:
-        """Give the oldest shard with room, 0 when there is none."""
+        """Return the oldest shard with room, 0 when there is none."""
         return next((each for each in sorted(view.shards) if self._room(each, view, now)), 0)
 
     def _is_full(self, shard: int, now: float) -> bool:
@@ -220,9 +221,9 @@ class Shards:
         )
 
     def _listed(self, cluster: str, group: str) -> list[dict[str, Any]]:
-        return self._connection.pages(
-            "/placement_groups",
-            "placement_groups",
+        return listing.pages(
+            self._connection,
+            *_GROUPS,
             sort="id:asc",
             label_selector=reading.selector(cluster=cluster, group=group),
         )
@@ -267,7 +268,7 @@ class Leftovers:
         groups: Collection[str],
         nodes: Collection[str],  # noqa: ARG002  (single servers leave nothing behind)
     ) -> Iterable[contract.Leftover]:
-        """Give the shards of these groups; nothing is asked where there are none."""
+        """Return the shards of these groups; nothing is asked where there are none."""
         shown = self.shards.leftovers(self.cluster) if groups else ()
         return [each for each in shown if each.group in groups]
 

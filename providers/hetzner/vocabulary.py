@@ -1,4 +1,4 @@
-"""Hold Hetzner's own words, and what each of them is to us: states, errors, zones.
+"""Define Hetzner's own words and what each means to us: states, errors, zones.
 
 Error codes are those of the API's documentation and of replies seen in the wild. A word that is
 not here is not guessed at: see :func:`error_class`.
@@ -26,7 +26,7 @@ STATES: Mapping[str, contract.InstanceState] = MappingProxyType(
         "rebuilding": contract.InstanceState.RUNNING,
         "off": contract.InstanceState.STOPPED,
         "deleting": contract.InstanceState.DELETING,
-        # The vendor's own "we cannot tell".
+        # The vendor's own "we do not know".
         "unknown": contract.InstanceState.RUNNING,
     }
 )
@@ -97,7 +97,7 @@ _SERVER_FAULT = 500
 
 
 def error_class(status: int, code: str, message: str) -> type[errors.CloudError]:
-    """Tell which of our errors a vendor's error is.
+    """Return which of our errors a vendor's error is.
 
     ``code`` is "" when the answer held no word of the vendor's (a gateway's page, no JSON): then
     only 401 and 429 are believed, and everything else means that nobody knows. An unknown word is
@@ -116,7 +116,7 @@ def error_class(status: int, code: str, message: str) -> type[errors.CloudError]
 
 
 def fate_class(code: str, message: str) -> type[errors.CloudError]:
-    """Tell which of our errors it is when an order fails after it was accepted.
+    """Return which of our errors it is when an order fails after it was accepted.
 
     The next candidate should be tried unless the words say that our order or our quota is at
     fault, so anything else counts as none to be had.

@@ -13,23 +13,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import hcloud
 import requests
 
 from providers import contract, errors
 from providers.hetzner import vocabulary
-from providers.kit import exchange, paging, sdk
+from providers.kit import exchange, operation, sdk
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
-PER_PAGE = 50
 
 _CLIENT_ERROR = 400
 
 NoAnswerError = exchange.NoAnswerError
-
-T = TypeVar("T")
 
 
 class SaidNoError(Exception):
@@ -46,7 +43,7 @@ class SaidNoError(Exception):
         self.retry_after_s = retry_after_s
 
     def as_cloud_error(self) -> errors.CloudError:
-        """Give our own error for it."""
+        """Return our own error for it."""
         sense = vocabulary.error_class(self.status, self.code, self.message)
         if sense is errors.Throttled:
             return errors.Throttled(
@@ -78,19 +75,16 @@ class Connection:
                 "cannot be switched off, and it is not safe to use"
             )
         self._session = session
-        # An entry in ~/.netrc would take the place of our token; this keeps requests from looking.
-        session.auth = _unchanged
         line = exchange.Line(login, hands=hands, endpoint=endpoint, clock=clock)
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, sdk.Adapter(line, self._heard))
+        sdk.take_over(session, sdk.Adapter(line, self._heard))
 
     @property
     def budget(self) -> contract.Budget | None:
-        """Tell the rate budget as the last answer showed it."""
+        """Return the rate budget as the last answer showed it."""
         return self._budget
 
     def ask(self, method: str, path: str, **value: object) -> dict[str, Any]:
-        """Send one request, once; give the parsed answer.
+        """Send one request, once; return the parsed answer.
 
         Raises SaidNoError or NoAnswerError, which :meth:`operation` turns into ours.
         """
@@ -108,56 +102,25 @@ class Connection:
         """Read; see :meth:`ask`."""
         return self.ask("GET", path, params=params)
 
-    def pages(self, path: str, key: str, **params: object) -> list[dict[str, Any]]:
-        """Read a whole list of rows as they came; see :meth:`translated`."""
-        return self.translated(path, key, lambda row: row, **params)
-
-    def translated(
-        self, path: str, key: str, keep: Callable[[dict[str, Any]], T | None], **params: object
-    ) -> list[T]:
-        """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`."""
-
-        def read(page: int) -> paging.Page:
-            response = self.get(path, page=page, per_page=PER_PAGE, **params)
-            pagination = response["meta"]["pagination"]
-            total = pagination.get("total_entries")
-            return paging.Page(
-                rows=response[key],
-                total=None if total is None else int(total),
-                following=paging.after(page, pagination["next_page"]),
-            )
-
-        return paging.whole(path, read, first=1, key=lambda row: int(row["id"]), keep=keep)
-
     @contextlib.contextmanager
     def operation(self, name: str) -> Iterator[None]:
         """Let nothing but a CloudError out, with our account and the operation in it."""
-        try:
+        with operation.operation(
+            self._account,
+            name,
+            orders=name != "look_up",
+            refusal=SaidNoError,
+            translate=SaidNoError.as_cloud_error,
+        ):
             exchange.check_token(self._token)
             yield
-        except errors.CloudError as error:
-            error.account, error.operation = self._account, name
-            raise
-        except SaidNoError as error:
-            problem = error.as_cloud_error()
-            if name == "look_up" and isinstance(problem, errors.NoCapacity | errors.BadOrder):
-                # In a look-up these speak of the order's fate; a refused question tells nothing.
-                problem = errors.Unreachable(problem.message, request_id=problem.request_id)
-            problem.account, problem.operation = self._account, name
-            raise problem from error
-        except NoAnswerError as error:
-            raise errors.Unreachable(str(error), account=self._account, operation=name) from error
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise errors.Unreachable(
-                f"the answer could not be read: {error!r}", account=self._account, operation=name
-            ) from error
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._session.close()
 
     def _heard(self, _request: requests.PreparedRequest, answer: exchange.Answer) -> None:
-        """Keep the rate budget that the headers tell; raise SaidNoError for a no.
+        """Keep the rate budget of the headers; raise SaidNoError for a no.
 
         A 429 does not say how long to wait. The bucket refills all the time, and RateLimit-Reset
         says when it is full again (an hour, when it was empty): what matters is when the next
@@ -172,10 +135,6 @@ class Connection:
             refill_s = (budget.reset_at - budget.seen_at) / max(1, budget.limit - budget.remaining)
             wait_s = exchange.bounded_s(refill_s)
         raise _said_no(answer, wait_s)
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _budget(answer: exchange.Answer) -> contract.Budget | None:
@@ -194,15 +153,13 @@ def _budget(answer: exchange.Answer) -> contract.Budget | None:
 
 
 def _said_no(answer: exchange.Answer, wait_s: float | None) -> SaidNoError:
-    response = (answer.payload or {}).get("error")
-    if not isinstance(response, dict) or not response.get("code"):
-        response = {
-            "message": f"answered {answer.status} {answer.reason} without a word of its own"
-        }
+    said = (answer.payload or {}).get("error")
+    if not isinstance(said, dict) or not said.get("code"):
+        said = {"message": f"answered {answer.status} {answer.reason} without a word of its own"}
     return SaidNoError(
         status=answer.status,
-        code=str(response.get("code", "")),
-        message=_sentence(response),
+        code=str(said.get("code", "")),
+        message=_sentence(said),
         request_id=answer.headers.get("x-correlation-id", ""),
         retry_after_s=wait_s,
     )
@@ -214,8 +171,8 @@ def _sentence(fields: Mapping[str, Any]) -> str:
     details = fields.get("details")
     if isinstance(details, dict):
         for field in _rows(details.get("fields")):
-            told_of = field.get("messages")
-            messages = ", ".join(str(each) for each in told_of) if isinstance(told_of, list) else ""
+            listed = field.get("messages")
+            messages = ", ".join(str(each) for each in listed) if isinstance(listed, list) else ""
             parts.append(f"{field.get('name')}: {messages}" if messages else "")
         limits = [str(each.get("name")) for each in _rows(details.get("limits"))]
         parts.append(f"limit: {', '.join(limits)}" if limits else "")

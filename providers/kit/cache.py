@@ -1,4 +1,4 @@
-"""Remember for a while: what a name stands for at a cloud, and what was said already."""
+"""Remember for a while what a name stands for at a cloud."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Flight:
 class Kept:
     """Answers by key, each asked for once in :data:`KEPT_S`; safe to use from several threads.
 
-    ``clock`` gives seconds. What raises is not kept, but told to all who waited for it.
+    ``clock`` gives seconds. What raises is not kept, but raised for all who waited for it.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -69,7 +69,7 @@ class Kept:
         self._kept: dict[Hashable, tuple[float, object]] = {}
 
     def once(self, key: Hashable, find: Callable[[], T]) -> T:
-        """Give the answer that is kept, or ask for it."""
+        """Return the answer that is kept, or ask for it."""
 
         def ask() -> T:
             with self._guard:
@@ -92,18 +92,3 @@ class Kept:
         with self._guard:
             self._kept.clear()
             self._forgotten += 1
-
-
-class Once:
-    """Remember what was said, so that it is said once."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._said: set[str] = set()
-
-    def first(self, what: str) -> bool:
-        """Tell whether this is the first time."""
-        with self._guard:
-            new = what not in self._said
-            self._said.add(what)
-            return new

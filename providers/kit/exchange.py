@@ -33,7 +33,7 @@ LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
 
 LONGEST_WAIT_S = 60.0
 SHORTEST_WAIT_S = 1.0
-"""What a 429 may tell us to wait, in seconds: negative and absurd figures have been seen."""
+"""How long a 429 may make us wait, in seconds: negative and absurd figures have been seen."""
 
 READERS = 3
 """Connections beside those of the hands: a listing, the types and the prices at once."""
@@ -69,7 +69,7 @@ class Answer:
 
     @property
     def wait_s(self) -> float | None:
-        """Tell what its Retry-After asks for in seconds, within bounds; None when it has none."""
+        """Return what its Retry-After asks for in seconds, within bounds; None when it has none."""
         return retry_after_s(self.headers.get("retry-after", ""), self.seen_at)
 
 
@@ -135,11 +135,11 @@ class Line:
             ValueError,  # an address that is none
         ) as error:
             why = f"no whole answer: {error}" if str(error) else "no whole answer"
-            raise NoAnswerError(masking.masked_and_cut(why, 300)) from error
+            raise NoAnswerError(masking.one_line(why, 300)) from error
         return self._answer(response, raw)
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._pool.close()
 
     def _answer(self, response: httpcore.Response, raw: bytes) -> Answer:
@@ -221,7 +221,7 @@ def _unpacked(raw: bytes, coding: str) -> bytes:
         return raw
     if coding not in _GZIP:
         raise NoAnswerError(
-            masking.masked_and_cut(f"answered with {coding}, which was not asked for", 100)
+            masking.one_line(f"answered with {coding}, which was not asked for", 100)
         )
     unpacker = zlib.decompressobj(_GZIP_WINDOW)
     try:
@@ -237,16 +237,16 @@ def _unpacked(raw: bytes, coding: str) -> bytes:
 
 def _trust() -> ssl.SSLContext:
     """Trust whom the environment says, as the vendors' libraries do, else what is usual."""
-    values = (os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"))
-    return ssl.create_default_context(cafile=next(filter(None, values), None) or certifi.where())
+    bundles = (os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"))
+    return ssl.create_default_context(cafile=next(filter(None, bundles), None) or certifi.where())
 
 
 def _proxy(endpoint: str) -> httpcore.Proxy | None:
-    """Give the proxy that the environment names for an endpoint (HTTPS_PROXY, NO_PROXY, ...)."""
+    """Return the proxy that the environment names for an endpoint (HTTPS_PROXY, NO_PROXY, ...)."""
     try:
         parts = urllib.parse.urlsplit(endpoint)
     except ValueError:
-        return None  # the first exchange tells
+        return None  # the first exchange says so
     proxies = urllib.request.getproxies()
     address = proxies.get(parts.scheme) or proxies.get("all", "")
     if not address or urllib.request.proxy_bypass(parts.hostname or ""):

@@ -29,7 +29,7 @@ _NOT_MARKS = bytes(set(range(256)) - set(_MARKS))
 
 
 class NotReadable(ValueError):
-    """Say why not, in words that go on from "answered with"."""
+    """Return why not, in words that go on from "answered with"."""
 
 
 def read_object(content: bytes, *, hide: str = "") -> dict[str, Any]:

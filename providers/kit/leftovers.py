@@ -13,29 +13,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from providers import contract, errors
-
-_log = logging.getLogger("providers.kit.leftovers")
+from providers.kit import logs
 
 
 class Kind(Protocol):
     """One kind of thing that stays when machines go."""
 
     def listed(self, *, groups: Collection[str], nodes: Collection[str]) -> Iterable[Leftover]:
-        """Give what the cloud shows with our mark of these owners, used or not; all or an error."""
+        """Return what carries our mark and is of these owners, used or not; all or an error."""
         ...
 
     def is_free(self, left: Leftover) -> bool:
-        """Ask the cloud now: is it still there and ours, and does nothing use it?"""
+        """Return whether it is still there, ours, and used by nothing; asks the cloud now."""
         ...
 
     def delete(self, left: Leftover) -> bool:
-        """Delete it; tell whether it was there. Raises what the cloud says, "in use" among it."""
+        """Delete it; return whether it was there. Raises what the cloud says, "in use" among it."""
         ...
 
 
@@ -45,7 +43,7 @@ Leftover = contract.Leftover
 def clear(
     kinds: Sequence[Kind], *, groups: Collection[str], nodes: Collection[str]
 ) -> tuple[str, ...]:
-    """Delete what is left of these groups and node names; tell what, for a person.
+    """Delete what is left of these groups and node names; return what went, for a person.
 
     Raises what a kind raises: what was deleted before stays so, and the next run finds the rest.
     """
@@ -63,11 +61,11 @@ class Unmarked:
 
     Where marks are tags, a create may be accepted and its tags left out. No listing by mark shows
     such a machine, so this kind alone is remembered, by the id in the create's own answer, and each
-    is told in the log with that id: a process that dies right then leaves it to a person.
+    is logged with that id: a process that dies right then leaves it to a person.
 
     ``is_ours`` asks the cloud now whether the machine is still the one that was made, of its
     order's name and lacking a mark; None when it is gone. ``delete`` asks for its deletion, and
-    tells whether it was gone already.
+    says whether it was gone already.
     """
 
     def __init__(
@@ -77,14 +75,14 @@ class Unmarked:
         is_ours: Callable[[str, contract.Order], bool | None],
         delete: Callable[[str], bool],
     ) -> None:
-        self._account = account
+        self._log = logs.AccountLog("providers.kit.leftovers", account)
         self._is_ours = is_ours
         self._delete = delete
         self._guard = threading.Lock()
         self._made: dict[str, contract.Order] = {}
 
     def delete(self, machine_id: str, order: contract.Order) -> None:
-        """Take a machine on that was made for an order, and ask for its deletion at once.
+        """Remember a machine that was made for an order, and ask for its deletion at once.
 
         The cloud has just said, in its answer to the create, what the machine lacks.
         """
@@ -103,20 +101,18 @@ class Unmarked:
             self._ask_for(machine_id, functools.partial(self._is_ours, machine_id, order))
 
     def _ask_for(self, machine_id: str, is_ours: Callable[[], bool | None]) -> None:
-        fields = {"account": self._account, "id": machine_id}
         try:
             ours = is_ours()
             gone = ours is None or (ours and self._delete(machine_id))
         except errors.CloudError as error:
-            details = {**fields, "error": error.message}
-            _log.warning("unmarked_machine_not_deleted", extra={"fields": details})
+            self._log.warning("unmarked machine not deleted", id=machine_id, error=error.message)
             return
         if ours and not gone:
-            _log.warning("unmarked_machine_deleted", extra={"fields": fields})
+            self._log.warning("unmarked machine deleted", id=machine_id)
             return
         if gone:
-            _log.info("unmarked_machine_gone", extra={"fields": fields})
+            self._log.info("unmarked machine gone", id=machine_id)
         else:
-            _log.warning("unmarked_machine_is_another_s_now", extra={"fields": fields})
+            self._log.warning("unmarked machine belongs to another now", id=machine_id)
         with self._guard:
             self._made.pop(machine_id, None)

@@ -63,17 +63,17 @@ class Marks:
 
 
 def cluster_tag(cluster: str) -> str:
-    """Give the tag of a cluster's machines; raises ValueError when the name does not fit."""
+    """Return the tag of a cluster's machines; raises ValueError when the name does not fit."""
     return _tag(CLUSTER, cluster)
 
 
 def group_tag(group: str) -> str:
-    """Give the tag of a group's machines; raises ValueError when the name does not fit."""
+    """Return the tag of a group's machines; raises ValueError when the name does not fit."""
     return _tag(GROUP, group)
 
 
 def node_tag(node_name: str) -> str:
-    """Give the tag of a node's machine; raises ValueError when the name does not fit."""
+    """Return the tag of a node's machine; raises ValueError when the name does not fit."""
     return _tag(NODE, node_name)
 
 
@@ -86,7 +86,7 @@ def tags(
     unjoined: bool = False,
     labels: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
-    """Give all tags of a machine: its marks, then the user's labels as ``key:value``.
+    """Return all tags of a machine: its marks, then the user's labels as ``key:value``.
 
     An empty identity has no tag. A label without a value becomes its bare key. Raises ValueError,
     with a sentence for a person, for what does not fit and for a label that would pass for a mark.
@@ -100,7 +100,7 @@ def tags(
 
 
 def ordered(order: contract.Order) -> tuple[str, ...]:
-    """Give all tags of the machine that an order makes; raises as :func:`tags` does."""
+    """Return all tags of the machine that an order makes; raises as :func:`tags` does."""
     return tags(
         cluster=order.cluster,
         group=order.group,
@@ -112,17 +112,17 @@ def ordered(order: contract.Order) -> tuple[str, ...]:
 
 
 def is_identity(text: str) -> bool:
-    """Tell whether this is an identity as clusters have it."""
+    """Return whether this is an identity as clusters have it."""
     return _IDENTITY.fullmatch(text) is not None
 
 
 def identity_of(found: Collection[str]) -> str:
     """Read an identity out of every value that a machine carries for it, as Instance has it."""
-    values = set(found)
-    if not values:
+    identities = set(found)
+    if not identities:
         return ""
-    only = values.pop()
-    return only if not values and is_identity(only) else contract.NOBODYS
+    only = identities.pop()
+    return only if not identities and is_identity(only) else contract.NOBODYS
 
 
 def check_change(put: Mapping[contract.Mark, str], remove: Collection[contract.Mark]) -> None:
@@ -134,7 +134,7 @@ def check_change(put: Mapping[contract.Mark, str], remove: Collection[contract.M
 
 
 def tag_of(mark: contract.Mark, value: str) -> str:
-    """Give the tag of one mark; raises ValueError when the value does not fit it."""
+    """Return the tag of one mark; raises ValueError when the value does not fit it."""
     if mark is contract.Mark.UNJOINED:
         if value != contract.UNJOINED_VALUE:
             raise ValueError(f"the mark 'unjoined' says 'true' or is not there, never {value!r}")
@@ -150,7 +150,7 @@ def changed(
     put: Mapping[contract.Mark, str],
     remove: Collection[contract.Mark] = (),
 ) -> tuple[str, ...]:
-    """Give a machine's tags with marks put on and taken off.
+    """Return a machine's tags with marks put on and taken off.
 
     Everything else stays, in its order; where nothing changes, the tags come back as they were.
     Raises ValueError for a change that makes no sense.
@@ -172,7 +172,7 @@ def change(
     worn: Callable[[Row], tuple[str, ...]],
     write: Callable[[Row, tuple[str, ...]], object],
 ) -> Row:
-    """Change the marks of a machine whose marks are tags; give it as it is shown then.
+    """Change the marks of a machine whose marks are tags; return it as it is shown then.
 
     The one way of :meth:`providers.contract.Marking.mark`: ``read`` gives the machine, or None when
     it is certainly gone, ``worn`` its tags, ``write`` brings them to what they should be; it is not
@@ -207,14 +207,14 @@ def change(
 
 
 def mark_of(tag: str) -> contract.Mark | None:
-    """Tell which mark of ours a tag is, whatever its value; None for a user's own."""
+    """Return which mark of ours a tag is, whatever its value; None for a user's own."""
     if tag == UNJOINED:
         return contract.Mark.UNJOINED
     return next((mark for mark, prefix in _PREFIXES.items() if tag.startswith(prefix)), None)
 
 
 def is_made_for(machine_tags: Collection[str], order: contract.Order) -> bool:
-    """Tell whether a machine is the one that an order asks for, joined by now or not.
+    """Return whether a machine is the one that an order asks for, joined by now or not.
 
     By cluster, node name and identity: a machine of another cluster of the same name is not.
     """
@@ -226,9 +226,9 @@ def is_made_for(machine_tags: Collection[str], order: contract.Order) -> bool:
 
 
 def is_fresh(machine_tags: Collection[str], order: contract.Order) -> bool:
-    """Tell whether a machine that was just made carries every mark of its order."""
-    result = read(machine_tags)
-    return is_made_for(machine_tags, order) and result.group == order.group and result.unjoined
+    """Return whether a machine that was just made carries every mark of its order."""
+    mark = read(machine_tags)
+    return is_made_for(machine_tags, order) and mark.group == order.group and mark.unjoined
 
 
 def neighbours(machines: Iterable[Collection[str]]) -> tuple[contract.Neighbour, ...]:
@@ -242,7 +242,7 @@ def neighbours(machines: Iterable[Collection[str]]) -> tuple[contract.Neighbour,
 
 
 def counted(machines: Iterable[tuple[str, str]]) -> tuple[contract.Neighbour, ...]:
-    """Count machines, given as (cluster, identity), the way Neighbourly tells them."""
+    """Count machines, given as (cluster, identity), as Neighbourly returns them."""
     counts = collections.Counter(machines)
     return tuple(
         contract.Neighbour(cluster=cluster, identity=identity, count=count)
@@ -251,13 +251,13 @@ def counted(machines: Iterable[tuple[str, str]]) -> tuple[contract.Neighbour, ..
 
 
 def is_ours(machine_tags: Collection[str], cluster: str) -> bool:
-    """Tell whether a machine with these tags is of a cluster: by equality of the whole tag."""
+    """Return whether a machine with these tags is of a cluster: by equality of the whole tag."""
     wanted = cluster_tag(cluster)
     return any(tag == wanted for tag in machine_tags)
 
 
 def is_node(machine_tags: Collection[str], node_name: str) -> bool:
-    """Tell whether a machine with these tags is of a node name; no name is nobody's."""
+    """Return whether a machine with these tags is of a node name; no name is nobody's."""
     return bool(node_name) and any(tag == NODE + node_name for tag in machine_tags)
 
 

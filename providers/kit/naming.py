@@ -1,4 +1,4 @@
-"""Say which thing of a cloud a text of the configuration names, and refuse to guess.
+"""Find the one thing of a cloud that a text of the configuration names; never guess.
 
 Keys, networks, firewalls and placement groups are one thing each: of several that answer to one
 name none is right by itself. Images are versions of one another, and the clouds take the newest.
@@ -16,8 +16,13 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 _SHOWN = 10
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is an id of digits."""
+    return text.isascii() and text.isdigit()
+
+
 def only(rows: Iterable[Row], text: str, *keys: str, what: str, where: str = "") -> Row:
-    """Give the one row that has ``text`` under a key; earlier keys (ids) go before later ones.
+    """Return the one row that has ``text`` under a key; earlier keys (ids) go before later ones.
 
     Raises BadOrder where there is none, or several, with the ids of those; ``where`` says, with a
     blank before it, where was looked.
@@ -29,7 +34,7 @@ def only(rows: Iterable[Row], text: str, *keys: str, what: str, where: str = "")
 
 
 def every(rows: Iterable[Row], text: str, *keys: str, what: str, where: str = "") -> list[Row]:
-    """Give all rows that have ``text`` under the first key that any has it under.
+    """Return all rows that have ``text`` under the first key that any has it under.
 
     Raises BadOrder where there is none.
     """

@@ -47,7 +47,7 @@ class Network(httpcore.NetworkBackend):
             self._here.ends = -1.0
 
     def left_s(self, too_late: str) -> float:
-        """Tell what is left; raises NoAnswerError when nothing is."""
+        """Return what is left; raises NoAnswerError when nothing is."""
         left = float(getattr(self._here, "ends", -1.0)) - time.monotonic()
         if left <= 0:
             raise self.late(too_late)
@@ -133,7 +133,7 @@ class Stream(httpcore.NetworkStream):
             raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
-        """Hang up; harmless twice."""
+        """Hang up; may be called twice."""
         self._peer.close()
 
     def start_tls(
@@ -160,7 +160,7 @@ class Stream(httpcore.NetworkStream):
         return Stream(peer, self._network)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401  (as the library has it)
-        """Tell what the pool asks for: whether an idle connection has something to say."""
+        """Return what the pool asks for: whether an idle connection has something to say."""
         if info == "is_readable":
             return self._readable()
         if info == "socket":
@@ -168,7 +168,7 @@ class Stream(httpcore.NetworkStream):
         return None
 
     def _readable(self) -> bool:
-        """Tell whether something came, or the connection is closed: then it is not used again."""
+        """Return whether something came, or the connection is closed: then it is not used again."""
         if self._peer.fileno() < 0:
             return True
         watch = selectors.DefaultSelector()
@@ -191,7 +191,7 @@ class Names:
     def addresses(
         self, host: str, port: int, patience_s: float
     ) -> list[tuple[socket.AddressFamily, Any]]:
-        """Give a name's addresses in the system's order; raises NoAnswerError."""
+        """Return a name's addresses in the system's order; raises NoAnswerError."""
         key = (host, port)
         with self._guard:
             asked = self._asked.get(key)
@@ -202,7 +202,7 @@ class Names:
                 )
                 thread.start()
         if not asked.answered.wait(patience_s):
-            raise NoAnswerError(f"no connection in time: nobody tells the address of {host}")
+            raise NoAnswerError(f"no connection in time: nobody resolves the name {host}")
         if asked.why is not None:
             raise NoAnswerError(f"no connection: {host}: {asked.why}") from asked.why
         return asked.found

@@ -2,7 +2,7 @@
 
 A list that changes while it is read hides rows: with a machine deleted between two pages, the
 next one moves into the page that was read already. So every page is compared with those before
-it, not the last alone: the length that it tells of the whole list, and the ids of its rows.
+it, not the last alone: the length that it states for the whole list, and the ids of its rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ShortListError(network.NoAnswerError):
 class Page:
     """One page as it came.
 
-    ``total`` is the length of the whole list as this page tells it, None where the API does not.
+    ``total`` is the length of the whole list as this page states it, None where the API does not.
     ``following`` is what asks for the next page (a number, a cursor), None or "" on the last.
     """
 
@@ -52,14 +52,14 @@ def whole(
     key: Callable[[Any], Hashable] = lambda row: row["id"],
     keep: Callable[[Any], T | None] = lambda row: row,
 ) -> list[T]:
-    """Read every page of a list, in the API's order; give its rows, or raise: never a part.
+    """Read every page of a list, in the API's order; return its rows, or raise: never a part.
 
     ``read`` asks for one page, given ``first`` or what the page before said is following. ``key``
-    is what tells rows apart, ``keep`` makes of each row, as it comes, what the caller keeps of it:
+    is what identifies a row, ``keep`` makes of each row, as it comes, what the caller keeps of it:
     a row holds ten times that, so none is held longer than its page. Where it gives None the row
     is counted and left out.
 
-    Raises NoAnswerError: :class:`ChangedError` when two pages tell different lengths or one row
+    Raises NoAnswerError: :class:`ChangedError` when two pages state different lengths or one row
     comes twice or more rows come than were announced, :class:`ShortListError` when fewer do, and
     when pages lead in a circle or do not end. A deletion and a creation between the same two
     pages keep the length and show no row twice: who misses a machine looks it up by id.
@@ -105,7 +105,7 @@ def whole(
 
 
 def after(page: int, following: object) -> int | None:
-    """Give the number of the next page; only the one after this, or none, is an answer.
+    """Return the number of the next page; only the one after this, or none, is an answer.
 
     Raises NoAnswerError: a page left out is a part of the list left out.
     """

@@ -45,7 +45,7 @@ class Adapter(requests.adapters.HTTPAdapter):
         *_rest: Any,  # noqa: ANN401  (timeouts, certificates, proxies: all ours)
         **_named: Any,  # noqa: ANN401
     ) -> requests.Response:
-        """Send a request and give its answer, which holds nothing but a status and a body."""
+        """Send a request and return its answer, which holds nothing but a status and a body."""
         body = request.body or b""
         if isinstance(body, str):
             body = body.encode("utf-8")
@@ -73,9 +73,23 @@ class Adapter(requests.adapters.HTTPAdapter):
         return response
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         super().close()
         self._line.close()
+
+
+def take_over(session: requests.Session, adapter: Adapter) -> None:
+    """Send all that an SDK's session sends through ours, and keep it from reading ~/.netrc.
+
+    An entry in that file would take the place of our token.
+    """
+    session.auth = _unchanged
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _text(value: str | bytes) -> str:

@@ -1,34 +1,28 @@
-"""Be the provider: one login at one Linode account.
+"""Implement the contract for one Linode account.
 
 Machines carry their marks as tags (:mod:`providers.kit.marks`); a machine without our cluster's is
 nobody of ours. A machine's label is the node's name and unique in the account, so the same order
-sent twice makes one machine: the second is told that the label is taken, and finds the first by
+sent twice makes one machine: the second is refused, "label taken", and finds the first by
 its marks.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from providers import contract, errors, metadata, packing
-from providers.kit import cache, marks
-from providers.linode import options, reading, resolver, vocabulary, wire
+from providers import contract, errors, metadata
+from providers.kit import logs, marks, naming, options
+from providers.linode import listing, ordering, reading, resolver, vocabulary, wire
+from providers.linode.options import AccountOptions, GroupOptions
 
-USER_DATA_LIMIT_BYTES = 16384
 LISTINGS = contract.Rate(requests=200, per_s=60.0)
 CREATES = contract.Rate(requests=20, per_s=15.0)
 
 _INSTANCES = "/linode/instances"
 _TYPES = "/linode/types"
-_LABEL = re.compile(r"[a-zA-Z]((?!--|__|\.\.)[a-zA-Z0-9-_.]){2,63}")
 _BY_ID = {"+order_by": "id", "+order": "asc"}
-
-_log = logging.getLogger("providers.linode")
 
 
 class LinodeCloud:
@@ -48,31 +42,29 @@ class LinodeCloud:
         block=("fd00:a9fe:a9fe::1",),
         beside="192.168.128.0/17",
     )
-    account_options: ClassVar[type] = options.AccountOptions
-    group_options: ClassVar[type] = options.GroupOptions
+    account_options: ClassVar[type] = AccountOptions
+    group_options: ClassVar[type] = GroupOptions
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
     )
-    user_data_limit_bytes: ClassVar[int] = USER_DATA_LIMIT_BYTES
-    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=4, page=wire.PAGE_SIZE)
+    user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
+    costs: ClassVar[contract.Costs] = contract.Costs(catalogue=4, page=listing.PER_PAGE)
     rate: contract.Rate = LISTINGS
     create_rate: contract.Rate | None = CREATES
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
-        settings = login.settings
-        if not isinstance(settings, options.AccountOptions):
-            settings = options.AccountOptions()
+        settings = options.or_defaults(login.settings, AccountOptions)
         self.settle_s: float = settings.settle_s
         self.hands: int = settings.hands
         self._login = login
         self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
         self._finder = resolver.Resolver(self._connection, clock)
-        self._logged = cache.Once()
+        self._log = logs.AccountLog("providers.linode", login.account)
 
     @classmethod
     def user_data_bytes(cls, text: str) -> int:
-        """Tell how much of the limit a user-data takes: a large cloud-config is sent as gzip."""
-        return len(packing.within(text, USER_DATA_LIMIT_BYTES))
+        """Return how much of the limit a user-data takes: a large cloud-config is sent as gzip."""
+        return ordering.user_data_bytes(text)
 
     @classmethod
     def open(cls, login: contract.Login) -> contract.Provider:
@@ -82,26 +74,30 @@ class LinodeCloud:
     def machine_types(self) -> tuple[contract.MachineType, ...]:
         """List every type, sold out or not; one request."""
         with self._connection.operation("machine_types"):
-            return tuple(self._connection.translated(_TYPES, reading.machine_type))
+            return tuple(listing.translated(self._connection, _TYPES, reading.machine_type))
 
     def offers(self) -> tuple[contract.Offer, ...]:
         """List what can be had where, for how much; three requests."""
         with self._connection.operation("offers"):
-            types, regions = self._types(), self._connection.pages("/regions")
-            availability = self._connection.pages(
-                "/regions/availability", key=lambda row: (row["plan"], row["region"])
+            types, regions = self._types(), listing.pages(self._connection, "/regions")
+            availability = listing.pages(
+                self._connection,
+                "/regions/availability",
+                key=lambda row: (row["plan"], row["region"]),
             )
             return tuple(reading.offers(types, regions, availability))
 
     def _types(self) -> list[wire.Row]:
-        return self._connection.pages(_TYPES)
+        return listing.pages(self._connection, _TYPES)
 
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every machine of our cluster; one request for each 500, any failed one fails all."""
         with self._connection.operation("instances"):
             tag = marks.cluster_tag(self._login.cluster)
             filters = {"tags": tag, **_BY_ID}
-            return tuple(self._connection.translated(_INSTANCES, self._ours, filters=filters))
+            return tuple(
+                listing.translated(self._connection, _INSTANCES, self._ours, filters=filters)
+            )
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one machine; see the contract for what is raised.
@@ -110,10 +106,10 @@ class LinodeCloud:
         is ordered, Linode wants a root password: one is made up, sent, and forgotten.
         """
         with self._connection.operation("create"):
-            if problems := self._impossible(order):
-                raise errors.BadOrder("; ".join(problems))
+            if problems := "; ".join(ordering.impossible(order)):
+                raise errors.BadOrder(problems)
             try:
-                row = self._connection.post(_INSTANCES, self._body(order))
+                row = self._connection.post(_INSTANCES, ordering.body(order, self._finder))
             except wire.SaidNoError as error:
                 if "label" in error.fields or vocabulary.means_taken(error.sentences):
                     row = self._already_there(order, error)
@@ -128,42 +124,10 @@ class LinodeCloud:
             self._mind_watchdog(order, row)
             return made
 
-    def _body(self, order: contract.Order) -> dict[str, Any]:
-        resolver, needed = self._finder, bool(order.user_data)
-        body: dict[str, Any] = {
-            "type": order.machine_type.name,
-            "region": resolver.region(order.location, for_user_data=needed),
-            "image": resolver.image(order.image, for_user_data=needed),
-            "label": order.node_name,
-            "tags": list(marks.ordered(order)),
-            "booted": True,
-            "swap_size": 0,  # the API's own default is 512 MB, and a kubelet refuses swap
-        }
-        if order.user_data:
-            sent = packing.within(order.user_data, USER_DATA_LIMIT_BYTES)
-            body["metadata"] = {"user_data": packing.base64_of(sent)}
-        if order.ssh_keys:
-            body["authorized_keys"] = [resolver.key(key) for key in order.ssh_keys]
-        else:
-            body["root_pass"] = f"aA1-{secrets.token_urlsafe(32)}"
-        if order.networks:
-            body["interfaces"] = _interfaces(order, resolver.subnet(order.networks, order.location))
-        if order.firewalls:
-            body["firewall_id"] = resolver.firewall(order.firewalls[0])
-        if _options(order).private_ip:
-            body["private_ip"] = True
-        if order.networks or order.firewalls or _options(order).private_ip:
-            # These are said in the older of two ways; the account's setting must not pick one.
-            body["interface_generation"] = "legacy_config"
-        if order.placement_group:
-            number = resolver.placement_group(order.placement_group, order.location)
-            body["placement_group"] = {"id": number}
-        return body
-
     def _already_there(self, order: contract.Order, refusal: wire.SaidNoError) -> wire.Row:
         """Find the machine that has the order's label: ours when an earlier try made it."""
         name = order.node_name
-        found = self._connection.pages(_INSTANCES, filters={"label": name})
+        found = listing.pages(self._connection, _INSTANCES, filters={"label": name})
         rows = [row for row in found if row["label"] == name]
         if not rows:
             if vocabulary.means_taken(refusal.sentences):
@@ -195,17 +159,20 @@ class LinodeCloud:
         )
 
     def _mind_watchdog(self, order: contract.Order, row: wire.Row) -> None:
-        """Switch the watchdog off where the group wants that; failing is told, not raised.
+        """Switch the watchdog off where the group wants that; a failure is logged, not raised.
 
         The machine is made by now: an error would only hide it. Left on, the watchdog boots a
         machine again that powered itself off, which its state then shows.
         """
-        if _options(order).watchdog or row.get("watchdog_enabled") is False:
+        if (
+            options.or_defaults(order.options, GroupOptions).watchdog
+            or row.get("watchdog_enabled") is False
+        ):
             return
         try:
             self._connection.put(f"{_INSTANCES}/{int(row['id'])}", {"watchdog_enabled": False})
         except (wire.SaidNoError, wire.NoAnswerError) as error:
-            self._warn("watchdog_stays_on", machine=row["id"], reason=str(error))
+            self._log.warning("watchdog stays on", id=row["id"], reason=str(error))
 
     def look_up(
         self,
@@ -221,14 +188,13 @@ class LinodeCloud:
         with self._connection.operation("look_up", certain=False):
             if not instance_id:
                 return self._by_mark(node_name)
-            if not _is_number(instance_id):
+            if not naming.is_number(instance_id):
                 return None
             row = self._connection.maybe(f"{_INSTANCES}/{instance_id}")
             if row is None:
                 return None
             if not self._is_ours(row):
-                if self._logged.first(f"foreign {instance_id}"):
-                    self._warn("machine_lacks_our_mark", machine=instance_id)
+                self._log.warn_once("machine without our mark", id=instance_id)
                 return None
             return self._read(row)
 
@@ -237,7 +203,7 @@ class LinodeCloud:
             tag = marks.node_tag(node_name)
         except ValueError:
             return None  # no machine of ours can carry it
-        rows = self._connection.pages(_INSTANCES, filters={"tags": tag, **_BY_ID})
+        rows = listing.pages(self._connection, _INSTANCES, filters={"tags": tag, **_BY_ID})
         ours = [
             row
             for row in rows
@@ -248,7 +214,7 @@ class LinodeCloud:
     def delete(self, instance_id: str) -> None:
         """Delete one machine by id; one that is gone already is success."""
         with self._connection.operation("delete"):
-            if not _is_number(instance_id):
+            if not naming.is_number(instance_id):
                 raise errors.BadOrder(f"{instance_id!r} is no id of a Linode")
             try:
                 self._connection.delete(f"{_INSTANCES}/{instance_id}")
@@ -276,7 +242,7 @@ class LinodeCloud:
                 instance_id,
                 put=put,
                 remove=remove,
-                read=lambda each: self._connection.maybe(path) if _is_number(each) else None,
+                read=lambda each: self._connection.maybe(path) if naming.is_number(each) else None,
                 worn=_worn,
                 write=lambda _row, tags: self._connection.put(path, {"tags": list(tags)}),
             )
@@ -286,11 +252,11 @@ class LinodeCloud:
         """Count the account's machines by cluster and identity; one request for each 500."""
         with self._connection.operation("neighbours"):
             return marks.neighbours(
-                self._connection.translated(_INSTANCES, reading.tags, filters=_BY_ID)
+                listing.translated(self._connection, _INSTANCES, reading.tags, filters=_BY_ID)
             )
 
     def budget(self) -> contract.Budget | None:
-        """Tell the budget of listings as the last one's headers showed it."""
+        """Return the budget of listings as the last one's headers showed it."""
         return self._connection.budget
 
     def node_labels(
@@ -298,7 +264,7 @@ class LinodeCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what Linode's controller manager and CSI driver put on a node; there is no zone."""
+        """Return what Linode's controller manager and CSI driver set on a node: no zone."""
         return {
             "topology.kubernetes.io/region": location,
             "topology.linode.com/region": location,
@@ -307,35 +273,15 @@ class LinodeCloud:
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
         """Look for everything that an order names; about one request a name."""
         with self._connection.operation("check_order"):
-            return (*self._impossible(order), *self._finder.problems(order))
+            return (*ordering.impossible(order), *self._finder.problems(order))
 
     def quota(self) -> contract.Quota | None:
-        """Tell nothing: the API does not show an account's limits."""
+        """Return None: the API does not show an account's limits."""
         return None
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
-
-    def _impossible(self, order: contract.Order) -> tuple[str, ...]:
-        """Tell why an order cannot work, as far as that shows without asking."""
-        wrong: list[str] = []
-        size = self.user_data_bytes(order.user_data)
-        if size > USER_DATA_LIMIT_BYTES:
-            wrong.append(
-                f"user-data of {size} bytes is over Linode's limit of {USER_DATA_LIMIT_BYTES}"
-            )
-        if not _LABEL.fullmatch(order.node_name):
-            wrong.append(f"{order.node_name!r} is no label of a Linode")
-        if len(order.firewalls) > 1:
-            wrong.append("a Linode is born with one firewall; name only one")
-        if not (order.public_ipv4 or order.networks):
-            wrong.append("a Linode without a public interface needs a network")
-        try:
-            marks.ordered(order)
-        except ValueError as error:
-            wrong.append(str(error))
-        return tuple(wrong)
 
     def _is_ours(self, row: wire.Row) -> bool:
         return marks.is_ours(reading.tags(row), self._login.cluster)
@@ -344,34 +290,10 @@ class LinodeCloud:
         return self._read(row) if self._is_ours(row) else None
 
     def _read(self, row: wire.Row) -> contract.Instance:
-        return reading.instance(row, self._unknown_state)
-
-    def _unknown_state(self, word: str) -> None:
-        if self._logged.first(f"state {word}"):
-            self._warn("unknown_machine_state", state=word, taken_for="running")
-
-    def _warn(self, event: str, **fields: object) -> None:
-        _log.warning(event, extra={"fields": {"account": self._login.account, **fields}})
+        return reading.instance(row, self._log.unknown_state)
 
 
 def _worn(row: wire.Row) -> tuple[str, ...]:
-    """Give a machine's tags in the order in which it carries them."""
+    """Return a machine's tags in the order in which it carries them."""
     reading.tags(row)
     return tuple(row["tags"])
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _options(order: contract.Order) -> options.GroupOptions:
-    settings = order.options
-    return settings if isinstance(settings, options.GroupOptions) else options.GroupOptions()
-
-
-def _interfaces(order: contract.Order, subnet: int) -> list[dict[str, Any]]:
-    """Give eth0 (public, with the default route) and eth1 (the subnet), or the subnet alone."""
-    inner: dict[str, Any] = {"purpose": "vpc", "subnet_id": subnet}
-    if not order.public_ipv4:
-        return [{**inner, "primary": True}]
-    return [{"purpose": "public", "primary": True}, inner]

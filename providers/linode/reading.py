@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 
 def tags(row: Row) -> frozenset[str]:
-    """Give a machine's tags; raises TypeError when they are none."""
+    """Return a machine's tags; raises TypeError when they are none."""
     shown_tags = row["tags"]
     if not isinstance(shown_tags, list) or not all(isinstance(tag, str) for tag in shown_tags):
         raise TypeError(f"these are no tags: {shown_tags!r}")
@@ -43,7 +43,7 @@ def tags(row: Row) -> frozenset[str]:
 
 
 def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instance:
-    """Read a machine; a state without a meaning is told to ``unknown_state`` and means RUNNING."""
+    """Read a machine; an unknown state is passed to ``unknown_state`` and means RUNNING."""
     number = str(int(row["id"]))
     found_marks = marks.read(tags(row))
     word = str(row["status"])
@@ -75,7 +75,7 @@ def _text(value: object) -> str:
 
 
 def _addresses(row: Row) -> Iterator[str]:
-    """Give the IPv4 addresses, public and private, and the IPv6 one; a VPC's are not shown."""
+    """Yield the IPv4 addresses, public and private, and the IPv6 one; a VPC's are not shown."""
     for address in row.get("ipv4") or ():
         yield str(ipaddress.ip_address(address))
     if ipv6 := row.get("ipv6"):
@@ -109,15 +109,13 @@ def _card(label: str) -> str:
 def offers(
     types: Iterable[Row], regions: Iterable[Row], availability: Iterable[Row]
 ) -> Iterator[contract.Offer]:
-    """Join types, regions and what the API tells of stock, which is only part of it.
+    """Join types, regions and what the API shows of stock, which is only part of it.
 
     Every type is offered in every region that has machines; ``availability`` and the regions'
     capabilities say where limited plans cannot be had now. The public IPv4 is in the price. A
-    price of zero is what the API shows for some plans: it means that the price is not told.
+    price of zero is what the API shows for some plans: it means that the price is unknown.
     """
-    fields = {
-        (str(row["plan"]), str(row["region"])): bool(row["available"]) for row in availability
-    }
+    stock = {(str(row["plan"]), str(row["region"])): bool(row["available"]) for row in availability}
     places = [row for row in regions if _LINODES in (row.get("capabilities") or ())]
     # A capability that no region names is a word that the API does not use (any more).
     used = {word for row in places for word in row["capabilities"]}
@@ -134,7 +132,7 @@ def offers(
                 location=location,
                 price_per_hour=_price(extra.get(location, kind["price"]["hourly"])),
                 currency=CURRENCY,
-                in_stock=sold and open_now and fields.get((name, location), True),
+                in_stock=sold and open_now and stock.get((name, location), True),
             )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from providers import contract, errors
 from providers.kit import cache, naming
-from providers.linode import wire
+from providers.linode import listing, wire
 
 METADATA = "Metadata"
 CLOUD_INIT = "cloud-init"
@@ -60,7 +60,7 @@ class Resolver:
         return str(row["id"])
 
     def key(self, name: str) -> str:
-        """Give a public key's text: the text itself, or of a key in the profile by label or id."""
+        """Return a public key's text: itself, or that of the profile's key by label or id."""
         if _KEY_TEXT.fullmatch(name):
             return name
         return self._kept.once(("key", name), lambda: self._key(name))
@@ -104,24 +104,20 @@ class Resolver:
         return here.pop()
 
     def problems(self, order: contract.Order) -> tuple[str, ...]:
-        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        """Look for everything that an order names, afresh; return a sentence for each problem."""
         self.forget()
         needed = bool(order.user_data)
         checks: list[Callable[[], object]] = [
             functools.partial(self.region, order.location, for_user_data=needed),
             functools.partial(self.image, order.image, for_user_data=needed),
-            *(functools.partial(self.key, key_given) for key_given in order.ssh_keys),
-            *(
-                functools.partial(self.firewall, firewall_given)
-                for firewall_given in order.firewalls
-            ),
+            *(functools.partial(self.key, key) for key in order.ssh_keys),
+            *(functools.partial(self.firewall, name) for name in order.firewalls),
         ]
         if order.networks:
             checks.append(functools.partial(self.subnet, order.networks, order.location))
         if order.placement_group:
-            placement_group_given = order.placement_group
             checks.append(
-                functools.partial(self.placement_group, placement_group_given, order.location)
+                functools.partial(self.placement_group, order.placement_group, order.location)
             )
         wrong: list[str] = []
         for check in checks:
@@ -132,20 +128,20 @@ class Resolver:
         return tuple(wrong)
 
     def _key(self, name: str) -> str:
-        rows = self._connection.pages("/profile/sshkeys")
+        rows = listing.pages(self._connection, "/profile/sshkeys")
         whose = " in the profile of the token's user"
         return str(naming.only(rows, name, "id", "label", what="SSH key", where=whose)["ssh_key"])
 
     def _subnets(self, name: str) -> tuple[tuple[str, int], ...]:
-        """Give the subnets that a network of the configuration may mean: (region, id)."""
+        """Return the subnets that a network of the configuration may mean: (region, id)."""
         label, _, inner = name.partition("/")
         found = tuple(
             (str(vpc["region"]), int(subnet["id"]))
-            for vpc in self._connection.pages("/vpcs")
+            for vpc in listing.pages(self._connection, "/vpcs")
             for subnet in vpc["subnets"]
             if (
                 str(subnet["id"]) == name
-                if _is_number(name)
+                if naming.is_number(name)
                 else vpc["label"] == label and inner in ("", subnet["label"])
             )
         )
@@ -163,7 +159,7 @@ class Resolver:
         return row
 
     def _image(self, name: str) -> Row:
-        number = f"private/{name}" if _is_number(name) else name
+        number = f"private/{name}" if naming.is_number(name) else name
         if _IMAGE_ID.fullmatch(number):
             row = self._connection.maybe(f"/images/{number}")
             if row is not None and row.get("status", "available") != "available":
@@ -173,7 +169,7 @@ class Resolver:
         filters = {"+or": [{"label": name}, {"tags": name}]}
         found = [
             row
-            for row in self._connection.pages("/images", filters=filters)
+            for row in listing.pages(self._connection, "/images", filters=filters)
             if name == row["label"] or name in (row.get("tags") or ())
         ]
         ready = [row for row in found if row.get("status", "available") == "available"]
@@ -187,14 +183,10 @@ class Resolver:
 
     def _row(self, path: str, kind: str, name: str) -> Row:
         """Find one thing by id (digits) or label."""
-        if _is_number(name):
+        if naming.is_number(name):
             row = self._connection.maybe(f"{path}/{name}")
             if row is None:
                 raise errors.BadOrder(f"there is no {kind} {name!r}")
             return row
-        rows = self._connection.pages(path, filters={"label": name})
+        rows = listing.pages(self._connection, path, filters={"label": name})
         return naming.only(rows, name, "label", what=kind)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -1,4 +1,4 @@
-"""Hold Linode's own words, and what each of them is to us: states, errors.
+"""Define Linode's own words and what each means to us: states, errors.
 
 Linode's errors have no codes: a status, and sentences that may change. Those below were seen in
 replies of the live API or stand in its documentation. A sentence that is not here is not guessed
@@ -68,32 +68,32 @@ _CLIENT_ERRORS = range(400, 500)
 
 
 def error_class(status: int, sentences: Iterable[str]) -> type[errors.CloudError]:
-    """Tell which of our errors a refusal is.
+    """Return which of our errors a refusal is.
 
     ``sentences`` is empty when the answer held no word of the vendor's (a gateway's page, no
     JSON): then only 401 and 429 are believed, and everything else means that nobody knows.
     """
-    values = [sentence.lower() for sentence in sentences]
-    if status not in _CLIENT_ERRORS or not (values or status in BELIEVED_WITHOUT_WORDS):
+    lowered = [sentence.lower() for sentence in sentences]
+    if status not in _CLIENT_ERRORS or not (lowered or status in BELIEVED_WITHOUT_WORDS):
         return errors.Unreachable
     for text, sense in TEXTS:
-        if any(text in sentence for sentence in values):
+        if any(text in sentence for sentence in lowered):
             return sense
     return STATUSES.get(status, errors.BadOrder)
 
 
 def quota_scope(sentences: Iterable[str]) -> errors.Scope:
-    """Tell what a quota counts that a refusal speaks of."""
+    """Return what a quota counts that a refusal speaks of."""
     plan = any(PLAN_LIMIT in sentence.lower() for sentence in sentences)
     return errors.Scope.MACHINE_TYPE if plan else errors.Scope.ACCOUNT
 
 
 def means_gone(status: int, sentences: Iterable[str]) -> bool:
-    """Tell whether an answer is the vendor's own word for "there is none"."""
-    values = {sentence.lower().strip(" .") for sentence in sentences}
-    return status == NOT_FOUND and values == {_GONE}
+    """Return whether an answer is the vendor's own word for "there is none"."""
+    said = {sentence.lower().strip(" .") for sentence in sentences}
+    return status == NOT_FOUND and said == {_GONE}
 
 
 def means_taken(sentences: Iterable[str]) -> bool:
-    """Tell whether an answer says that a label is another machine's."""
+    """Return whether an answer says that a label is another machine's."""
     return any(_UNIQUE in sentence.lower() for sentence in sentences)

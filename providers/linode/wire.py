@@ -12,27 +12,23 @@ from __future__ import annotations
 import contextlib
 import math
 import urllib.parse
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import linode_api4
 import requests
-import requests.auth
 
 from providers import contract, errors
-from providers.kit import exchange, paging, sdk
+from providers.kit import exchange, operation, sdk
 from providers.linode import vocabulary
 
 ENDPOINT = "https://api.linode.com/v4"
-PAGE_SIZE = 500
 
 _CLIENT_ERROR = 400
 _LONGEST_SENTENCE = 500
 _INSTANCES = "/linode/instances"
 
 Row = Mapping[str, Any]
-T = TypeVar("T")
-
 
 NoAnswerError = exchange.NoAnswerError
 
@@ -58,24 +54,17 @@ class SaidNoError(Exception):
 
     @property
     def means_gone(self) -> bool:
-        """Tell whether this is the vendor's own word for "there is none"."""
+        """Return whether this is the vendor's own word for "there is none"."""
         return vocabulary.means_gone(self.status, self.sentences)
 
     def as_cloud_error(self) -> errors.CloudError:
-        """Give our own error for it."""
+        """Return our own error for it."""
         sense = vocabulary.error_class(self.status, self.sentences)
         if sense is errors.Throttled:
             return errors.Throttled(self.message, retry_after_s=self.wait_s)
         if sense is errors.QuotaExceeded:
             return errors.QuotaExceeded(self.message, scope=vocabulary.quota_scope(self.sentences))
         return sense(self.message)
-
-
-class _NoAuth(requests.auth.AuthBase):
-    """Leave the header alone: without this a .netrc file would overwrite the token's."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
 
 
 class Connection:
@@ -101,15 +90,13 @@ class Connection:
                 "this linode_api4 has no requests session: its retries of POST cannot be "
                 "switched off, and it is not safe to use"
             )
-        session.auth = _NoAuth()
         line = exchange.Line(login, hands=hands, endpoint=endpoint, clock=clock)
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, sdk.Adapter(line, self._heard))
+        sdk.take_over(session, sdk.Adapter(line, self._heard))
         self._session = session
 
     @property
     def budget(self) -> contract.Budget | None:
-        """Tell the budget of listings as the last listing showed it.
+        """Return the budget of listings as the last listing showed it.
 
         Creates and single reads have limits of their own, which say nothing of this one.
         """
@@ -141,89 +128,26 @@ class Connection:
         """Delete something, once; raises SaidNoError or NoAnswerError."""
         self._client.delete(path)
 
-    def pages(
-        self,
-        path: str,
-        *,
-        filters: Mapping[str, object] | None = None,
-        key: Callable[[Row], Hashable] = lambda row: row["id"],
-    ) -> list[Row]:
-        """Read a whole list of rows as they came; see :meth:`translated`."""
-        return self.translated(path, lambda row: row, filters=filters, key=key)
-
-    def translated(
-        self,
-        path: str,
-        keep: Callable[[Row], T | None],
-        *,
-        filters: Mapping[str, object] | None = None,
-        key: Callable[[Row], Hashable] = lambda row: row["id"],
-    ) -> list[T]:
-        """Read a whole list or raise NoAnswerError: never a part; see :func:`paging.whole`.
-
-        ``key`` tells rows apart.
-        """
-
-        def read(page: int) -> paging.Page:
-            try:
-                response = self.get(path, filters=filters, page=page, page_size=PAGE_SIZE)
-            except SaidNoError as error:
-                if page > 1 and error.means_gone:
-                    text = f"{path} changed while it was read: page {page} is gone"
-                    raise paging.ChangedError(text) from error
-                raise
-            if response["page"] != page:
-                raise NoAnswerError(
-                    f"{path} answered page {response['page']} when asked for {page}"
-                )
-            more = page < int(response["pages"])
-            return paging.Page(
-                rows=response["data"],
-                total=int(response["results"]),
-                following=page + 1 if more else None,
-            )
-
-        return paging.whole(path, read, first=1, key=key, keep=keep)
-
     @contextlib.contextmanager
     def operation(self, name: str, *, certain: bool = True) -> Iterator[None]:
-        """Let nothing but a CloudError out, with our account and the operation in it.
-
-        Where a refusal must not pass for an order's fate (``certain`` is False), one that is about
-        neither the token nor the rate means that nobody knows.
-        """
-        try:
+        """Let nothing but a CloudError out; ``certain`` is False where an order's fate is asked."""
+        with operation.operation(
+            self._account,
+            name,
+            orders=certain,
+            refusal=SaidNoError,
+            translate=SaidNoError.as_cloud_error,
+            unreadable=(requests.RequestException,),  # a broken endpoint, before anything is sent
+        ):
             exchange.check_token(self._token)
             yield
-        except errors.CloudError as error:
-            error.account, error.operation = self._account, name
-            raise
-        except SaidNoError as error:
-            problem = error.as_cloud_error()
-            if not (certain or isinstance(problem, (errors.NotNow, errors.BadCredentials))):
-                problem = errors.Unreachable(error.message)
-            problem.account, problem.operation = self._account, name
-            raise problem from error
-        except NoAnswerError as error:
-            raise errors.Unreachable(str(error), account=self._account, operation=name) from error
-        except (
-            requests.RequestException,  # raised before anything is sent: a broken endpoint
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            ArithmeticError,
-        ) as error:
-            raise errors.Unreachable(
-                f"the answer could not be read: {error!r}", account=self._account, operation=name
-            ) from error
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._session.close()
 
     def _heard(self, request: requests.PreparedRequest, answer: exchange.Answer) -> None:
-        """Keep the rate budget that the headers of a listing tell; raise SaidNoError for a no."""
+        """Keep the rate budget of a listing's headers; raise SaidNoError for a no."""
         if request.method == "GET" and request.path_url.split("?")[0].endswith(_INSTANCES):
             self._budget = _budget(answer) or self._budget
         if answer.status >= _CLIENT_ERROR:
@@ -261,14 +185,14 @@ def _number(header: str | None) -> float | None:
 
 def _said_no(answer: exchange.Answer) -> SaidNoError:
     listed = (answer.payload or {}).get("errors")
-    values = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    values = [row for row in values if isinstance(row.get("reason"), str) and row["reason"].strip()]
-    message = "; ".join(_sentence(row) for row in values)[:_LONGEST_SENTENCE]
+    said = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    said = [row for row in said if isinstance(row.get("reason"), str) and row["reason"].strip()]
+    message = "; ".join(_sentence(row) for row in said)[:_LONGEST_SENTENCE]
     return SaidNoError(
         message or f"answered {answer.status} {answer.reason} without a word of its own",
         status=answer.status,
-        sentences=tuple(row["reason"] for row in values),
-        fields=frozenset(str(row["field"]) for row in values if row.get("field")),
+        sentences=tuple(row["reason"] for row in said),
+        fields=frozenset(str(row["field"]) for row in said if row.get("field")),
         wait_s=answer.wait_s,
     )
 

@@ -178,7 +178,7 @@ class MemoryCloud:
         )
 
     def budget(self) -> contract.Budget | None:
-        """Tell the rate limit as our last request left it; None before the first."""
+        """Return the rate limit as our last request left it; None before the first."""
         return self._budget
 
     def node_labels(
@@ -186,16 +186,16 @@ class MemoryCloud:
         machine_type: contract.MachineType,  # noqa: ARG002 - the contract's signature
         location: str,
     ) -> Mapping[str, str]:
-        """Give the region label: all that this cloud's machines get."""
+        """Return the region label: all that this cloud's machines get."""
         return {"topology.kubernetes.io/region": location}
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
-        """Tell what would be refused; keys, networks and firewalls are never missing here."""
+        """Return what would be refused; keys, networks and firewalls are never missing here."""
         oversize = (self._too_large(order),) if self._is_too_large(order) else ()
         return oversize + self._read("check_order", lambda _request, _now: self._problems(order))
 
     def quota(self) -> contract.Quota | None:
-        """Tell the account's limit and use; one request."""
+        """Return the account's limit and use; one request."""
         return self._read(
             "quota",
             lambda _request, _now: contract.Quota(

@@ -1,4 +1,4 @@
-"""Be the provider: one login at one Vultr account.
+"""Implement the contract for one Vultr account.
 
 Instances carry their marks as tags (see :mod:`providers.kit.marks`); one without our cluster's is
 nobody of ours. Labels are not unique: the same order sent twice makes two instances, so a create is
@@ -7,19 +7,17 @@ sent once, and whoever lost its answer looks the node name's tag up before sendi
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from providers import contract, errors, metadata, rest
-from providers.kit import cache, leftovers, marks, paging
-from providers.vultr import listing, options, ordering, reading, resolver, vocabulary
+from providers.kit import leftovers, logs, marks, options, paging
+from providers.vultr import listing, ordering, reading, resolver, vocabulary
+from providers.vultr.options import AccountOptions
 
 ENDPOINT = "https://api.vultr.com/v2"
 REQUESTS_A_SECOND = 30
-
-_log = logging.getLogger("providers.vultr")
 
 _PLANS = ("/plans", "plans")
 _INSTANCES = ("/instances", "instances")
@@ -44,7 +42,7 @@ class VultrCloud:
         pattern="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
         block=(),  # nothing but the address above
     )
-    account_options: ClassVar[type] = options.AccountOptions
+    account_options: ClassVar[type] = AccountOptions
     group_options: ClassVar[type] = contract.NoOptions
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
@@ -53,9 +51,7 @@ class VultrCloud:
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:
-        settings = login.settings
-        if not isinstance(settings, options.AccountOptions):
-            settings = options.AccountOptions()
+        settings = options.or_defaults(login.settings, AccountOptions)
         self.settle_s: float = settings.settle_s
         self.hands: int = settings.hands
         self.rate: contract.Rate = contract.Rate(requests=REQUESTS_A_SECOND, per_s=1.0)
@@ -71,7 +67,7 @@ class VultrCloud:
         self._unmarked = leftovers.Unmarked(
             login.account, is_ours=self._is_still_unmarked, delete=self._scrap
         )
-        self._logged = cache.Once()
+        self._log = logs.AccountLog("providers.vultr", login.account)
         self._whole = False
 
     @classmethod
@@ -111,23 +107,22 @@ class VultrCloud:
         """List at least what the filter should let through; the caller looks for itself.
 
         It is not documented whether the total of a filtered list counts what the filter hides.
-        Where rows are missing from it, they were lost on the way or it does: the list without a
-        filter tells, from then on.
+        Where rows are missing, they were lost on the way or the total counts what is hidden: from
+        then on the list is read without a filter.
         """
         if not self._whole:
             try:
                 return listing.translated(self._connection, *_INSTANCES, read, **by)
             except paging.ShortListError as error:
                 self._whole = True
-                fields = {"account": self._login.account, "reason": str(error)}
-                _log.info("instances_listed_without_filter", extra=_fields(fields))
+                self._log.info("machines listed without filter", reason=str(error))
         return listing.translated(self._connection, *_INSTANCES, read)
 
     def _is_ours(self, row: Row) -> bool:
         return marks.is_ours(reading.tags(row), self._login.cluster)
 
     def _instance(self, row: Row) -> contract.Instance:
-        return reading.instance(row, marks.read(reading.tags(row)), self._unknown_state)
+        return reading.instance(row, marks.read(reading.tags(row)), self._log.unknown_state)
 
     def create(self, order: contract.Order) -> contract.Instance:
         """Order one instance, once; see the contract for what is raised.
@@ -195,9 +190,7 @@ class VultrCloud:
         row = self._shown(instance_id)
         if row is None or self._is_ours(row):
             return row
-        if self._logged.first(f"foreign {instance_id}"):
-            fields = {"account": self._login.account, "instance": instance_id}
-            _log.warning("instance_lacks_our_mark", extra=_fields(fields))
+        self._log.warn_once("machine without our mark", id=instance_id)
         return None
 
     def _by_mark(self, node_name: str) -> Row | None:
@@ -226,7 +219,7 @@ class VultrCloud:
             self._delete(instance_id)
 
     def _delete(self, instance_id: str) -> bool:
-        """Ask for a deletion; tell whether it was gone already."""
+        """Ask for a deletion; return whether it was gone already."""
         try:
             self._connection.ask("DELETE", f"/instances/{instance_id}")
         except rest.SaidNoError as error:
@@ -284,7 +277,7 @@ class VultrCloud:
             return marks.neighbours(rows)
 
     def budget(self) -> contract.Budget | None:
-        """Tell nothing: Vultr's answers do not say what is left."""
+        """Return None: Vultr's answers do not say what is left."""
         return None
 
     def node_labels(
@@ -292,7 +285,7 @@ class VultrCloud:
         machine_type: contract.MachineType,  # noqa: ARG002  (the same for every type)
         location: str,
     ) -> Mapping[str, str]:
-        """Give what Vultr's controller manager puts on a node: the region."""
+        """Return what Vultr's controller manager puts on a node: the region."""
         return {"topology.kubernetes.io/region": location}
 
     def check_order(self, order: contract.Order) -> tuple[str, ...]:
@@ -301,18 +294,9 @@ class VultrCloud:
             return (*ordering.impossible(order), *self._finder.problems(order))
 
     def quota(self) -> contract.Quota | None:
-        """Tell nothing: the API does not show an account's limits."""
+        """Return None: the API does not show an account's limits."""
         return None
 
     def close(self) -> None:
-        """Let go of connections; harmless twice."""
+        """Close the connections; may be called twice."""
         self._connection.close()
-
-    def _unknown_state(self, word: str) -> None:
-        if self._logged.first(f"state {word}"):
-            fields = {"account": self._login.account, "state": word, "taken_for": "running"}
-            _log.warning("unknown_instance_state", extra=_fields(fields))
-
-
-def _fields(fields: Mapping[str, object]) -> dict[str, object]:
-    return {"fields": fields}

@@ -15,13 +15,8 @@ USER_DATA_LIMIT_BYTES = 64 * 1024
 the other clouds takes."""
 
 
-def tags(order: contract.Order) -> tuple[str, ...]:
-    """Give the tags of the instance that an order asks for; raises ValueError."""
-    return marks.ordered(order)
-
-
 def impossible(order: contract.Order) -> Iterator[str]:
-    """Tell why an order cannot work, as far as that shows without asking."""
+    """List why an order cannot work, as far as that shows without asking."""
     size = len(order.user_data.encode())
     if size > USER_DATA_LIMIT_BYTES:
         yield f"user-data of {size} bytes is over the {USER_DATA_LIMIT_BYTES} that we send to Vultr"
@@ -40,32 +35,32 @@ def impossible(order: contract.Order) -> Iterator[str]:
     if order.placement_group:
         yield "Vultr has no placement groups"
     try:
-        tags(order)
+        marks.ordered(order)
     except ValueError as error:
         yield str(error)
 
 
 def body(order: contract.Order, resolver: resolver.Resolver) -> dict[str, Any]:
     """Write the request for an order; raises BadOrder for what is not there."""
-    asked: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "label": order.node_name,
         "hostname": order.node_name,
         "region": order.location,
         "plan": order.machine_type.name,
         **resolver.image(order.image),
-        "tags": list(tags(order)),
+        "tags": list(marks.ordered(order)),
         "enable_ipv6": order.public_ipv6,
         "backups": "disabled",
         "activation_email": False,
     }
     if order.user_data:
-        asked["user_data"] = base64.b64encode(order.user_data.encode()).decode()
+        fields["user_data"] = base64.b64encode(order.user_data.encode()).decode()
     if order.ssh_keys:
-        asked["sshkey_id"] = [resolver.ssh_key(key) for key in order.ssh_keys]
+        fields["sshkey_id"] = [resolver.ssh_key(key) for key in order.ssh_keys]
     if order.networks:
-        asked["attach_vpc"] = resolver.vpcs(order.networks, order.location)
+        fields["attach_vpc"] = resolver.vpcs(order.networks, order.location)
     if order.firewalls:
-        asked["firewall_group_id"] = resolver.firewall(order.firewalls[0])
+        fields["firewall_group_id"] = resolver.firewall(order.firewalls[0])
     if not order.public_ipv4:
-        asked["disable_public_ipv4" if order.public_ipv6 else "vpc_only"] = True
-    return asked
+        fields["disable_public_ipv4" if order.public_ipv6 else "vpc_only"] = True
+    return fields

@@ -1,7 +1,7 @@
 """Read what the API shows: instances, plans, regions.
 
-What only tells more (an address, an image) may be missing; without its id, tags and plan an
-instance cannot be judged, and the answer is an error (LookupError, TypeError, ValueError).
+An address or an image may be missing; without its id, tags and plan an instance cannot be judged,
+and the answer is an error (LookupError, TypeError, ValueError).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text is an id: a UUID in its usual form."""
+    """Return whether a text is an id: a UUID in its usual form."""
     try:
         return str(uuid.UUID(text)) == text
     except ValueError:
@@ -37,7 +37,7 @@ def is_id(text: str) -> bool:
 
 
 def identity(row: Row) -> str:
-    """Give an instance's id; anything but a UUID is no id (ValueError)."""
+    """Return an instance's id; anything but a UUID is no id (ValueError)."""
     value = row["id"]
     if not isinstance(value, str) or not is_id(value):
         raise ValueError(f"{value!r} is no id")
@@ -45,7 +45,7 @@ def identity(row: Row) -> str:
 
 
 def tags(row: Row) -> tuple[str, ...]:
-    """Give an instance's tags; one that does not tell them cannot be judged (TypeError)."""
+    """Return an instance's tags; one without the field cannot be judged (TypeError)."""
     shown_tags = row["tags"]
     if not isinstance(shown_tags, list):
         raise TypeError(f"tags are a {type(shown_tags).__name__}, not a list")
@@ -55,7 +55,7 @@ def tags(row: Row) -> tuple[str, ...]:
 def instance(
     row: Row, mark: marks.Marks, unknown_state: Callable[[str], None]
 ) -> contract.Instance:
-    """Read an instance of ours; a state without a meaning is told to ``unknown_state``."""
+    """Read an instance of ours; an unknown state is passed to ``unknown_state``."""
     number = identity(row)
     state, unknown = vocabulary.state(row)
     if unknown:
@@ -78,7 +78,7 @@ def instance(
 
 
 def _addresses(row: Row) -> Iterator[str]:
-    """Give the public IPv4, the public IPv6 and the private address; 0.0.0.0 is none yet."""
+    """Yield the public IPv4, the public IPv6 and the private address; 0.0.0.0 is none yet."""
     for field in ("main_ip", "v6_main_ip", "internal_ip"):
         if value := row.get(field):
             address = ipaddress.ip_address(value)
@@ -94,20 +94,20 @@ def machine_type(row: Row) -> contract.MachineType:
     """
     model = str(row.get("gpu_type") or "")
     card_gb = vocabulary.CARDS_GB.get(model, 0)
-    told_gb = int(row.get("gpu_vram_gb") or 0)
+    memory_gb = int(row.get("gpu_vram_gb") or 0)
     return contract.MachineType(
         name=str(row["id"]),
         cpu_millis=int(row["vcpu_count"]) * 1000,
         memory_bytes=int(row["ram"]) * _MIB,
         disk_bytes=int(row["disk"]) * _GB,
         arch="arm64" if row.get("cpu_vendor") == "Ampere" else "amd64",
-        gpus=told_gb // card_gb if card_gb and told_gb % card_gb == 0 else 0,
+        gpus=memory_gb // card_gb if card_gb and memory_gb % card_gb == 0 else 0,
         gpu_model=model,
     )
 
 
 def offers(plans: Iterable[Row], regions: Iterable[Row]) -> Iterator[contract.Offer]:
-    """Give an offer for each plan in each region, sold out where the plan does not name it.
+    """Yield an offer for each plan in each region, sold out where the plan does not name it.
 
     An empty list of locations is a plan that is sold out everywhere. Some regions have a price of
     their own. A plan without a price is no offer.
@@ -129,7 +129,7 @@ def offers(plans: Iterable[Row], regions: Iterable[Row]) -> Iterator[contract.Of
 
 
 def _price(row: Row) -> Decimal:
-    """Read the hourly price, from the monthly one where it is not told; 0 where none is."""
+    """Read the hourly price, from the monthly one where there is none; 0 without either."""
     if row.get("hourly_cost"):
         return round(Decimal(str(row["hourly_cost"])), _DIGITS)
     return round(Decimal(str(row.get("monthly_cost") or 0)) / _HOURS_A_MONTH, _DIGITS)

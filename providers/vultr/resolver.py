@@ -26,7 +26,7 @@ class Resolver:
         self._kept = cache.Kept(clock)
 
     def image(self, wanted: str) -> dict[str, str | int]:
-        """Find an image; give the field of the order that says it.
+        """Find an image; return the field of the order that says it.
 
         ``wanted`` is an operating system's name or number, a snapshot's id or description (the
         newest one), or ``image:`` and a marketplace image's id, which is taken as it is.
@@ -58,10 +58,10 @@ class Resolver:
         here: dict[str, None] = {}
         for wanted in names:
             found = naming.every(rows, wanted, "id", "description", what="VPC")
-            its = [row for row in found if row.get("region") == location]
-            if len(its) > 1:
-                raise naming.ambiguous(its, f"VPC {wanted!r} in {location}")
-            here.update((str(row["id"]), None) for row in its)
+            in_region = [row for row in found if row.get("region") == location]
+            if len(in_region) > 1:
+                raise naming.ambiguous(in_region, f"VPC {wanted!r} in {location}")
+            here.update((str(row["id"]), None) for row in in_region)
         if not here:
             named = ", ".join(repr(wanted) for wanted in names)
             raise errors.BadOrder(f"of the networks {named} none lies in {location}")
@@ -72,7 +72,7 @@ class Resolver:
         self._kept.forget()
 
     def problems(self, order: contract.Order) -> tuple[str, ...]:
-        """Look for everything that an order names, afresh; give a sentence for each problem."""
+        """Look for everything that an order names, afresh; return a sentence for each problem."""
         wrong: list[str] = []
 
         def look(find: Callable[[], object]) -> None:

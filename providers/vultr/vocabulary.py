@@ -1,4 +1,4 @@
-"""Hold Vultr's own words, and what each of them is to us: states, errors, graphics cards.
+"""Define Vultr's own words and what each means to us: states, errors, graphics cards.
 
 Vultr's errors have a status and a sentence, no code; so sentences decide where a status stands
 for several things (400 for a wrong order, a sold-out plan and a full account alike, 500 for a
@@ -81,9 +81,9 @@ four cards of 16 GB."""
 
 
 def state(row: Mapping[str, object]) -> tuple[contract.InstanceState, str]:
-    """Give an instance's state, and the word that has no meaning here ("" when all have).
+    """Return an instance's state, and the word that has no meaning here ("" when all have).
 
-    A word without a meaning is RUNNING; so is a word that is not told at all.
+    An unknown word is RUNNING; so is a missing one.
     """
     table: Mapping[str, contract.InstanceState | None]
     for field, table in (
@@ -101,24 +101,24 @@ def state(row: Mapping[str, object]) -> tuple[contract.InstanceState, str]:
 
 
 def text_of(error: rest.SaidNoError) -> str:
-    """Give the vendor's sentence, "" where the answer held none."""
-    response = (error.body or {}).get("error")
-    return response.strip() if isinstance(response, str) else ""
+    """Return the vendor's sentence, "" where the answer held none."""
+    text = (error.body or {}).get("error")
+    return text.strip() if isinstance(text, str) else ""
 
 
 def is_gone(error: rest.SaidNoError) -> bool:
-    """Tell whether it says that there is no such instance."""
+    """Return whether it says that there is no such instance."""
     text = text_of(error).lower()
     return error.status == 404 and any(gone in text for gone in _GONE)
 
 
 def is_going(error: rest.SaidNoError) -> bool:
-    """Tell whether it says that the instance is being destroyed already."""
+    """Return whether it says that the instance is being destroyed already."""
     return PENDING_DESTRUCTION in text_of(error).lower()
 
 
 def error_class(status: int, text: str) -> type[errors.CloudError]:
-    """Tell which of our errors a vendor's error is.
+    """Return which of our errors a vendor's error is.
 
     ``text`` is "" when the answer held no word of the vendor's (a gateway's page, no JSON): then
     only 401 and 429 are believed, and everything else means that nobody knows. An unknown status
@@ -137,12 +137,12 @@ def error_class(status: int, text: str) -> type[errors.CloudError]:
 
 
 def translate(error: rest.SaidNoError) -> errors.CloudError:
-    """Give our own error for a vendor's no."""
+    """Return our own error for a vendor's refusal."""
     sense = error_class(error.status, text_of(error))
-    result = error.sentence("error")
+    message = error.sentence("error")
     if sense is errors.Throttled:
         wait_s = error.wait_s
         if wait_s is None and error.status == 429:
             wait_s = SECOND_S
-        return errors.Throttled(result, retry_after_s=wait_s)
-    return sense(result)
+        return errors.Throttled(message, retry_after_s=wait_s)
+    return sense(message)

@@ -94,7 +94,7 @@ def scene(
 ) -> Iterator[world.World]:
     """Give a scenario its world, and tell its timings."""
     built = world.World(tmp_path, plane, binary)
-    with _told(request, built):
+    with _reported(request, built):
         yield built
 
 
@@ -109,12 +109,12 @@ def pair(
     """Give a scenario the worlds of two clusters; the first one's timings are told."""
     first = world.World(tmp_path / "a", plane, binary, "a")
     second = world.World(tmp_path / "b", other_plane, binary, "b")
-    with _told(request, first, second):
+    with _reported(request, first, second):
         yield first, second
 
 
 @contextlib.contextmanager
-def _told(request: pytest.FixtureRequest, *built: world.World) -> Iterator[None]:
+def _reported(request: pytest.FixtureRequest, *built: world.World) -> Iterator[None]:
     request.node.stash[_worlds] = built
     try:
         yield

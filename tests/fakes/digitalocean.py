@@ -278,7 +278,7 @@ class DigitalOceanFake(digitalocean_account.Account):
             found.append(droplet)
         return found
 
-    def told_limit(self) -> int:
+    def shown_limit(self) -> int:
         return 25 if self.droplet_limit is None else self.droplet_limit
 
     # -- knobs ----------------------------------------------------------------------------------

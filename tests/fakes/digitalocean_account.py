@@ -115,7 +115,7 @@ class Account(engine.Fake):
     @engine.route("GET", "/account")
     def _account(self, request: engine.Request) -> engine.Reply:
         fields = {
-            "droplet_limit": self.told_limit(),
+            "droplet_limit": self.shown_limit(),
             "floating_ip_limit": 5,
             "email": "ops@example.com",
             "name": "Ops",
@@ -126,7 +126,7 @@ class Account(engine.Fake):
         }
         return engine.Reply(body={"account": fields})
 
-    def told_limit(self) -> int:
+    def shown_limit(self) -> int:
         """Tell the droplet limit."""
         return 25
 

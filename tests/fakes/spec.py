@@ -119,7 +119,7 @@ class Document:
         route = f"{request.method} {exchange.template or request.path}"
         self.seen.add(route)
         question = (route, request.path, request.query, request.body, asked.content_type)
-        for line in self._told(question, self._openapi.validate_request, asked):
+        for line in self._complaints(question, self._openapi.validate_request, asked):
             if not self._lives_with("request", route, line):
                 yield f"request {route}: {line}"
         if not exchange.sent or exchange.fault in _SPOILED:
@@ -131,7 +131,7 @@ class Document:
             headers=Headers(reply.headers),
         )
         answer = (route, said.status_code, said.content_type, said.data)
-        for line in self._told(answer, self._openapi.validate_response, asked, said):
+        for line in self._complaints(answer, self._openapi.validate_response, asked, said):
             if not self._lives_with("reply", route, line):
                 yield f"reply {reply.status} {route}: {line}"
 
@@ -140,7 +140,7 @@ class Document:
         self.used.update(found)
         return bool(found)
 
-    def _told(self, what: object, check: Callable[..., None], *checked: object) -> list[str]:
+    def _complaints(self, what: object, check: Callable[..., None], *checked: object) -> list[str]:
         """Check, unless the very same thing has passed before; give what is wrong."""
         if what in self._passed:
             return []

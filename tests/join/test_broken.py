@@ -23,7 +23,7 @@ GIVEN_UP_S = 300.0
 
 
 def test_a_machine_that_distrusts_the_cluster(scene: world.World, tmp_path: Path) -> None:
-    with _renewed_but_not_told(scene.plane, tmp_path):
+    with _renewed_in_silence(scene.plane, tmp_path):
         server = scene.serve()
         server.grow(1)
         machine = scene.booted()
@@ -66,7 +66,7 @@ def test_a_machine_that_distrusts_the_cluster(scene: world.World, tmp_path: Path
 
 
 @contextlib.contextmanager
-def _renewed_but_not_told(control: plane.Plane, folder: Path) -> Iterator[None]:
+def _renewed_in_silence(control: plane.Plane, folder: Path) -> Iterator[None]:
     """Let cluster-info name a CA that is no longer the API server's, as after half a renewal."""
     info = ("-n", "kube-public", "get", "configmap", "cluster-info", "-o", "json")
     before = json.loads(control.kubectl(*info))

@@ -602,7 +602,7 @@ def test_a_node_that_claims_another_machine_has_nothing_revoked_and_is_reported_
         house.plant.registrar.sweep()
     assert cluster.revoked == []
     assert machine.provider_id not in house.plant.reconciler.fleet.registered
-    assert caplog.text.count("node claims a machine whose mark has another name") == 2
+    assert caplog.text.count("node claim ignored: the machine's mark has another name") == 2
 
 
 def test_nobody_asks_for_tokens_that_cannot_live_any_more(house, cluster):

@@ -193,7 +193,7 @@ def test_siblings_names_cost_no_request_and_few_lines(
     assert not approved(server) & set(asked)
     assert not any(server.count(f"GET {each}") for each in asked)
     assert server.count("PUT") == 1
-    assert len(left_alone(caplog)) == approval.TOLD + 1
+    assert len(left_alone(caplog)) == approval.LOGGED_EACH + 1
     assert side.asking == [SIBLING]
     # A request of such a token is not even judged any more; a sibling's is.
     late = csr.read(server.items[attacker.ask(requests.pem(NAME))])
@@ -218,13 +218,13 @@ def test_a_flood_of_keys_delays_nobody_else(
     await_approved(server, sibling)
     side.cluster.revoke(SIBLING)
     waiting.until(lambda: server.count("DELETE"), "revoked", within_s=20)
-    assert len(side.cluster._work_queue._waiting) <= 1, "one errand, however many requests"
+    assert len(side.cluster._work_queue._waiting) <= 1, "one job, however many requests"
     side.expected.add(NAME)
     waiting.until(lambda: len(approved(server)) == 4, "three of the flood", within_s=90)
     assert idle.wait(side.cluster, 20)
     assert len(approved(server)) == 4
     assert server.count(f"GET {approval.PATH}/") <= 8
-    assert len(left_alone(caplog)) == approval.TOLD + 1
+    assert len(left_alone(caplog)) == approval.LOGGED_EACH + 1
 
 
 def test_a_flood_of_one_key_ends_too(

@@ -163,7 +163,7 @@ def test_a_machine_that_nobody_waits_for_is_approved_once_somebody_does(
     caplog.set_level("INFO")
     made = side.cluster.credentials("pool-aaaaaa", "pool", provision_timeout_s=600)
     path = _ask(server, "early", "pool-aaaaaa", made.token.partition(".")[0])
-    waiting.until(lambda: "errand waits" in caplog.text, "judged", within_s=20)
+    waiting.until(lambda: "job waits" in caplog.text, "judged", within_s=20)
     assert not _approved(server, path)
     side.expected.add("pool-aaaaaa")
     waiting.until(lambda: _approved(server, path), "approved", within_s=20)
@@ -204,7 +204,7 @@ def test_nodes_are_reported_and_kept(server: apiserver.FakeServer, side: Side) -
     assert side.cluster.node_list.items["pool-aaaaaa"].provider_id == "memory://1"
 
 
-def test_a_node_errand_survives_an_outage(server: apiserver.FakeServer, side: Side) -> None:
+def test_a_node_job_survives_an_outage(server: apiserver.FakeServer, side: Side) -> None:
     path = f"{nodes.PATH}/pool-aaaaaa"
     server.put(path, {"spec": {}})
     waiting.until(lambda: side.seen, "told", within_s=20)
@@ -228,7 +228,7 @@ def test_a_server_that_stops_says_what_it_leaves(
     side.cluster.revoke("pool-aaaaaa")
     waiting.until(lambda: server.count("DELETE"), "tried", within_s=20)
     side.cluster.stop()
-    assert "errand not done" in caplog.text
+    assert "job not done" in caplog.text
 
 
 def test_events_about_one_object_are_all_written(server: apiserver.FakeServer, side: Side) -> None:

@@ -52,7 +52,7 @@ def test_what_will_not_pass_is_given_up_and_reported(
     running.run("b", next_job, within_s=60)
     assert idle.wait(running, 20)
     assert (job.runs, next_job.runs) == (1, 1)
-    assert "errand failed" in caplog.text
+    assert "job failed" in caplog.text
 
 
 def test_what_is_too_old_is_given_up_and_reported(
@@ -62,7 +62,7 @@ def test_what_is_too_old_is_given_up_and_reported(
     running.run("a", job, within_s=1.0)
     assert idle.wait(running, 20)
     assert 1 <= job.runs <= 3
-    assert "errand given up" in caplog.text
+    assert "job given up" in caplog.text
 
 
 def test_the_last_of_a_key_counts(running: work_queue.WorkQueue) -> None:
@@ -102,7 +102,7 @@ def test_what_is_due_is_still_done_at_the_end(caplog: pytest.LogCaptureFixture) 
     made.stop()
     assert [job.runs for job in jobs] == [1] * 20
     assert waits.runs == 1
-    assert "errand not done" in caplog.text
+    assert "job not done" in caplog.text
     made.stop()
 
 
@@ -111,9 +111,9 @@ def test_not_more_wait_than_fit(caplog: pytest.LogCaptureFixture) -> None:
     jobs = [Job() for _ in range(work_queue.MOST + 1)]
     for number, job in enumerate(jobs):
         made.run(str(number), job, within_s=60)
-    assert caplog.text.count("errand dropped") == 1
+    assert caplog.text.count("job dropped") == 1
     made.run("0", jobs[0], within_s=60)
-    assert caplog.text.count("errand dropped") == 1
+    assert caplog.text.count("job dropped") == 1
     made.start()
     assert idle.wait(made, 60)
     made.stop()
@@ -130,4 +130,4 @@ def test_who_asks_again_and_again_is_not_answered_sooner(
     while source.monotonic() < began + 2.0:
         running.run("a", job, within_s=600)
     assert 2 <= job.runs <= 4
-    assert caplog.text.count("errand waits") == 1
+    assert caplog.text.count("job waits") == 1

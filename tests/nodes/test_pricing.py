@@ -428,8 +428,8 @@ def test_offers_check_ls_and_the_autoscaler_are_reported_one_price(
     )
     known = []
     for each, deal, report in zip(offers, deals, reports, strict=True):
-        ware = prices.prices.get(pricing.Ware("euro", "cx23", each.location))
-        listed = ware.total(public_ipv4=public_ipv4) if ware is not None else None
+        price = prices.prices.get(pricing.PriceKey("euro", "cx23", each.location))
+        listed = price.total(public_ipv4=public_ipv4) if price is not None else None
         assert report.price_per_hour == listed
         assert (deal.price is None) is (listed is None)
         assert (deal.price, deal.public_ipv4) == (listed, public_ipv4)

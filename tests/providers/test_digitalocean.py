@@ -344,7 +344,7 @@ def test_a_group_without_ssh_keys_is_reported_once(
 ) -> None:
     for number in range(3):
         provider.create(digitalocean_bench.order(f"web-{number}"))
-    values = [r for r in caplog.records if "ssh_key" in r.getMessage()]
+    values = [r for r in caplog.records if "SSH key" in r.getMessage()]
     assert [record.fields["group"] for record in values] == ["web"]  # type: ignore[attr-defined]
 
 
@@ -394,9 +394,9 @@ def test_an_untagged_droplet_is_deleted_until_it_is_gone(
     assert (
         values
         == [
-            *["unmarked_machine_not_deleted"] * 2,
-            *["unmarked_machine_deleted"] * 3,
-            "unmarked_machine_gone",
+            *["unmarked machine not deleted"] * 2,
+            *["unmarked machine deleted"] * 3,
+            "unmarked machine gone",
         ][: len(values)]
     )
     assert str(number) in {
@@ -451,7 +451,7 @@ def test_a_droplet_that_lost_its_mark_is_not_ours(
     for _ in range(2):
         assert provider.look_up(node_name="web-a1", instance_id=made.id, receipt="") is None
     values = [r.getMessage() for r in caplog.records if r.name.startswith("providers.")]
-    assert values == ["droplet_lacks_our_mark"]
+    assert values == ["machine without our mark"]
 
 
 def test_two_droplets_of_one_name_are_reported_apart_by_id(

@@ -430,7 +430,7 @@ def test_new_words_change_nothing(
         assert [each.id for each in provider.instances()] == [each.id for each in whole]
     values = [r for r in caplog.records if r.name.startswith("providers.")]
     assert [r.getMessage() for r in values if "state" in r.getMessage()] == [
-        "unknown_droplet_state"
+        "unknown machine state"
     ]
 
 

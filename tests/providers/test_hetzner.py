@@ -265,14 +265,14 @@ def test_an_image_by_id_and_the_newest_snapshot_by_label(
     assert sent(fake)["image"] == made[3]["id"]
     provider.create(order_of(node_name="web-3", image=str(made[0]["id"])))
     assert sent(fake)["image"] == made[0]["id"]
-    for wrong, words_told in (
+    for wrong, message in (
         (str(made[3]["id"]), "is for arm"),
         (str(made[4]["id"]), "is creating"),
         ("4", "there is no image 4"),
         ("role=else", "there is no image 'role=else' for x86"),
         ("", "no image is configured"),
     ):
-        with pytest.raises(errors.BadOrder, match=words_told):
+        with pytest.raises(errors.BadOrder, match=message):
             provider.create(order_of(node_name="web-4", image=wrong))
     assert len(fake.servers) == 3
 
@@ -332,7 +332,7 @@ def test_a_group_without_ssh_keys_is_reported_once(
 ) -> None:
     for number in range(3):
         provider.create(hetzner_bench.order(f"web-{number}"))
-    values = [r for r in caplog.records if "ssh_key" in r.getMessage()]
+    values = [r for r in caplog.records if "SSH key" in r.getMessage()]
     assert [record.fields["group"] for record in values] == ["web"]  # type: ignore[attr-defined]
 
 
@@ -369,7 +369,7 @@ def test_an_unknown_state_means_running_and_one_warning(
     for _ in range(2):
         assert {each.state for each in provider.instances()} == {RUNNING}
     (record,) = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.WARNING, "unknown_server_state")
+    assert (record.levelno, record.getMessage()) == (logging.WARNING, "unknown machine state")
     assert record.fields["state"] == "hibernating"  # type: ignore[attr-defined]
 
 
@@ -392,7 +392,7 @@ def test_a_server_that_lost_its_mark_is_not_ours(
     assert provider.instances() == ()
     for _ in range(2):
         assert provider.look_up(node_name="web-a1", instance_id=made.id, receipt="") is None
-    assert [r.getMessage() for r in caplog.records] == ["server_lacks_our_mark"]
+    assert [r.getMessage() for r in caplog.records] == ["machine without our mark"]
 
 
 def test_an_id_that_is_none_is_certainly_not_there(

@@ -17,7 +17,7 @@ from providers import contract as cloud
 from providers import errors, masking, packing
 from providers.fakes import engine
 from providers.linode import AccountOptions, GroupOptions, LinodeCloud, vocabulary
-from providers.linode.cloud import USER_DATA_LIMIT_BYTES
+from providers.linode.ordering import USER_DATA_LIMIT_BYTES
 from tests.fakes import linode
 from tests.providers import contract, linode_bench
 
@@ -548,7 +548,7 @@ def test_a_watchdog_that_stays_on_is_reported_and_hides_no_machine(
     made = provider.create(order)
     assert list(fake.machines) == [int(made.id)]
     (record,) = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.WARNING, "watchdog_stays_on")
+    assert (record.levelno, record.getMessage()) == (logging.WARNING, "watchdog stays on")
     provider.create(order)
     assert not fake.machines[int(made.id)].watchdog, "the same order again minds it again"
 
@@ -593,7 +593,7 @@ def test_an_unknown_state_means_running_and_one_warning(
     for _ in range(2):
         assert {each.state for each in provider.instances()} == {RUNNING}
     (record,) = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.WARNING, "unknown_machine_state")
+    assert (record.levelno, record.getMessage()) == (logging.WARNING, "unknown machine state")
     assert record.fields["state"] == "hibernating"  # type: ignore[attr-defined]
 
 
@@ -605,7 +605,7 @@ def test_a_machine_that_lost_its_mark_is_not_ours(
     assert provider.instances() == ()
     for _ in range(2):
         assert provider.look_up(node_name="web-a1", instance_id=made.id, receipt="") is None
-    assert [r.getMessage() for r in caplog.records] == ["machine_lacks_our_mark"]
+    assert [r.getMessage() for r in caplog.records] == ["machine without our mark"]
 
 
 def test_a_clone_is_a_second_machine_and_the_older_is_found(

@@ -11,8 +11,10 @@ from providers import rest
 from providers.digitalocean import DigitalOceanCloud
 from providers.digitalocean import listing as digitalocean_listing
 from providers.hetzner import HetznerCloud
+from providers.hetzner import listing as hetzner_listing
 from providers.hetzner import wire as hetzner_wire
 from providers.linode import LinodeCloud
+from providers.linode import listing as linode_listing
 from providers.linode import wire as linode_wire
 from providers.vultr import VultrCloud
 from providers.vultr import listing as vultr_listing
@@ -23,8 +25,8 @@ PER_PAGE = 25
 MACHINES = 4 * PER_PAGE + 3
 
 CLOUDS: dict[str, tuple[type, Any, Any, str]] = {
-    "hetzner": (hetzner_wire.Connection, hetzner_bench, hetzner_wire, "PER_PAGE"),
-    "linode": (linode_wire.Connection, linode_bench, linode_wire, "PAGE_SIZE"),
+    "hetzner": (hetzner_wire.Connection, hetzner_bench, hetzner_listing, "PER_PAGE"),
+    "linode": (linode_wire.Connection, linode_bench, linode_listing, "PER_PAGE"),
     "digitalocean": (rest.Connection, digitalocean_bench, digitalocean_listing, "PER_PAGE"),
     "vultr": (rest.Connection, vultr_bench, vultr_listing, "PER_PAGE"),
 }

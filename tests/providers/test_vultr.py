@@ -434,7 +434,7 @@ def test_an_unknown_word_means_running_and_one_warning(
     for _ in range(2):
         assert {each.state for each in provider.instances()} == {RUNNING}
     (record,) = (r for r in caplog.records if r.name.startswith("providers."))
-    assert record.getMessage() == "unknown_instance_state"
+    assert record.getMessage() == "unknown machine state"
     assert record.fields["state"] == f"{field} hibernating"  # type: ignore[attr-defined]
 
 
@@ -448,7 +448,7 @@ def test_an_instance_that_lost_its_mark_is_not_ours(
         assert provider.look_up(node_name="web-a1", instance_id=made.id, receipt="") is None
         assert provider.look_up(node_name="web-a1", instance_id="", receipt="") is None
     values = [r.getMessage() for r in caplog.records if r.name.startswith("providers.")]
-    assert values == ["instance_lacks_our_mark"]
+    assert values == ["machine without our mark"]
 
 
 def test_two_instances_of_one_name_are_reported_apart_by_id(

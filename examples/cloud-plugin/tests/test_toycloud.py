@@ -158,7 +158,7 @@ class TestToyCloud(conformance.FakeContract, histories.Histories):
             (shown,) = bench.provider.instances()
             assert shown.state is contract.InstanceState.RUNNING
         assert [(one.message, one.levelno) for one in caplog.records] == [
-            ("unknown_machine_state", logging.WARNING)
+            ("unknown machine state", logging.WARNING)
         ]
 
     def test_what_is_ordered_is_what_is_asked_for(self, bench: conformance.Bench) -> None:

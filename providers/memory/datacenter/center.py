@@ -62,11 +62,11 @@ class Datacenter:
 
     @property
     def options(self) -> options.Options:
-        """Tell how the cloud behaves now."""
+        """Return how the cloud behaves now."""
         return self.sales.options
 
     def now(self) -> float:
-        """Tell the cloud's time in Unix seconds."""
+        """Return the cloud's time in Unix seconds."""
         return self._clock()
 
     def exchange(
@@ -123,13 +123,13 @@ class Datacenter:
         return answer
 
     def budget(self) -> contract.Budget:
-        """Tell what is left of the rate limit."""
+        """Return what is left of the rate limit."""
         with self._lock:
             return self._limit.budget(self.sales.options, self._clock())
 
     @contextlib.contextmanager
     def _books(self, request: Request | None = None) -> Iterator[float]:
-        """Hold the lock with the machines as they are now; give the time; save what changed."""
+        """Hold the lock with the machines as they are now; return the time; save what changed."""
         with self._lock, contextlib.ExitStack() as stack:
             if self._ledger is not None:
                 with self._state_file_troubles(request):
@@ -231,7 +231,7 @@ class Datacenter:
         machine_type: str = "",
         location: str = "",
     ) -> str:
-        """Put a running machine into the racks, with whatever marks; give its id."""
+        """Put a running machine into the racks, with whatever marks; return its id."""
         with self._books() as now:
             server_id = self._racks.next_id()
             server = Server(

@@ -1,6 +1,6 @@
 """Keep one JSON document in a file that several processes share and that survives ``kill -9``.
 
-The memory cloud keeps its machines here when it is told to, so that a server that dies and comes
+The memory cloud keeps its machines here when asked to, so that a server that dies and comes
 back finds them. Readers and writers exclude one another by a lock file beside the document; the
 document itself is replaced whole, so that it is always the old one or the new one.
 """
@@ -67,8 +67,8 @@ class Ledger:
 
     def _stamp(self) -> tuple[int, int, int]:
         # A replaced file is another inode, even within one tick of the clock.
-        result = self._path.stat()
-        if not stat.S_ISREG(result.st_mode):
+        status = self._path.stat()
+        if not stat.S_ISREG(status.st_mode):
             # A pipe would be waited for.
             raise OSError(errno.EINVAL, "is not a regular file", str(self._path))
-        return (result.st_ino, result.st_mtime_ns, result.st_size)
+        return (status.st_ino, status.st_mtime_ns, status.st_size)

@@ -104,7 +104,7 @@ class Options:
         return next((plan for plan in self.machine_types if plan.name == name), None)
 
     def sold_in(self, plan: Plan) -> tuple[str, ...]:
-        """Tell where a machine type is sold."""
+        """Return where a machine type is sold."""
         return plan.locations or self.locations
 
 

@@ -50,7 +50,7 @@ class Server:
     user_data: str = dataclasses.field(default="", repr=False)
 
     def state(self, at: float) -> contract.InstanceState | None:
-        """Tell what the machine is doing at an instant; None when it is not there."""
+        """Return what the machine is doing at an instant; None when it is not there."""
         if at < self.created_at or (self.gone_at is not None and at >= self.gone_at):
             return None
         if self.deleted_at is not None and at >= self.deleted_at:
@@ -65,7 +65,7 @@ class Server:
 class Racks:
     """Every machine of a data centre, found by id, by name and by mark.
 
-    ``unsaved`` tells that something changed since it was last cleared.
+    ``unsaved`` says that something changed since it was last cleared.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Racks:
         return self._servers.get(server_id)
 
     def all(self) -> tuple[Server, ...]:
-        """Give every machine that is there, by id."""
+        """Return every machine that is there, by id."""
         return tuple(sorted(self._servers.values(), key=_number))
 
     def next_id(self) -> str:
@@ -164,10 +164,10 @@ class Racks:
 
     def document(self) -> dict[str, Any]:
         """Write everything down as JSON values, except user-data: it holds credentials."""
-        values = [dataclasses.asdict(server) for server in self._servers.values()]
-        for server in values:
+        servers = [dataclasses.asdict(server) for server in self._servers.values()]
+        for server in servers:
             del server["user_data"]
-        return {"last_id": self._last_id, "servers": values}
+        return {"last_id": self._last_id, "servers": servers}
 
     def load(self, document: dict[str, Any]) -> None:
         """Become what a document says.

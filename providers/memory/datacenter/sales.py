@@ -118,7 +118,7 @@ class Sales:
         return marks.counted((one.cluster, one.identity) for one in there if one.cluster)
 
     def clear(self, *, cluster: str, groups: Collection[str]) -> tuple[str, ...]:
-        """Take away the shelves of a cluster's groups that have no machine; tell which."""
+        """Take away the shelves of a cluster's groups that have no machine; return which."""
         used = {(one.cluster, one.group) for one in self._racks.all()}
         bare = sorted({(cluster, group) for group in groups} & self.shelves - used)
         self.shelves -= set(bare)
@@ -134,7 +134,7 @@ class Sales:
         self._racks.put(dataclasses.replace(server, deleted_at=now, gone_at=gone_at))
 
     def page(self, now: float, *, cluster: str, after: int) -> tuple[Server, ...]:
-        """Give one page of a cluster's machines as listings show them; a short one is the last."""
+        """Return one page of a cluster's machines as listings show them; the last is short."""
         size = self.options.page_size
         return self._racks.page(now, cluster=cluster, after=after, size=size)
 
@@ -149,12 +149,12 @@ class Sales:
         return server if server is not None and server.cluster == cluster else None
 
     def failure(self, server_id: str, now: float) -> str:
-        """Tell why an accepted order failed, once it has; empty when it has not."""
+        """Return why an accepted order failed, once it has; empty when it has not."""
         fails_at = self.failed.get(server_id)
         return _FAILED_LATER if fails_at is not None and now >= fails_at else ""
 
     def free(self, machine_type: str, location: str) -> bool:
-        """Tell whether a machine type can be had in a location now."""
+        """Return whether a machine type can be had in a location now."""
         place = options.place(machine_type, location)
         return self._racks.taken(place) < self.options.stock.get(place, len(self._racks) + 1)
 
@@ -163,7 +163,7 @@ class Sales:
         return len(self._racks)
 
     def nonsense(self, order: contract.Order) -> list[str]:
-        """Tell what is wrong with an order, whatever the stock."""
+        """Return what is wrong with an order, whatever the stock."""
         plan = self.options.plan(order.machine_type.name)
         wrong = []
         if plan is None:
@@ -189,7 +189,7 @@ def _carried(server: Server) -> tuple[str, str, str, str]:
 
 
 def addresses(number: int, *, public_ipv4: bool) -> tuple[str, ...]:
-    """Give a machine its addresses: nobody's, and different for each."""
+    """Return a machine's addresses: nobody's, and different for each."""
     private = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     # 198.18.0.0/15 is set aside for benchmarks of networks: it is nobody's.
     public = f"198.{18 + (number >> 16 & 1)}.{number >> 8 & 255}.{number & 255}"

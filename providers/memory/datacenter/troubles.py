@@ -75,7 +75,7 @@ class RateLimit:
         self._tokens -= 1
 
     def budget(self, settings: options.Options, now: float) -> contract.Budget:
-        """Tell what is left and when it will be whole again."""
+        """Return what is left and when it will be whole again."""
         self._earn(settings, now)
         missing = settings.burst - self._tokens
         return contract.Budget(
@@ -113,7 +113,7 @@ class Troubles:
         self._faults.clear()
 
     def strike(self, settings: options.Options, request: Request) -> errors.CloudError | None:
-        """Raise what fails before the work; give what is to be raised after it."""
+        """Raise what fails before the work; return what is to be raised after it."""
         if self._outage is not None:
             raise request.refusal(*self._outage)
         for index, fault in enumerate(self._faults):

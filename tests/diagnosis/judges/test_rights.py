@@ -159,5 +159,5 @@ def test_what_was_not_seen_is_not_missed() -> None:
 def test_the_right_that_tells_two_clusters_of_one_name_apart() -> None:
     found = given.trouble(missing("namespaces"))
     assert found.what == "us may not get namespaces kube-system"
-    assert "tell this cluster's machines from those of another of the same name" in found.why
+    assert "distinguish this cluster's machines from those of another of the same name" in found.why
     assert found.cure == "kubectl apply -f deploy/rbac.yaml"

@@ -60,7 +60,7 @@ FREE = {  # what a vendor lets people write as they like
 }
 
 
-def told(cloud: str) -> list[tuple[str, str, str, str]]:
+def documented(cloud: str) -> list[tuple[str, str, str, str]]:
     """Read the rows of a page's table: setting, named by, for example, of several."""
     text = (PAGES / f"{cloud}.md").read_text().partition("## How things are named\n")[2]
     rows = re.findall(r"^\| (.*) \|$", text.partition("\n## ")[0], re.MULTILINE)[1:]
@@ -71,7 +71,7 @@ def told(cloud: str) -> list[tuple[str, str, str, str]]:
 ROWS = [
     pytest.param(cloud, *row, id=f"{cloud}-{row[0]}-{row[1]}")
     for cloud in CASES
-    for row in told(cloud)
+    for row in documented(cloud)
 ]
 
 
@@ -98,10 +98,10 @@ def ordered(bench: tuple[Any, Any, Any], cloud: str, setting: str, written: str)
 def test_each_cloud_says_how_each_thing_is_named(cloud: str) -> None:
     supported = installed_clouds.installed()[cloud].supports
     settings = {"image"} | {key for key, name in naming_cases.FIELDS.items() if name in supported}
-    assert {row[0] for row in told(cloud)} == settings
-    assert all(row[3] in {NEWEST, REFUSED, ONE} for row in told(cloud))
+    assert {row[0] for row in documented(cloud)} == settings
+    assert all(row[3] in {NEWEST, REFUSED, ONE} for row in documented(cloud))
     if cloud in CASES:
-        assert {row[:2] for row in told(cloud)} == set(CASES[cloud])
+        assert {row[:2] for row in documented(cloud)} == set(CASES[cloud])
 
 
 @pytest.mark.parametrize(("cloud", "setting", "by", "example", "several"), ROWS)

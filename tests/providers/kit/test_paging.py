@@ -64,18 +64,18 @@ def test_a_change_between_two_pages_is_an_error(page: int, change: str) -> None:
 def test_a_row_that_comes_twice_is_an_error_where_no_length_is_reported() -> None:
     pages = {1: ([1, 2], 2), 2: ([2, 3], None)}
     with pytest.raises(paging.ChangedError, match="page 2 came twice"):
-        paging.whole("/things", lambda at: told(*pages[at]), first=1, key=lambda row: row)
+        paging.whole("/things", lambda at: page_of(*pages[at]), first=1, key=lambda row: row)
 
 
 def test_fewer_rows_than_announced_are_a_short_list() -> None:
     with pytest.raises(paging.ShortListError, match="ended after 1 of 2 rows"):
-        paging.whole("/things", lambda _: told([1], None, 2), first=1, key=lambda row: row)
+        paging.whole("/things", lambda _: page_of([1], None, 2), first=1, key=lambda row: row)
 
 
 def test_pages_in_a_circle_end() -> None:
     pages = {"": ([1], "a"), "a": ([2], "b"), "b": ([3], "a")}
     with pytest.raises(network.NoAnswerError, match="lead in a circle"):
-        paging.whole("/things", lambda at: told(*pages[at]), first="", key=lambda row: row)
+        paging.whole("/things", lambda at: page_of(*pages[at]), first="", key=lambda row: row)
 
 
 def test_rows_are_made_into_what_is_kept_as_they_come() -> None:
@@ -91,5 +91,5 @@ def test_a_page_that_is_left_out_is_an_error(following: object) -> None:
     assert paging.after(1, None) is None
 
 
-def told(rows: list[int], following: Hashable, total: int | None = None) -> paging.Page:
+def page_of(rows: list[int], following: Hashable, total: int | None = None) -> paging.Page:
     return paging.Page(rows=rows, total=total, following=following)

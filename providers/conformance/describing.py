@@ -1,5 +1,5 @@
 # ruff: noqa: D102, S101 - the tests' names say what they hold
-"""Hold what a cloud tells without making anything: itself, its prices, its limits."""
+"""Hold what a cloud says without making anything: itself, its prices, its limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from providers.conformance import ground
 from providers.conformance.controls import Bench
 
 
-class Telling(ground.Ground):
+class Describing(ground.Ground):
     """What a cloud says of itself, and what it can be asked without a machine."""
 
     # What a cloud says of itself.
