@@ -160,7 +160,7 @@ def facts(
         ),
         "server": shown or show(*configured),
         "cluster": Cluster(**{**asked, **(cluster or {})}),
-        "doors": (
+        "endpoint_probes": (
             EndpointProbe(
                 endpoint="https://203.0.113.1:6443",
                 groups=tuple(each.name for each in configured),
