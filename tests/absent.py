@@ -18,6 +18,7 @@ import pytest
 class Need(enum.Enum):
     """What a plain clone on a plain machine may lack, and how to have it."""
 
+    IMPURE = "sockets and processes, which `make quick` refuses: make test"
     SHARED = "../shared beside this checkout (the vendors' documents, recorded requests, the seed)"
     NETWORK_NAMESPACES = "root, nft, ip and unshare on a kernel that makes network namespaces"
     IPTABLES = "iptables, installed"

@@ -13,7 +13,7 @@ hypothesis.settings.load_profile("ours")
 
 
 def pytest_addoption(parser: Any) -> None:
-    parser.addoption("--pure", action="store_true", help="refuse sockets and processes")
+    parser.addoption("--pure", action="store_true", help="skip what opens a socket or a process")
 
 
 def pytest_configure(config: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from tests import absent
+
 REFUSED = frozenset(
     {
         "os.exec",
@@ -15,18 +17,15 @@ REFUSED = frozenset(
         "subprocess.Popen",
     }
 )
-
-
-class Impure(BaseException):
-    """A test opened a socket or started a process; no code takes this for an error of its own."""
+"""Events of the interpreter; see :func:`sys.addaudithook`."""
 
 
 def enforce() -> None:
-    """Raise :class:`Impure` from now on where a socket is opened or a process started."""
+    """Skip from now on every test that opens a socket or starts a process, where it does so."""
     sys.addaudithook(refuse)
 
 
-def refuse(event: str, arguments: tuple[object, ...]) -> None:
-    """Raise where an event of the interpreter is one of those; see :func:`sys.addaudithook`."""
+def refuse(event: str, _arguments: tuple[object, ...]) -> None:
+    """Skip the test that runs when an event is one of those."""
     if event in REFUSED:
-        raise Impure(f"{event}{arguments} in `make quick`: move the test, or its file out of QUICK")
+        absent.skip(absent.Need.IMPURE)

@@ -74,8 +74,9 @@ def cannot_run() -> str:
     return "" if tried.returncode == 0 else "this machine makes no network namespaces"
 
 
-@absent.unless(not cannot_run(), absent.Need.NETWORK_NAMESPACES)
 def test_a_pod_is_kept_out_and_the_machine_is_not(tmp_path: Path) -> None:
+    if cannot_run():
+        absent.skip(absent.Need.NETWORK_NAMESPACES)
     for path, text in guest.written(orders.user_data()).items():
         target = tmp_path / path.removeprefix("/")
         target.parent.mkdir(parents=True, exist_ok=True)
