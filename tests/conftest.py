@@ -17,9 +17,7 @@ def pytest_addoption(parser: Any) -> None:
 
 
 def pytest_configure(config: Any) -> None:
-    # The process that only hands tests out to others starts these and speaks with them.
-    hands_out = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
-    if config.getoption("--pure") and not hands_out:
+    if config.getoption("--pure"):
         purity.enforce()
 
 
