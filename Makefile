@@ -5,11 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= examples/memory.yaml
+WORKERS ?= 4
+PURE := $(addprefix tests/,fleet model nodes bootstrap config diagnosis/judges support providers/kit)
 STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test lint types floors unit e2e e2e-cluster e2e-join bench laws soak mutations fuzz stubs stubs-check lock schema clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join bench laws soak mutations fuzz stubs stubs-check lock schema clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -31,8 +33,12 @@ types: $(VENV)/.dev
 floors: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-logo >$(VENV)/floors.txt 2>&1 && echo "floors: kept" || { cat $(VENV)/floors.txt; exit 1; }
 
+# Four at a time on two cores: half of what a test does is to wait.
 unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m "not e2e"
+	@$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal
+
+quick: $(VENV)/.dev lint types floors ## Between two edits: lint, types, floors, and tests without sockets or processes.
+	@$(BIN)/python -m pytest -m "not e2e" --pure -n 2 --dist worksteal $(PURE)
 
 e2e: $(VENV)/.dev ## Drive the server with the real cluster-autoscaler (on PATH or in CLUSTER_AUTOSCALER; needs Go).
 	@PYTHON=$(BIN)/python tests/e2e/run

@@ -1,1 +1,1 @@
-"""Hold the tests: they mirror externalgrpc and providers, file for file."""
+"""Hold the tests, in the rooms of externalgrpc and providers; CONTRIBUTING.md says which where."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import grpc
 import pytest
+from click.testing import CliRunner
 
 from externalgrpc import cli
 from externalgrpc.pb import externalgrpc_pb2 as pb
@@ -26,14 +27,29 @@ ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "memory.yaml"
 
 
-def run(*arguments, code=0, **environ):
+def run(*arguments, code=0, typed=None):
+    """Run a command in this process: what a start of Python costs is paid in two tests only."""
+    done = CliRunner().invoke(
+        cli.cli,
+        [*map(str, arguments)],
+        input=typed,
+        env={"COLUMNS": "160"},
+        prog_name="vps-autoscaler",
+    )
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.stdout + done.stderr
+    return done
+
+
+def run_process(*arguments, code=0):
     done = subprocess.run(
         [sys.executable, "-m", "externalgrpc", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "160", **environ},
+        env={**os.environ, "COLUMNS": "160"},
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done
@@ -79,7 +95,7 @@ def pools(path, *names):
 
 
 def test_help_tells_the_commands():
-    output = run("--help").stdout
+    output = run_process("--help").stdout
     for command in ("serve", "check", "render", "ls", "demo", "offers", "purge", "schema"):
         assert command in output
         assert run(command, "--help").stdout.startswith("Usage: vps-autoscaler")
@@ -115,7 +131,7 @@ def test_ls_without_a_server_is_one_sentence():
 
 def test_a_second_server_on_one_address_is_reported_so():
     with served(EXAMPLE) as (_, address):
-        done = run("serve", "--config", EXAMPLE, "--listen", address, "--no-live", code=1)
+        done = run_process("serve", "--config", EXAMPLE, "--listen", address, "--no-live", code=1)
         assert "another server" in done.stderr
 
 
@@ -126,7 +142,7 @@ def test_a_wrong_file_is_reported_mistake_by_mistake(tmp_path):
         " region: north, minSize: 4, maxSize: 3}\n"
     )
     for command in (("check",), ("serve", "--no-live", "--listen", "127.0.0.1:0")):
-        output = run(*command, "--config", path, code=1).stderr
+        output = run_process(*command, "--config", path, code=1).stderr
         assert f"{path}:1:" in output
         assert f"{path}:3:" in output
         assert "instanceType" in output
@@ -232,15 +248,7 @@ def test_purge_deletes_only_what_carries_the_mark(tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text(path.read_text().replace("cluster: test", "cluster: else"))
     assert "no machine carries" in run("purge", "--config", other, "--yes").stdout
-    done = subprocess.run(
-        [sys.executable, "-m", "externalgrpc", "purge", "--config", str(path)],
-        input="n\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-    )
-    assert done.returncode == 1
+    run("purge", "--config", path, typed="n\n", code=1)
     assert "[2/2]" in run("purge", "--config", path, "--yes").stdout
     assert "no machine carries" in run("purge", "--config", path, "--yes").stdout
 

@@ -37,7 +37,7 @@ toycloud: Any = loaded(PLUGIN / "toycloud.py")
 toyapi: Any = loaded(PLUGIN / "tests" / "toyapi.py")
 tests_of_toycloud: Any = loaded(PLUGIN / "tests" / "test_toycloud.py")
 
-BUDGET_S = float(os.environ.get("CLOUD_HISTORIES_S", "6"))
+BUDGET_S = float(os.environ.get("CLOUD_HISTORIES_S", "1.5"))
 """Seconds of histories for each cloud; three are played at least."""
 
 RUNNING = {"running", "active", "active running ok"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from externalgrpc.nodes import pods, pricing
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from externalgrpc.rpc import autoscaler_release, options
+from tests import absent
 
 TRACES = Path(__file__).resolve().parent.parent.parent / "shared" / "traces"
 SERVICE = wire.DESCRIPTOR.services_by_name["CloudProvider"]
@@ -36,12 +36,7 @@ Call = tuple[str, bytes, Message]
 @pytest.fixture(params=RECORDED or [None], ids=[path.stem for path in RECORDED] or ["absent"])
 def trace(request: pytest.FixtureRequest) -> Path:
     if request.param is None:
-        left_out = (
-            "left out: the requests that real autoscalers sent are not read, for lack of"
-            " ../shared/traces beside this checkout"
-        )
-        warnings.warn(left_out, stacklevel=1)
-        pytest.skip(left_out)
+        absent.skip(absent.Need.SHARED)
     return request.param
 
 

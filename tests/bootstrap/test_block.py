@@ -6,14 +6,14 @@ script's own. Needs root, nft and ip; loopback and private addresses inside the 
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from externalgrpc.bootstrap import cloudconfig
+from tests import absent
 from tests.bootstrap import guest, orders
 
 WORLD = r"""
@@ -59,6 +59,7 @@ echo "after: machine $(ask env), pod $(ask ip netns exec pod)"
 """
 
 
+@functools.cache
 def cannot_run() -> str:
     missing = [name for name in ("nft", "ip", "unshare") if shutil.which(name) is None]
     if missing:
@@ -73,8 +74,9 @@ def cannot_run() -> str:
     return "" if tried.returncode == 0 else "this machine makes no network namespaces"
 
 
-@pytest.mark.skipif(bool(cannot_run()), reason=f"pods are not tried for real: {cannot_run()}")
 def test_a_pod_is_kept_out_and_the_machine_is_not(tmp_path: Path) -> None:
+    if cannot_run():
+        absent.skip(absent.Need.NETWORK_NAMESPACES)
     for path, text in guest.written(orders.user_data()).items():
         target = tmp_path / path.removeprefix("/")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import certificates
+from tests import absent, certificates
 from tests.bootstrap import fake_metadata, orders
 from tests.bootstrap.guest import Guest
 from tests.bootstrap.test_k3s import INSTALLER
@@ -130,7 +130,7 @@ class _Web:
                 thread.join()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs the real curl")
+@absent.unless(shutil.which("curl"), absent.Need.CURL)
 def test_the_real_curl_takes_it_so(tmp_path: Path) -> None:
     """A real curl, real servers: nothing reaches the one with http."""
     web, folder = _Web(tmp_path), tmp_path / "guest"

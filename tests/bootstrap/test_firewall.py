@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from externalgrpc.bootstrap import cloudconfig, joining
+from tests import absent
 from tests.bootstrap import fake_metadata, guest, orders, test_block, test_k3s
 from tests.bootstrap.guest import Guest
 
@@ -272,12 +273,6 @@ ip6tables -P FORWARD DROP
 """
 
 
-def cannot_run(firewall: str) -> str:
-    if firewall == IPT and shutil.which("iptables") is None:
-        return "not on this machine: iptables"
-    return test_block.cannot_run()
-
-
 @pytest.mark.parametrize("wish", ["open", "off"])
 @pytest.mark.parametrize("firewall", [NFT, IPT], ids=["nftables", "iptables"])
 def test_on_a_real_kernel(tmp_path: Path, firewall: str, wish: str) -> None:
@@ -285,8 +280,10 @@ def test_on_a_real_kernel(tmp_path: Path, firewall: str, wish: str) -> None:
 
     Then: does a pod get out, and a stranger to a pod?
     """
-    if why := cannot_run(firewall):
-        pytest.skip(f"no firewall is tried for real: {why}")
+    if firewall == IPT and shutil.which("iptables") is None:
+        absent.skip(absent.Need.IPTABLES)
+    if test_block.cannot_run():
+        absent.skip(absent.Need.NETWORK_NAMESPACES)
     data = orders.user_data(
         private_subnet="10.0.0.0/24", node_address="default", host_firewall=wish
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from externalgrpc.bootstrap import cloudconfig, joining, machine
 from externalgrpc.model import groups
 from externalgrpc.model.join_settings import JoinSettings
+from tests import depth
 from tests.bootstrap import guest, orders
 
 
@@ -69,7 +70,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=depth.examples(70))
 @given(st.lists(HOSTILE, max_size=3), st.sampled_from(joining.METHODS))
 def test_hooks_arrive_as_they_were_written(lines: list[str], method: str) -> None:
     try:
@@ -97,7 +98,7 @@ TEXT_SETTINGS = [
 ]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=depth.examples(70))
 @given(st.sampled_from(TEXT_SETTINGS), HOSTILE, st.sampled_from(["", "https://example.org/"]))
 def test_no_setting_gets_out_of_its_variable(name: str, evil: str, front: str) -> None:
     value = front + evil
@@ -118,7 +119,7 @@ def test_no_setting_gets_out_of_its_variable(name: str, evil: str, front: str) -
             assert word.partition("=")[0].isupper()
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=depth.examples(70))
 @given(HOSTILE, HOSTILE)
 def test_labels_and_taints_are_refused_or_arrive_whole(key: str, value: str) -> None:
     taint = groups.Taint(key=key, value=value, effect="NoSchedule")

@@ -26,6 +26,7 @@ from externalgrpc.diagnosis import preflight
 from externalgrpc.model import groups, installed_clouds
 from providers import contract, memory, metadata
 from providers.memory import datacenter
+from tests import absent
 from tests.bootstrap import fake_metadata, guest, orders
 from tests.bootstrap.guest import Guest
 
@@ -89,7 +90,7 @@ def here(answers: dict[str, str], **changed: Any) -> metadata.Service:
 def really_ask(machine: Guest) -> None:
     real = shutil.which("curl")
     if real is None:
-        pytest.skip("no curl is installed")
+        absent.skip(absent.Need.CURL)
     machine.program("curl", f'echo "curl $*" >>"$SIM/calls"\nexec {real} "$@"')
 
 

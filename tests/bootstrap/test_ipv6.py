@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from externalgrpc.bootstrap import cloudconfig, joining
+from tests import absent
 from tests.bootstrap import guest, orders, test_block, test_k3s
 from tests.bootstrap.guest import Guest
 
@@ -96,11 +97,10 @@ def test_kubeadms_preflight_of_a_server_at_an_ipv6_address(baked: Guest) -> None
     assert baked.boot(data).returncode == 0
 
 
-@pytest.mark.skipif(
-    bool(test_block.cannot_run()), reason=f"not on a real kernel: {test_block.cannot_run()}"
-)
 def test_a_real_kernel_takes_it(tmp_path: Path) -> None:
     """The script's own file, by the real sysctl, in a network namespace."""
+    if test_block.cannot_run():
+        absent.skip(absent.Need.NETWORK_NAMESPACES)
     data = orders.user_data(block_metadata=False)
     for path, text in guest.written(data).items():
         target = tmp_path / path.removeprefix("/")

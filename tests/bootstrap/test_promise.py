@@ -15,6 +15,7 @@ from externalgrpc.model import groups, quantity, rules
 from externalgrpc.nodes import kubeletconfig, template
 from externalgrpc.pb import k8s_core_v1_pb2 as core
 from providers import contract
+from tests import depth
 from tests.bootstrap import guest, orders
 
 WORDS = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?", fullmatch=True)
@@ -152,7 +153,7 @@ def node_labels(of: machine.Machine, seen: Reported) -> dict[str, str]:
     return {**by_controllers, **kubelets_own(of.machine_type), **seen.labels}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=depth.examples(30))
 @given(pools())
 def test_what_is_promised_is_what_is_ordered(
     pool: tuple[groups.NodeGroup, list[template.Prospect]],
@@ -282,7 +283,7 @@ def reserved_by(config: dict[str, Any], resource: str) -> str:
     return "+".join(each.get(resource, "0") for each in both)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=depth.examples(70))
 @given(KINDS, RESERVES, GIVEN, CLUSTERS)
 def test_a_cluster_s_own_kubelet_config_is_reckoned_with(
     kind: contract.MachineType,
@@ -335,7 +336,7 @@ def test_a_cluster_s_own_kubelet_config_is_reckoned_with(
         assert abs(max(0, free) - amount) <= 2048, (resource, config)
 
 
-@settings(max_examples=500)
+@settings(max_examples=depth.examples(100))
 @given(
     st.one_of(
         KEYS,

@@ -9,7 +9,6 @@ import os
 import random
 import shutil
 import subprocess
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 from externalgrpc.bootstrap import cloudconfig, joining, kubeadm, machine
 from externalgrpc.model import credentials, groups, proxy
 from providers.linode import LinodeCloud
+from tests import absent
 from tests.bootstrap import guest, orders
 
 SCHEMA_PLACES = (
@@ -83,16 +83,17 @@ def cloud_init_schema() -> dict[str, Any] | None:
 def test_it_is_a_valid_cloud_config(method: str, variant: str) -> None:
     document = guest.parsed(orders.user_data(method=method, **VARIANTS[variant]))
     jsonschema.validate(document, OUR_SCHEMA)
+    assert document["runcmd"] == [[cloudconfig.SCRIPT]]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("method", joining.METHODS)
+def test_cloud_inits_own_schema_takes_it(method: str, variant: str) -> None:
     schema = cloud_init_schema()
     if schema is None:
-        warnings.warn(
-            "cloud-init's own schema is not here (package cloud-init, or CLOUD_INIT_SCHEMA): "
-            "checked against a few rules of ours only",
-            stacklevel=1,
-        )
-    else:
-        jsonschema.Draft4Validator(schema).validate(document)
-    assert document["runcmd"] == [[cloudconfig.SCRIPT]]
+        absent.skip(absent.Need.CLOUD_INIT)
+    document = guest.parsed(orders.user_data(method=method, **VARIANTS[variant]))
+    jsonschema.Draft4Validator(schema).validate(document)
 
 
 def test_our_rules_and_cloud_inits_refuse_what_is_wrong() -> None:
@@ -187,7 +188,7 @@ def shell_files() -> list[Path]:
     return sorted(Path(cloudconfig.__file__).parent.glob("*.sh"))
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@absent.unless(shutil.which("shellcheck"), absent.Need.SHELLCHECK)
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     looked_at = shell_files()
     assert len(looked_at) == 4
@@ -214,10 +215,7 @@ def real_kubeadm() -> str | None:
     return shutil.which("kubeadm", path=os.pathsep.join((folder, os.environ.get("PATH", ""))))
 
 
-@pytest.mark.skipif(
-    real_kubeadm() is None,
-    reason="no kubeadm to show the configuration to: tests/e2e/tools/build kubeadm makes one",
-)
+@absent.unless(real_kubeadm(), absent.Need.KUBEADM)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_kubeadm_takes_the_configuration(variant: str, tmp_path: Path) -> None:
     group = {"taints": ()} if variant == "bare" else {}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from externalgrpc import config
 from externalgrpc.config import files, lines
 from externalgrpc.model import groups
+from tests import depth
 from tests.config import fake_clouds
 from tests.config.test_loading import BARE, FULL, SEED
 
@@ -85,7 +86,7 @@ def judge(raw: bytes) -> None:
 
 
 slow = settings(
-    max_examples=int(os.environ.get("CONFIG_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("CONFIG_EXAMPLES", depth.examples(40))),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

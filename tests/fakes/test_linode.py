@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 from linode_api4 import Instance
 
 from providers.fakes import engine
+from tests import absent
 from tests.fakes import linode, linode_filters, linode_model, linode_orders
 from tests.providers import linode_bench
 
@@ -240,7 +240,7 @@ def test_every_reply_is_as_the_document_says(fake: linode.LinodeFake) -> None:
     """Each route answers once here; what all tests send is checked in ``serving`` besides."""
     document = linode_bench.document()
     if document is None:
-        linode_bench.left_out("no request of ours, no reply of the fake was held to it")
+        absent.skip(absent.Need.SHARED)
     key, wall = fake.add_ssh_key("ops"), fake.add_firewall("wall")
     group = fake.add_placement_group("racks", "eu-central")
     fake.add_vpc("inner", "eu-central", "nodes")
@@ -280,7 +280,7 @@ def test_every_reply_is_as_the_document_says(fake: linode.LinodeFake) -> None:
 def test_the_check_against_the_document_can_fail(fake: linode.LinodeFake) -> None:
     document = linode_bench.document()
     if document is None:
-        linode_bench.left_out("whether the check against it can fail")
+        absent.skip(absent.Need.SHARED)
     key = {"Authorization": f"Bearer {fake.token}"}
     fake.add("web-1", word="on fire")
     with httpx.Client(base_url=fake.url, headers=key, trust_env=False) as client:
@@ -345,9 +345,7 @@ def test_the_vendors_command_line(fake: linode.LinodeFake, tmp_path: Path) -> No
     """linode-cli creates, lists over three pages by tag, and deletes."""
     program = os.environ.get(CLI_VARIABLE) or shutil.which("linode-cli")
     if program is None:
-        message = f"LEFT OUT: linode-cli is not installed ({CLI_VARIABLE} may name it)"
-        warnings.warn(message, stacklevel=1)
-        pytest.skip(message)
+        absent.skip(absent.Need.LINODE_CLI)
     fake.create_s = fake.boot_s = fake.delete_s = 0.0
     address = fake.url.removeprefix("http://").removesuffix("/v4")
     environment = {

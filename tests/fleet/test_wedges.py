@@ -250,11 +250,11 @@ def test_five_thousand_nodes_of_machines_in_quarantine_are_shown_in_seconds(clus
     if not cluster:
         scene.fleet = quarantine.accuse(scene.fleet, accused, now=scene.now, unix_now=scene.now)
     assert len(scene.fleet.quarantine) == 5000
-    began = time.perf_counter()
+    began = time.process_time()
     for name, seen in nodes.items():
         assert wishes.claim(scene.fleet, seen.provider_id, name).news
         scene.register(seen.provider_id, name=name)
-    assert time.perf_counter() - began < 15.0, "a review of all for each would take minutes"
+    assert time.process_time() - began < 15.0, "a review of all for each would take minutes"
     assert len(scene.fleet.quarantine) == (5000 if cluster else 0)
 
 

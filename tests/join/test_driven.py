@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import absent
 from tests.e2e import binaries
 from tests.join import world
 
@@ -46,8 +47,8 @@ def test_a_pending_pod_brings_a_machine(scene: world.World) -> None:
 def _autoscaler() -> Path:
     try:
         return binaries.find(os.environ)[0]
-    except binaries.MissingError as missing:
-        pytest.skip(f"LEFT OUT: {missing}")
+    except binaries.MissingError:
+        absent.skip(absent.Need.AUTOSCALER)
 
 
 def _wish() -> dict[str, object]:

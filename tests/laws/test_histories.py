@@ -11,7 +11,7 @@ from tests.laws import histories
 
 HISTORIES = int(os.environ.get("HISTORIES", "200"))
 AT_LEAST = 25
-BUDGET_S = float(os.environ.get("HISTORIES_S", "25"))
+BUDGET_S = float(os.environ.get("HISTORIES_S", "8"))
 
 
 @pytest.mark.timeout(300)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.laws import machine
 
-EXAMPLES = int(os.environ.get("FLEET_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FLEET_EXAMPLES", "60"))
 STEPS = int(os.environ.get("FLEET_STEPS", "40"))
 SHRINK = os.environ.get("FLEET_SHRINK", "yes") == "yes"
 

@@ -29,7 +29,7 @@ RPCS = [
     f"/{health.SERVICE}/List",
 ]
 STREAMS = [f"/{health.SERVICE}/Watch", f"/{reflection.SERVICE}/ServerReflectionInfo"]
-ROUNDS = int(os.environ.get("MALFORMED", "4000"))
+ROUNDS = int(os.environ.get("MALFORMED", "1500"))
 """MALFORMED=100000 is the figure of the law; CI takes fewer."""
 
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import warnings
 from collections.abc import Iterator
-from typing import Any, NoReturn
-
-import pytest
+from typing import Any
 
 from providers import contract as cloud
 from providers.fakes import engine
@@ -55,13 +52,6 @@ KNOWN = (
 def document() -> spec.Document | None:
     """Load the vendor's document once, None where it is not there."""
     return spec.load("linode", KNOWN)
-
-
-def left_out(what: str) -> NoReturn:
-    """Skip a test for want of the document, and say so where it is read."""
-    message = f"LEFT OUT: the vendor's document does not lie beside the repository: {what}"
-    warnings.warn(message, stacklevel=2)
-    pytest.skip(message)
 
 
 class LinodeControls(steps.Cutting, contract.HTTPControls):

@@ -15,8 +15,9 @@ from providers import contract as cloud
 from providers import errors
 from providers.digitalocean import AccountOptions, DigitalOceanCloud, vocabulary
 from providers.fakes import engine
+from tests import absent
 from tests.fakes import digitalocean, spec
-from tests.providers import absent, contract, digitalocean_bench
+from tests.providers import contract, digitalocean_bench
 
 KIND = engine.FaultKind
 CREATING, RUNNING = cloud.InstanceState.CREATING, cloud.InstanceState.RUNNING
@@ -433,7 +434,7 @@ def test_every_state_of_the_vendor(
 
 def test_the_states_are_those_of_the_document() -> None:
     if digitalocean_bench.document() is None:
-        absent.left_out("states against the vendor's document, which is not beside us")
+        absent.skip(absent.Need.SHARED)
     document = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
     droplet = document["components"]["schemas"]["droplet"]
     assert set(vocabulary.STATES) == set(droplet["properties"]["status"]["enum"])

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from providers.fakes import engine
+from tests import absent
 from tests.fakes import digitalocean
-from tests.providers import absent, digitalocean_bench
+from tests.providers import digitalocean_bench
 
 KIND = engine.FaultKind
 
@@ -32,8 +33,8 @@ def client(fake: digitalocean.DigitalOceanFake) -> Iterator[Any]:
         pydo = importlib.import_module("pydo")
         credentials = importlib.import_module("azure.core.credentials")
         policies = importlib.import_module("azure.core.pipeline.policies")
-    except ImportError as error:
-        absent.left_out(f"DigitalOcean's own client against the fake: {error}")
+    except ImportError:
+        absent.skip(absent.Need.PYDO)
     key = credentials.AzureKeyCredential(fake.token)
     plain = policies.AzureKeyCredentialPolicy(key, "Authorization", prefix="Bearer")
     made = pydo.Client(
@@ -140,8 +141,8 @@ def test_the_trap_is_real(fake: digitalocean.DigitalOceanFake) -> None:
     """As it comes, the same client sends a lost create again: two droplets of one name."""
     try:
         pydo = importlib.import_module("pydo")
-    except ImportError as error:
-        absent.left_out(f"what DigitalOcean's own client does by itself: {error}")
+    except ImportError:
+        absent.skip(absent.Need.PYDO)
     client = pydo.Client(fake.token, endpoint=fake.root, retry_backoff_factor=0)
     fake.fail(KIND.ERROR, method="POST", status=500, after=True)
     client.droplets.create(body=asked_for("web-1"), enforce_https=False)

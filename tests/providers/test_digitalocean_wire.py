@@ -23,8 +23,9 @@ from providers import errors
 from providers.digitalocean import DigitalOceanCloud
 from providers.fakes import engine
 from providers.kit import marks
+from tests import absent
 from tests.fakes import digitalocean, spec
-from tests.providers import absent, digitalocean_bench, lost, torn
+from tests.providers import digitalocean_bench, lost, torn
 
 KIND = engine.FaultKind
 
@@ -392,7 +393,7 @@ def test_a_create_that_is_answered_with_another_droplet_deletes_nothing(
 
 def _raw() -> dict[str, Any]:
     if digitalocean_bench.document() is None:
-        absent.left_out("answers bare by the vendor's document, which is not beside us")
+        absent.skip(absent.Need.SHARED)
     document: dict[str, Any] = json.loads((spec.REFERENCE / "digitalocean.json").read_text())
     return document
 

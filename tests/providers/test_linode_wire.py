@@ -21,6 +21,7 @@ from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
 from providers.linode import GroupOptions, LinodeCloud
+from tests import absent
 from tests.fakes import linode
 from tests.providers import linode_bench, torn
 
@@ -648,7 +649,7 @@ def test_every_known_error_of_the_document_is_still_one(fake: linode.LinodeFake)
     """One that is mended, or that we no longer meet, must leave the list."""
     document = linode_bench.document()
     if document is None:
-        linode_bench.left_out("whether its known errors still are")
+        absent.skip(absent.Need.SHARED)
     with linode_bench.opened(fake) as provider:
         provider.create(linode_bench.order(ssh_keys=(KEY,)))
         provider.instances()

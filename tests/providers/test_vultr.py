@@ -15,8 +15,9 @@ from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
 from providers.vultr import AccountOptions, VultrCloud, vocabulary
+from tests import absent
 from tests.fakes import spec, vultr
-from tests.providers import absent, contract, vultr_bench
+from tests.providers import contract, vultr_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:(tag|label) parameter is deprecated")
 
@@ -413,7 +414,7 @@ def test_three_words_make_a_state(
 
 def test_the_words_are_those_of_the_document() -> None:
     if vultr_bench.document() is None:
-        absent.left_out("states against the vendor's document, which is not beside us")
+        absent.skip(absent.Need.SHARED)
     document = json.loads((spec.REFERENCE / "vultr.json").read_text())
     fields = document["components"]["schemas"]["instance"]["properties"]
     for field, table in (

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from providers.fakes import engine
+from tests import absent
 from tests.fakes import spec, vultr
-from tests.providers import absent, vultr_bench
+from tests.providers import vultr_bench
 
 KIND = engine.FaultKind
 KNOWN = (
@@ -53,8 +54,8 @@ def driver(fake: vultr.VultrFake) -> Any:
     try:
         types = importlib.import_module("libcloud.compute.types")
         providers = importlib.import_module("libcloud.compute.providers")
-    except ImportError as error:
-        absent.left_out(f"libcloud's Vultr driver against the fake: {error}")
+    except ImportError:
+        absent.skip(absent.Need.LIBCLOUD)
     made = providers.get_driver(types.Provider.VULTR)
     port = int(fake.root.rsplit(":", 1)[1])
     return made(fake.token, api_version="2", secure=False, host="127.0.0.1", port=port)

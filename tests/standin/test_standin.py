@@ -15,7 +15,7 @@ from externalgrpc import standin
 from externalgrpc.commands import demo
 from externalgrpc.pb import externalgrpc_pb2 as wire
 from externalgrpc.standin import client
-from tests import toyserver
+from tests import absent, toyserver
 
 TRACES = Path(__file__).parents[3] / "shared" / "traces"
 Kind = standin.Kind
@@ -290,7 +290,7 @@ def paths(message, prefix: str = "") -> set[str]:
 @pytest.mark.parametrize("generation", ["1.31", "1.36"])
 def test_the_same_fields_are_set_as_the_real_one_sets(generation: str):
     if not TRACES.exists():
-        pytest.skip(f"LEFT OUT: {TRACES} is not there; fields are not compared with recordings")
+        absent.skip(absent.Need.SHARED)
     recorded: dict[str, set[str]] = collections.defaultdict(set)
     service = wire.DESCRIPTOR.services_by_name["CloudProvider"]
     for name in (f"ca-{generation}-up-down.jsonl", f"ca-{generation}-sold-out.jsonl"):
@@ -319,7 +319,8 @@ def test_the_same_fields_are_set_as_the_real_one_sets(generation: str):
 def play(*groups: toyserver.ToyGroup, terminal: bool = False) -> tuple[bool, str]:
     toy = toyserver.ToyServer(toyserver.Time(), *groups)
     sink = io.StringIO()
-    console = rich_console.Console(file=sink, force_terminal=terminal, width=120)
+    # As high as its story is long: what does not fit a screen is not painted.
+    console = rich_console.Console(file=sink, force_terminal=terminal, width=120, height=100)
     with toy.served() as address:
         done = demo.run_demo(address, console, time_source=toy.time, sleep=toy.time.pass_by)
     assert not [machine for group in groups for machine in toy.members(group.name)[group.min :]]

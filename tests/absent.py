@@ -1,0 +1,55 @@
+"""Skip what needs something that is not here, and list at the end of a run what that was.
+
+A test says what it lacks in the words of a :class:`Need`, by :func:`skip` or :func:`unless`; the
+summary of :mod:`tests.conftest` has one line for each need, with the number of tests behind it.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import pytest
+
+
+class Need(enum.Enum):
+    """What a plain clone on a plain machine may lack, and how to have it."""
+
+    IMPURE = "sockets and processes, which `make quick` refuses: make test"
+    SHARED = "../shared beside this checkout (the vendors' documents, recorded requests, the seed)"
+    NETWORK_NAMESPACES = "root, nft, ip and unshare on a kernel that makes network namespaces"
+    IPTABLES = "iptables, installed"
+    CURL = "curl, installed"
+    SHELLCHECK = "shellcheck, installed"
+    CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
+    KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
+    AUTOSCALER = "the real cluster-autoscaler: on PATH, or its path in CLUSTER_AUTOSCALER"
+    LINODE_CLI = "linode-cli: pip install linode-cli, or its path in LINODE_CLI"
+    PYDO = "DigitalOcean's own client: pip install pydo"
+    LIBCLOUD = "libcloud, for its Vultr driver: pip install apache-libcloud"
+
+
+PREFIX = "left out, for want of "
+
+
+def skip(need: Need) -> NoReturn:
+    """Skip the test that runs."""
+    pytest.skip(PREFIX + need.value)
+
+
+def unless(here: object, need: Need) -> pytest.MarkDecorator:
+    """Mark tests as skipped unless what they need is here."""
+    return pytest.mark.skipif(not here, reason=PREFIX + need.value)
+
+
+def lines(skipped: Iterable[Any]) -> list[str]:
+    """Write a line for every need among the reports of skipped tests, the largest first."""
+    found = (re.search(f"{PREFIX}(.*)", str(report.longrepr[-1])) for report in skipped)
+    counted = Counter(each[1] for each in found if each)
+    return [
+        f"left out: {number} test{'s' * (number > 1)}, for want of {need}"
+        for need, number in counted.most_common()
+    ]
