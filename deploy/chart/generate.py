@@ -1,7 +1,7 @@
 """Write values.schema.json and README.md of the chart (make chart-files).
 
-The schema is values.schema.yaml with every mapping closed and the configuration's own schema inside;
-the README's table is made of values.yaml and its comments that begin with two dashes.
+The schema is values.schema.yaml with every mapping closed and the configuration's own schema
+inside; the README's table is made of values.yaml and its comments that begin with two dashes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ TOP = """\
 <!-- Made by generate.py (make chart-files): edit values.yaml or that program, not this page. -->
 # The chart vps-autoscaler
 
-Cluster Autoscaler and vps-autoscaler in one pod: pods that do not fit get machines at Hetzner, Linode,
-DigitalOcean or Vultr. Kubernetes 1.28 to 1.37; Helm 3.18 and newer, or 4. How to install it, beside an autoscaler
-of yours too: [docs/install.md](../../docs/install.md).
+Cluster Autoscaler and vps-autoscaler in one pod: pods that do not fit get machines at Hetzner,
+Linode, DigitalOcean or Vultr. Kubernetes 1.28 to 1.37. How to install it, beside an autoscaler of
+yours too: [docs/install.md](../../docs/install.md).
 
 ```
-helm install vps-autoscaler deploy/chart --namespace vps-autoscaler --create-namespace --values pools.yaml
+helm install vps-autoscaler deploy/chart -n vps-autoscaler --create-namespace -f values.yaml
 ```
 
 The values are checked by a strict schema: a key that is not in this list is a mistake, and so is a
@@ -46,13 +46,13 @@ def schema() -> str:
     theirs = json.loads(CONFIG_SCHEMA.read_text())
     definitions = theirs.pop("$defs")
     theirs.pop("$schema")
-    both = own["$defs"].keys() & definitions.keys()
-    assert not both, f"two definitions of one name: {sorted(both)}"
+    if both := own["$defs"].keys() & definitions.keys():
+        raise SystemExit(f"two definitions of one name: {sorted(both)}")
     own["$defs"] |= {**definitions, "Configuration": theirs}
     return json.dumps(own, indent=2) + "\n"
 
 
-def _close(part: Any) -> None:
+def _close(part: object) -> None:
     if isinstance(part, dict):
         if isinstance(part.get("properties"), dict):
             part.setdefault("additionalProperties", False)
@@ -89,7 +89,7 @@ def readme() -> str:
     return TOP + "\n".join(rows) + "\n"
 
 
-def _at(values: Any, path: str) -> Any:
+def _at(values: Any, path: str) -> object:  # noqa: ANN401 - whatever YAML holds
     for name in path.split("."):
         values = values[name]
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -64,7 +65,6 @@ def rendered(
     chart: Path = CHART,
 ) -> subprocess.CompletedProcess[str]:
     """Render the chart with a file of ci/ or a mapping."""
-    mapping = values if isinstance(values, dict) else yaml.safe_load(file_of(values).read_text())
     known = [each for api in FOREIGN for each in ("--api-versions", api)]
     return run(
         "template",
@@ -72,10 +72,10 @@ def rendered(
         str(chart),
         f"--namespace={NAMESPACE}",
         f"--kube-version={kube}",
-        "--values=-",
+        f"--values={'-' if isinstance(values, dict) else file_of(values)}",
         *known,
         *argv,
-        stdin=yaml.safe_dump(mapping),
+        stdin=json.dumps(values) if isinstance(values, dict) else None,
     )
 
 
