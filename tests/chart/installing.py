@@ -92,11 +92,11 @@ def made_of(values: str | helm.Object) -> list[helm.Object]:
     return helm.objects(values, release=RELEASE)
 
 
-def pod_of(made: list[helm.Object], folder: Path) -> rendered_pod.Pod:
+def pod_of(made: list[helm.Object], folder: Path, **secrets: dict[str, str]) -> rendered_pod.Pod:
     """Lay out the pod of a rendered Deployment."""
     (deployment,) = helm.kind(made, "Deployment")
     return rendered_pod.Pod(
-        deployment["spec"]["template"]["spec"], helm.kind(made, "ConfigMap"), folder
+        deployment["spec"]["template"]["spec"], helm.kind(made, "ConfigMap"), folder, secrets
     )
 
 

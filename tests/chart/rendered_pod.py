@@ -6,6 +6,7 @@ Every mount becomes a folder below one of ours, and the paths in arguments and f
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,30 +23,42 @@ AUTOSCALER = "cluster-autoscaler"
 class Pod:
     """The processes of one pod."""
 
-    def __init__(self, spec: helm.Object, maps: list[helm.Object], folder: Path) -> None:
-        """Lay out the volumes; ``maps`` are the ConfigMaps that were rendered."""
+    def __init__(
+        self,
+        spec: helm.Object,
+        maps: list[helm.Object],
+        folder: Path,
+        secrets: dict[str, dict[str, str]] | None = None,
+    ) -> None:
+        """Lay out the volumes: the ConfigMaps that were rendered, and Secrets by their names."""
         self._spec = spec
         self._folder = folder
         self._mounts: dict[str, Path] = {}
         held = {each["metadata"]["name"]: each["data"] for each in maps}
+        secrets = secrets or {}
         for container in spec["containers"]:
             for mount in container["volumeMounts"]:
                 (volume,) = (v for v in spec["volumes"] if v["name"] == mount["name"])
                 at = folder / volume["name"]
                 at.mkdir(exist_ok=True)
                 self._mounts[mount["mountPath"]] = at
-                for file, text in held.get(volume.get("configMap", {}).get("name"), {}).items():
+                files = {
+                    **held.get(volume.get("configMap", {}).get("name"), {}),
+                    **secrets.get(volume.get("secret", {}).get("secretName"), {}),
+                }
+                for file, text in files.items():
                     (at / file).write_text(text)
         for at in set(self._mounts.values()):
             for path in at.iterdir():
                 path.write_text(self._moved(path.read_text()))
         self.metrics = f"127.0.0.1:{programs.free_port()}"
         self.health = f"127.0.0.1:{programs.free_port()}"
+        self.port = f"127.0.0.1:{programs.free_port()}"
 
     def _moved(self, text: str) -> str:
-        for mount, at in sorted(self._mounts.items(), key=lambda each: -len(each[0])):
-            text = text.replace(f"{mount}/", f"{at}/")
-        return text
+        """Let paths into mounts lead into our folders, each path once."""
+        mounts = "|".join(sorted(map(re.escape, self._mounts), key=len, reverse=True))
+        return re.sub(rf"(?<![\w.-])({mounts})/", lambda each: f"{self._mounts[each[1]]}/", text)
 
     def _container(self, name: str) -> helm.Object:
         (found,) = (each for each in self._spec["containers"] if each["name"] == name)
@@ -86,7 +99,8 @@ class Pod:
         container = self._container(SERVER)
         assert {each["name"] for each in container.get("env", ())} <= environ.keys()
         args = [self._moved(each) for each in container["args"]]
-        args = [each.replace("0.0.0.0:9090", self.metrics) for each in args]
+        for said, ours in (("0.0.0.0:9090", self.metrics), ("0.0.0.0:8086", self.port)):
+            args = [each.replace(said, ours) for each in args]
         return programs.Program(
             SERVER, [sys.executable, "-m", "externalgrpc", *args], self._folder, environ
         )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import re
+import shutil
+import subprocess
 from types import ModuleType
 from typing import Any
 
@@ -79,6 +82,16 @@ def test_alerts_ask_for_metrics_that_are_there() -> None:
         by = re.findall(r"sum by \(([^)]*)\)", rule["expr"])
         kept = re.split(r", *", by[0]) if by else sorted(set().union(*map(known.get, asked)))
         assert set(shown) <= set(kept), rule["alert"]
+
+
+PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool on PATH, and PROMTOOL is not set")
+def test_prometheus_takes_the_alerts() -> None:
+    path = helm.CHART / "files" / "alerts.yaml"
+    done = subprocess.run([str(PROMTOOL), "check", "rules", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _metrics() -> dict[str, set[str]]:

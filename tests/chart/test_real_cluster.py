@@ -1,4 +1,4 @@
-"""The chart on a real API server: taken, upgraded, gone; its server and its test run there."""
+"""The chart on a real API server: taken, upgraded, gone; its test run there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from externalgrpc.rpc import client
 from tests.chart import helm, rendered_pod
 from tests.chart.installing import (
     FULL,
@@ -15,9 +14,7 @@ from tests.chart.installing import (
     NAMESPACE,
     RELEASE,
     Plane,
-    healthy,
     made_of,
-    pod_of,
 )
 from tests.e2e import waiting
 from tests.kube import plane as planes
@@ -98,22 +95,6 @@ def test_the_fences_hold_for_this_account_alone(plane: Plane, installed: helm.Ob
         )
     with plane.client() as admin:
         assert admin.post(path, json=planes.opaque()).is_success
-
-
-def test_the_server_starts_as_its_pod_says(folder: Path) -> None:
-    pod = pod_of(made_of("memory"), folder)
-    server = pod.server()
-    server.start()
-    try:
-        server.says("serving")
-        waiting.until(
-            lambda: healthy(pod.metrics), "the probes' page is well", meanwhile=server.check
-        )
-        with client.Connection(address=pod.socket).open() as channel:
-            (group,) = client.show(channel, pod.socket).groups
-        assert group.id == "web"
-    finally:
-        server.stop()
 
 
 def test_its_test_runs_doctor(plane: Plane, installed: helm.Object, folder: Path) -> None:
