@@ -26,7 +26,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if left:
             items[:] = [item for item in items if item not in left]
             config.hook.pytest_deselected(items=left)
-    if helm.find() is None:
+    try:
+        found = helm.find()
+    except LookupError as wrong:
+        raise pytest.UsageError(str(wrong)) from wrong
+    if found is None:
         for item in here:
             if item.get_closest_marker("helm"):
                 item.add_marker(pytest.mark.skip(reason=helm.REASON))

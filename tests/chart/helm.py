@@ -35,11 +35,15 @@ def folder() -> Path:
 
 
 def find() -> str | None:
-    """Find helm: HELM, PATH, or what was built here."""
+    """Find helm: HELM, PATH, or what was built here; raises LookupError when HELM names none."""
+    named = os.environ.get("HELM")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise LookupError(f"HELM names no program: {named}")
+        return found
     built = folder() / "helm"
-    return (
-        os.environ.get("HELM") or shutil.which("helm") or (str(built) if built.exists() else None)
-    )
+    return shutil.which("helm") or (str(built) if built.exists() else None)
 
 
 def run(*argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
