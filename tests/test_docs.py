@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from externalgrpc import cli, config
 from externalgrpc.config import schema
@@ -36,6 +37,8 @@ def test_a_configuration_in_the_docs_loads(tmp_path, page, block):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#cloud-config {name}\n" if name.endswith("yaml") else name)
         text = text.replace(name, str(path))
+    if re.search(r"^config:", text, re.MULTILINE):  # the chart's values
+        text = yaml.safe_dump(yaml.safe_load(text)["config"])
     path = tmp_path / "pools.yaml"
     path.write_text(text)
     cluster = "" if re.search(r"^cluster:", text, re.MULTILINE) else "docs"
@@ -110,7 +113,7 @@ def test_every_command_and_option_is_there(page):
     lines = [*TICKED.findall(text), *re.findall(r"^ *\$ (.*)$", text, re.MULTILINE)]
     wrong = []
     for line in lines:
-        found = re.match(r"(?!kubectl)(?:.*[ (])?vps-autoscaler +([a-z][a-z-]*)(.*)", line)
+        found = re.match(r"(?!kubectl|helm)(?:.*[ (])?vps-autoscaler +([a-z][a-z-]*)(.*)", line)
         if found is None:
             continue
         command = cli.cli.get_command(click.Context(cli.cli), found[1])

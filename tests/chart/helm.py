@@ -1,0 +1,118 @@
+"""Run helm on the chart: lint it, render it, and look at what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy" / "chart"
+VALUES = CHART / "ci"
+NAMESPACE = "machines"
+FOREIGN = ("monitoring.coreos.com/v1", "cert-manager.io/v1")
+"""Kinds of others that our templates ask for."""
+
+VERSION = "v4.3.1"
+REASON = "no helm: 'make chart' builds it with Go; or put it on PATH, or name it in HELM"
+
+Object = dict[str, Any]
+
+
+def folder() -> Path:
+    """Name the folder of what is built here; an empty VPS_CHART_BIN counts as unset."""
+    chosen = os.environ.get("VPS_CHART_BIN")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return Path.home() / ".cache" / "vps-autoscaler" / "chart-bin"
+
+
+def find() -> str | None:
+    """Find helm: HELM, PATH, or what was built here; raises LookupError when HELM names none."""
+    named = os.environ.get("HELM")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise LookupError(f"HELM names no program: {named}")
+        return found
+    built = folder() / "helm"
+    return shutil.which("helm") or (str(built) if built.exists() else None)
+
+
+def run(*argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run helm; never fails by itself. It sees no configuration of the person who runs it."""
+    program = find()
+    assert program is not None, REASON
+    surroundings = {key: each for key, each in os.environ.items() if not key.startswith("HELM_")}
+    return subprocess.run(
+        [program, *argv],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**surroundings, "KUBECONFIG": os.devnull},
+    )
+
+
+def rendered(
+    values: str | Object,
+    *argv: str,
+    release: str = "vps-autoscaler",
+    kube: str = "1.36",
+    chart: Path = CHART,
+) -> subprocess.CompletedProcess[str]:
+    """Render the chart with a file of ci/ or a mapping."""
+    known = [each for api in FOREIGN for each in ("--api-versions", api)]
+    return run(
+        "template",
+        release,
+        str(chart),
+        f"--namespace={NAMESPACE}",
+        f"--kube-version={kube}",
+        f"--values={'-' if isinstance(values, dict) else file_of(values)}",
+        *known,
+        *argv,
+        stdin=json.dumps(values) if isinstance(values, dict) else None,
+    )
+
+
+def file_of(name: str) -> Path:
+    """Give the path of values of ci/."""
+    return VALUES / f"{name}-values.yaml"
+
+
+def objects(values: str | Object, *argv: str, **how: Any) -> list[Object]:
+    """Give what the chart makes; it must render."""
+    done = rendered(values, *argv, **how)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def kind(of: Iterable[Object], name: str) -> list[Object]:
+    """Pick the objects of a kind."""
+    return [each for each in of if each["kind"] == name]
+
+
+def build() -> None:
+    """Build helm into our folder unless one is found; raises CalledProcessError."""
+    if find() is not None:
+        return
+    if shutil.which("go") is None:
+        sys.exit("helm is not here, and neither is Go to build it with")
+    sys.stderr.write(f"building helm {VERSION}: minutes, once\n")
+    subprocess.run(
+        ["go", "install", f"helm.sh/helm/v4/cmd/helm@{VERSION}"],
+        check=True,
+        env={**os.environ, "CGO_ENABLED": "0", "GOBIN": str(folder()), "GOWORK": "off"},
+    )
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,129 @@
+"""The chart's made files are fresh, and its values, schema and alerts agree with the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import re
+import shutil
+import subprocess
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from externalgrpc.control import metrics
+from tests.chart import helm
+
+VALUES = yaml.safe_load((helm.CHART / "values.yaml").read_text())
+OPEN = re.compile(r"(resources|ontext|elector|affinity|issuerRef|files|config|[aA]rgs|priorities)$")
+"""Mappings whose keys are other people's, or explained as a whole."""
+
+
+def _generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", helm.CHART / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+GENERATE = _generate()
+
+
+def test_the_schema_is_fresh() -> None:
+    fresh = (helm.CHART / "values.schema.json").read_text() == GENERATE.schema()
+    assert fresh, "run 'make chart-files' and commit"
+
+
+def test_the_readme_is_fresh() -> None:
+    fresh = (helm.CHART / "README.md").read_text() == GENERATE.readme()
+    assert fresh, "run 'make chart-files' and commit"
+
+
+def test_every_value_is_explained() -> None:
+    assert sorted(_leaves(VALUES)) == sorted(GENERATE.notes())
+
+
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    known = sorted(_properties(yaml.safe_load(GENERATE.schema())))
+    assert known == sorted([*_leaves(VALUES), "global"])
+
+
+def test_the_values_are_of_their_schema() -> None:
+    jsonschema.validate(VALUES, yaml.safe_load(GENERATE.schema()))
+
+
+@pytest.mark.parametrize("path", sorted(helm.VALUES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_examples_are_of_their_schema(path: Any) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text()), yaml.safe_load(GENERATE.schema()))
+
+
+def test_the_chart_is_of_our_version() -> None:
+    chart = yaml.safe_load((helm.CHART / "Chart.yaml").read_text())
+    project = (helm.ROOT / "pyproject.toml").read_text()
+    assert f'version = "{chart["appVersion"]}"' in project
+    assert chart["kubeVersion"] == ">=1.28.0-0"
+
+
+def test_alerts_ask_for_metrics_that_are_there() -> None:
+    (group,) = yaml.safe_load((helm.CHART / "files" / "alerts.yaml").read_text())["groups"]
+    assert len({each["alert"] for each in group["rules"]}) == len(group["rules"]) >= 10
+    known = _metrics()
+    for rule in group["rules"]:
+        asked = dict(re.findall(r"\b(vps_autoscaler_\w+)(?:\{(\w+)=)?", rule["expr"]))
+        assert asked.keys() <= known.keys(), rule["alert"]
+        assert all(label in {"", *known[name]} for name, label in asked.items()), rule["alert"]
+        shown = re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))
+        by = re.findall(r"sum by \(([^)]*)\)", rule["expr"])
+        kept = re.split(r", *", by[0]) if by else sorted(set().union(*map(known.get, asked)))
+        assert set(shown) <= set(kept), rule["alert"]
+
+
+PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool")
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool on PATH, and PROMTOOL is not set")
+def test_prometheus_takes_the_alerts() -> None:
+    path = helm.CHART / "files" / "alerts.yaml"
+    done = subprocess.run([str(PROMTOOL), "check", "rules", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _metrics() -> dict[str, set[str]]:
+    """Give each metric's labels by its name in queries, from the module that makes them."""
+    known = {f"vps_autoscaler_{name}_total": set(of[1]) for name, of in metrics._COUNTED.items()}
+    source = inspect.getsource(metrics)
+    for family in re.findall(r"GaugeMetricFamily\((.*?)\n    \)", source, re.DOTALL):
+        labels = re.search(r"labels=\((.*?)\)", family)
+        (name,) = re.findall(r"\"(vps_autoscaler_\w+)\"", family)
+        known[name] = set(re.findall(r"\w+", labels[1])) if labels else set()
+    assert len(known) > 15
+    return known
+
+
+def _leaves(values: Any, path: str = "") -> list[str]:
+    """Give the paths of what the README explains, one by one."""
+    if path and (not isinstance(values, dict) or not values or OPEN.search(path)):
+        return [path]
+    begin = f"{path}." if path else ""
+    return [leaf for key, each in values.items() for leaf in _leaves(each, begin + key)]
+
+
+def _properties(schema: Any, path: str = "", within: Any = None) -> list[str]:
+    """Give the paths that the schema knows, as deep as the README explains them."""
+    within = within or schema
+    while "$ref" in schema:
+        schema = within["$defs"][schema["$ref"].rpartition("/")[2]]
+    if path and ("properties" not in schema or OPEN.search(path)):
+        return [path]
+    begin = f"{path}." if path else ""
+    return [
+        leaf
+        for key, each in schema["properties"].items()
+        for leaf in _properties(each, begin + key, within)
+    ]

@@ -1,0 +1,325 @@
+"""What helm makes of the chart: values that are accepted, those that are refused, and pods."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from externalgrpc import config
+from externalgrpc.model import installed_clouds
+from tests.chart import helm
+
+pytestmark = pytest.mark.helm
+
+FILES = sorted(path.name.removesuffix("-values.yaml") for path in helm.VALUES.glob("*.yaml"))
+POOL = {"name": "web", "provider": "memory", "instanceType": "small", "region": "north"}
+SMALL: helm.Object = {"config": {"cluster": "play", "nodes": [{**POOL, "maxSize": 5}]}}
+BESIDE: helm.Object = {**SMALL, "autoscaler": {"enabled": False}}
+
+
+def with_(**more: Any) -> helm.Object:
+    return {**SMALL, **more}
+
+
+def deployment(of: list[helm.Object]) -> helm.Object:
+    (found,) = helm.kind(of, "Deployment")
+    return found
+
+
+def pod(of: list[helm.Object]) -> helm.Object:
+    return dict(deployment(of)["spec"]["template"]["spec"])
+
+
+def container(of: list[helm.Object], name: str) -> helm.Object:
+    (found,) = (each for each in pod(of)["containers"] if each["name"] == name)
+    return dict(found)
+
+
+def flags(of: list[helm.Object]) -> dict[str, str]:
+    words = container(of, "cluster-autoscaler")["command"][1:]
+    return dict(each.removeprefix("--").split("=", 1) for each in words)
+
+
+# What is linted.
+
+
+@pytest.mark.parametrize("name", [*FILES, ""])
+def test_lint_is_content(name: str) -> None:
+    values = [f"--values={helm.file_of(name)}"] if name else []
+    done = helm.run("lint", "--strict", str(helm.CHART), *values)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+WRONG = {
+    "a misspelled value": (with_(replicaz=1), "replicaz"),
+    "a misspelled value further down": (with_(image={"tagg": "x"}), "tagg"),
+    "a value of another type": (with_(image={"tag": 1}), "want string"),
+    "a digest that is none": (with_(image={"digest": "sha256:abc"}), "digest"),
+    "an unknown expander": (with_(autoscaler={"expander": "cheapest"}), "expander"),
+    "a flag with its dashes": (with_(autoscaler={"extraArgs": {"--v": 4}}), "extraArgs"),
+    "a pool without its largest size": ({"config": {"cluster": "c", "nodes": [POOL]}}, "maxSize"),
+    "a pool's misspelled key": (
+        {"config": {"cluster": "c", "nodes": [{**POOL, "maxSize": 1, "instancetype": "x"}]}},
+        "instancetype",
+    ),
+    "a pool's size in words": (
+        {"config": {"cluster": "c", "nodes": [{**POOL, "maxSize": "many"}]}},
+        "maxSize",
+    ),
+    "no pools": ({"config": {"cluster": "c", "nodes": []}}, "nodes"),
+    "an account's misspelled key": (
+        {"config": {**SMALL["config"], "accounts": [{"name": "a", "provider": "b", "token": "c"}]}},
+        "token",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_lint_names(what: str, tmp_path: Path) -> None:
+    values, named = WRONG[what]
+    path = tmp_path / "values.yaml"
+    path.write_text(json.dumps(values))
+    done = helm.run("lint", "--strict", str(helm.CHART), f"--values={path}")
+    assert done.returncode != 0
+    assert named in done.stdout + done.stderr
+
+
+# What is refused, in a sentence with the cure.
+
+REFUSED = {
+    "no pools at all": ({}, {}, "config is empty"),
+    "pools in two places": (with_(existingConfigMap="mine"), {}, "in one or in the other"),
+    "files without a place": ({"existingConfigMap": "a", "files": {"b": ""}}, {}, "into that"),
+    "no name of the cluster": ({"config": {"nodes": SMALL["config"]["nodes"]}}, {}, "cluster is"),
+    "a file called config": (with_(files={"config": ""}), {}, "configuration itself"),
+    "two servers": (with_(replicas=2), {}, "would both order machines"),
+    "beside, in plain text": (BESIDE, {}, "tls.existingSecret"),
+    "certificates from nobody": (
+        {**BESIDE, "tls": {"certManager": {"enabled": True}}},
+        {},
+        "issuerRef.name is missing",
+    ),
+    "certificates from two": (
+        {**BESIDE, "tls": {"existingSecret": "a", "certManager": {"enabled": True}}},
+        {},
+        "take one",
+    ),
+    "a cluster from before": (SMALL, {"kube": "1.27"}, "kubeVersion"),
+    "a cluster from later": (SMALL, {"kube": "1.38"}, "Set autoscaler.image.tag"),
+    "buffers of an old autoscaler": (
+        with_(autoscaler={"capacityBuffers": {"enabled": True}}),
+        {"kube": "1.35"},
+        "needs Cluster Autoscaler 1.36",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_it_refuses(what: str) -> None:
+    values, how, said = REFUSED[what]
+    done = helm.rendered(values, **how)
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("switch", ["podMonitor", "serviceMonitor", "prometheusRule"])
+def test_kinds_that_the_cluster_lacks_are_refused_by_name(switch: str) -> None:
+    values = json.dumps(with_(metrics={switch: {"enabled": True}}))
+    done = helm.run("template", "x", str(helm.CHART), "--values=-", stdin=values)
+    assert done.returncode != 0
+    assert f"metrics.{switch}.enabled is on" in done.stderr
+    assert "Prometheus operator" in done.stderr
+
+
+# The autoscaler's release follows the cluster's.
+
+
+@pytest.mark.parametrize("minor", range(28, 38))
+def test_the_autoscaler_is_of_the_clusters_minor(minor: int) -> None:
+    made = helm.objects(SMALL, kube=f"1.{minor}")
+    repository, tag = container(made, "cluster-autoscaler")["image"].rsplit(":", 1)
+    assert repository == "registry.k8s.io/autoscaling/cluster-autoscaler"
+    assert tag.startswith(f"v1.{minor}.")
+    assert ("force-delete-unregistered-nodes" in flags(made)) is (minor >= 32)
+    assert flags(made)["enforce-node-group-min-size"] == "true"
+
+
+def test_a_tag_of_ones_own_decides_about_flags() -> None:
+    made = helm.objects(with_(autoscaler={"image": {"tag": "v1.30.1"}}), kube="1.40")
+    assert container(made, "cluster-autoscaler")["image"].endswith(":v1.30.1")
+    assert "force-delete-unregistered-nodes" not in flags(made)
+
+
+def test_minors_with_a_plus_are_read() -> None:
+    assert (
+        "v1.33."
+        in container(helm.objects(SMALL, kube="v1.33.4-gke.1"), "cluster-autoscaler")["image"]
+    )
+
+
+def test_flags_of_ones_own_win() -> None:
+    made = flags(helm.objects(with_(autoscaler={"extraArgs": {"v": 4, "expander": "random"}})))
+    assert made["v"] == "4"
+    assert made["expander"] == "random"
+
+
+def test_a_digest_counts_before_the_tag() -> None:
+    made = helm.objects("everything")
+    assert container(made, "vps-autoscaler")["image"].startswith(
+        "registry.example/vps-autoscaler@sha256:"
+    )
+
+
+# The configuration arrives as it was said.
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_server_loads_what_is_rendered(name: str, tmp_path: Path) -> None:
+    made = helm.objects(name)
+    said = yaml.safe_load(helm.file_of(name).read_text())["config"]
+    (maps,) = (each for each in helm.kind(made, "ConfigMap") if "config" in each["data"])
+    for file, text in maps["data"].items():
+        (tmp_path / file).write_text(text.replace("/etc/vps-autoscaler-tokens", str(tmp_path)))
+    for account in said.get("accounts", ()):
+        (tmp_path / Path(account["tokenFile"]).name).write_text("t0ken")
+    names = [each["name"] for each in container(made, "vps-autoscaler").get("env", ())]
+    environ = dict.fromkeys(names, "t0ken")
+    loaded = config.load(
+        tmp_path / "config", cluster="", environ=environ, clouds=installed_clouds.installed()
+    )
+    assert loaded is not None
+    again = yaml.safe_load(maps["data"]["config"])
+    if "kubernetes" in said:
+        assert again["kubernetes"].pop("configMap") == maps["metadata"]["name"]
+    assert again == said
+
+
+def test_only_the_tokens_that_are_asked_for_are_needed() -> None:
+    env = container(helm.objects("default"), "vps-autoscaler")["env"]
+    assert [each["name"] for each in env] == ["HCLOUD_TOKEN"]
+    assert not env[0]["valueFrom"]["secretKeyRef"].get("optional")
+    assert "env" not in container(helm.objects("memory"), "vps-autoscaler")
+    assert "env" not in container(helm.objects("raw"), "vps-autoscaler"), "it reads a file"
+    all_of_them = container(helm.objects({"existingConfigMap": "mine"}), "vps-autoscaler")["env"]
+    assert len(all_of_them) == 4
+
+
+def test_the_file_with_the_token_is_where_accounts_say() -> None:
+    (token,) = (v for v in pod(helm.objects("raw"))["volumes"] if v["name"] == "tokens")
+    assert token["secret"] == {"secretName": "vps-autoscaler-tokens", "optional": True}
+
+
+def test_a_change_of_kubernetes_starts_the_pod_anew_and_one_of_pools_does_not() -> None:
+    def mark(values: helm.Object) -> str:
+        about = deployment(helm.objects(values))["spec"]["template"]["metadata"]
+        return str(about["annotations"]["checksum/kubernetes"])
+
+    other = {"cluster": "play", "nodes": [{**POOL, "maxSize": 6}]}
+    assert mark(SMALL) == mark({"config": other})
+    assert mark(SMALL) != mark({"config": {**other, "kubernetes": {}}})
+
+
+# Pods.
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_pods_are_locked(name: str) -> None:
+    made = helm.objects(name)
+    pods = [pod(made), *(each["spec"] for each in helm.kind(made, "Pod"))]
+    assert len(pods) == 2
+    for spec in pods:
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        mounted = {each["name"] for each in spec["volumes"]}
+        for each in spec["containers"]:
+            assert each["securityContext"]["readOnlyRootFilesystem"] is True
+            assert each["securityContext"]["allowPrivilegeEscalation"] is False
+            assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert each["resources"]["requests"]
+            assert each["resources"]["limits"]["memory"]
+            assert {mount["name"] for mount in each["volumeMounts"]} <= mounted
+
+
+def test_one_pod_is_recreated_and_has_no_budget() -> None:
+    made = helm.objects(SMALL)
+    assert deployment(made)["spec"]["strategy"] == {"type": "Recreate"}
+    assert not helm.kind(made, "PodDisruptionBudget")
+
+
+def test_two_pods_would_have_a_budget(tmp_path: Path) -> None:
+    """With the brake taken out, as it will be when servers follow a Lease."""
+    chart = tmp_path / "chart"
+    shutil.copytree(helm.CHART, chart)
+    path = chart / "templates" / "validate.yaml"
+    text = path.read_text()
+    begin, end = text.index("{{- if gt (int $v.replicas) 1"), text.index("{{/* brake ends */}}")
+    path.write_text(text[:begin] + text[end:])
+    made = helm.objects(with_(replicas=2), chart=chart)
+    (budget,) = helm.kind(made, "PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["selector"] == deployment(made)["spec"]["selector"]
+    assert deployment(made)["spec"]["strategy"]["type"] == "RollingUpdate"
+
+
+def test_by_default_nothing_of_others_is_needed() -> None:
+    apis = {each["apiVersion"] for each in helm.objects("default")}
+    assert not apis & set(helm.FOREIGN)
+    assert not helm.kind(helm.objects("default"), "NetworkPolicy")
+    assert not helm.kind(helm.objects("default"), "Service"), "a socket needs none"
+
+
+def test_beside_it_is_served_by_mtls_only() -> None:
+    made = helm.objects("beside")
+    words = container(made, "vps-autoscaler")["args"]
+    assert [each["name"] for each in pod(made)["containers"]] == ["vps-autoscaler"]
+    assert "--listen=0.0.0.0:8086" in words
+    assert "--tls-client-ca=/etc/vps-autoscaler-tls/ca.crt" in words
+    (service,) = helm.kind(made, "Service")
+    host = f"{service['metadata']['name']}.{helm.NAMESPACE}.svc"
+    server, client = helm.kind(made, "Certificate")
+    assert host in server["spec"]["dnsNames"]
+    assert client["spec"]["usages"] == ["client auth"]
+    (volume,) = (each for each in pod(made)["volumes"] if each["name"] == "tls")
+    assert volume["secret"]["secretName"] == server["spec"]["secretName"]
+    (test,) = helm.kind(made, "Pod")
+    assert f"--address={host}:8086" in test["spec"]["containers"][0]["args"]
+    assert not [each for each in made if "cluster-autoscaler" in each["metadata"]["name"]]
+
+
+def test_labels_of_ones_own_are_on_everything_and_break_no_selector() -> None:
+    made = [
+        each
+        for each in helm.objects("everything")
+        if each["metadata"]["name"] != "vps-autoscaler-more"
+    ]
+    assert all(each["metadata"]["labels"]["owner"] == "infra" for each in made)
+    hostile = with_(commonLabels={"app.kubernetes.io/name": "other"})
+    made = helm.objects(hostile)
+    asked = deployment(made)["spec"]["selector"]["matchLabels"].items()
+    assert asked <= deployment(made)["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_the_doctors_pod_is_no_pod_of_the_service() -> None:
+    made = helm.objects("beside")
+    (service,) = helm.kind(made, "Service")
+    (test,) = helm.kind(made, "Pod")
+    assert not service["spec"]["selector"].items() <= test["metadata"]["labels"].items()
+
+
+def test_every_alert_is_rendered_whole() -> None:
+    (rule,) = helm.kind(helm.objects("everything"), "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((helm.CHART / "files" / "alerts.yaml").read_text())
+
+
+def test_names_follow_the_release() -> None:
+    assert deployment(helm.objects(SMALL))["metadata"]["name"] == "vps-autoscaler"
+    made = helm.objects("default", release="grow")
+    assert deployment(made)["metadata"]["name"] == "grow-vps-autoscaler"
+    assert all(
+        len(each["metadata"]["name"]) <= 63 for each in helm.objects(SMALL, release="r" * 53)
+    )
