@@ -318,8 +318,19 @@ class World:
                 if account.snapshot is None or account.catalogue is None
             ),
             *self._differences(),
-            *(each for each in self.fleet.finishes.values() if each.failure is None),
+            *(
+                held
+                for provider_id, held in self.fleet.finishes.items()
+                if held.failure is None and self._counts(provider_id)
+            ),
         ]
+
+    def _counts(self, provider_id: str) -> bool:
+        """Tell whether a machine is a member: an orphan and what is in doubt are told as such."""
+        known = view.known(self.fleet, provider_id)
+        return known is None or (
+            known.group in self.fleet.groups and provider_id not in self.fleet.quarantine
+        )
 
     def cloud_equals_members(self) -> None:
         """Check the law of rest: every machine is a member or told as an orphan, once."""
