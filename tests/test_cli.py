@@ -42,14 +42,14 @@ def run(*arguments, code=0, typed=None):
     return done
 
 
-def run_process(*arguments, code=0):
+def run_process(*arguments, code=0, **environ):
     done = subprocess.run(
         [sys.executable, "-m", "externalgrpc", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "160"},
+        env={**os.environ, "COLUMNS": "160", **environ},
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done

@@ -235,9 +235,18 @@ def test_it_passes_the_suite_that_every_cloud_passes(outsider: Outsider) -> None
     tidying = {each for each in inherited if "tidying" in each or "beside" in each}
     tidying.add("test_what_is_somebody_elses_is_not_among_it")
     assert len(tidying) == 4
-    assert inherited - tidying <= passed
+    # And a create is one request: it lacks finish(), and nothing stops between two.
+    steps = (ROOT / "providers/conformance/stepping.py").read_text()
+    stepping = set(re.findall(r"^    def (test_\w+)", steps, re.MULTILINE))
+    assert len(stepping) == 7
+    assert inherited - tidying - stepping <= passed
     skipped = re.findall(r"^SKIPPED .*: (.+)$", output, re.MULTILINE)
-    assert set(skipped) == {"this cloud has no tidy()", "this cloud has no leftovers()"}
+    assert set(skipped) == {
+        "this cloud has no tidy()",
+        "this cloud has no leftovers()",
+        "this cloud has no finish()",
+        "a create is one request here, of which other tests lose the answer",
+    }
 
 
 WITHOUT_PYTEST = """
@@ -264,7 +273,7 @@ def test_only_the_suite_needs_pytest(outsider: Outsider) -> None:
 def failures(report: Any) -> list[str]:
     """List what would not work."""
     return [
-        finding["message"]
+        finding["what"]
         for part in (*report["accounts"], *report["groups"])
         for finding in part["findings"]
         if finding["severity"] == "trouble"

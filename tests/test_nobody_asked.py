@@ -85,7 +85,7 @@ def test_the_examples_are_of_a_cluster_that_the_method_joins(join: str) -> None:
 @pytest.mark.parametrize("join", joining.METHODS)
 def test_render_ends_in_a_sentence_where_nobody_answers(tmp_path: Path, join: str) -> None:
     path = written(tmp_path, "hetzner", join)
-    done = test_cli.run("render", "--config", path, "pool", "-o", "json", code=1, **ENVIRON)
+    done = test_cli.run_process("render", "--config", path, "pool", "-o", "json", code=1, **ENVIRON)
     assert "Traceback" not in done.stdout + done.stderr
     assert json.loads(done.stdout)["userData"].startswith("#cloud-config\n")
     assert "no template: " in done.stderr

@@ -438,9 +438,7 @@ def test_offers_check_ls_and_the_autoscaler_are_reported_one_price(
             assert preflight.plain(report)["pricePerHour"] == pricing.exact(listed)
             assert Decimal(pricing.short(listed)) > 0
             assert price_of(node("cx23", each.location), pool, prices=prices) == float(listed)
-    unsaid = any(
-        "no rate" in each.message or "without a price" in each.message for each in findings
-    )
+    unsaid = any("no rate" in each.what or "without a price" in each.what for each in findings)
     assert unsaid is (len(known) < len(offers))
     if known:
         shown = pricing.group_price_per_hour(prices, pool)

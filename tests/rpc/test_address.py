@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from externalgrpc.rpc import address, client, server
 from tests import certificates, serving
-from tests.test_cli import EXAMPLE, run, served
+from tests.test_cli import EXAMPLE, served
+from tests.test_cli import run_process as run
 
 WRONG = {
     "127.0.0.1": "write 127.0.0.1:8086",
