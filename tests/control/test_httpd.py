@@ -145,6 +145,7 @@ def test_who_does_not_take_the_answer_is_hung_up_on():
         assert len(all_of(one)) < LARGE
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("said", [b"", HALF, b"GET /large HTTP/1.1\r\n\r\n"], ids=len)
 def test_a_thousand_of_them_keep_nobody_waiting(said):
     before = threading.active_count()

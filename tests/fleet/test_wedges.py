@@ -36,6 +36,8 @@ from tests.fleet.scene import (
     unjoined,
 )
 
+pytestmark = pytest.mark.alone
+
 OTHER = "feedc0ffee"
 
 

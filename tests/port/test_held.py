@@ -17,6 +17,8 @@ from externalgrpc.rpc import health, limits, reflection, server, service
 from tests import certificates, serving
 from tests.port import callers, frames, process
 
+pytestmark = pytest.mark.alone
+
 PATH = f"/{service.SERVICE}/NodeGroupForNode"
 LAW_MS = 50.0
 

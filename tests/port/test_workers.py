@@ -11,6 +11,9 @@ from externalgrpc.rpc import callers, limits, sparing, workers
 from tests import serving
 
 
+pytestmark = pytest.mark.alone
+
+
 class Call:
     def __init__(self):
         self.cancelled = 0
