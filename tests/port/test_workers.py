@@ -10,7 +10,6 @@ import pytest
 from externalgrpc.rpc import callers, limits, sparing, workers
 from tests import serving
 
-
 pytestmark = pytest.mark.alone
 
 
