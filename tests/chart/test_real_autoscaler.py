@@ -67,7 +67,10 @@ template:
 apiVersion: autoscaling.x-k8s.io/v1beta1
 kind: CapacityBuffer
 metadata: {name: web, namespace: default}
-spec: {podTemplateRef: {name: balloon}, replicas: 2}
+spec:
+  podTemplateRef: {name: balloon}
+  replicas: 2
+  provisioningStrategy: buffer.x-k8s.io/active-capacity # what the real CRD fills in
 """
 
 
