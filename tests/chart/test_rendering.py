@@ -51,7 +51,7 @@ def flags(of: list[helm.Object]) -> dict[str, str]:
 @pytest.mark.parametrize("name", [*FILES, ""])
 def test_lint_is_content(name: str) -> None:
     values = [f"--values={helm.file_of(name)}"] if name else []
-    done = helm.run("lint", "--strict", str(helm.CHART), *values)
+    done = helm.run("lint", "--strict", "--kube-version=1.36", str(helm.CHART), *values)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -84,7 +84,7 @@ def test_lint_names(what: str, tmp_path: Path) -> None:
     values, named = WRONG[what]
     path = tmp_path / "values.yaml"
     path.write_text(json.dumps(values))
-    done = helm.run("lint", "--strict", str(helm.CHART), f"--values={path}")
+    done = helm.run("lint", "--strict", "--kube-version=1.36", str(helm.CHART), f"--values={path}")
     assert done.returncode != 0
     assert named in done.stdout + done.stderr
 
@@ -130,7 +130,9 @@ def test_it_refuses(what: str) -> None:
 @pytest.mark.parametrize("switch", ["podMonitor", "serviceMonitor", "prometheusRule"])
 def test_kinds_that_the_cluster_lacks_are_refused_by_name(switch: str) -> None:
     values = json.dumps(with_(metrics={switch: {"enabled": True}}))
-    done = helm.run("template", "x", str(helm.CHART), "--values=-", stdin=values)
+    done = helm.run(
+        "template", "x", str(helm.CHART), "--kube-version=1.36", "--values=-", stdin=values
+    )
     assert done.returncode != 0
     assert f"metrics.{switch}.enabled is on" in done.stderr
     assert "Prometheus operator" in done.stderr
