@@ -28,8 +28,9 @@ import grpc
 
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.rpc import service
+from providers.fakes import engine
 from tests.bench import clouds, ours, rig
-from tests.fakes import engine, hetzner
+from tests.fakes import hetzner
 
 SIZES = (10, 100, 1000, 5000)
 ROUNDS = 5
