@@ -74,7 +74,8 @@ def test_a_machine_that_the_cloud_denies_while_it_boots_lives_as_a_node(scene: W
     assert bound == denied.name, "the first one was to be a node first"
     scene.later()
     scene.cloud.turn("hide", hidden=False)
-    scene.server.program.says("deletion withdrawn")
+    # Its deletion is withdrawn; or forgotten by then, where two listings had lacked it.
+    scene.server.program.says(rf"deletion withdrawn|machine is a node .*{bound}")
     scene.note("shown again")
     scene.rests(created=2, web=1)
     assert scene.cluster.pods()["web-0"]["spec"]["nodeName"] == bound
