@@ -43,7 +43,7 @@ def test_a_node_that_claims_a_sibling_harms_and_stops_nobody(scene: World, *, kn
         assert scene.cloud.deletions() == set()
         liar = next(each for each in scene.servers() if each.id in liars)
         assert scene.server.doubts() == {liar.provider_id: "Misnamed"}
-    assert "node claims" in scene.server.program.output() or not known
+    assert "node claim ignored" in scene.server.program.output() or not known
     assert not scene.autoscaler.given_up()
     scene.until(
         lambda: not [each for each in scene.cluster.pending() if "lie" not in each], "grown"
