@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -11,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from externalgrpc.model import credentials
@@ -143,6 +144,7 @@ def test_bytes_that_are_no_certificate_are_refused(data: bytes) -> None:
 
 
 @given(st.integers(0, 900), st.integers(0, 255))
+@example(12, 1)  # a version that X.509 does not have: an error of the library's own
 def test_a_certificate_with_another_byte_is_read_or_refused(at: int, byte: int) -> None:
     (whole,) = credentials.certificates(credentials.example().ca_pem)
     data = bytearray(whole.public_bytes(serialization.Encoding.DER))
@@ -154,6 +156,10 @@ def test_a_certificate_with_another_byte_is_read_or_refused(at: int, byte: int) 
         assert "the cluster's CA" in str(error)
         return
     assert len(of.ca_key_hashes) == 1
+    # A pair makes k3s's token read the names, and they are read by then.
+    pair = dataclasses.replace(of, ca_pem=of.ca_pem + credentials.example().ca_pem)
+    with contextlib.suppress(ValueError):
+        assert pair.k3s_token.startswith("K10")
 
 
 def _with_point(whole: bytes, long: bytes, short: bytes) -> bytes:
