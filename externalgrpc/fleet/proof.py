@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from externalgrpc.fleet import claims, state
+from externalgrpc.fleet import claims, state, view
 from providers import contract
 
 
@@ -69,8 +69,9 @@ def double_settled(
 def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     """Find the machines that came of orders of this process whose id nobody has told us yet.
 
-    Of several the older. What was known by another name before is none of them, and what is a node
-    is none of an order that was let go: a Node has claimed it since.
+    Of several the older. What was known by another name before is none of them. Nor is, of an order
+    that was let go, what is a node (a Node has claimed it since) or what any listing showed before:
+    that counted as a machine of its own, and a label, or an API that lies, takes nothing away.
     """
     minted = dict(fleet.minted)
     taken = set(minted.values())
@@ -86,11 +87,23 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     for instance in fresh:
         known = fleet.index.by_provider_id.get(instance.provider_id)
         renamed = known is not None and known.node_name != instance.node_name
-        wanted = instance.node_name not in fleet.retired
-        ours = looks_fresh(fleet, instance, account) or (wanted and claims.claimed(fleet, instance))
+        if _was_let_go(fleet, instance.node_name):
+            ours = not _was_shown(fleet, instance) and looks_fresh(fleet, instance, account)
+        else:
+            ours = looks_fresh(fleet, instance, account) or claims.claimed(fleet, instance)
         if not minted[instance.node_name] and not renamed and ours:
             minted[instance.node_name] = instance.provider_id
     return minted
+
+
+def _was_let_go(fleet: state.Fleet, name: str) -> bool:
+    gone = fleet.gone.get(name)
+    return name in fleet.retired or (gone is not None and gone.terminated)
+
+
+def _was_shown(fleet: state.Fleet, instance: contract.Instance) -> bool:
+    """Tell whether a listing before this one showed a machine, by whatever name."""
+    return view.known(fleet, instance.provider_id) is not None or instance.provider_id in fleet.gone
 
 
 def _came_of_an_order(fleet: state.Fleet, provider_id: str) -> bool:
@@ -159,6 +172,8 @@ def may_be_of(fleet: state.Fleet, name: str, instance: contract.Instance) -> boo
     if known is not None and known.node_name != name:
         return False
     launch, retirement = fleet.launches.get(name), fleet.retired.get(name)
+    if launch is None and _was_shown(fleet, instance):
+        return False
     account = launch.account if launch else retirement.account if retirement else ""
     if account not in fleet.accounts:
         return False

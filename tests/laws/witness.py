@@ -417,10 +417,4 @@ def _may_go(
         )
     surplus = member.provider_id in after.retired.keys() - before.retired.keys()
     deleting = instance.state is contract.InstanceState.DELETING
-    # Half made by an order that was let go meanwhile, and known now to be that order's.
-    withdrawn = (
-        instance.state is contract.InstanceState.UNFINISHED
-        and instance.unjoined
-        and view.is_retired(after, instance)
-    )
-    return deleting or surplus or withdrawn or instance.group != name
+    return deleting or surplus or instance.group != name
