@@ -66,6 +66,21 @@ def double_settled(
     return since is not None and snapshot.begun_at >= since + settle_s
 
 
+def may_be_anothers(fleet: state.Fleet, double: contract.Instance) -> bool:
+    """Tell whether a double of one order may be the machine of another that nobody knows yet.
+
+    The name alone makes it a double, and an API may give one name to all: while an order that was
+    sent when it was first seen may still land and has no machine, it is not deleted.
+    """
+    seen_at = fleet.doubled[double.provider_id]
+    return any(
+        launch.may_land
+        and not fleet.minted.get(launch.name)
+        and launch.asked_at < seen_at + fleet.accounts[launch.account].settle_s
+        for launch in fleet.launches.values()
+    )
+
+
 def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     """Find the machines that came of orders of this process whose id nobody has told us yet.
 

@@ -188,7 +188,7 @@ def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> stat
         if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
             continue
         account, name = snapshot.account, instance.node_name
-        if instance.provider_id not in fleet.doubled:
+        if instance.provider_id not in fleet.doubled or proof.may_be_anothers(fleet, instance):
             continue
         over = name in fleet.retired or _was_terminated(fleet, name)
         if over or proof.double_settled(fleet, instance, snapshot):

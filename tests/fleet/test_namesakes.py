@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from externalgrpc.fleet import joins, journeys, view, wishes
 from providers import contract
 from tests.fleet.scene import (
@@ -89,6 +91,45 @@ def test_the_machine_of_one_order_is_no_double_of_another() -> None:
         scene.listed(one, dataclasses.replace(other, node_name=first))
     assert not scene.fleet.retired
     assert scene.target() == 2
+
+
+@pytest.mark.parametrize("let_go", [False, True])
+def test_what_may_be_the_machine_of_an_order_under_way_is_no_double_of_another(let_go) -> None:
+    """Seed 1398: an API gave all machines one name while the answer of a create took its time."""
+    scene = Scene(started_at=500.0)
+    first, second = scene.grow(2)
+    scene.creates()
+    one = machine(1, first, created_at=scene.now, unjoined=True)
+    scene.ordered(first, one)
+    scene.listed(one)
+    if let_go:
+        scene.retire(node(1, first))
+    for _ in range(4):
+        scene.listed(one, machine(2, first, created_at=scene.now, unjoined=True))
+        scene.now += SETTLE_S + 1
+    assert set(scene.fleet.retired) == ({first} if let_go else set())
+    scene.ordered(second, machine(2, second, created_at=scene.now, unjoined=True))
+    scene.listed(one, machine(2, first, created_at=scene.now, unjoined=True))
+    assert set(scene.fleet.retired) == ({first} if let_go else set())
+    assert scene.target() == (1 if let_go else 2)
+
+
+def test_it_is_one_once_every_order_that_it_may_be_of_has_its_own() -> None:
+    scene = Scene(started_at=500.0)
+    first, second = scene.grow(2)
+    scene.creates()
+    one = machine(1, first, created_at=scene.now)
+    scene.ordered(first, one)
+    two = machine(2, first, created_at=scene.now)
+    scene.listed(one, two)
+    scene.now += SETTLE_S + 1
+    scene.listed(one, two)
+    assert not scene.fleet.retired
+    scene.ordered(second, machine(3, second, created_at=scene.now))
+    (third,) = scene.grow()
+    assert scene.creates()
+    scene.listed(one, two, machine(3, second, created_at=scene.now))
+    assert set(scene.fleet.retired) == {"sky://2"}, f"{third} was asked for later"
 
 
 def test_the_machine_of_one_order_is_not_taken_for_that_of_another() -> None:
