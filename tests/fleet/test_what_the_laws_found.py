@@ -237,6 +237,23 @@ def test_what_counted_under_another_name_is_not_the_machine_of_an_order_that_was
     assert keys(there) == {"sky://7": name}
 
 
+def test_a_group_whose_machine_is_in_doubt_is_served_before_its_node_is_asked_about():
+    """Seed 637: the group had moved to an account that nobody could list yet."""
+    there = Scene(
+        scene.group(account="b"),
+        accounts=(scene.account("a"), scene.account("b")),
+        settled=False,
+        started_at=999.0,
+    )
+    there.listed(machine(1, "g-1"))
+    there.retire(node(1, fake=True))
+    assert there.fleet.quarantine
+    assert there.target() == 0
+    assert [group.name for group in view.served(there.fleet)] == ["g"]
+    there.register("sky://1")
+    assert there.target() == 1
+
+
 def test_what_no_listing_has_shown_is_the_machine_of_an_order_that_was_let_go():
     there = Scene()
     (name,) = there.grow()
