@@ -198,10 +198,19 @@ def may_be_of(fleet: state.Fleet, name: str, instance: contract.Instance) -> boo
 
 
 def bound(fleet: state.Fleet, name: str, instance: contract.Instance) -> state.Fleet:
-    """Note which machine came of an order; the first to be known stays."""
+    """Note which machine came of an order; the first to be known stays.
+
+    Where a listing showed it under another name and the next one lacked it, it counted as a machine
+    of its own: from now on its order stands for it.
+    """
     if fleet.minted.get(name):
         return fleet
-    return dataclasses.replace(fleet, minted={**fleet.minted, name: instance.provider_id})
+    provider_id = instance.provider_id
+    minted = {**fleet.minted, name: provider_id}
+    if provider_id not in fleet.missing or provider_id in fleet.quarantine:
+        return dataclasses.replace(fleet, minted=minted)
+    missing = {key: held for key, held in fleet.missing.items() if key != provider_id}
+    return dataclasses.replace(fleet, minted=minted, missing=missing)
 
 
 def review(fleet: state.Fleet, account: str, begun_at: float) -> dict[str, float]:

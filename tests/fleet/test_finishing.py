@@ -275,7 +275,9 @@ class TestOfThisProcess:
         there.listed(half(7, name, created_at=there.now))
         assert there.finishes() == []
 
-    def test_what_a_listing_showed_between_two_requests_keeps_its_id_when_the_next_one_lacks_it(self):
+    def test_what_a_listing_showed_between_two_requests_keeps_its_id_when_the_next_one_lacks_it(
+        self,
+    ):
         there = Half()
         (name,) = there.grow()
         assert there.creates()

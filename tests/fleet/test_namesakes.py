@@ -145,6 +145,27 @@ def test_the_machine_of_one_order_is_not_taken_for_that_of_another() -> None:
     assert scene.fleet.minted == {first: "sky://1", second: ""}
 
 
+@pytest.mark.parametrize("let_go", [False, True])
+def test_what_was_seen_under_another_name_and_is_missing_counts_once_when_its_order_is_known(
+    let_go,
+):
+    """Seed 829: it stood in Nodes twice."""
+    scene = Scene()
+    (name,) = scene.grow(1)
+    scene.creates()
+    made = machine(1, name, created_at=scene.now)
+    scene.listed(dataclasses.replace(made, node_name="g-other"))
+    scene.listed()
+    assert scene.target() == 2
+    if let_go:
+        scene.retire(placeholder(name))
+    scene.ordered(name, made)
+    assert scene.target() == (0 if let_go else 1)
+    assert [each.provider_id for each in view.members(scene.fleet, "g")] == (
+        [] if let_go else ["sky://1"]
+    )
+
+
 def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is_noted() -> None:
     scene = Scene()
     (name,) = scene.grow(1)

@@ -357,7 +357,7 @@ def _others_stay(before: state.Fleet, after: state.Fleet, group: str) -> None:
 def _counted_twice(before: state.Fleet, answer: contract.Instance) -> bool:
     """Tell whether an order's machine counted by itself already, or does not count: in doubt."""
     return answer.provider_id in before.quarantine or (
-        answer.provider_id in before.index.by_provider_id
+        view.known(before, answer.provider_id) is not None
         and answer.provider_id not in before.minted.values()
     )
 
