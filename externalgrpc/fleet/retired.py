@@ -43,7 +43,9 @@ def terminated(
     retired = dict(fleet.retired)
     gone = dict(fleet.gone)
     for member in members:
-        launch = member.launch or fleet.launches.get(member.name)
+        launch = member.launch or _launch_of(fleet, member)
+        if launch is not None:
+            names.add(launch.name)
         instance = member.instance or (launch.instance if launch is not None else None)
         if instance is not None:
             account = view.account_of(fleet, instance)
@@ -65,6 +67,15 @@ def terminated(
         retired=retired,
         gone=gone,
     )
+
+
+def _launch_of(fleet: state.Fleet, member: state.Member) -> state.Launch | None:
+    """Give the order that a machine came of, though another machine has its name for a key."""
+    launch = fleet.launches.get(member.name)
+    if launch is None and member.instance is not None:
+        named = fleet.launches.get(member.instance.node_name)
+        return named if proof.is_our_order(fleet, member.instance) else None
+    return launch
 
 
 def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:

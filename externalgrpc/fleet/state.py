@@ -61,8 +61,8 @@ class Launch:
     accepted, or when its reply was lost. ``refused`` are the candidates that the cloud refused
     for this very launch. ``may_land`` stays true as long as a create that was sent may still
     make a machine that nobody knows. ``instance`` is the machine of an accepted order, and one that
-    was seen while its create is under way. ``look_at`` is when its fate is looked up, infinite until a
-    listing or the passing of time gives a reason to.
+    was seen while its create is under way. ``look_at`` is when its fate is looked up, infinite
+    until a listing or the passing of time gives a reason to.
     """
 
     name: str

@@ -9,6 +9,8 @@ import pytest
 from externalgrpc.fleet import joins, journeys, view, wishes
 from providers import contract
 from tests.fleet.scene import (
+    CREATING,
+    DELETING,
     IDENTITY,
     RUNNING,
     SETTLE_S,
@@ -164,6 +166,22 @@ def test_what_was_seen_under_another_name_and_is_missing_counts_once_when_its_or
     assert [each.provider_id for each in view.members(scene.fleet, "g")] == (
         [] if let_go else ["sky://1"]
     )
+
+
+def test_an_order_goes_with_its_machine_though_an_older_one_has_its_name_for_a_key() -> None:
+    """Seed 902: the order stayed, and counted again when its machine was shown as going."""
+    scene = Scene()
+    (name,) = scene.grow(1)
+    scene.creates()
+    made = machine(2, name, created_at=scene.now, state=CREATING)
+    scene.ordered(name, made)
+    older = machine(1, name, created_at=1.0)
+    scene.listed(older, made)
+    assert scene.retire(node(2, fake=True)) == ("sky://2",)
+    assert scene.target() == 1
+    assert not scene.fleet.launches
+    scene.listed(older, dataclasses.replace(made, state=DELETING))
+    assert [each.provider_id for each in view.members(scene.fleet, "g")] == ["sky://1"]
 
 
 def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is_noted() -> None:
