@@ -60,6 +60,7 @@ def observe(
         trouble="",
     )
     fleet = _overrule(_with_account(fleet, account), snapshot, before)
+    fleet = dataclasses.replace(fleet, remarked=proof.remarked(fleet, snapshot.instances))
     fleet = dataclasses.replace(fleet, minted=proof.bind(fleet, account.name))
     fleet = _proved(fleet, account.name, snapshot.begun_at)
     fleet = retired.returned(fleet, snapshot, now=now)
@@ -354,6 +355,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
         registered=_kept(fleet.registered, known, fleet.launches.keys() | fleet.retired.keys()),
         misnamed=_kept(fleet.misnamed, known),
         accused=fleet.accused & known,
+        remarked=fleet.remarked & known,
         minted=_minted(fleet),
     )
 

@@ -9,6 +9,7 @@ mark's presence is the proof; that a machine is old, or that no Node is seen, pr
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from externalgrpc.fleet import claims, state, view
 from providers import contract
@@ -37,7 +38,27 @@ def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -
         return False
     if not fleet.accounts[account].marking:
         return instance.identity == (fleet.identity or "")
-    return instance.unjoined and instance.identity == (fleet.identity or "")
+    return carries_unjoined(fleet, instance) and instance.identity == (fleet.identity or "")
+
+
+def carries_unjoined(fleet: state.Fleet, instance: contract.Instance) -> bool:
+    """Tell whether a machine carries ``unjoined`` since its order, as far as listings showed."""
+    return instance.unjoined and instance.provider_id not in fleet.remarked
+
+
+def remarked(fleet: state.Fleet, instances: Iterable[contract.Instance]) -> frozenset[str]:
+    """Give the machines that carry ``unjoined`` again though a listing showed them without it.
+
+    We take it off and never put it on: whoever did, it is no proof any more. ``fleet`` still has
+    the index of the listing before.
+    """
+    return fleet.remarked | {
+        instance.provider_id
+        for instance in instances
+        if instance.unjoined
+        and (last := view.known(fleet, instance.provider_id)) is not None
+        and not last.unjoined
+    }
 
 
 def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
@@ -160,7 +181,7 @@ def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) 
     held = fleet.accounts[account]
     if fleet.identity != "" or claims.shows_life(fleet, instance) or instance.identity:
         return False
-    if (held.marking and not instance.unjoined) or not instance.created_at:
+    if (held.marking and not carries_unjoined(fleet, instance)) or not instance.created_at:
         return False
     group = fleet.groups.get(instance.group)
     patience_s = group.provision_timeout_s if group is not None else 0.0

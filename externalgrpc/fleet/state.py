@@ -510,7 +510,8 @@ class Fleet:
     provider ids of the machines that came of them, empty while there is none.
 
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
-    that CA called unregistered without proof.
+    that CA called unregistered without proof, ``remarked`` those that a listing showed without
+    ``unjoined`` and a later one with it: somebody put it on, and it proves nothing.
     ``going`` tells since when listings show a machine as being deleted, ``mark_tries`` how often
     and until when a machine's marks were changed in vain, both by provider id.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
@@ -548,6 +549,7 @@ class Fleet:
     minted: Mapping[str, str] = dataclasses.field(default_factory=dict)
     quarantine: Mapping[str, Quarantine] = dataclasses.field(default_factory=dict)
     accused: frozenset[str] = frozenset()
+    remarked: frozenset[str] = frozenset()
     unmarked: frozenset[str] = frozenset()
     mark_tries: Mapping[str, Tries] = dataclasses.field(default_factory=dict)
     going: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -217,8 +217,10 @@ class Side:
         if account is None or account.snapshot is None:
             return False
         shown = fleet.index.by_provider_id.get(provider_id)
-        if provider_id in self.edited and shown is not None and shown.unjoined:
-            # Somebody put the mark back on: it is all that there is to go by.
+        unseen = provider_id not in self.server.witness.unmarked
+        if provider_id in self.edited and shown is not None and shown.unjoined and unseen:
+            # Somebody put the mark back on before this process ever saw the machine without it: it
+            # is all that there is to go by.
             return True
         unmarked_at = self._unmarked.get(provider_id, math.inf)
         return account.snapshot.begun_at < unmarked_at + MARKS_KNOWN_S

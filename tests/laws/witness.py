@@ -15,6 +15,7 @@ class Witness:
         self.ran: set[str] = set()
         self.ordered: set[str] = set()
         self.seen: set[str] = set()
+        self.unmarked: set[str] = set()
         self.covered_since_start: set[str] = set()
 
     def check(self, fleet: state.Fleet) -> None:
@@ -242,6 +243,8 @@ class Witness:
                 self.terminated.add(name)
         for instance in snapshot.instances:
             self.seen.add(instance.provider_id)
+            if not instance.unjoined:
+                self.unmarked.add(instance.provider_id)
             runs = instance.state is contract.InstanceState.RUNNING
             if runs and after.minted.get(instance.node_name) == instance.provider_id:
                 self.ran.add(instance.node_name)
