@@ -8,7 +8,7 @@ import random
 import pytest
 
 from externalgrpc.control import call, cloud_calls
-from externalgrpc.fleet import finishing, requests, state, view
+from externalgrpc.fleet import finishing, plan, requests, state, view
 from providers import contract, errors
 from tests.fleet import scene
 
@@ -194,6 +194,18 @@ class TestWhatCannotBeFinished:
         assert there.finishes() == []
         assert [each.id for each in view.orphans(there.fleet)] == ["7"]
         assert not there.fleet.retired
+        assert not there.fleet.finishes
+        assert not plan.busy(there.fleet, "a"), "listings must not hurry for ever"
+
+    def test_one_that_is_in_doubt_is_neither_finished_nor_given_up_nor_hurried_for(self):
+        there = Half(half(identity="ffffffffff"))
+        there.later(10_000)
+        there.listed(half(identity="ffffffffff"))
+        assert there.finishes() == []
+        assert not there.fleet.unjoined
+        assert not there.fleet.retired
+        assert set(there.fleet.quarantine) == {"sky://7"}
+        assert not plan.busy(there.fleet, "a")
 
     def test_one_at_a_cloud_that_cannot_finish_is_given_up(self):
         there = Half(half(), finishing=False)
