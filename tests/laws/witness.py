@@ -391,6 +391,22 @@ def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Membe
     ]
 
 
+def _leaves_elsewhere(before: state.Fleet, after: state.Fleet, provider_id: str) -> bool:
+    """Tell whether the other login into one project shows a machine leave, in a later listing.
+
+    Seed 197: it counted as the first login had shown it; the second one's listing of the instant at
+    which the first one's next began, and lacked it, showed it as being deleted.
+    """
+    shown = after.index.by_provider_id.get(provider_id)
+    if shown is None or shown.state is not contract.InstanceState.DELETING:
+        return False
+    counted_by = before.index.account_of.get(provider_id)
+    was_by = before.accounts[counted_by].snapshot if counted_by is not None else None
+    now_by = after.accounts[after.index.account_of[provider_id]].snapshot
+    # One that no listing showed counted as missing: any that shows it is a later one.
+    return was_by is None or (now_by is not None and now_by.begun_at >= was_by.begun_at)
+
+
 def _may_go(
     before: state.Fleet,
     after: state.Fleet,
@@ -407,9 +423,7 @@ def _may_go(
     if member.launch is not None and after.minted.get(member.name) in known:
         # Its machine is there, with other marks than it was ordered with, and counts by itself.
         return True
-    elsewhere = known.get(member.provider_id)
-    if elsewhere is not None and elsewhere.state is contract.InstanceState.DELETING:
-        # Two logins into one project: the other one shows it leave.
+    if instance is None and _leaves_elsewhere(before, after, member.provider_id):
         return True
     if instance is None:
         # Two logins into one project: what counts is what this one showed before.
