@@ -39,17 +39,16 @@ def ordered(
         fleet = proof.bound(fleet, name, answer)
     if launch.phase is not state.Phase.ASKED:
         return _overtaken(fleet, launch, answer)
+    if launch.instance is not None and not _names(answer, launch.instance):
+        # Its machine was seen between two of its requests: it is there whatever this says, and its
+        # name is never sent again. The rest of the create may still be done.
+        half = launch.instance
+        fleet = finishing.noted(fleet, half, launch.account, now=now, doubtful_since=now)
+        return _put(fleet, _accepted(launch, half, now))
     if isinstance(answer, errors.CloudError):
         return _refused(fleet, launch, answer, now=now)
-    accepted = dataclasses.replace(
-        launch,
-        phase=state.Phase.ACCEPTED,
-        instance=answer,
-        doubtful_since=now,
-        may_land=True,
-        look_at=now + listing.FATE_AFTER_S,
-    )
-    return _put(finishing.noted(fleet, answer, launch.account, now=now), accepted)
+    fleet = finishing.noted(fleet, answer, launch.account, now=now)
+    return _put(fleet, _accepted(launch, answer, now))
 
 
 def looked_up(
@@ -75,8 +74,11 @@ def looked_up(
         return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
     match answer:
         case contract.Instance():
-            lost_at = launch.doubtful_since
-            fleet = finishing.noted(fleet, answer, launch.account, now=now, doubtful_since=lost_at)
+            if launch.phase is not state.Phase.ASKED:
+                lost_at = launch.doubtful_since
+                fleet = finishing.noted(
+                    fleet, answer, launch.account, now=now, doubtful_since=lost_at
+                )
             return _put(proof.bound(fleet, name, answer), _found(launch, answer, now))
         case None:
             return _certainly_none(fleet, launch, mint=mint, now=now)
@@ -114,6 +116,21 @@ def missing_looked_up(
         wait_s = stock.retry_wait_s(answer, 1)
         missing[provider_id] = dataclasses.replace(held, looking=False, look_at=now + wait_s)
     return dataclasses.replace(fleet, missing=missing)
+
+
+def _names(answer: contract.Instance | errors.CloudError, instance: contract.Instance) -> bool:
+    return isinstance(answer, contract.Instance) and answer.provider_id == instance.provider_id
+
+
+def _accepted(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch:
+    return dataclasses.replace(
+        launch,
+        phase=state.Phase.ACCEPTED,
+        instance=instance,
+        doubtful_since=now,
+        may_land=True,
+        look_at=now + listing.FATE_AFTER_S,
+    )
 
 
 def _overtaken(
@@ -186,7 +203,7 @@ def _found(launch: state.Launch, instance: contract.Instance, now: float) -> sta
     """Note that the machine is there; from time to time its fate is looked up again."""
     waited = max(now - launch.doubtful_since, listing.FATE_AFTER_S)
     if launch.phase is state.Phase.ASKED:
-        return launch
+        return dataclasses.replace(launch, instance=instance)
     if launch.phase is state.Phase.ACCEPTED:
         return dataclasses.replace(launch, look_at=now + waited)
     return dataclasses.replace(

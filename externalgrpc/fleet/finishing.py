@@ -47,7 +47,8 @@ def noted(
 def survey(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
     """Take what a listing of an account shows unfinished, and forget what is finished or gone.
 
-    Of a launch whose create is under way nothing is taken: its answer decides.
+    Of a launch whose create is under way nothing is taken: its answer decides. An orphan is told as
+    such, and nothing is done about it.
     """
     known = fleet.accounts.get(account)
     snapshot = known.snapshot if known is not None else None
@@ -64,7 +65,8 @@ def survey(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
             continue
         launch = launch_of(fleet, instance)
         under_way = launch is not None and launch.phase is state.Phase.ASKED
-        if instance.state is not _UNFINISHED or under_way or view.is_retired(fleet, instance):
+        nobodys = instance.group not in fleet.groups or view.is_retired(fleet, instance)
+        if instance.state is not _UNFINISHED or under_way or nobodys:
             found.pop(provider_id, None)
             continue
         fresh = state.Finish(

@@ -60,6 +60,7 @@ def observe(
         trouble="",
     )
     fleet = _overrule(_with_account(fleet, account), snapshot, before)
+    fleet = dataclasses.replace(fleet, remarked=proof.remarked(fleet, snapshot.instances))
     fleet = dataclasses.replace(fleet, minted=proof.bind(fleet, account.name))
     fleet = _proved(fleet, account.name, snapshot.begun_at)
     fleet = retired.returned(fleet, snapshot, now=now)
@@ -267,8 +268,9 @@ def _lost_node(fleet: state.Fleet, launch: state.Launch, before: float) -> contr
     What was a node is not given up and ordered anew on the word of a cloud that does not show it.
     """
     instance = launch.instance
-    if instance is None or launch.doubtful_since >= before:
+    if launch.phase is not state.Phase.ACCEPTED or launch.doubtful_since >= before:
         return None
+    assert instance is not None  # noqa: S101 - what is accepted has a machine
     if not claims.shows_life(fleet, instance):
         return None
     return dataclasses.replace(instance, node_name=launch.name, group=launch.group)
@@ -295,8 +297,8 @@ def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> st
         return None
     unfinished = instance.state is contract.InstanceState.UNFINISHED
     if unfinished and launch.phase is state.Phase.ASKED:
-        # Its create is between two of its requests; its answer decides.
-        return launch
+        # Its create is between two of its requests; its answer decides. Its id is known.
+        return dataclasses.replace(launch, instance=instance)
     held = launch.instance
     same = held is not None and held.provider_id == instance.provider_id
     receipt = held.receipt if held is not None and same else instance.receipt
@@ -353,6 +355,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
         registered=_kept(fleet.registered, known, fleet.launches.keys() | fleet.retired.keys()),
         misnamed=_kept(fleet.misnamed, known),
         accused=fleet.accused & known,
+        remarked=fleet.remarked & known,
         minted=_minted(fleet),
     )
 

@@ -97,8 +97,9 @@ def _busy(fleet: state.Fleet) -> Iterator[str]:
             yield retirement.account
     for missing in fleet.missing.values():
         yield missing.account
-    for finish in fleet.finishes.values():
-        if finish.failure is None:
+    for provider_id, finish in fleet.finishes.items():
+        # What is in doubt may stay so for ever.
+        if finish.failure is None and provider_id not in fleet.quarantine:
             yield finish.account
 
 

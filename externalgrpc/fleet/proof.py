@@ -9,8 +9,9 @@ mark's presence is the proof; that a machine is old, or that no Node is seen, pr
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
-from externalgrpc.fleet import claims, state
+from externalgrpc.fleet import claims, state, view
 from providers import contract
 
 
@@ -37,7 +38,27 @@ def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -
         return False
     if not fleet.accounts[account].marking:
         return instance.identity == (fleet.identity or "")
-    return instance.unjoined and instance.identity == (fleet.identity or "")
+    return carries_unjoined(fleet, instance) and instance.identity == (fleet.identity or "")
+
+
+def carries_unjoined(fleet: state.Fleet, instance: contract.Instance) -> bool:
+    """Tell whether a machine carries ``unjoined`` since its order, as far as listings showed."""
+    return instance.unjoined and instance.provider_id not in fleet.remarked
+
+
+def remarked(fleet: state.Fleet, instances: Iterable[contract.Instance]) -> frozenset[str]:
+    """Give the machines that carry ``unjoined`` again though a listing showed them without it.
+
+    We take it off and never put it on: whoever did, it is no proof any more. ``fleet`` still has
+    the index of the listing before.
+    """
+    return fleet.remarked | {
+        instance.provider_id
+        for instance in instances
+        if instance.unjoined
+        and (last := view.known(fleet, instance.provider_id)) is not None
+        and not last.unjoined
+    }
 
 
 def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
@@ -66,11 +87,27 @@ def double_settled(
     return since is not None and snapshot.begun_at >= since + settle_s
 
 
+def may_be_anothers(fleet: state.Fleet, double: contract.Instance) -> bool:
+    """Tell whether a double of one order may be the machine of another that nobody knows yet.
+
+    The name alone makes it a double, and an API may give one name to all: while an order that was
+    sent when it was first seen may still land and has no machine, it is not deleted.
+    """
+    seen_at = fleet.doubled[double.provider_id]
+    return any(
+        launch.may_land
+        and not fleet.minted.get(launch.name)
+        and launch.asked_at < seen_at + fleet.accounts[launch.account].settle_s
+        for launch in fleet.launches.values()
+    )
+
+
 def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     """Find the machines that came of orders of this process whose id nobody has told us yet.
 
-    Of several the older. What was known by another name before is none of them, and what is a node
-    is none of an order that was let go: a Node has claimed it since.
+    Of several the older. What was known by another name before is none of them. Nor is, of an order
+    that was let go, what is a node (a Node has claimed it since) or what any listing showed before:
+    that counted as a machine of its own, and a label, or an API that lies, takes nothing away.
     """
     minted = dict(fleet.minted)
     taken = set(minted.values())
@@ -86,11 +123,23 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     for instance in fresh:
         known = fleet.index.by_provider_id.get(instance.provider_id)
         renamed = known is not None and known.node_name != instance.node_name
-        wanted = instance.node_name not in fleet.retired
-        ours = looks_fresh(fleet, instance, account) or (wanted and claims.claimed(fleet, instance))
+        if _was_let_go(fleet, instance.node_name):
+            ours = not _was_shown(fleet, instance) and looks_fresh(fleet, instance, account)
+        else:
+            ours = looks_fresh(fleet, instance, account) or claims.claimed(fleet, instance)
         if not minted[instance.node_name] and not renamed and ours:
             minted[instance.node_name] = instance.provider_id
     return minted
+
+
+def _was_let_go(fleet: state.Fleet, name: str) -> bool:
+    gone = fleet.gone.get(name)
+    return name in fleet.retired or (gone is not None and gone.terminated)
+
+
+def _was_shown(fleet: state.Fleet, instance: contract.Instance) -> bool:
+    """Tell whether a listing before this one showed a machine, by whatever name."""
+    return view.known(fleet, instance.provider_id) is not None or instance.provider_id in fleet.gone
 
 
 def _came_of_an_order(fleet: state.Fleet, provider_id: str) -> bool:
@@ -132,7 +181,7 @@ def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) 
     held = fleet.accounts[account]
     if fleet.identity != "" or claims.shows_life(fleet, instance) or instance.identity:
         return False
-    if (held.marking and not instance.unjoined) or not instance.created_at:
+    if (held.marking and not carries_unjoined(fleet, instance)) or not instance.created_at:
         return False
     group = fleet.groups.get(instance.group)
     patience_s = group.provision_timeout_s if group is not None else 0.0
@@ -159,6 +208,8 @@ def may_be_of(fleet: state.Fleet, name: str, instance: contract.Instance) -> boo
     if known is not None and known.node_name != name:
         return False
     launch, retirement = fleet.launches.get(name), fleet.retired.get(name)
+    if launch is None and _was_shown(fleet, instance):
+        return False
     account = launch.account if launch else retirement.account if retirement else ""
     if account not in fleet.accounts:
         return False
@@ -168,10 +219,19 @@ def may_be_of(fleet: state.Fleet, name: str, instance: contract.Instance) -> boo
 
 
 def bound(fleet: state.Fleet, name: str, instance: contract.Instance) -> state.Fleet:
-    """Note which machine came of an order; the first to be known stays."""
+    """Note which machine came of an order; the first to be known stays.
+
+    Where a listing showed it under another name and the next one lacked it, it counted as a machine
+    of its own: from now on its order stands for it.
+    """
     if fleet.minted.get(name):
         return fleet
-    return dataclasses.replace(fleet, minted={**fleet.minted, name: instance.provider_id})
+    provider_id = instance.provider_id
+    minted = {**fleet.minted, name: provider_id}
+    if provider_id not in fleet.missing or provider_id in fleet.quarantine:
+        return dataclasses.replace(fleet, minted=minted)
+    missing = {key: held for key, held in fleet.missing.items() if key != provider_id}
+    return dataclasses.replace(fleet, minted=minted, missing=missing)
 
 
 def review(fleet: state.Fleet, account: str, begun_at: float) -> dict[str, float]:

@@ -43,7 +43,9 @@ def terminated(
     retired = dict(fleet.retired)
     gone = dict(fleet.gone)
     for member in members:
-        launch = member.launch or fleet.launches.get(member.name)
+        launch = member.launch or _launch_of(fleet, member)
+        if launch is not None:
+            names.add(launch.name)
         instance = member.instance or (launch.instance if launch is not None else None)
         if instance is not None:
             account = view.account_of(fleet, instance)
@@ -65,6 +67,15 @@ def terminated(
         retired=retired,
         gone=gone,
     )
+
+
+def _launch_of(fleet: state.Fleet, member: state.Member) -> state.Launch | None:
+    """Give the order that a machine came of, though another machine has its name for a key."""
+    launch = fleet.launches.get(member.name)
+    if launch is None and member.instance is not None:
+        named = fleet.launches.get(member.instance.node_name)
+        return named if proof.is_our_order(fleet, member.instance) else None
+    return launch
 
 
 def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:
@@ -188,7 +199,7 @@ def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> stat
         if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
             continue
         account, name = snapshot.account, instance.node_name
-        if instance.provider_id not in fleet.doubled:
+        if instance.provider_id not in fleet.doubled or proof.may_be_anothers(fleet, instance):
             continue
         over = name in fleet.retired or _was_terminated(fleet, name)
         if over or proof.double_settled(fleet, instance, snapshot):

@@ -60,8 +60,9 @@ class Launch:
     ``doubtful_since`` is the instant from which the settling time runs: when the order was
     accepted, or when its reply was lost. ``refused`` are the candidates that the cloud refused
     for this very launch. ``may_land`` stays true as long as a create that was sent may still
-    make a machine that nobody knows. ``look_at`` is when its fate is looked up, infinite until a
-    listing or the passing of time gives a reason to.
+    make a machine that nobody knows. ``instance`` is the machine of an accepted order, and one that
+    was seen while its create is under way. ``look_at`` is when its fate is looked up, infinite
+    until a listing or the passing of time gives a reason to.
     """
 
     name: str
@@ -509,7 +510,8 @@ class Fleet:
     provider ids of the machines that came of them, empty while there is none.
 
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
-    that CA called unregistered without proof.
+    that CA called unregistered without proof, ``remarked`` those that a listing showed without
+    ``unjoined`` and a later one with it: somebody put it on, and it proves nothing.
     ``going`` tells since when listings show a machine as being deleted, ``mark_tries`` how often
     and until when a machine's marks were changed in vain, both by provider id.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
@@ -547,6 +549,7 @@ class Fleet:
     minted: Mapping[str, str] = dataclasses.field(default_factory=dict)
     quarantine: Mapping[str, Quarantine] = dataclasses.field(default_factory=dict)
     accused: frozenset[str] = frozenset()
+    remarked: frozenset[str] = frozenset()
     unmarked: frozenset[str] = frozenset()
     mark_tries: Mapping[str, Tries] = dataclasses.field(default_factory=dict)
     going: Mapping[str, float] = dataclasses.field(default_factory=dict)

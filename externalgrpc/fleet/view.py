@@ -287,8 +287,9 @@ def _is_served(fleet: state.Fleet, name: str) -> bool:
     seen = account.snapshot is not None and account.catalogue is not None
     if seen and not trouble(fleet, name):
         return True
-    # A group that moved to an account nobody has seen yet keeps what it has at the old one.
-    has_any = bool(target(fleet, name) or leaving(fleet, name))
+    # A group that moved to an account nobody has seen yet keeps what it has at the old one. What is
+    # in quarantine may be a member by CA's next word, which must not name a group that it lacks.
+    has_any = bool(target(fleet, name) or leaving(fleet, name) or quarantined(fleet, name))
     return has_any and (seen or account.snapshot is None)
 
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from externalgrpc.control import call, cloud_calls
-from externalgrpc.fleet import finishing, requests, state, view
+from externalgrpc.fleet import finishing, plan, requests, state, view
 from providers import contract, errors
 from tests.fleet import scene
 
@@ -194,6 +194,18 @@ class TestWhatCannotBeFinished:
         assert there.finishes() == []
         assert [each.id for each in view.orphans(there.fleet)] == ["7"]
         assert not there.fleet.retired
+        assert not there.fleet.finishes
+        assert not plan.busy(there.fleet, "a"), "listings must not hurry for ever"
+
+    def test_one_that_is_in_doubt_is_neither_finished_nor_given_up_nor_hurried_for(self):
+        there = Half(half(identity="ffffffffff"))
+        there.later(10_000)
+        there.listed(half(identity="ffffffffff"))
+        assert there.finishes() == []
+        assert not there.fleet.unjoined
+        assert not there.fleet.retired
+        assert set(there.fleet.quarantine) == {"sky://7"}
+        assert not plan.busy(there.fleet, "a")
 
     def test_one_at_a_cloud_that_cannot_finish_is_given_up(self):
         there = Half(half(), finishing=False)
@@ -274,6 +286,66 @@ class TestOfThisProcess:
         there.later()
         there.listed(half(7, name, created_at=there.now))
         assert there.finishes() == []
+
+    def test_what_a_listing_showed_between_two_requests_keeps_its_id_when_the_next_one_lacks_it(
+        self,
+    ):
+        there = Half()
+        (name,) = there.grow()
+        assert there.creates()
+        there.listed(half(7, name, created_at=there.now))
+        there.listed()
+        assert there.member(name).provider_id == "sky://7"
+        assert view.whose(there.fleet, "sky://7") == ("g", name)
+        there.ordered(name, errors.Unreachable("cut"))
+        there.listed()
+        assert there.member(name).provider_id == "sky://7"
+        assert there.target() == 1
+
+    def test_nor_is_its_name_ordered_a_second_time(self):
+        """Its id is known: what a name was lost under is never sent again, as of any machine."""
+        there = Half()
+        (name,) = there.grow()
+        assert there.creates()
+        there.listed(half(7, name, created_at=there.now))
+        there.ordered(name, errors.Unreachable("cut"))
+        there.later()
+        there.listed()
+        assert requests.LookUp("a", name, "7", "") in there.plan()
+        there.looked_up(name, None)
+        assert requests.Delete("a", name, "7") in there.plan()
+        assert there.target() == 1
+        assert name not in there.fleet.launches
+
+    def test_nor_is_another_that_its_answer_names_taken_for_it(self):
+        there = Half()
+        (name,) = there.grow()
+        assert there.creates()
+        there.listed(half(7, name, created_at=there.now))
+        there.ordered(name, half(8, name, created_at=there.now))
+        there.listed(half(8, name, created_at=there.now))
+        ids = sorted(member.provider_id for member in view.members(there.fleet, "g"))
+        assert ids == ["sky://7", "sky://8"]
+
+    @pytest.mark.parametrize("said", [errors.Throttled("slow down"), errors.OutOfStock("none")])
+    def test_what_is_there_is_there_though_its_answer_says_that_nothing_was_made(self, said):
+        there = Half()
+        (name,) = there.grow()
+        assert there.creates()
+        there.listed(half(7, name, created_at=there.now))
+        there.ordered(name, said)
+        assert there.creates() == []
+        there.listed()
+        assert there.member(name).provider_id == "sky://7"
+
+    def test_what_a_look_up_shows_while_it_is_made_is_known_from_then_on(self):
+        there = Half()
+        (name,) = there.grow()
+        assert there.creates()
+        there.looked_up(name, half(7, name, created_at=there.now))
+        there.ordered(name, errors.Unreachable("cut"))
+        assert there.member(name).provider_id == "sky://7"
+        assert there.finishes() == [], "the rest of the create may land yet"
 
     def test_a_lost_answer_is_waited_for_as_long_as_it_may_still_be_done(self):
         there = Half()

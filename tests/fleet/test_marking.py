@@ -9,7 +9,7 @@ import pytest
 
 from externalgrpc.fleet import marking, proof, requests, state, wishes
 from providers import contract, errors
-from tests.fleet.scene import IDENTITY, Scene, account, machine, unjoined
+from tests.fleet.scene import IDENTITY, Scene, account, machine, node, unjoined
 
 OTHER = "feedc0ffee"
 MARK = contract.Mark
@@ -116,3 +116,23 @@ def test_where_the_cloud_cannot_nobody_asks() -> None:
     there = Marked(unjoined(1, "g-1"), marking=False)
     there.see(g_1="sky://1")
     assert there.marks() == []
+
+
+@pytest.mark.parametrize("identity", [IDENTITY, ""])
+def test_a_mark_that_somebody_puts_back_proves_nothing(identity) -> None:
+    """Seeds 21, 60 and 1943: a raw cluster's server had seen the other's node without it."""
+    there = Marked(machine(1, "g-1", identity=identity, created_at=990.0), identity=identity)
+    there.fleet = dataclasses.replace(there.fleet, started_at=999.0, nodes={} if identity else None)
+    for _ in range(3):
+        there.now += 100
+        there.listed(machine(1, "g-1", identity=identity, unjoined=True, created_at=990.0))
+    shown = there.fleet.index.by_provider_id["sky://1"]
+    assert shown.unjoined
+    assert not proof.never_joined(there.fleet, shown, "a")
+    there.retire(node(1, fake=True))
+    assert not there.fleet.retired
+    assert there.fleet.quarantine["sky://1"].doubt is state.Doubt.UNREGISTERED
+    there.listed()
+    there.missing_looked_up("sky://1", None)
+    there.listed()
+    assert not there.fleet.remarked

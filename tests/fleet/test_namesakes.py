@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from externalgrpc.fleet import joins, journeys, view, wishes
 from providers import contract
 from tests.fleet.scene import (
+    CREATING,
+    DELETING,
     IDENTITY,
     RUNNING,
     SETTLE_S,
@@ -91,6 +95,45 @@ def test_the_machine_of_one_order_is_no_double_of_another() -> None:
     assert scene.target() == 2
 
 
+@pytest.mark.parametrize("let_go", [False, True])
+def test_what_may_be_the_machine_of_an_order_under_way_is_no_double_of_another(let_go) -> None:
+    """Seed 1398: an API gave all machines one name while the answer of a create took its time."""
+    scene = Scene(started_at=500.0)
+    first, second = scene.grow(2)
+    scene.creates()
+    one = machine(1, first, created_at=scene.now, unjoined=True)
+    scene.ordered(first, one)
+    scene.listed(one)
+    if let_go:
+        scene.retire(node(1, first))
+    for _ in range(4):
+        scene.listed(one, machine(2, first, created_at=scene.now, unjoined=True))
+        scene.now += SETTLE_S + 1
+    assert set(scene.fleet.retired) == ({first} if let_go else set())
+    scene.ordered(second, machine(2, second, created_at=scene.now, unjoined=True))
+    scene.listed(one, machine(2, first, created_at=scene.now, unjoined=True))
+    assert set(scene.fleet.retired) == ({first} if let_go else set())
+    assert scene.target() == (1 if let_go else 2)
+
+
+def test_it_is_one_once_every_order_that_it_may_be_of_has_its_own() -> None:
+    scene = Scene(started_at=500.0)
+    first, second = scene.grow(2)
+    scene.creates()
+    one = machine(1, first, created_at=scene.now)
+    scene.ordered(first, one)
+    two = machine(2, first, created_at=scene.now)
+    scene.listed(one, two)
+    scene.now += SETTLE_S + 1
+    scene.listed(one, two)
+    assert not scene.fleet.retired
+    scene.ordered(second, machine(3, second, created_at=scene.now))
+    (third,) = scene.grow()
+    assert scene.creates()
+    scene.listed(one, two, machine(3, second, created_at=scene.now))
+    assert set(scene.fleet.retired) == {"sky://2"}, f"{third} was asked for later"
+
+
 def test_the_machine_of_one_order_is_not_taken_for_that_of_another() -> None:
     scene = Scene()
     first, second = scene.grow(2)
@@ -102,6 +145,43 @@ def test_the_machine_of_one_order_is_not_taken_for_that_of_another() -> None:
         scene.now += 1
         scene.listed(dataclasses.replace(one, node_name=second))
     assert scene.fleet.minted == {first: "sky://1", second: ""}
+
+
+@pytest.mark.parametrize("let_go", [False, True])
+def test_what_was_seen_under_another_name_and_is_missing_counts_once_when_its_order_is_known(
+    let_go,
+):
+    """Seed 829: it stood in Nodes twice."""
+    scene = Scene()
+    (name,) = scene.grow(1)
+    scene.creates()
+    made = machine(1, name, created_at=scene.now)
+    scene.listed(dataclasses.replace(made, node_name="g-other"))
+    scene.listed()
+    assert scene.target() == 2
+    if let_go:
+        scene.retire(placeholder(name))
+    scene.ordered(name, made)
+    assert scene.target() == (0 if let_go else 1)
+    assert [each.provider_id for each in view.members(scene.fleet, "g")] == (
+        [] if let_go else ["sky://1"]
+    )
+
+
+def test_an_order_goes_with_its_machine_though_an_older_one_has_its_name_for_a_key() -> None:
+    """Seed 902: the order stayed, and counted again when its machine was shown as going."""
+    scene = Scene()
+    (name,) = scene.grow(1)
+    scene.creates()
+    made = machine(2, name, created_at=scene.now, state=CREATING)
+    scene.ordered(name, made)
+    older = machine(1, name, created_at=1.0)
+    scene.listed(older, made)
+    assert scene.retire(node(2, fake=True)) == ("sky://2",)
+    assert scene.target() == 1
+    assert not scene.fleet.launches
+    scene.listed(older, dataclasses.replace(made, state=DELETING))
+    assert [each.provider_id for each in view.members(scene.fleet, "g")] == ["sky://1"]
 
 
 def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is_noted() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from externalgrpc.fleet import marking, state, view, wishes
 from externalgrpc.fleet import requests as asked
 from providers import contract, errors
@@ -210,6 +212,57 @@ def asked_for(there):
     (name,) = there.grow()
     there.creates()
     return name
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_counted_under_another_name_is_not_the_machine_of_an_order_that_was_let_go(times):
+    """Seed 1563: an API gave every machine one name for a while, and a label can be edited."""
+    there = Scene()
+    (name,) = there.grow()
+    there.plan()
+    there.ordered(name, errors.Unreachable("cut"))
+    for _ in range(times):
+        there.listed(machine(7, "g-other", unjoined=True, created_at=there.now))
+        there.now += 3
+    assert there.retire(placeholder(name)) == (name,)
+    assert there.fleet.retired[name].deletion is state.Deletion.AWAITED
+    shown = machine(7, name, unjoined=True, created_at=there.now)
+    for _ in range(6):
+        there.listed(shown)
+        assert there.target() == 1
+        there.now += scene.SETTLE_S
+        if any(isinstance(each, asked.LookUp) for each in there.plan()):
+            there.looked_up(name, shown)
+    assert name not in there.fleet.retired
+    assert keys(there) == {"sky://7": name}
+
+
+def test_a_group_whose_machine_is_in_doubt_is_served_before_its_node_is_asked_about():
+    """Seed 637: the group had moved to an account that nobody could list yet."""
+    there = Scene(
+        scene.group(account="b"),
+        accounts=(scene.account("a"), scene.account("b")),
+        settled=False,
+        started_at=999.0,
+    )
+    there.listed(machine(1, "g-1"))
+    there.retire(node(1, fake=True))
+    assert there.fleet.quarantine
+    assert there.target() == 0
+    assert [group.name for group in view.served(there.fleet)] == ["g"]
+    there.register("sky://1")
+    assert there.target() == 1
+
+
+def test_what_no_listing_has_shown_is_the_machine_of_an_order_that_was_let_go():
+    there = Scene()
+    (name,) = there.grow()
+    there.plan()
+    there.ordered(name, errors.Unreachable("cut"))
+    assert there.retire(placeholder(name)) == (name,)
+    there.listed(machine(7, name, unjoined=True, created_at=there.now))
+    assert there.target() == 0
+    assert asked.Delete("a", name, "7") in there.plan()
 
 
 def test_what_a_second_login_lied_about_is_missing_as_the_first_one_showed_it():

@@ -37,8 +37,7 @@ def of_a_fleet(fleet: state.Fleet) -> None:
         failed = launch.phase is state.Phase.FAILED
         require(failed == (launch.failure is not None), "a failed launch says why", launch)
         require(launch.account in fleet.accounts, "a launch has an account", launch)
-        accepted = launch.phase is state.Phase.ACCEPTED
-        require(accepted == (launch.instance is not None), "accepted means a machine", launch)
+        _machine_of_a_launch(fleet, launch)
     for retirement in fleet.retired.values():
         require(retirement.account in fleet.accounts, "a retirement has an account", retirement)
         awaited = retirement.deletion is state.Deletion.AWAITED
@@ -50,6 +49,22 @@ def of_a_fleet(fleet: state.Fleet) -> None:
         require(group.account in fleet.accounts, "a group has an account", group.name)
         _bounds(fleet, group.name)
     _quarantine(fleet, seen_ids)
+
+
+def _machine_of_a_launch(fleet: state.Fleet, launch: state.Launch) -> None:
+    """Check that accepted means a machine, which is that of no other order and bears its id.
+
+    One that is asked for may have one that was seen before its answer; nothing else has any.
+    """
+    instance = launch.instance
+    if launch.phase is state.Phase.ACCEPTED:
+        require(instance is not None, "accepted means a machine", launch)
+    if instance is None:
+        return
+    may_have = launch.phase in (state.Phase.ACCEPTED, state.Phase.ASKED)
+    require(may_have, "accepted means a machine", launch)
+    bound = fleet.minted.get(launch.name)
+    require(bound == instance.provider_id, "an order has one machine", launch, bound)
 
 
 def memos_are_true(fleet: state.Fleet) -> None:

@@ -15,6 +15,7 @@ class Witness:
         self.ran: set[str] = set()
         self.ordered: set[str] = set()
         self.seen: set[str] = set()
+        self.unmarked: set[str] = set()
         self.covered_since_start: set[str] = set()
 
     def check(self, fleet: state.Fleet) -> None:
@@ -242,6 +243,8 @@ class Witness:
                 self.terminated.add(name)
         for instance in snapshot.instances:
             self.seen.add(instance.provider_id)
+            if not instance.unjoined:
+                self.unmarked.add(instance.provider_id)
             runs = instance.state is contract.InstanceState.RUNNING
             if runs and after.minted.get(instance.node_name) == instance.provider_id:
                 self.ran.add(instance.node_name)
@@ -357,7 +360,7 @@ def _others_stay(before: state.Fleet, after: state.Fleet, group: str) -> None:
 def _counted_twice(before: state.Fleet, answer: contract.Instance) -> bool:
     """Tell whether an order's machine counted by itself already, or does not count: in doubt."""
     return answer.provider_id in before.quarantine or (
-        answer.provider_id in before.index.by_provider_id
+        view.known(before, answer.provider_id) is not None
         and answer.provider_id not in before.minted.values()
     )
 
@@ -388,6 +391,22 @@ def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Membe
     ]
 
 
+def _leaves_elsewhere(before: state.Fleet, after: state.Fleet, provider_id: str) -> bool:
+    """Tell whether the other login into one project shows a machine leave, in a later listing.
+
+    Seed 197: it counted as the first login had shown it; the second one's listing of the instant at
+    which the first one's next began, and lacked it, showed it as being deleted.
+    """
+    shown = after.index.by_provider_id.get(provider_id)
+    if shown is None or shown.state is not contract.InstanceState.DELETING:
+        return False
+    counted_by = before.index.account_of.get(provider_id)
+    was_by = before.accounts[counted_by].snapshot if counted_by is not None else None
+    now_by = after.accounts[after.index.account_of[provider_id]].snapshot
+    # One that no listing showed counted as missing: any that shows it is a later one.
+    return was_by is None or (now_by is not None and now_by.begun_at >= was_by.begun_at)
+
+
 def _may_go(
     before: state.Fleet,
     after: state.Fleet,
@@ -404,9 +423,7 @@ def _may_go(
     if member.launch is not None and after.minted.get(member.name) in known:
         # Its machine is there, with other marks than it was ordered with, and counts by itself.
         return True
-    elsewhere = known.get(member.provider_id)
-    if elsewhere is not None and elsewhere.state is contract.InstanceState.DELETING:
-        # Two logins into one project: the other one shows it leave.
+    if instance is None and _leaves_elsewhere(before, after, member.provider_id):
         return True
     if instance is None:
         # Two logins into one project: what counts is what this one showed before.
@@ -417,10 +434,4 @@ def _may_go(
         )
     surplus = member.provider_id in after.retired.keys() - before.retired.keys()
     deleting = instance.state is contract.InstanceState.DELETING
-    # Half made by an order that was let go meanwhile, and known now to be that order's.
-    withdrawn = (
-        instance.state is contract.InstanceState.UNFINISHED
-        and instance.unjoined
-        and view.is_retired(after, instance)
-    )
-    return deleting or surplus or withdrawn or instance.group != name
+    return deleting or surplus or instance.group != name

@@ -321,16 +321,11 @@ class World:
             *(
                 held
                 for provider_id, held in self.fleet.finishes.items()
-                if held.failure is None and self._counts(provider_id)
+                # What is in doubt is neither finished nor given up, by the law of proof: it stays
+                # half made for as long as it is told as such.
+                if held.failure is None and provider_id not in self.fleet.quarantine
             ),
         ]
-
-    def _counts(self, provider_id: str) -> bool:
-        """Tell whether a machine is a member: an orphan and what is in doubt are told as such."""
-        known = view.known(self.fleet, provider_id)
-        return known is None or (
-            known.group in self.fleet.groups and provider_id not in self.fleet.quarantine
-        )
 
     def cloud_equals_members(self) -> None:
         """Check the law of rest: every machine is a member or told as an orphan, once."""
