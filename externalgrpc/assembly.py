@@ -128,7 +128,7 @@ class Assembly:
             if before is not None and before.account.login == account.login:
                 runtimes[name] = dataclasses.replace(before, account=account, pace=self._parts.pace)
             else:
-                runtimes[name] = self._seat(config.cluster, account)
+                runtimes[name] = self._open(config.cluster, account)
                 if before is not None:
                     replaced.append(before)
         for before in replaced:
@@ -184,7 +184,7 @@ class Assembly:
             left_s = ends - self._parts.time_source.monotonic()
             self.registrar.close(max(LAST_WORDS_S, min(left_s, FEW_S)))
 
-    def _seat(self, cluster: str, account: groups.Account) -> reconciler.AccountRuntime:
+    def _open(self, cluster: str, account: groups.Account) -> reconciler.AccountRuntime:
         login = contract.Login(
             account=account.name,
             cluster=cluster,
