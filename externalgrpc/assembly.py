@@ -12,11 +12,11 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
-from externalgrpc.bootstrap import joining, machine, raw
+from externalgrpc.bootstrap import machine, raw, rendering
 from externalgrpc.config import cannot_join, formats
 from externalgrpc.control import call, dryrun, lane, metrics, reconciler, ticker
 from externalgrpc.fleet import requests, state
-from externalgrpc.model import groups, installed_clouds
+from externalgrpc.model import credentials, groups, installed_clouds
 from externalgrpc.rpc import describe
 from externalgrpc.support import clock, logs
 from providers import contract, errors
@@ -65,7 +65,7 @@ class Parts:
 
 
 class Assembly:
-    """A reconciler with its accounts, its heart and what describes it."""
+    """A reconciler with its accounts, its ticker and what describes it."""
 
     def __init__(
         self, config: groups.Config, installed: Mapping[str, installed_clouds.Cloud], parts: Parts
@@ -128,7 +128,7 @@ class Assembly:
             if before is not None and before.account.login == account.login:
                 runtimes[name] = dataclasses.replace(before, account=account, pace=self._parts.pace)
             else:
-                runtimes[name] = self._seat(config.cluster, account)
+                runtimes[name] = self._open(config.cluster, account)
                 if before is not None:
                     replaced.append(before)
         for before in replaced:
@@ -184,7 +184,7 @@ class Assembly:
             left_s = ends - self._parts.time_source.monotonic()
             self.registrar.close(max(LAST_WORDS_S, min(left_s, FEW_S)))
 
-    def _seat(self, cluster: str, account: groups.Account) -> reconciler.AccountRuntime:
+    def _open(self, cluster: str, account: groups.Account) -> reconciler.AccountRuntime:
         login = contract.Login(
             account=account.name,
             cluster=cluster,
@@ -224,21 +224,18 @@ class Assembly:
         account = self.reconciler.runtimes()[request.account].account
         provider = self._providers[request.account]
         try:
-            if request.group.join in joining.METHODS:
-                user_data = self._rendered(request, provider)
-            else:
-                user_data = raw.fill(
-                    request.group,
-                    cluster=self._config.cluster,
-                    node_name=request.name,
-                    machine_type=request.candidate.machine_type,
-                    location=request.candidate.location,
-                    provider=account.provider,
-                    scheme=provider.scheme,
-                    cloud_labels=provider.node_labels(
-                        request.machine_type, request.candidate.location
-                    ),
-                )
+            user_data = rendering.user_data(
+                request.group,
+                provider,
+                cluster=self._config.cluster,
+                cloud=account.provider,
+                gpu_label=self._config.gpu_label,
+                node_name=request.name,
+                machine_type=request.machine_type,
+                location=request.candidate.location,
+                join_credentials=lambda: self._join_credentials(request),
+                kubelets=describe.kubelets(self.reconciler.fleet, request.group),
+            )
         except (raw.UnsafeValue, machine.Unjoinable) as error:
             raise errors.BadOrder(str(error)) from error
         size = installed_clouds.user_data_bytes(provider, user_data)
@@ -257,28 +254,17 @@ class Assembly:
             identity=self.reconciler.fleet.identity or "",
         )
 
-    def _rendered(self, request: requests.Create, provider: contract.Provider) -> str:
-        """Render what a machine joins with; its token is minted now, as its order is sent."""
+    def _join_credentials(self, request: requests.Create) -> credentials.JoinCredentials:
+        """Give what a machine joins with; its token is minted now, as its order is sent."""
         if self.registrar is None:
             raise errors.BadOrder(
                 "kubernetes: is in the configuration since the server started: start it again"
             )
-        group, location = request.group, request.candidate.location
-        of = machine.Machine(
-            node_name=request.name,
-            group=group,
-            machine_type=contract.as_ordered(provider, request.machine_type, group.options),
-            scheme=provider.scheme,
-            service=installed_clouds.metadata_service(provider),
-            gpu_label=self._config.gpu_label,
-            cloud_labels=provider.node_labels(request.machine_type, location),
-            join=group.join_settings,
-            kubelets=describe.kubelets(self.reconciler.fleet, group),
+        return self.registrar.join_credentials(
+            request.name,
+            request.group.name,
+            provision_timeout_s=request.group.provision_timeout_s,
         )
-        join_credentials = self.registrar.join_credentials(
-            request.name, group.name, provision_timeout_s=group.provision_timeout_s
-        )
-        return joining.user_data(of, join_credentials)
 
 
 def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> registrar.Cluster:

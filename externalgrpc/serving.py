@@ -166,7 +166,7 @@ def _metrics_server(
 def health(
     plant: assembly.Assembly, grpc_server: server.Server, time_source: clocks.Clock
 ) -> tuple[bool, str]:
-    """Tell whether the server is well: its heart beats, and calls of its own are answered.
+    """Tell whether the server is well: its ticker ticks, and calls of its own are answered.
 
     A cloud that is down is no reason.
     """

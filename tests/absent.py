@@ -23,6 +23,7 @@ class Need(enum.Enum):
     NETWORK_NAMESPACES = "root, nft, ip and unshare on a kernel that makes network namespaces"
     IPTABLES = "iptables, installed"
     CURL = "curl, installed"
+    GPG = "gpg, installed (package gnupg)"
     SHELLCHECK = "shellcheck, installed"
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"

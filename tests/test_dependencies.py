@@ -9,6 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 OURS = {"externalgrpc", "providers"}
 CONFORMANCE = ROOT / "providers" / "conformance"
@@ -58,3 +60,45 @@ def test_what_is_locked_for_the_image_holds_all_that_is_declared() -> None:
         if "==" in line and not line.startswith(" ")
     }
     assert {normal(re.split(r"[^\w.-]", each)[0]) for each in project["dependencies"]} <= locked
+
+
+STUBS = {
+    "grpcio": (r"GRPC_GENERATED_VERSION = '([\d.]+)'", "*_pb2_grpc.py"),
+    "protobuf": (r"Protobuf Python Version: ([\d.]+)", "*_pb2.py"),
+}
+"""What generated code refuses to be loaded with, each with what says it and where."""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def floors() -> dict[str, tuple[int, ...]]:
+    """Give the oldest version of each dependency that we say to work with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pairs = (each.split(">=") for each in project["dependencies"])
+    return {normal(name): numbers(version) for name, version in pairs}
+
+
+@pytest.mark.parametrize("library", STUBS)
+def test_the_oldest_version_that_is_declared_loads_the_stubs(library: str) -> None:
+    pattern, files = STUBS[library]
+    stubs = list((ROOT / "externalgrpc" / "pb").glob(files))
+    made_by = {found for each in stubs for found in re.findall(pattern, each.read_text())}
+    assert stubs
+    assert {numbers(each) for each in made_by} == {floors()[library]}
+
+
+def test_what_comes_with_grpcio_is_of_its_version() -> None:
+    held = floors()
+    assert held["grpcio-health-checking"] == held["grpcio-reflection"] == held["grpcio"]
+
+
+def test_what_is_locked_is_no_older_than_what_is_declared() -> None:
+    lines = (ROOT / "requirements" / "run.txt").read_text().splitlines()
+    locked = {
+        normal(found[1]): numbers(found[2])
+        for line in lines
+        if (found := re.match(r"([\w.-]+)==([\d.]+)", line))
+    }
+    assert [name for name, oldest in floors().items() if locked[name] < oldest] == []

@@ -98,6 +98,16 @@ def test_every_file_that_a_page_names_is_there(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_is_there(page):
+    wrong = []
+    for path, name in re.findall(r"`([\w/]+\.py)::(\w+)", text_of(page)):
+        files = [each for each in (ROOT / path, ROOT / "tests" / path) if each.exists()]
+        if not any(re.search(rf"(def|class) {name}\b", each.read_text()) for each in files):
+            wrong.append(f"{path}::{name}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_target_of_make_is_there(page):
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = text_of(page)

@@ -27,6 +27,7 @@ from tests.test_nobody_asked import ENVIRON, NOBODY, REAL
 
 INSTALLED = installed_clouds.installed()
 GIB = 1024**3
+ROOT = Path(__file__).parents[1]
 LIMITS = {
     "digitalocean": 64 * 1024,
     "hetzner": 32 * 1024,
@@ -83,6 +84,38 @@ def test_a_file_is_measured_on_every_cloud(tmp_path: Path, cloud: str) -> None:
         load(tmp_path, cloud, "userDataFile: join.sh")
     message = f"nodes[0].userDataFile: becomes {most + 1} bytes of user-data; {cloud} takes {most}"
     assert message in str(caught.value)
+
+
+def page() -> dict[str, dict[str, str]]:
+    """Give the table of sizes in docs/joining.md: by row, by column."""
+    lines = (ROOT / "docs" / "joining.md").read_text().partition("## Sizes")[2].splitlines()
+    rows = [
+        [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
+        for line in lines[: lines.index("## See it happen")]
+        if line.startswith("|") and "---" not in line
+    ]
+    columns = [name.lower() for name in rows[0][1:]]
+    return {row[0]: dict(zip(columns, row[1:], strict=True)) for row in rows[1:]}
+
+
+@pytest.mark.parametrize("join", joining.METHODS)
+@pytest.mark.parametrize("cloud", REAL)
+def test_the_sizes_in_the_docs_are_what_render_shows(tmp_path: Path, cloud: str, join: str) -> None:
+    """Within 100 bytes, for compressors differ a little."""
+    said = page()
+    machine_type, region = said["type and region"][cloud].split(", ")
+    path = tmp_path / "pools.yaml"
+    path.write_text(
+        f"cluster: test\nkubernetes: {{}}\nnodes:\n- {{name: workers, provider: {cloud}, "
+        f"instanceType: {machine_type}, region: {region}, maxSize: 3, image: debian-13, "
+        f"join: {join}, labels: {{tier: web}}, "
+        "taints: [{key: dedicated, value: web, effect: NoSchedule}]}\n"
+    )
+    found = config.load(path, cluster="", environ=ENVIRON, clouds=INSTALLED)
+    provider = opened(cloud)
+    size = len(preview.user_data(found, found.groups[0], provider).encode())
+    provider.close()
+    assert abs(size - int(said[join][cloud].replace(",", ""))) <= 100
 
 
 def noise(size: int) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from externalgrpc.bootstrap import joining, machine, raw
-from externalgrpc.model import credentials, groups, installed_clouds, names
+from externalgrpc.bootstrap import joining, rendering
+from externalgrpc.model import credentials, groups, names
 from externalgrpc.nodes import template
 from providers import contract
 
@@ -38,33 +38,21 @@ def ordered(
     location: str,
     join_credentials: credentials.JoinCredentials | None = None,
 ) -> str:
-    """Render what an order of one machine would bring along, whichever way its group joins.
+    """Render what an order of one machine would bring along, by the configuration alone.
 
     ``join_credentials`` is what is known of the cluster; without it an example stands for it.
     Raises Unjoinable or UnsafeValue.
     """
-    machine_type = contract.as_ordered(provider, machine_type, group.options)
-    if group.join in joining.METHODS:
-        of = machine.Machine(
-            node_name=node_name,
-            group=group,
-            machine_type=machine_type,
-            scheme=provider.scheme,
-            service=installed_clouds.metadata_service(provider),
-            gpu_label=config.gpu_label,
-            cloud_labels=provider.node_labels(machine_type, location),
-            join=group.join_settings,
-        )
-        return joining.user_data(of, join_credentials or joining.example(group.join))
-    return raw.fill(
+    return rendering.user_data(
         group,
+        provider,
         cluster=config.cluster,
+        cloud=config.accounts[group.account].provider,
+        gpu_label=config.gpu_label,
         node_name=node_name,
-        machine_type=machine_type.name,
+        machine_type=machine_type,
         location=location,
-        provider=config.accounts[group.account].provider,
-        scheme=provider.scheme,
-        cloud_labels=provider.node_labels(machine_type, location),
+        join_credentials=lambda: join_credentials or joining.example(group.join),
     )
 
 

@@ -11,7 +11,7 @@ from externalgrpc.model import names
 from externalgrpc.support import logs
 from providers import contract, errors
 
-_LOG = logs.Log("errands")
+_LOG = logs.Log("cloud_calls")
 
 Sold: TypeAlias = tuple[tuple[contract.MachineType, ...], tuple[contract.Offer, ...]]
 

@@ -68,7 +68,7 @@ class Reconciler:
         self._outcomes = outcomes.Outcomes(count)
         self._beside = beside
         self._lock = threading.Lock()
-        self._seats: Mapping[str, AccountRuntime] = {}
+        self._runtimes: Mapping[str, AccountRuntime] = {}
         self._listed = threading.Condition()
         self.fleet = fleets.Fleet(started_at=time_source.unix())
 
@@ -88,7 +88,7 @@ class Reconciler:
         ``cluster`` is the name that our machines are marked with.
         """
         for name, runtime in runtimes.items():
-            held = self._seats.get(name)
+            held = self._runtimes.get(name)
             if held is not None and held.account.provider != runtime.account.provider:
                 audit_log.replaced(name)
         accounts = [_account_state(runtime) for runtime in runtimes.values()]
@@ -96,7 +96,7 @@ class Reconciler:
 
         def configure(fleet: state.Fleet) -> state.Fleet:
             # With the fleet, under its lock: an id of one cloud must not be sent to another.
-            self._seats = {**self._seats, **runtimes}
+            self._runtimes = {**self._runtimes, **runtimes}
             fleet = dataclasses.replace(fleet, cluster=cluster, limits=limits or groups.Limits())
             fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
             return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
@@ -219,7 +219,7 @@ class Reconciler:
         def due(fleet: state.Fleet) -> tuple[state.Fleet, tuple[plan.Plan, _Runtimes]]:
             planned = plan.plan(fleet, self._clock.monotonic())
             # With the plan, under its lock: the accounts that it was made for.
-            return planned.fleet, (planned, self._seats)
+            return planned.fleet, (planned, self._runtimes)
 
         _, _, (planned, runtimes) = self._swap(due)
         for request in planned.requests:
@@ -234,17 +234,17 @@ class Reconciler:
     def close(self, timeout_s: float) -> None:
         """Stop sending; wait up to ``timeout_s`` seconds for creates and deletes under way."""
         deadline = self._clock.monotonic() + timeout_s
-        for runtime in self._seats.values():
+        for runtime in self._runtimes.values():
             runtime.lane.close(0.0)
-        for name, runtime in self._seats.items():
+        for name, runtime in self._runtimes.items():
             if not runtime.lane.close(max(0.0, deadline - self._clock.monotonic())):
                 audit_log.left_under_way(name)
-        for runtime in self._seats.values():
+        for runtime in self._runtimes.values():
             runtime.provider.close()
 
     def runtimes(self) -> Mapping[str, AccountRuntime]:
         """Give the accounts at work."""
-        return self._seats
+        return self._runtimes
 
     def _carry_out(self, of: call.Call[Any, Any], runtime: AccountRuntime) -> None:
         tools = call.Tools(runtime.provider, self._prepare, self._clock, self._beside)
@@ -265,7 +265,7 @@ class Reconciler:
         at = call.Moment(self._clock.monotonic(), self._clock.unix(), self._chance)
 
         def fold(fleet: state.Fleet) -> state.Fleet:
-            if self._seats[of.request.account].account.provider != runtime.account.provider:
+            if self._runtimes[of.request.account].account.provider != runtime.account.provider:
                 # The account is another cloud's by now: this says nothing of its machines.
                 return fleet
             return of.fold(fleet, answer, at)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from externalgrpc.support import clock, logs
 
-_LOG = logs.Log("heart")
+_LOG = logs.Log("ticker")
 
 LONGEST_SLEEP_S = 30.0
 
@@ -43,11 +43,11 @@ class Ticker:
                 self.beat_at = self._clock.monotonic()
                 try:
                     wake_at = pump()
-                except Exception:  # noqa: BLE001 - a heart must not stop; the log tells
+                except Exception:  # noqa: BLE001 - the ticker must not stop; the log has it
                     _LOG.exception("pump failed")
                     wake_at = self._clock.monotonic() + 1.0
 
-        self._thread = threading.Thread(target=run, name="heart", daemon=True)
+        self._thread = threading.Thread(target=run, name="ticker", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
 """How fast a hundred machines are asked for at each cloud, and a thousand listed.
 
-Both run on the real parts (providers, lanes, reconciler, heart) against the HTTP fakes, which keep
+Both run on the real parts (providers, lanes, reconciler, ticker) against the HTTP fakes, which keep
 the clouds' documented limits.
 """
 

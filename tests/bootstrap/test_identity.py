@@ -13,17 +13,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, cast
-from unittest import mock
 
 import hypothesis
 import pytest
 from click import testing
 from hypothesis import strategies as st
 
-from externalgrpc import assembly, cli, config
-from externalgrpc.bootstrap import preview
+from externalgrpc import cli, config
+from externalgrpc.bootstrap import machine, preview, rendering
 from externalgrpc.diagnosis import preflight
-from externalgrpc.model import groups, installed_clouds
+from externalgrpc.model import credentials, groups, installed_clouds
 from providers import contract, memory, metadata
 from providers.memory import datacenter
 from tests import absent
@@ -286,21 +285,33 @@ def loaded(folder: Path) -> groups.Config:
     return config.load(path, cluster="", environ={}, clouds={"cumulus": Cumulus})
 
 
-def test_what_a_server_orders_brings_the_class_s_rule_along(tmp_path: Path) -> None:
-    """The server's own rendering, without a server around it."""
+def test_what_is_rendered_brings_the_class_s_rule_along(tmp_path: Path) -> None:
     found = loaded(tmp_path)
     (group,) = found.groups
     provider = Cumulus.open(contract.Login(account="a", cluster="demo", token=""))
-    plant = mock.create_autospec(assembly.Assembly, instance=True)
-    plant._config = found
-    plant.registrar = mock.Mock()
-    plant.registrar.join_credentials.return_value = orders.WAY_IN
-    plant.reconciler = mock.Mock()
-    request = mock.Mock(group=group, candidate=group.candidates[0], machine_type=orders.KIND)
-    request.name = "web-x7k2pq"
-    with mock.patch("externalgrpc.rpc.describe.kubelets", return_value=None):
-        ordered = assembly.Assembly._rendered(plant, request, provider)
-    for data in (ordered, preview.user_data(found, group, provider)):
+    asked: list[str] = []
+
+    def join_credentials() -> credentials.JoinCredentials:
+        asked.append(group.name)
+        return orders.WAY_IN
+
+    def rendered(node_name: str) -> str:
+        return rendering.user_data(
+            group,
+            provider,
+            cluster="demo",
+            cloud="cumulus",
+            gpu_label=found.gpu_label,
+            node_name=node_name,
+            machine_type=orders.KIND,
+            location=group.candidates[0].location,
+            join_credentials=join_credentials,
+        )
+
+    with pytest.raises(machine.Unjoinable):
+        rendered("no node's name")
+    assert asked == [], "no token is minted for what could not join"
+    for data in (rendered("web-x7k2pq"), preview.user_data(found, group, provider)):
         assert "cumulus://instance/@ID@" in data
         assert "http://169.254.42.42/conf?format=json" in data
 

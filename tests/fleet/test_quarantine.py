@@ -205,6 +205,38 @@ class TestMisnamed:
         own = Ours(machine(1, "g-1", identity=IDENTITY), nodes=nodes, of=group(any_node_name=True))
         assert own.doubts() == {}
 
+    @pytest.mark.parametrize(
+        ("node_name", "provider_id", "doubts", "goes"),
+        [
+            pytest.param("{name}", "hcloud://9", {"sky://1": "Misnamed"}, False, id="wrong id"),
+            pytest.param("{name}", "", {}, False, id="no id: it is given one"),
+            pytest.param("other", "hcloud://9", {}, True, id="nothing says that it is the machine"),
+        ],
+    )
+    def test_a_wrong_provider_id_in_a_cluster_whose_nodes_are_seen(
+        self, node_name, provider_id, doubts, goes
+    ):
+        """What docs/autoscaler.md says of identity."""
+        scene = Ours()
+        (name,) = scene.grow(1)
+        scene.creates()
+        scene.ordered(name, unjoined(1, name, created_at=OLD_S))
+        scene.listed(unjoined(1, name, created_at=OLD_S))
+        scene.see({node_name.format(name=name): state.Seen(provider_id, ready=True)})
+        assert scene.doubts() == doubts
+        scene.retire(node(1, fake=True))
+        assert bool(scene.fleet.retired) == goes
+
+    def test_a_wrong_provider_id_where_nobody_sees_nodes_costs_a_machine_each_time(self):
+        """What docs/autoscaler.md says of a file without ``kubernetes:``."""
+        scene = Scene(accounts=(account(marking=True),))
+        (name,) = scene.grow(1)
+        scene.creates()
+        scene.ordered(name, machine(1, name, unjoined=True))
+        scene.listed(machine(1, name, unjoined=True))
+        assert scene.retire(node(1, fake=True)) == (name,)
+        assert set(scene.fleet.retired) == {name}
+
     def test_a_sibling_that_boots_is_not_kept_from_joining(self):
         scene = Ours()
         (name,) = scene.grow(1)

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from externalgrpc import assembly
+from externalgrpc.bootstrap import preview
 from externalgrpc.fleet import joins, proof, state, verdicts
 from externalgrpc.joining import registrar
 from externalgrpc.kube import cluster as kube
@@ -379,6 +380,37 @@ def test_the_clusters_kubelet_config_is_read_and_promised_and_ordered(tmp_path, 
         # The kubelet has it from the cluster itself: nothing is patched.
         assert "maxPods" not in user_data
         assert "systemReserved" not in user_data
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        "kubeadm",
+        "k3s, joinOptions: {k3sVersion: v1.36.2+k3s1}",
+        "raw, userDataFile: boot.sh, labels: {tier: web}",
+    ],
+)
+def test_what_check_and_render_show_is_what_is_ordered(tmp_path, cluster, join):
+    (tmp_path / "boot.sh").write_text(
+        "#!/bin/sh\n# @@NODE_NAME@@ @@GROUP@@ @@CLUSTER@@ @@NODE_LABELS@@ @@REGION@@ "
+        "@@INSTANCE_TYPE@@ @@PROVIDER@@ @@PROVIDER_ID_SCHEME@@\n"
+    )
+    pool = POOL.replace("join: kubeadm", f"join: {join}")
+    with serving.running(tmp_path, pool, connect=cluster.connect, joining=BY_HAND) as up:
+        grown(up, 1)
+        (server,) = up.cloud.servers()
+        found, runtime = up.plant._config, up.plant.reconciler.runtimes()["memory"]
+        types = {each.name: each for each in runtime.provider.machine_types()}
+        shown = preview.ordered(
+            found,
+            found.groups[0],
+            runtime.provider,
+            node_name=server.node_name,
+            machine_type=types["small"],
+            location="north",
+            join_credentials=credentials.example(),
+        )
+    assert server.user_data == shown
 
 
 def test_what_kubelets_of_k3s_keep_is_not_in_kubeadms_kubelet_config(tmp_path, cluster):

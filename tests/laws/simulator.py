@@ -223,7 +223,7 @@ class Server:
             runtime.lane.kill()
 
     def settle(self) -> None:
-        """Do what the heart does: pump when something has changed or falls due."""
+        """Do what the ticker does: pump when something has changed or falls due."""
         while self.alive and self._due:
             self._due = False
             before = self.fleet

@@ -149,7 +149,8 @@ def _never_joined(facts: Facts, machine: contract.Instance, group: groups.NodeGr
 
 def _misnamed(facts: Facts, machine: contract.Instance, node: nodes.Node) -> Iterator[Finding]:
     why = (
-        "The autoscaler knows a node by its providerID only, and deletes machines of unknown ones."
+        "The autoscaler knows a node by its providerID only: the machine is paid for and does not "
+        "count, and another one is bought."
     )
     if node.provider_id:
         yield trouble(

@@ -129,7 +129,7 @@ def _alone(workloads: tuple[Workload, ...]) -> Iterator[Finding]:
         yield trouble(
             SUBJECT,
             "more than one server runs: " + names(f"{each} x{each.replicas}" for each in ours),
-            "Each orders machines, and each deletes what it did not order.",
+            "Each orders machines for the same wish, and takes the other's for a stranger's.",
             "Keep one, with replicas: 1, unless the others look after other clusters",
         )
     rolling = [str(each) for each in ours if each.kind == "Deployment" and not each.recreate]

@@ -131,7 +131,7 @@ def _ids(group: groups.NodeGroup, cloud: installed_clouds.Cloud) -> Iterator[Fin
             subject="providerID",
             what="the cloud's class does not say how a machine learns its id "
             "(metadata_service): the instance-id of cloud-init is taken, and where that is another "
-            "the autoscaler deletes each node after its provision time",
+            "the machine is paid for and never counts as a node",
             cure="Update the cloud's package; until then compare one node's spec.providerID with "
             "what vps-autoscaler ls --wide shows",
         )
@@ -160,7 +160,8 @@ def _raw(group: groups.NodeGroup) -> Iterator[Finding]:
             severity=Severity.NOTE,
             subject="providerID",
             what="the user-data does not mention the provider id: unless the cloud's own "
-            "controller sets it, the autoscaler deletes each node after its provision time",
+            "controller sets it, or the server does (kubernetes:), the autoscaler takes each "
+            "machine for one that never registered, and buys another",
             cure="Set it from the metadata service as the files in examples/ do",
         )
 

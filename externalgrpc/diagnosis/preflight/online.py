@@ -155,7 +155,7 @@ def _ids(provider: contract.Provider, machines: Sequence[contract.Instance]) -> 
                 severity=Severity.TROUBLE,
                 subject="providerID",
                 what=f"the cloud shows {each.provider_id}, and the Node of such a machine would "
-                f"be {becomes}, if it joined at all: the autoscaler would delete it",
+                f"be {becomes}, if it joined at all: the machine would never count as a node",
                 cure="Correct metadata_service of the cloud's class (docs/adding-a-cloud.md), or "
                 "join with a userDataFile",
             )

@@ -16,7 +16,7 @@ import yaml
 from externalgrpc.diagnosis.facts import Certificate, Facts
 from externalgrpc.diagnosis.judges import expiry
 from externalgrpc.diagnosis.notes import Notes
-from externalgrpc.diagnosis.probes import openpgp
+from externalgrpc.diagnosis.probes import package_key
 from externalgrpc.model import credentials
 from externalgrpc.support import regular_files
 
@@ -94,8 +94,8 @@ def of_packages(
             if url.startswith("https:") and reply.url.scheme != "https":
                 notes.missed(what, f"it leads to {reply.url.scheme}://, where no join follows")
                 continue
-            end = openpgp.ends_at(reply.content[:_LARGEST])
-        except (httpx.HTTPError, openpgp.NoKey) as error:
+            end = package_key.ends_at(reply.content[:_LARGEST])
+        except (httpx.HTTPError, package_key.NoKey) as error:
             notes.missed(what, f"{error or type(error).__name__}")
             continue
         notes.saw(what)

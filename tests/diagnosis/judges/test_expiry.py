@@ -6,6 +6,8 @@ import base64
 import datetime
 import http.server
 import json
+import shutil
+import tempfile
 import threading
 from pathlib import Path
 from typing import ClassVar
@@ -17,8 +19,8 @@ import yaml
 from externalgrpc.diagnosis.facts import Certificate
 from externalgrpc.diagnosis.judges import expiry
 from externalgrpc.diagnosis.notes import Notes
-from externalgrpc.diagnosis.probes import expiry_probe, openpgp
-from tests import certificates
+from externalgrpc.diagnosis.probes import expiry_probe, package_key
+from tests import absent, certificates
 from tests.diagnosis import given
 
 DAY = 86_400.0
@@ -74,100 +76,70 @@ def test_a_key_that_was_looked_at_counts_more_than_the_date() -> None:
     assert len(list(expiry.judge(given.change(of, certificates=(soon,))))) == 1
 
 
-# -- OpenPGP: packets made by hand, by the letter of RFC 9580 ------------------------------------
+# -- keys of package sources --------------------------------------------------------------------
+
+KEYS = Path(__file__).parents[1] / "keys"
+"""Made by GnuPG at ``MADE``; ``longer`` was prolonged later, and has a subkey of ten days."""
+ENDS, LONGER = MADE + 1000 * 86_400, MADE + 100 + 2000 * 86_400
+gnupg = absent.unless(shutil.which("gpg"), absent.Need.GPG)
 
 
-def packet(tag: int, body: bytes, *, old: bool = False) -> bytes:
-    if old:
-        return bytes([0x80 | tag << 2 | 1]) + len(body).to_bytes(2, "big") + body
-    if len(body) < 192:
-        return bytes([0xC0 | tag, len(body)]) + body
-    rest = len(body) - 192
-    return bytes([0xC0 | tag, 192 + (rest >> 8), rest & 0xFF]) + body
+def key(*names: str) -> bytes:
+    return b"".join((KEYS / f"{name}.asc").read_bytes() for name in names)
 
 
-def primary(made: int = MADE, *, old: bool = False, pad: int = 20) -> bytes:
-    return packet(6, b"\x04" + made.to_bytes(4, "big") + b"\x01" + bytes(pad), old=old)
+def binary(name: str) -> bytes:
+    """Give a key without its armour: blank line, lines of base64, checksum."""
+    return base64.b64decode(b"".join(key(name).split(b"\n\n")[1].splitlines()[:-2]))
 
 
-def signed(lasts: int | None, made: int = MADE, kind: int = 0x13) -> bytes:
-    parts = b"\x05\x02" + made.to_bytes(4, "big")
-    if lasts is not None:
-        parts += b"\x05\x09" + lasts.to_bytes(4, "big")
-    return packet(2, bytes([4, kind, 1, 8]) + len(parts).to_bytes(2, "big") + parts + bytes(8))
+@gnupg
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        pytest.param(key("ends"), ENDS, id="ends"),
+        pytest.param(key("longer"), LONGER, id="prolonged, with a subkey that ended"),
+        pytest.param(key("ends", "longer"), LONGER, id="the last of two"),
+        pytest.param(key("longer", "ends"), LONGER, id="whichever comes first"),
+        pytest.param(key("ends", "never"), None, id="one of two that never ends"),
+        pytest.param(key("never"), None, id="never"),
+        pytest.param(binary("ends"), ENDS, id="without armour"),
+    ],
+)
+def test_when_a_key_ends(text: bytes, ends: float | None) -> None:
+    assert package_key.ends_at(text) == ends
 
 
-def armoured(data: bytes) -> bytes:
-    text = base64.encodebytes(data)
-    return (
-        b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\n"
-        + text
-        + b"=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n"
-    )
-
-
-USER = packet(13, b"somebody")
-
-
-@pytest.mark.parametrize("wrap", [bytes, armoured])
-@pytest.mark.parametrize("old", [False, True])
-@pytest.mark.parametrize("pad", [20, 400])
-def test_when_a_key_ends(wrap: object, old: object, pad: int) -> None:
-    text = wrap(primary(old=bool(old), pad=pad) + USER + signed(1000))
-    assert openpgp.ends_at(text) == MADE + 1000
-
-
-def test_the_newest_self_signature_counts() -> None:
-    older, newer = signed(1000, MADE + 1), signed(5000, MADE + 2)
-    for its in ((older, newer), (newer, older)):
-        assert openpgp.ends_at(primary() + USER + b"".join(its)) == MADE + 5000
-
-
-def test_of_several_keys_the_last_one_counts_and_one_may_never_end() -> None:
-    first, second = primary() + signed(1000), primary(MADE + 10) + signed(500)
-    assert openpgp.ends_at(first + second) == MADE + 1000
-    assert openpgp.ends_at(first + primary() + signed(None)) is None
-    assert openpgp.ends_at(primary() + USER) is None
-
-
-def test_lengths_of_five_octets_and_signatures_without_a_time() -> None:
-    body = b"\x04" + MADE.to_bytes(4, "big") + b"\x01" + bytes(9000)
-    long = bytes([0xC6, 255]) + len(body).to_bytes(4, "big") + body
-    parts = b"\x05\x09" + (7).to_bytes(4, "big")
-    timeless = packet(2, bytes([4, 0x13, 1, 8]) + len(parts).to_bytes(2, "big") + parts)
-    assert openpgp.ends_at(long + timeless + signed(1000)) == MADE + 1000
-    assert openpgp.ends_at(long + timeless) is None
-
-
-def test_only_signatures_of_a_key_count() -> None:
-    like = signed(5)[2:]
-    assert openpgp.ends_at(signed(7) + primary() + packet(13, like) + signed(1000)) == MADE + 1000
-    assert openpgp.ends_at(primary() + packet(13, like)) is None
-
-
-def test_a_subkeys_end_is_not_the_keys() -> None:
-    assert openpgp.ends_at(primary() + signed(1000) + signed(1, MADE + 9, kind=0x18)) == MADE + 1000
-
-
+@gnupg
 @pytest.mark.parametrize(
     "text",
     [
         b"",
         b"<html>not found</html>",
-        b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
-        armoured(b"\xc6")[:-40],
-        primary()[:-1],
-        packet(6, b"\x06" + bytes(20)),
-        packet(6, b"\x04\x00"),
-        USER,
-        primary() + packet(2, bytes([4, 0x13, 1, 8, 0, 3, 9, 2, 0]) + bytes(4)),
-        primary() + bytes([0xC2, 0xE1, 1, 2]),
-        bytes([0x80 | 6 << 2 | 3, 4]),
+        b"-----BEGIN PGP PUBLIC KEY BLOCK",
+        pytest.param(key("ends")[:200], id="half a key"),
+        pytest.param(binary("ends")[:-1] + b"?", id="a wrong signature"),
+        pytest.param(binary("ends")[:51], id="no signature"),
     ],
 )
 def test_what_is_no_key(text: bytes) -> None:
-    with pytest.raises(openpgp.NoKey):
-        openpgp.ends_at(text)
+    with pytest.raises(package_key.NoKey, match="it holds no public key"):
+        package_key.ends_at(text)
+
+
+@gnupg
+def test_nothing_is_left_of_reading_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    package_key.ends_at(key("ends"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_gnupg_nobody_knows_when_a_key_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(package_key.NoKey, match="is not installed"):
+        package_key.ends_at(key("ends"))
 
 
 class Mirror(http.server.BaseHTTPRequestHandler):
@@ -188,7 +160,7 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.wfile.write(self.text)
 
 
-def fetched(status: int, text: bytes, key: str = "/v{minor}/key", minor: int | None = 36) -> tuple:
+def fetched(status: int, text: bytes, path: str = "/v{minor}/key", minor: int | None = 36) -> tuple:
     """Serve a key as ``kubernetesKey`` of a group, and ask for it."""
 
     class Now(Mirror):
@@ -199,7 +171,7 @@ def fetched(status: int, text: bytes, key: str = "/v{minor}/key", minor: int | N
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     notes = Notes()
-    group = given.group(join_kubernetes_key=f"http://127.0.0.1:{server.server_address[1]}{key}")
+    group = given.group(join_kubernetes_key=f"http://127.0.0.1:{server.server_address[1]}{path}")
     try:
         with httpx.Client() as client:
             found = list(expiry_probe.of_packages(given.facts(group), client, minor, notes))
@@ -219,18 +191,19 @@ def test_where_joins_fetch_their_keys() -> None:
     }
 
 
+@gnupg
 def test_the_key_that_joins_fetch_is_fetched() -> None:
-    key = armoured(primary() + USER + signed(1000))
-    (found,), asked, notes = fetched(200, key)
+    (found,), asked, notes = fetched(200, key("ends"))
     assert asked == ["GET /v1.36/key"]
-    assert found.ends_at == MADE + 1000
+    assert found.ends_at == ENDS
     assert len(notes.seen) == 1
-    assert fetched(200, key, "/key", None)[1] == ["GET /key"]
-    assert "release is not known" in fetched(200, key, minor=None)[2].unseen[0].because
+    assert fetched(200, key("ends"), "/key", None)[1] == ["GET /key"]
+    assert "release is not known" in fetched(200, key("ends"), minor=None)[2].unseen[0].because
 
 
+@gnupg
 def test_a_key_that_never_ends_silences_the_date() -> None:
-    found = fetched(200, primary() + signed(None))[0]
+    found = fetched(200, key("never"))[0]
     of = given.facts(certificates=tuple(found))
     assert list(expiry.judge(given.change(of, now=expiry.KEY_ENDS.timestamp()))) == []
 

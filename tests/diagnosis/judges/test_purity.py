@@ -11,10 +11,10 @@ import pytest
 
 from externalgrpc.diagnosis import facts, findings
 from externalgrpc.diagnosis.judges import flags, judging
-from externalgrpc.diagnosis.probes import openpgp, reading
+from externalgrpc.diagnosis.probes import reading
 
 JUDGES = [each.__module__ for each in judging.JUDGES]
-PURE = [*JUDGES, *(each.__name__ for each in (judging, facts, findings, flags, openpgp, reading))]
+PURE = [*JUDGES, *(each.__name__ for each in (judging, facts, findings, flags, reading))]
 ASKING = (
     "socket",
     "ssl",
