@@ -54,7 +54,7 @@ chart: $(VENV)/.dev ## Lint the Helm chart, install it on a real kube-apiserver,
 	@$(BIN)/python -m tests.chart.helm
 	@$(BIN)/python -m pytest -m "e2e or not e2e" tests/chart
 
-chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json and README.md.
+chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json, README.md and copy of the CRD.
 	@$(BIN)/python deploy/chart/generate.py
 
 kubero-files: $(VENV)/.dev ## Regenerate deploy/kubero/policies.yaml.

@@ -21,9 +21,7 @@ def _namespaces(
     return named
 
 
-@click.command(
-    epilog="Example: vps-autoscaler kubero --values values-custom.yaml | kubectl apply -f -"
-)
+@click.command(epilog="Example: vps-autoscaler kubero --values values.yaml > tenants.yaml")
 @click.option(
     "--values",
     "values_path",
