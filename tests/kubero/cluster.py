@@ -94,6 +94,13 @@ class Cluster(controlplane.ControlPlane):
         """Get an object."""
         return dict(yaml.safe_load(self.kubectl("get", *argv, "-o=yaml")))
 
+    def tried(self, path: str, what: Object) -> Object:
+        """Give what would become of an object that is created, or say why it would not."""
+        with self.client() as api:
+            done = api.post(path, params={"dryRun": "All"}, json=what)
+        assert done.is_success, done.text
+        return dict(done.json())
+
     def install_crd(self, path: str) -> None:
         """Apply a CRD and wait until its kind is served as it says."""
         name = yaml.safe_load(Path(path).read_text())["metadata"]["name"]

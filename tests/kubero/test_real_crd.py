@@ -36,7 +36,7 @@ def spec(plane: Cluster, name: str = POOL) -> Object:
 
 
 def test_ours_takes_the_place_of_the_seeds(plane: Cluster) -> None:
-    """The seed's own example is emptied under the seed's CRD; it is there, and whole when it comes again."""
+    """The seed's example, emptied under the seed's CRD, stays, and is whole when it comes again."""
     seeds = cluster.shared(cluster.SEED / "05-vpsnode.kubero.dev.yaml")
     plane.install_crd(seeds)
     one = cluster.shared(cluster.SEED / "06-vpsnode.yaml")
