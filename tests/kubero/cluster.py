@@ -56,7 +56,8 @@ class Cluster(controlplane.ControlPlane):
         super().__init__(tools, folder)
         self._tools = tools
         (server,) = (each for each in self.programs if each.name == "kube-apiserver")
-        server.argv += flags
+        # As kubeadm's clusters have it; Kubero's builds ask for it.
+        server.argv += ["--allow-privileged=true", *flags]
 
     def run(self, *argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl; never fails by itself."""
