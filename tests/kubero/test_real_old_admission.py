@@ -31,7 +31,9 @@ def older(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
         running.start()
         for name in "shop", "free":
             running.kubectl("create", "namespace", name)
-        (command,) = re.findall(r"^ *\$ kubectl (annotate namespace .*(?:\\\n.*)*)", PAGE, re.M)
+        (command,) = re.findall(
+            r"^ *\$ kubectl ((?:annotate namespace .*\\\n)(?:.*\\\n)*.*)", PAGE, re.M
+        )
         running.kubectl(*shlex.split(command.replace("\\\n", " ")))
         waiting.until(lambda: "nodeSelector" in pod(running), "the annotations count")
         yield running

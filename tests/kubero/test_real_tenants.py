@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -336,25 +339,26 @@ def test_namespaces_that_kubero_makes_are_tenants(
     assert (labels or {}).items() <= made.items() | {("vps-autoscaler/tenant", tenant)}
 
 
-EXISTING = (
-    "kubectl label namespace old-production vps-autoscaler/tenant=vps-hetzner-fsn1",
-    'kubectl annotate kuberoapps --all --all-namespaces --overwrite vps-autoscaler/placed="{now}"',
-)
-"""As docs/kubero.md says it."""
-
-
-def test_one_command_places_apps_that_are_there_already(tenants: Cluster) -> None:
+def test_two_commands_place_apps_that_are_there_already(tenants: Cluster) -> None:
+    """The first says which namespace is a tenant's, the second writes every app once."""
     tenants.kubectl("create", "namespace", "old-production")
+    tenants.kubectl("label", "vpsnode", POOL, "vps-autoscaler/default-pool=true")
     tenants.apply(app({"image": {}}, "old", "old-production"))
     assert "nodeSelector" not in tenants.get("-n=old-production", "kuberoapp", "old")["spec"]
-    label, annotate = (line.split()[1:] for line in EXISTING)
-    tenants.kubectl(*label)
+    page = (cluster.ROOT / "docs" / "kubero.md").read_text()
+    _, _, section = page.partition("## Apps that are there already")
+    label, annotate, *_ = re.findall(r"^ *\$ kubectl (.*)$", section, re.MULTILINE)
+    tenants.kubectl(*shlex.split(label))
+    tries = itertools.count()
 
     def placed() -> Any:
-        tenants.kubectl(*(word.replace("{now}", "1") for word in annotate))
+        tenants.kubectl(*shlex.split(annotate.replace("$(date)", str(next(tries)))))
         return tenants.get("-n=old-production", "kuberoapp", "old")["spec"].get("nodeSelector")
 
-    assert waiting.until(placed, "the app is placed") == SELECTOR
+    try:
+        assert waiting.until(placed, "the app is placed") == SELECTOR
+    finally:
+        tenants.kubectl("label", "vpsnode", POOL, "vps-autoscaler/default-pool-")
 
 
 def test_a_limit_range_gives_requests(tenants: Cluster) -> None:

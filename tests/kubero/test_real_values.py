@@ -98,6 +98,7 @@ def test_a_default_pool_and_values_do_not_mix(valued: Cluster) -> None:
 def test_an_operator_that_is_there_is_placed_when_it_is_restarted(valued: Cluster) -> None:
     """As docs/kubero.md says it."""
     restart = f"kubectl -n {HOME} rollout restart deployment/{NAME}"
+    assert f"$ {restart}\n" in (cluster.ROOT / "docs" / "kubero.md").read_text()
 
     def selector() -> object:
         valued.kubectl(*restart.split()[1:])
