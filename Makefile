@@ -45,7 +45,7 @@ e2e: $(VENV)/.dev ## Drive the server with the real cluster-autoscaler (on PATH 
 	@PYTHON=$(BIN)/python tests/e2e/run
 
 e2e-cluster: $(VENV)/.dev ## Prove rights, tokens, approval and doctor against a real kube-apiserver (needs Go).
-	@$(BIN)/python -m pytest -m e2e tests/kube tests/diagnosis
+	@$(BIN)/python -m pytest -m e2e tests/kube tests/diagnosis tests/kubero
 
 e2e-join: $(VENV)/.dev ## Prove that machines join: our user-data boots an emulated Debian (root, Debian; needs Go).
 	@PYTHON=$(BIN)/python tests/join/run

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -247,6 +249,16 @@ def test_get_shows_what_a_person_asks_first(pool: Cluster) -> None:
     assert "0.0120 EUR" in pool.kubectl("get", "vps", "-o=wide")
     assert pool.get("vps", POOL)["status"]["acceptedSpec"] == {"anything": {"at": ["all"]}}
     assert POOL in pool.kubectl("get", "vps-autoscaler"), "the category"
+
+
+def test_every_command_of_the_page_is_run(pool: Cluster) -> None:
+    status(pool, {"conditions": [condition("Ready", "True", "Ready")]})
+    page = (cluster.ROOT / "docs" / "vpsnode.md").read_text()
+    _, _, section = page.partition("## kubectl")
+    commands = re.findall(r"^\$ kubectl (.*)$", section, re.MULTILINE)
+    assert {each.split()[0] for each in commands} >= {"get", "wait", "scale", "explain"}
+    for each in commands:
+        pool.kubectl(*shlex.split(each, comments=True))
 
 
 def test_wait_ends_when_the_condition_holds(pool: Cluster) -> None:
