@@ -37,13 +37,19 @@ def _namespaces(
     callback=_namespaces,
     help="Add a LimitRange that gives containers of this namespace requests; may be repeated.",
 )
-def kubero(*, values_path: Path | None, namespaces: tuple[str, ...]) -> None:
+@click.option(
+    "--no-vpsnodes",
+    is_flag=True,
+    help="Leave out the policies that read VPSNodes, for clusters whose pools are in the server's "
+    "file alone: without the CRD those refuse every app and pod of a tenant.",
+)
+def kubero(*, values_path: Path | None, namespaces: tuple[str, ...], no_vpsnodes: bool) -> None:
     """Print the manifests that place Kubero's tenant apps on the machines of VPSNodes.
 
     They are admission policies, which the API server of Kubernetes 1.36 and newer applies by
-    itself. Nothing is asked and nothing is changed by this command: look at what it prints, then
-    give it to kubectl. docs/kubero.md says which namespaces are tenants', and what becomes of apps
-    that are there already.
+    itself. The CRD of VPSNodes has to be there before. Nothing is asked and nothing is changed by
+    this command: look at what it prints, then give it to kubectl. docs/kubero.md says which
+    namespaces are tenants', and what becomes of apps that are there already.
     """
     from externalgrpc import config  # noqa: PLC0415 - a short start-up is felt
     from externalgrpc.kubero import manifests, values  # noqa: PLC0415
@@ -63,4 +69,5 @@ def kubero(*, values_path: Path | None, namespaces: tuple[str, ...]) -> None:
         *manifests.placing(said),
         *manifests.limit_ranges(namespaces, said.default_app_config.resources),
     ]
-    terminal.say_lines((manifests.policies() + manifests.text(more)).rstrip("\n"))
+    whole = manifests.policies(vpsnodes=not no_vpsnodes) + manifests.text(more)
+    terminal.say_lines(whole.rstrip("\n"))

@@ -29,9 +29,18 @@ _SIZES: Final = "vps-app-sizes"
 _WIDTH: Final = 110
 
 
-def policies() -> str:
-    """Give the policies that read VPSNodes, with their comments."""
-    return _text("policies.yaml")
+def policies(*, vpsnodes: bool = True) -> str:
+    """Give the policies as they stand, with their comments; without those that read VPSNodes."""
+    whole = _text("policies.yaml")
+    if vpsnodes:
+        return whole
+    documents = whole.split("---\n")
+    return "---\n".join(each for each in documents if "param" not in _keys(each))
+
+
+def _keys(document: str) -> str:
+    """Name the keys of a document's spec in one text."""
+    return " ".join(yaml.safe_load(document)["spec"])
 
 
 def placing(said: values.Values) -> list[Object]:

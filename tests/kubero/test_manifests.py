@@ -62,6 +62,13 @@ def test_every_policy_has_its_binding() -> None:
     assert len(set(bound)) == len(bound) == 4
 
 
+def test_nothing_reads_vpsnodes_where_there_are_none() -> None:
+    made = objects("--no-vpsnodes")
+    names = [each["metadata"]["name"] for each in made if each["kind"] == POLICY]
+    assert names == ["vps-app-sizes", "vps-tenant-namespaces"]
+    assert [each for each in objects() if "param" not in str(each["spec"])] == made
+
+
 def test_apps_and_pods_read_a_vpsnode_alike() -> None:
     apps = variables(named(objects(), "vps-tenant-apps"))
     pods = variables(named(objects(), "vps-tenant-pods"))
