@@ -11,7 +11,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files bench laws soak mutations fuzz stubs stubs-check lock schema clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files bench laws soak mutations fuzz stubs stubs-check lock schema clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -45,7 +45,7 @@ e2e: $(VENV)/.dev ## Drive the server with the real cluster-autoscaler (on PATH 
 	@PYTHON=$(BIN)/python tests/e2e/run
 
 e2e-cluster: $(VENV)/.dev ## Prove rights, tokens, approval and doctor against a real kube-apiserver (needs Go).
-	@$(BIN)/python -m pytest -m e2e tests/kube tests/diagnosis
+	@$(BIN)/python -m pytest -m e2e tests/kube tests/diagnosis tests/kubero
 
 e2e-join: $(VENV)/.dev ## Prove that machines join: our user-data boots an emulated Debian (root, Debian; needs Go).
 	@PYTHON=$(BIN)/python tests/join/run
@@ -54,8 +54,11 @@ chart: $(VENV)/.dev ## Lint the Helm chart, install it on a real kube-apiserver,
 	@$(BIN)/python -m tests.chart.helm
 	@$(BIN)/python -m pytest -m "e2e or not e2e" tests/chart
 
-chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json and README.md.
+chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json, README.md and copy of the CRD.
 	@$(BIN)/python deploy/chart/generate.py
+
+kubero-files: $(VENV)/.dev ## Regenerate deploy/kubero/policies.yaml.
+	@$(BIN)/vps-autoscaler kubero > deploy/kubero/policies.yaml
 
 bench: $(VENV)/.dev ## Measure: RPCs, loops of CA (PEER=<upstream's server> compares), growth, idle requests, memory.
 	@$(BIN)/python -m tests.bench

@@ -18,6 +18,7 @@ COMMANDS = {
     "offers": "externalgrpc.commands.offers:offers",
     "purge": "externalgrpc.commands.purge:purge",
     "schema": "externalgrpc.commands.schema:schema",
+    "kubero": "externalgrpc.commands.kubero:kubero",
     "demo": "externalgrpc.commands.demo:demo",
 }
 """Each is imported when it is asked for: a short start-up is felt."""
@@ -41,6 +42,7 @@ def cli() -> None:
       vps-autoscaler ls                                   what the running server has
       vps-autoscaler render --config pools.yaml GROUP     user-data and template of a group
       vps-autoscaler doctor --config pools.yaml           what is wrong, why, and the cure
+      vps-autoscaler kubero | kubectl apply -f -          tenant apps of Kubero on VPS nodes
     """
 
 

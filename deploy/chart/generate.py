@@ -1,7 +1,8 @@
-"""Write values.schema.json and README.md of the chart (make chart-files).
+"""Write values.schema.json, README.md and files/vpsnodes.yaml of the chart (make chart-files).
 
 The schema is values.schema.yaml with every mapping closed and the configuration's own schema
-inside; the README's table is made of values.yaml and its comments that begin with two dashes.
+inside; the README's table is made of values.yaml and its comments that begin with two dashes;
+vpsnodes.yaml is a copy, for a chart holds only what lies below it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import yaml
 
 HERE = Path(__file__).parent
 CONFIG_SCHEMA = HERE.parents[1] / "docs" / "config.schema.json"
+CRD = HERE.parent / "crds" / "vpsnodes.yaml"
 
 _NOTE = re.compile(r"^( *)# -- (.*)$")
 _KEY = re.compile(r"^( *)([A-Za-z]+):")
@@ -96,9 +98,10 @@ def _at(values: Any, path: str) -> object:  # noqa: ANN401 - whatever YAML holds
 
 
 def main() -> None:
-    """Write both."""
+    """Write them."""
     (HERE / "values.schema.json").write_text(schema())
     (HERE / "README.md").write_text(readme())
+    (HERE / "files" / "vpsnodes.yaml").write_text(CRD.read_text())
 
 
 if __name__ == "__main__":

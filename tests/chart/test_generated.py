@@ -45,6 +45,11 @@ def test_the_readme_is_fresh() -> None:
     assert fresh, "run 'make chart-files' and commit"
 
 
+def test_the_crd_is_fresh() -> None:
+    fresh = (helm.CHART / "files" / "vpsnodes.yaml").read_text() == GENERATE.CRD.read_text()
+    assert fresh, "run 'make chart-files' and commit"
+
+
 def test_every_value_is_explained() -> None:
     assert sorted(_leaves(VALUES)) == sorted(GENERATE.notes())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import absent
 from tests.chart import helm, rendered_pod
 from tests.chart.installing import (
     FULL,
@@ -67,6 +68,46 @@ def test_it_is_installed_upgraded_and_leaves_nothing(plane: Plane) -> None:
     finally:
         plane.helm("uninstall", RELEASE)
     assert plane.ours() == []
+
+
+SEEDS_CRD = helm.ROOT.parent / "shared" / "seed" / "blocks" / "05-vpsnode.kubero.dev.yaml"
+NODE = """
+apiVersion: kubero.dev/v1alpha1
+kind: VPSNode
+metadata: {name: pool}
+spec: {provider: hetzner, region: fsn1, instanceType: cx23}
+"""
+
+
+def test_vpsnodes_outlive_the_release(plane: Plane) -> None:
+    """And the CRD is taken over again by a release of that name."""
+    try:
+        plane.helm("install", RELEASE, str(helm.CHART), values=JOINING)
+        plane.kubectl("wait", "--for=condition=Established", "crd/vpsnodes.kubero.dev")
+        plane.kubectl("apply", "-f", "-", stdin=NODE)
+        plane.helm("uninstall", RELEASE)
+        assert plane.kubectl("get", "vpsnodes", "-o=name").split() == ["vpsnode.kubero.dev/pool"]
+        plane.helm("install", RELEASE, str(helm.CHART), values=JOINING)
+        plane.helm("uninstall", RELEASE)
+    finally:
+        plane.kubectl("delete", "--ignore-not-found", "crd", "vpsnodes.kubero.dev")
+
+
+def test_a_crd_that_is_there_is_taken_over_when_it_is_said(plane: Plane) -> None:
+    if not SEEDS_CRD.exists():
+        absent.skip(absent.Need.SHARED)
+    plane.kubectl("apply", "-f", str(SEEDS_CRD))
+    try:
+        plane.kubectl("wait", "--for=condition=Established", "crd/vpsnodes.kubero.dev")
+        plane.kubectl("apply", "-f", "-", stdin=NODE)
+        with pytest.raises(AssertionError, match="invalid ownership metadata"):
+            plane.helm("install", RELEASE, str(helm.CHART), values=JOINING)
+        taken = ("--take-ownership", "--force-conflicts")
+        plane.helm("install", RELEASE, str(helm.CHART), *taken, values=JOINING)
+        plane.kubectl("get", "vps", "pool")
+        plane.helm("uninstall", RELEASE)
+    finally:
+        plane.kubectl("delete", "--ignore-not-found", "crd", "vpsnodes.kubero.dev")
 
 
 def test_the_next_command_makes_the_secret_that_is_missing(plane: Plane) -> None:

@@ -318,6 +318,35 @@ def test_every_alert_is_rendered_whole() -> None:
     assert rule["spec"] == yaml.safe_load((helm.CHART / "files" / "alerts.yaml").read_text())
 
 
+def crd(values: helm.Object) -> helm.Object:
+    (found,) = helm.kind(helm.objects(values), "CustomResourceDefinition")
+    return found
+
+
+def test_the_crd_is_that_of_the_manifests() -> None:
+    made = crd(SMALL)
+    said = yaml.safe_load((helm.ROOT / "deploy" / "crds" / "vpsnodes.yaml").read_text())
+    assert made["spec"] == said["spec"]
+    assert made["metadata"]["name"] == said["metadata"]["name"]
+    assert made["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_the_crd_may_go_with_the_release_or_not_come_at_all() -> None:
+    assert "annotations" not in crd(with_(crds={"keep": False}))["metadata"]
+    made = helm.objects(with_(crds={"enabled": False}))
+    assert not helm.kind(made, "CustomResourceDefinition")
+
+
+def test_clouds_of_ones_own_are_providers_of_vpsnodes() -> None:
+    def providers(values: helm.Object) -> list[str]:
+        (version,) = crd(values)["spec"]["versions"]
+        spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        return list(spec["properties"]["provider"]["enum"])
+
+    more = providers(with_(crds={"moreProviders": ["toy", "hetzner"]}))
+    assert more == [*providers(SMALL), "toy"]
+
+
 def test_names_follow_the_release() -> None:
     assert deployment(helm.objects(SMALL))["metadata"]["name"] == "vps-autoscaler"
     made = helm.objects("default", release="grow")

@@ -1,0 +1,128 @@
+"""A tenant's app in Kubero brings machines of its pool from zero, and its deletion takes them away.
+
+The group is the file's; the VPSNode carries its labels and taint to the policies of deploy/kubero.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests import absent
+from tests.e2e import controlplane
+from tests.e2e.server import pool
+from tests.e2e.world import World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+KUBEROAPPS = ROOT.parent / "shared" / "crds" / "kuberoapps.application.kubero.dev.yaml"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+PATHS = {
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "MutatingAdmissionPolicy": f"{ADMISSION}/mutatingadmissionpolicies",
+    "MutatingAdmissionPolicyBinding": f"{ADMISSION}/mutatingadmissionpolicybindings",
+    "VPSNode": "/apis/kubero.dev/v1alpha1/vpsnodes",
+}
+APPS = "/apis/application.kubero.dev/v1alpha1/namespaces/default/kuberoapps"
+LABEL = "vps-autoscaler/tenant"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+LABELS = {"node-type": "vps"}
+TENANTS = {
+    "apiVersion": "kubero.dev/v1alpha1",
+    "kind": "VPSNode",
+    "metadata": {"name": "tenants"},
+    "spec": {
+        "provider": "hetzner",
+        "region": "fsn1",
+        "instanceType": "cx23",
+        "labels": LABELS,
+        "taints": [{"key": "paas-tier", "value": "yes", "effect": "NoSchedule"}],
+    },
+}
+APP = {
+    "apiVersion": "application.kubero.dev/v1alpha1",
+    "kind": "KuberoApp",
+    "metadata": {"name": "shop"},
+    "spec": {"podsize": {"resources": {"requests": {"cpu": "1500m", "memory": "512Mi"}}}},
+}
+
+Object = dict[str, Any]
+
+
+@pytest.fixture
+def tenant(plane: controlplane.ControlPlane) -> Iterator[httpx.Client]:
+    """Make the namespace default a tenant's on the VPSNode, for one scenario."""
+    if not KUBEROAPPS.exists():
+        absent.skip(absent.Need.SHARED)
+    texts = [
+        (ROOT / "deploy" / "crds" / "vpsnodes.yaml").read_text(),
+        KUBEROAPPS.read_text(),
+        (ROOT / "deploy" / "kubero" / "policies.yaml").read_text(),
+    ]
+    objects = [each for text in texts for each in yaml.safe_load_all(text) if each]
+    with plane.client() as api, contextlib.ExitStack() as undo:
+
+        def make(what: Object) -> None:
+            path = PATHS[what["kind"]]
+            done = api.post(path, json=what)
+            assert done.is_success, done.text
+            undo.callback(api.delete, f"{path}/{what['metadata']['name']}")
+
+        def label(value: str | None) -> None:
+            labels = {"metadata": {"labels": {LABEL: value}}}
+            api.patch("/api/v1/namespaces/default", json=labels, headers=MERGE)
+
+        for each in objects:
+            make(each)
+        label("tenants")
+        undo.callback(label, None)
+        yield api
+        # Pods and apps of the scenario are gone before the policies, callbacks in reverse.
+        api.delete(APPS)
+
+
+def test_an_app_brings_machines_from_zero_and_its_deletion_takes_them_away(
+    scene: World, tenant: httpx.Client
+) -> None:
+    scene.build()
+    scene.until(lambda: tenant.get(PATHS["VPSNode"]).is_success, "VPSNodes are served")
+    assert tenant.post(PATHS["VPSNode"], json=TENANTS).is_success
+    scene.serve(pool("others"), pool("tenants", labels=LABELS, taint="paas-tier"))
+    scene.autoscale("--scale-down-unneeded-time=3s", "--scale-down-delay-after-add=1s")
+
+    def placed_app() -> Object | None:
+        made = tenant.post(APPS, params={"dryRun": "All"}, json=APP)
+        spec = made.json()["spec"] if made.is_success else {}
+        return dict(spec) if "nodeSelector" in spec else None
+
+    scene.until(placed_app, "the policies are in force")
+    scene.later(2)
+    assert scene.alive() == {}, "no app, no machine"
+
+    made = tenant.post(APPS, json=APP)
+    assert made.is_success, made.text
+    spec = made.json()["spec"]
+    (toleration,) = spec["tolerations"]
+    requests = spec["resources"]["requests"]
+    # What Kubero's chart makes of the app: tests/kubero/test_real_charts.py.
+    scene.want("shop", 2, selector=spec["nodeSelector"], tolerates=toleration["key"], **requests)
+    scene.scheduled("the app's pods have nodes")
+    # A cronjob's pod, to which that chart gives nothing.
+    scene.want("nightly", 1, cpu="100m", memory="64Mi")
+    scene.scheduled("a cronjob's pod has one")
+    assert scene.placed("shop") == scene.placed("nightly") == {"tenants"}
+    scene.rests(created=2, tenants=2)
+
+    assert tenant.delete(f"{APPS}/shop").is_success
+    scene.cluster.delete_pods("shop")
+    scene.cluster.delete_pods("nightly")
+    scene.until(lambda: scene.alive() == {}, "its machines are gone")
+    scene.note("gone after the app")
+    scene.rests(created=2)
