@@ -6,7 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
-from externalgrpc.config import accounts, files, lines, loading, mistakes, model, nodes, validate
+from externalgrpc.config import (
+    accounts,
+    files,
+    joining,
+    lines,
+    loading,
+    mistakes,
+    model,
+    nodes,
+    validate,
+)
 from externalgrpc.config.mistakes import Path
 from externalgrpc.model import groups
 
@@ -21,7 +31,7 @@ class Wrong:
     key: str
     path: str
     message: str
-    cure: str
+    cure: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +67,11 @@ def judge(entry: Mapping[str, Any], source: loading.Source, config: groups.Confi
     found = findings.taken()
     if found or not made:
         return Judged(wrong=tuple(map(_wrong, found)))
-    return Judged(group=made[0], account=reader.logins[made[0].account])
+    account = reader.logins[made[0].account]
+    why = joining.cannot_join(made[0], source.installed[account.provider])
+    if why:
+        return Judged(wrong=(Wrong(key="join", path="join", message=why),))
+    return Judged(group=made[0], account=account)
 
 
 def _wrong(mistake: mistakes.Mistake) -> Wrong:

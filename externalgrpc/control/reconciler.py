@@ -111,7 +111,7 @@ class Reconciler:
         self._wake()
 
     def await_groups(self, why: str) -> None:
-        """Note what of the groups is not known yet, empty when all are; see :class:`state.Fleet`."""
+        """Note what of the groups is not known yet (:attr:`state.Fleet.awaited`); empty: all is."""
         self._change(lambda fleet: fleets.await_groups(fleet, why))
         with self._listed:
             self._listed.notify_all()

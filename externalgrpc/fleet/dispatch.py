@@ -112,7 +112,8 @@ class Departures:
             return _failed(launch, failure)
         account = fleet.accounts[launch.account]
         ready = account.catalogue is not None and account.settled and not unknown(fleet, account)
-        if not ready or node_group.hold or self._hands[launch.account] <= 0 or not self._agenda.due(launch.not_before):
+        held = not ready or node_group.hold or self._hands[launch.account] <= 0
+        if held or not self._agenda.due(launch.not_before):
             return self._expire(launch, node_group)
         return self._send(launch, node_group)
 
@@ -179,8 +180,8 @@ class Departures:
         if not self._agenda.due(launch.born + patience_s):
             return launch
         account = self._fleet.accounts[launch.account]
-        held = node_group.hold if node_group is not None else ""
-        why = held or account.trouble or unknown(self._fleet, account) or "the cloud gave no usable answer"
+        why = (node_group.hold if node_group is not None else "") or account.trouble
+        why = why or unknown(self._fleet, account) or "the cloud gave no usable answer"
         message = f"not ordered within {patience_s:.0f} s: {why}"
         failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
         return _failed(launch, failure)

@@ -28,7 +28,8 @@ class NotNow(NamedTuple):
 def why(fleet: state.Fleet, group: str) -> NotNow | None:
     """Say why a group gets no machine for now; None when it may."""
     if fleet.groups[group].paused:
-        return NotNow(PAUSED, "spec.paused of its VPSNode is true: nothing is ordered until it is not")
+        reason = "spec.paused of its VPSNode is true: nothing is ordered until it is not"
+        return NotNow(PAUSED, reason)
     return why_account(fleet, fleet.groups[group].account)
 
 
