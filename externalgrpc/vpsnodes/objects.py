@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
-from externalgrpc.kube import api
+from externalgrpc.kube import access, api
 
-GROUP: Final = "kubero.dev"
-VERSION: Final = f"{GROUP}/v1alpha1"
+VERSION: Final = f"{access.VPS_NODES}/v1alpha1"
 KIND: Final = "VPSNode"
 PATH: Final = f"/apis/{VERSION}/vpsnodes"
 

@@ -56,7 +56,8 @@ def test_a_file_may_have_objects_in_place_of_nodes(tmp_path: Path) -> None:
 
 def test_an_entry_becomes_the_group_that_the_file_would_make_of_it(tmp_path: Path) -> None:
     text = FILE + (
-        "nodes: [{name: web, account: second, instanceType: small, region: north, maxSize: 3, join: image}]"
+        "nodes:\n- {name: web, account: second, instanceType: small, region: north, maxSize: 3,\n"
+        "   join: image}\n"
     )
     of = source(tmp_path, text)
     there = loaded(of)
