@@ -136,8 +136,14 @@ class Reader:
         return group
 
     def defaults(self, provider: str, entry: model.NodeDefaults, path: Path) -> str:
-        """File what is wrong with what VPSNodes of a cloud leave out; return their user-data."""
+        """File what is wrong with what VPSNodes of a cloud leave out; return their user-data.
+
+        A cloud that is named here has an account, as if a group of the file implied it: machines
+        that a VPSNode left behind are seen when no object speaks of the cloud any more.
+        """
         of = accounts.cloud(provider, path, self.around, self.findings)
+        if of is not None and entry.account is None:
+            self._implied(provider, path, only_if_known=False)
         account = self.logins.get(entry.account) if entry.account is not None else None
         if entry.account is not None and account is None and entry.account not in self.listed:
             cure = validate.nearest(entry.account, {*self.logins, *self.listed})

@@ -196,6 +196,15 @@ def _price(
     return total
 
 
+def known(fleet: state.Fleet, standing: composing.Standing) -> bool:
+    """Return whether all that a status speaks of was asked for once since the process started."""
+    if fleet.awaited or fleet.identity is None or standing.verdict.ok is None:
+        return False
+    account = fleet.accounts.get(standing.group.account) if standing.group is not None else None
+    listed = account is None or (account.snapshot is not None and account.settled)
+    return listed and (fleet.identity == "" or fleet.nodes is not None)
+
+
 def empty(fleet: state.Fleet, name: str) -> bool:
     """Return whether nothing of a group is left, or may yet come: only then may its object go.
 

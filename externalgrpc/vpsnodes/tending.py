@@ -16,6 +16,9 @@ _LOG = logs.Log("vpsnodes")
 _RETRY_S: Final = 2.0
 _LONGEST_RETRY_S: Final = 60.0
 
+KNOWN_WITHIN_S: Final = 60.0
+"""A server that knows nothing of its machines for longer after its start says so."""
+
 _NO_STATUS: Final = (
     "the kind has no status of its own to write: kubectl apply -f deploy/crds/vpsnodes.yaml "
     "upgrades it in place"
@@ -47,6 +50,7 @@ class Tending:
         self._writer = writer
         self._budget = pace.Budget(of_pace)
         self._count = count
+        self._began: float | None = None
         self._written: dict[str, Mapping[str, Any]] = {}
         self._failed: dict[tuple[str, str], tuple[int, float]] = {}
         self._below: dict[str, float] = {}
@@ -77,7 +81,7 @@ class Tending:
                 each, standings[name], fleet=fleet, config=config, now=now, below_s=below_s
             )
             fresh = status.stamped(made, before, unix_now)
-            if fresh != before:
+            if fresh != before and not self._waits(each, standings[name], fleet, now):
                 later = before.get("observedGeneration") == each.generation
                 due.append((later, self._budget.last(each.uid), each, fresh))
         # First those whose spec somebody has just changed, then those that waited longest.
@@ -85,6 +89,25 @@ class Tending:
             if self._budget.may(each.uid, now):
                 self._status(each, fresh, now)
         self._forget({each.uid for each in there.values()})
+
+    def _waits(
+        self,
+        of: objects.VpsNode,
+        standing: composing.Standing,
+        fleet: state.Fleet,
+        now: float,
+    ) -> bool:
+        """Return whether what a process before us wrote had better stand until we know better.
+
+        A restart is no news: that nothing has been asked yet is not written over what was so.
+        """
+        if self._began is None:
+            self._began = now
+        if now - self._began > KNOWN_WITHIN_S or of.uid in self._written:
+            return False
+        if of.status.get("observedGeneration") != of.generation:
+            return False
+        return not status.known(fleet, standing)
 
     def _finalizer(
         self,
@@ -103,7 +126,6 @@ class Tending:
     def _status(self, of: objects.VpsNode, fresh: status.Document, now: float) -> None:
         if self._try("status", of, lambda: self._writer.status(of, fresh), now):
             self._written[of.uid] = fresh
-            self._count("vpsnode_status_writes", {})
             self._budget.wrote(of.uid, now)
 
     def _try(self, what: str, of: objects.VpsNode, write: Callable[[], None], now: float) -> bool:
@@ -115,11 +137,14 @@ class Tending:
         try:
             write()
         except errors.KubeError as error:
+            self._count("vpsnode_writes", {"what": what, "outcome": "refused"})
             wait_s = backoff.wait_s(times + 1, base_s=_RETRY_S, longest_s=_LONGEST_RETRY_S)
             self._failed[key] = (times + 1, now + wait_s)
-            self._budget.wrote(of.uid, now)
+            if what == "status":
+                self._budget.wrote(of.uid, now)
             self._report(what, of, error)
             return False
+        self._count("vpsnode_writes", {"what": what, "outcome": "written"})
         self._failed.pop(key, None)
         return True
 

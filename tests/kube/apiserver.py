@@ -44,6 +44,7 @@ class Fault:
     times: int = 1
     after: bool = False
     path: str = ""
+    exact: bool = False
     body: Callable[[Object], str] = lambda _asked: json.dumps({"message": "as the test wants it"})
 
 
@@ -160,7 +161,8 @@ class FakeServer:
         with self.changed:
             self.asked.append(f"{method} {path}")
             for each in self.faults:
-                if each.method == method and each.times > 0 and path.startswith(each.path):
+                fits = path == each.path if each.exact else path.startswith(each.path)
+                if each.method == method and each.times > 0 and fits:
                     each.times -= 1
                     return each
         return None
