@@ -246,8 +246,8 @@ def departed(before: state.Fleet, after: state.Fleet) -> None:
                 "group let go: its VPSNode was deleted; its machines run on as orphans",
                 group=name,
                 machines=machines,
-                cure="vps-autoscaler ls shows them, purge --machine deletes one; a VPSNode or group of "
-                "that name takes them back",
+                cure="vps-autoscaler ls shows them, purge --machine deletes one; a VPSNode or a "
+                "group of that name takes them back",
             )
             continue
         _LOG.warning(

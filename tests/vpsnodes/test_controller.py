@@ -9,7 +9,7 @@ import pytest
 
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import view
-from externalgrpc.vpsnodes import objects, pace
+from externalgrpc.vpsnodes import controller, objects, pace
 from providers import errors, memory
 from tests.vpsnodes.conftest import FILE, SPEC, World, path_of
 
@@ -97,7 +97,10 @@ class TestInForce:
             assert "does not sell small in nowhere" in message
             assert world.status("web")["acceptedSpec"] == scaled(maxNodes=4)
 
-    def test_an_account_that_cannot_be_opened_is_tried_again_and_stops_nobody(self, world: World):
+    def test_an_account_that_cannot_be_opened_stops_nobody_and_is_tried_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(controller, "RETRY_S", 0.5)
         broken = {"memory": True}
 
         def open_provider(_cloud: object, login: Any) -> object:
@@ -106,10 +109,14 @@ class TestInForce:
             return memory.MemoryCloud(login, cloud=world.cloud)
 
         world.put("web")
-        with world.serving(open_provider=open_provider):
+        bare = FILE.partition("vpsNodes")[0] + "vpsNodes: {}\n"
+        with world.serving(bare, open_provider=open_provider):
             world.until(lambda: world.condition("web", "Accepted")[1] == "NoAccount")
             assert "no such token" in world.condition("web", "Accepted")[2]
             assert world.served == []
+            broken["memory"] = False
+            world.until(lambda: world.served == ["web"])
+            world.until(lambda: world.condition("web", "Accepted")[0] == "True")
 
 
 class TestNotListedYet:

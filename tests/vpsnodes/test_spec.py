@@ -73,21 +73,27 @@ def test_several_count_before_one():
     assert (made["instanceTypes"], made["regions"]) == (["cx23"], ["nbg1"])
 
 
-@pytest.mark.parametrize(
-    ("key", "path", "message", "sentence", "reason"),
-    [
-        ("minSize", "minSize", "3 is more than maxSize 1", "spec.autoScale.minNodes: 3 is more than maxNodes 1", "InvalidSpec"),
-        ("name", "name", "too long", "metadata.name: too long", "InvalidSpec"),
-        ("labels", "labels.a/b", "bad", "spec.labels.a/b: bad", "InvalidSpec"),
-        ("instanceType", "instanceType", "is missing", "spec.instanceType: is missing", "InvalidSpec"),
-        ("provider", "provider", "there is no token", "spec.provider: there is no token", "NoAccount"),
-        ("account", "account", "is no account", "spec.account: is no account", "NoAccount"),
-        ("join", "join", "cannot", "spec.join: cannot", "NoJoin"),
-        ("sshKeys", "sshKeys[0]", "bad", "vpsNodes.defaults.hetzner.sshKeys[0] in the server's file: bad", "InvalidSpec"),
-        ("", "", "cannot join", "spec: cannot join", "InvalidSpec"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_is_said_at_its_field(key, path, message, sentence, reason):
-    wrong = config_objects.Wrong(key=key, path=path, message=message, cure="Mend it")
-    assert spec.sentence(wrong, EXAMPLE) == f"{sentence}. Mend it"
+FILES = "vpsNodes.defaults.hetzner.sshKeys[0] in the server's file"
+WRONG = [
+    ("name", "name", "metadata.name", "InvalidSpec"),
+    ("labels", "labels.a/b", "spec.labels.a/b", "InvalidSpec"),
+    ("instanceType", "instanceType", "spec.instanceType", "InvalidSpec"),
+    ("provider", "provider", "spec.provider", "NoAccount"),
+    ("account", "account", "spec.account", "NoAccount"),
+    ("join", "join", "spec.join", "NoJoin"),
+    ("sshKeys", "sshKeys[0]", FILES, "InvalidSpec"),
+    ("", "", "spec", "InvalidSpec"),
+]
+
+
+@pytest.mark.parametrize(("key", "path", "where", "reason"), WRONG)
+def test_what_is_wrong_is_said_at_its_field(key, path, where, reason):
+    wrong = config_objects.Wrong(key=key, path=path, message="is bad", cure="Mend it")
+    assert spec.sentence(wrong, EXAMPLE) == f"{where}: is bad. Mend it"
     assert spec.reason(wrong) == reason
+
+
+def test_sizes_have_the_names_that_the_object_has():
+    wrong = config_objects.Wrong(key="minSize", path="minSize", message="3 is more than maxSize 1")
+    found = spec.sentence(wrong, EXAMPLE)
+    assert found == "spec.autoScale.minNodes: 3 is more than maxNodes 1"
