@@ -111,9 +111,9 @@ class Departures:
         if (failure := self._failure(launch)) is not None:
             return _failed(launch, failure)
         account = fleet.accounts[launch.account]
-        ready = account.catalogue is not None and account.settled and not unknown(fleet, account)
-        held = not ready or node_group.hold or self._hands[launch.account] <= 0
-        if held or not self._agenda.due(launch.not_before):
+        known = not (node_group.hold or unknown(fleet, account))
+        ready = account.catalogue is not None and account.settled and known
+        if not ready or self._hands[launch.account] <= 0 or not self._agenda.due(launch.not_before):
             return self._expire(launch, node_group)
         return self._send(launch, node_group)
 

@@ -20,11 +20,6 @@ NAME_TAKEN: Final = "NameTakenByFile"
 TYPE_GONE: Final = "TypeGone"
 NOT_JUDGED: Final = "NotJudgedYet"
 
-REASONS: Final = frozenset(
-    {ACCEPTED, NAME_TAKEN, TYPE_GONE, NOT_JUDGED, spec.INVALID, spec.NO_ACCOUNT, spec.NO_JOIN}
-)
-"""All reasons of the condition ``Accepted``."""
-
 HOLD: Final = (
     "its finalizer is not written to the VPSNode yet, without which a deletion would leave its "
     "machines behind (the server needs the right to patch vpsnodes.kubero.dev)"

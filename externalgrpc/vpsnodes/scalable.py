@@ -17,10 +17,6 @@ SOLD_OUT: Final = "SoldOut"
 QUOTA: Final = "Quota"
 MINIMUM: Final = "MinimumNotEnforced"
 
-REASONS: Final = frozenset(
-    {MAY, NOT_IN_FORCE, DELETING, PAUSED, HELD_BACK, SOLD_OUT, QUOTA, MINIMUM}
-)
-
 BELOW_S: Final = 180.0
 """A group that nobody raises to its minimum for so long has a CA that does not enforce it."""
 

@@ -17,9 +17,6 @@ Document = dict[str, Any]
 _NAMED: Final = 10
 """So many machines a sentence names."""
 
-READY_REASONS: Final = frozenset({"EnoughNodes", "TooFewNodes", "NotInForce", "NotListedYet"})
-DRAINING_REASONS: Final = frozenset({"WaitingForEmpty", "NotListedYet", "Released"})
-
 
 def document(
     of: objects.VpsNode,
