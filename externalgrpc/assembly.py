@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import platform
 import random
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
 from externalgrpc.bootstrap import machine, raw, rendering
 from externalgrpc.config import cannot_join, formats
+from externalgrpc.config import loading as config_source
 from externalgrpc.control import call, dryrun, lane, metrics, reconciler, ticker
 from externalgrpc.fleet import requests, state
 from externalgrpc.model import credentials, groups, installed_clouds
@@ -24,6 +26,9 @@ from providers import contract, errors
 if TYPE_CHECKING:
     from externalgrpc.joining import registrar
     from externalgrpc.kube import cluster as kube
+    from externalgrpc.kube import connection
+    from externalgrpc.vpsnodes import controller
+    from externalgrpc.vpsnodes import pace as status_pace
 
 _LOG = logs.Log("assembly")
 
@@ -50,7 +55,11 @@ class MakeLane(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a server is made of that a test may want to replace."""
+    """What a server is made of that a test may want to replace.
+
+    ``source`` is where the configuration lies; without it no VPSNodes are followed, for they are
+    judged as if they stood in the file.
+    """
 
     time_source: clock.Clock = dataclasses.field(default_factory=clock.SystemClock)
     chance: random.Random = dataclasses.field(default_factory=random.SystemRandom)
@@ -61,6 +70,8 @@ class Parts:
     pace: state.Pace = dataclasses.field(default_factory=state.Pace)
     connect: Callable[[groups.Config, Parts, kube.Listeners], registrar.Cluster] | None = None
     joining: registrar.Pace | None = None
+    source: config_source.Source | None = None
+    writing: status_pace.Pace | None = None
     dry_run: bool = False
 
 
@@ -72,7 +83,9 @@ class Assembly:
     ) -> None:
         self._installed = installed
         self._parts = parts
-        self._config = config
+        self._config = self._file = config
+        self._applying = threading.RLock()
+        self._opened: dict[str, reconciler.AccountRuntime] = {}
         self._providers: dict[str, contract.Provider] = {}
         self.metrics = metrics.Metrics()
         self.ticker = ticker.Ticker(parts.time_source)
@@ -92,9 +105,9 @@ class Assembly:
 
             self.reconciler.identified(None)
 
-            link = parts.connect or connect
+            make = parts.connect or connect
             self.registrar = registrar.Registrar(
-                lambda listeners: link(config, parts, listeners),
+                lambda listeners: make(config, parts, listeners),
                 self.reconciler,
                 time_source=parts.time_source,
                 remove_nodes=config.kubernetes.remove_nodes,
@@ -102,15 +115,76 @@ class Assembly:
                 count=self.metrics.count,
                 observe_phase=self.metrics.observe_join_phase,
             )
+        self.vps_nodes: controller.Controller | None = None
+        if config.kubernetes is not None and parts.source is not None and not parts.dry_run:
+            self.vps_nodes = self._follow_vps_nodes(config, parts.source)
         self.apply(config)
 
     def apply(self, config: groups.Config) -> None:
+        """Take what the file says, and the VPSNodes beside it; see :meth:`_take`.
+
+        Raises AnotherCluster, and BrokenCloud or CloudError when an account of the file cannot be
+        opened; then nothing changed.
+        """
+        with self._applying:
+            before, self._file = self._file, config
+            try:
+                self._take(self._composed())
+            except Exception:
+                self._file = before
+                self._composed()
+                raise
+
+    def recompose(self) -> None:
+        """Take the VPSNodes as they are now, beside the file that is in force."""
+        with self._applying:
+            composed = self._composed()
+            if composed != self._config:
+                self._take(composed)
+                _LOG.info("VPSNodes taken", groups=[group.name for group in composed.groups])
+
+    def _composed(self) -> groups.Config:
+        if self.vps_nodes is None:
+            return self._file
+        return self.vps_nodes.compose(self._file, self._try_open)
+
+    def _try_open(self, account: groups.Account) -> str:
+        """Open an account that only VPSNodes need, if it is not open; say why it cannot be."""
+        name = account.name
+        if name in self._file.accounts or name in self.reconciler.runtimes():
+            return ""
+        if name not in self._opened:
+            try:
+                self._opened[name] = self._open(self._file.cluster, account)
+            except (
+                installed_clouds.BrokenCloud,
+                installed_clouds.UnknownCloud,
+                errors.CloudError,
+            ) as error:
+                return f"account {name} cannot be opened: {error}"
+        return ""
+
+    def _follow_vps_nodes(
+        self, config: groups.Config, source: config_source.Source
+    ) -> controller.Controller:
+        from externalgrpc.vpsnodes import controller  # noqa: PLC0415 - as above
+
+        return controller.Controller(
+            link(config, self._parts).api,
+            self.reconciler,
+            source,
+            recompose=self.recompose,
+            time_source=self._parts.time_source,
+            chance=random.Random(),  # noqa: S311 - it only spreads retries
+            of_pace=self._parts.writing,
+            count=self.metrics.count,
+        )
+
+    def _take(self, config: groups.Config) -> None:
         """Take a configuration: open the accounts that are new or changed, tell the fleet.
 
         An account that is no longer configured keeps its provider: its machines still count. One
         that logs in as before stays open, whatever else was said of it.
-        Raises AnotherCluster, and BrokenCloud or CloudError when an account cannot be opened; then
-        nothing changed.
         """
         if config.cluster != self._config.cluster:
             raise AnotherCluster(
@@ -128,7 +202,8 @@ class Assembly:
             if before is not None and before.account.login == account.login:
                 runtimes[name] = dataclasses.replace(before, account=account, pace=self._parts.pace)
             else:
-                runtimes[name] = self._open(config.cluster, account)
+                ready = self._opened.pop(name, None)
+                runtimes[name] = ready or self._open(config.cluster, account)
                 if before is not None:
                     replaced.append(before)
         for before in replaced:
@@ -168,6 +243,8 @@ class Assembly:
         """Start to list and to carry out."""
         if self.registrar is not None:
             self.registrar.start()
+        if self.vps_nodes is not None:
+            self.vps_nodes.start()
         self.ticker.start(self.reconciler.pump)
 
     def stop(self, grace_s: float) -> None:
@@ -179,6 +256,8 @@ class Assembly:
         self.ticker.stop()
         if self.registrar is not None:
             self.registrar.stop_sweeping()
+        if self.vps_nodes is not None:
+            self.vps_nodes.stop(FEW_S / 4)
         self.reconciler.close(max(0.0, ends - self._parts.time_source.monotonic()))
         if self.registrar is not None:
             left_s = ends - self._parts.time_source.monotonic()
@@ -267,23 +346,31 @@ class Assembly:
         )
 
 
-def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> registrar.Cluster:
-    """Connect to the cluster that the configuration names; raises NoCluster."""
-    from externalgrpc.kube import cluster, connection, events  # noqa: PLC0415 - raw groups never need it
+def link(config: groups.Config, parts: Parts) -> connection.Connection:
+    """Load the credentials of the cluster that the configuration names; raises NoCluster."""
+    from externalgrpc.kube import connection  # noqa: PLC0415 - raw groups never need it
 
     kubernetes = config.kubernetes
     assert kubernetes is not None  # noqa: S101 - the caller saw to it
     try:
-        link = connection.connect(
+        return connection.connect(
             kubeconfig=kubernetes.kubeconfig,
             context=kubernetes.context,
             time_source=parts.time_source,
         )
     except connection.CannotConnect as error:
         raise NoCluster(f"kubernetes: {error}") from error
+
+
+def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> registrar.Cluster:
+    """Connect to the cluster that the configuration names; raises NoCluster."""
+    from externalgrpc.kube import cluster, events  # noqa: PLC0415 - raw groups never need it
+
+    kubernetes = config.kubernetes
+    assert kubernetes is not None  # noqa: S101 - the caller saw to it
     any_token = any(group.join_settings.discovery == "token" for group in config.groups)
     return cluster.Cluster(
-        link,
+        link(config, parts),
         cluster.Settings(
             name=config.cluster,
             # A pod's host name is the pod's, so that Events tell which of two servers wrote them.

@@ -63,7 +63,9 @@ def run(
     watcher = watch.Watch(serving.source)
     time_source = clocks.SystemClock()
     plant = assembly.Assembly(
-        watcher.config, serving.source.installed, assembly.Parts(dry_run=serving.dry_run)
+        watcher.config,
+        serving.source.installed,
+        assembly.Parts(dry_run=serving.dry_run, source=serving.source),
     )
     cloud_provider = service.CloudProvider(plant.reconciler, plant.describer)
     fleet_view = fleet_service.Show(
@@ -178,7 +180,8 @@ def health(
 
 def try_lines(where: str, config_in_force: groups.Config) -> Mapping[str, str]:
     """Give the grpcurl lines worth trying first, by what they show."""
-    group = config_in_force.groups[0].name
+    first = next(iter(config_in_force.groups), None)
+    group = first.name if first is not None else "GROUP"
     call = f"grpcurl -plaintext {where} {service.SERVICE}"
     data = f'grpcurl -plaintext -d \'{{"id":"{group}","delta":2}}\' {where} {service.SERVICE}'
     one = f'grpcurl -plaintext -d \'{{"id":"{group}"}}\' {where} {service.SERVICE}'

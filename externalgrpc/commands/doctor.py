@@ -82,6 +82,7 @@ def doctor(
         kubeconfig=str(kubeconfig) if kubeconfig else "",
         context=kube_context,
         online=online,
+        source=parameters.source(config_path, cluster),
     )
     with terminal.asking("asking ...") as waiting:
         report = examination.examine(

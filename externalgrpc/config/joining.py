@@ -36,7 +36,7 @@ def cannot_join(group: groups.NodeGroup, cloud: installed_clouds.Cloud) -> str:
 
 
 def method(
-    entry: model.NodeEntry,
+    entry: model.NodeDefaults,
     of: installed_clouds.Cloud | None,
     path: Path,
     findings: validate.Findings,

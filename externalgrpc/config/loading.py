@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path as FilePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from externalgrpc.config import (
     accounts,
@@ -114,9 +114,10 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         kubernetes=kubernetes is not None,
         listed=_names(account_list),
     )
-    if node_list is None:
+    by_objects = file.vps_nodes is not None
+    if node_list is None and not by_objects:
         findings.missing(("nodes",), "List the node groups under nodes:")
-    elif node_list == []:
+    elif node_list == [] and not by_objects:
         findings.add(("nodes",), "is empty", "List at least one node group")
     found = reader.read(_entries(model.NodeEntry, node_list or [], "nodes", findings))
     return groups.Config(
@@ -129,6 +130,29 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         gpu_label=_gpu_label(file.gpu_label, findings),
         kubernetes=kubernetes,
         limits=settings.limits(file.limits),
+        vps_nodes=_vps_nodes(file.vps_nodes, reader, findings),
+    )
+
+
+def _vps_nodes(
+    entry: model.VpsNodesEntry | None, reader: nodes.Reader, findings: validate.Findings
+) -> groups.VpsNodes:
+    """Take what VPSNodes leave out, as the file spells it; it is judged with each object again."""
+    if entry is None:
+        return groups.VpsNodes()
+    at: Path = ("vpsNodes",)
+    if not reader.kubernetes:
+        message = "are objects of a cluster that the file does not name"
+        findings.add(at, message, "Add kubernetes: to the file, or remove vpsNodes", key=True)
+    at = (*at, "defaults")
+    user_data = {
+        provider: reader.defaults(provider, defaults, (*at, provider))
+        for provider, defaults in entry.defaults.items()
+    }
+    tree: Any = findings.tree.value
+    # A mapping of mappings: the entry was read from it.
+    return groups.VpsNodes(
+        defaults=dict(tree["vpsNodes"].get("defaults") or {}), user_data=user_data
     )
 
 

@@ -137,28 +137,9 @@ class LimitsEntry(Entry):
     )
 
 
-class NodeEntry(Entry):
-    """A group of like machines."""
+class NodeDefaults(Entry):
+    """What every machine of a group is made with, whatever its type, place and number."""
 
-    model_config = pydantic.ConfigDict(
-        json_schema_extra={
-            **_required("name", "maxSize"),
-            "allOf": [
-                _one_of("instanceType", "instanceTypes"),
-                _one_of("region", "regions"),
-                {"anyOf": [_required("provider"), _required("account")]},
-            ],
-        }
-    )
-
-    name: str | None = Field(
-        default=None,
-        description="Lower-case name; part of every node name; fixed once machines exist.",
-    )
-    min_size: Sizes = Field(default=0, ge=0, le=LARGEST_GROUP, description="Fewest machines.")
-    max_size: Sizes | None = Field(
-        default=None, ge=0, le=LARGEST_GROUP, description="Most machines."
-    )
     surge: Sizes | None = Field(
         default=None,
         ge=0,
@@ -166,23 +147,8 @@ class NodeEntry(Entry):
         description="So many machines more than maxSize may exist while others are being deleted "
         "(a quarter of maxSize, two at least).",
     )
-    instance_type: str | None = Field(default=None, description="The machine type to order.")
-    instance_types: Texts | None = Field(
-        default=None, min_length=1, description="Machine types, tried in order; all of one shape."
-    )
-    provider: str | None = Field(default=None, description="The cloud, where no account says it.")
     account: str | None = Field(
         default=None, description="One of accounts, where a cloud has several."
-    )
-    region: str | None = Field(default=None, description="Where to order.")
-    regions: Texts | None = Field(
-        default=None,
-        min_length=1,
-        description="Places, tried in order; several make pods region-free.",
-    )
-    labels: Labels = Field(default_factory=dict, description="Labels that the group's nodes carry.")
-    taints: Annotated[list[TaintEntry], pydantic.BeforeValidator(spellings.taints)] = Field(
-        default_factory=list, description="Taints that the group's nodes register with."
     )
     image: str | None = Field(
         default=None, description="Operating system image, in the cloud's words."
@@ -235,6 +201,54 @@ class NodeEntry(Entry):
     )
 
 
+class NodeEntry(NodeDefaults):
+    """A group of like machines."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra={
+            **_required("name", "maxSize"),
+            "allOf": [
+                _one_of("instanceType", "instanceTypes"),
+                _one_of("region", "regions"),
+                {"anyOf": [_required("provider"), _required("account")]},
+            ],
+        }
+    )
+
+    name: str | None = Field(
+        default=None,
+        description="Lower-case name; part of every node name; fixed once machines exist.",
+    )
+    min_size: Sizes = Field(default=0, ge=0, le=LARGEST_GROUP, description="Fewest machines.")
+    max_size: Sizes | None = Field(
+        default=None, ge=0, le=LARGEST_GROUP, description="Most machines."
+    )
+    instance_type: str | None = Field(default=None, description="The machine type to order.")
+    instance_types: Texts | None = Field(
+        default=None, min_length=1, description="Machine types, tried in order; all of one shape."
+    )
+    provider: str | None = Field(default=None, description="The cloud, where no account says it.")
+    region: str | None = Field(default=None, description="Where to order.")
+    regions: Texts | None = Field(
+        default=None,
+        min_length=1,
+        description="Places, tried in order; several make pods region-free.",
+    )
+    labels: Labels = Field(default_factory=dict, description="Labels that the group's nodes carry.")
+    taints: Annotated[list[TaintEntry], pydantic.BeforeValidator(spellings.taints)] = Field(
+        default_factory=list, description="Taints that the group's nodes register with."
+    )
+
+
+class VpsNodesEntry(Entry):
+    """What VPSNode objects of the cluster leave out."""
+
+    defaults: dict[str, NodeDefaults] = Field(
+        default_factory=dict,
+        description="By cloud: image, join, keys, networks and the like of every VPSNode there.",
+    )
+
+
 class AccountEntry(Entry):
     """A login at one cloud."""
 
@@ -280,7 +294,8 @@ class File(Entry):
     """The configuration of vps-autoscaler."""
 
     model_config = pydantic.ConfigDict(
-        title="vps-autoscaler configuration", json_schema_extra=_required("nodes")
+        title="vps-autoscaler configuration",
+        json_schema_extra={"anyOf": [_required("nodes"), _required("vpsNodes")]},
     )
 
     cluster: str | None = Field(
@@ -292,6 +307,9 @@ class File(Entry):
     )
     nodes: list[NodeEntry] | None = Field(
         default=None, min_length=1, description="The node groups."
+    )
+    vps_nodes: VpsNodesEntry | None = Field(
+        default=None, description="Groups that are VPSNode objects of the cluster (kubernetes:)."
     )
     kubernetes: dict[str, Any] | None = Field(
         default=None, description="The cluster that machines join, for join: kubeadm and k3s."

@@ -39,6 +39,16 @@ _COMMON: Final[Mapping[str, str]] = {
 """The settings that a cloud may not support, as its class and as the file spell them."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """How the machines of a group are made: join and its settings, user-data, the cloud's own."""
+
+    join: str
+    join_settings: join_settings.JoinSettings
+    user_data: str
+    options: object
+
+
 @dataclasses.dataclass(slots=True)
 class Reader:
     """Read the groups of one file; ``logins`` grows by the accounts that groups imply."""
@@ -90,8 +100,65 @@ class Reader:
             if wrong := rules.identity(key, value, types):
                 message = f"the label {fields.describe(key)} {wrong}"
                 self.findings.add((*path, "labels", key), message, "Remove it", key=True)
-        self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
         taints = self._taints(entry.taints, (*path, "taints"))
+        made = self._made(entry, of, path)
+        if account is None or of is None or not candidates:
+            return None
+        group = groups.NodeGroup(
+            name=entry.name or "",
+            account=account.name,
+            candidates=candidates,
+            min_size=entry.min_size,
+            max_size=entry.max_size or 0,
+            labels=entry.labels,
+            taints=taints,
+            image=entry.image or "",
+            join=made.join,
+            join_settings=made.join_settings,
+            user_data=made.user_data,
+            user_data_file=self._user_data_place(entry),
+            user_data_format=entry.user_data_format,
+            ssh_keys=tuple(entry.ssh_keys),
+            networks=tuple(entry.networks),
+            firewalls=tuple(entry.firewalls),
+            placement_group=entry.placement_group or "",
+            public_ipv4=entry.public_ipv4,
+            public_ipv6=entry.public_ipv6,
+            server_labels=entry.server_labels,
+            reserve=settings.reserve(entry.kubelet),
+            overrides=settings.overrides(entry.autoscaling_options),
+            join_deadlines=settings.join_deadlines(entry.join_deadlines),
+            options=made.options,
+            any_node_name=entry.any_node_name,
+            surge=entry.surge,
+        )
+        self._user_data_size(group, account, of, path)
+        return group
+
+    def defaults(self, provider: str, entry: model.NodeDefaults, path: Path) -> str:
+        """File what is wrong with what VPSNodes of a cloud leave out; return their user-data.
+
+        A cloud that is named here has an account, as if a group of the file implied it: machines
+        that a VPSNode left behind are seen when no object speaks of the cloud any more.
+        """
+        of = accounts.cloud(provider, path, self.around, self.findings)
+        if of is not None and entry.account is None:
+            self._implied(provider, path, only_if_known=False)
+        account = self.logins.get(entry.account) if entry.account is not None else None
+        if entry.account is not None and account is None and entry.account not in self.listed:
+            cure = validate.nearest(entry.account, {*self.logins, *self.listed})
+            at = (*path, "account")
+            self.findings.add(at, f"{fields.describe(entry.account)} is no account", cure)
+        elif account is not None and account.provider != provider:
+            message = f"account {account.name} is at {account.provider}"
+            self.findings.add((*path, "account"), message, f"Name one that is at {provider}")
+        return self._made(entry, of, path).user_data
+
+    def _made(
+        self, entry: model.NodeDefaults, of: installed_clouds.Cloud | None, path: Path
+    ) -> _Made:
+        """Read how a group's machines are made and join; what is wrong is filed."""
+        self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
         user_data = self._user_data(entry, path)
         join = joining.method(
             entry, of, path, self.findings, kubernetes=self.kubernetes, user_data=user_data
@@ -107,40 +174,13 @@ class Reader:
             own = options.read(
                 of.group_options, entry.options, at, self.findings, resolve=self.around.resolve
             )
-        if account is None or of is None or not candidates:
-            return None
-        group = groups.NodeGroup(
-            name=entry.name or "",
-            account=account.name,
-            candidates=candidates,
-            min_size=entry.min_size,
-            max_size=entry.max_size or 0,
-            labels=entry.labels,
-            taints=taints,
-            image=entry.image or "",
+        given = how if isinstance(how, join_settings.JoinSettings) else None
+        return _Made(
             join=join,
-            join_settings=how
-            if isinstance(how, join_settings.JoinSettings)
-            else join_settings.JoinSettings(),
+            join_settings=given or join_settings.JoinSettings(),
             user_data=user_data,
-            user_data_file=self._user_data_place(entry),
-            user_data_format=entry.user_data_format,
-            ssh_keys=tuple(entry.ssh_keys),
-            networks=tuple(entry.networks),
-            firewalls=tuple(entry.firewalls),
-            placement_group=entry.placement_group or "",
-            public_ipv4=entry.public_ipv4,
-            public_ipv6=entry.public_ipv6,
-            server_labels=entry.server_labels,
-            reserve=settings.reserve(entry.kubelet),
-            overrides=settings.overrides(entry.autoscaling_options),
-            join_deadlines=settings.join_deadlines(entry.join_deadlines),
             options=own,
-            any_node_name=entry.any_node_name,
-            surge=entry.surge,
         )
-        self._user_data_size(group, account, of, path)
-        return group
 
     def _account(self, entry: model.NodeEntry, path: Path) -> groups.Account | None:
         """Find the login of a group: named, the only one of its cloud, or implied by it."""
@@ -261,7 +301,7 @@ class Reader:
             taints.append(taint)
         return tuple(taints)
 
-    def _user_data(self, entry: model.NodeEntry, path: Path) -> str:
+    def _user_data(self, entry: model.NodeDefaults, path: Path) -> str:
         """Read a group's user-data file and look for variables that stand for nothing."""
         at = (*path, "userDataFile")
         if entry.user_data_file is None:
@@ -293,7 +333,7 @@ class Reader:
             )
         return text
 
-    def _user_data_place(self, entry: model.NodeEntry) -> str:
+    def _user_data_place(self, entry: model.NodeDefaults) -> str:
         return str(self.around.resolve(entry.user_data_file)) if entry.user_data_file else ""
 
     def _user_data_size(
@@ -332,10 +372,10 @@ class Reader:
             cure = "Shorten it, or fetch the larger part at boot"
             self.findings.add((*path, "userDataFile" if group.user_data else "join"), message, cure)
 
-    def _supported(self, entry: model.NodeEntry, of: installed_clouds.Cloud, path: Path) -> None:
+    def _supported(self, entry: model.NodeDefaults, of: installed_clouds.Cloud, path: Path) -> None:
         """Refuse a common setting that this cloud cannot do, where it was set to matter."""
         for name, key in _COMMON.items():
-            field = model.NodeEntry.model_fields[name]
+            field = model.NodeDefaults.model_fields[name]
             default = field.get_default(call_default_factory=True, validated_data={})
             if name not in of.supports and getattr(entry, name) != default:
                 message = "is something this cloud cannot do"

@@ -43,8 +43,14 @@ def generate(installed: Mapping[str, installed_clouds.Cloud]) -> dict[str, Any]:
                 key = f"{name}.{attribute}"
                 definitions[key] = own
                 entry.setdefault("allOf", []).append(_when(name, key))
+    definitions["VpsNodesEntry"]["properties"]["defaults"]["properties"] = {
+        name: {"allOf": [{"$ref": "#/$defs/NodeDefaults"}, _options(f"{name}.group_options")]}
+        for name in sorted(installed)
+        if f"{name}.group_options" in definitions
+    }
     for name, cls, entry, key in (
         ("JoinOptions", join_settings.JoinSettings, definitions["NodeEntry"], "joinOptions"),
+        ("JoinOptions", join_settings.JoinSettings, definitions["NodeDefaults"], "joinOptions"),
         ("Kubernetes", groups.Kubernetes, schema, "kubernetes"),
     ):
         described = options.describe(cls).model_json_schema(ref_template="#/$defs/{model}")
@@ -86,8 +92,12 @@ def _when(provider: str, key: str) -> dict[str, Any]:
     """Say that an entry with this provider has these options."""
     return {
         "if": {"properties": {"provider": {"const": provider}}, "required": ["provider"]},
-        "then": {"properties": {"options": {"$ref": f"#/$defs/{key}"}}},
+        "then": _options(key),
     }
+
+
+def _options(key: str) -> dict[str, Any]:
+    return {"properties": {"options": {"$ref": f"#/$defs/{key}"}}}
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 - JSON

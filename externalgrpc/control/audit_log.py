@@ -241,6 +241,15 @@ def departed(before: state.Fleet, after: state.Fleet) -> None:
         if not machines:
             _LOG.info("group departed: it is not in the configuration any more", group=name)
             continue
+        if now is None and held.deletion:
+            _LOG.warning(
+                "group let go: its VPSNode was deleted; its machines run on as orphans",
+                group=name,
+                machines=machines,
+                cure="vps-autoscaler ls shows them, purge --machine deletes one; a VPSNode or a "
+                "group of that name takes them back",
+            )
+            continue
         _LOG.warning(
             "group departed: its machines become orphans at the next start, which nobody removes; "
             "was it renamed?",

@@ -23,6 +23,7 @@ _COUNTED = {
     "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
     "reloads": ("Configuration reloads.", ("outcome",)),
+    "vpsnode_writes": ("Writes to VPSNodes: keep, release, status.", ("what", "outcome")),
 }
 
 

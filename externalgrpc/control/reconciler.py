@@ -110,6 +110,13 @@ class Reconciler:
         self._change(lambda fleet: fleets.identify(fleet, identity, now=now, unix_now=unix_now))
         self._wake()
 
+    def await_groups(self, why: str) -> None:
+        """Note what of the groups is not known yet (:attr:`state.Fleet.awaited`); empty: all is."""
+        self._change(lambda fleet: fleets.await_groups(fleet, why))
+        with self._listed:
+            self._listed.notify_all()
+        self._wake()
+
     def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
         """Order ``delta`` machines for a group; see :func:`externalgrpc.fleet.wishes.grow`."""
         mint = names.mint(group, self._chance)
@@ -227,7 +234,10 @@ class Reconciler:
         return planned.wake_at
 
     def await_first_listings(self, timeout_s: float) -> bool:
-        """Wait until every account was listed once and its catalogue read, or the time is over."""
+        """Wait until every account was listed once and its catalogue read, or the time is over.
+
+        And until all groups are known.
+        """
         with self._listed:
             return self._listed.wait_for(self._all_seen, timeout_s)
 
@@ -306,7 +316,7 @@ class Reconciler:
         return before, after
 
     def _all_seen(self) -> bool:
-        return all(
+        return not self.fleet.awaited and all(
             account.snapshot is not None and account.catalogue is not None
             for account in self.fleet.accounts.values()
             if not account.departed

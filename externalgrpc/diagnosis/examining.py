@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 
+from externalgrpc import config as configs
 from externalgrpc.diagnosis.facts import Certificate, Cluster, EndpointProbe, Facts
 from externalgrpc.diagnosis.findings import Report
 from externalgrpc.diagnosis.judges import endpoint, expiry, judging
@@ -20,6 +21,7 @@ from externalgrpc.diagnosis.probes import (
     cluster_probe,
     endpoint_probe,
     expiry_probe,
+    object_probe,
     rights_probe,
 )
 from externalgrpc.kube import connection
@@ -28,6 +30,7 @@ from externalgrpc.model import groups, installed_clouds
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.rpc import client
 from externalgrpc.support import clock
+from externalgrpc.vpsnodes import objects
 
 NO_CLUSTER = "the configuration has no kubernetes:, and --kubeconfig was not given"
 
@@ -38,7 +41,8 @@ class Ways:
 
     ``show`` asks the running server and raises CannotReach; ``named`` says that its address was
     given, so that silence is a finding. ``kubeconfig`` is a person's own, "" for the server's.
-    ``online`` lets the packages' signing keys be fetched.
+    ``online`` lets the packages' signing keys be fetched. ``source`` is where the configuration
+    lies; without it VPSNodes are not looked for.
     """
 
     open_lister: cloud_probe.OpenLister
@@ -47,6 +51,7 @@ class Ways:
     kubeconfig: str = ""
     context: str = ""
     online: bool = False
+    source: configs.Source | None = None
     time_source: clock.Clock = dataclasses.field(default_factory=clock.SystemClock)
     probe_endpoint: Callable[[str, str], endpoint_probe.Answer] = endpoint_probe.probe_endpoint
     fetcher: Callable[[], httpx.Client] = httpx.Client
@@ -62,6 +67,7 @@ def examine(
     """Ask everybody and judge; who does not answer is noted. Raises nothing of theirs."""
     notes = Notes(progress)
     notes.saw("the configuration")
+    config, vps_nodes = _with_objects(config, ways, notes)
     schemes = {
         account.name: installed[account.provider].scheme for account in config.accounts.values()
     }
@@ -74,12 +80,38 @@ def examine(
         listings=listings,
         server=server,
         silent=silent,
+        vps_nodes=vps_nodes,
     )
     found = _with_cluster(found, ways, notes)
     found = _with_keys(found, ways, notes)
     return judging.judge(
         dataclasses.replace(found, looked_at=notes.seen, not_looked_at=notes.unseen)
     )
+
+
+def _with_objects(
+    config: groups.Config, ways: Ways, notes: Notes
+) -> tuple[groups.Config, tuple[objects.VpsNode, ...] | None]:
+    """Take the VPSNodes for groups, as the server does; why there is no cluster is said later."""
+    if ways.source is None or (config.kubernetes is None and not ways.kubeconfig):
+        return config, None
+    try:
+        link = _link(config, ways)
+    except connection.CannotConnect:
+        return config, None
+    try:
+        there = object_probe.ask(link.api, notes)
+    finally:
+        link.api.close()
+    return (object_probe.composed(config, ways.source, there) if there else config), there
+
+
+def _link(config: groups.Config, ways: Ways) -> connection.Connection:
+    """Connect by a person's credentials, or the server's; raises CannotConnect."""
+    settings = config.kubernetes
+    own = ways.kubeconfig or (settings.kubeconfig if settings else "")
+    context = ways.context or (settings.context if settings and not ways.kubeconfig else "")
+    return connection.connect(kubeconfig=own, context=context, time_source=ways.time_source)
 
 
 def _server(ways: Ways, notes: Notes) -> tuple[pb.ShowResponse | None, str]:
@@ -106,7 +138,7 @@ def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
     own = ways.kubeconfig or (settings.kubeconfig if settings else "")
     context = ways.context or (settings.context if settings and not ways.kubeconfig else "")
     try:
-        link = connection.connect(kubeconfig=own, context=context, time_source=ways.time_source)
+        link = _link(found.config, ways)
     except connection.CannotConnect as error:
         notes.missed("the cluster", f"{error}; --kubeconfig names one")
         return found
@@ -118,7 +150,7 @@ def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
         if settings is None:
             notes.skipped(rights_probe.WHAT, "the configuration has no kubernetes:, it needs none")
         else:
-            cluster = _with_rights(cluster, link, settings, ways, notes)
+            cluster = _with_rights(cluster, link, found, ways, notes)
         found = dataclasses.replace(found, cluster=cluster, certificates=ends)
         return _with_doors(found, link, ways, notes)
     finally:
@@ -128,11 +160,12 @@ def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
 def _with_rights(
     cluster: Cluster,
     link: connection.Connection,
-    settings: groups.Kubernetes,
+    found: Facts,
     ways: Ways,
     notes: Notes,
 ) -> Cluster:
-    own = settings.own_approval
+    settings = found.config.kubernetes or groups.Kubernetes()
+    own, objects_too = settings.own_approval, found.vps_nodes is not None
     if ways.kubeconfig and settings.kubeconfig:
         notes.skipped(
             rights_probe.WHAT,
@@ -140,10 +173,16 @@ def _with_rights(
         )
         return cluster
     rights = (
-        rights_probe.of_the_server(link.api, cluster.workloads, own_approval=own, notes=notes)
+        rights_probe.of_the_server(
+            link.api, cluster.workloads, own_approval=own, vps_nodes=objects_too, notes=notes
+        )
         if ways.kubeconfig
         else rights_probe.of_ourselves(
-            link.api, namespace=link.namespace, own_approval=own, notes=notes
+            link.api,
+            namespace=link.namespace,
+            own_approval=own,
+            vps_nodes=objects_too,
+            notes=notes,
         )
     )
     return dataclasses.replace(cluster, rights=rights)

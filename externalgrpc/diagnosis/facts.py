@@ -13,6 +13,7 @@ from externalgrpc.diagnosis.findings import Unseen
 from externalgrpc.kube import access, nodes
 from externalgrpc.model import groups
 from externalgrpc.pb import fleet_pb2 as pb
+from externalgrpc.vpsnodes import objects
 from providers import contract
 
 
@@ -148,7 +149,8 @@ class Facts:
     """Everything that was asked. ``now`` is in Unix seconds.
 
     ``schemes`` maps accounts to the scheme of their providerIDs. ``server`` is what the running
-    server shows; ``silent`` why one that was named did not answer.
+    server shows; ``silent`` why one that was named did not answer. ``config`` has the groups of the
+    file and those of ``vps_nodes``, which is None where the cluster has no such kind.
     """
 
     config: groups.Config
@@ -160,6 +162,7 @@ class Facts:
     cluster: Cluster = Cluster()
     endpoint_probes: tuple[EndpointProbe, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    vps_nodes: tuple[objects.VpsNode, ...] | None = None
     looked_at: tuple[str, ...] = ()
     not_looked_at: tuple[Unseen, ...] = ()
 

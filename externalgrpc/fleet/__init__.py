@@ -20,6 +20,7 @@ from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
 from externalgrpc.fleet.wishes import (
     NodeRef,
     autoscaler_started,
+    await_groups,
     grow,
     identify,
     lose_sight_of_nodes,
@@ -35,6 +36,7 @@ __all__ = [
     "NodeRef",
     "Snapshot",
     "autoscaler_started",
+    "await_groups",
     "configure",
     "deleted",
     "finished",

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from externalgrpc.fleet import index, retired, state, view
 from externalgrpc.model import groups
 
+ORPHAN = "Orphan"
+"""The deletionPolicy of a VPSNode whose machines are let go of as soon as it is deleted."""
+
 
 def configure(
     fleet: state.Fleet,
@@ -22,8 +25,9 @@ def configure(
     and refuses growth, until it is empty; its launches that were not sent are withdrawn. An
     account that is gone is listed for as long as something of ours hangs on it. A group whose
     machines are made otherwise from now on starts with a clean slate: the joins that failed were
-    of other machines. ``blocked`` says
-    of groups that cannot work as configured why.
+    of other machines. A group that was let go on purpose (:data:`ORPHAN`) is forgotten at once,
+    unless something of it is in the air. ``blocked`` says of groups that cannot work as configured
+    why.
     """
     wanted = {group.name: group for group in node_groups}
     fleet = retired.withdraw(
@@ -35,7 +39,10 @@ def configure(
         ],
     )
     fleet = _with_accounts(fleet, {account.name: account for account in accounts})
+    flying = {launch.group for launch in fleet.launches.values()}
     for name, group in fleet.groups.items():
+        if group.deletion == ORPHAN and name not in flying:
+            continue
         if name not in wanted and (view.target(fleet, name) or view.leaving(fleet, name)):
             wanted[name] = dataclasses.replace(group, min_size=0, departed=True)
     strikes = {
@@ -75,7 +82,13 @@ def prune(fleet: state.Fleet) -> state.Fleet:
 def _alike(one: groups.NodeGroup, other: groups.NodeGroup) -> bool:
     """Tell whether two groups differ in their sizes at most."""
     sized = dataclasses.replace(
-        one, min_size=other.min_size, max_size=other.max_size, departed=other.departed
+        one,
+        min_size=other.min_size,
+        max_size=other.max_size,
+        departed=other.departed,
+        hold=other.hold,
+        paused=other.paused,
+        deletion=other.deletion,
     )
     return sized == other
 

@@ -35,7 +35,7 @@ class Departures:
         self._patience_s = {
             (name, group.account): group.provision_timeout_s
             for name, group in fleet.groups.items()
-            if not group.departed and name not in fleet.blocked
+            if not group.closing and not group.hold and name not in fleet.blocked
         }
         self._probing: set[tuple[str, groups.Candidate]] = set()
         self._sent: dict[str, int] = {}
@@ -101,7 +101,7 @@ class Departures:
         """Send a launch if it may go; None when its group is no longer there to have it."""
         fleet = self._fleet
         node_group = fleet.groups.get(launch.group)
-        if node_group is None or node_group.departed:
+        if node_group is None or node_group.closing:
             return None
         if launch.account != node_group.account:
             if launch.asked_at > state.NEVER:
@@ -111,7 +111,8 @@ class Departures:
         if (failure := self._failure(launch)) is not None:
             return _failed(launch, failure)
         account = fleet.accounts[launch.account]
-        ready = account.catalogue is not None and account.settled and not unknown(fleet, account)
+        known = not (node_group.hold or unknown(fleet, account))
+        ready = account.catalogue is not None and account.settled and known
         if not ready or self._hands[launch.account] <= 0 or not self._agenda.due(launch.not_before):
             return self._expire(launch, node_group)
         return self._send(launch, node_group)
@@ -179,7 +180,8 @@ class Departures:
         if not self._agenda.due(launch.born + patience_s):
             return launch
         account = self._fleet.accounts[launch.account]
-        why = account.trouble or unknown(self._fleet, account) or "the cloud gave no usable answer"
+        why = (node_group.hold if node_group is not None else "") or account.trouble
+        why = why or unknown(self._fleet, account) or "the cloud gave no usable answer"
         message = f"not ordered within {patience_s:.0f} s: {why}"
         failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
         return _failed(launch, failure)
@@ -191,6 +193,8 @@ def unknown(fleet: state.Fleet, account: state.AccountState) -> str:
     Where there is a cluster to ask, that is its identity, its Nodes, and, once at least asked for,
     whose machines stand in the project already.
     """
+    if fleet.awaited:
+        return fleet.awaited
     if fleet.identity is None:
         return "the cluster's identity could not be read yet"
     if not fleet.identity:

@@ -108,7 +108,7 @@ def _launch(fleet: state.Fleet, request: requests.Finish) -> state.Launch | None
     if launch is None or launch.phase is not state.Phase.ACCEPTED or launch.instance is None:
         return None
     group = fleet.groups.get(launch.group)
-    if group is None or group.departed or launch.account != group.account:
+    if group is None or group.closing or launch.account != group.account:
         return None
     ours = proof.is_our_order(fleet, request.instance)
     return launch if ours and not claims.shows_life(fleet, request.instance) else None

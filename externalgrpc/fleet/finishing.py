@@ -229,6 +229,8 @@ def _never(fleet: state.Fleet, group: groups.NodeGroup, account: state.AccountSt
     """Say why no machine of a group is finished at an account, as configured; empty when it is."""
     if group.departed:
         return "its group is no longer in the configuration"
+    if group.deletion:
+        return "its VPSNode is being deleted"
     if group.account != account.name:
         return f"its group moved to account {group.account}"
     if not account.finishing:

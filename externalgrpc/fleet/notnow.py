@@ -14,6 +14,9 @@ from externalgrpc.model import groups
 ORDER_RATE = "OrderRate"
 """The code of the brake on orders."""
 
+PAUSED = "Paused"
+"""The code of a group whose growth somebody paused."""
+
 
 class NotNow(NamedTuple):
     """Why a group gets no machine for now: a code from a small fixed set, and a sentence."""
@@ -24,6 +27,9 @@ class NotNow(NamedTuple):
 
 def why(fleet: state.Fleet, group: str) -> NotNow | None:
     """Say why a group gets no machine for now; None when it may."""
+    if fleet.groups[group].paused:
+        reason = "spec.paused of its VPSNode is true: nothing is ordered until it is not"
+        return NotNow(PAUSED, reason)
     return why_account(fleet, fleet.groups[group].account)
 
 
@@ -44,6 +50,8 @@ def bounds(fleet: state.Fleet, group: str) -> tuple[int, int]:
     size = view.target(fleet, group)
     if wanted.departed:
         return wanted.min_size, max(wanted.max_size, size)
+    if wanted.deletion:
+        return 0, size
     most = wanted.max_size
     if why(fleet, group) is not None:
         most = size

@@ -518,7 +518,9 @@ class Fleet:
     prove that a machine never was a node, ``doubled`` the same of second machines of our orders,
     which are such from their first listing on. ``verdicts`` are the failures shown lately.
     ``outage`` says that the cluster has lost its nodes at large. ``finishes`` are, by provider id,
-    the machines that will not run unless they are finished.
+    the machines that will not run unless they are finished. ``awaited`` says what of the groups is
+    not known yet, empty when all are: until then none is served, no machine is called an orphan and
+    no order is sent.
 
     ``memo`` keeps what is derived of the value; nothing in it depends on ``registered``
     but whether machines have vanished, and what follows of that.
@@ -559,6 +561,7 @@ class Fleet:
     verdicts: tuple[Verdict, ...] = ()
     outage: str = ""
     finishes: Mapping[str, Finish] = dataclasses.field(default_factory=dict)
+    awaited: str = ""
     memo: memos.Memo = dataclasses.field(
         default_factory=memos.Memo, init=False, compare=False, repr=False
     )

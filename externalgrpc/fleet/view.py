@@ -238,12 +238,15 @@ def served(fleet: state.Fleet) -> tuple[groups.NodeGroup, ...]:
     """List the groups that CA is shown, in the order of the configuration.
 
     A group appears once its account has been listed and its catalogue read. One that cannot work
-    at all is left out while it is empty; one with machines is never withdrawn.
+    at all is left out while it is empty; one with machines is never withdrawn. None is shown while
+    not all groups are known: what is missing would look like no group's.
     """
     found = fleet.memo.served
     if found is None:
         found = fleet.memo.served = tuple(
-            group for name, group in fleet.groups.items() if _is_served(fleet, name)
+            group
+            for name, group in fleet.groups.items()
+            if not fleet.awaited and _is_served(fleet, name)
         )
     return found
 
@@ -255,7 +258,7 @@ def orphans(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
         found = fleet.memo.orphans = tuple(
             member.instance
             for group, shown in fleet.index.members.items()
-            if group not in fleet.groups
+            if group not in fleet.groups and not fleet.awaited
             for member in shown.values()
             if member.instance is not None and not is_retired(fleet, member.instance)
         )

@@ -68,6 +68,12 @@ def grow(
         raise fleet_errors.OutOfBounds(
             f"{group}: no longer in the configuration; it is kept only until it is empty"
         )
+    if node_group.deletion:
+        raise fleet_errors.OutOfBounds(
+            f"{group}: its VPSNode is being deleted; it is kept only until it is empty"
+        )
+    if fleet.awaited:
+        raise fleet_errors.NotReady(f"{group}: {fleet.awaited}")
     _require_sight(fleet, node_group, now)
     trouble = view.trouble(fleet, group) or joins.held_back(fleet, group, now)
     if trouble:
@@ -301,6 +307,11 @@ def identify(
         return fleet
     fresh = dataclasses.replace(fleet, identity=identity, proved={})
     return quarantine.review(marking.survey(fresh), now=now, unix_now=unix_now)
+
+
+def await_groups(fleet: state.Fleet, why: str) -> state.Fleet:
+    """Take what of the groups is not known yet; empty: all are known now."""
+    return fleet if why == fleet.awaited else dataclasses.replace(fleet, awaited=why)
 
 
 def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:

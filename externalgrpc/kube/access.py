@@ -11,6 +11,9 @@ from typing import Final
 
 from externalgrpc.kube import api, csr
 
+VPS_NODES: Final = "kubero.dev"
+"""The API group of VPSNodes."""
+
 _PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -103,6 +106,30 @@ def needs(*, namespace: str, own_approval: bool) -> tuple[Deed, ...]:
     )
 
 
+def needs_of_vps_nodes() -> tuple[Deed, ...]:
+    """List what the server does with VPSNodes: the rights of deploy/vpsnodes-rbac.yaml."""
+    follows = "take VPSNodes as node groups"
+    return (
+        *(
+            Deed(verb=verb, group=VPS_NODES, resource="vpsnodes", why=follows)
+            for verb in ("get", "list", "watch")
+        ),
+        Deed(
+            verb="patch",
+            group=VPS_NODES,
+            resource="vpsnodes",
+            why="keep a VPSNode that is being deleted until its machines are gone",
+        ),
+        Deed(
+            verb="patch",
+            group=VPS_NODES,
+            resource="vpsnodes",
+            subresource="status",
+            why="write what became of a VPSNode",
+        ),
+    )
+
+
 EXCESS: Final = (
     *(
         Deed(verb=verb, resource="secrets", namespace=where)
@@ -148,6 +175,10 @@ EXCESS: Final = (
             resource="validatingadmissionpolicies",
         )
         for verb in ("update", "delete")
+    ),
+    *(
+        Deed(verb=verb, group=VPS_NODES, resource="vpsnodes")
+        for verb in ("create", "update", "delete", "deletecollection")
     ),
     Deed(verb="delete", group="events.k8s.io", resource="events", namespace="default"),
     Deed(verb="delete", resource="namespaces"),

@@ -34,6 +34,9 @@ The server sends a bookmark about once a minute, so a live one is never as silen
 """
 
 _MERGE_PATCH: Final = "application/merge-patch+json"
+_APPLY_PATCH: Final = "application/apply-patch+yaml"
+"""JSON is YAML too."""
+
 _CHUNK_BYTES: Final = 1 << 16
 
 
@@ -123,6 +126,16 @@ class Api:
     def patch(self, path: str, body: Object) -> Object:
         """Merge into an object (RFC 7386)."""
         return self._call("PATCH", path, body=body, kind=_MERGE_PATCH)
+
+    def apply(self, path: str, body: Object, *, manager: str) -> Object:
+        """Apply an object on the server's side, as the owner of exactly the fields in it.
+
+        What the same manager applied before and leaves out now is removed; a field of another's is
+        taken over. Creates the object where it is not there and we may create it: a uid in
+        ``body`` holds it to the one that was seen.
+        """
+        query = {"fieldManager": manager, "force": "true"}
+        return self._call("PATCH", path, query=query, body=body, kind=_APPLY_PATCH)
 
     def delete(self, path: str, *, uid: str = "", resource_version: str = "") -> None:
         """Delete an object, and only the one that has this uid and version, where they are given.

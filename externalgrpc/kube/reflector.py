@@ -76,7 +76,10 @@ class Reflector(Generic[T]):
 
     ``read`` turns an object into what is kept of it; None leaves it out. ``on_change`` is called
     with what was and what is (None: not there), on that thread, after :attr:`listing` shows it;
-    objects that read the same as before are left out. It must be quick.
+    objects that read the same as before are left out. It must be quick. ``on_refused`` is called
+    with every 401, 403 and 404, on that thread, and returns whether it took care of it: the copy
+    stays as it is then, and the server is asked again after a pause. ``on_listed`` is called after
+    every LIST and what it brought to light.
     """
 
     def __init__(
@@ -90,8 +93,12 @@ class Reflector(Generic[T]):
         chance: random.Random,
         query: Mapping[str, str] | None = None,
         timing: Timing | None = None,
+        on_refused: Callable[[errors.KubeError], bool] = lambda _error: False,
+        on_listed: Callable[[], None] = lambda: None,
     ) -> None:
         self._api = of
+        self._on_refused = on_refused
+        self._on_listed = on_listed
         self._path = path
         self._read = read
         self._on_change = on_change
@@ -139,7 +146,8 @@ class Reflector(Generic[T]):
                 if self._failures >= _PATIENCE:
                     self._version = ""
             except errors.KubeError as error:
-                self._report(error)
+                if not self._refused(error):
+                    self._report(error)
                 self._version = ""
                 self._failures += 1
             except Exception:  # noqa: BLE001 - the copy must go on following, whatever it met
@@ -152,6 +160,15 @@ class Reflector(Generic[T]):
                 self._failures = self._failures + 1 if short else 0
             if self._failures:
                 self._stopping.wait(self._pause_s())
+
+    def _refused(self, error: errors.KubeError) -> bool:
+        if not isinstance(error, errors.NotFound | errors.Denied):
+            return False
+        try:
+            return self._on_refused(error)
+        except Exception:  # noqa: BLE001 - a listener's mistake must not end the following
+            _LOG.exception("listener failed", path=self._path)
+            return False
 
     def _report(self, error: errors.KubeError) -> None:
         if self._stopping.is_set():
@@ -189,6 +206,7 @@ class Reflector(Generic[T]):
         self._relist_at = began + self._timing.relist_s * self._chance.uniform(0.8, 1.2)
         for name in before.keys() | found.keys():
             self._compare(before.get(name), found.get(name))
+        self._on_listed()
 
     def _follow(self) -> bool:
         """Watch once, to the end; return whether anything was said. Raises KubeError."""

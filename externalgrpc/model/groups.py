@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from externalgrpc.model import credentials, join_settings
 from providers import contract
@@ -109,6 +110,10 @@ class NodeGroup:
     cloud's own group options. ``any_node_name`` says that nodes are named otherwise than their
     machines on purpose. ``surge`` is how many machines more than ``max_size`` may exist while
     others are being deleted; None for the usual (:attr:`most_machines`).
+
+    Of a group that is a VPSNode: ``hold`` says why no order may be sent yet (empty: it may),
+    ``paused`` that somebody paused its growth, and ``deletion`` is the deletionPolicy of an object
+    that is being deleted, empty while it is not.
     """
 
     name: str
@@ -140,6 +145,14 @@ class NodeGroup:
     any_node_name: bool = False
     surge: int | None = None
     departed: bool = False
+    hold: str = ""
+    paused: bool = False
+    deletion: str = ""
+
+    @property
+    def closing(self) -> bool:
+        """Return whether the group only lives on until it is empty: nothing is made for it."""
+        return self.departed or bool(self.deletion)
 
     @property
     def provision_timeout_s(self) -> float:
@@ -251,6 +264,17 @@ class Kubernetes:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class VpsNodes:
+    """What VPSNode objects leave out, by cloud: keys of a node group as the file spells them.
+
+    ``user_data`` is the text of each cloud's ``userDataFile``: what changes it is a change.
+    """
+
+    defaults: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    user_data: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything the file says, checked.
 
@@ -267,6 +291,7 @@ class Config:
     gpu_label: str = "vps-autoscaler/gpu"
     kubernetes: Kubernetes | None = None
     limits: Limits = Limits()
+    vps_nodes: VpsNodes = VpsNodes()
 
 
 def order_for(

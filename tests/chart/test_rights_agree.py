@@ -91,7 +91,7 @@ def policies(of: list[helm.Object]) -> dict[str, Any]:
 
 
 def test_the_server_may_do_what_its_manifests_say() -> None:
-    said = grants(deployed("rbac.yaml", "own-approval.yaml"))
+    said = grants(deployed("rbac.yaml", "own-approval.yaml", "vpsnodes-rbac.yaml"))
     made = helm.objects(
         {**JOINING, "autoscaler": {"enabled": False}, "tls": {"existingSecret": "a"}}
     )
@@ -100,7 +100,9 @@ def test_the_server_may_do_what_its_manifests_say() -> None:
 
 
 def test_with_the_autoscaler_it_is_all_three_manifests() -> None:
-    said = grants(deployed("rbac.yaml", "own-approval.yaml", "autoscaler.yaml"))
+    said = grants(
+        deployed("rbac.yaml", "own-approval.yaml", "autoscaler.yaml", "vpsnodes-rbac.yaml")
+    )
     assert grants(helm.objects(JOINING)) == said
 
 

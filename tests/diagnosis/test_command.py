@@ -101,6 +101,7 @@ def test_a_healthy_installation_as_deploy_makes_it(
     assert found["findings"] == []
     assert found["lookedAt"] == [
         "the configuration",
+        "VPSNodes",
         "machines at account ram (memory)",
         "the running server",
         "the API server's release and clock",

@@ -44,6 +44,7 @@ class Fault:
     times: int = 1
     after: bool = False
     path: str = ""
+    exact: bool = False
     body: Callable[[Object], str] = lambda _asked: json.dumps({"message": "as the test wants it"})
 
 
@@ -160,7 +161,8 @@ class FakeServer:
         with self.changed:
             self.asked.append(f"{method} {path}")
             for each in self.faults:
-                if each.method == method and each.times > 0 and path.startswith(each.path):
+                fits = path == each.path if each.exact else path.startswith(each.path)
+                if each.method == method and each.times > 0 and fits:
                     each.times -= 1
                     return each
         return None
@@ -218,12 +220,29 @@ class _Service(http.server.BaseHTTPRequestHandler):
         self._write("PUT", work)
 
     def do_PATCH(self) -> None:
+        """Merge; or apply, of which it knows one manager: what was applied before is replaced.
+
+        An object that is being deleted goes with its last finalizer.
+        """
+        applies = "apply-patch" in self.headers.get("Content-Type", "")
+        path = urllib.parse.urlsplit(self.path).path.removesuffix("/status")
+
         def work(body: Object) -> tuple[int, Object]:
-            if self.path not in self.fake.items:
+            if path not in self.fake.items:
                 return 404, {"message": "not found"}
-            now = json.loads(json.dumps(self.fake.items[self.path]))
-            self.fake.put(self.path, _merged(now, body))
-            return 200, self.fake.items[self.path]
+            now = json.loads(json.dumps(self.fake.items[path]))
+            about = body.get("metadata", {})
+            for key in ("uid", "resourceVersion"):
+                if about.get(key, now["metadata"].get(key)) != now["metadata"].get(key):
+                    return 409, {"message": f"{key} is another"}
+            merged = {**now, "status": body["status"]} if applies else _merged(now, body)
+            about = merged["metadata"]
+            gone = about.get("deletionTimestamp") and not about.get("finalizers")
+            self.fake.put(path, merged)
+            reply = self.fake.items[path]
+            if gone:
+                self.fake.put(path, None)
+            return 200, reply
 
         self._write("PATCH", work)
 

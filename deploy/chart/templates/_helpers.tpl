@@ -182,6 +182,11 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- if or (eq $said "true") (and (eq $said "auto") $file) -}}yes{{- end -}}
 {{- end }}
 
+{{- define "vps.vpsNodes" -}}
+{{- $said := toString .Values.rbac.vpsNodes -}}
+{{- if or (eq $said "true") (and (eq $said "auto") (include "vps.joins" .)) -}}yes{{- end -}}
+{{- end }}
+
 {{/* "yes" where the cluster knows ValidatingAdmissionPolicies. */}}
 {{- define "vps.fences" -}}
 {{- $known := or (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") -}}

@@ -21,6 +21,7 @@ from externalgrpc.diagnosis.judges import (
     taints,
     untouched,
     versions,
+    vps_nodes,
 )
 
 JUDGES: Final = (
@@ -32,6 +33,7 @@ JUDGES: Final = (
     controllers.judge,
     taints.judge,
     rights.judge,
+    vps_nodes.judge,
     endpoint.judge,
     versions.judge,
     expiry.judge,

@@ -9,7 +9,7 @@ from typing import Final
 from externalgrpc.diagnosis.facts import Binding, Facts, Rights
 from externalgrpc.diagnosis.findings import Finding, names, trouble, warning
 from externalgrpc.diagnosis.judges import flags
-from externalgrpc.kube import tokens
+from externalgrpc.kube import access, tokens
 
 SUBJECT: Final = "rights"
 
@@ -85,6 +85,8 @@ def _rights(rights: Rights) -> Iterator[Finding]:
             continue
         approval = any("approv" in f"{each.verb} {each.subresource}" for each in lacking)
         files = "rbac.yaml" + (" -f deploy/own-approval.yaml" if approval else "")
+        if any(each.group == access.VPS_NODES for each in lacking):
+            files += " -f deploy/vpsnodes-rbac.yaml"
         whys = ", ".join(dict.fromkeys(each.why for each in lacking))
         yield (warning if events else trouble)(
             SUBJECT,

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from externalgrpc.bootstrap import joining, machine, preview
 from externalgrpc.diagnosis.findings import Finding, Severity
-from externalgrpc.diagnosis.preflight import places, successors
+from externalgrpc.diagnosis.preflight import places
 from externalgrpc.diagnosis.preflight.report import CandidateReport
 from externalgrpc.model import credentials, groups, installed_clouds, names
-from externalgrpc.nodes import pricing, template
+from externalgrpc.nodes import pricing, successors, template
 from providers import contract
 
 _GIB = 1024**3

@@ -1,0 +1,1 @@
+"""Node groups that are VPSNode objects: read, composed with the file, written back."""

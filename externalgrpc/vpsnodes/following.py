@@ -1,0 +1,97 @@
+"""Follow the cluster's VPSNodes, where it has such and lets us read them."""
+
+from __future__ import annotations
+
+import http
+import random
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from externalgrpc.kube import api, errors, nodes, reflector
+from externalgrpc.support import clock, logs
+from externalgrpc.vpsnodes import objects
+
+_LOG = logs.Log("vpsnodes")
+
+_CURE: Final = {
+    http.HTTPStatus.NOT_FOUND: "kubectl apply -f deploy/crds/vpsnodes.yaml, if you want any",
+    http.HTTPStatus.FORBIDDEN: "kubectl apply -f deploy/vpsnodes-rbac.yaml, if you want any",
+}
+
+
+class Following:
+    """A copy of all VPSNodes that follows the API server.
+
+    ``on_change`` is called on the watching thread whenever one changed, and when it is known that
+    there are none to be had; it must be quick.
+    """
+
+    def __init__(
+        self,
+        of: api.Api,
+        on_change: Callable[[], None],
+        *,
+        time_source: clock.Clock,
+        chance: random.Random,
+        timing: reflector.Timing | None = None,
+    ) -> None:
+        self._api = of
+        self._on_change = on_change
+        self._refused_by: int | None = None
+        self._reflector = reflector.Reflector(
+            of,
+            objects.PATH,
+            objects.read,
+            on_change=lambda _before, _after: on_change(),
+            on_listed=on_change,
+            on_refused=self._on_refused,
+            time_source=time_source,
+            chance=chance,
+            timing=timing,
+        )
+
+    @property
+    def there(self) -> Mapping[str, objects.VpsNode] | None:
+        """Return the objects by name; None while nobody knows whether there are any.
+
+        A cluster without the kind, or without the right to list it, has none. Once they were
+        listed, neither is believed any more: what was seen last stays.
+        """
+        listing = self._reflector.listing
+        if listing.complete:
+            return listing.items
+        return {} if self._refused_by is not None else None
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._reflector.start()
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """Stop following; wait up to ``within_s`` seconds."""
+        self._reflector.stop(within_s)
+
+    def _on_refused(self, error: errors.KubeError) -> bool:
+        """Take a no for an answer, if it is one: said once, and asked again now and then.
+
+        An API server that has just started refuses everything until it knows its roles, and one
+        that is no API server says 404 to everything: it must let us list Nodes, and say it again.
+        """
+        if error.status not in _CURE:
+            return False
+        try:
+            self._api.get(nodes.PATH, {"limit": "1"})
+            self._api.get(objects.PATH, {"limit": "1"})
+        except errors.KubeError as again:
+            if again.status != error.status or objects.PATH not in again.operation:
+                return False
+        else:
+            return True
+        if self._refused_by != error.status:
+            self._refused_by = error.status
+            _LOG.info(
+                "no VPSNodes: groups are those of the file",
+                reason=str(error),
+                cure=_CURE[http.HTTPStatus(error.status)],
+            )
+            self._on_change()
+        return True

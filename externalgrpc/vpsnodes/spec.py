@@ -1,0 +1,79 @@
+"""Write a VPSNode's spec as an entry under ``nodes:``, and speak of the entry as of the object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from externalgrpc.config import objects as config_objects
+from externalgrpc.vpsnodes import objects
+
+_SAME: Final = ("provider", "account", "labels", "taints", "image", "join")
+_SIZES: Final = {"minSize": "autoScale.minNodes", "maxSize": "autoScale.maxNodes"}
+
+NO_ACCOUNT: Final = "NoAccount"
+NO_JOIN: Final = "NoJoin"
+INVALID: Final = "InvalidSpec"
+
+_REASONS: Final = {
+    "provider": NO_ACCOUNT,
+    "account": NO_ACCOUNT,
+    "join": NO_JOIN,
+    "joinOptions": NO_JOIN,
+    "userDataFile": NO_JOIN,
+}
+
+
+def entry(
+    name: str, spec: objects.Spec, defaults: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the entry that a file would have: what is not said comes from the cloud's defaults.
+
+    Several types or regions count before one. Without ``autoScale.enabled`` it is a fixed number:
+    ``minNodes``, or 1.
+    """
+    own: dict[str, Any] = {"name": name, **_sizes(spec.get("autoScale"))}
+    for key in _SAME:
+        if spec.get(key) is not None:
+            own[key] = spec[key]
+    for one, several in (("instanceType", "instanceTypes"), ("region", "regions")):
+        if spec.get(several):
+            own[several] = spec[several]
+        elif spec.get(one) is not None:
+            own[one] = spec[one]
+    provider = spec.get("provider")
+    left_out = defaults.get(provider, {}) if isinstance(provider, str) else {}
+    return {**left_out, **own}
+
+
+def _sizes(given: object) -> dict[str, Any]:
+    scale = given if isinstance(given, dict) else {}
+    least, most = scale.get("minNodes"), scale.get("maxNodes")
+    if scale.get("enabled") is not True:
+        number = 1 if least is None else least
+        return {"minSize": number, "maxSize": number}
+    sizes = {"minSize": least, "maxSize": most}
+    return {key: each for key, each in sizes.items() if each is not None}
+
+
+def sentence(wrong: config_objects.Wrong, spec: objects.Spec) -> str:
+    """Say what is wrong with an entry, at the field of the object, or of the file, that says it."""
+    rest = wrong.path[len(wrong.key) :]
+    if wrong.key == "name":
+        where = "metadata.name"
+    elif wrong.key in _SIZES:
+        where = f"spec.{_SIZES[wrong.key]}"
+    elif not wrong.key:
+        where = wrong.path or "spec"
+    elif wrong.key in entry("", spec, {}) or wrong.key in (*_SAME, "instanceType", "region"):
+        where = f"spec.{wrong.key}{rest}"
+    else:
+        where = f"vpsNodes.defaults.{spec.get('provider')}.{wrong.key}{rest} in the server's file"
+    text = f"{where}: {wrong.message}"
+    text = f"{text}. {wrong.cure}" if wrong.cure else text
+    return text.replace("minSize", "minNodes").replace("maxSize", "maxNodes")
+
+
+def reason(wrong: config_objects.Wrong) -> str:
+    """Name what kind of mistake it is, in a word of the closed list of ``Accepted``."""
+    return _REASONS.get(wrong.key, INVALID)
