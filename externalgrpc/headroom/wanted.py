@@ -47,14 +47,10 @@ class Balloon:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What was seen on a group's machines: CPU in use, and requested by real pods, in millicores.
-
-    ``own_millis`` is the part of the requests that is no DaemonSet's.
-    """
+    """CPU in use on a group's machines, and requested by their real pods, in millicores."""
 
     used_millis: int
     requested_millis: int
-    own_millis: int = 0
 
 
 def balloon(

@@ -34,6 +34,7 @@ The server sends a bookmark about once a minute, so a live one is never as silen
 """
 
 _MERGE_PATCH: Final = "application/merge-patch+json"
+_APPLY_PATCH: Final = "application/apply-patch+yaml"
 _CHUNK_BYTES: Final = 1 << 16
 
 
@@ -123,6 +124,15 @@ class Api:
     def patch(self, path: str, body: Object) -> Object:
         """Merge into an object (RFC 7386)."""
         return self._call("PATCH", path, body=body, kind=_MERGE_PATCH)
+
+    def apply(self, path: str, body: Object, *, manager: str) -> Object:
+        """Make an object what ``body`` says of it, or create it: server-side apply.
+
+        What ``manager`` said before and says no more is taken away; what others said of the same
+        fields is overruled. Idempotent.
+        """
+        query = {"fieldManager": manager, "force": "true"}
+        return self._call("PATCH", path, query=query, body=body, kind=_APPLY_PATCH)
 
     def delete(self, path: str, *, uid: str = "", resource_version: str = "") -> None:
         """Delete an object, and only the one that has this uid and version, where they are given.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
-from externalgrpc.model import credentials, join_settings
+from externalgrpc.model import credentials, join_settings, rules
 from providers import contract
 
 MAX_CLUSTER_NAME = 32
@@ -21,6 +21,9 @@ MAX_GROUP_NAME = 40
 
 DEFAULT_ORDERS_PER_HOUR = 1_000
 """More machines in an hour than anybody needs who has not said so: a brake, not a budget."""
+
+NODE_CPU_QUERY = "sum by (node) (rate(node_cpu_usage_seconds_total[2m]))"
+"""Of the kubelet's /metrics/resource, scraped with the Node's name in the label node."""
 
 DEFAULT_PROVISION_TIMEOUT_S = 900.0
 """Cluster Autoscaler's own --max-node-provision-time default."""
@@ -97,6 +100,19 @@ class JoinDeadlines:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """Room that a group keeps free for pods to come: whole machines, or CPU in millicores.
+
+    ``lower_after_s`` is how long less must be enough for a target of CPU use, before room is given
+    up.
+    """
+
+    machines: int = 0
+    cpu_millis: int = 0
+    lower_after_s: float = 300.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroup:
     """A pool of like machines, as the configuration describes it.
 
@@ -109,6 +125,7 @@ class NodeGroup:
     cloud's own group options. ``any_node_name`` says that nodes are named otherwise than their
     machines on purpose. ``surge`` is how many machines more than ``max_size`` may exist while
     others are being deleted; None for the usual (:attr:`most_machines`).
+    ``target_cpu`` is the use of CPU, in percent, above which room is added; None for no target.
     """
 
     name: str
@@ -139,7 +156,14 @@ class NodeGroup:
     options: object = None
     any_node_name: bool = False
     surge: int | None = None
+    target_cpu: int | None = None
+    headroom: Headroom = Headroom()
     departed: bool = False
+
+    @property
+    def keeps_room(self) -> bool:
+        """Tell whether balloons are kept for the group at all."""
+        return bool(self.target_cpu or self.headroom.machines or self.headroom.cpu_millis)
 
     @property
     def provision_timeout_s(self) -> float:
@@ -245,7 +269,24 @@ class Kubernetes:
         },
     )
 
+    prometheus: str = dataclasses.field(
+        default="",
+        metadata={
+            "description": "The address of a Prometheus that knows how much CPU each node uses, "
+            "for targetCPU: http://host:9090; metrics.k8s.io (metrics-server) when left out."
+        },
+    )
+    prometheus_query: str = dataclasses.field(
+        default=NODE_CPU_QUERY,
+        metadata={
+            "description": "What to ask it: cores in use, one sample for each node, whose name is "
+            "in the label node."
+        },
+    )
+
     def __post_init__(self) -> None:
+        if self.prometheus and (wrong := rules.http_address(self.prometheus)):
+            raise ValueError(f"prometheus {wrong}")
         if self.api_server and (wrong := credentials.endpoint_problem(self.api_server)):
             raise ValueError(f"apiServer {wrong}")
 

@@ -8,6 +8,7 @@ many machines as requests and balloons need; what is spread over machines is spr
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import random
 
@@ -47,7 +48,7 @@ class Moment:
 
 
 def load_millis(at_s: int, chance: random.Random) -> int:
-    """Give the load: quiet at night, two humps by day, a crowd that comes within minutes at 20:00."""
+    """Give the load: quiet at night, two humps by day, a crowd within minutes at 20:00."""
     hour = at_s / 3600
     day = 9.0 * math.exp(-(((hour - 11) / 2.5) ** 2)) + 11.0 * math.exp(-(((hour - 16) / 3) ** 2))
     crowd = 4.0 * (math.tanh((hour - 20) * 20) - math.tanh((hour - 21.5) * 10))
@@ -96,9 +97,7 @@ def day(*, balloons: bool, seed: int = 7) -> list[Moment]:
         own = bound * POD_MILLIS
         if balloons:
             seen = wanted.Load(
-                used_millis=used,
-                requested_millis=own + pool.machines * DAEMONS_MILLIS,
-                own_millis=own,
+                used_millis=used, requested_millis=own + pool.machines * DAEMONS_MILLIS
             )
             count = wanted.for_target(
                 seen, target_percent=TARGET_PERCENT, balloon_millis=of.cpu_millis
@@ -120,10 +119,10 @@ def machine_hours(moments: list[Moment]) -> float:
 
 
 def starved_minutes(moments: list[Moment]) -> float:
-    """Give for how long the load had more than the machines could do, or than pods were there for."""
+    """Give for how long the load was more than the machines or the pods could do."""
     return sum(each.starved for each in moments) * ROUND_S / 60
 
 
 def changes(moments: list[Moment], what: str) -> int:
     values = [getattr(each, what) for each in moments]
-    return sum(a != b for a, b in zip(values, values[1:], strict=False))
+    return sum(a != b for a, b in itertools.pairwise(values))

@@ -1,4 +1,4 @@
-"""Draw the simulated day as docs/target-cpu.svg: python -m tests.headroom.plot > docs/target-cpu.svg."""
+"""Draw the simulated day; ``make plots`` writes it to docs/target-cpu.svg."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def svg() -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
             'font-family="sans-serif" font-size="12" role="img">',
-            "<title>Machines and use of CPU over a simulated day, with targetCPU and without</title>",
+            "<title>Machines and CPU in use over a simulated day</title>",
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
             *_legend(),
             *_panel(TOP, "machines", 8, 2, ""),
@@ -55,7 +55,8 @@ def _panel(top: int, title: str, most: int, step: int, unit: str) -> Iterable[st
     for value in range(0, most + 1, step):
         y = _y(top, most, value)
         yield f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" stroke="{RULE}"/>'
-        yield f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end" fill="{INK}">{value}{unit}</text>'
+        place = f'x="{LEFT - 8}" y="{y + 4}" text-anchor="end" fill="{INK}"'
+        yield f"<text {place}>{value}{unit}</text>"
 
 
 def _line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from hypothesis import given
@@ -43,10 +44,10 @@ def test_it_is_bounded_and_rises_in_steps(
     history: list[tuple[int | None, bool]], most: int, step: int
 ) -> None:
     found = [0, *numbers(run(history, most=most, step=step))]
-    rises = [number for number, (a, b) in enumerate(zip(found, found[1:], strict=False)) if b > a]
+    rises = [number for number, (a, b) in enumerate(itertools.pairwise(found)) if b > a]
     assert all(0 <= each <= most for each in found)
     assert all(found[number + 1] - found[number] <= step for number in rises)
-    assert all((b - a) * ROUND_S >= PACE.step_s for a, b in zip(rises, rises[1:], strict=False))
+    assert all((b - a) * ROUND_S >= PACE.step_s for a, b in itertools.pairwise(rises))
 
 
 @given(history=HISTORIES, rest=st.integers(0, 60))

@@ -1,4 +1,4 @@
-"""What balloons must always be: enough, no more than needed, within bounds, and not their own cause."""
+"""What balloons must always be: enough, no more than needed, within bounds."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_balloons_and_pods_together_never_need_more_than_the_largest_size(
     of = wanted.Balloon(cpu_millis=size, a_machine=parts)
     capacity = most * parts * size
     allowed = wanted.most(of, max_size=most, own_millis=own)
-    assert 0 <= allowed
+    assert allowed >= 0
     assert allowed == 0 or allowed * size + own <= capacity
     assert 0 <= wanted.share(of, max_size=most) <= most * parts
 
