@@ -118,7 +118,8 @@ def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
         if settings is None:
             notes.skipped(rights_probe.WHAT, "the configuration has no kubernetes:, it needs none")
         else:
-            cluster = _with_rights(cluster, link, settings, ways, notes)
+            headroom = any(group.keeps_room for group in found.config.groups)
+            cluster = _with_rights(cluster, link, settings, ways, notes, headroom=headroom)
         found = dataclasses.replace(found, cluster=cluster, certificates=ends)
         return _with_doors(found, link, ways, notes)
     finally:
@@ -131,6 +132,8 @@ def _with_rights(
     settings: groups.Kubernetes,
     ways: Ways,
     notes: Notes,
+    *,
+    headroom: bool,
 ) -> Cluster:
     own = settings.own_approval
     if ways.kubeconfig and settings.kubeconfig:
@@ -140,10 +143,12 @@ def _with_rights(
         )
         return cluster
     rights = (
-        rights_probe.of_the_server(link.api, cluster.workloads, own_approval=own, notes=notes)
+        rights_probe.of_the_server(
+            link.api, cluster.workloads, own_approval=own, headroom=headroom, notes=notes
+        )
         if ways.kubeconfig
         else rights_probe.of_ourselves(
-            link.api, namespace=link.namespace, own_approval=own, notes=notes
+            link.api, namespace=link.namespace, own_approval=own, headroom=headroom, notes=notes
         )
     )
     return dataclasses.replace(cluster, rights=rights)

@@ -182,6 +182,16 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- if or (eq $said "true") (and (eq $said "auto") $file) -}}yes{{- end -}}
 {{- end }}
 
+{{/* "yes" where the rights to keep room in groups are granted. */}}
+{{- define "vps.headroom" -}}
+{{- $said := toString .Values.rbac.headroom -}}
+{{- $asked := dict -}}
+{{- range (.Values.config.nodes | default list) -}}
+{{- if or (hasKey . "targetCPU") (hasKey . "headroom") -}}{{- $_ := set $asked "yes" "yes" -}}{{- end -}}
+{{- end -}}
+{{- if or (eq $said "true") (and (eq $said "auto") $asked) -}}yes{{- end -}}
+{{- end }}
+
 {{/* "yes" where the cluster knows ValidatingAdmissionPolicies. */}}
 {{- define "vps.fences" -}}
 {{- $known := or (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") -}}
