@@ -80,8 +80,9 @@ def _groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
         if room.status == "False" and not group.departed:
             yield warning(
                 SUBJECT,
-                f"the room of group {group.id} is not as it should be: {room.reason}",
-                room.message,
+                f"the room of group {group.id} is not as it should be: {room.reason}: "
+                f"{room.message}",
+                "Load may come sooner than machines.",
                 _ROOM_CURE.get(room.reason, "vps-autoscaler ls --wide shows whether it goes on"),
             )
     for machine in server.machines:
