@@ -88,7 +88,7 @@ def test_a_server_keeps_room_only_where_a_group_asks(tmp_path, asks):
             return
         serving.until(lambda: path in cluster.api.items)
         assert cluster.api.items[path]["spec"]["replicas"] == 2
-        serving.until(lambda: up.plant.rooms())
+        serving.until(up.plant.rooms)
         text = generate_latest(up.plant.metrics.registry).decode()
         assert 'vps_autoscaler_balloons{by="CapacityBuffer",group="alpha"} 2.0' in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.kube import plane as planes
 CRDS = Path(__file__).resolve().parents[3] / "shared" / "crds"
 BUFFERS = CRDS / "capacitybuffers.autoscaling.x-k8s.io.yaml"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+KEDA_CRD = os.environ.get("KEDA_CRD", "")
 UNAPPROVED = {"api-approved.kubernetes.io": "unapproved, for a test"}
 
 # As metrics-server serves it, but stored: what the API server does with our request is the same.
@@ -118,7 +120,15 @@ def test_a_buffer_is_made_changed_read_and_removed(room: planes.Plane) -> None:
     made.buffer("c", GROUP, BALLOON, 3, found)
     assert (made.buffers() or {})["vps-headroom-web"].replicas == 3
     shown = yaml.safe_load(
-        room.kubectl("-n", planes.NAMESPACE, "get", "podtemplate", "vps-headroom-web", "-o=yaml")
+        room.kubectl(
+            "-n",
+            planes.NAMESPACE,
+            "get",
+            "podtemplate",
+            "vps-headroom-web",
+            "-o=yaml",
+            "--show-managed-fields",
+        )
     )
     spec = shown["template"]["spec"]
     assert spec["nodeSelector"] == {"pool": "web"}
@@ -259,3 +269,42 @@ class _Elsewhere:
         with pytest.raises((errors.NotFound, errors.Denied)) as caught:
             self._of.get(path.replace("v1beta1", "v9"), query)
         raise caught.value
+
+
+def test_the_objects_of_the_keda_example_are_taken(room: planes.Plane) -> None:
+    """All but the ScaledObject, whose kind is KEDA's."""
+    text = (planes.ROOT / "examples" / "keda" / "balloons.yaml").read_text()
+    every = list(yaml.safe_load_all(text))
+    ours = [each for each in every if each["apiVersion"] != "keda.sh/v1alpha1"]
+    assert len(ours) == len(every) - 1
+    stdin = yaml.safe_dump_all(ours)
+    strict = ("--server-side", "--validate=strict")
+    try:
+        room.kubectl("apply", *strict, "-f", "-", stdin=stdin)
+        pod = next(each for each in ours if each["kind"] == "Deployment")["spec"]["template"]
+        pod |= {"apiVersion": "v1", "kind": "Pod"}
+        pod["metadata"]["name"] = "balloon"
+        with room.client() as admin:
+            path = "/api/v1/namespaces/vps-balloons/pods?dryRun=All"
+            taken = admin.post(path, json=pod)
+            assert taken.is_success, taken.text
+            assert taken.json()["spec"]["priority"] == -10
+    finally:
+        room.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=stdin)
+
+
+@absent.unless(KEDA_CRD, absent.Need.KEDA_CRD)
+def test_keda_takes_the_scaled_object(room: planes.Plane) -> None:
+    text = (planes.ROOT / "examples" / "keda" / "balloons.yaml").read_text()
+    (scaled,) = (each for each in yaml.safe_load_all(text) if each["kind"] == "ScaledObject")
+    scaled["metadata"]["namespace"] = "default"
+    room.kubectl("apply", "--server-side", "-f", KEDA_CRD)
+    room.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    try:
+        argv = ("apply", "--server-side", "--validate=strict", "-f", "-")
+        assert "applied" in room.kubectl(*argv, stdin=yaml.safe_dump(scaled))
+        del scaled["spec"]["triggers"][0]["metadata"]
+        with pytest.raises(AssertionError, match="metadata"):
+            room.kubectl(*argv, stdin=yaml.safe_dump(scaled))
+    finally:
+        room.kubectl("delete", "-f", KEDA_CRD)
