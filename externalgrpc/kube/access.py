@@ -131,20 +131,6 @@ def headroom(namespace: str) -> tuple[Deed, ...]:
     )
 
 
-def headroom_pods(namespace: str) -> tuple[Deed, ...]:
-    """List what it takes to keep room by pods that pause (deploy/headroom-pods.yaml)."""
-    return tuple(
-        Deed(
-            verb=verb,
-            group="apps",
-            resource="deployments",
-            namespace=namespace,
-            why="keep room where no autoscaler serves CapacityBuffers",
-        )
-        for verb in ("list", "create", "patch", "delete")
-    )
-
-
 EXCESS: Final = (
     *(
         Deed(verb=verb, resource="secrets", namespace=where)

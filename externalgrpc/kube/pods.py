@@ -94,8 +94,8 @@ def requests(spec: Mapping[str, Any]) -> Requests:
     together = _most(_sum((running, sidecars)), peak)
     own = _mapping(_mapping(spec.get("resources")).get("requests"))
     together = (
-        _amount(own, "cpu", quantity.millis) if "cpu" in own else together[0],
-        _amount(own, "memory", quantity.units) if "memory" in own else together[1],
+        _amount(own, "cpu", quantity.millis, together[0]),
+        _amount(own, "memory", quantity.units, together[1]),
     )
     return _sum((together, _amounts(_mapping(spec.get("overhead")))))
 
@@ -108,9 +108,11 @@ def _amounts(named: Mapping[str, Any]) -> Requests:
     return _amount(named, "cpu", quantity.millis), _amount(named, "memory", quantity.units)
 
 
-def _amount(named: Mapping[str, Any], name: str, read: Callable[[str], int]) -> int:
+def _amount(
+    named: Mapping[str, Any], name: str, read: Callable[[str], int], absent: int = 0
+) -> int:
     try:
-        return max(0, read(str(named[name]))) if name in named else 0
+        return max(0, read(str(named[name]))) if name in named else absent
     except quantity.BadQuantity:
         return 0
 

@@ -126,3 +126,12 @@ def starved_minutes(moments: list[Moment]) -> float:
 def changes(moments: list[Moment], what: str) -> int:
     values = [getattr(each, what) for each in moments]
     return sum(a != b for a, b in itertools.pairwise(values))
+
+
+def minutes_above(moments: list[Moment], percent: int) -> float:
+    return sum(each.percent > percent for each in moments) * ROUND_S / 60
+
+
+def waiting_minutes(moments: list[Moment]) -> float:
+    """Add up for how long pods waited for a machine."""
+    return sum(each.waiting for each in moments) * ROUND_S / 60

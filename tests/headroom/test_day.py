@@ -25,7 +25,12 @@ def with_balloons() -> list[day.Moment]:
 def test_the_load_starves_without_and_not_with(
     without: list[day.Moment], with_balloons: list[day.Moment]
 ) -> None:
-    assert day.starved_minutes(without) > 600
+    assert 760 < day.starved_minutes(without) < 780
+    assert 840 < day.minutes_above(without, 80) < 845
+    assert day.minutes_above(with_balloons, 80) < 3
+    assert round(day.machine_hours(without)) == 35
+    assert round(day.machine_hours(with_balloons)) == 72
+    assert round(day.waiting_minutes(without)) == 9
     assert day.starved_minutes(with_balloons) < 5
     assert sum(each.waiting for each in with_balloons) == 0, "room was there before any pod waited"
 

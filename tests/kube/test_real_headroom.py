@@ -63,6 +63,14 @@ GROUP = scene.group(
 pytestmark = [pytest.mark.e2e, absent.unless(BUFFERS.exists(), absent.Need.SHARED)]
 
 
+def headroom_pods(namespace: str) -> tuple[access.Deed, ...]:
+    """List what deploy/headroom-pods.yaml allows."""
+    return tuple(
+        access.Deed(verb=verb, group="apps", resource="deployments", namespace=namespace)
+        for verb in ("list", "create", "patch", "delete")
+    )
+
+
 @pytest.fixture(scope="module")
 def room(plane: planes.Plane) -> Iterator[planes.Plane]:
     """Give the cluster both kinds, and our account the rights of deploy/headroom.yaml."""
@@ -73,7 +81,7 @@ def room(plane: planes.Plane) -> Iterator[planes.Plane]:
     before = access.missing(plane.link().api, needs)
     assert before == needs, "without the file none of it is allowed"
     plane.kubectl("apply", "-f", files[0])
-    pod_needs = access.headroom_pods(planes.NAMESPACE)
+    pod_needs = headroom_pods(planes.NAMESPACE)
     of = plane.link().api
     waiting.until(lambda: access.missing(of, needs) == (), "all of it is allowed", within_s=30)
     assert access.missing(of, pod_needs) == pod_needs
@@ -101,10 +109,10 @@ def writer(plane: planes.Plane) -> writing.Writer:
 
 
 def test_nothing_else_became_possible(room: planes.Plane) -> None:
-    needed = (*access.headroom(planes.NAMESPACE), *access.headroom_pods(planes.NAMESPACE))
+    needed = (*access.headroom(planes.NAMESPACE), *headroom_pods(planes.NAMESPACE))
     of = room.link().api
     assert access.excess(of, needed) == ()
-    elsewhere = (*access.headroom("default"), *access.headroom_pods("default"))
+    elsewhere = (*access.headroom("default"), *headroom_pods("default"))
     lacking = access.missing(of, elsewhere)
     assert {each.namespace for each in lacking} == {"default"}
     assert len(lacking) == sum(each.namespace == "default" for each in elsewhere)
