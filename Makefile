@@ -11,7 +11,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files bench laws soak mutations fuzz stubs stubs-check lock schema clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws soak mutations fuzz stubs stubs-check lock schema clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json, R
 
 kubero-files: $(VENV)/.dev ## Regenerate deploy/kubero/policies.yaml.
 	@$(BIN)/vps-autoscaler kubero > deploy/kubero/policies.yaml
+
+plots: $(VENV)/.dev ## Draw docs/target-cpu.svg again.
+	@$(BIN)/python -m tests.headroom.plot > docs/target-cpu.svg
 
 bench: $(VENV)/.dev ## Measure: RPCs, loops of CA (PEER=<upstream's server> compares), growth, idle requests, memory.
 	@$(BIN)/python -m tests.bench

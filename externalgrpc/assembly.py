@@ -24,10 +24,11 @@ from externalgrpc.support import clock, logs
 from providers import contract, errors
 
 if TYPE_CHECKING:
+    from externalgrpc.headroom import controller, status
     from externalgrpc.joining import registrar
     from externalgrpc.kube import cluster as kube
     from externalgrpc.kube import connection
-    from externalgrpc.vpsnodes import controller
+    from externalgrpc.vpsnodes import controller as following
     from externalgrpc.vpsnodes import pace as status_pace
 
 _LOG = logs.Log("assembly")
@@ -35,6 +36,10 @@ _LOG = logs.Log("assembly")
 LAST_WORDS_S = 4.0
 FEW_S = 8.0
 """How long a stop waits for an API server: at least, when creates took the rest, and at most."""
+
+
+HEADROOM_S = 1.0
+"""How long a stop waits for what keeps room: nothing of it is owed to anybody."""
 
 
 class NoCluster(Exception):
@@ -100,6 +105,8 @@ class Assembly:
         self.describer = describe.Describer(config, {})
         self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)
         self.registrar: registrar.Registrar | None = None
+        self.headroom: controller.Headroom | None = None
+        self._started = False
         if config.kubernetes is not None:
             from externalgrpc.joining import registrar  # noqa: PLC0415 - raw groups never need it
 
@@ -115,7 +122,7 @@ class Assembly:
                 count=self.metrics.count,
                 observe_phase=self.metrics.observe_join_phase,
             )
-        self.vps_nodes: controller.Controller | None = None
+        self.vps_nodes: following.Controller | None = None
         if config.kubernetes is not None and parts.source is not None and not parts.dry_run:
             self.vps_nodes = self._follow_vps_nodes(config, parts.source)
         self.apply(config)
@@ -166,10 +173,10 @@ class Assembly:
 
     def _follow_vps_nodes(
         self, config: groups.Config, source: config_source.Source
-    ) -> controller.Controller:
-        from externalgrpc.vpsnodes import controller  # noqa: PLC0415 - as above
+    ) -> following.Controller:
+        from externalgrpc.vpsnodes import controller as following  # noqa: PLC0415 - as above
 
-        return controller.Controller(
+        return following.Controller(
             link(config, self._parts).api,
             self.reconciler,
             source,
@@ -224,6 +231,49 @@ class Assembly:
         self.reconciler.configure(
             config.groups, runtimes, blocked, cluster=config.cluster, limits=config.limits
         )
+        if self._started:
+            self.keep_room()
+
+    def rooms(self) -> Mapping[str, status.Status]:
+        """Tell how the room is that groups keep, by the group's name."""
+        return self.headroom.statuses if self.headroom is not None else {}
+
+    def keep_room(self) -> None:
+        """Keep room for the groups that ask for it; called again whenever groups change."""
+        if self.headroom is None and not self._asks_for_room():
+            return
+        if self.headroom is None:
+            self.headroom = self._headroom()
+        if self.headroom is not None:
+            self.headroom.start()
+
+    def _asks_for_room(self) -> bool:
+        return any(group.keeps_room for group in self.reconciler.fleet.groups.values())
+
+    def _headroom(self) -> controller.Headroom | None:
+        kubernetes = self._config.kubernetes
+        if self._parts.dry_run or self.registrar is None or kubernetes is None:
+            _LOG.warning("no room is kept", reason="--dry-run, or kubernetes: is new in the file")
+            return None
+        from externalgrpc.headroom import controller, gauges, wanted  # noqa: PLC0415 - few need it
+
+        def promised(fleet: state.Fleet, group: groups.NodeGroup) -> wanted.Amount:
+            gives, _ = self.describer.allocatable(fleet, group)
+            return wanted.Amount(cpu_millis=gives.cpu_millis, memory_bytes=gives.memory_bytes)
+
+        cluster, time_source = self.registrar.cluster, self._parts.time_source
+        self.metrics.registry.register(gauges.Rooms(self.rooms))
+        return controller.Headroom(
+            controller.Parts(
+                cluster_name=self._config.cluster,
+                cluster=cluster,
+                fleet=lambda: self.reconciler.fleet,
+                promised=promised,
+                source=controller.source_of(kubernetes, cluster.api, time_source),
+                time_source=time_source,
+                bound=controller.bound_pods(cluster.api, time_source),
+            )
+        )
 
     def _doubt(self, config: groups.Config, group: groups.NodeGroup) -> None:
         """Say what of a group's user-data nobody would run; it is ordered all the same."""
@@ -246,6 +296,8 @@ class Assembly:
         if self.vps_nodes is not None:
             self.vps_nodes.start()
         self.ticker.start(self.reconciler.pump)
+        self._started = True
+        self.keep_room()
 
     def stop(self, grace_s: float) -> None:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way.
@@ -254,6 +306,8 @@ class Assembly:
         """
         ends = self._parts.time_source.monotonic() + grace_s
         self.ticker.stop()
+        if self.headroom is not None:
+            self.headroom.stop(HEADROOM_S)
         if self.registrar is not None:
             self.registrar.stop_sweeping()
         if self.vps_nodes is not None:

@@ -74,6 +74,7 @@ def run(
         time_source,
         version=version.VERSION,
         dry_run=serving.dry_run,
+        rooms=plant.rooms,
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
     http = _metrics_server(serving.metrics_address, plant, grpc_server, time_source)

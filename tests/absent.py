@@ -28,6 +28,11 @@ class Need(enum.Enum):
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
     AUTOSCALER = "the real cluster-autoscaler: on PATH, or its path in CLUSTER_AUTOSCALER"
+    PROMTOOL = "promtool (Debian's package prometheus has it), on PATH or its path in PROMTOOL"
+    KEDA_CRD = (
+        "KEDA's CRD of ScaledObjects, its path in KEDA_CRD: go mod download -json "
+        "github.com/kedacore/keda/v2@v2.20.0, config/crd/bases/keda.sh_scaledobjects.yaml there"
+    )
     LINODE_CLI = "linode-cli: pip install linode-cli, or its path in LINODE_CLI"
     PYDO = "DigitalOcean's own client: pip install pydo"
     LIBCLOUD = "libcloud, for its Vultr driver: pip install apache-libcloud"

@@ -73,6 +73,7 @@ def running(
     joining: object = None,
     bounds: limits.Limits | None = None,
     polls: bool = True,
+    dry_run: bool = False,
     **options: object,
 ) -> Iterator[Running]:
     """Run a server whose cloud answers at once; ``options`` are the data centre's."""
@@ -93,12 +94,19 @@ def running(
         open_provider=lambda _cloud, login: memory.MemoryCloud(login, cloud=cloud),
         connect=connect,
         joining=joining,
+        dry_run=dry_run,
     )
     plant = assembly.Assembly(made, installed, parts)
     serving = server.Server(
         listening or server.Listening(address="127.0.0.1:0"),
         service.CloudProvider(plant.reconciler, plant.describer),
-        fleet_service.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="test"),
+        fleet_service.Show(
+            plant.reconciler,
+            plant.describer,
+            clock.SystemClock(),
+            version="test",
+            rooms=plant.rooms,
+        ),
         limits=bounds or limits.Limits(),
     )
     plant.start()

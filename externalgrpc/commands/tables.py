@@ -56,6 +56,7 @@ def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
     if shown.machines:
         parts.append(Fitting(_machines(shown, wide=wide)))
         parts += _failures(shown)
+    parts += untouched.rooms(shown, wide=wide)
     parts += untouched.sentences(shown, wide=wide, age=seconds)
     parts.append(Fitting(_accounts(shown)))
     parts += untouched.not_now(shown)

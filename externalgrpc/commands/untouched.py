@@ -50,6 +50,18 @@ def sentences(
     )
 
 
+def rooms(shown: pb.ShowResponse, *, wide: bool) -> Iterator[RenderableType]:
+    """Say of each group that keeps room what stands in the way; with ``wide``, how it is."""
+    for group in shown.groups:
+        if not group.HasField("headroom"):
+            continue
+        room = group.headroom
+        if room.status == "False":
+            yield _line(room.reason, f"{group.id}: {room.message}")
+        elif wide:
+            yield Text(f"room in {group.id}: {room.message} ({room.by})", style="dim")
+
+
 def not_now(shown: pb.ShowResponse) -> Iterator[RenderableType]:
     """Say of each account in which nothing is ordered for now why that is."""
     for account in shown.accounts:

@@ -22,15 +22,13 @@ LARGEST: Final = 2**53
 _PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(h|ms|m|s)", re.ASCII)
 _SECONDS: Final = {"h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
 _LONGEST_S: Final = 366 * 24 * 3600
+_INITIALS: Final = {"ipv4": "IPv4", "ipv6": "IPv6", "cpu": "CPU"}
 
 
 def camel(name: str) -> str:
     """Spell a Python name as Kubernetes would: ``public_ipv4`` is ``publicIPv4``."""
     first, *rest = name.split("_")
-    return first + "".join(
-        part.replace("ipv", "IPv") if part in {"ipv4", "ipv6"} else part.capitalize()
-        for part in rest
-    )
+    return first + "".join(_INITIALS.get(part) or part.capitalize() for part in rest)
 
 
 def refusal(message: str, cure: str = "") -> PydanticCustomError:

@@ -137,6 +137,21 @@ class LimitsEntry(Entry):
     )
 
 
+class HeadroomEntry(Entry):
+    """Room that is kept free for pods to come: so many machines, or so much CPU."""
+
+    nodes: Sizes | None = Field(
+        default=None, ge=0, le=LARGEST_GROUP, description="So many empty machines."
+    )
+    cpu: fields.CpuMillis | None = Field(
+        default=None, description="So much CPU, and the memory that machines have with it."
+    )
+    lower_after: fields.Seconds | None = Field(
+        default=None,
+        description="How long less must be enough for targetCPU before room is given up (5m).",
+    )
+
+
 class NodeDefaults(Entry):
     """What every machine of a group is made with, whatever its type, place and number."""
 
@@ -196,6 +211,14 @@ class NodeDefaults(Entry):
     kubelet: KubeletEntry = Field(default_factory=KubeletEntry)
     autoscaling_options: AutoscalingEntry = Field(default_factory=AutoscalingEntry)
     join_deadlines: JoinDeadlinesEntry = Field(default_factory=JoinDeadlinesEntry)
+    target_cpu: Sizes | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Keep the use of CPU on the group's nodes at so many percent or below "
+        "(needs kubernetes:).",
+    )
+    headroom: HeadroomEntry = Field(default_factory=HeadroomEntry)
     options: dict[str, Any] = Field(
         default_factory=dict, description="The cloud's own settings of a group."
     )

@@ -15,6 +15,7 @@ from externalgrpc.config import (
     fields,
     files,
     formats,
+    headroom,
     joining,
     mistakes,
     model,
@@ -64,6 +65,7 @@ class Reader:
     def read(self, entries: Iterable[tuple[int, model.NodeEntry]]) -> tuple[groups.NodeGroup, ...]:
         """Make every group that is right; the others are filed."""
         found: dict[str, groups.NodeGroup] = {}
+        paths: dict[str, Path] = {}
         for index, entry in entries:
             if self.findings.full:
                 break
@@ -72,6 +74,8 @@ class Reader:
             group = self._group(entry, path)
             if group is not None:
                 found.setdefault(group.name, group)
+                paths.setdefault(group.name, path)
+        headroom.apart(found.values(), paths, self.findings)
         return tuple(found.values())
 
     def _name(
@@ -131,8 +135,11 @@ class Reader:
             options=made.options,
             any_node_name=entry.any_node_name,
             surge=entry.surge,
+            target_cpu=entry.target_cpu,
+            headroom=settings.headroom(entry.headroom),
         )
         self._user_data_size(group, account, of, path)
+        headroom.possible(group, path, self.findings, kubernetes=self.kubernetes)
         return group
 
     def defaults(self, provider: str, entry: model.NodeDefaults, path: Path) -> str:

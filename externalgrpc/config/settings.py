@@ -44,6 +44,17 @@ def join_deadlines(entry: model.JoinDeadlinesEntry) -> groups.JoinDeadlines:
     )
 
 
+def headroom(entry: model.HeadroomEntry) -> groups.Headroom:
+    """Take what room a group keeps free; what the file does not say is none."""
+    fields = {
+        "machines": entry.nodes,
+        "cpu_millis": entry.cpu,
+        "lower_after_s": entry.lower_after,
+    }
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    return dataclasses.replace(groups.Headroom(), **given)
+
+
 def limits(entry: model.LimitsEntry) -> groups.Limits:
     """Take how many failed joins are given up at most; what the file does not say is usual."""
     fields = {

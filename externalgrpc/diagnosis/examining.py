@@ -166,6 +166,7 @@ def _with_rights(
 ) -> Cluster:
     settings = found.config.kubernetes or groups.Kubernetes()
     own, objects_too = settings.own_approval, found.vps_nodes is not None
+    headroom = any(group.keeps_room for group in found.config.groups)
     if ways.kubeconfig and settings.kubeconfig:
         notes.skipped(
             rights_probe.WHAT,
@@ -174,7 +175,12 @@ def _with_rights(
         return cluster
     rights = (
         rights_probe.of_the_server(
-            link.api, cluster.workloads, own_approval=own, vps_nodes=objects_too, notes=notes
+            link.api,
+            cluster.workloads,
+            own_approval=own,
+            vps_nodes=objects_too,
+            headroom=headroom,
+            notes=notes,
         )
         if ways.kubeconfig
         else rights_probe.of_ourselves(
@@ -182,6 +188,7 @@ def _with_rights(
             namespace=link.namespace,
             own_approval=own,
             vps_nodes=objects_too,
+            headroom=headroom,
             notes=notes,
         )
     )

@@ -15,9 +15,9 @@ from typing import Protocol
 from externalgrpc.control.reconciler import Reconciler
 from externalgrpc.fleet import claims, joins, quarantine, state, view
 from externalgrpc.joining import join_events, observations, stale_nodes
+from externalgrpc.kube import api, events, facts, nodes, reflector, tokens
 from externalgrpc.kube import cluster as kube
 from externalgrpc.kube import errors as kube_errors
-from externalgrpc.kube import events, facts, nodes, reflector, tokens
 from externalgrpc.model import credentials
 from externalgrpc.nodes import kubeletconfig
 from externalgrpc.support import clock, logs
@@ -66,6 +66,11 @@ class Cluster(Protocol):
     @property
     def home(self) -> events.Regarding:
         """Return the object on which Events about groups are written."""
+        ...
+
+    @property
+    def api(self) -> api.Api:
+        """Return the connection, for what else is kept in the cluster."""
         ...
 
     def identity(self) -> str | None:
@@ -147,6 +152,11 @@ class Registrar:
         self._cluster = connect(
             kube.Listeners(node=self._changed, asking=self._asking, expected=self._expected)
         )
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return the cluster that is spoken with."""
+        return self._cluster
 
     @property
     def asking(self) -> frozenset[str]:

@@ -130,6 +130,34 @@ def needs_of_vps_nodes() -> tuple[Deed, ...]:
     )
 
 
+def headroom(namespace: str) -> tuple[Deed, ...]:
+    """List what it takes to keep room in groups by CapacityBuffers (deploy/headroom.yaml)."""
+    keep = "keep room in groups that ask for it"
+    return (
+        *(
+            Deed(verb=verb, resource="pods", why="see what pods request of nodes")
+            for verb in ("list", "watch")
+        ),
+        Deed(
+            verb="list", group="metrics.k8s.io", resource="nodes", why="see how much CPU nodes use"
+        ),
+        *(
+            Deed(verb=verb, resource="podtemplates", namespace=namespace, why=keep)
+            for verb in ("create", "patch", "delete")
+        ),
+        *(
+            Deed(
+                verb=verb,
+                group="autoscaling.x-k8s.io",
+                resource="capacitybuffers",
+                namespace=namespace,
+                why=keep,
+            )
+            for verb in ("list", "create", "patch", "delete")
+        ),
+    )
+
+
 EXCESS: Final = (
     *(
         Deed(verb=verb, resource="secrets", namespace=where)
@@ -218,6 +246,12 @@ def missing(of: api.Api, deeds: Iterable[Deed]) -> tuple[Deed, ...]:
     return tuple(deed for deed in deeds if not allowed(of, deed))
 
 
-def excess(of: api.Api) -> tuple[Deed, ...]:
-    """Return what we may do and should not; raises KubeError."""
-    return tuple(deed for deed in EXCESS if allowed(of, deed))
+def unneeded(needed: Iterable[Deed]) -> tuple[Deed, ...]:
+    """Return what of :data:`EXCESS` is in excess for who needs these."""
+    wanted = [attributes(deed) for deed in needed]
+    return tuple(deed for deed in EXCESS if attributes(deed) not in wanted)
+
+
+def excess(of: api.Api, needed: Iterable[Deed] = ()) -> tuple[Deed, ...]:
+    """Return what we may do and should not, whoever needs these; raises KubeError."""
+    return tuple(deed for deed in unneeded(needed) if allowed(of, deed))

@@ -248,7 +248,7 @@ class Reflector(Generic[T]):
                 _code(change.object), str(change.object.get("message")), f"WATCH {self._path}"
             )
         self._version = str(about.get("resourceVersion") or self._version)
-        name, items = str(about.get("name")), self.listing.items
+        name, items = qualified(about), self.listing.items
         before = after = None
         if change.kind != "BOOKMARK":
             before = items.get(name)
@@ -281,6 +281,15 @@ class Reflector(Generic[T]):
             self._on_change(before, after)
         except Exception:  # noqa: BLE001 - a listener's mistake must not end the following
             _LOG.exception("listener failed", path=self._path)
+
+
+def qualified(about: api.Object) -> str:
+    """Return by which name an object is known among others of its kind: a namespaced one by both.
+
+    That is what :attr:`Seen.name` of its reading has to be.
+    """
+    name, namespace = str(about.get("name")), about.get("namespace")
+    return f"{namespace}/{name}" if namespace else name
 
 
 def _metadata(of: api.Object) -> api.Object:

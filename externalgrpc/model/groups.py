@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from externalgrpc.model import credentials, join_settings
+from externalgrpc.model import credentials, join_settings, rules
 from providers import contract
 
 MAX_CLUSTER_NAME = 32
@@ -22,6 +22,9 @@ MAX_GROUP_NAME = 40
 
 DEFAULT_ORDERS_PER_HOUR = 1_000
 """More machines in an hour than anybody needs who has not said so: a brake, not a budget."""
+
+NODE_CPU_QUERY = "sum by (node) (rate(node_cpu_usage_seconds_total[2m]))"
+"""Of the kubelet's /metrics/resource, scraped with the Node's name in the label node."""
 
 DEFAULT_PROVISION_TIMEOUT_S = 900.0
 """Cluster Autoscaler's own --max-node-provision-time default."""
@@ -98,6 +101,19 @@ class JoinDeadlines:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """Room that a group keeps free for pods to come: whole machines, or CPU in millicores.
+
+    ``lower_after_s`` is how long less must be enough for a target of CPU use, before room is given
+    up.
+    """
+
+    machines: int = 0
+    cpu_millis: int = 0
+    lower_after_s: float = 300.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroup:
     """A pool of like machines, as the configuration describes it.
 
@@ -114,6 +130,7 @@ class NodeGroup:
     Of a group that is a VPSNode: ``hold`` says why no order may be sent yet (empty: it may),
     ``paused`` that somebody paused its growth, and ``deletion`` is the deletionPolicy of an object
     that is being deleted, empty while it is not.
+    ``target_cpu`` is the use of CPU, in percent, above which room is added; None for no target.
     """
 
     name: str
@@ -144,6 +161,8 @@ class NodeGroup:
     options: object = None
     any_node_name: bool = False
     surge: int | None = None
+    target_cpu: int | None = None
+    headroom: Headroom = Headroom()
     departed: bool = False
     hold: str = ""
     paused: bool = False
@@ -153,6 +172,11 @@ class NodeGroup:
     def closing(self) -> bool:
         """Return whether the group only lives on until it is empty: nothing is made for it."""
         return self.departed or bool(self.deletion)
+
+    @property
+    def keeps_room(self) -> bool:
+        """Tell whether balloons are kept for the group at all."""
+        return bool(self.target_cpu or self.headroom.machines or self.headroom.cpu_millis)
 
     @property
     def provision_timeout_s(self) -> float:
@@ -258,7 +282,24 @@ class Kubernetes:
         },
     )
 
+    prometheus: str = dataclasses.field(
+        default="",
+        metadata={
+            "description": "The address of a Prometheus that knows how much CPU each node uses, "
+            "for targetCPU: http://host:9090; metrics.k8s.io (metrics-server) when left out."
+        },
+    )
+    prometheus_query: str = dataclasses.field(
+        default=NODE_CPU_QUERY,
+        metadata={
+            "description": "What to ask it: cores in use, one sample for each node, whose name is "
+            "in the label node."
+        },
+    )
+
     def __post_init__(self) -> None:
+        if self.prometheus and (wrong := rules.http_address(self.prometheus)):
+            raise ValueError(f"prometheus {wrong}")
         if self.api_server and (wrong := credentials.endpoint_problem(self.api_server)):
             raise ValueError(f"apiServer {wrong}")
 

@@ -132,6 +132,19 @@ def currency(text: str) -> str:
     return "" if _CURRENCY.fullmatch(text) else "is not a currency code of three capital letters"
 
 
+def http_address(address: str) -> str:
+    """Judge the address of an HTTP server that is asked without credentials."""
+    cure = "must be an address as http://host:9090"
+    try:
+        parts = urllib.parse.urlsplit(address)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return cure
+    if parts.username is not None or parts.query or parts.fragment:
+        return f"{cure}, with no credentials and no query in it"
+    return "" if whole else cure
+
+
 def plain_http(address: str) -> str:
     """Judge whether an address is asked in the clear by a network: http:// off loopback.
 

@@ -35,7 +35,7 @@ class ShowResponse(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ..., identity: _Optional[str] = ..., orders_held: _Optional[str] = ..., outage: _Optional[str] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable")
+    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable", "headroom")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class Group(_message.Message):
     PRICE_PER_HOUR_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     ALLOCATABLE_FIELD_NUMBER: _ClassVar[int]
+    HEADROOM_FIELD_NUMBER: _ClassVar[int]
     id: str
     account: str
     min: int
@@ -58,7 +59,30 @@ class Group(_message.Message):
     price_per_hour: str
     currency: str
     allocatable: Allocatable
-    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ...) -> None: ...
+    headroom: Headroom
+    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ..., headroom: _Optional[_Union[Headroom, _Mapping]] = ...) -> None: ...
+
+class Headroom(_message.Message):
+    __slots__ = ("reason", "message", "status", "balloons", "balloon_cpu_millis", "used_cpu_millis", "requested_cpu_millis", "target_percent", "by")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BALLOONS_FIELD_NUMBER: _ClassVar[int]
+    BALLOON_CPU_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    USED_CPU_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_CPU_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    status: str
+    balloons: int
+    balloon_cpu_millis: int
+    used_cpu_millis: int
+    requested_cpu_millis: int
+    target_percent: int
+    by: str
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., status: _Optional[str] = ..., balloons: _Optional[int] = ..., balloon_cpu_millis: _Optional[int] = ..., used_cpu_millis: _Optional[int] = ..., requested_cpu_millis: _Optional[int] = ..., target_percent: _Optional[int] = ..., by: _Optional[str] = ...) -> None: ...
 
 class Allocatable(_message.Message):
     __slots__ = ("cpu_millis", "memory_bytes", "disk_bytes", "pods", "measured")

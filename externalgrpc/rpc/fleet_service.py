@@ -6,12 +6,14 @@ machine's name must not keep anybody from seeing the others.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import grpc
 
 from externalgrpc.control.reconciler import Reconciler
 from externalgrpc.fleet import claims, dispatch, joins, notnow, proof, state, view
+from externalgrpc.headroom import status
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
 from externalgrpc.pb import fleet_pb2 as pb
@@ -33,12 +35,14 @@ class Show:
         *,
         version: str,
         dry_run: bool = False,
+        rooms: Callable[[], Mapping[str, status.Status]] = lambda: {},
     ) -> None:
         self._reconciler = reconciler
         self._describer = describer
         self._clock = time_source
         self._version = version
         self._dry_run = dry_run
+        self._rooms = rooms
         self._started_at = time_source.monotonic()
 
     def Show(self, _request: pb.ShowRequest) -> pb.ShowResponse:  # noqa: N802 - the RPC's name
@@ -91,6 +95,7 @@ class Show:
             price_per_hour="" if price is None else pricing.exact(price),
             currency=self._describer.config.currency,
             allocatable=self._allocatable(fleet, group),
+            headroom=_headroom(self._rooms().get(group.name)),
         )
 
     def _allocatable(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Allocatable:
@@ -125,6 +130,22 @@ def register(server: grpc.Server, made: calls.Calls, shown: Show) -> None:
     """Add the service to a server."""
     handlers = {"Show": made.unary("Show", pb.ShowRequest, shown.Show)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+
+def _headroom(room: status.Status | None) -> pb.Headroom | None:
+    if room is None:
+        return None
+    return pb.Headroom(
+        reason=room.reason.value,
+        message=plaintext.line(room.message),
+        status=room.condition,
+        balloons=room.balloons,
+        balloon_cpu_millis=room.balloon_millis,
+        used_cpu_millis=-1 if room.used_millis is None else room.used_millis,
+        requested_cpu_millis=-1 if room.requested_millis is None else room.requested_millis,
+        target_percent=room.target_percent,
+        by=room.by.value,
+    )
 
 
 def _member(

@@ -114,8 +114,28 @@ def test_a_server_of_raw_groups_may_do_nothing() -> None:
     assert grants(helm.objects({**JOINING, "rbac": {"create": False}})) == set()
 
 
+def test_room_adds_the_rights_of_its_manifests_where_a_group_asks() -> None:
+    alone = {**JOINING, "autoscaler": {"enabled": False}, "tls": {"existingSecret": "a"}}
+    before = grants(helm.objects(alone))
+    (node,) = JOINING["config"]["nodes"]
+    for asks in ({"targetCPU": 70}, {"headroom": {"nodes": 1}}):
+        nodes = [{**node, "labels": {"pool": "workers"}, **asks}]
+        values = {**alone, "config": {**JOINING["config"], "nodes": nodes}}
+        assert grants(helm.objects(values)) - before == grants(deployed("headroom.yaml"))
+        values["rbac"] = {"headroomPods": True}
+        both = grants(deployed("headroom.yaml", "headroom-pods.yaml"))
+        assert grants(helm.objects(values)) - before == both
+        (given,) = helm.kind(helm.objects(values), "PriorityClass")
+        (said,) = helm.kind(deployed("headroom-pods.yaml"), "PriorityClass")
+        del given["metadata"]["labels"]
+        assert given == said
+        values["rbac"] = {"headroom": False}
+        assert grants(helm.objects(values)) == before
+
+
 def test_buffers_add_what_they_need_and_nothing_else() -> None:
     more = grants(helm.objects({**JOINING, "autoscaler": {"capacityBuffers": {"enabled": True}}}))
+    assert more - grants(helm.objects(JOINING)) == grants(deployed("capacity-buffers.yaml"))
     new = {tuple(json.loads(each)[2][1:3]) for each in more - grants(helm.objects(JOINING))}
     assert new == {
         ("pods", "create"),

@@ -47,6 +47,24 @@ ROWS = [
     ),
     ({"name": "12"}, "2:9 nodes[0].name: must be a text, not 12 (a number). Put it in quotes"),
     ({"name": ""}, "2:8 nodes[0].name: has no value. Give it one, or remove the line"),
+    (
+        {"targetCPU": "0"},
+        "7:14 nodes[0].targetCPU: 0 is out of bounds",
+    ),
+    ({"targetCpu": "70"}, "7:3 nodes[0].targetCpu: is not a known key. Did you mean targetCPU?"),
+    (
+        {"targetCPU": "70", "labels": "{pool: a}"},
+        "7:3 nodes[0].targetCPU: needs to know the cluster",
+    ),
+    ({"headroom": "{nodes: 1}"}, "7:3 nodes[0].headroom: needs to know the cluster"),
+    (
+        {"headroom": "{nodes: 4}", "labels": "{pool: a}"},
+        "7:21 nodes[0].headroom.nodes: 4 is more than maxSize 3. Lower it, or raise maxSize",
+    ),
+    (
+        {"headroom": "{nodes: 1, cpu: 2}", "labels": "{pool: a}"},
+        "7:24 nodes[0].headroom.cpu: is given beside nodes. Keep one of nodes and cpu",
+    ),
     ({"minSize": "4"}, "7:12 nodes[0].minSize: 4 is more than maxSize 3. Lower minSize or raise"),
     ({"minSize": "-1"}, "7:12 nodes[0].minSize: -1 is out of bounds"),
     ({"maxSize": "-1"}, "3:12 nodes[0].maxSize: -1 is out of bounds"),

@@ -69,8 +69,8 @@ class Server:
 
     ``endpoints`` are by the cloud's name, one account each. ``rates`` are exchange rates into
     euros. ``options`` are every account's, as the configuration file spells them. ``kubeconfig``
-    is what ``kubernetes:`` finds in the server's home; ``stamp`` is added to what machines are
-    told.
+    is what ``kubernetes:`` finds in the server's home, beside what ``kubernetes`` says; ``stamp``
+    is added to what machines are told.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Server:
         tls: TLS | None = None,
         rates: Mapping[str, float] | None = None,
         kubeconfig: Path | None = None,
+        kubernetes: Mapping[str, Any] | None = None,
         stamp: str = "",
         **options: Any,
     ) -> None:
@@ -95,7 +96,7 @@ class Server:
         self._told = _file(endpoints, pools, {"settleS": 2.0, **options}, rates)
         if kubeconfig is not None:
             (folder / "kubeconfig").write_bytes(kubeconfig.read_bytes())
-            self._told["kubernetes"] = {"kubeconfig": "~/kubeconfig"}
+            self._told["kubernetes"] = {"kubeconfig": "~/kubeconfig", **(kubernetes or {})}
         self._write()
         self._home = {"HOME": str(folder)}
         self.program = programs.Program("server", [], folder, self._home)

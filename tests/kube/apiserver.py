@@ -193,7 +193,7 @@ class _Service(http.server.BaseHTTPRequestHandler):
             self._reply(200, self.fake.items[parts.path])
         elif parts.path == SYSTEM:
             self._reply(200, {"metadata": {"name": "kube-system", "uid": self.fake.uid}})
-        elif parts.path.rstrip("/").endswith(("nodes", "requests", "secrets", "things")):
+        elif parts.path.rstrip("/").endswith(("nodes", "pods", "requests", "secrets", "things")):
             self._list(parts.path, query)
         else:
             self._reply(404, {"message": "not found"})

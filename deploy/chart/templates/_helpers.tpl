@@ -185,6 +185,16 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- define "vps.vpsNodes" -}}
 {{- $said := toString .Values.rbac.vpsNodes -}}
 {{- if or (eq $said "true") (and (eq $said "auto") (include "vps.joins" .)) -}}yes{{- end -}}
+{{- end -}}
+
+{{/* "yes" where the rights to keep room in groups are granted. */}}
+{{- define "vps.headroom" -}}
+{{- $said := toString .Values.rbac.headroom -}}
+{{- $asked := dict -}}
+{{- range (.Values.config.nodes | default list) -}}
+{{- if or (hasKey . "targetCPU") (hasKey . "headroom") -}}{{- $_ := set $asked "yes" "yes" -}}{{- end -}}
+{{- end -}}
+{{- if or (eq $said "true") (and (eq $said "auto") $asked) -}}yes{{- end -}}
 {{- end }}
 
 {{/* "yes" where the cluster knows ValidatingAdmissionPolicies. */}}

@@ -36,6 +36,16 @@ _AUTOSCALERS: Final = frozenset(
 )
 """Verb, resource and subresource of what deploy/autoscaler.yaml gives the autoscaler itself."""
 
+_HEADROOM: Final = frozenset(
+    {
+        ("", "pods"),
+        ("", "podtemplates"),
+        ("metrics.k8s.io", "nodes"),
+        ("autoscaling.x-k8s.io", "capacitybuffers"),
+    }
+)
+"""What only deploy/headroom.yaml gives."""
+
 _FENCES: Final = {
     TOKENS_POLICY: "RBAC cannot tell one Secret from another: without this policy the server's "
     "account may make and delete any Secret of kube-system.",
@@ -87,6 +97,8 @@ def _rights(rights: Rights) -> Iterator[Finding]:
         files = "rbac.yaml" + (" -f deploy/own-approval.yaml" if approval else "")
         if any(each.group == access.VPS_NODES for each in lacking):
             files += " -f deploy/vpsnodes-rbac.yaml"
+        if any(each in _HEADROOM for each in ((deed.group, deed.resource) for deed in lacking)):
+            files += " -f deploy/headroom.yaml"
         whys = ", ".join(dict.fromkeys(each.why for each in lacking))
         yield (warning if events else trouble)(
             SUBJECT,

@@ -14,6 +14,15 @@ PROGRAM: Final = "vps-autoscaler"
 
 _STALE_S: Final = 300.0
 _LITTLE_LEFT: Final = 0.05
+_ROOM_CURE: Final = {
+    "NoMetrics": "Install metrics-server, or name a Prometheus in kubernetes.prometheus",
+    "SomeMetrics": "See why those nodes are not measured: kubectl top nodes",
+    "NoRequests": "kubectl apply -f deploy/headroom.yaml",
+    "NotServed": "Give the autoscaler 1.35 or newer its two flags, or kubectl apply -f "
+    "deploy/headroom-pods.yaml",
+    "Refused": "kubectl apply -f deploy/headroom.yaml",
+    "AtMaximum": "Raise maxSize or targetCPU, or lower headroom",
+}
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
@@ -66,6 +75,15 @@ def _groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
                 f"group {group.id} is limited or left out: {group.trouble}",
                 "Pods that only it could take stay pending.",
                 "vps-autoscaler check --online tells the rest; then change the configuration",
+            )
+        room = group.headroom
+        if room.status == "False" and not group.departed:
+            yield warning(
+                SUBJECT,
+                f"the room of group {group.id} is not as it should be: {room.reason}: "
+                f"{room.message}",
+                "Load may come sooner than machines.",
+                _ROOM_CURE.get(room.reason, "vps-autoscaler ls --wide shows whether it goes on"),
             )
     for machine in server.machines:
         if machine.error_code:

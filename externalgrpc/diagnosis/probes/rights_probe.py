@@ -21,12 +21,20 @@ Allowed = Callable[[access.Deed], bool]
 
 
 def of_ourselves(
-    of: api.Api, *, namespace: str, own_approval: bool, vps_nodes: bool, notes: Notes
+    of: api.Api,
+    *,
+    namespace: str,
+    own_approval: bool,
+    vps_nodes: bool = False,
+    headroom: bool = False,
+    notes: Notes,
 ) -> Rights | None:
     """Ask what these credentials may do: those that the server uses."""
 
     def ask() -> Rights:
-        needed = _needed(namespace, own_approval=own_approval, vps_nodes=vps_nodes)
+        needed = _needed(
+            namespace, own_approval=own_approval, vps_nodes=vps_nodes, headroom=headroom
+        )
         return _rights("the server's account", needed, lambda deed: access.allowed(of, deed))
 
     return notes.look(WHAT, ask)
@@ -37,7 +45,8 @@ def of_the_server(
     workloads: tuple[Workload, ...] | None,
     *,
     own_approval: bool,
-    vps_nodes: bool,
+    vps_nodes: bool = False,
+    headroom: bool = False,
     notes: Notes,
 ) -> Rights | None:
     """Ask what the server's service account may do, with the credentials of somebody else."""
@@ -48,32 +57,35 @@ def of_the_server(
     def ask() -> Rights:
         if not found:
             of.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
-        needed = _needed(namespace, own_approval=own_approval, vps_nodes=vps_nodes)
+        needed = _needed(
+            namespace, own_approval=own_approval, vps_nodes=vps_nodes, headroom=headroom
+        )
         return _rights(user, needed, lambda deed: _may(of, user, namespace, deed))
 
     return notes.look(f"{WHAT} ({user})", ask)
 
 
-def _needed(namespace: str, *, own_approval: bool, vps_nodes: bool) -> tuple[access.Deed, ...]:
+def _needed(
+    namespace: str, *, own_approval: bool, vps_nodes: bool, headroom: bool
+) -> tuple[access.Deed, ...]:
     """List what the server does here; with VPSNodes only where the cluster has such a kind."""
-    needed = access.needs(namespace=namespace, own_approval=own_approval)
-    return (*needed, *access.needs_of_vps_nodes()) if vps_nodes else needed
+    return (
+        *access.needs(namespace=namespace, own_approval=own_approval),
+        *(access.needs_of_vps_nodes() if vps_nodes else ()),
+        *(access.headroom(namespace) if headroom else ()),
+    )
 
 
 def _rights(who: str, needed: Iterable[access.Deed], allowed: Allowed) -> Rights:
     wanted = tuple(needed)
+    others = access.unneeded(wanted)
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        yes = dict(
-            zip(
-                (*wanted, *access.EXCESS),
-                pool.map(allowed, (*wanted, *access.EXCESS)),
-                strict=True,
-            )
-        )
+        asked = (*wanted, *others)
+        yes = dict(zip(asked, pool.map(allowed, asked), strict=True))
     return Rights(
         who=who,
         missing=tuple(deed for deed in wanted if not yes[deed]),
-        excess=tuple(deed for deed in access.EXCESS if yes[deed]),
+        excess=tuple(deed for deed in others if yes[deed]),
     )
 
 

@@ -161,3 +161,19 @@ def test_the_right_that_tells_two_clusters_of_one_name_apart() -> None:
     assert found.what == "us may not get namespaces kube-system"
     assert "distinguish this cluster's machines from those of another of the same name" in found.why
     assert found.cure == "kubectl apply -f deploy/rbac.yaml"
+
+
+def test_rights_to_keep_room_name_their_own_file() -> None:
+    lacking = access.headroom("vps-autoscaler")
+    of = given.facts(cluster={"rights": Rights(who="us", missing=lacking)})
+    found = given.trouble(of)
+    assert "list pods" in found.what
+    assert "keep room in groups that ask for it" in found.why
+    assert found.cure.endswith("-f deploy/headroom.yaml")
+
+
+def test_what_room_needs_is_no_excess() -> None:
+    others = access.unneeded(access.headroom("vps-autoscaler"))
+    gone = {str(each) for each in access.EXCESS} - {str(each) for each in others}
+    assert gone == {"list pods"}
+    assert access.unneeded(()) == access.EXCESS

@@ -108,3 +108,14 @@ def test_only_deployments_are_updated_side_by_side() -> None:
     assert given.judged(with_servers(stateful)) == []
     idle = given.deployed("vps-autoscaler:1", recreate=False, replicas=0)
     assert given.judged(with_servers(idle)) == []
+
+
+def test_room_that_is_not_as_it_should_be() -> None:
+    of = given.show(given.group())
+    room = pb.Headroom(reason="NoMetrics", message="nobody measures: 2 are held", status="False")
+    of.groups[0].headroom.CopyFrom(room)
+    found = given.warning(given.facts(shown=of))
+    assert found.what.endswith("as it should be: NoMetrics: nobody measures: 2 are held")
+    assert "metrics-server" in found.cure
+    of.groups[0].headroom.status = "True"
+    assert not any("room" in each for each in given.judged(given.facts(shown=of)))

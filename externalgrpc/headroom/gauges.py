@@ -1,0 +1,45 @@
+"""Gauge the room that groups keep, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import core, registry
+
+from externalgrpc.headroom.status import Status
+
+
+class Rooms(registry.Collector):
+    """Tell balloons, what they are reckoned from, and what stands in the way, by group."""
+
+    def __init__(self, statuses: Callable[[], Mapping[str, Status]]) -> None:
+        self._statuses = statuses
+
+    def collect(self) -> Iterator[core.Metric]:
+        """Describe every group that asks for room."""
+        balloons = core.GaugeMetricFamily(
+            "vps_autoscaler_balloons",
+            "Balloons that keep room in a group, by what they are made with.",
+            labels=("group", "by"),
+        )
+        cpu = core.GaugeMetricFamily(
+            "vps_autoscaler_headroom_cpu_cores",
+            "Cores in use and requested on a group's measured nodes, and kept free by balloons.",
+            labels=("group", "which"),
+        )
+        states = core.GaugeMetricFamily(
+            "vps_autoscaler_headroom_state",
+            "1 for the reason why a group's room is as it is; OnTarget when all is well.",
+            labels=("group", "reason"),
+        )
+        for name, status in self._statuses().items():
+            balloons.add_metric((name, status.by.value), status.balloons)
+            states.add_metric((name, status.reason.value), 1.0)
+            for which, millis in (
+                ("used", status.used_millis),
+                ("requested", status.requested_millis),
+                ("kept", status.balloons * status.balloon_millis),
+            ):
+                if millis is not None:
+                    cpu.add_metric((name, which), millis / 1000)
+        yield from (balloons, cpu, states)

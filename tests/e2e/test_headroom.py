@@ -1,0 +1,118 @@
+"""Room is there before pods want it, by the real autoscaler and its CapacityBuffers."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import absent
+from tests.e2e.controlplane import ControlPlane
+from tests.e2e.metrics import Prometheus
+from tests.e2e.server import pool
+from tests.e2e.world import World
+
+CRD = (
+    Path(__file__).resolve().parents[3]
+    / "shared"
+    / "crds"
+    / "capacitybuffers.autoscaling.x-k8s.io.yaml"
+)
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+BUFFERS = "/apis/autoscaling.x-k8s.io/v1beta1/namespaces/default/capacitybuffers"
+TEMPLATES = "/api/v1/namespaces/default/podtemplates"
+FLAGS = ("--capacity-buffer-controller-enabled", "--capacity-buffer-pod-injection-enabled")
+WEB = {"pool": "web"}
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    absent.unless(CRD.exists(), absent.Need.SHARED),
+]
+
+
+@pytest.fixture
+def buffers(plane: ControlPlane, binary: Path) -> Iterator[None]:
+    """Give the cluster the kind CapacityBuffer, and take it away with all that is left of it."""
+    release = re.search(r"1\.(\d+)", binary.name)
+    if release is not None and int(release[1]) < 36:
+        pytest.skip("this release is not told of CapacityBuffers of v1beta1")
+    definition = yaml.safe_load(CRD.read_text())
+    # What the API server asks of a group of *.k8s.io.
+    definition["metadata"]["annotations"]["api-approved.kubernetes.io"] = "unapproved, for a test"
+    with plane.client() as api:
+        made = api.post(DEFINITIONS, json=definition)
+        assert made.is_success, made.text
+        deadline = time.monotonic() + 30
+        while not api.get(BUFFERS).is_success:
+            assert time.monotonic() < deadline, "the kind is not served"
+            time.sleep(0.1)
+        yield
+        api.delete(f"{DEFINITIONS}/{definition['metadata']['name']}")
+        api.delete(TEMPLATES)
+        while api.get(BUFFERS).is_success:
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def prometheus(scene: World) -> Iterator[Prometheus]:
+    running = Prometheus(lambda: set(scene.cluster.nodes()))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.usefixtures("buffers")
+def test_load_brings_machines_before_any_pod_waits_and_they_go_with_it(
+    scene: World, prometheus: Prometheus
+) -> None:
+    scene.build()
+    web = {**pool("web", labels=WEB), "targetCPU": 70, "headroom": {"lowerAfter": "20s"}}
+    scene.serve(web, known=True, kubernetes={"prometheus": prometheus.address})
+    scene.want("web", 1, cpu="500m", selector=WEB)
+    scene.autoscale(*FLAGS)
+    scene.scheduled()
+    assert scene.alive() == {"web": 1}
+    waited: list[str] = []
+
+    def two() -> bool:
+        waited.extend(scene.cluster.pending())
+        return scene.alive() == {"web": 2} and len(scene.cluster.nodes()) == 2
+
+    # Of one machine's two cores 1.9 are in use, and 0.5 requested: 2.71 are wanted.
+    prometheus.cores = 1.9
+    scene.until(two, "a second machine comes", within_s=240)
+    scene.note("load up")
+    assert not waited, "a pod had to wait for it"
+    room = scene.server.show().groups[0].headroom
+    assert (room.by, room.status, room.reason) == ("CapacityBuffer", "True", "OnTarget")
+    scene.want("web", 3, cpu="500m", selector=WEB)
+    scene.scheduled("three more pods placed")
+    prometheus.cores = 0.2
+    scene.cluster.delete_pods("web")
+    scene.want("web", 1, cpu="500m", selector=WEB)
+    scene.until(lambda: scene.alive() == {"web": 1}, "the second machine goes", within_s=240)
+    scene.note("load down")
+    scene.until(lambda: scene.server.show().groups[0].headroom.balloons == 0, "no balloon is left")
+    scene.rests(created=2, web=1)
+
+
+@pytest.mark.usefixtures("buffers")
+def test_a_machine_in_reserve_takes_a_pod_at_once_and_another_comes(scene: World) -> None:
+    scene.build()
+    scene.serve({**pool("web", labels=WEB), "headroom": {"nodes": 1}}, known=True)
+    scene.autoscale(*FLAGS)
+    scene.until(lambda: len(scene.cluster.nodes()) == 1, "a machine comes for no pod", within_s=120)
+    scene.note("in reserve")
+    scene.want("web", 1, selector=WEB)
+    scene.scheduled("placed")
+    assert scene.alive() == {"web": 1}, "it was placed on what was there"
+    scene.until(lambda: len(scene.cluster.nodes()) == 2, "the reserve is made up", within_s=120)
+    scene.note("made up")
+    scene.cluster.delete_pods("web")
+    scene.rests(created=2, web=1)
+    assert "in reserve" in scene.server.show().groups[0].headroom.message
