@@ -91,6 +91,7 @@ class Assembly:
             from externalgrpc.joining import registrar  # noqa: PLC0415 - raw groups never need it
 
             self.reconciler.identified(None)
+            self.reconciler.annotated(None)
 
             link = parts.connect or connect
             self.registrar = registrar.Registrar(
@@ -147,7 +148,13 @@ class Assembly:
         for group in config.groups:
             self._doubt(config, group)
         self.reconciler.configure(
-            config.groups, runtimes, blocked, cluster=config.cluster, limits=config.limits
+            config.groups,
+            runtimes,
+            blocked,
+            cluster=config.cluster,
+            limits=config.limits,
+            paused=config.paused,
+            spending=config.spending,
         )
 
     def _doubt(self, config: groups.Config, group: groups.NodeGroup) -> None:

@@ -138,6 +138,8 @@ class Reader:
             options=own,
             any_node_name=entry.any_node_name,
             surge=entry.surge,
+            paused=entry.paused,
+            cap=settings.cap(entry),
         )
         self._user_data_size(group, account, of, path)
         return group

@@ -140,10 +140,20 @@ def _with_rights(
         )
         return cluster
     rights = (
-        rights_probe.of_the_server(link.api, cluster.workloads, own_approval=own, notes=notes)
+        rights_probe.of_the_server(
+            link.api,
+            cluster.workloads,
+            own_approval=own,
+            config_map=settings.config_map,
+            notes=notes,
+        )
         if ways.kubeconfig
         else rights_probe.of_ourselves(
-            link.api, namespace=link.namespace, own_approval=own, notes=notes
+            link.api,
+            namespace=link.namespace,
+            own_approval=own,
+            config_map=settings.config_map,
+            notes=notes,
         )
     )
     return dataclasses.replace(cluster, rights=rights)

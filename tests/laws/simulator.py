@@ -85,6 +85,7 @@ class Server:
         self.registrar: registrar.Registrar | None = None
         if setting.api is not None:
             self.reconciler.identified(None)
+            self.reconciler.annotated(None)
             setting.api.terminated = lambda each: self.judge.decided(each) is not None
             self.registrar = registrar.Registrar(
                 setting.api.connect, self.reconciler, time_source=sim, remove_nodes=True
@@ -116,6 +117,8 @@ class Server:
             return
         if self.fleet.identity is None:
             self.reconciler.identified(self.setting.api.identity())
+        if (said := self.setting.api.paused()) is not None:
+            self.reconciler.annotated(said)
         before = self.fleet
         self.registrar.sweep()
         self.witness.swept(before, self.fleet)

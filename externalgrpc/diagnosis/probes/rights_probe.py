@@ -20,18 +20,25 @@ _DEPLOYED: Final = ("vps-autoscaler", "vps-autoscaler")
 Allowed = Callable[[access.Deed], bool]
 
 
-def of_ourselves(of: api.Api, *, namespace: str, own_approval: bool, notes: Notes) -> Rights | None:
+def of_ourselves(
+    of: api.Api, *, namespace: str, own_approval: bool, config_map: str, notes: Notes
+) -> Rights | None:
     """Ask what these credentials may do: those that the server uses."""
 
     def ask() -> Rights:
-        needed = access.needs(namespace=namespace, own_approval=own_approval)
+        needed = access.needs(namespace=namespace, own_approval=own_approval, config_map=config_map)
         return _rights("the server's account", needed, lambda deed: access.allowed(of, deed))
 
     return notes.look(WHAT, ask)
 
 
 def of_the_server(
-    of: api.Api, workloads: tuple[Workload, ...] | None, *, own_approval: bool, notes: Notes
+    of: api.Api,
+    workloads: tuple[Workload, ...] | None,
+    *,
+    own_approval: bool,
+    config_map: str,
+    notes: Notes,
 ) -> Rights | None:
     """Ask what the server's service account may do, with the credentials of somebody else."""
     found = servers.deployed(workloads or ())
@@ -41,7 +48,7 @@ def of_the_server(
     def ask() -> Rights:
         if not found:
             of.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
-        needed = access.needs(namespace=namespace, own_approval=own_approval)
+        needed = access.needs(namespace=namespace, own_approval=own_approval, config_map=config_map)
         return _rights(user, needed, lambda deed: _may(of, user, namespace, deed))
 
     return notes.look(f"{WHAT} ({user})", ask)
