@@ -30,7 +30,6 @@ class ApiServer:
         self._life = truth
         self.of = of
         self.away = False
-        self.annotation = ""
         self.terminated: Callable[[str], bool] = lambda _provider_id: False
         self._listing: reflector.Listing[nodes.Node] = reflector.Listing(items={})
 
@@ -50,7 +49,7 @@ class ApiServer:
         return None if self.away else self.of.identity
 
     def paused(self) -> str | None:
-        return None if self.away else self.annotation
+        return None if self.away else self.of.annotation
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
         return None
