@@ -259,6 +259,10 @@ def never_joins(house, cluster):
     house.plant.registrar.sweep()
     withheld = [held.withheld for held in house.plant.reconciler.fleet.unjoined.values()]
     assert withheld == [verdicts.CAPPED] * (joins.STRIKES - 1), "one in ten minutes, no more"
+    fleet = house.plant.reconciler.fleet
+    let_go = (*fleet.retired.values(), *fleet.gone.values())
+    assert let_go
+    assert all(each.own for each in let_go), "CA asked for none of it"
     assert len(cluster.reported) == joins.STRIKES + 1
 
 
