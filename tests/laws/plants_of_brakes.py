@@ -215,8 +215,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "cap: take an unknown price for none",
         f"{FLEET}/spending.py",
-        '                return f"{scope} has a cap, and {self._unknown(group.account, candidate)}"',
-        "                continue",
+        'return f"{scope} has a cap, and {self._unknown(group.account, candidate)}"',
+        "continue",
     ),
     Plant(
         "cap: take a machine without a price for a gift",
