@@ -95,7 +95,15 @@ def test_an_account_and_everything_have_caps_of_their_own() -> None:
 
 @pytest.mark.parametrize(
     "paid",
-    ["deleted", "shown as going", "of no group", "in the air", "unsure", "failed and may land"],
+    [
+        "deleted",
+        "shown as going",
+        "of no group",
+        "not listed",
+        "in the air",
+        "unsure",
+        "failed and may land",
+    ],
 )
 def test_all_that_is_paid_for_counts(paid) -> None:
     scene = Scene(group(max_size=9), accounts=(account(cap=hourly(1), hands=9),), settled=True)
@@ -107,6 +115,11 @@ def test_all_that_is_paid_for_counts(paid) -> None:
             scene.listed(machine(1, "g-1", state=DELETING))
         case "of no group":
             scene.listed(machine(1, "old-1", group="old"))
+        case "not listed":
+            scene.listed(machine(1, "g-1"))
+            scene.now += 1
+            scene.listed()
+            assert scene.fleet.missing
         case _:
             (name,) = scene.grow(1)
             scene.creates()
