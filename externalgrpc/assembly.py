@@ -111,6 +111,7 @@ class Assembly:
             from externalgrpc.joining import registrar  # noqa: PLC0415 - raw groups never need it
 
             self.reconciler.identified(None)
+            self.reconciler.annotated(None)
 
             make = parts.connect or connect
             self.registrar = registrar.Registrar(
@@ -229,7 +230,13 @@ class Assembly:
         for group in config.groups:
             self._doubt(config, group)
         self.reconciler.configure(
-            config.groups, runtimes, blocked, cluster=config.cluster, limits=config.limits
+            config.groups,
+            runtimes,
+            blocked,
+            cluster=config.cluster,
+            limits=config.limits,
+            paused=config.paused,
+            spending=config.spending,
         )
         if self._started:
             self.keep_room()

@@ -20,6 +20,7 @@ from rich.text import Text
 from externalgrpc.commands import untouched
 from externalgrpc.commands.fitting import Fitting
 from externalgrpc.diagnosis import preflight, screen
+from externalgrpc.fleet import notnow
 from externalgrpc.nodes import price_list, pricing
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.support import plaintext
@@ -60,6 +61,7 @@ def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
     parts += untouched.sentences(shown, wide=wide, age=seconds)
     parts.append(Fitting(_accounts(shown)))
     parts += untouched.not_now(shown)
+    parts += untouched.spending(shown, money=_short)
     return Group(*parts)
 
 
@@ -139,6 +141,8 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
         candidates = ", ".join(group.candidates if wide else group.candidates[:2])
         if not wide and len(group.candidates) > 2:
             candidates += f" +{len(group.candidates) - 2}"
+        paused = group.not_now_code if group.not_now_code == notnow.PAUSED else ""
+        trouble = group.trouble or paused
         price = f"{_short(group.price_per_hour)} {group.currency}" if group.price_per_hour else "?"
         table.add_row(
             Text(group.id, style="bold"),
@@ -149,7 +153,7 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
             price,
             states or Text("-", style="dim"),
             *((_gives(group.allocatable),) if wide else ()),
-            Text(group.trouble, style="red") if group.trouble else candidates,
+            Text(trouble, style="red") if trouble else candidates,
         )
     return table
 

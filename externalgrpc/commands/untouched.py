@@ -63,10 +63,24 @@ def rooms(shown: pb.ShowResponse, *, wide: bool) -> Iterator[RenderableType]:
 
 
 def not_now(shown: pb.ShowResponse) -> Iterator[RenderableType]:
-    """Say of each account in which nothing is ordered for now why that is."""
-    for account in shown.accounts:
-        if account.not_now_code:
-            yield _line(account.not_now_code, account.not_now_reason)
+    """Say of accounts and groups for which nothing is ordered for now why, each thing once."""
+    said = [(each.not_now_code, each.not_now_reason) for each in shown.accounts]
+    said += [(each.not_now_code, each.not_now_reason) for each in shown.groups]
+    for code, reason in dict.fromkeys(said):
+        if code:
+            yield _line(code, reason)
+
+
+def spending(shown: pb.ShowResponse, *, money: Callable[[str], str]) -> Iterator[RenderableType]:
+    """Say what is spent where something bounds it; ``money`` shortens an amount."""
+    for each in shown.spending:
+        of = "everything" if each.scope == "all" else f"{each.scope} {each.name}"
+        most = f"of at most {money(each.cap_per_hour)} {each.currency} an hour"
+        if each.unknown:
+            yield _line("spent", f"{of}: {most}, nobody knows what: {each.unknown}")
+        else:
+            text = f"{of} costs {money(each.per_hour)} {most} ({each.what})"
+            yield Text.assemble(("spent: ", "dim"), text)
 
 
 def _by_hand(untouched: list[pb.Machine], *, wide: bool) -> Iterator[RenderableType]:

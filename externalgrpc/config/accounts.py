@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Final
 
-from externalgrpc.config import fields, files, mistakes, model, options, validate
+from externalgrpc.config import fields, files, mistakes, model, options, settings, validate
 from externalgrpc.config.mistakes import Path
 from externalgrpc.model import foreign_words, groups, installed_clouds, rules
 from providers.kit import marks
@@ -116,17 +116,19 @@ def _account(
     if of is None:
         return None
     at = (*path, "options")
-    settings = options.read(of.account_options, entry.options, at, findings, resolve=around.resolve)
+    given = options.read(of.account_options, entry.options, at, findings, resolve=around.resolve)
     return groups.Account(
         name=name,
         provider=entry.provider,
         token=_token(entry, of, path, around, findings),
         endpoint=_endpoint(entry, (*path, "endpoint"), findings),
         budget_share=1.0 if entry.budget_share is None else entry.budget_share,
-        settings=settings,
+        settings=given,
         foreign=_foreign(entry.foreign, (*path, "foreign"), findings),
         believe_vanished=entry.believe_vanished,
         max_orders_per_hour=entry.max_orders_per_hour,
+        paused=entry.paused,
+        cap=settings.cap(entry),
     )
 
 

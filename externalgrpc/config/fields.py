@@ -65,6 +65,12 @@ def _money(value: object) -> object:
     return value
 
 
+def _price(value: Decimal) -> Decimal:
+    if not value.is_finite() or value <= 0:
+        raise refusal(f"{value} is not above zero", "To order nothing say paused: true")
+    return value
+
+
 def _quantity(value: object, *, example: str) -> str:
     """Take a quantity as text or bare number, and refuse a negative one."""
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
@@ -130,6 +136,8 @@ Money = Annotated[
     pydantic.BeforeValidator(_money),
     _schema(["number", "string"], pattern=r"^[0-9]+(\.[0-9]+)?$"),
 ]
+Price = Annotated[Money, pydantic.AfterValidator(_price)]
+"""What may be spent, in the file's own currency; above zero."""
 CpuMillis = Annotated[
     int,
     pydantic.BeforeValidator(_cpu),

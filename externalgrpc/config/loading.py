@@ -120,6 +120,7 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
     elif node_list == [] and not by_objects:
         findings.add(("nodes",), "is empty", "List at least one node group")
     found = reader.read(_entries(model.NodeEntry, node_list or [], "nodes", findings))
+    _caps_have_a_currency(findings)
     return groups.Config(
         cluster=cluster,
         accounts=reader.logins,
@@ -131,6 +132,8 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         kubernetes=kubernetes,
         limits=settings.limits(file.limits),
         vps_nodes=_vps_nodes(file.vps_nodes, reader, findings),
+        paused=file.paused,
+        cap=settings.cap(file),
     )
 
 
@@ -203,6 +206,19 @@ def _currency(code: str, at: Path, findings: validate.Findings, *, key: bool = F
     if wrong:
         findings.add(at, f"{fields.describe(code)} {wrong}", "Write it like EUR", key=key)
     return code
+
+
+def _caps_have_a_currency(findings: validate.Findings) -> None:
+    """Refuse a bound on money that does not say of which: the usual one need not be meant."""
+    if findings.tree.has(("currency",)):
+        return
+    for path in findings.tree.values:
+        if path and path[-1] in ("maxPricePerHour", "maxPricePerMonth") and len(path) in (1, 3):
+            message = "is an amount of money, and the file does not say of which"
+            cure = (
+                "Add currency: EUR, or whichever is meant; exchangeRates: for clouds with another"
+            )
+            findings.add(path, message, cure, key=True)
 
 
 def _rates(file: model.File, findings: validate.Findings) -> dict[str, Decimal]:

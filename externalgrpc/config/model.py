@@ -20,6 +20,24 @@ Texts = list[str]
 
 Labels = Annotated[dict[str, str], pydantic.BeforeValidator(spellings.labels)]
 
+Paused = Annotated[
+    bool,
+    Field(description="Order nothing here, and delete nothing unless the autoscaler asks for it."),
+]
+HourlyCap = Annotated[
+    fields.Price | None,
+    Field(
+        description="No order is sent with which the machines here would cost more an hour, in "
+        "currency, at the prices known then."
+    ),
+]
+MonthlyCap = Annotated[
+    fields.Price | None,
+    Field(
+        description=f"The same for a month of {groups.HOURS_A_MONTH} hours; the stricter counts."
+    ),
+]
+
 LARGEST_GROUP = 10_000
 """More machines than one Kubernetes cluster holds."""
 
@@ -246,6 +264,9 @@ class NodeEntry(NodeDefaults):
     max_size: Sizes | None = Field(
         default=None, ge=0, le=LARGEST_GROUP, description="Most machines."
     )
+    paused: Paused = False
+    max_price_per_hour: HourlyCap = None
+    max_price_per_month: MonthlyCap = None
     instance_type: str | None = Field(default=None, description="The machine type to order.")
     instance_types: Texts | None = Field(
         default=None, min_length=1, description="Machine types, tried in order; all of one shape."
@@ -299,6 +320,9 @@ class AccountEntry(Entry):
         description="The brake: so many machines are ordered within an hour "
         f"({groups.DEFAULT_ORDERS_PER_HOUR}, or twice what all groups of the account may have).",
     )
+    paused: Paused = False
+    max_price_per_hour: HourlyCap = None
+    max_price_per_month: MonthlyCap = None
     foreign: dict[str, Literal["adopt", "ignore", "gone"]] = Field(
         default_factory=dict,
         description="Your word on machines of our cluster's name by the identity that they carry "
@@ -346,6 +370,9 @@ class File(Entry):
         description="Let machines that a restarted autoscaler forgot answer its first growth.",
     )
     limits: LimitsEntry = Field(default_factory=LimitsEntry)
+    paused: Paused = False
+    max_price_per_hour: HourlyCap = None
+    max_price_per_month: MonthlyCap = None
     gpu_label: str = Field(
         default="vps-autoscaler/gpu", description="Label key of nodes with GPUs."
     )

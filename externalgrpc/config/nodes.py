@@ -137,6 +137,8 @@ class Reader:
             surge=entry.surge,
             target_cpu=entry.target_cpu,
             headroom=settings.headroom(entry.headroom),
+            paused=entry.paused,
+            cap=settings.cap(entry),
         )
         self._user_data_size(group, account, of, path)
         headroom.possible(group, path, self.findings, kubernetes=self.kubernetes)

@@ -66,5 +66,10 @@ def limits(entry: model.LimitsEntry) -> groups.Limits:
     return dataclasses.replace(groups.Limits(), **given)
 
 
+def cap(entry: model.NodeEntry | model.AccountEntry | model.File) -> groups.SpendCap:
+    """Take what machines may cost at most."""
+    return groups.SpendCap(per_hour=entry.max_price_per_hour, per_month=entry.max_price_per_month)
+
+
 def _share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100

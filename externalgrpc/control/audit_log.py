@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc.control import call
-from externalgrpc.fleet import joins, notnow, proof, state, view, wishes
+from externalgrpc.fleet import joins, notnow, pausing, proof, state, view, wishes
 from externalgrpc.fleet import retired as retirements
 from externalgrpc.model import by_hand
 from externalgrpc.support import logs
@@ -129,14 +129,30 @@ def standing(before: state.Fleet, after: state.Fleet) -> None:
             _LOG.info("machine out of quarantine", provider_id=provider_id)
     if before.index is not after.index:
         _second_server(before, after)
+    if before.groups is not after.groups:
+        _paused(before, after)
     for name in after.accounts:
         _heard(before, after, name)
         said = notnow.why_account(after, name)
         known_to = notnow.why_account(before, name) if name in before.accounts else None
         if said is not None and (known_to is None or known_to.code != said.code):
-            _LOG.error("no machine is ordered for now", account=name, code=said.code, why=said[1])
+            # Somebody's word is no error.
+            write = _LOG.warning if said.code == notnow.PAUSED else _LOG.error
+            write("no machine is ordered for now", account=name, code=said.code, why=said[1])
         elif said is None and known_to is not None:
             _LOG.info("machines are ordered again", account=name, code=known_to.code)
+
+
+def _paused(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell which groups were paused, or go on."""
+    for name, group in after.groups.items():
+        known = before.groups.get(name)
+        was = known is not None and known.paused
+        if group.paused and not was:
+            why = pausing.of_group(after, name)
+            _LOG.warning("no machine is ordered for now", group=name, code=notnow.PAUSED, why=why)
+        elif was and not group.paused:
+            _LOG.info("machines are ordered again", group=name, code=notnow.PAUSED)
 
 
 def _heard(before: state.Fleet, after: state.Fleet, account: str) -> None:

@@ -10,7 +10,7 @@ import prometheus_client
 from prometheus_client import core, registry
 
 from externalgrpc.control import httpd
-from externalgrpc.fleet import notnow, observed_capacity, proof, state, view
+from externalgrpc.fleet import notnow, observed_capacity, pausing, proof, spending, state, view
 from externalgrpc.support import clock
 
 _COUNTED = {
@@ -86,6 +86,7 @@ class _FleetCollector(registry.Collector):
         fleet = self._fleet()
         yield from _group_metrics(fleet)
         yield from _account_metrics(fleet, self._clock.monotonic())
+        yield from _operators(fleet)
 
 
 def _group_metrics(fleet: state.Fleet) -> Iterator[core.Metric]:
@@ -161,6 +162,39 @@ def _account_metrics(fleet: state.Fleet, now: float) -> Iterator[core.Metric]:
     orphans.add_metric((), len(view.orphans(fleet)))
     yield orphans
     yield from _doubts(fleet)
+
+
+def _operators(fleet: state.Fleet) -> Iterator[core.Metric]:
+    """Gauge what the operator paused, and what is spent where he bounds it."""
+    paused = core.GaugeMetricFamily(
+        "vps_autoscaler_paused",
+        "1 for each group or account that is paused by itself, and for everything (all).",
+        labels=("scope", "name"),
+    )
+    spent = core.GaugeMetricFamily(
+        "vps_autoscaler_spend_per_hour",
+        "What is paid for an hour, where a cap bounds it and all prices are known.",
+        labels=("scope", "name"),
+    )
+    caps = core.GaugeMetricFamily(
+        "vps_autoscaler_spend_cap_per_hour",
+        "What may be paid for an hour: the stricter of the two caps.",
+        labels=("scope", "name"),
+    )
+    if pausing.everything(fleet):
+        paused.add_metric(("all", ""), 1.0)
+    for kind, named in (("account", fleet.accounts), ("group", fleet.groups)):
+        for name, each in named.items():
+            if each.paused:
+                paused.add_metric((kind, name), 1.0)
+    ledger = spending.Ledger(fleet)
+    for scope in spending.capped(fleet):
+        most, held = spending.cap(fleet, scope).hourly, ledger.spent(scope)
+        if most is not None:
+            caps.add_metric(scope, float(most))
+        if not held.unpriced:
+            spent.add_metric(scope, float(held.per_hour))
+    yield from (paused, spent, caps)
 
 
 def _doubts(fleet: state.Fleet) -> Iterator[core.Metric]:

@@ -82,10 +82,12 @@ class Reconciler:
         *,
         cluster: str = "",
         limits: groups.Limits | None = None,
+        paused: bool = False,
+        spending: groups.Spending | None = None,
     ) -> None:
         """Take a configuration; what the fleet has stays. Idempotent.
 
-        ``cluster`` is the name that our machines are marked with.
+        ``cluster`` is the name that our machines are marked with. ``paused`` is said of everything.
         """
         for name, runtime in runtimes.items():
             held = self._runtimes.get(name)
@@ -97,7 +99,13 @@ class Reconciler:
         def configure(fleet: state.Fleet) -> state.Fleet:
             # With the fleet, under its lock: an id of one cloud must not be sent to another.
             self._runtimes = {**self._runtimes, **runtimes}
-            fleet = dataclasses.replace(fleet, cluster=cluster, limits=limits or groups.Limits())
+            fleet = dataclasses.replace(
+                fleet,
+                cluster=cluster,
+                limits=limits or groups.Limits(),
+                paused=paused,
+                spending=spending or groups.Spending(),
+            )
             fleet = fleets.configure(fleet, node_groups, accounts, blocked=blocked)
             return quarantine.review(marking.survey(fleet), now=now, unix_now=unix_now)
 
@@ -115,6 +123,10 @@ class Reconciler:
         self._change(lambda fleet: fleets.await_groups(fleet, why))
         with self._listed:
             self._listed.notify_all()
+
+    def annotated(self, said: str | None) -> None:
+        """Take what our ConfigMap says of a pause: a sentence that all is, "" not, None unread."""
+        self._change(lambda fleet: fleets.annotated(fleet, said))
         self._wake()
 
     def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
@@ -199,7 +211,7 @@ class Reconciler:
             audit_log.overdue([member.name for member in overdue])
             self._change(
                 lambda fleet: fleets.terminated(
-                    fleet, fleets.overdue(fleet, now, patience_s=patience_s), now=now
+                    fleet, fleets.overdue(fleet, now, patience_s=patience_s), now=now, own=True
                 )
             )
         self._wake()
@@ -342,4 +354,6 @@ def _account_state(runtime: AccountRuntime) -> state.AccountState:
         foreign=runtime.account.foreign,
         believe_vanished=runtime.account.believe_vanished,
         max_orders_per_hour=runtime.account.max_orders_per_hour,
+        paused=runtime.account.paused,
+        cap=runtime.account.cap,
     )

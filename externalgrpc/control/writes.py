@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from externalgrpc import fleet as fleets
 from externalgrpc.control import call
-from externalgrpc.fleet import finishing, marking, requests, retired, state, stock, tidying
+from externalgrpc.fleet import (
+    finishing,
+    marking,
+    pausing,
+    requests,
+    retired,
+    spending,
+    state,
+    stock,
+    tidying,
+)
 from externalgrpc.model import names
 from providers import contract, errors, masking
 
@@ -24,6 +34,13 @@ class Create(call.Call[requests.Create, contract.Instance]):
     def cost(self, _fleet: state.Fleet, costs: contract.Costs) -> int:
         """Say what the cloud says that it costs."""
         return costs.create
+
+    def not_wanted(self, fleet: state.Fleet) -> str:
+        """Say that the group was paused meanwhile, or a cap lowered."""
+        group = fleet.groups.get(self.request.group.name, self.request.group)
+        return pausing.of_group(fleet, group.name, self.request.account) or spending.exceeded(
+            fleet, group, self.request.account
+        )
 
     def run(self, tools: call.Tools) -> contract.Instance:
         """Order; what the order carries is hidden, should the cloud repeat it."""
@@ -107,10 +124,11 @@ class Delete(call.Call[requests.Delete, None]):
         return costs.delete
 
     def not_wanted(self, fleet: state.Fleet) -> str:
-        """Say that the machine became a node meanwhile."""
+        """Say that the machine became a node meanwhile, or that its group was paused."""
         if retired.is_spared(fleet, self.request.key):
             return "the machine became a node meanwhile"
-        return ""
+        held = fleet.retired.get(self.request.key)
+        return pausing.holds(fleet, held) if held is not None else ""
 
     def run(self, tools: call.Tools) -> None:
         """Delete."""

@@ -180,6 +180,7 @@ def _with_rights(
             own_approval=own,
             vps_nodes=objects_too,
             headroom=headroom,
+            config_map=settings.config_map,
             notes=notes,
         )
         if ways.kubeconfig
@@ -189,6 +190,7 @@ def _with_rights(
             own_approval=own,
             vps_nodes=objects_too,
             headroom=headroom,
+            config_map=settings.config_map,
             notes=notes,
         )
     )

@@ -4,8 +4,9 @@
 ``answers`` the way up, ``joins`` who became a node, ``observed_capacity`` what nodes have,
 ``retired`` what must not exist, ``stock`` what clouds said no to, ``plan`` what is due,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
-``configured`` what the operator asks for, ``view`` what is read, ``memo`` what was derived. Time,
-randomness and I/O are handed in: a whole history replays from a seed.
+``configured``, ``pausing`` and ``spending`` what the operator asks for, ``view`` what is read,
+``memo`` what was derived. Time, randomness and I/O are handed in: a whole history replays from a
+seed.
 """
 
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered
@@ -17,6 +18,7 @@ from externalgrpc.fleet.listing import not_listed, observe
 from externalgrpc.fleet.observed_capacity import kubelets, learn
 from externalgrpc.fleet.retired import deleted, terminated
 from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
+from externalgrpc.fleet.verdicts import annotated
 from externalgrpc.fleet.wishes import (
     NodeRef,
     autoscaler_started,
@@ -35,6 +37,7 @@ __all__ = [
     "Fleet",
     "NodeRef",
     "Snapshot",
+    "annotated",
     "autoscaler_started",
     "await_groups",
     "configure",

@@ -285,6 +285,7 @@ def relaunch(
             launch.account,
             now,
             key=launch.name,
+            own=True,
         )
     name = next(name for name in mint if not identity.name_is_taken(fleet, name))
     sold_out = stock.another_may_do(error)

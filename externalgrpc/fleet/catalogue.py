@@ -29,9 +29,10 @@ def read(
         for offer in offers
         if offer.machine_type in known
     }
+    priced = {**held.catalogue.priced, **sold} if held.catalogue is not None else sold
     held = dataclasses.replace(
         held,
-        catalogue=state.Catalogue(machine_types=known, offers=sold),
+        catalogue=state.Catalogue(machine_types=known, offers=sold, priced=priced),
         cataloguing=False,
         catalogue_at=now + plan.CATALOGUE_S,
         catalogue_failures=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from externalgrpc.fleet import index, retired, state, view
+from externalgrpc.fleet import index, retired, state, verdicts, view
 from externalgrpc.model import groups
 
 ORPHAN = "Orphan"
@@ -44,13 +44,15 @@ def configure(
         if group.deletion == ORPHAN and name not in flying:
             continue
         if name not in wanted and (view.target(fleet, name) or view.leaving(fleet, name)):
-            wanted[name] = dataclasses.replace(group, min_size=0, departed=True)
+            # What paused it is gone with it: nobody could take that back.
+            wanted[name] = dataclasses.replace(group, min_size=0, departed=True, paused=False)
     strikes = {
         name: held
         for name, held in fleet.strikes.items()
         if name in wanted and name in fleet.groups and _alike(wanted[name], fleet.groups[name])
     }
-    return prune(dataclasses.replace(fleet, groups=wanted, blocked=dict(blocked), strikes=strikes))
+    fleet = dataclasses.replace(fleet, groups=wanted, blocked=dict(blocked), strikes=strikes)
+    return prune(verdicts.suspend(fleet))
 
 
 def prune(fleet: state.Fleet) -> state.Fleet:
@@ -80,7 +82,7 @@ def prune(fleet: state.Fleet) -> state.Fleet:
 
 
 def _alike(one: groups.NodeGroup, other: groups.NodeGroup) -> bool:
-    """Tell whether two groups differ in their sizes at most."""
+    """Tell whether two groups differ in how much of them there may be at most."""
     sized = dataclasses.replace(
         one,
         min_size=other.min_size,
@@ -89,6 +91,7 @@ def _alike(one: groups.NodeGroup, other: groups.NodeGroup) -> bool:
         hold=other.hold,
         paused=other.paused,
         deletion=other.deletion,
+        cap=other.cap,
     )
     return sized == other
 
@@ -106,7 +109,7 @@ def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountSta
         if name in held and held[name].provider != account.provider
     }
     kept: dict[str, state.AccountState] = {
-        name: dataclasses.replace(account, departed=name not in configured)
+        name: dataclasses.replace(account, departed=name not in configured, paused=False)
         for name, account in held.items()
     }
     for name, account in configured.items():
@@ -128,6 +131,8 @@ def _with_accounts(fleet: state.Fleet, configured: Mapping[str, state.AccountSta
             foreign=account.foreign,
             believe_vanished=account.believe_vanished,
             max_orders_per_hour=account.max_orders_per_hour,
+            paused=account.paused,
+            cap=account.cap,
         )
     if not replaced:
         return dataclasses.replace(fleet, accounts=kept)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from externalgrpc.fleet import notnow, requests, state, stock, surge
+from externalgrpc.fleet import notnow, pausing, requests, spending, state, stock, surge
 from externalgrpc.model import groups
 
 # Bound once: a member of an enum costs a slow look-up in Python 3.11, and this loop is long.
@@ -40,6 +40,7 @@ class Departures:
         self._probing: set[tuple[str, groups.Candidate]] = set()
         self._sent: dict[str, int] = {}
         self._surge = surge.Surge(fleet, agenda)
+        self._ledger = spending.Ledger(fleet)
 
     def accounts(self) -> dict[str, state.AccountState]:
         """Give the accounts at which something was ordered, with the instants of that noted."""
@@ -145,12 +146,17 @@ class Departures:
     def _send(self, launch: state.Launch, node_group: groups.NodeGroup) -> state.Launch:
         fleet, now = self._fleet, self._agenda.now
         account = fleet.accounts[launch.account]
-        left = notnow.most_orders(fleet, account) - len(account.orders)
-        if self._sent.get(account.name, 0) >= left or self._surge.holds(node_group):
+        braked = notnow.most_orders(fleet, account) - len(account.orders)
+        if self._sent.get(account.name, 0) >= braked or self._surge.holds(node_group):
             return self._expire(launch, node_group)
-        candidate = stock.choose(fleet, launch, node_group, now)
+        if unseen := self._ledger.waits(node_group):
+            return self._expire(launch, node_group, unseen)
+        left = stock.left(fleet, launch, node_group)
+        too_dear = {each: self._ledger.refusal(node_group, each) for each in left}
+        affordable = [each for each in left if not too_dear[each]]
+        candidate = stock.choose(fleet, launch, affordable, now)
         if candidate is None:
-            return _failed(launch, stock.exhausted(fleet, launch, node_group))
+            return _failed(launch, self._nothing_left(launch, node_group, too_dear))
         # Of what was refused lately, one order at a time finds out whether it is to be had again.
         probe = (launch.account, candidate)
         if probe in self._probing and stock.lately_refused(fleet, launch, candidate, now):
@@ -160,6 +166,7 @@ class Departures:
         self._hands[launch.account] -= 1
         self._sent[account.name] = self._sent.get(account.name, 0) + 1
         self._surge.sent(node_group)
+        self._ledger.sent(node_group, candidate)
         self._probing.add(probe)
         machine_type = catalogue.machine_types[candidate.machine_type]
         self._agenda.ask(
@@ -174,13 +181,26 @@ class Departures:
             look_at=math.inf,
         )
 
-    def _expire(self, launch: state.Launch, node_group: groups.NodeGroup | None) -> state.Launch:
+    def _nothing_left(
+        self,
+        launch: state.Launch,
+        node_group: groups.NodeGroup,
+        too_dear: Mapping[groups.Candidate, str],
+    ) -> state.Failure:
+        """Say why nothing can be ordered: all that is left costs too much, or there is nothing."""
+        if too_dear:
+            return spending.failure("; ".join(too_dear.values()))
+        return stock.exhausted(self._fleet, launch, node_group)
+
+    def _expire(
+        self, launch: state.Launch, node_group: groups.NodeGroup | None, held: str = ""
+    ) -> state.Launch:
         """Fail a launch that got no answer within the time that its group gives a machine."""
         patience_s = node_group.provision_timeout_s if node_group is not None else 0.0
         if not self._agenda.due(launch.born + patience_s):
             return launch
         account = self._fleet.accounts[launch.account]
-        why = (node_group.hold if node_group is not None else "") or account.trouble
+        why = held or (node_group.hold if node_group is not None else "") or account.trouble
         why = why or unknown(self._fleet, account) or "the cloud gave no usable answer"
         message = f"not ordered within {patience_s:.0f} s: {why}"
         failure = state.Failure(state.ErrorClass.OTHER, "CloudUnreachable", message)
@@ -197,6 +217,8 @@ def unknown(fleet: state.Fleet, account: state.AccountState) -> str:
         return fleet.awaited
     if fleet.identity is None:
         return "the cluster's identity could not be read yet"
+    if fleet.annotation is None:
+        return pausing.UNREAD
     if not fleet.identity:
         return ""
     if fleet.nodes is None:

@@ -12,7 +12,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from externalgrpc.fleet import dispatch, notnow, proof, requests, state, stock, verdicts, view
+from externalgrpc.fleet import (
+    dispatch,
+    notnow,
+    pausing,
+    proof,
+    requests,
+    state,
+    stock,
+    verdicts,
+    view,
+)
 from externalgrpc.model import backoff, groups
 from providers import contract
 
@@ -120,7 +130,7 @@ def wants(fleet: state.Fleet, provider_id: str) -> requests.Finish | None:
     account, group = fleet.accounts.get(held.account), fleet.groups.get(instance.group)
     if account is None or group is None or _never(fleet, group, account):
         return None
-    said = notnow.why_account(fleet, account.name)
+    said = notnow.why(fleet, group.name)
     if (
         not account.settled
         or account.catalogue is None
@@ -155,6 +165,10 @@ def judge(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
         instance = fleet.index.by_provider_id.get(provider_id)
         group = fleet.groups.get(instance.group) if instance is not None else None
         if held.account != account or held.under_way or instance is None or group is None:
+            continue
+        if held.failure is None and pausing.own_word(fleet, group.name, account):
+            # Nobody could finish it meanwhile: its time begins when it may be.
+            finishes[provider_id] = dataclasses.replace(held, since=now)
             continue
         failure = held.failure or _given_up(fleet, held, instance, group, now)
         member = view.find(fleet, group.name, view.key_of(fleet, instance))

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from externalgrpc.fleet import (
     identity,
     journeys,
+    pausing,
     proof,
     state,
     vanishing,
@@ -124,7 +125,10 @@ def overdue(fleet: state.Fleet, now: float, *, patience_s: float) -> Sequence[st
         if member.name in late
         and member.failure is not None
         and member.instance is not None
-        and proof.settled(fleet, member.instance, view.account_of(fleet, member.instance))
+        and proof.settled(
+            fleet, member.instance, account := view.account_of(fleet, member.instance)
+        )
+        and not pausing.own_word(fleet, name, account)
     ]
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from externalgrpc.fleet import quarantine, state, vanishing, view
+from externalgrpc.fleet import pausing, quarantine, state, vanishing, view
 from externalgrpc.model import groups
 
 ORDER_RATE = "OrderRate"
 """The code of the brake on orders."""
 
 PAUSED = "Paused"
-"""The code of a group whose growth somebody paused."""
+"""The code of what the operator paused."""
 
 
 class NotNow(NamedTuple):
@@ -27,10 +27,10 @@ class NotNow(NamedTuple):
 
 def why(fleet: state.Fleet, group: str) -> NotNow | None:
     """Say why a group gets no machine for now; None when it may."""
-    if fleet.groups[group].paused:
-        reason = "spec.paused of its VPSNode is true: nothing is ordered until it is not"
-        return NotNow(PAUSED, reason)
-    return why_account(fleet, fleet.groups[group].account)
+    configured = fleet.groups[group]
+    if configured.paused:
+        return NotNow(PAUSED, pausing.of_group(fleet, group))
+    return why_account(fleet, configured.account)
 
 
 def why_account(fleet: state.Fleet, name: str) -> NotNow | None:
@@ -40,7 +40,8 @@ def why_account(fleet: state.Fleet, name: str) -> NotNow | None:
         return None
     known = fleet.memo.not_now
     if name not in known:
-        known[name] = _why(fleet, account)
+        said = pausing.of_account(fleet, name)
+        known[name] = NotNow(PAUSED, said) if said else _why(fleet, account)
     return known[name]
 
 

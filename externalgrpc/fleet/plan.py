@@ -16,6 +16,7 @@ from externalgrpc.fleet import (
     finishing,
     marking,
     notnow,
+    pausing,
     requests,
     retired,
     state,
@@ -92,8 +93,8 @@ def _busy(fleet: state.Fleet) -> Iterator[str]:
         if launch.failure is None or launch.may_land:
             yield launch.account
     for retirement in fleet.retired.values():
-        # A machine that cannot be deleted (protected, no right to) is no reason to hurry for ever.
-        if retirement.attempts <= HURRIED_DELETIONS:
+        # What cannot be deleted (protected, no right to), or waits, is no reason to hurry for ever.
+        if retirement.attempts <= HURRIED_DELETIONS and not pausing.holds(fleet, retirement):
             yield retirement.account
     for missing in fleet.missing.values():
         yield missing.account
@@ -161,6 +162,8 @@ def _deletions(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
             queued[retirement.account] -= 1
     for key, retirement in fleet.retired.items():
         match retirement.deletion:
+            case state.Deletion.OWED if pausing.holds(fleet, retirement):
+                pass
             case state.Deletion.OWED:
                 if agenda.due(retirement.not_before) and queued[retirement.account] > 0:
                     queued[retirement.account] -= 1

@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from externalgrpc.fleet import claims, identity, index, proof, state, stock, tidying, view
-from externalgrpc.model import backoff
+from externalgrpc.model import backoff, groups
 from providers import contract, errors
 
 ABSENCES = 2
@@ -32,10 +32,12 @@ def terminated(
     *,
     now: float,
     drained: frozenset[str] = frozenset(),
+    own: bool = False,
 ) -> state.Fleet:
     """Retire members: a launch that was never sent vanishes, all else is deleted and awaited.
 
-    ``drained`` are the keys of those whose real Nodes CA let go.
+    ``drained`` are the keys of those whose real Nodes CA let go; ``own`` says that it is not CA
+    who asks for it.
     """
     if not members:
         return fleet
@@ -50,12 +52,12 @@ def terminated(
         if instance is not None:
             account = view.account_of(fleet, instance)
             retired[member.name] = owed(
-                instance, account, now, key=member.name, drained=member.name in drained
+                instance, account, now, key=member.name, drained=member.name in drained, own=own
             )
         elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):
-            retired[member.name] = _tombstone(launch, now)
+            retired[member.name] = _tombstone(launch, now, own=own)
         elif launch is not None and launch.asked_at > state.NEVER:
-            gone[member.name] = state.Gone(launch.group, terminated=True)
+            gone[member.name] = state.Gone(launch.group, terminated=True, own=own)
     return dataclasses.replace(
         fleet,
         launches={name: held for name, held in fleet.launches.items() if name not in names},
@@ -78,18 +80,33 @@ def _launch_of(fleet: state.Fleet, member: state.Member) -> state.Launch | None:
     return launch
 
 
-def withdraw(fleet: state.Fleet, names: Iterable[str]) -> state.Fleet:
-    """Forget held launches; those that were sent once stay let go, should they land after all."""
+def withdraw(fleet: state.Fleet, names: Iterable[str], *, own: bool = True) -> state.Fleet:
+    """Forget held launches; those that were sent once stay let go, should they land after all.
+
+    ``own`` says that it is not CA who asks for it.
+    """
     dropped = set(names)
     if not dropped:
         return fleet
     gone = {
-        name: state.Gone(launch.group, terminated=True)
+        name: state.Gone(launch.group, terminated=True, own=own)
         for name in dropped
         if (launch := fleet.launches[name]).asked_at > state.NEVER
     }
     launches = {name: held for name, held in fleet.launches.items() if name not in dropped}
     return dataclasses.replace(fleet, launches=launches, gone={**fleet.gone, **gone})
+
+
+def asked_for(fleet: state.Fleet, keys: Iterable[str]) -> state.Fleet:
+    """Note that CA asks for what was let go on our own word: it waits for nothing any more."""
+    changed = {
+        key: dataclasses.replace(held, own=False)
+        for key in keys
+        if (held := fleet.retired.get(key)) is not None and held.own
+    }
+    if not changed:
+        return fleet
+    return dataclasses.replace(fleet, retired={**fleet.retired, **changed})
 
 
 def spare(fleet: state.Fleet) -> state.Fleet:
@@ -149,6 +166,7 @@ def owed(
     key: str,
     surplus: bool = False,
     drained: bool = False,
+    own: bool = False,
 ) -> state.Retirement:
     """Make the retirement of a machine whose id is known: its deletion is owed."""
     return state.Retirement(
@@ -162,6 +180,8 @@ def owed(
         provider_id=instance.provider_id,
         surplus=surplus,
         drained=drained,
+        own=own,
+        candidate=groups.Candidate(instance.machine_type, instance.location),
     )
 
 
@@ -182,7 +202,9 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
         by_id = gone is not None and gone.terminated
         if by_name or (by_id and (drained or not claims.shows_life(fleet, instance))):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
-            again[key] = owed(instance, snapshot.account, now, key=key, drained=drained)
+            why = gone if by_id else fleet.gone.get(instance.node_name)
+            own = why is not None and why.own
+            again[key] = owed(instance, snapshot.account, now, key=key, drained=drained, own=own)
     if not again:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **again})
@@ -204,7 +226,8 @@ def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> stat
         over = name in fleet.retired or _was_terminated(fleet, name)
         if over or proof.double_settled(fleet, instance, snapshot):
             key = instance.provider_id
-            surplus[key] = owed(instance, account, now, key=key, surplus=True)
+            own = not over or _was_own(fleet, name)
+            surplus[key] = owed(instance, account, now, key=key, surplus=True, own=own)
     if not surplus:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **surplus})
@@ -235,7 +258,10 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             continue
         for known_as in filter(None, (retirement.provider_id, key)):
             gone[known_as] = state.Gone(
-                retirement.group, terminated=True, drained=retirement.drained
+                retirement.group,
+                terminated=True,
+                drained=retirement.drained,
+                own=retirement.own,
             )
         left_behind.add((retirement.group, retirement.name))
     fleet = dataclasses.replace(fleet, retired=retired, gone=gone)
@@ -320,7 +346,7 @@ def deleted(
     )
 
 
-def _tombstone(launch: state.Launch, now: float) -> state.Retirement:
+def _tombstone(launch: state.Launch, now: float, *, own: bool) -> state.Retirement:
     asked = launch.phase is state.Phase.ASKED
     return state.Retirement(
         key=launch.name,
@@ -330,12 +356,20 @@ def _tombstone(launch: state.Launch, now: float) -> state.Retirement:
         since=now,
         deletion=state.Deletion.AWAITED,
         doubtful_since=state.NEVER if asked else launch.doubtful_since,
+        own=own,
+        candidate=launch.candidate,
     )
 
 
 def _was_terminated(fleet: state.Fleet, key: str) -> bool:
     gone = fleet.gone.get(key)
     return gone is not None and gone.terminated
+
+
+def _was_own(fleet: state.Fleet, name: str) -> bool:
+    """Tell whether a name was let go on our own word."""
+    held = fleet.retired.get(name) or fleet.gone.get(name)
+    return held is not None and held.own
 
 
 def _landed(retirement: state.Retirement, instance: contract.Instance) -> state.Retirement:
@@ -383,7 +417,10 @@ def _absent(retirement: state.Retirement, now: float, *, after: bool) -> state.R
 
 def _forget(fleet: state.Fleet, retirement: state.Retirement) -> state.Fleet:
     retired = {key: held for key, held in fleet.retired.items() if key != retirement.key}
-    gone = {**fleet.gone, retirement.key: state.Gone(retirement.group, terminated=True)}
+    gone = {
+        **fleet.gone,
+        retirement.key: state.Gone(retirement.group, terminated=True, own=retirement.own),
+    }
     return dataclasses.replace(fleet, retired=retired, gone=gone)
 
 

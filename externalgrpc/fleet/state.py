@@ -19,7 +19,10 @@ from providers import contract
 
 NEVER = float("-inf")
 Limits: TypeAlias = groups.Limits
+Spending: TypeAlias = groups.Spending
 _LIMITS = Limits()
+_NO_CAP = groups.SpendCap()
+_SPENDING = Spending()
 
 
 class Phase(enum.Enum):
@@ -103,7 +106,9 @@ class Retirement:
 
     Kept until two listings that began after the settling time agree that it is gone. ``key`` is
     the node name, or the provider id where the machine has no name of its own. ``drained`` tells
-    that CA let its real Node go; without that it is spared should its Node come after all.
+    that CA let its real Node go; without that it is spared should its Node come after all. ``own``
+    tells that it was let go on our own word, and not CA's: such wait while their group is paused.
+    ``candidate`` is what was ordered, as far as that is known.
     """
 
     key: str
@@ -122,6 +127,8 @@ class Retirement:
     message: str = ""
     surplus: bool = False
     drained: bool = False
+    own: bool = False
+    candidate: groups.Candidate | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,13 +223,14 @@ class Finish:
 class Gone(NamedTuple):
     """A machine that is no more: whose it was, whether we let it go, and since when it is known.
 
-    ``drained`` as for :class:`Retirement`.
+    ``drained`` and ``own`` as for :class:`Retirement`.
     """
 
     group: str
     terminated: bool
     at: float = NEVER
     drained: bool = False
+    own: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,11 +247,13 @@ class Catalogue:
     """What an account can order.
 
     ``machine_types`` keeps types that are no longer sold, so that a group of them keeps its
-    shape; ``offers`` holds what is sold now, in stock or not: only that can be ordered.
+    shape; ``offers`` holds what is sold now, in stock or not: only that can be ordered. ``priced``
+    holds, besides, the last offers of what is sold no more: machines of it may stand.
     """
 
     machine_types: Mapping[str, contract.MachineType] = dataclasses.field(default_factory=dict)
     offers: Mapping[groups.Candidate, contract.Offer] = dataclasses.field(default_factory=dict)
+    priced: Mapping[groups.Candidate, contract.Offer] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +281,7 @@ class AccountState:
     is the operator's word on machines of our name by their identity (``none`` for those without):
     adopt, ignore or gone; ``believe_vanished`` his word that machines that vanished at large are
     gone. ``max_orders_per_hour`` is the brake, ``orders`` when orders were sent in the last hour.
+    ``paused`` and ``cap`` are the operator's words on all groups of the account.
     ``neighbours`` are the clusters in the project, None before they were asked for. ``untidy`` are
     machines, by group and name, that are gone and may have left something beside them; the name is
     empty for what a group left. The cloud is asked for such at ``leftovers_at``.
@@ -303,6 +314,8 @@ class AccountState:
     foreign: Mapping[str, str] = dataclasses.field(default_factory=dict)
     believe_vanished: bool = False
     max_orders_per_hour: int | None = None
+    paused: bool = False
+    cap: groups.SpendCap = _NO_CAP
     orders: tuple[float, ...] = ()
     neighbourly: bool = False
     neighbours: tuple[contract.Neighbour, ...] | None = None
@@ -522,6 +535,10 @@ class Fleet:
     not known yet, empty when all are: until then none is served, no machine is called an orphan and
     no order is sent.
 
+    ``paused`` says that the file pauses everything, ``annotation`` what our ConfigMap says of that:
+    a sentence that it does, empty where it does not, None before it could be read. ``spending``
+    is what may be spent in all, and how prices are converted.
+
     ``memo`` keeps what is derived of the value; nothing in it depends on ``registered``
     but whether machines have vanished, and what follows of that.
     """
@@ -562,6 +579,9 @@ class Fleet:
     outage: str = ""
     finishes: Mapping[str, Finish] = dataclasses.field(default_factory=dict)
     awaited: str = ""
+    paused: bool = False
+    annotation: str | None = ""
+    spending: Spending = _SPENDING
     memo: memos.Memo = dataclasses.field(
         default_factory=memos.Memo, init=False, compare=False, repr=False
     )

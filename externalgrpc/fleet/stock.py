@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 from externalgrpc.fleet import state
 from externalgrpc.model import backoff, groups
@@ -87,15 +88,12 @@ def account_refusal(fleet: state.Fleet, account: str) -> state.Refusal | None:
     return max(said, key=lambda refusal: refusal.at, default=None)
 
 
-def choose(
-    fleet: state.Fleet, launch: state.Launch, node_group: groups.NodeGroup, now: float
-) -> groups.Candidate | None:
-    """Pick the candidate to try: in order, those lately refused behind the others.
-
-    None when there is none left for this launch.
-    """
+def left(
+    fleet: state.Fleet, launch: state.Launch, node_group: groups.NodeGroup
+) -> list[groups.Candidate]:
+    """List the candidates that are sold and were not refused to this launch, in order."""
     catalogue = fleet.accounts[launch.account].catalogue
-    left = [
+    return [
         candidate
         for candidate in node_group.candidates
         if catalogue is not None
@@ -103,8 +101,22 @@ def choose(
         and candidate not in launch.refused
         and _refused_at(fleet, launch, candidate) <= launch.born
     ]
+
+
+def choose(
+    fleet: state.Fleet,
+    launch: state.Launch,
+    candidates: Iterable[groups.Candidate],
+    now: float,
+) -> groups.Candidate | None:
+    """Pick the candidate to try: in order, those lately refused behind the others.
+
+    None when there is none.
+    """
     return min(
-        left, key=lambda candidate: lately_refused(fleet, launch, candidate, now), default=None
+        candidates,
+        key=lambda candidate: lately_refused(fleet, launch, candidate, now),
+        default=None,
     )
 
 

@@ -2,15 +2,16 @@
 
 Placement groups, tags that are things of their own: whatever the cloud can clear. Asked for when
 machines are proved gone, never while something of the group is in the air, so that nothing is
-cleared that an order is about to use. What a process that died before us did not clear is found in
-the cloud's own listing of what carries our mark, once that of machines can be trusted.
+cleared that an order is about to use, and not while it is paused. What a process that died before
+us did not clear is found in the cloud's own listing of what carries our mark, once that of machines
+can be trusted.
 """
 
 from __future__ import annotations
 
 import dataclasses
 
-from externalgrpc.fleet import requests, state, view
+from externalgrpc.fleet import pausing, requests, state, view
 from providers import contract, errors
 
 RETRY_S = 300.0
@@ -42,7 +43,9 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
         left = [
             (group, node)
             for group, node in account.untidy
-            if group not in busy and (node or _is_empty(fleet, group))
+            if group not in busy
+            and (node or _is_empty(fleet, group))
+            and not pausing.own_word(fleet, group, name)
         ]
         if not left:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from externalgrpc.fleet import proof, state, view
+from externalgrpc.fleet import pausing, proof, state, view
 from externalgrpc.model import groups
 from providers import contract
 
@@ -12,6 +12,7 @@ NOT_YET = "not judged yet"
 UNPROVED = "nothing proves that it never was a node: delete it by hand if it is dead"
 CAPPED = "as many were given up lately as the limits allow"
 OUTAGE = "the cluster has lost its nodes: nobody is judged"
+PAUSED = "paused: nothing is deleted on our own word"
 
 
 class Court:
@@ -37,6 +38,8 @@ class Court:
         account = view.account_of(self._fleet, instance)
         if not proof.settled(self._fleet, instance, account):
             return _withheld(failed, UNPROVED)
+        if pausing.own_word(self._fleet, group.name, account):
+            return _withheld(failed, PAUSED)
         if not failed.withheld:
             return failed
         if doubtful:
@@ -54,6 +57,27 @@ class Court:
         machines = len(held.instances) if held is not None else 0
         most = max(1, int(limits.given_up_share * machines))
         return of_group >= limits.given_up_a_group or of_account >= most
+
+
+def suspend(fleet: state.Fleet) -> state.Fleet:
+    """Show no failed join of what is paused any more; it is judged anew when that is over."""
+    held = {
+        key: _withheld(failed, PAUSED)
+        for key, failed in fleet.unjoined.items()
+        if not failed.withheld
+        and (name := view.group_of(fleet, key))
+        and (member := view.find(fleet, name, key)) is not None
+        and member.instance is not None
+        and pausing.own_word(fleet, name, view.account_of(fleet, member.instance))
+    }
+    return dataclasses.replace(fleet, unjoined={**fleet.unjoined, **held}) if held else fleet
+
+
+def annotated(fleet: state.Fleet, said: str | None) -> state.Fleet:
+    """Take what our ConfigMap says of a pause; see :attr:`state.Fleet.annotation`."""
+    if said == fleet.annotation:
+        return fleet
+    return suspend(dataclasses.replace(fleet, annotation=said))
 
 
 def _withheld(failed: state.Unjoined, why: str) -> state.Unjoined:

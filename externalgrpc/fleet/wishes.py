@@ -117,6 +117,7 @@ def retire(
     going: dict[str, state.Member] = {}
     doubtful: dict[str, state.Member] = {}
     foreign: list[str] = []
+    again: set[str] = set()
     real = 0
     drained: set[str] = set()
     for node in nodes:
@@ -136,6 +137,9 @@ def retire(
                 doubtful[member.name] = member
         elif owner is not None or not _was_ours(fleet, node_group, node):
             foreign.append(_named(node))
+        else:
+            name = identity.placeholder_name(node.provider_id) or node.name
+            again |= {name, node.provider_id, view.retired_names(fleet).get(node.provider_id, "")}
     if foreign:
         raise fleet_errors.NotOurs(f"{group}: not machines of this group: {', '.join(foreign)}")
     living = view.live(fleet, group) - sum(1 for m in going.values() if m.failure is None)
@@ -144,6 +148,7 @@ def retire(
             f"{group}: deleting {real} would leave {living} live machines, "
             f"minSize is {node_group.min_size}"
         )
+    fleet = retired.asked_for(fleet, again)
     fleet = retired.terminated(fleet, tuple(going.values()), now=now, drained=frozenset(drained))
     accused = frozenset(member.provider_id for member in doubtful.values())
     fleet = quarantine.accuse(fleet, accused, now=now, unix_now=unix_now)
@@ -169,7 +174,7 @@ def shrink(fleet: state.Fleet, group: str, delta: int) -> tuple[state.Fleet, tup
         if launch.group == group and launch.phase is state.Phase.HELD
     ]
     withdrawn = tuple(unsent[delta:])
-    return retired.withdraw(fleet, withdrawn), withdrawn
+    return retired.withdraw(fleet, withdrawn, own=False), withdrawn
 
 
 def autoscaler_started(fleet: state.Fleet, *, unix_now: float) -> state.Fleet:

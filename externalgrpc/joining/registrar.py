@@ -34,7 +34,7 @@ TOKENS_S = 2 * tokens.LONGEST_S
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often to sweep and to read the cluster's kubelet-config, in seconds.
+    """How often to sweep, to read whether we are paused and the kubelet-config, in seconds.
 
     ``gather_s`` is how long the news of a sweep that is due early are gathered. ``settle_s`` is how
     long the Nodes must have been seen without a gap before anybody counts as failed: kubelets that
@@ -43,6 +43,7 @@ class Pace:
     """
 
     sweep_s: float = 3.0
+    pause_s: float = 3.0
     gather_s: float = 0.2
     settle_s: float = 60.0
     kubelets_s: float = 300.0
@@ -75,6 +76,10 @@ class Cluster(Protocol):
 
     def identity(self) -> str | None:
         """Read what distinguishes the cluster from others of its name; blocks. None: not now."""
+        ...
+
+    def paused(self) -> str | None:
+        """Read whether our ConfigMap pauses everything; blocks. Empty: not; None: not known now."""
         ...
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
@@ -144,6 +149,7 @@ class Registrar:
         self._leftovers = stale_nodes.Leftovers()
         self._kubelets_at = float("-inf")
         self._identify_at = float("-inf")
+        self._pause_at = float("-inf")
         self._lock = threading.Lock()
         self._sweeping = threading.Lock()
         self._due = threading.Event()
@@ -243,7 +249,7 @@ class Registrar:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            for work in (self._identify, self._read_kubelets, self.sweep):
+            for work in (self._identify, self._read_pause, self._read_kubelets, self.sweep):
                 try:
                     work()
                 except Exception:  # noqa: BLE001 - the next round comes; it is logged
@@ -266,6 +272,19 @@ class Registrar:
         found = self._cluster.identity()
         if found is not None:
             self._reconciler.identified(found)
+
+    def _read_pause(self) -> None:
+        """Read whether we are paused when it is due; while nobody answers, less often."""
+        now = self._clock.monotonic()
+        if now < self._pause_at:
+            return
+        said, known = self._cluster.paused(), self._reconciler.fleet.annotation
+        # Orders are held until it is known.
+        hurry = said is not None or known is None
+        wait_s = self._pace.pause_s if hurry else self._pace.retry_s
+        self._pause_at = self._clock.monotonic() + wait_s
+        if said is not None and said != known:
+            self._reconciler.annotated(said)
 
     def _read_kubelets(self) -> None:
         """Read the cluster's kubelet-config when it is due; what was read stays till then."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from externalgrpc.fleet import state, vanishing
+from externalgrpc.fleet import pausing, state, vanishing
 from externalgrpc.kube import nodes
 from externalgrpc.model import names
 
@@ -58,7 +58,11 @@ class Leftovers:
                 seen = _Absence(seen.listings + 1, begun_at, seen.since)
             absent[node.uid] = seen
             terminated = _was_terminated(fleet, node)
-            ripe = terminated or (not node.ready and now - seen.since >= patience_s)
+            ripe = terminated or (
+                not node.ready
+                and now - seen.since >= patience_s
+                and not pausing.own_word(fleet, _group_of(fleet, node), "")
+            )
             if seen.listings >= ABSENCES and ripe and not node.deleting:
                 found.append(Leftover(node, _removable if terminated else _not_ready))
         self._absent = absent
@@ -109,14 +113,16 @@ def _absent_since(fleet: state.Fleet, node: nodes.Node) -> float | None:
     )
     if still_known:
         return None
-    group = (
-        fleet.gone[node.provider_id].group
-        if node.provider_id in fleet.gone
-        else next((name for name in fleet.groups if names.minted_for(name, node.name)), "")
-    )
-    configured = fleet.groups.get(group)
+    configured = fleet.groups.get(_group_of(fleet, node))
     if configured is None:
         return None
     account = fleet.accounts[configured.account]
     fresh = account.snapshot is not None and not account.failures and account.scheme == scheme
     return account.snapshot.begun_at if account.snapshot is not None and fresh else None
+
+
+def _group_of(fleet: state.Fleet, node: nodes.Node) -> str:
+    """Name the group that a Node's machine was of; empty for none."""
+    if node.provider_id in fleet.gone:
+        return fleet.gone[node.provider_id].group
+    return next((name for name in fleet.groups if names.minted_for(name, node.name)), "")

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Final
 
-from externalgrpc.kube import api, csr
+from externalgrpc.kube import api, csr, pause
 
 VPS_NODES: Final = "kubero.dev"
 """The API group of VPSNodes."""
@@ -19,7 +19,10 @@ _PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """Something that one may be allowed to do; empty namespace: everywhere; ``why`` we want it."""
+    """Something that one may be allowed to do; empty namespace: everywhere; ``why`` we want it.
+
+    What is ``optional`` takes something from people when it lacks, and nothing from machines.
+    """
 
     verb: str
     resource: str
@@ -28,6 +31,7 @@ class Deed:
     namespace: str = ""
     name: str = ""
     why: str = ""
+    optional: bool = False
 
     def __str__(self) -> str:
         what = "/".join(filter(None, (self.resource, self.subresource)))
@@ -36,8 +40,13 @@ class Deed:
         return f"{self.verb} {full}{named}" + (f" in {self.namespace}" if self.namespace else "")
 
 
-def needs(*, namespace: str, own_approval: bool) -> tuple[Deed, ...]:
-    """List what the server does; ``namespace`` is where its configuration lives."""
+def needs(
+    *, namespace: str, own_approval: bool, config_map: str = "vps-autoscaler"
+) -> tuple[Deed, ...]:
+    """List what the server does; ``namespace`` is where its configuration lives.
+
+    ``config_map`` is that on which Events about groups are written, and which may pause everything.
+    """
     nodes = "follow, name and remove Nodes"
     secrets = "one bootstrap token for each machine"
     requests = "see how far a joining machine has come"
@@ -98,9 +107,24 @@ def needs(*, namespace: str, own_approval: bool) -> tuple[Deed, ...]:
             for verb in ("get", "list", "watch")
         ),
         *(
-            Deed(verb=verb, group="events.k8s.io", resource="events", namespace=where, why=events)
+            Deed(
+                verb=verb,
+                group="events.k8s.io",
+                resource="events",
+                namespace=where,
+                why=events,
+                optional=True,
+            )
             for verb in ("create", "patch")
             for where in dict.fromkeys(("default", namespace))
+        ),
+        Deed(
+            verb="get",
+            resource="configmaps",
+            namespace=namespace,
+            name=config_map,
+            why=f"be paused by the annotation {pause.ANNOTATION}",
+            optional=True,
         ),
         *(approving if own_approval else ()),
     )

@@ -21,6 +21,7 @@ from externalgrpc.kube import (
     facts,
     identity,
     nodes,
+    pause,
     reflector,
     tokens,
     work_queue,
@@ -107,6 +108,7 @@ class Cluster:
         )
         self._work_queue = work_queue.WorkQueue(time_source=time_source, chance=chance)
         self._identity = identity.Reader(link.api)
+        self._pause = pause.Reader(link.api, namespace=link.namespace, name=settings.config_map)
         self._version = _Kept(lambda: facts.version(link.api), _VERSION_S, time_source)
         self._address = _Kept(
             lambda: facts.address(link, endpoint=settings.endpoint), _ADDRESS_S, time_source
@@ -154,6 +156,20 @@ class Cluster:
             case identity.Withheld():
                 return ""
             case identity.NotYet():
+                return None
+
+    def paused(self) -> str | None:
+        """Read whether our ConfigMap pauses everything, as a sentence; empty when not. Blocks.
+
+        None while nobody knows: what was known stays. Where we may not read it, which is logged
+        once, nothing is paused there.
+        """
+        match self._pause.read():
+            case pause.Known(said):
+                return said
+            case pause.Withheld():
+                return ""
+            case pause.NotYet():
                 return None
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:

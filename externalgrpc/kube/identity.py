@@ -63,7 +63,7 @@ def read(of: api.Api) -> Answer:
     except errors.KubeError as error:
         if error.status != http.HTTPStatus.FORBIDDEN:
             return NotYet(str(error))
-        if (nothing := _nodes_refused(of)) is not None:
+        if (nothing := nodes_refused(of)) is not None:
             return nothing
         try:
             namespace = of.get(PATH)
@@ -108,7 +108,8 @@ class Reader:
         return answer
 
 
-def _nodes_refused(of: api.Api) -> NotYet | None:
+def nodes_refused(of: api.Api) -> NotYet | None:
+    """Say that not even Nodes may be read: a refusal is no word on our rights. None: they may."""
     try:
         of.get(nodes.PATH, {"limit": "1"})
     except errors.KubeError as error:

@@ -25,6 +25,8 @@ DEFAULT_ORDERS_PER_HOUR = 1_000
 
 NODE_CPU_QUERY = "sum by (node) (rate(node_cpu_usage_seconds_total[2m]))"
 """Of the kubelet's /metrics/resource, scraped with the Node's name in the label node."""
+HOURS_A_MONTH = 730
+"""What a price an hour is multiplied with for one a month."""
 
 DEFAULT_PROVISION_TIMEOUT_S = 900.0
 """Cluster Autoscaler's own --max-node-provision-time default."""
@@ -114,6 +116,25 @@ class Headroom:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpendCap:
+    """What machines may cost at most, an hour and a month, in the configuration's currency.
+
+    A month is that of :data:`HOURS_A_MONTH`: what all of them would cost if they ran for it. None
+    sets no bound; of two the stricter counts.
+    """
+
+    per_hour: Decimal | None = None
+    per_month: Decimal | None = None
+
+    @property
+    def hourly(self) -> Decimal | None:
+        """Return the stricter bound, an hour; None where there is none."""
+        monthly = None if self.per_month is None else self.per_month / HOURS_A_MONTH
+        given = [each for each in (self.per_hour, monthly) if each is not None]
+        return min(given, default=None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroup:
     """A pool of like machines, as the configuration describes it.
 
@@ -125,12 +146,14 @@ class NodeGroup:
     (the image does it), or empty (no way is configured). ``options`` is an instance of the
     cloud's own group options. ``any_node_name`` says that nodes are named otherwise than their
     machines on purpose. ``surge`` is how many machines more than ``max_size`` may exist while
-    others are being deleted; None for the usual (:attr:`most_machines`).
+    others are being deleted; None for the usual (:attr:`most_machines`). While it is ``paused``
+    nothing is ordered for it, and nothing of it deleted unless CA asks for that. ``cap`` bounds
+    what its machines cost.
 
-    Of a group that is a VPSNode: ``hold`` says why no order may be sent yet (empty: it may),
-    ``paused`` that somebody paused its growth, and ``deletion`` is the deletionPolicy of an object
-    that is being deleted, empty while it is not.
     ``target_cpu`` is the use of CPU, in percent, above which room is added; None for no target.
+
+    Of a group that is a VPSNode: ``hold`` says why no order may be sent yet (empty: it may), and
+    ``deletion`` is the deletionPolicy of an object that is being deleted, empty while it is not.
     """
 
     name: str
@@ -163,6 +186,7 @@ class NodeGroup:
     surge: int | None = None
     target_cpu: int | None = None
     headroom: Headroom = Headroom()
+    cap: SpendCap = SpendCap()
     departed: bool = False
     hold: str = ""
     paused: bool = False
@@ -204,7 +228,7 @@ class Account:
     machines of our cluster's name and another identity, by identity (``none`` for those without):
     adopt, ignore or gone. ``believe_vanished`` is his word that machines which vanished at large
     are gone. ``max_orders_per_hour`` is the brake; None for DEFAULT_ORDERS_PER_HOUR, or twice what
-    all its groups may have, where that is more.
+    all its groups may have, where that is more. ``paused`` and ``cap`` are as for a group.
     """
 
     name: str
@@ -216,12 +240,19 @@ class Account:
     foreign: Mapping[str, str] = dataclasses.field(default_factory=dict)
     believe_vanished: bool = False
     max_orders_per_hour: int | None = None
+    paused: bool = False
+    cap: SpendCap = SpendCap()
 
     @property
     def login(self) -> Account:
         """Give what an open connection depends on: all but the words that are only read."""
         return dataclasses.replace(
-            self, foreign={}, believe_vanished=False, max_orders_per_hour=None
+            self,
+            foreign={},
+            believe_vanished=False,
+            max_orders_per_hour=None,
+            paused=False,
+            cap=SpendCap(),
         )
 
 
@@ -236,6 +267,15 @@ class Limits:
     given_up_a_group: int = 1
     given_up_share: float = 0.1
     within_s: float = 600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What may be spent in all, in which currency, and what one unit of others is worth in it."""
+
+    cap: SpendCap = SpendCap()
+    currency: str = "EUR"
+    rates: Mapping[str, Decimal] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,7 +360,8 @@ class Config:
     """Everything the file says, checked.
 
     ``rates`` gives, for each currency, how much of ``currency`` one unit of it is worth.
-    ``cover_forgotten`` switches the cure for an autoscaler that forgets its launches.
+    ``cover_forgotten`` switches the cure for an autoscaler that forgets its launches. ``paused``
+    and ``cap`` are as for a group, of everything.
     """
 
     cluster: str
@@ -333,6 +374,13 @@ class Config:
     kubernetes: Kubernetes | None = None
     limits: Limits = Limits()
     vps_nodes: VpsNodes = VpsNodes()
+    paused: bool = False
+    cap: SpendCap = SpendCap()
+
+    @property
+    def spending(self) -> Spending:
+        """Return what may be spent in all, and how prices are converted."""
+        return Spending(cap=self.cap, currency=self.currency, rates=self.rates)
 
 
 def order_for(

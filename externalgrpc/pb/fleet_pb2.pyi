@@ -11,7 +11,7 @@ class ShowRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ShowResponse(_message.Message):
-    __slots__ = ("cluster", "version", "uptime_seconds", "dry_run", "groups", "machines", "accounts", "identity", "orders_held", "outage")
+    __slots__ = ("cluster", "version", "uptime_seconds", "dry_run", "groups", "machines", "accounts", "identity", "orders_held", "outage", "paused", "spending")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,8 @@ class ShowResponse(_message.Message):
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     ORDERS_HELD_FIELD_NUMBER: _ClassVar[int]
     OUTAGE_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    SPENDING_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     version: str
     uptime_seconds: float
@@ -32,10 +34,30 @@ class ShowResponse(_message.Message):
     identity: str
     orders_held: str
     outage: str
-    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ..., identity: _Optional[str] = ..., orders_held: _Optional[str] = ..., outage: _Optional[str] = ...) -> None: ...
+    paused: str
+    spending: _containers.RepeatedCompositeFieldContainer[Spend]
+    def __init__(self, cluster: _Optional[str] = ..., version: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., dry_run: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., accounts: _Optional[_Iterable[_Union[Account, _Mapping]]] = ..., identity: _Optional[str] = ..., orders_held: _Optional[str] = ..., outage: _Optional[str] = ..., paused: _Optional[str] = ..., spending: _Optional[_Iterable[_Union[Spend, _Mapping]]] = ...) -> None: ...
+
+class Spend(_message.Message):
+    __slots__ = ("scope", "name", "per_hour", "cap_per_hour", "currency", "what", "unknown")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PER_HOUR_FIELD_NUMBER: _ClassVar[int]
+    CAP_PER_HOUR_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    scope: str
+    name: str
+    per_hour: str
+    cap_per_hour: str
+    currency: str
+    what: str
+    unknown: str
+    def __init__(self, scope: _Optional[str] = ..., name: _Optional[str] = ..., per_hour: _Optional[str] = ..., cap_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., what: _Optional[str] = ..., unknown: _Optional[str] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable", "headroom")
+    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable", "headroom", "not_now_code", "not_now_reason")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +70,8 @@ class Group(_message.Message):
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     ALLOCATABLE_FIELD_NUMBER: _ClassVar[int]
     HEADROOM_FIELD_NUMBER: _ClassVar[int]
+    NOT_NOW_CODE_FIELD_NUMBER: _ClassVar[int]
+    NOT_NOW_REASON_FIELD_NUMBER: _ClassVar[int]
     id: str
     account: str
     min: int
@@ -60,7 +84,9 @@ class Group(_message.Message):
     currency: str
     allocatable: Allocatable
     headroom: Headroom
-    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ..., headroom: _Optional[_Union[Headroom, _Mapping]] = ...) -> None: ...
+    not_now_code: str
+    not_now_reason: str
+    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ..., headroom: _Optional[_Union[Headroom, _Mapping]] = ..., not_now_code: _Optional[str] = ..., not_now_reason: _Optional[str] = ...) -> None: ...
 
 class Headroom(_message.Message):
     __slots__ = ("reason", "message", "status", "balloons", "balloon_cpu_millis", "used_cpu_millis", "requested_cpu_millis", "target_percent", "by")

@@ -12,7 +12,17 @@ from decimal import Decimal
 import grpc
 
 from externalgrpc.control.reconciler import Reconciler
-from externalgrpc.fleet import claims, dispatch, joins, notnow, proof, state, view
+from externalgrpc.fleet import (
+    claims,
+    dispatch,
+    joins,
+    notnow,
+    pausing,
+    proof,
+    spending,
+    state,
+    view,
+)
 from externalgrpc.headroom import status
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
@@ -61,6 +71,8 @@ class Show:
                 "",
             ),
             outage=fleet.outage,
+            paused=plaintext.line(pausing.everything(fleet)),
+            spending=_spending(fleet),
         )
         for name in fleet.groups:
             for member in view.members(fleet, name):
@@ -81,6 +93,7 @@ class Show:
             )
         except pricing.NoPrice:
             price = None
+        said = notnow.why(fleet, group.name)
         return pb.Group(
             id=group.name,
             account=group.account,
@@ -96,6 +109,8 @@ class Show:
             currency=self._describer.config.currency,
             allocatable=self._allocatable(fleet, group),
             headroom=_headroom(self._rooms().get(group.name)),
+            not_now_code=said.code if said is not None else "",
+            not_now_reason=plaintext.line(said.reason) if said is not None else "",
         )
 
     def _allocatable(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Allocatable:
@@ -124,6 +139,26 @@ class Show:
             not_now_code=said.code if said is not None else "",
             not_now_reason=plaintext.line(said.reason) if said is not None else "",
         )
+
+
+def _spending(fleet: state.Fleet) -> list[pb.Spend]:
+    ledger = spending.Ledger(fleet)
+    shown: list[pb.Spend] = []
+    for scope in spending.capped(fleet):
+        spent, most = ledger.spent(scope), spending.cap(fleet, scope).hourly
+        unknown = spent.unpriced[0] if spent.unpriced else ""
+        shown.append(
+            pb.Spend(
+                scope=scope.kind,
+                name=scope.name,
+                per_hour="" if unknown else pricing.exact(spent.per_hour),
+                cap_per_hour=pricing.exact(most) if most is not None else "",
+                currency=fleet.spending.currency,
+                what=spending.described(spent),
+                unknown=plaintext.line(unknown),
+            )
+        )
+    return shown
 
 
 def register(server: grpc.Server, made: calls.Calls, shown: Show) -> None:

@@ -191,3 +191,24 @@ def test_everything_is_bound_to_the_account_of_the_pod() -> None:
                     "name": name,
                     "namespace": helm.NAMESPACE,
                 }
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"config": {**JOINING["config"], "kubernetes": {"configMap": "other"}}}, ["other"]),
+        (
+            {"config": {}, "existingConfigMap": "pools", "rbac": {"joins": True}},
+            ["pools", "vps-autoscaler"],
+        ),
+    ],
+)
+def test_the_annotation_is_read_where_the_file_says(values: helm.Object, names: list[str]) -> None:
+    (role,) = [
+        each
+        for each in helm.kind(helm.objects({**JOINING, **values}), "Role")
+        if each["metadata"]["name"].endswith("-pause")
+    ]
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": names, "verbs": ["get"]}
+    ]

@@ -187,3 +187,33 @@ def test_a_line_for_the_shell_is_one_command_whatever_the_id(hostile):
     assert shlex.split(by_hand.purge(hostile))[2:] == ["--machine", hostile]
     assert shlex.split(by_hand.purge_identity(hostile))[2:] == ["--identity", hostile]
     assert "--identity" not in by_hand.purge_identity(contract.NOBODYS)
+
+
+def test_a_pause_and_what_is_spent_are_shown(tmp_path):
+    text = serving.TWO_POOLS.replace(
+        "nodes:",
+        "currency: EUR\nmaxPricePerMonth: 730\naccounts:\n"
+        "- {name: memory, provider: memory, maxPricePerHour: 0.5}\nnodes:",
+    )
+    with serving.running(tmp_path, text) as up:
+        shown = up.show()
+        assert [(each.scope, each.name, each.cap_per_hour) for each in shown.spending] == [
+            ("account", "memory", "0.5"),
+            ("all", "", "1"),
+        ]
+        screen = drawn(shown)
+        assert "spent: account memory costs 0.00000 of at most 0.50000 EUR an hour" in screen
+        assert "spent: everything costs" in screen
+        assert "Paused" not in screen
+        paused = text.replace("name: alpha,", "name: alpha, paused: true,")
+        assert paused != text
+        up.plant.apply(serving.loaded(tmp_path, paused)[0])
+        shown = up.show()
+        assert [each.not_now_code for each in shown.groups] == ["Paused", ""]
+        assert shown.accounts[0].not_now_code == ""
+        assert "Paused: paused: true of group alpha" in drawn(shown)
+        up.plant.apply(serving.loaded(tmp_path, f"paused: true\n{text}")[0])
+        shown = up.show()
+        assert shown.paused == "paused: true in the file"
+        assert drawn(shown).count("Paused: paused: true in the file") == 1
+        assert tables.as_dict(shown)["paused"] == "paused: true in the file"

@@ -64,3 +64,20 @@ def test_a_heart_that_stopped_is_unhealthy(tmp_path):
         good, text = serving.health(running.plant, running.server, Late())
         assert not good
         assert "heartbeat" in text
+
+
+def test_pauses_and_what_is_spent_are_gauged(up, tmp_path):
+    running, port = up
+    assert "vps_autoscaler_paused{" not in fetch(port, "/metrics")[1]
+    text = house.TWO_POOLS.replace(
+        "nodes:", "currency: EUR\nmaxPricePerHour: 3\npaused: true\nnodes:"
+    )
+    text = text.replace("name: beta,", "name: beta, paused: true, maxPricePerMonth: 365,")
+    running.plant.apply(house.loaded(tmp_path, text)[0])
+    text = fetch(port, "/metrics")[1]
+    assert 'vps_autoscaler_paused{name="",scope="all"} 1.0' in text
+    assert 'vps_autoscaler_paused{name="beta",scope="group"} 1.0' in text
+    assert 'vps_autoscaler_not_now{account="memory",code="Paused"} 1.0' in text
+    assert 'vps_autoscaler_spend_cap_per_hour{name="",scope="all"} 3.0' in text
+    assert 'vps_autoscaler_spend_cap_per_hour{name="beta",scope="group"} 0.5' in text
+    assert 'vps_autoscaler_spend_per_hour{name="beta",scope="group"} 0.0' in text

@@ -140,6 +140,10 @@ class NoCluster:
         """Say what the API server would."""
         return identity.shortened(self._uid)
 
+    def paused(self) -> str:
+        """Pause nothing."""
+        return ""
+
     def start(self) -> None:
         """Do nothing."""
 

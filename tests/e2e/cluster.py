@@ -15,6 +15,7 @@ Object = dict[str, Any]
 _NODES = "/api/v1/nodes"
 _PODS = "/api/v1/namespaces/default/pods"
 _SETS = "/apis/apps/v1/namespaces/default/replicasets"
+_OURS = "/api/v1/namespaces/default/configmaps"
 _STATUS = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status"
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -75,6 +76,16 @@ class Cluster:
         path = f"{_NODES}/{node['metadata']['name']}/status"
         status = {"status": node["status"]}
         self._done(self._api.patch(path, json=status, headers=_MERGE))
+
+    def annotate_us(self, **annotations: str | None) -> None:
+        """Annotate the server's own ConfigMap, which need not be there; None takes one off."""
+        said = {"metadata": {"name": "vps-autoscaler"}}
+        reply = self._api.post(_OURS, json={"apiVersion": "v1", "kind": "ConfigMap", **said})
+        if reply.status_code != httpx.codes.CONFLICT:
+            self._done(reply)
+        prefixed = {f"vps-autoscaler/{key}": value for key, value in annotations.items()}
+        fields = {"metadata": {"annotations": prefixed}}
+        self._done(self._api.patch(f"{_OURS}/vps-autoscaler", json=fields, headers=_MERGE))
 
     def cordon(self, name: str) -> None:
         """Keep new pods off a Node."""

@@ -43,10 +43,12 @@ def pool(
     min_size: int = 0,
     max_size: int = 10,
     provision_s: int = 0,
+    **more: Any,
 ) -> dict[str, Any]:
     """Describe a node group as the configuration file does; a taint is NoSchedule.
 
     ``provision_s`` is how long a machine may take to register, in seconds; 0 is CA's default.
+    ``more`` is spelled as in the file.
     """
     overrides = {"maxNodeProvisionTime": f"{provision_s}s"} if provision_s else {}
     return {
@@ -61,6 +63,7 @@ def pool(
         "labels": dict(labels or {}),
         "taints": [{"key": taint, "value": "yes", "effect": "NoSchedule"}] if taint else [],
         "autoscalingOptions": overrides,
+        **more,
     }
 
 
@@ -126,6 +129,12 @@ class Server:
         """Put an operator's words on every account into the file, and have it read again."""
         for account in self._told["accounts"]:
             account.update(words)
+        self._write()
+        self.program.nudge()
+
+    def change(self, **keys: Any) -> None:
+        """Put keys at the top of the file, and have it read again."""
+        self._told.update(keys)
         self._write()
         self.program.nudge()
 

@@ -44,6 +44,7 @@ class Cluster:
         self.minted: list[str] = []
         self.revoked: list[str] = []
         self.down = False
+        self.annotation = ""
         self.complete = True
         self.silent_s = 0.0
         self.looks = 0
@@ -61,6 +62,9 @@ class Cluster:
 
     def identity(self):
         return None if self.down else IDENTITY
+
+    def paused(self):
+        return None if self.down else self.annotation
 
     def kubelet_config(self):
         if self.down:
@@ -256,6 +260,10 @@ def never_joins(house, cluster):
     house.plant.registrar.sweep()
     withheld = [held.withheld for held in house.plant.reconciler.fleet.unjoined.values()]
     assert withheld == [verdicts.CAPPED] * (joins.STRIKES - 1), "one in ten minutes, no more"
+    fleet = house.plant.reconciler.fleet
+    let_go = (*fleet.retired.values(), *fleet.gone.values())
+    assert let_go
+    assert all(each.own for each in let_go), "CA asked for none of it"
     assert len(cluster.reported) == joins.STRIKES + 1
 
 
@@ -431,6 +439,25 @@ def test_a_cluster_that_is_away_takes_nothing_back(tmp_path, cluster):
         assert has(up)["pods"] == "64"
         cluster.down, cluster.kubelets = False, None
         serving.until(lambda: has(up)["pods"] == "110")
+
+
+def test_a_pause_is_read_again_and_again_and_orders_wait_for_the_first_answer(tmp_path, cluster):
+    cluster.down, cluster.annotation = True, "somebody said so"
+    often = dataclasses.replace(BY_HAND, sweep_s=0.01, pause_s=0.0, retry_s=0.0)
+    with serving.running(tmp_path, POOL, connect=cluster.connect, joining=often) as up:
+
+        def fleet():
+            return up.plant.reconciler.fleet
+
+        assert fleet().annotation is None
+        cluster.down = False
+        serving.until(lambda: fleet().annotation == "somebody said so")
+        assert up.show().accounts[0].not_now_code == "Paused"
+        cluster.down = True
+        serving.until(lambda: not up.plant.registrar.sweep())
+        assert fleet().annotation == "somebody said so", "who does not answer takes nothing back"
+        cluster.down, cluster.annotation = False, ""
+        serving.until(lambda: fleet().annotation == "")
 
 
 def test_a_kubelet_config_that_could_not_be_read_is_asked_for_again_soon(tmp_path, cluster):

@@ -145,3 +145,16 @@ def test_a_group_of_another_cloud_is_looked_for_there() -> None:
     scene.now += 5
     scene.listed(account="b")
     assert swept.due() == ["uid-1"]
+
+
+def test_while_paused_only_the_nodes_of_what_ca_drained_go() -> None:
+    scene = Scene(group(paused=True))
+    drained = state.Gone("g", terminated=True, drained=True)
+    scene.fleet = dataclasses.replace(scene.fleet, gone={"sky://2": drained})
+    swept = Swept(of(1), of(2, name="g-bcdfgj"), scene=scene)
+    for _ in range(3):
+        swept.listed()
+        due = swept.due()
+    assert due == ["uid-2"]
+    scene.configure(group())
+    assert swept.due() == ["uid-1", "uid-2"]

@@ -31,7 +31,7 @@ def ourselves(plane: planes.Plane) -> Iterator[httpx.Client]:
 
 def test_all_that_the_server_needs_is_allowed(plane: planes.Plane) -> None:
     needs = access.needs(namespace=planes.NAMESPACE, own_approval=False)
-    assert len(needs) == 17
+    assert len(needs) == 18
     assert access.missing(plane.link().api, needs) == ()
 
 
@@ -88,6 +88,8 @@ REFUSED: dict[str, tuple[str, str, Object | None]] = {
     "list configmaps of kube-system": ("GET", f"{SYSTEM}/configmaps", None),
     "read a configmap elsewhere": ("GET", "/api/v1/namespaces/default/configmaps/c", None),
     "read configmaps at home": ("GET", f"{OURS}/configmaps", None),
+    "read another configmap at home": ("GET", f"{OURS}/configmaps/kube-root-ca.crt", None),
+    "change our configmap": ("PATCH", f"{OURS}/configmaps/vps-autoscaler", {}),
     "change kubelet-config": ("PATCH", f"{SYSTEM}/configmaps/kubelet-config", {}),
     "change cluster-info": (
         "PATCH",

@@ -48,6 +48,9 @@ class ApiServer:
     def identity(self) -> str | None:
         return None if self.away else self.of.identity
 
+    def paused(self) -> str | None:
+        return None if self.away else self.of.annotation
+
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import joins, state, view, wishes
@@ -119,6 +119,7 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
         )
         return
     laws.require(not foreign, "strangers are refused", nodes)
+    _ask(there, nodes, chosen.values())
     stay = {
         member.name
         for member in view.members(there.fleet, name)
@@ -160,6 +161,22 @@ def shrink(there: world.World, name: str, delta: int) -> None:
     laws.require(len(withdrawn) <= -delta, "a shrink takes no more than it is asked for")
     there.witness.shrunk(before, there.fleet, name, withdrawn, touchable=touchable)
     there.terminated += withdrawn
+    there.asked |= set(withdrawn)
+
+
+def _ask(
+    there: world.World, nodes: Sequence[fleets.NodeRef], chosen: Iterable[view.Member]
+) -> None:
+    """Remember what CA let go, by every name that it has."""
+    for node in nodes:
+        there.asked |= {node.name, node.provider_id, node.provider_id.rpartition("/")[2]}
+    for member in chosen:
+        there.asked |= {member.name, member.provider_id}
+        if member.instance is not None:
+            there.asked.add(member.instance.node_name)
+        if member.launch is not None and member.launch.instance is not None:
+            there.asked.add(member.launch.instance.provider_id)
+    there.asked.discard("")
 
 
 def start(there: world.World) -> None:

@@ -45,6 +45,7 @@ class History:
         self.sim = simulation.Simulation(seed)
         self.chance = random.Random(seed + 1)
         self.busy_s = busy_s
+        self._seed = seed
         first = self._cloud()
         second = first if self.chance.random() < 0.25 else self._cloud()
         self.clouds = {"a": first, "b": second}
@@ -147,6 +148,7 @@ class History:
         # Every history has its own handful of the rarer ones.
         rare = self.chance.sample(self._rare(), self.chance.randint(0, 4))
         happening = [*self._common(), *rare]
+        self._pause()
         self._want()
         for mean_s, act in happening:
             when = self.chance.expovariate(1 / mean_s)
@@ -154,6 +156,16 @@ class History:
                 self.sim.at(when, "", act)
                 when += self.chance.expovariate(1 / mean_s)
         self.sim.run(self.busy_s)
+
+    def _pause(self) -> None:
+        """Let operators pause things in some histories; of a chance of its own, as the steps."""
+        chance = random.Random(self._seed + 3)
+        if chance.random() < 0.6:
+            return
+        when = chance.expovariate(1 / 200.0)
+        while when < self.busy_s:
+            self.sim.at(when, "", lambda: self.mishaps.pause(chance))
+            when += chance.expovariate(1 / 200.0)
 
     def _run_everything(self) -> None:
         """Set the clocks of clusters, autoscalers and servers going."""

@@ -37,6 +37,7 @@ class Kubernetes:
     """A cluster: machines that were made for it join a while after they run.
 
     ``key`` stands in the user-data of its machines, ``ever`` holds those that were nodes of it.
+    ``annotation`` is what our ConfigMap says of a pause.
     Nodes are found by name, as in the API; a Node of a machine that is gone is not ready soon, and
     goes when somebody removes it.
     """
@@ -55,6 +56,7 @@ class Kubernetes:
         self._life = truth
         self.key = key
         self.identity = identity
+        self.annotation = ""
         self.nodes: dict[str, Node] = {}
         self.joins_fail = 0.0
         self.removed_by_others = 0.5

@@ -2,8 +2,8 @@
 
 RPCs, cloud answers (made, refused, *nobody knows*), listings that end long after they began and
 show things late, deletions that fail, orders that fail after they were accepted, Nodes that are
-lost or lie, edited labels, another cluster's machines, process restarts and reconfigurations; after
-every step the laws are asked.
+lost or lie, edited labels, another cluster's machines, process restarts, reconfigurations, pauses
+and caps; after every step the laws are asked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from externalgrpc.fleet import view
 from externalgrpc.model import foreign_words
-from tests.laws import caller, fake_cloud, fates, laws, world
+from tests.laws import caller, fake_cloud, fates, laws, operator, world
 
 NAMES = st.sampled_from("ghk")
 INDEX = st.integers(0, 30)
@@ -42,6 +42,7 @@ class FleetMachine(RuleBasedStateMachine):
         brake=st.sampled_from((False, False, True)),
         older=st.booleans(),
         several=st.booleans(),
+        capped=st.sampled_from((False, False, True)),
     )
     def begin(
         self,
@@ -55,6 +56,7 @@ class FleetMachine(RuleBasedStateMachine):
         brake,
         older,
         several,
+        capped,
     ):
         """Start a server on a cloud with a few machines; a warm one is past its settling time.
 
@@ -67,6 +69,7 @@ class FleetMachine(RuleBasedStateMachine):
             marking=marking,
             brake=brake,
             several=several,
+            capped=capped,
         )
         for number in range(machines):
             identity = "" if older else self.there.identity
@@ -295,6 +298,12 @@ class FleetMachine(RuleBasedStateMachine):
         self.calm = 0
         self.there.reconfigure(which)
 
+    @rule(what=st.sampled_from(operator.WHAT), on=st.sampled_from((True, False, False)))
+    def pause(self, *, what, on):
+        """Pause something; or have everything go on."""
+        if on or self.there.operator.paused:
+            self.there.pause(what, on=on)
+
     @precondition(lambda self: self.calm > 10)
     @rule(lost=st.booleans())
     def restart(self, *, lost):
@@ -316,6 +325,8 @@ class FleetMachine(RuleBasedStateMachine):
         if there is None:
             return
         there.away = False
+        there.operator.capped = False
+        there.pause("", on=False)
         there.say(there.words, believe_vanished=True)
         for _ in range(300):
             for flight in tuple(there.flights):

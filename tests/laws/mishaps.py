@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from providers.memory import datacenter
-from tests.laws import kubernetes, lies, side, simulation
+from tests.laws import kubernetes, lies, operator, side, simulation
 
 FOREIGN = "fedcba9876"
 """The identity of a cluster that nobody here has."""
@@ -41,12 +41,29 @@ class Mishaps:
         for liar in self._liars.values():
             liar.end()
         for one in self._sides:
+            self.unpause(one)
             api = one.setting.api
             if api is not None and api.of is not one.kubernetes:
                 one.look_at(one.kubernetes)
             if one.setting.api is not None:
                 one.setting.api.away = False
             one.kubernetes.mend()
+
+    def pause(self, chance: random.Random) -> None:
+        """Have an operator pause something for a while; the annotation, where there is one."""
+        one = chance.choice(self._sides)
+        what = chance.choice(operator.WHAT)
+        self._sim.record(f"THE OPERATOR OF {one.name} PAUSES {what}")
+        one.setting.operator.pause(what, on=True)
+        one.reload()
+        self._sim.at(chance.choice((20.0, 150.0, 400.0)), "", lambda: self.unpause(one))
+
+    def unpause(self, one: side.Side) -> None:
+        """Have everything of a cluster go on."""
+        if one.setting.operator.paused:
+            self._sim.record(f"THE OPERATOR OF {one.name} PAUSES NOTHING")
+            one.setting.operator.pause("", on=False)
+            one.reload()
 
     def rebuild(self) -> None:
         """Replace a control plane: another identity, no Nodes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.laws import plants_of_finishing, plants_of_proof
+from tests.laws import plants_of_brakes, plants_of_finishing, plants_of_proof
 from tests.laws.plant import FLEET, Plant
 
 PLANTS: tuple[Plant, ...] = (
@@ -281,4 +281,4 @@ PLANTS: tuple[Plant, ...] = (
     ),
 )
 
-PLANTS += plants_of_proof.PLANTS + plants_of_finishing.PLANTS
+PLANTS += plants_of_proof.PLANTS + plants_of_finishing.PLANTS + plants_of_brakes.PLANTS

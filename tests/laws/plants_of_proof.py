@@ -305,7 +305,7 @@ PLANTS = (
     Plant(
         "order without a brake",
         f"{FLEET}/dispatch.py",
-        "if self._sent.get(account.name, 0) >= left or self._surge.holds(node_group):",
+        "if self._sent.get(account.name, 0) >= braked or self._surge.holds(node_group):",
         "if self._surge.holds(node_group):",
     ),
     Plant(

@@ -126,6 +126,7 @@ class Side:
         self._looked_at.append(self.kubernetes)
         self.kubernetes.destroy()
         self.kubernetes = self._control_plane()
+        self.kubernetes.annotation = self.setting.operator.annotation
         self.autoscaler.kubernetes = self.kubernetes
         self.restart_autoscaler()
         self.keys.add(self.kubernetes.key)
@@ -143,6 +144,12 @@ class Side:
         """Have the server reload, if it lives; a later one starts with the file as it was."""
         if self.server.alive:
             self.server.configure(node_groups)
+
+    def reload(self) -> None:
+        """Have what the operator says of pauses taken: from the file, if the server lives."""
+        self.kubernetes.annotation = self.setting.operator.annotation
+        if self.server.alive:
+            self.server.reload()
 
     def by_id(self) -> dict[str, datacenter.Server]:
         """Give every machine of the clusters' name that stands, by provider id."""

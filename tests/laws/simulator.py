@@ -20,7 +20,7 @@ from externalgrpc.model import groups
 from externalgrpc.rpc import describe, service
 from providers import contract
 from providers.memory import datacenter
-from tests.laws import apiserver, caps, lanes, laws, lies, life, simulation, witness
+from tests.laws import apiserver, caps, lanes, laws, lies, life, operator, simulation, witness
 
 CLUSTER = "sim"
 
@@ -34,6 +34,7 @@ class Setting:
     account. ``order`` is asked about each order that reaches a cloud, ``excused`` about deletions
     of which nothing could tell that they kill a node. ``old`` stands for a version without marks.
     ``steps`` is how often a create of several requests stops between two; None: it is one request.
+    ``operator`` says what is paused, ``asked`` holds the names and ids of what CA let go.
     """
 
     clouds: Mapping[str, datacenter.Datacenter]
@@ -49,6 +50,10 @@ class Setting:
     edited: Set[str] = frozenset()
     old: bool = False
     steps: float | None = None
+    operator: operator.Operator = dataclasses.field(
+        default_factory=lambda: operator.Operator(capped=False)
+    )
+    asked: set[str] = dataclasses.field(default_factory=set)
 
     @property
     def joins(self) -> str:
@@ -85,6 +90,7 @@ class Server:
         self.registrar: registrar.Registrar | None = None
         if setting.api is not None:
             self.reconciler.identified(None)
+            self.reconciler.annotated(None)
             setting.api.terminated = lambda each: self.judge.decided(each) is not None
             self.registrar = registrar.Registrar(
                 setting.api.connect, self.reconciler, time_source=sim, remove_nodes=True
@@ -100,6 +106,8 @@ class Server:
     def configure(self, node_groups: Sequence[groups.NodeGroup]) -> None:
         """Take a configuration, as a reload does."""
         before = self.fleet
+        self._node_groups = tuple(node_groups)
+        node_groups = self.setting.operator.groups(node_groups)
         used = {group.account for group in node_groups}
         for name in sorted(used - self._seats.keys()):
             self._seats[name] = self._seat(name)
@@ -107,8 +115,27 @@ class Server:
             self._seats[name] = dataclasses.replace(runtime, account=self._account(name))
         self.describer.configure(self._config(node_groups), self._providers)
         runtimes = {name: self._seats[name] for name in sorted(used)}
-        self.reconciler.configure(node_groups, runtimes, {}, cluster=CLUSTER)
+        self.reconciler.configure(
+            node_groups,
+            runtimes,
+            {},
+            cluster=CLUSTER,
+            **self.setting.operator.everything(),
+        )
         self.witness.reconfigured(before, self.fleet)
+
+    def reload(self) -> None:
+        """Take the same groups again, with what the operator says by now."""
+        self.configure(self._node_groups)
+
+    def stands_still(self, group: str, *, own: bool = False) -> bool:
+        """Tell whether a group is paused, as far as this server can know."""
+        known = self.fleet.groups.get(group)
+        said = self.setting.operator
+        said.heard = self.fleet.annotation
+        if known is None or known.departed:
+            return said.stands_still("", "", own=own)
+        return said.stands_still(group, known.account, own=own)
 
     def sweep(self) -> None:
         """Do what the registrar's thread does every few seconds."""
@@ -116,6 +143,8 @@ class Server:
             return
         if self.fleet.identity is None:
             self.reconciler.identified(self.setting.api.identity())
+        if (said := self.setting.api.paused()) is not None:
+            self.reconciler.annotated(said)
         before = self.fleet
         self.registrar.sweep()
         self.witness.swept(before, self.fleet)
@@ -131,6 +160,8 @@ class Server:
         known = self.fleet.identity
         laws.require(known is not None, "no order is sent before the cluster is known", order)
         laws.require(order.identity == known, "every order carries the identity", order)
+        still = self.alive and self.stands_still(order.group)
+        laws.require(not still, "paused: no order is sent", order)
         self.setting.ordered(order, cloud)
 
     def finishes(self, order: contract.Order, instance: contract.Instance) -> None:
@@ -147,6 +178,8 @@ class Server:
             "what is in quarantine is not finished",
             provider_id,
         )
+        still = self.alive and self.stands_still(order.group)
+        laws.require(not still, "paused: nothing is finished", order)
         landing = any(cloud.landing[order.node_name] for cloud in self._providers.values())
         laws.require(not landing, "nothing is finished while its create may land", order)
 
@@ -162,6 +195,21 @@ class Server:
             "what is in quarantine is never deleted",
             provider_id,
         )
+        self._own_word_is_lawful(provider_id)
+
+    def _own_word_is_lawful(self, provider_id: str) -> None:
+        """Check that while a group is paused nothing goes that CA did not ask for."""
+        lied = any(liar.ever for liar in self.setting.liars.values())
+        if not self.alive or lied or provider_id in self.setting.edited:
+            return
+        for machine in standing(self._clouds):
+            if not provider_id.endswith(f"://{machine.id}"):
+                continue
+            if {provider_id, machine.name} & self.setting.asked:
+                return
+            still = self.stands_still(machine.name.rpartition("-")[0], own=True)
+            law = "paused: nothing is deleted but what CA asked for"
+            laws.require(not still, law, provider_id, machine)
 
     def marks(
         self,
@@ -273,6 +321,7 @@ class Server:
             provider="memory",
             foreign=self.setting.words.get(name, {}),
             believe_vanished=self.setting.believe_vanished,
+            **self.setting.operator.account(name),
         )
 
     def _prepare(self, request: requests.Create) -> contract.Order:

@@ -54,11 +54,14 @@ class Calls:
                 provider_ids,
             )
             return
+        for each in provider_ids:
+            server.setting.asked |= {each, each.rpartition("/")[2], spelled or each}
         after = server.fleet
         named = {m.name for m in view.members(before, group) if m.provider_id in provider_ids}
         if fake:
             # Of these the server may know better.
             named -= {m.name for m in view.members(after, group) if laws.lives(after, m)}
+        server.setting.asked |= named
         server.witness.retired(before, after, group, tuple(named), real=not fake)
 
     def shrink(self, group: str, delta: int) -> None:
@@ -70,5 +73,6 @@ class Calls:
         )
         after = server.fleet
         withdrawn = tuple(before.launches.keys() - after.launches.keys())
+        server.setting.asked |= set(withdrawn)
         touchable = frozenset(server.unsent(before))
         server.witness.shrunk(before, after, group, withdrawn, touchable=touchable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import random
 from collections.abc import Iterator
 from operator import itemgetter
@@ -23,7 +24,7 @@ from externalgrpc.fleet import (
 )
 from externalgrpc.model import groups
 from providers import contract, errors
-from tests.laws import caps, fake_cloud, fates, laws, life, witness
+from tests.laws import caps, fake_cloud, fates, laws, life, operator, witness
 
 HANDS = 3
 
@@ -63,7 +64,9 @@ class World:
     ``with_nodes`` stands for ``kubernetes:``: the server learns the cluster's identity and sees its
     Nodes, unless the API server is ``away``. ``marking`` says whether the cloud can change marks,
     ``brake`` whether the configuration bounds the orders an hour, ``several`` whether a machine
-    takes several requests. ``words`` are the operator's.
+    takes several requests, ``capped`` whether it bounds what machines cost. ``words`` are the
+    operator's, ``operator`` is what he pauses. ``asked`` are the names and provider ids of what CA
+    let go.
     ``terminated`` are the names that this process let go, for whoever names them again;
     ``promised`` what was in the air when the autoscaler started, by group.
     """
@@ -77,8 +80,11 @@ class World:
         marking: bool = True,
         brake: bool = False,
         several: bool = False,
+        capped: bool = False,
     ) -> None:
         self.now = 1000.0
+        self.operator = operator.Operator(capped=capped)
+        self.asked: set[str] = set()
         self.identity = IDENTITY if with_nodes else ""
         self.with_nodes = with_nodes
         self.marking = marking
@@ -103,6 +109,8 @@ class World:
         self.fleet = fleets.Fleet(
             identity=None if self.with_nodes else "", started_at=self.now, cluster=fake_cloud.OURS
         )
+        self.operator.heard = None if self.with_nodes else ""
+        self.fleet = fleets.annotated(self.fleet, self.operator.heard)
         self.witness = witness.Witness()
         self.judge = life.Judge(self.truth, self._nobody_could_tell)
         self.caps = caps.Caps()
@@ -143,6 +151,11 @@ class World:
                 self.deletes(cloud, request.instance_id)
                 cloud.delete(request.instance_id, lag_s=1.0)
         self.start_process()
+
+    def pause(self, what: str, *, on: bool) -> None:
+        """Have the operator pause something, or everything go on."""
+        self.operator.pause(what, on=on)
+        self.reconfigure(self.configuration)
 
     def reconfigure(self, which: str) -> None:
         """Take another configuration and check what became of the groups."""
@@ -206,6 +219,8 @@ class World:
             return
         self._swept_at = self.now
         before = self.fleet
+        self.operator.heard = self.operator.annotation
+        before = fleets.annotated(before, self.operator.heard)
         nodes = self.nodes()
         sights = {
             name: journeys.NodeObservation(
@@ -223,7 +238,7 @@ class World:
             self.fleet, {**{each.provider_id: each for each in sights.values()}, **sights}, **times
         )
         late = fleets.overdue(judged, self.now, patience_s=joins.PATIENCE_S)
-        self.fleet = fleets.terminated(judged, late, now=self.now)
+        self.fleet = fleets.terminated(judged, late, now=self.now, own=True)
         self.witness.swept(before, self.fleet)
         self.terminated += sorted(member.name for member in late)
 
@@ -232,6 +247,7 @@ class World:
         self.witness.check(self.fleet)
         self.judge.follow(self.fleet)
         self.caps.check(self.fleet, self.now)
+        self._what_is_paused_stands_still()
 
     def deletes(self, cloud: fake_cloud.Sky, machine_id: str) -> None:
         """Hold a deletion that reaches a cloud to the law of life."""
@@ -277,6 +293,10 @@ class World:
                 flight.stage, flight.begun_at = "begun", self.now
             case "begun":
                 cloud = self.skies[flight.request.account]
+                if why := cloud_calls.of(flight.request).not_wanted(self.fleet):
+                    flight.stage, flight.answer = "done", errors.Throttled(f"not sent: {why}")
+                    return
+                self._is_sent_lawfully(cloud, flight.request)
                 if isinstance(flight.request, requests.Delete) and fate.delete.endswith("done"):
                     self.deletes(cloud, flight.request.instance_id)
                 flight.do(cloud, fate)
@@ -347,7 +367,7 @@ class World:
         laws.require(orphans == left, "at rest what has no group is told", orphans, left)
 
     def _configure(self) -> None:
-        wanted = CONFIGURATIONS[self.configuration]
+        wanted = self.operator.groups(CONFIGURATIONS[self.configuration])
         accounts = [
             state.AccountState(
                 name=name,
@@ -363,10 +383,12 @@ class World:
                 believe_vanished=self.believe_vanished,
                 max_orders_per_hour=BRAKE if self.brake else None,
                 finishing=self.several,
+                **self.operator.account(name),
             )
             for name in sorted({each.account for each in wanted})
         ]
-        configured = fleets.configure(self.fleet, wanted, accounts, blocked={})
+        fleet = dataclasses.replace(self.fleet, **self.operator.everything())
+        configured = fleets.configure(fleet, wanted, accounts, blocked={})
         self.fleet = quarantine.review(marking.survey(configured), now=self.now, unix_now=self.now)
 
     def _take(self, flight: fates.Flight) -> None:
@@ -427,6 +449,7 @@ class World:
         most = notnow.most_orders(before, before.accounts[request.account])
         laws.require(lately <= most, "the brake bounds the orders an hour", lately, most)
         self._surge_is_lawful(request)
+        self._spending_is_lawful(before, request)
         laws.require(
             not self.may_exist(request.name),
             "a create is not sent while the first of its name may still land",
@@ -483,6 +506,88 @@ class World:
             self.under_way[group],
         )
 
+    def _spending_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
+        """Check what exists within each cap, the order included; every machine costs one."""
+        machines = [
+            (where, machine)
+            for where, cloud in self.skies.items()
+            for machine in cloud.standing()
+            if machine.cluster == fake_cloud.OURS
+        ]
+        if any(machine.edited for _, machine in machines):
+            return
+        owed = {
+            held.provider_id
+            for held in before.retired.values()
+            if held.deletion in (state.Deletion.OWED, state.Deletion.SENT)
+        }
+        there = [
+            (where, machine.made_for, machine.provider_id)
+            for where, machine in machines
+            if self.judge.decided(machine.provider_id) is None or machine.provider_id in owed
+        ]
+        there += [
+            (flight.request.account, flight.request.group.name, flight.request.name)
+            for flight in self.flights
+            if isinstance(flight.request, requests.Create) and flight.stage != "done"
+        ]
+        there += [
+            (flight.request.account, flight.lands.group, flight.lands.name)
+            for flight in self.flights
+            if flight.lands is not None
+        ]
+        there += [
+            (where, pending.group, pending.name)
+            for where, cloud in self.skies.items()
+            for pending in cloud.pending
+        ]
+        self.operator.allows(request, set(there), self.under_way, self.skies)
+
+    def stands_still(self, group: str, account: str, *, own: bool = False) -> bool:
+        """Tell whether the operator paused something, as far as the server can know.
+
+        A group and an account that are configured no more are paused by nobody. While a server
+        does not know yet, it does nothing of its ``own``.
+        """
+        wanted = CONFIGURATIONS[self.configuration]
+        return self.operator.stands_still(
+            group if any(each.name == group for each in wanted) else "",
+            account if any(each.account == account for each in wanted) else "",
+            own=own,
+        )
+
+    def _what_is_paused_stands_still(self) -> None:
+        """Check that CA is shown no room, and no failed join, where the operator said so."""
+        for name, group in self.fleet.groups.items():
+            if group.departed or not self.stands_still(name, group.account):
+                continue
+            size = view.target(self.fleet, name)
+            _, most = notnow.bounds(self.fleet, name)
+            laws.require(most == size, "paused: the shown maxSize is the target", name, most, size)
+            for member in view.members(self.fleet, name):
+                laws.require(
+                    member.instance is None or member.failure is None,
+                    "paused: no machine is shown as failed",
+                    member,
+                )
+
+    def _is_sent_lawfully(self, cloud: fake_cloud.Sky, request: requests.Request) -> None:
+        """Hold what reaches a cloud to the operator's word as it is by then."""
+        match request:
+            case requests.Create():
+                still = self.stands_still(request.group.name, request.account)
+                laws.require(not still, "paused: no order is sent", request)
+            case requests.Delete():
+                machine = cloud.machines.get(request.instance_id)
+                if machine is None or machine.deleted_at is not None or machine.edited:
+                    return
+                ours = not {machine.hostname, machine.provider_id} & self.asked
+                still = ours and self.stands_still(machine.group, request.account, own=True)
+                law = "paused: nothing is deleted but what CA asked for"
+                laws.require(not still, law, machine, request)
+            case _:
+                pass
+
     def _finish_is_lawful(self, before: state.Fleet, request: requests.Finish) -> None:
         """Check that a machine is finished that is ours, counts, and whose create is at its end."""
         name, provider_id = request.order.name, request.instance.provider_id
@@ -499,6 +604,8 @@ class World:
         owner = view.whose(before, provider_id)
         laws.require(owner == (request.order.group.name, name), "what is finished counts", owner)
         laws.require(not request.order.group.departed, "a departed group finishes nothing", request)
+        still = self.stands_still(request.order.group.name, request.account)
+        laws.require(not still, "paused: nothing is finished", request)
         said = notnow.why_account(before, request.account)
         laws.require(
             said is None or said.code == "OrderRate",

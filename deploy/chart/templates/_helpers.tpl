@@ -34,6 +34,12 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- default (include "vps.fullname" .) .Values.existingConfigMap -}}
 {{- end }}
 
+{{/* Whose annotation pauses the server: what its file names; one that we do not see may leave it unsaid. */}}
+{{- define "vps.pauseConfigMaps" -}}
+{{- $said := dig "configMap" (include "vps.configMap" .) (.Values.config.kubernetes | default dict) -}}
+{{- if .Values.existingConfigMap }}{{ list $said "vps-autoscaler" | uniq | toJson }}{{ else }}{{ list $said | toJson }}{{ end -}}
+{{- end }}
+
 {{- define "vps.image" -}}
 {{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
 {{- .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ $tag }}{{ end -}}

@@ -89,8 +89,8 @@ def _without_the_autoscalers(facts: Facts, rights: Rights) -> Rights:
 
 
 def _rights(rights: Rights) -> Iterator[Finding]:
-    for events in (False, True):
-        lacking = [each for each in rights.missing if (each.resource == "events") is events]
+    for optional in (False, True):
+        lacking = [each for each in rights.missing if each.optional is optional]
         if not lacking:
             continue
         approval = any("approv" in f"{each.verb} {each.subresource}" for each in lacking)
@@ -100,7 +100,7 @@ def _rights(rights: Rights) -> Iterator[Finding]:
         if any(each in _HEADROOM for each in ((deed.group, deed.resource) for deed in lacking)):
             files += " -f deploy/headroom.yaml"
         whys = ", ".join(dict.fromkeys(each.why for each in lacking))
-        yield (warning if events else trouble)(
+        yield (warning if optional else trouble)(
             SUBJECT,
             f"{rights.who} may not " + names(str(each) for each in lacking),
             f"The server needs it for this: {whys}.",

@@ -7,7 +7,8 @@ from typing import Final
 
 from externalgrpc.diagnosis.facts import Facts
 from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
-from externalgrpc.fleet import state
+from externalgrpc.fleet import notnow, state
+from externalgrpc.kube import pause
 from externalgrpc.model import by_hand, foreign_words
 from externalgrpc.pb import fleet_pb2 as pb
 
@@ -22,6 +23,8 @@ _NOT_NOW: Final[Mapping[str, str]] = {
     "ignore or gone; a second cluster needs a name of its own",
     "ClusterRenamed": "Name the cluster as it was, or delete what is left under the old name: "
     "vps-autoscaler purge --cluster OLD",
+    "Paused": "Take paused: true out of the file, or the annotation off the ConfigMap: "
+    f"kubectl annotate configmap NAME {pause.ANNOTATION}-",
     "OrderRate": "See what asks for so many machines; accounts[].maxOrdersPerHour is the bound",
 }
 """What to do, by the code of :mod:`externalgrpc.fleet.notnow`."""
@@ -33,7 +36,8 @@ def judge(facts: Facts) -> Iterator[Finding]:
         yield from _waiting(facts.server)
         yield from _quarantined(facts, facts.server)
         yield from _strange(facts.server)
-        yield from _accounts(facts.server)
+        yield from _not_now(facts.server)
+        yield from _spending(facts.server)
     yield from _foreign(facts)
     yield from _words(facts)
 
@@ -157,15 +161,39 @@ def _strange(server: pb.ShowResponse) -> Iterator[Finding]:
         )
 
 
-def _accounts(server: pb.ShowResponse) -> Iterator[Finding]:
+def _not_now(server: pb.ShowResponse) -> Iterator[Finding]:
+    """Tell where nothing is ordered for now, each reason once; a pause is somebody's word."""
+    places = {(notnow.PAUSED, server.paused): "at all"} if server.paused else {}
     for account in server.accounts:
-        if account.not_now_code:
+        said = (account.not_now_code, account.not_now_reason)
+        places.setdefault(said, f"at account {account.name}")
+    for group in server.groups:
+        said = (group.not_now_code, group.not_now_reason)
+        places.setdefault(said, f"for group {group.id}")
+    for (code, reason), where in places.items():
+        if not code:
+            continue
+        paused = code == notnow.PAUSED
+        yield (warning if paused else trouble)(
+            SUBJECT,
+            f"nothing is ordered {where}: {code}: {reason}",
+            "The autoscaler is shown that its groups cannot grow: pods stay pending."
+            + (" Nothing is deleted but what it asks for." if paused else ""),
+            _NOT_NOW.get(code, "vps-autoscaler ls, and the server's log"),
+        )
+
+
+def _spending(server: pb.ShowResponse) -> Iterator[Finding]:
+    """Tell of caps under which nothing can be ordered, for nobody knows what is spent."""
+    for each in server.spending:
+        of = "everything" if each.scope == "all" else f"{each.scope} {each.name}"
+        if each.unknown:
             yield trouble(
                 SUBJECT,
-                f"nothing is ordered at account {account.name}: {account.not_now_code}: "
-                f"{account.not_now_reason}",
-                "The autoscaler is shown that its groups cannot grow: pods stay pending.",
-                _NOT_NOW.get(account.not_now_code, "vps-autoscaler ls, and the server's log"),
+                f"nothing is ordered under the cap of {of}: {each.unknown}",
+                "Where a price is not known the sum is not, and a cap is a promise.",
+                "Add exchangeRates for the cloud's currency (vps-autoscaler check --online says "
+                "which), replace the machine, or take the cap out",
             )
 
 

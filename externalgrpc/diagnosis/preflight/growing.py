@@ -17,8 +17,6 @@ ENOUGH: Final = 20
 FAR: Final = 5
 """So many times what stands, or minSize, is far above it."""
 
-HOURS_A_MONTH: Final = 730
-
 ABOUT: Final = "maxSize"
 
 
@@ -53,7 +51,7 @@ def judge(
 def _money(most: int, prices: Sequence[Decimal], currency: str) -> str:
     if not prices:
         return "what that costs, check --online tells"
-    month = max(prices) * HOURS_A_MONTH * most
+    month = max(prices) * groups.HOURS_A_MONTH * most
     return (
         f"up to {month:,.0f} {currency} a month, net ({pricing.exact(max(prices))} {currency} an "
         f"hour each)"

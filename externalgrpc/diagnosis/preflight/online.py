@@ -9,7 +9,14 @@ from typing import TypeVar
 
 from externalgrpc.bootstrap import joining
 from externalgrpc.diagnosis.findings import Finding, Severity
-from externalgrpc.diagnosis.preflight import cluster, growing, neighbours, offline, ordering
+from externalgrpc.diagnosis.preflight import (
+    capping,
+    cluster,
+    growing,
+    neighbours,
+    offline,
+    ordering,
+)
 from externalgrpc.diagnosis.preflight.report import AccountReport, GroupReport, Report
 from externalgrpc.model import credentials, groups, installed_clouds
 from providers import contract, errors
@@ -252,6 +259,7 @@ def _ask_group(
     far = growing.judge(
         group, stands=stands, candidates=candidates, currency=configuration.currency
     )
+    findings += capping.judge(configuration, group, candidates)
     # What was said of its size without asking is said anew, with what stands and what it costs.
     known = set(growing.judge(group))
     kept = [each for each in before.findings if each not in known]

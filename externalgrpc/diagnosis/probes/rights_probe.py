@@ -25,6 +25,7 @@ def of_ourselves(
     *,
     namespace: str,
     own_approval: bool,
+    config_map: str,
     vps_nodes: bool = False,
     headroom: bool = False,
     notes: Notes,
@@ -33,7 +34,11 @@ def of_ourselves(
 
     def ask() -> Rights:
         needed = _needed(
-            namespace, own_approval=own_approval, vps_nodes=vps_nodes, headroom=headroom
+            namespace,
+            own_approval=own_approval,
+            config_map=config_map,
+            vps_nodes=vps_nodes,
+            headroom=headroom,
         )
         return _rights("the server's account", needed, lambda deed: access.allowed(of, deed))
 
@@ -45,6 +50,7 @@ def of_the_server(
     workloads: tuple[Workload, ...] | None,
     *,
     own_approval: bool,
+    config_map: str,
     vps_nodes: bool = False,
     headroom: bool = False,
     notes: Notes,
@@ -58,7 +64,11 @@ def of_the_server(
         if not found:
             of.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
         needed = _needed(
-            namespace, own_approval=own_approval, vps_nodes=vps_nodes, headroom=headroom
+            namespace,
+            own_approval=own_approval,
+            config_map=config_map,
+            vps_nodes=vps_nodes,
+            headroom=headroom,
         )
         return _rights(user, needed, lambda deed: _may(of, user, namespace, deed))
 
@@ -66,11 +76,11 @@ def of_the_server(
 
 
 def _needed(
-    namespace: str, *, own_approval: bool, vps_nodes: bool, headroom: bool
+    namespace: str, *, own_approval: bool, config_map: str, vps_nodes: bool, headroom: bool
 ) -> tuple[access.Deed, ...]:
     """List what the server does here; with VPSNodes only where the cluster has such a kind."""
     return (
-        *access.needs(namespace=namespace, own_approval=own_approval),
+        *access.needs(namespace=namespace, own_approval=own_approval, config_map=config_map),
         *(access.needs_of_vps_nodes() if vps_nodes else ()),
         *(access.headroom(namespace) if headroom else ()),
     )

@@ -150,3 +150,24 @@ def test_one_in_quarantine_is_reported_as_that_and_as_nothing_else() -> None:
     )
     of = given.facts(machines=(given.machine(), lone), shown=server)
     assert "in quarantine as Unclaimed" in given.trouble(of).what
+
+
+def test_a_pause_is_a_warning_said_once_at_its_place() -> None:
+    why = {"not_now_code": "Paused", "not_now_reason": "paused: true in the file"}
+    account = pb.Account(name="hetzner", listed_seconds_ago=3, budget_limit=-1, **why)
+    of = shown(accounts=[account], paused="paused: true in the file")
+    found = given.warning(of)
+    assert found.what == "nothing is ordered at all: Paused: paused: true in the file"
+    assert "vps-autoscaler/paused-" in found.cure
+    assert "Nothing is deleted but what it asks for" in found.why
+    group = pb.Group(id="web", not_now_code="Paused", not_now_reason="paused: true of group web")
+    found = given.only(shown(groups=[group]), untouched.judge)
+    assert "for group web: Paused" in found.what
+
+
+def test_a_cap_under_which_nobody_knows_what_is_spent() -> None:
+    known = pb.Spend(scope="account", name="hetzner", per_hour="1", cap_per_hour="2")
+    unknown = pb.Spend(scope="group", name="web", cap_per_hour="2", unknown="the price of x")
+    found = given.trouble(shown(spending=[known, unknown]))
+    assert found.what == "nothing is ordered under the cap of group web: the price of x"
+    assert "exchangeRates" in found.cure

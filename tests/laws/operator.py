@@ -1,0 +1,111 @@
+"""The operator of the state machine: what is paused, and what may be spent."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from externalgrpc.fleet import requests
+from externalgrpc.model import groups
+from tests.laws import laws
+
+WHAT = ("group g", "group h", "account a", "account b", "file", "annotation")
+MONTH = groups.HOURS_A_MONTH
+
+Place = tuple[str, str, str]
+"""Account, group and name of something that costs one an hour."""
+
+
+def _cap(machines: int) -> groups.SpendCap:
+    return groups.SpendCap(per_hour=Decimal(machines))
+
+
+GROUPS = {"g": 4, "h": 3}
+ACCOUNTS = {"a": 6}
+ALL = 8
+"""So many machines may be paid for, where what they cost is bounded: fewer than sizes allow."""
+
+
+class Operator:
+    """Say what the file and the annotation say.
+
+    ``heard`` is what a server last read of the annotation, None before it could.
+    """
+
+    def __init__(self, *, capped: bool) -> None:
+        self.capped = capped
+        self.paused: set[str] = set()
+        self.heard: str | None = ""
+
+    @property
+    def annotation(self) -> str:
+        return "the operator said so" if "annotation" in self.paused else ""
+
+    def pause(self, what: str, *, on: bool) -> None:
+        """Pause something; or pause nothing any more."""
+        if on:
+            self.paused.add(what)
+        else:
+            self.paused.clear()
+
+    def groups(self, of: Iterable[groups.NodeGroup]) -> tuple[groups.NodeGroup, ...]:
+        """Put what is said of groups into them."""
+        return tuple(
+            dataclasses.replace(
+                each,
+                paused=f"group {each.name}" in self.paused,
+                cap=_cap(GROUPS[each.name])
+                if self.capped and each.name in GROUPS
+                else groups.SpendCap(),
+            )
+            for each in of
+        )
+
+    def account(self, name: str) -> dict[str, Any]:
+        """Give what is said of an account."""
+        cap = _cap(ACCOUNTS[name]) if self.capped and name in ACCOUNTS else groups.SpendCap()
+        return {"paused": f"account {name}" in self.paused, "cap": cap}
+
+    def everything(self) -> dict[str, Any]:
+        """Give what is said of everything: a month's bound, so that both are asked."""
+        cap = groups.SpendCap(per_month=Decimal(ALL * MONTH)) if self.capped else groups.SpendCap()
+        return {"paused": "file" in self.paused, "spending": groups.Spending(cap=cap)}
+
+    def stands_still(self, group: str, account: str, *, own: bool) -> bool:
+        """Tell whether something is paused, as far as a server can know."""
+        said = {f"group {group}", f"account {account}", "file"} & self.paused
+        return bool(said or self.heard or (own and self.heard is None))
+
+    def allows(
+        self,
+        request: requests.Create,
+        there: set[Place],
+        under_way: collections.Counter[str],
+        skies: Mapping[str, object],
+    ) -> None:
+        """Hold an order to the caps; what each kill left under way is excused."""
+        if not self.capped:
+            return
+        one_project = skies["a"] is skies["b"]
+        if one_project:
+            # Both logins show it: whose it is nobody can tell.
+            there = {("", group, name) for _, group, name in there}
+        group, account = request.group.name, request.account
+        left = sum(under_way.values())
+        bounds = [(ALL, there, left)]
+        if group in GROUPS:
+            bounds.append((GROUPS[group], {e for e in there if e[1] == group}, under_way[group]))
+        if account in ACCOUNTS and not one_project:
+            bounds.append((ACCOUNTS[account], {e for e in there if e[0] == account}, left))
+        for most, found, excused in bounds:
+            laws.require(
+                len(found) + 1 <= most + excused,
+                "no order is sent with which a cap is exceeded, and what each kill left",
+                request,
+                sorted(found),
+                most,
+                excused,
+            )
