@@ -129,7 +129,9 @@ def exhausted(
     codes: set[str] = set()
     wrong = True
     for candidate in node_group.candidates:
-        order, *others = (fleet.refusals.get(key) for key in _keys(launch, candidate))
+        order, *others = (
+            fleet.refusals.get(key) for key in keys_of(launch.group, launch.account, candidate)
+        )
         said = order or max((each for each in others if each), key=lambda it: it.at, default=None)
         if candidate in offers and order is None:
             wrong = False
@@ -144,19 +146,20 @@ def exhausted(
     return state.Failure(state.ErrorClass.OUT_OF_RESOURCES, code or "OutOfStock", message)
 
 
-def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Candidate) -> float:
-    if not fleet.refusals:
-        return state.NEVER
-    said = (fleet.refusals.get(key) for key in _keys(launch, candidate))
-    return max((refusal.at for refusal in said if refusal is not None), default=state.NEVER)
-
-
-def _keys(launch: state.Launch, candidate: groups.Candidate) -> tuple[state.RefusedThing, ...]:
-    """Give what a refusal of a candidate is remembered under; the order's own comes first."""
-    account = launch.account
+def keys_of(
+    group: str, account: str, candidate: groups.Candidate
+) -> tuple[state.RefusedThing, ...]:
+    """Give what a no to a group's candidate is remembered under; the order's own comes first."""
     return (
-        state.BadOrder(launch.group, candidate),
+        state.BadOrder(group, candidate),
         state.SoldOut(account, candidate),
         state.OverQuota(account, machine_type=candidate.machine_type),
         state.OverQuota(account, location=candidate.location),
     )
+
+
+def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Candidate) -> float:
+    if not fleet.refusals:
+        return state.NEVER
+    said = (fleet.refusals.get(key) for key in keys_of(launch.group, launch.account, candidate))
+    return max((refusal.at for refusal in said if refusal is not None), default=state.NEVER)

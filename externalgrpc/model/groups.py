@@ -256,6 +256,7 @@ class Config:
 
     ``rates`` gives, for each currency, how much of ``currency`` one unit of it is worth.
     ``cover_forgotten`` switches the cure for an autoscaler that forgets its launches.
+    ``status_page`` None serves it where the metrics port is bound to loopback.
     """
 
     cluster: str
@@ -267,6 +268,7 @@ class Config:
     gpu_label: str = "vps-autoscaler/gpu"
     kubernetes: Kubernetes | None = None
     limits: Limits = Limits()
+    status_page: bool | None = None
 
 
 def order_for(
