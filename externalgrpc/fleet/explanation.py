@@ -212,18 +212,11 @@ def _sold_out(fleet: state.Fleet, group: groups.NodeGroup, now: float) -> Answer
 
 def _not_asked(fleet: state.Fleet, group: groups.NodeGroup) -> Answer:
     size = view.target(fleet, group.name)
-    has = (
-        "no machine"
-        if not size
-        else "one machine, which is a node"
-        if size == 1
-        else f"{size} machines, and all are nodes"
-    )
+    more = f"more than the {size} that it has" if size else "machine"
     return Answer(
         "NotAsked",
-        f"Nothing keeps it from growing: the group has {has}, and the autoscaler asks for no more.",
-        "If a pod waits all the same, its Events say why the autoscaler thinks that no node of "
-        "this group would take it.",
+        f"Nothing keeps it from growing, and the autoscaler asks for no {more}.",
+        "Where a pod waits all the same, its Events say why.",
     )
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from externalgrpc.fleet import joins, notnow, state, view, ways
 
 ENDED: Final = 50
 HAPPENINGS: Final = 100
+_AT_ONCE: Final = 3
+"""More machines of a group than these to which the same happened at once are one happening."""
 
 _FATEFUL: Final = (
     *("groups", "launches", "index", "missing", "retired", "quarantine"),
@@ -23,7 +25,7 @@ _FATEFUL: Final = (
 """Where none of these parts of a Fleet changed, no way did."""
 
 _WORDS: Final = {
-    ways.End.FAILED: "is gone: it never became a node",
+    ways.End.FAILED: "never became a node, and is gone",
     ways.End.DRAINED: "is gone: the autoscaler drained it and let it go",
     ways.End.DELETED: "is gone: it was let go",
     ways.End.VANISHED: "is gone at the cloud, and nobody here deleted it",
@@ -68,11 +70,14 @@ class History:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
+    """What is to be said; ``several`` is how it reads of many machines at once."""
+
     weight: Weight
     text: str
     group: str = ""
     machine: str = ""
     account: str = ""
+    several: str = ""
 
 
 def record(
@@ -94,7 +99,7 @@ def record(
     if before is None or any(getattr(before, at) is not getattr(after, at) for at in _FATEFUL):
         found, ended = ways.follow(history.standing, after, now=now, unix_now=unix_now, first=first)
         if not first:
-            said += _moved(history.standing, found, ended)
+            said += _together(_moved(history.standing, found, ended))
     if before is not None:
         said += _stated(before, after, now)
     number = history.happenings[0].number if history.happenings else 0
@@ -146,31 +151,45 @@ def _steps(known: ways.Way, way: ways.Way) -> Iterator[_Said]:
     taken = {step for step, at in way.taken.items() if at is not None} - known.taken.keys()
     if ways.Step.CREATED in taken:
         where = f"{way.machine_type} in {way.location}" if way.machine_type else "at the cloud"
-        yield _said_of(way, Weight.NOTE, f"was made: {where}")
+        yield _said_of(way, Weight.NOTE, f"was made: {where}", f"were made: {where}")
     if ways.Step.RUNNING in taken:
-        yield _said_of(way, Weight.NOTE, "runs")
+        yield _said_of(way, Weight.NOTE, "runs", "run")
     arrived = ways.Step.READY if ways.Step.READY in taken else ways.Step.NODE
     if arrived in taken:
         asked_at, at = way.taken.get(ways.Step.ASKED), way.taken[arrived]
         took = f", {at - asked_at:.0f} s after it was asked for" if asked_at and at else ""
-        word = "is a ready node" if arrived is ways.Step.READY else "is a node"
-        yield _said_of(way, Weight.GOOD, f"{word}{took}")
+        ready = "ready " if arrived is ways.Step.READY else ""
+        yield _said_of(way, Weight.GOOD, f"is a {ready}node{took}", f"are {ready}nodes")
     if way.code and (way.code, way.message) != (known.code, known.message):
         yield _said_of(way, Weight.TROUBLE, f"failed: {way.code}: {way.message}")
     if way.end is not None and known.end is None:
         drained = way.end is ways.End.DRAINED
         why = "the autoscaler drained it" if drained else "it is being deleted"
-        yield _said_of(way, Weight.NOTE, f"is let go: {why}")
+        yield _said_of(way, Weight.NOTE, f"is let go: {why}", "are let go")
 
 
-def _said_of(way: ways.Way, weight: Weight, what: str) -> _Said:
+def _said_of(way: ways.Way, weight: Weight, what: str, several: str = "") -> _Said:
     return _Said(
         weight=weight,
         text=f"{way.name} {what}",
         group=way.group,
         machine=way.name,
         account=way.account,
+        several=several or what,
     )
+
+
+def _together(said: Iterable[_Said]) -> Iterator[_Said]:
+    """Say once what happened to many machines of a group at once."""
+    alike: dict[tuple[str, str], list[_Said]] = {}
+    for each in said:
+        alike.setdefault((each.group, each.several or each.text), []).append(each)
+    for (group, several), many in alike.items():
+        if len(many) <= _AT_ONCE:
+            yield from many
+            continue
+        text = f"{len(many)} machines of {group} {several}"
+        yield dataclasses.replace(many[0], text=text, machine="")
 
 
 def _stated(before: state.Fleet, after: state.Fleet, now: float) -> Iterator[_Said]:

@@ -6,7 +6,7 @@ import { drawWay, makeWay, stepsOf } from "./way.js";
 const MOST_MACHINES = 200;
 const TROUBLED = new Set(["failed", "quarantine", "orphan", "stopped", "unsure"]);
 const COLOURS = {
-  running: "good", failed: "bad", quarantine: "warn", orphan: "warn", stopped: "bad",
+  failed: "bad", quarantine: "warn", orphan: "warn", stopped: "bad",
   unsure: "warn", deleting: "dim",
 };
 const WEIGHTS = { note: "dim", good: "good", warning: "warn", trouble: "bad" };
@@ -38,7 +38,7 @@ export function draw(status, streaming) {
   say(at("machines-note"), !machines.length ? "There are none, and none is on the way."
     : left ? `The ${MOST_MACHINES} that matter most; ${left} more are in the JSON and in vps-autoscaler ls.` : "");
   keep(at("machine-list"), shown, (machine) => `${machine.name} ${machine.providerId}`,
-    makeMachine, (element, machine) => drawMachine(element, machine, steps, status));
+    makeMachine, (element, machine) => drawMachine(element, machine, steps));
   say(at("ended-note"), status.ended.length ? "" : "None has ended since the server started.");
   keep(at("ended-list"), status.ended.slice(0, 20), (one) => `${one.name} ${one.endedAt}`,
     makeMachine, (element, one) => drawEnded(element, one, steps));
@@ -137,7 +137,7 @@ function drawGroup(card, group, status) {
     (element, one) => {
       say(element.parts.name, `${one.instanceType} in ${one.region}`);
       say(element.parts.price, ` ${money(one.pricePerHour, status.currency, 4)}/h`);
-      const hint = !one.sold ? "not sold" : one.refusedUntil !== null ? `refused, behind others until ${clock(one.refusedUntil)}`
+      const hint = !one.sold ? "not sold" : one.refusedUntil !== null ? `refused, tried last until ${clock(one.refusedUntil)}`
         : !one.inStock ? "listed as sold out" : "";
       say(element.parts.state, hint ? ` ${hint}` : "");
       choose(element, hint ? "refused" : "");
@@ -154,33 +154,47 @@ function urgency(machine) {
 
 function makeMachine(machine) {
   const row = make("li", "machine");
-  const head = named(make("div", "machine-head"), {
-    name: make("strong", "name", machine.name), phase: make("span", "pill"), what: make("span", "quiet"), since: make("span", "quiet since"),
-  });
+  const title = named(make("p"), { name: make("strong", "name", `${machine.name} `), phase: make("span", "pill") });
+  const more = named(make("p", "quiet"), { what: make("span"), since: make("span") });
+  const head = named(make("div", "machine-head"), { title, more });
   return named(row, { head, way: makeWay(), trouble: make("p", "trouble") });
 }
 
-function drawMachine(row, machine, steps, status) {
-  const { head, way, trouble } = row.parts;
-  say(head.parts.phase, machine.phase);
-  choose(head.parts.phase, `pill ${COLOURS[machine.phase] ?? "info"}`);
-  const what = [machine.group, [machine.instanceType, machine.region].filter(Boolean).join(" in ")];
-  if (machine.pricePerHour !== null) what.push(`${money(machine.pricePerHour, status.currency, 4)}/h`);
-  say(head.parts.what, what.filter(Boolean).join(" · "));
-  const first = machine.way.find((step) => step.at !== null);
-  if (first) age(head.parts.since, first.at, (old) => `${seconds(old)} old`);
-  drawWay(way, machine, steps);
-  say(trouble, [machine.code, machine.message].filter(Boolean).join(": "));
+/** Say the head of a row: what the machine is, in a word and a colour, and since when. */
+function drawHead({ title, more }, { word, colour, what, since, write }) {
+  say(title.parts.phase, word);
+  choose(title.parts.phase, `pill ${colour}`);
+  say(more.parts.what, what.filter(Boolean).join(" · "));
+  if (since !== undefined) age(more.parts.since, since, (old) => ` · ${write(seconds(old))}`);
+}
+
+function kind(one) {
+  return [one.instanceType, one.region].filter(Boolean).join(" in ");
+}
+
+function drawMachine(row, machine, steps) {
+  const arrived = machine.phase === "running" && !machine.awaits && !machine.code;
+  drawHead(row.parts.head.parts, {
+    word: arrived ? "node" : machine.phase,
+    colour: arrived ? "good" : machine.code ? "bad" : COLOURS[machine.phase] ?? "info",
+    what: [machine.group, kind(machine)],
+    since: machine.way.find((step) => step.at !== null)?.at,
+    write: (old) => `${old} old`,
+  });
+  drawWay(row.parts.way, machine, steps);
+  say(row.parts.trouble, [machine.code, machine.message].filter(Boolean).join(": "));
 }
 
 function drawEnded(row, one, steps) {
-  const { head, way, trouble } = row.parts;
-  say(head.parts.phase, ENDS[one.end] ?? one.end);
-  choose(head.parts.phase, `pill ${one.end === "failed" || one.end === "vanished" ? "bad" : "dim"}`);
-  say(head.parts.what, [one.group, [one.instanceType, one.region].filter(Boolean).join(" in ")].filter(Boolean).join(" · "));
-  age(head.parts.since, one.endedAt, (old) => `ended ${seconds(old)} ago`);
-  drawWay(way, { ...one, awaits: "" }, steps);
-  say(trouble, [one.code, one.message].filter(Boolean).join(": "));
+  drawHead(row.parts.head.parts, {
+    word: ENDS[one.end] ?? one.end,
+    colour: one.end === "failed" || one.end === "vanished" ? "bad" : "dim",
+    what: [one.group, kind(one)],
+    since: one.endedAt,
+    write: (old) => `${old} ago`,
+  });
+  drawWay(row.parts.way, { ...one, awaits: "" }, steps);
+  say(row.parts.trouble, [one.code, one.message].filter(Boolean).join(": "));
 }
 
 // ---- accounts, refusals, happenings
