@@ -84,8 +84,9 @@ stubs-check: $(VENV)/.dev
 	&& for f in $$out/externalgrpc/pb/*; do diff -q $$f externalgrpc/pb/$$(basename $$f) \
 	|| { echo "stubs are stale: run 'make stubs' and commit"; exit 1; }; done && echo "stubs: fresh"
 
-schema: $(VENV)/.dev ## Regenerate docs/config.schema.json.
+schema: $(VENV)/.dev ## Regenerate docs/config.schema.json and docs/status.schema.json.
 	@$(BIN)/vps-autoscaler schema > docs/config.schema.json
+	@$(BIN)/vps-autoscaler schema --of status > docs/status.schema.json
 
 lock: $(VENV)/.dev ## Resolve the dependencies again and write requirements/ with hashes.
 	@$(PIP) uv

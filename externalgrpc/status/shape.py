@@ -274,4 +274,7 @@ def as_json(status: Status) -> bytes:
 def schema() -> dict[str, Any]:
     """Give the JSON schema of what is written."""
     made = _ADAPTER.json_schema(mode="serialization", by_alias=True)
+    for each in (made, *made["$defs"].values()):
+        for described in each["properties"].values():
+            described.pop("title", None)  # the key again, in other letters
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -97,7 +97,9 @@ class Browser:
         return [each["message"] for each in self._ask("POST", "/se/log", {"type": "browser"})]
 
     def text(self, selector: str = "body") -> str:
-        found: str = self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        found: str = self.run(
+            "return document.querySelector(arguments[0])?.innerText ?? ''", selector
+        )
         return found
 
     def close(self) -> None:
