@@ -26,6 +26,7 @@ class Need(enum.Enum):
     SHELLCHECK = "shellcheck, installed"
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
+    CHROMIUM = "Chromium and chromedriver, installed, or their paths in CHROMIUM and CHROMEDRIVER"
     AUTOSCALER = "the real cluster-autoscaler: on PATH, or its path in CLUSTER_AUTOSCALER"
     LINODE_CLI = "linode-cli: pip install linode-cli, or its path in LINODE_CLI"
     PYDO = "DigitalOcean's own client: pip install pydo"

@@ -4,6 +4,7 @@ import { age, ageless, choose, clock, day, keep, make, many, money, named, say, 
 import { drawWay, makeWay, stepsOf } from "./way.js";
 
 const MOST_MACHINES = 200;
+const MOST_READ_OUT = 3;
 const TROUBLED = new Set(["failed", "quarantine", "orphan", "stopped", "unsure"]);
 const COLOURS = {
   failed: "bad", quarantine: "warn", orphan: "warn", stopped: "bad",
@@ -55,14 +56,15 @@ export function lost(why) {
   say(at("live"), `No news: ${why}`);
 }
 
+/** Read out what happened since the last time, a few sentences every few seconds at most. */
 function announce(happenings) {
   const last = happenings.length ? happenings[0].number : 0;
-  const fresh = heard === null ? 0 : last - heard;
-  if (fresh > 0 && Date.now() - told < 4000) return; // told with what comes next
-  if (fresh > 0) {
+  const fresh = heard === null ? [] : happenings.filter((one) => one.number > heard).reverse();
+  if (fresh.length && Date.now() - told < 4000) return; // with what comes next
+  if (fresh.length) {
     told = Date.now();
-    const more = fresh > 1 ? ` And ${fresh - 1} more.` : "";
-    say(at("news"), `${happenings[0].text}.${more}`);
+    const more = fresh.length > MOST_READ_OUT ? [`And ${fresh.length - MOST_READ_OUT} more`] : [];
+    say(at("news"), [...fresh.slice(0, MOST_READ_OUT).map((one) => one.text), ...more, ""].join(". "));
   }
   heard = last;
 }
