@@ -137,7 +137,11 @@ def _moved(
         )
     for name, way in after.items():
         known = before.get(name)
-        if known is not way:
+        if known is None and ways.Step.ASKED not in way.taken:
+            # It stood before this process ordered anything of its name, or somebody else made it.
+            where = f"{way.machine_type} in {way.location}"
+            yield _said_of(way, Weight.NOTE, f"was found: {where}", f"were found: {where}")
+        elif known is not way:
             yield from _steps(known or ways.Way(name=name, group=way.group), way)
     for way in ended:
         known = before.get(way.name)

@@ -67,7 +67,7 @@ class Watcher:
         self._changed()
 
     def _run(self) -> None:
-        wait_s = LOOK_S
+        wait_s = 0.0
         while not self._stopping.wait(wait_s):
             began = self._clock.monotonic()
             try:

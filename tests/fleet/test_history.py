@@ -124,3 +124,11 @@ def test_what_a_no_was_said_to_has_words_of_its_own():
     )
     assert len({history.words_of(each) for each in things}) == len(things)
     assert fleets.Fleet().refusals == {}
+
+
+def test_what_the_process_before_us_left_was_found_and_not_made():
+    at = Seen(scene.group(max_size=50), settled=False)
+    at.listed(*(machine(number, f"g-{number}") for number in range(9)))
+    assert at.texts() == ["9 machines of g were found: small in north"]
+    at.listed(*(machine(number, f"g-{number}") for number in range(10)))
+    assert at.texts()[0] == "g-9 was found: small in north"

@@ -38,6 +38,7 @@ def page(chromium, tmp_path):
         chromium.complaints()
         chromium.open(f"http://127.0.0.1:{up.port}/")
         shows(chromium, "#cluster", "test")
+        serving.until(lambda: looking.site.watcher._seen)
         yield looking, chromium
         chromium.open("about:blank")
 
