@@ -107,7 +107,8 @@ function makeGroup(group) {
 
 function drawGroup(card, group, status) {
   const { head, size, bar, legend, asked, why, candidates } = card.parts;
-  say(head.parts.price, `${group.account} · ${money(group.pricePerHour, status.currency, 4)}/h each`);
+  const all = Number(group.costPerHour) ? `, ${money(group.costPerHour, status.currency, 4)}/h in all` : "";
+  say(head.parts.price, `${group.account} · ${money(group.pricePerHour, status.currency, 4)}/h each${all}`);
   const { minSize: min, maxSize: max, targetSize: target, nodes } = group;
   const bad = group.phases.failed ?? 0;
   const coming = Math.max(0, target - nodes - bad);
@@ -143,6 +144,7 @@ function drawGroup(card, group, status) {
         : !one.inStock ? "listed as sold out" : "";
       say(element.parts.state, hint ? ` ${hint}` : "");
       choose(element, hint ? "refused" : "");
+      element.title = one.refusedBecause;
     });
 }
 
@@ -233,7 +235,8 @@ function drawAccount(row, account) {
   const { listed, budget, orders } = row.parts;
   if (account.listedAt === null) ageless(listed.parts.when, "never");
   else age(listed.parts.when, account.listedAt, (old) => `${seconds(old)} ago, ${many(account.machines, "machine", "machines")}`);
-  const trouble = [account.trouble, account.notNow?.reason].filter(Boolean).join("; ");
+  const failed = account.listingFailures ? `${many(account.listingFailures, "listing", "listings")} failed in a row` : "";
+  const trouble = [failed, account.trouble, account.notNow?.reason].filter(Boolean).join("; ");
   say(listed.parts.trouble, trouble ? ` ${trouble}` : "");
   const { full } = budget.parts.meter.parts;
   budget.parts.meter.hidden = account.budget === null;
