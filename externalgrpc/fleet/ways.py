@@ -10,7 +10,8 @@ import dataclasses
 import enum
 from collections.abc import Iterator, Mapping
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import state, stock, view
+from externalgrpc.model import groups
 from providers import contract
 
 
@@ -90,7 +91,10 @@ def follow(
     for name in _lingering(fleet):
         if name in ways and name not in found:
             found[name] = dataclasses.replace(ways[name], end=_end(fleet, ways[name]))
-    ended += [_ended(fleet, way, unix_now) for name, way in ways.items() if name not in found]
+    for name, way in ways.items():
+        if name not in found:
+            known = _with_refusal(fleet, way, now=now, unix_now=unix_now)
+            ended.append(_ended(fleet, known, unix_now))
     return found, ended
 
 
@@ -203,6 +207,29 @@ def _failure(fleet: state.Fleet, member: state.Member) -> state.Failure | None:
 
 def _ended(fleet: state.Fleet, way: Way, unix_now: float) -> Way:
     return dataclasses.replace(way, end=way.end or _end(fleet, way), ended_at=unix_now)
+
+
+def _with_refusal(fleet: state.Fleet, way: Way, *, now: float, unix_now: float) -> Way:
+    """Say of an order that came to nothing between two looks what the cloud said to it, if known."""
+    ordered_at = way.taken.get(Step.ORDERED)
+    if way.code or Step.CREATED in way.taken or ordered_at is None:
+        return way
+    candidate = groups.Candidate(way.machine_type, way.location)
+    keys: tuple[state.RefusedThing, ...] = (
+        *stock.keys_of(way.group, way.account, candidate),
+        state.OverQuota(way.account),
+        state.BadLogin(way.account),
+    )
+    said = [
+        refusal
+        for key in keys
+        if (refusal := fleet.refusals.get(key)) is not None
+        and unix_now - (now - refusal.at) >= ordered_at
+    ]
+    if not said:
+        return way
+    failure = max(said, key=lambda each: each.at).failure
+    return dataclasses.replace(way, code=failure.code, message=failure.message)
 
 
 def _end(fleet: state.Fleet, way: Way) -> End:

@@ -205,3 +205,29 @@ def test_another_machine_of_the_same_name_is_another_way():
     assert way.provider_id == "sky://8"
     assert Step.ASKED not in way.taken
     assert [each.provider_id for each in at.past.ended] == ["sky://7"]
+
+
+def test_what_failed_and_was_cleaned_up_between_two_looks_says_what_the_cloud_said():
+    at = Seen(scene.group(candidates=(scene.NORTH,)))
+    name = ordered(at)
+    at.later(0.2)
+    at.ordered(name, errors.OutOfStock("nothing left", account="a", operation="create"))
+    at.plan()
+    at.retire(scene.placeholder(name))
+    (way,) = at.look().ended
+    assert (way.end, way.code, way.message) == (End.FAILED, "OutOfStock", "nothing left")
+
+
+def test_a_no_from_before_its_order_is_not_taken_for_its_own():
+    at = Seen(scene.group(candidates=(scene.NORTH,)))
+    first = ordered(at)
+    at.ordered(first, errors.OutOfStock("nothing left", account="a", operation="create"))
+    at.plan()
+    at.retire(scene.placeholder(first))
+    at.look()
+    at.later(400)
+    name = ordered(at)
+    at.fleet = dataclasses.replace(
+        at.fleet, launches={key: held for key, held in at.fleet.launches.items() if key != name}
+    )
+    assert (at.look().ended[0].name, at.past.ended[0].end) == (name, End.WITHDRAWN)
