@@ -70,21 +70,12 @@ def _left_out(fleet: state.Fleet, group: groups.NodeGroup) -> Answer | None:
 
 def _blind(fleet: state.Fleet, group: groups.NodeGroup, now: float) -> Answer | None:
     account = fleet.accounts[group.account]
-    if account.snapshot is None or account.catalogue is None:
-        what = "listed" if account.snapshot is None else "asked what it sells"
-        trouble = account.trouble or account.catalogue_trouble
-        return Answer(
-            "NotListed",
-            f"Account {account.name} could not be {what} yet: "
-            f"{trouble or 'the first answer is awaited'}.",
-        )
-    blind_s = now - account.snapshot.begun_at
-    if blind_s > wishes.BLIND_S and account.failures:
-        return Answer(
-            "NotListed",
-            f"Account {account.name} could not be listed for {blind_s:.0f} s, and growth is "
-            f"refused until it is: {account.trouble}.",
-        )
+    if why := wishes.unseen(account, now):
+        return Answer("NotListed", f"Growth is refused, for {why}.")
+    if account.catalogue is None:
+        trouble = account.catalogue_trouble or "the first answer is awaited"
+        text = f"What account {account.name} sells is not known yet: {trouble}."
+        return Answer("NotListed", text)
     return None
 
 

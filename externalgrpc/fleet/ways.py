@@ -210,7 +210,7 @@ def _ended(fleet: state.Fleet, way: Way, unix_now: float) -> Way:
 
 
 def _with_refusal(fleet: state.Fleet, way: Way, *, now: float, unix_now: float) -> Way:
-    """Say of an order that came to nothing between two looks what the cloud said to it, if known."""
+    """Say what a cloud said to an order that came to nothing between two looks, if it is known."""
     ordered_at = way.taken.get(Step.ORDERED)
     if way.code or Step.CREATED in way.taken or ordered_at is None:
         return way

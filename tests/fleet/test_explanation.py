@@ -101,6 +101,7 @@ def test_a_sold_out_group_is_explained_after_its_failure_was_cleaned_up_and_no_l
     answer = why(at)
     assert (answer.code, answer.cure) == ("OutOfStock", "Name further instanceTypes or regions.")
     at.now += 301
+    at.listed()
     assert why(at).code == "NotAsked"
 
 
@@ -140,6 +141,21 @@ def test_an_account_that_was_not_listed_for_long():
     assert why(at).code == "NotAsked"
     at.now += wishes.BLIND_S + 1
     assert why(at).code == "NotListed"
+
+
+def test_a_listing_that_hangs():
+    at = Scene()
+    at.now += 60
+    at.plan()
+    at.now += wishes.BLIND_S + 1
+    assert why(at).sentence.endswith("the listing hangs.")
+
+
+def test_a_catalogue_that_is_awaited():
+    at = Scene()
+    account = dataclasses.replace(at.fleet.accounts["a"], catalogue=None)
+    at.fleet = dataclasses.replace(at.fleet, accounts={"a": account})
+    assert why(at).sentence == "What account a sells is not known yet: the first answer is awaited."
 
 
 def test_a_cluster_that_is_not_known_yet():

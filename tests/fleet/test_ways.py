@@ -225,7 +225,8 @@ def test_a_no_from_before_its_order_is_not_taken_for_its_own():
     at.plan()
     at.retire(scene.placeholder(first))
     at.look()
-    at.later(400)
+    at.later(30)
+    at.listed()
     name = ordered(at)
     at.fleet = dataclasses.replace(
         at.fleet, launches={key: held for key, held in at.fleet.launches.items() if key != name}

@@ -61,6 +61,7 @@ def main() -> None:
             window.looks(WIDTH, 900)
             window.open(page)
             serving.until(lambda: "booting" in window.text("#group-list"), 30)
+            serving.until(lambda: window.text("#live") == "Live", 30)
             take(window, WIDTH, "light", DOCS / "status-page.png")
             take(window, PHONE, "dark", DOCS / "status-page-phone.png", most=1400)
             for line in window.complaints():
