@@ -188,7 +188,7 @@ def test_what_changed_while_the_json_was_made_is_in_the_next(tmp_path):
         page.up.plant.reconciler.grow("alpha", 1, cover=False)
         assert page.status()["now"] == before["now"], "within a second the same one does"
         page.site.watcher.look()
-        assert page.group("alpha")["targetSize"] == 1
+        serving.until(lambda: page.group("alpha")["targetSize"] == 1, site.FRESH_S)
 
 
 def test_a_state_that_cannot_be_shown_does_not_end_the_watch(tmp_path, monkeypatch):
@@ -205,3 +205,22 @@ def test_a_state_that_cannot_be_shown_does_not_end_the_watch(tmp_path, monkeypat
             page.up.plant.reconciler.grow("alpha", 1, cover=False)
             assert broken.wait(10)
         serving.until(lambda: watch.past.standing)
+
+
+def test_a_json_that_is_long_in_the_making_is_made_seldom(tmp_path, monkeypatch):
+    made = []
+    real = site.Site.status
+
+    def slow(self):
+        made.append(None)
+        time.sleep(0.2)  # the making itself
+        return real(self)
+
+    monkeypatch.setattr(site.Site, "status", slow)
+    with seen.looking(tmp_path) as page:
+        page.site.watcher.stop()
+        began = time.monotonic()
+        while time.monotonic() - began < 2.0:
+            page.site._changed()
+            page.ask("/status.json")
+        assert len(made) <= 3
