@@ -11,7 +11,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws soak mutations fuzz stubs stubs-check lock schema clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws soak mutations fuzz stubs stubs-check lock schema status-picture clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -90,8 +90,12 @@ stubs-check: $(VENV)/.dev
 	&& for f in $$out/externalgrpc/pb/*; do diff -q $$f externalgrpc/pb/$$(basename $$f) \
 	|| { echo "stubs are stale: run 'make stubs' and commit"; exit 1; }; done && echo "stubs: fresh"
 
-schema: $(VENV)/.dev ## Regenerate docs/config.schema.json.
+schema: $(VENV)/.dev ## Regenerate docs/config.schema.json and docs/status.schema.json.
 	@$(BIN)/vps-autoscaler schema > docs/config.schema.json
+	@$(BIN)/vps-autoscaler schema --of status > docs/status.schema.json
+
+status-picture: $(VENV)/.dev ## Draw the status page's pictures in docs/ (needs Chromium and chromedriver).
+	@$(BIN)/python -m tests.status.picture
 
 lock: $(VENV)/.dev ## Resolve the dependencies again and write requirements/ with hashes.
 	@$(PIP) uv

@@ -15,6 +15,7 @@ from externalgrpc.config import watch
 from externalgrpc.control import metrics
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.rpc import address, fleet_service, limits, server, service
+from externalgrpc.status import site
 from externalgrpc.support import clock as clocks
 from externalgrpc.support import logs, version
 from providers import errors
@@ -77,7 +78,7 @@ def run(
         rooms=plant.rooms,
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
-    http = _metrics_server(serving.metrics_address, plant, grpc_server, time_source)
+    http = _Http(serving, plant, grpc_server, time_source) if serving.metrics_address else None
     plant.start()
     plant.reconciler.await_first_listings(serving.first_listing_s)
     grpc_server.start()
@@ -142,28 +143,46 @@ def _on_signals(stop: threading.Event, reload: threading.Event) -> None:
     signal.signal(signal.SIGHUP, on_reload)
 
 
-def _metrics_server(
-    where: str,
-    plant: assembly.Assembly,
-    grpc_server: server.Server,
-    time_source: clocks.Clock,
-) -> metrics.MetricsServer | None:
-    if not where:
-        return None
-    try:
-        parts = address.read(where, listening=True, sockets=False)
-        http = metrics.MetricsServer(
-            parts.host or "0.0.0.0",  # noqa: S104 - ":9090" means everywhere, as in Go
-            parts.port,
-            plant.metrics,
-            lambda: health(plant, grpc_server, time_source),
-        )
-    except (OSError, address.BadAddress) as error:
-        strerror = error.strerror or error if isinstance(error, OSError) else error
-        raise server.CannotListen(f"cannot serve metrics on {where}: {strerror}") from error
-    http.start()
-    _LOG.info("metrics served", address=str(dataclasses.replace(parts, port=http.port)))
-    return http
+class _Http:
+    """Metrics, health and the status page; stopped last, so that a stop can be watched."""
+
+    def __init__(
+        self,
+        serving: Serving,
+        plant: assembly.Assembly,
+        grpc_server: server.Server,
+        time_source: clocks.Clock,
+    ) -> None:
+        where = serving.metrics_address
+        try:
+            parts = address.read(where, listening=True, sockets=False)
+            self._site = site.Site(
+                plant.reconciler,
+                plant.describer,
+                time_source,
+                listens_on=parts.host,
+                version=version.VERSION,
+                dry_run=serving.dry_run,
+            )
+            self._server = metrics.MetricsServer(
+                parts.host or "0.0.0.0",  # noqa: S104 - ":9090" means everywhere, as in Go
+                parts.port,
+                plant.metrics,
+                lambda: health(plant, grpc_server, time_source),
+                self._site.answer,
+            )
+        except (OSError, address.BadAddress) as error:
+            strerror = error.strerror or error if isinstance(error, OSError) else error
+            raise server.CannotListen(f"cannot serve metrics on {where}: {strerror}") from error
+        self._server.start()
+        self._site.start(self._server.publish)
+        shown = dataclasses.replace(parts, port=self._server.port)
+        _LOG.info("metrics served", address=str(shown), status_page=self._site.is_on())
+
+    def stop(self) -> None:
+        """Stop serving, and hang up on everybody."""
+        self._site.stop()
+        self._server.stop()
 
 
 def health(

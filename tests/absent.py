@@ -27,6 +27,7 @@ class Need(enum.Enum):
     SHELLCHECK = "shellcheck, installed"
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
+    CHROMIUM = "Chromium and chromedriver, installed, or their paths in CHROMIUM and CHROMEDRIVER"
     AUTOSCALER = "the real cluster-autoscaler: on PATH, or its path in CLUSTER_AUTOSCALER"
     PROMTOOL = "promtool (Debian's package prometheus has it), on PATH or its path in PROMTOOL"
     KEDA_CRD = (

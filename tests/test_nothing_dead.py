@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import collections
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +19,9 @@ FILES = sorted(
     for path in (ROOT / package).rglob("*.py")
     if "pb" not in path.parts and not {"conformance", "fakes"} & set(path.parts)
 )
+PAGE = sorted((ROOT / "externalgrpc" / "status" / "static").glob("*.js"))
+"""What the server writes as JSON, the status page reads, in camelCase."""
+
 FROM_OUTSIDE = {
     "Cleanup": "an RPC",
     "GPULabel": "an RPC",
@@ -88,10 +91,17 @@ def used(tree: ast.AST) -> Iterator[str]:
             yield from re.findall(r"\w+", node.value) if short else ()
 
 
-def dead(texts: dict[str, str]) -> dict[str, list[str]]:
+def used_by_page(text: str) -> Iterator[str]:
+    """Give the names that a script reads of something, as Python spells them."""
+    for word in re.findall(r"[.{,]\s*([a-z][A-Za-z]*)\b", text):
+        yield re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", word)
+
+
+def dead(texts: dict[str, str], scripts: Iterable[str] = ()) -> dict[str, list[str]]:
     """Give what is defined and nowhere used, by file."""
     trees = {name: ast.parse(text) for name, text in texts.items()}
     words = {word for tree in trees.values() for word in used(tree)}
+    words |= {word for text in scripts for word in used_by_page(text)}
     found: dict[str, list[str]] = collections.defaultdict(list)
     for name, tree in trees.items():
         for word in defined(tree):
@@ -104,7 +114,7 @@ def test_what_is_defined_is_used() -> None:
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in FILES}
     found = {
         name: left
-        for name, words in dead(texts).items()
+        for name, words in dead(texts, [path.read_text() for path in PAGE]).items()
         if (left := [word for word in words if word not in FROM_OUTSIDE])
     }
     assert not found, "wire them, or delete them"

@@ -129,6 +129,7 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         rates=_rates(file, findings),
         cover_forgotten=file.cover_forgotten_machines,
         gpu_label=_gpu_label(file.gpu_label, findings),
+        status_page=file.status_page,
         kubernetes=kubernetes,
         limits=settings.limits(file.limits),
         vps_nodes=_vps_nodes(file.vps_nodes, reader, findings),

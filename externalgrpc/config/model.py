@@ -376,3 +376,8 @@ class File(Entry):
     gpu_label: str = Field(
         default="vps-autoscaler/gpu", description="Label key of nodes with GPUs."
     )
+    status_page: bool | None = Field(
+        default=None,
+        description="Serve the status page on the metrics port: to whoever reaches it (true), to "
+        "nobody (false); absent, where that port is bound to loopback.",
+    )

@@ -5,6 +5,10 @@ to be there and its answer a few more to be taken, counted from the start and no
 byte, so a client that drips or idles costs one of :data:`MOST_CONNECTIONS` places for as long and
 no thread at all; where places run out, the oldest connection goes. One answer a connection: there
 is no keep-alive to hold anything with. Requests have no body and at most :data:`LONGEST_HEAD`.
+
+A page may stay open as a stream of events (:data:`http_pages.STREAM`), and takes no thread either:
+at most :data:`MOST_STREAMS` of them, in places of their own, so that no flood of requests ends them
+and they keep no scrape waiting. What :meth:`Server.publish` says goes to each of them.
 """
 
 from __future__ import annotations
@@ -12,15 +16,14 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import math
 import selectors
 import socket
-import sys
 import threading
-import urllib.parse
-from collections.abc import Callable, Iterable
 from concurrent import futures
-from typing import Any, Final
+from typing import Final
 
+from externalgrpc.control import http_pages
 from externalgrpc.support import clock, logs
 
 MOST_CONNECTIONS: Final = 128
@@ -29,22 +32,35 @@ READ_S: Final = 5.0
 WRITE_S: Final = 15.0
 """A scrape of a large fleet over a slow line fits; Prometheus gives up after ten seconds."""
 
+MOST_STREAMS: Final = 16
+"""Streams of events that are open at once; who comes later is refused with 503, and may poll."""
+
+HEARTBEAT_S: Final = 15.0
+"""A stream is written to so often, so that whoever left without a word is found out."""
+
+STREAM_S: Final = 600.0
+"""A stream ends after this long; who still listens connects again by itself."""
+
+_HEARTBEAT: Final = b":\n\n"
 _MAKERS: Final = 4
 _LOG: Final = logs.Log("httpd")
-
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-"""A WSGI application, as far as a page needs one."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Peer:
-    """A connection: what it sent, then what it is owed; ``ends_at`` is when it is hung up on."""
+    """A connection: what it sent, then what it is owed; ``ends_at`` is when it is hung up on.
+
+    A stream is ``streaming``: what it is owed grows by what is published, and it lives on when it
+    has that. ``stalled_at`` is when it was last given something that it did not take at once.
+    """
 
     socket: socket.socket
     ends_at: float
     received: bytearray = dataclasses.field(default_factory=bytearray)
     owed: memoryview | None = None
     making: bool = False
+    streaming: bool = False
+    stalled_at: float = math.inf
 
 
 class Server:
@@ -54,22 +70,28 @@ class Server:
         self,
         host: str,
         port: int,
-        app: App,
+        app: http_pages.App,
         *,
         read_s: float = READ_S,
         write_s: float = WRITE_S,
+        heartbeat_s: float = HEARTBEAT_S,
+        stream_s: float = STREAM_S,
         name: str = "httpd",
         time_source: clock.Clock | None = None,
     ) -> None:
         self._app = app
         self._clock = time_source or clock.SystemClock()
         self._read_s, self._write_s = read_s, write_s
+        self._heartbeat_s, self._stream_s = heartbeat_s, stream_s
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=128)
         self._listener.settimeout(0.0)
         self.port: int = self._listener.getsockname()[1]
         self._peers: dict[_Peer, None] = {}  # in the order in which they came
-        self._made: collections.deque[tuple[_Peer, bytes]] = collections.deque()
+        self._streams: dict[_Peer, None] = {}
+        self._beats_at = math.inf
+        self._made: collections.deque[tuple[_Peer, http_pages.Page]] = collections.deque()
+        self._news: collections.deque[bytes] = collections.deque()
         self._bell, self._ring = socket.socketpair()
         for each in (self._bell, self._ring):
             each.settimeout(0.0)
@@ -83,6 +105,19 @@ class Server:
     def start(self) -> None:
         """Serve on a thread of its own."""
         self._thread.start()
+
+    def publish(self, event: bytes) -> None:
+        """Send an event to every stream; from any thread, without waiting for anybody.
+
+        A stream that has not taken the event before this one is not sent it: events say that
+        something changed, and one of them says it as well as two.
+        """
+        self._news.append(event)
+        self._wake()
+
+    def streams(self) -> int:
+        """Count the streams that are open."""
+        return len(self._streams)
 
     def stop(self) -> None:
         """Hang up on everybody and stop; waits for no page that is being made."""
@@ -102,12 +137,13 @@ class Server:
             except Exception:  # noqa: BLE001 - it must outlive whatever a stranger sends
                 _LOG.exception("a connection was not served")
                 self._stopping.wait(0.1)
-        for peer in tuple(self._peers):
+        for peer in (*self._peers, *self._streams):
             self._hang_up(peer)
 
     def _turn(self) -> None:
-        first = min((peer.ends_at for peer in self._peers), default=None)
-        wait_s = None if first is None else max(0.0, first - self._clock.monotonic())
+        first = min((self._ends_at(peer) for peer in self._connections()), default=math.inf)
+        first = min(first, self._beats_at if self._streams else math.inf)
+        wait_s = None if math.isinf(first) else max(0.0, first - self._clock.monotonic())
         for key, _ in self._selector.select(wait_s):
             if key.fileobj is self._listener:
                 self._accept()
@@ -119,8 +155,27 @@ class Server:
         while self._made:
             self._answer(*self._made.popleft())
         now = self._clock.monotonic()
-        for peer in [each for each in self._peers if each.ends_at <= now]:
+        while self._news:
+            self._tell_streams(self._news.popleft(), now)
+        if self._beats_at <= now:
+            self._tell_streams(_HEARTBEAT, now)
+            self._beats_at = now + self._heartbeat_s
+        for peer in [each for each in self._connections() if self._ends_at(each) <= now]:
             self._hang_up(peer)
+
+    def _connections(self) -> tuple[_Peer, ...]:
+        return (*self._peers, *self._streams)
+
+    def _ends_at(self, peer: _Peer) -> float:
+        return min(peer.ends_at, peer.stalled_at + self._write_s)
+
+    def _tell_streams(self, event: bytes, now: float) -> None:
+        for peer in self._streams:
+            if not peer.owed:
+                peer.owed, peer.stalled_at = memoryview(event), now
+                self._selector.modify(
+                    peer.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, peer
+                )
 
     def _accept(self) -> None:
         try:
@@ -147,6 +202,10 @@ class Server:
         self._hang_up(next(waiting, next(iter(self._peers))))
 
     def _carry_on(self, peer: _Peer) -> None:
+        if peer.streaming:
+            if peer in self._streams:
+                self._carry_on_streaming(peer)
+            return
         if peer not in self._peers:  # it was hung up on within this turn
             return
         try:
@@ -156,6 +215,23 @@ class Server:
                     self._hang_up(peer)
             else:
                 self._hear(peer, peer.socket.recv(LONGEST_HEAD))
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._hang_up(peer)
+
+    def _carry_on_streaming(self, peer: _Peer) -> None:
+        """Give a stream what it is owed, and find out whether somebody still listens."""
+        try:
+            if peer.owed:
+                peer.owed = peer.owed[peer.socket.send(peer.owed) :]
+                if not peer.owed:
+                    peer.stalled_at = math.inf
+                    self._selector.modify(peer.socket, selectors.EVENT_READ, peer)
+            else:
+                # Whoever listens to events says nothing: it has left, or is none.
+                peer.socket.recv(1)
+                self._hang_up(peer)
         except BlockingIOError:
             pass
         except OSError:
@@ -171,7 +247,10 @@ class Server:
             self._pool.submit(self._make, peer, head)
         elif len(peer.received) > LONGEST_HEAD:
             self._selector.unregister(peer.socket)
-            self._answer(peer, _page("431 Request Header Fields Too Large", [], b""))
+            self._answer(
+                peer,
+                http_pages.Page(http_pages.page("431 Request Header Fields Too Large", [], b"")),
+            )
         elif not data:
             self._hang_up(peer)
 
@@ -180,20 +259,35 @@ class Server:
         if peer not in self._peers:  # it did not wait itself
             return
         try:
-            page = _run(self._app, head)
+            page = http_pages.run(self._app, head)
         except Exception:  # noqa: BLE001 - the page is ours, the connection must not hang on its mistakes
             _LOG.exception("a page was not made")
-            page = _page("500 Internal Server Error", [], b"")
+            page = http_pages.Page(http_pages.page("500 Internal Server Error", [], b""))
         self._made.append((peer, page))
         self._wake()
 
-    def _answer(self, peer: _Peer, page: bytes) -> None:
-        if peer in self._peers:
-            peer.making, peer.owed = False, memoryview(page)
-            self._selector.register(peer.socket, selectors.EVENT_WRITE, peer)
+    def _answer(self, peer: _Peer, page: http_pages.Page) -> None:
+        if peer not in self._peers:
+            return
+        if page.stays_open and len(self._streams) >= MOST_STREAMS:
+            page = http_pages.Page(
+                http_pages.page("503 Service Unavailable", [("Retry-After", "60")], b"")
+            )
+        peer.making, peer.owed = False, memoryview(page.content)
+        events = selectors.EVENT_WRITE
+        if page.stays_open:
+            now = self._clock.monotonic()
+            del self._peers[peer]
+            if not self._streams:
+                self._beats_at = now + self._heartbeat_s
+            self._streams[peer] = None
+            peer.streaming, peer.stalled_at = True, now
+            peer.ends_at = now + self._stream_s
+            events |= selectors.EVENT_READ
+        self._selector.register(peer.socket, events, peer)
 
     def _hang_up(self, peer: _Peer) -> None:
-        del self._peers[peer]
+        del (self._streams if peer.streaming else self._peers)[peer]
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(peer.socket)
         with contextlib.suppress(OSError):
@@ -206,42 +300,3 @@ class Server:
         # A full socket rings by itself.
         with contextlib.suppress(BlockingIOError, OSError):
             self._ring.send(b"\0")
-
-
-def _run(app: App, head: bytes) -> bytes:
-    """Ask an application for the page that a request's head names."""
-    line, *rest = head.decode("latin-1").split("\n")
-    match line.split():
-        case ["GET" | "HEAD" as method, target, version] if version.startswith("HTTP/1."):
-            path, _, query = target.partition("?")
-        case [_, _, version] if version.startswith("HTTP/1."):
-            return _page("405 Method Not Allowed", [("Allow", "GET, HEAD")], b"")
-        case _:
-            return _page("400 Bad Request", [], b"")
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": urllib.parse.unquote(path, "latin-1"),
-        "QUERY_STRING": query,
-        "wsgi.errors": sys.stderr,
-    }
-    for each in rest:
-        name, _, value = each.partition(":")
-        environ[f"HTTP_{name.strip().upper().replace('-', '_')}"] = value.strip()
-    parts: list[tuple[str, list[tuple[str, str]]]] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
-        parts.append((status, headers))
-
-    body = b"".join(app(environ, start_response))
-    status, headers = parts[-1]
-    return _page(status, headers, b"" if method == "HEAD" else body, length=len(body))
-
-
-def _page(
-    status: str, headers: Iterable[tuple[str, str]], body: bytes, *, length: int | None = None
-) -> bytes:
-    if not body and length is None:
-        headers, body = [*headers, ("Content-Type", "text/plain")], f"{status}\n".encode()
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
-    lines += [f"Content-Length: {len(body) if length is None else length}", "Connection: close"]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -142,7 +142,7 @@ def exhausted(
     wrong = True
     for candidate in node_group.candidates:
         order, *others = (
-            fleet.refusals.get(key) for key in keys(launch.group, launch.account, candidate)
+            fleet.refusals.get(key) for key in keys_of(launch.group, launch.account, candidate)
         )
         said = order or max((each for each in others if each), key=lambda it: it.at, default=None)
         if candidate in offers and order is None:
@@ -161,11 +161,13 @@ def exhausted(
 def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Candidate) -> float:
     if not fleet.refusals:
         return state.NEVER
-    said = (fleet.refusals.get(key) for key in keys(launch.group, launch.account, candidate))
+    said = (fleet.refusals.get(key) for key in keys_of(launch.group, launch.account, candidate))
     return max((refusal.at for refusal in said if refusal is not None), default=state.NEVER)
 
 
-def keys(group: str, account: str, candidate: groups.Candidate) -> tuple[state.RefusedThing, ...]:
+def keys_of(
+    group: str, account: str, candidate: groups.Candidate
+) -> tuple[state.RefusedThing, ...]:
     """Give what a refusal of a candidate is remembered under; the order's own comes first."""
     return (
         state.BadOrder(group, candidate),

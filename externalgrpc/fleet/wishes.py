@@ -327,21 +327,27 @@ def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
     return found
 
 
-def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float) -> None:
-    """Raise NotReady when nobody has seen for minutes what the group's account holds."""
-    account = fleet.accounts[node_group.account]
+def unseen(account: state.AccountState, now: float) -> str:
+    """Say that nobody has seen for minutes what an account holds; empty when somebody has."""
     if account.snapshot is None:
-        raise fleet_errors.NotReady(
-            f"{node_group.name}: account {account.name} has not been listed yet: "
+        return (
+            f"account {account.name} has not been listed yet: "
             f"{account.trouble or 'the first listing is under way'}"
         )
     blind_s = now - account.snapshot.begun_at
     hangs = account.listing and now - account.listed_at > BLIND_S
     if blind_s > BLIND_S and (account.failures or hangs):
-        raise fleet_errors.NotReady(
-            f"{node_group.name}: account {account.name} could not be listed for {blind_s:.0f} s: "
+        return (
+            f"account {account.name} could not be listed for {blind_s:.0f} s: "
             f"{account.trouble or 'the listing hangs'}"
         )
+    return ""
+
+
+def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float) -> None:
+    """Raise NotReady when nobody has seen for minutes what the group's account holds."""
+    if why := unseen(fleet.accounts[node_group.account], now):
+        raise fleet_errors.NotReady(f"{node_group.name}: {why}")
 
 
 def _named(node: NodeRef) -> str:

@@ -361,7 +361,8 @@ class Config:
 
     ``rates`` gives, for each currency, how much of ``currency`` one unit of it is worth.
     ``cover_forgotten`` switches the cure for an autoscaler that forgets its launches. ``paused``
-    and ``cap`` are as for a group, of everything.
+    and ``cap`` are as for a group, of everything. ``status_page`` None serves it where the metrics
+    port is bound to loopback.
     """
 
     cluster: str
@@ -376,6 +377,7 @@ class Config:
     vps_nodes: VpsNodes = VpsNodes()
     paused: bool = False
     cap: SpendCap = SpendCap()
+    status_page: bool | None = None
 
     @property
     def spending(self) -> Spending:

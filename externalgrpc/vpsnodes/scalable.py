@@ -84,7 +84,7 @@ def _refusal(fleet: state.Fleet, group: groups.NodeGroup, now: float) -> state.R
             continue
         refusals = [
             said
-            for key in stock.keys(group.name, group.account, candidate)
+            for key in stock.keys_of(group.name, group.account, candidate)
             if (said := fleet.refusals.get(key)) is not None and said.at > lately
         ]
         if not refusals:

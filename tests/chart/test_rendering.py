@@ -95,6 +95,11 @@ REFUSED = {
     "no pools at all": ({}, {}, "config is empty"),
     "pools in two places": (with_(existingConfigMap="mine"), {}, "in one or in the other"),
     "files without a place": ({"existingConfigMap": "a", "files": {"b": ""}}, {}, "into that"),
+    "a page that nobody can switch on": (
+        {"existingConfigMap": "mine", "statusPage": {"enabled": True}},
+        {},
+        "write that line into its file",
+    ),
     "no name of the cluster": ({"config": {"nodes": SMALL["config"]["nodes"]}}, {}, "cluster is"),
     "a file called config": (with_(files={"config": ""}), {}, "configuration itself"),
     "two servers": (with_(replicas=2), {}, "would both order machines"),
@@ -180,6 +185,13 @@ def test_a_digest_counts_before_the_tag() -> None:
 # The configuration arrives as it was said.
 
 
+def test_what_the_file_says_of_the_status_page_counts_before_the_value() -> None:
+    off = {**SMALL["config"], "statusPage": False}
+    made = helm.objects({"config": off, "statusPage": {"enabled": True}})
+    (maps,) = (each for each in helm.kind(made, "ConfigMap") if "config" in each["data"])
+    assert yaml.safe_load(maps["data"]["config"])["statusPage"] is False
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_server_loads_what_is_rendered(name: str, tmp_path: Path) -> None:
     made = helm.objects(name)
@@ -196,6 +208,8 @@ def test_the_server_loads_what_is_rendered(name: str, tmp_path: Path) -> None:
     )
     assert loaded is not None
     again = yaml.safe_load(maps["data"]["config"])
+    said_of_page = yaml.safe_load(helm.file_of(name).read_text()).get("statusPage", {})
+    assert again.pop("statusPage", False) == said_of_page.get("enabled", False)
     if "kubernetes" in said:
         assert again["kubernetes"].pop("configMap") == maps["metadata"]["name"]
     assert again == said

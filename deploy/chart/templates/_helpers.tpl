@@ -215,6 +215,9 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- if hasKey $config "kubernetes" -}}
 {{- $_ := set $config "kubernetes" (merge ($config.kubernetes | default dict) (dict "configMap" (include "vps.configMap" .))) -}}
 {{- end -}}
+{{- if and .Values.statusPage.enabled (not (hasKey $config "statusPage")) -}}
+{{- $_ := set $config "statusPage" true -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end }}
 

@@ -1,0 +1,1 @@
+"""The status page: what the server knows, as one JSON and as a page that shows it."""
