@@ -147,6 +147,7 @@ def _metrics_server(
 ) -> metrics.MetricsServer | None:
     if not where:
         return None
+    plant.metrics.watch_certificates(lambda: dict(grpc_server.certificate_ends))
     try:
         parts = address.read(where, listening=True, sockets=False)
         http = metrics.MetricsServer(

@@ -9,7 +9,7 @@ from typing import Any
 import prometheus_client
 from prometheus_client import core, registry
 
-from externalgrpc.control import httpd
+from externalgrpc.control import httpd, supply_metrics
 from externalgrpc.fleet import notnow, observed_capacity, proof, state, view
 from externalgrpc.support import clock
 
@@ -21,6 +21,7 @@ _COUNTED = {
     "finishes": ("Tries to finish half made machines, by answer.", ("account", "outcome")),
     "marks": ("Changes of machines' marks answered by a cloud.", ("account", "outcome")),
     "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
+    "growth_refused": ("Growths refused to the autoscaler, by the kind.", ("group", "code")),
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
     "reloads": ("Configuration reloads.", ("outcome",)),
 }
@@ -45,6 +46,13 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200),
             registry=self.registry,
         )
+        self._waits = prometheus_client.Histogram(
+            "vps_autoscaler_time_to_ready_seconds",
+            "What it took from the autoscaler's request for a machine to a ready node.",
+            ("group",),
+            buckets=(5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1800, 3600),
+            registry=self.registry,
+        )
         self._counters = {
             name: prometheus_client.Counter(
                 f"vps_autoscaler_{name}", text, labels, registry=self.registry
@@ -62,6 +70,10 @@ class Metrics:
         """Take how long a step of a join took: running, csr, node, ready, or total."""
         self._joins.labels(group, phase).observe(seconds)
 
+    def observe_wait(self, group: str, seconds: float) -> None:
+        """Take how long a machine took from the autoscaler's request to a ready node."""
+        self._waits.labels(group).observe(seconds)
+
     def observer(self, account: str) -> Callable[[str, str, float], None]:
         """Give the function that a lane calls after each of its jobs, with seconds."""
 
@@ -70,9 +82,14 @@ class Metrics:
 
         return observe
 
-    def watch(self, fleet: Callable[[], state.Fleet], time_source: clock.Clock) -> None:
-        """Gauge a fleet at every scrape."""
-        self.registry.register(_FleetCollector(fleet, time_source))
+    def watch(self, sources: supply_metrics.Sources, time_source: clock.Clock) -> None:
+        """Gauge a fleet, and what clouds would give it, at every scrape."""
+        self.registry.register(_FleetCollector(sources.fleet, time_source))
+        self.registry.register(supply_metrics.SupplyCollector(sources, time_source))
+
+    def watch_certificates(self, ends: Callable[[], Mapping[str, float]]) -> None:
+        """Gauge at every scrape when certificates end: Unix seconds, by what they are for."""
+        self.registry.register(_CertificateCollector(ends))
 
 
 class _FleetCollector(registry.Collector):
@@ -85,6 +102,22 @@ class _FleetCollector(registry.Collector):
         fleet = self._fleet()
         yield from _group_metrics(fleet)
         yield from _account_metrics(fleet, self._clock.monotonic())
+
+
+class _CertificateCollector(registry.Collector):
+    def __init__(self, ends: Callable[[], Mapping[str, float]]) -> None:
+        self._ends = ends
+
+    def collect(self) -> Iterator[core.Metric]:
+        """Tell when certificates end."""
+        ends = core.GaugeMetricFamily(
+            "vps_autoscaler_certificate_not_after_timestamp_seconds",
+            "When a certificate that is in force ends, in Unix seconds.",
+            labels=("certificate",),
+        )
+        for name, at in self._ends().items():
+            ends.add_metric((name,), at)
+        yield ends
 
 
 def _group_metrics(fleet: state.Fleet) -> Iterator[core.Metric]:

@@ -354,6 +354,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
         misnamed=_kept(fleet.misnamed, known),
         accused=fleet.accused & known,
         minted=_minted(fleet),
+        asked=_asked(fleet),
     )
 
 
@@ -364,6 +365,14 @@ def _kept(
     if held.keys() <= known:
         return held
     return {each: name for each, name in held.items() if each in known or name in awaited}
+
+
+def _asked(fleet: state.Fleet) -> Mapping[str, float]:
+    """Forget when machines were asked for that are neither in the air nor there."""
+    known = fleet.launches.keys() | fleet.index.by_name.keys()
+    if fleet.asked.keys() <= known:
+        return fleet.asked
+    return {name: at for name, at in fleet.asked.items() if name in known}
 
 
 def _minted(fleet: state.Fleet) -> Mapping[str, str]:

@@ -93,7 +93,8 @@ def grow(
     for name in ordered:
         launches[name] = state.Launch(name=name, group=group, account=node_group.account, born=now)
     minted = {**fleet.minted, **dict.fromkeys(ordered, "")}
-    fleet = dataclasses.replace(fleet, launches=launches, minted=minted)
+    asked = {**fleet.asked, **dict.fromkeys(ordered, unix_now)}
+    fleet = dataclasses.replace(fleet, launches=launches, minted=minted, asked=asked)
     return fleet, Grown(ordered=ordered, covered=tuple(covered))
 
 
@@ -311,21 +312,23 @@ def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
     return found
 
 
-def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float) -> None:
-    """Raise NotReady when nobody has seen for minutes what the group's account holds."""
-    account = fleet.accounts[node_group.account]
+def blind(account: state.AccountState, now: float) -> str:
+    """Say why nobody has seen for minutes what an account holds; empty when it was seen."""
     if account.snapshot is None:
-        raise fleet_errors.NotReady(
-            f"{node_group.name}: account {account.name} has not been listed yet: "
-            f"{account.trouble or 'the first listing is under way'}"
-        )
+        why = account.trouble or "the first listing is under way"
+        return f"account {account.name} has not been listed yet: {why}"
     blind_s = now - account.snapshot.begun_at
     hangs = account.listing and now - account.listed_at > BLIND_S
     if blind_s > BLIND_S and (account.failures or hangs):
-        raise fleet_errors.NotReady(
-            f"{node_group.name}: account {account.name} could not be listed for {blind_s:.0f} s: "
-            f"{account.trouble or 'the listing hangs'}"
-        )
+        why = account.trouble or "the listing hangs"
+        return f"account {account.name} could not be listed for {blind_s:.0f} s: {why}"
+    return ""
+
+
+def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float) -> None:
+    """Raise NotReady when nobody has seen for minutes what the group's account holds."""
+    if why := blind(fleet.accounts[node_group.account], now):
+        raise fleet_errors.NotReady(f"{node_group.name}: {why}")
 
 
 def _named(node: NodeRef) -> str:
