@@ -162,6 +162,7 @@ class Assembly:
             _LOG.error("group left out", group=name, reason=why)
         for group in config.groups:
             self._doubt(config, group)
+        self.metrics.expect(group.name for group in config.groups)
         self.reconciler.configure(
             config.groups, runtimes, blocked, cluster=config.cluster, limits=config.limits
         )

@@ -27,6 +27,10 @@ class Need(enum.Enum):
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
     AUTOSCALER = "the real cluster-autoscaler: on PATH, or its path in CLUSTER_AUTOSCALER"
+    PROMETHEUS = (
+        "prometheus and promtool: python -m tests.chart.prometheus unpacks Debian's; or on PATH, "
+        "or named in PROMETHEUS and PROMTOOL"
+    )
     LINODE_CLI = "linode-cli: pip install linode-cli, or its path in LINODE_CLI"
     PYDO = "DigitalOcean's own client: pip install pydo"
     LIBCLOUD = "libcloud, for its Vultr driver: pip install apache-libcloud"

@@ -10,7 +10,7 @@ import prometheus_client
 from prometheus_client import core, registry
 
 from externalgrpc.control import httpd, supply_metrics
-from externalgrpc.fleet import notnow, observed_capacity, proof, state, view
+from externalgrpc.fleet import joins, notnow, observed_capacity, proof, state, view
 from externalgrpc.support import clock
 
 _COUNTED = {
@@ -25,6 +25,21 @@ _COUNTED = {
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
     "reloads": ("Configuration reloads.", ("outcome",)),
 }
+
+_CODES = {
+    "growth_refused": ("NotReady", "OutOfBounds"),
+    "joins_failed": ("JoinFailed", "JoinTimeout", joins.NEVER_READY),
+    "launches_failed": (
+        "OutOfStock",
+        "QuotaExceeded",
+        "BadCredentials",
+        "BadOrder",
+        "CloudError",
+        "CloudUnreachable",
+    ),
+}
+"""Codes whose counters begin at zero for every group: Prometheus sees no increase in a counter that
+comes into being as 1, so that no alert would hear of the first of its kind."""
 
 
 class Metrics:
@@ -59,8 +74,17 @@ class Metrics:
             )
             for name, (text, labels) in _COUNTED.items()
         }
+        for outcome in ("taken", "refused"):
+            self._counters["reloads"].labels(outcome)
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.PlatformCollector(registry=self.registry)
+
+    def expect(self, groups: Iterable[str]) -> None:
+        """Let what may be counted of groups begin at zero. Idempotent."""
+        for group in groups:
+            for name, codes in _CODES.items():
+                for code in codes:
+                    self._counters[name].labels(group, code)
 
     def count(self, name: str, labels: Mapping[str, str]) -> None:
         """Count one event of a name that this module knows."""

@@ -318,6 +318,17 @@ def test_every_alert_is_rendered_whole() -> None:
     assert rule["spec"] == yaml.safe_load((helm.CHART / "files" / "alerts.yaml").read_text())
 
 
+@pytest.mark.parametrize("url", ["https://example.org/docs", "https://example.org/docs/"])
+def test_alerts_lead_to_where_the_runbook_is_published(url: str) -> None:
+    rule = {"enabled": True, "runbookUrl": url}
+    made = helm.objects(with_(metrics={"prometheusRule": rule}))
+    (of,) = helm.kind(made, "PrometheusRule")
+    for each in of["spec"]["groups"][0]["rules"]:
+        place = f"https://example.org/docs/runbook.md#{each['alert'].lower()}"
+        assert each["annotations"].pop("runbook_url") == place
+        assert "runbook" not in each["annotations"]
+
+
 def test_names_follow_the_release() -> None:
     assert deployment(helm.objects(SMALL))["metadata"]["name"] == "vps-autoscaler"
     made = helm.objects("default", release="grow")

@@ -178,6 +178,18 @@ def test_a_growth_that_is_refused_is_counted_by_kind(tmp_path) -> None:
         assert value(up, "growth_refused_total", group="", code="UnknownGroup") == 1.0
 
 
+def test_counters_that_alerts_watch_begin_at_zero(tmp_path) -> None:
+    """A counter that comes into being as 1 has no increase that Prometheus could see."""
+    with house.running(tmp_path) as up:
+        for name, code in (
+            ("growth_refused_total", "NotReady"),
+            ("joins_failed_total", "JoinTimeout"),
+            ("launches_failed_total", "OutOfStock"),
+        ):
+            assert value(up, name, group="beta", code=code) == 0.0, name
+        assert value(up, "reloads_total", outcome="refused") == 0.0
+
+
 def test_certificates_are_gauged_as_they_are_when_scraped() -> None:
     own = metrics.Metrics()
     ends = {"server": 1000.0}
