@@ -55,8 +55,9 @@ chart: $(VENV)/.dev ## Lint the Helm chart, install it on a real kube-apiserver,
 	@$(BIN)/python -m tests.chart.prometheus || echo "tests that want Prometheus say what they left out"
 	@$(BIN)/python -m pytest -m "e2e or not e2e" tests/chart
 
-chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json and README.md.
+chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json, README.md and dashboard.
 	@$(BIN)/python deploy/chart/generate.py
+	@$(BIN)/python deploy/chart/dashboard.py
 
 bench: $(VENV)/.dev ## Measure: RPCs, loops of CA (PEER=<upstream's server> compares), growth, idle requests, memory.
 	@$(BIN)/python -m tests.bench

@@ -14,7 +14,9 @@ import yaml
 from tests.chart import helm
 
 VALUES = yaml.safe_load((helm.CHART / "values.yaml").read_text())
-OPEN = re.compile(r"(resources|ontext|elector|affinity|issuerRef|files|config|[aA]rgs|priorities)$")
+OPEN = re.compile(
+    r"(resources|ontext|elector|affinity|issuerRef|files|config|labels|[aA]rgs|priorities)$"
+)
 """Mappings whose keys are other people's, or explained as a whole."""
 
 
