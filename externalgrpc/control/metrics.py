@@ -39,7 +39,10 @@ _CODES = {
     ),
 }
 """Codes whose counters begin at zero for every group: Prometheus sees no increase in a counter that
-comes into being as 1, so that no alert would hear of the first of its kind."""
+comes into being as 1, so that no alert would hear of the first of its kind. Histograms are counters
+too, of which a quantile would be no number after the first machine of a group."""
+
+_PHASES = ("running", "csr", "node", "ready", "total")
 
 
 class Metrics:
@@ -82,6 +85,9 @@ class Metrics:
     def expect(self, groups: Iterable[str]) -> None:
         """Let what may be counted of groups begin at zero. Idempotent."""
         for group in groups:
+            self._waits.labels(group)
+            for phase in _PHASES:
+                self._joins.labels(group, phase)
             for name, codes in _CODES.items():
                 for code in codes:
                     self._counters[name].labels(group, code)

@@ -129,6 +129,9 @@ def test_a_query_asks_for_what_is_exported(panel: dict[str, Any], target: dict[s
             assert chosen <= known
             wanted = {"group", "account"} & known
             assert chosen & {"group", "account"} or not wanted, f"{name} is not narrowed"
+            known |= {"le", "instance"}
+            for kept in re.findall(r"by \(([^)]*)\)", query):
+                assert set(re.split(r", *", kept)) <= known
 
 
 @pytest.mark.parametrize(("panel", "target"), QUERIES)

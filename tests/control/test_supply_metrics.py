@@ -188,6 +188,8 @@ def test_counters_that_alerts_watch_begin_at_zero(tmp_path) -> None:
         ):
             assert value(up, name, group="beta", code=code) == 0.0, name
         assert value(up, "reloads_total", outcome="refused") == 0.0
+        assert value(up, "time_to_ready_seconds_count", group="beta") == 0.0
+        assert value(up, "join_phase_seconds_count", group="beta", phase="total") == 0.0
 
 
 def test_certificates_are_gauged_as_they_are_when_scraped() -> None:
