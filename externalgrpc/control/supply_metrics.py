@@ -137,6 +137,12 @@ def _budgets(budgets: Mapping[str, contract.Budget | None]) -> Iterator[core.Met
 
 def _hindrances(fleet: state.Fleet, now: float) -> Iterator[core.Metric]:
     """Gauge what keeps groups from growing: no sight, failed joins, refusals remembered."""
+    known = core.GaugeMetricFamily(
+        "vps_autoscaler_cluster_known",
+        "0 while the cluster's identity or Nodes are not known, or were not heard of for minutes; "
+        "1 without a cluster to ask.",
+    )
+    known.add_metric((), float(_knows_cluster(fleet)))
     listed = core.GaugeMetricFamily(
         "vps_autoscaler_account_listed",
         "1 while the last complete listing is fresh enough for groups of the account to grow.",
@@ -159,7 +165,13 @@ def _hindrances(fleet: state.Fleet, now: float) -> Iterator[core.Metric]:
     )
     for thing, said in stock.remembered(fleet, now):
         refused.add_metric((*_labels(fleet, thing), said.code), said.left_s)
-    yield from (listed, held, refused)
+    yield from (known, listed, held, refused)
+
+
+def _knows_cluster(fleet: state.Fleet) -> bool:
+    if fleet.identity is None or fleet.nodes_stale:
+        return False
+    return not fleet.identity or fleet.nodes is not None
 
 
 def _labels(fleet: state.Fleet, thing: state.RefusedThing) -> tuple[str, str, str, str]:

@@ -49,8 +49,15 @@ CASES: dict[str, Case] = {
     "VpsAutoscalerCloudNotListed": _case(
         _gauge("account_listed", "0x30", "1x30", 'account="h"'), 3, 1, account="h"
     ),
+    "VpsAutoscalerClusterNotSeen": _case(
+        ({"vps_autoscaler_cluster_known": "0x30"}, {"vps_autoscaler_cluster_known": "1x30"}), 6, 4
+    ),
     "VpsAutoscalerNothingOrdered": _case(
-        _gauge("not_now", "1x30", "_x30", 'account="h",code="Outage"'),
+        (
+            {'vps_autoscaler_not_now{account="h",code="Outage"}': "1x30"},
+            # Who paused it knows.
+            {'vps_autoscaler_not_now{account="h",code="Paused"}': "1x30"},
+        ),
         20,
         14,
         account="h",

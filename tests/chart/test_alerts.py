@@ -116,7 +116,7 @@ def _filled(text: str, labels: dict[str, str]) -> str:
 @pytest.mark.parametrize("name", RULES)
 def test_it_asks_for_what_is_exported(name: str) -> None:
     rule = RULES[name]
-    asked = re.findall(r"\b(vps_autoscaler_\w+)(?:\{(\w+)=)?", rule["expr"])
+    asked = re.findall(r"\b(vps_autoscaler_\w+)(?:\{(\w+)!?=)?", rule["expr"])
     assert asked
     for metric, label in asked:
         assert label in {"", *EXPORTED[metric][1]}

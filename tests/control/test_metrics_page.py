@@ -29,6 +29,7 @@ COUNTS = {
     "learned_allocatable",
     "joins_not_given_up",
     "account_listed",
+    "cluster_known",
     "listing_failures",
     "request_budget_remaining",
     "request_budget_limit",

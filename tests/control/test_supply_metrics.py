@@ -143,6 +143,25 @@ def test_a_group_is_held_back_for_as_long_as_it_refuses_to_grow() -> None:
     scene.grow()
 
 
+@pytest.mark.parametrize(
+    ("identity", "nodes", "stale", "known"),
+    [
+        ("", None, False, 1.0),
+        (None, None, False, 0.0),
+        ("0123456789", None, False, 0.0),
+        ("0123456789", {}, False, 1.0),
+        ("0123456789", {}, True, 0.0),
+        ("", {}, True, 0.0),
+    ],
+)
+def test_a_cluster_is_known_by_identity_and_by_nodes_of_late(identity, nodes, stale, known) -> None:
+    scene = Scene()
+    scene.fleet = dataclasses.replace(
+        scene.fleet, identity=identity, nodes=nodes, nodes_stale=stale
+    )
+    assert Scrape(scene)["cluster_known"] == {(): known}
+
+
 def test_an_account_is_listed_as_long_as_its_groups_may_grow() -> None:
     never = Scrape(Scene(settled=False))
     assert never["account_listed"] == {("a",): 0.0}
