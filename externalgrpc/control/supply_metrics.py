@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from prometheus_client import core, registry
 
-from externalgrpc.fleet import joins, state, stock, view, wishes
+from externalgrpc.fleet import joins, quarantine, state, stock, view, wishes
 from externalgrpc.nodes import pricing
 from externalgrpc.support import clock, version
 from providers import contract
@@ -101,7 +101,7 @@ def _costs(fleet: state.Fleet, prices: pricing.PriceList) -> Iterator[core.Metri
 def _paid_for(fleet: state.Fleet) -> Iterator[tuple[str, str, contract.Instance]]:
     """Give the machines that are ours, each once, with group and account; orphans' group is "".
 
-    What is in quarantine may be another's and is not among them.
+    What is in quarantine, and orphans of another identity, may be another's: not among them.
     """
     account_of = fleet.index.account_of
     for name in fleet.groups:
@@ -113,7 +113,7 @@ def _paid_for(fleet: state.Fleet) -> Iterator[tuple[str, str, contract.Instance]
         for instance in view.leaving(fleet, name):
             yield name, account_of.get(instance.provider_id, ""), instance
     for instance in view.orphans(fleet):
-        if instance.provider_id not in fleet.quarantine:
+        if not quarantine.is_foreign(fleet, instance):
             yield "", account_of.get(instance.provider_id, ""), instance
 
 

@@ -64,6 +64,11 @@ def test_what_the_cloud_shows_costs_until_it_is_gone() -> None:
     assert scrape["unpriced_machines"] == {("g",): 0.0, ("h",): 0.0}
 
 
+def test_a_machine_without_a_public_address_costs_none() -> None:
+    bare = Scrape(Scene(group(public_ipv4=False), shown=(machine(1, "g-1"),)))
+    assert bare["cost_per_hour"] == {("g", "EUR"): 0.5}
+
+
 def test_a_machine_that_was_ordered_costs_before_a_listing_shows_it() -> None:
     scrape = Scrape(Scene())
     (name,) = scrape.scene.grow()
@@ -82,11 +87,15 @@ def test_what_has_no_price_is_counted_and_not_left_out_in_silence() -> None:
 
 
 def test_what_may_be_anothers_costs_us_nothing() -> None:
-    shown = (machine(1, "g-1"), machine(2, "g-2", identity="9876543210"))
-    scene = Scene(shown=shown, identity="0123456789", nodes={})
-    assert "sky://2" in scene.fleet.quarantine
-    mine = sum(each.provider_id not in scene.fleet.quarantine for each in shown)
-    assert Scrape(scene)["cost_per_hour"] == {("g", "EUR"): 0.75 * mine}
+    ours, theirs = "0123456789", "9876543210"
+    shown = (
+        machine(1, "g-1", identity=ours),
+        machine(2, "g-2", identity=theirs),
+        machine(3, "x-3", group="gone", identity=theirs),
+    )
+    scene = Scene(shown=shown, identity=ours, nodes={})
+    assert scene.fleet.quarantine.keys() == {"sky://2"}
+    assert Scrape(scene)["cost_per_hour"] == {("g", "EUR"): 0.75}
 
 
 def test_budgets_are_those_that_clouds_told() -> None:
@@ -138,7 +147,7 @@ def test_a_group_is_held_back_for_as_long_as_it_refuses_to_grow() -> None:
     assert scrape["group_held_back_seconds"] == {("g",): joins.HELD_BACK_S}
     with pytest.raises(fleet_errors.NotReady, match="another 300 s"):
         scene.grow()
-    scene.now += joins.HELD_BACK_S
+    scene.now += joins.HELD_BACK_S + 1
     assert scrape["group_held_back_seconds"] == {("g",): 0.0}
     scene.grow()
 
@@ -213,9 +222,9 @@ def test_counters_that_alerts_watch_begin_at_zero(tmp_path) -> None:
 
 def test_certificates_are_gauged_as_they_are_when_scraped() -> None:
     own = metrics.Metrics()
-    ends = {"server": 1000.0}
-    own.watch_certificates(lambda: ends)
-    ends["server"] = 2000.0
+    ends = [1000.0]
+    own.watch_certificates(lambda: {"server": ends[-1]})
+    ends.append(2000.0)
     text = prometheus_client.generate_latest(own.registry).decode()
     name = "vps_autoscaler_certificate_not_after_timestamp_seconds"
     assert f'{name}{{certificate="server"}} 2000.0' in text
