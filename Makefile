@@ -50,12 +50,14 @@ e2e-cluster: $(VENV)/.dev ## Prove rights, tokens, approval and doctor against a
 e2e-join: $(VENV)/.dev ## Prove that machines join: our user-data boots an emulated Debian (root, Debian; needs Go).
 	@PYTHON=$(BIN)/python tests/join/run
 
-chart: $(VENV)/.dev ## Lint the Helm chart, install it on a real kube-apiserver, run its pod's processes (needs Go).
+chart: $(VENV)/.dev ## Lint the Helm chart, install it on a real kube-apiserver, run its pod's processes (needs Go; Prometheus from Debian).
 	@$(BIN)/python -m tests.chart.helm
+	@$(BIN)/python -m tests.chart.prometheus || echo "tests that want Prometheus say what they left out"
 	@$(BIN)/python -m pytest -m "e2e or not e2e" tests/chart
 
-chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json, README.md and copy of the CRD.
+chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json, README.md, dashboard and copy of the CRD.
 	@$(BIN)/python deploy/chart/generate.py
+	@$(BIN)/python deploy/chart/dashboard.py
 
 kubero-files: $(VENV)/.dev ## Regenerate deploy/kubero/policies.yaml.
 	@$(BIN)/vps-autoscaler kubero > deploy/kubero/policies.yaml

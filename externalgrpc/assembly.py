@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 from externalgrpc.bootstrap import machine, raw, rendering
 from externalgrpc.config import cannot_join, formats
 from externalgrpc.config import loading as config_source
-from externalgrpc.control import call, dryrun, lane, metrics, reconciler, ticker
+from externalgrpc.control import (
+    call,
+    dryrun,
+    lane,
+    metrics,
+    reconciler,
+    supply_metrics,
+    ticker,
+)
 from externalgrpc.fleet import requests, state
 from externalgrpc.model import credentials, groups, installed_clouds
 from externalgrpc.rpc import describe
@@ -103,7 +111,14 @@ class Assembly:
             beside=lane.side_by_side if parts.make_lane is None else call.one_by_one,
         )
         self.describer = describe.Describer(config, {})
-        self.metrics.watch(lambda: self.reconciler.fleet, parts.time_source)
+        self.metrics.watch(
+            supply_metrics.Sources(
+                fleet=lambda: self.reconciler.fleet,
+                prices=self.describer.prices,
+                budgets=self._budgets,
+            ),
+            parts.time_source,
+        )
         self.registrar: registrar.Registrar | None = None
         self.headroom: controller.Headroom | None = None
         self._started = False
@@ -122,6 +137,7 @@ class Assembly:
                 pace=parts.joining,
                 count=self.metrics.count,
                 observe_phase=self.metrics.observe_join_phase,
+                observe_wait=self.metrics.observe_wait,
             )
         self.vps_nodes: following.Controller | None = None
         if config.kubernetes is not None and parts.source is not None and not parts.dry_run:
@@ -229,6 +245,7 @@ class Assembly:
             _LOG.error("group left out", group=name, reason=why)
         for group in config.groups:
             self._doubt(config, group)
+        self.metrics.expect(group.name for group in config.groups)
         self.reconciler.configure(
             config.groups,
             runtimes,
@@ -356,6 +373,16 @@ class Assembly:
             time_source=self._parts.time_source,
             observe=self.metrics.observer(account.name),
         )
+
+    def _budgets(self) -> Mapping[str, contract.Budget | None]:
+        found: dict[str, contract.Budget | None] = {}
+        for name, runtime in self.reconciler.runtimes().items():
+            try:
+                found[name] = runtime.provider.budget()
+            except Exception:  # noqa: BLE001 - one cloud's fault must not hide what all others show
+                # Its lane asks after every call, and logs it.
+                found[name] = None
+        return found
 
     def _cloud_of(self, config: groups.Config, group: groups.NodeGroup) -> installed_clouds.Cloud:
         return self._installed[config.accounts[group.account].provider]

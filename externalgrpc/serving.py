@@ -154,6 +154,7 @@ class _Http:
         time_source: clocks.Clock,
     ) -> None:
         where = serving.metrics_address
+        plant.metrics.watch_certificates(lambda: dict(grpc_server.certificate_ends))
         try:
             parts = address.read(where, listening=True, sockets=False)
             self._site = site.Site(

@@ -29,10 +29,13 @@ class Need(enum.Enum):
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
     CHROMIUM = "Chromium and chromedriver, installed, or their paths in CHROMIUM and CHROMEDRIVER"
     AUTOSCALER = "the real cluster-autoscaler: on PATH, or its path in CLUSTER_AUTOSCALER"
-    PROMTOOL = "promtool (Debian's package prometheus has it), on PATH or its path in PROMTOOL"
     KEDA_CRD = (
         "KEDA's CRD of ScaledObjects, its path in KEDA_CRD: go mod download -json "
         "github.com/kedacore/keda/v2@v2.20.0, config/crd/bases/keda.sh_scaledobjects.yaml there"
+    )
+    PROMETHEUS = (
+        "prometheus and promtool: python -m tests.chart.prometheus unpacks Debian's; or on PATH, "
+        "or named in PROMETHEUS and PROMTOOL"
     )
     LINODE_CLI = "linode-cli: pip install linode-cli, or its path in LINODE_CLI"
     PYDO = "DigitalOcean's own client: pip install pydo"

@@ -6,7 +6,6 @@ The queries are run by promtool. What the example uses of KEDA's own kind is lis
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -18,9 +17,10 @@ import yaml
 
 from externalgrpc.headroom import wanted
 from tests import absent
+from tests.chart import prometheus
 
 KEDA = Path(__file__).parents[1] / "examples" / "keda"
-PROMTOOL = os.environ.get("PROMTOOL") or shutil.which("promtool") or ""
+PROMTOOL = prometheus.find("promtool") or ""
 OBJECTS = {each["kind"]: each for each in yaml.safe_load_all((KEDA / "balloons.yaml").read_text())}
 SCALED = OBJECTS["ScaledObject"]
 SPEC = {
@@ -44,17 +44,17 @@ def promtool(*argv: str) -> str:
     return done.stdout
 
 
-@absent.unless(PROMTOOL, absent.Need.PROMTOOL)
+@absent.unless(PROMTOOL, absent.Need.PROMETHEUS)
 def test_its_rules_are_rules() -> None:
     assert "SUCCESS: 4 rules found" in promtool("check", "rules", "rules.yaml")
 
 
-@absent.unless(PROMTOOL, absent.Need.PROMTOOL)
+@absent.unless(PROMTOOL, absent.Need.PROMETHEUS)
 def test_its_queries_say_what_they_should() -> None:
     assert "SUCCESS" in promtool("test", "rules", "rules.test.yaml")
 
 
-@absent.unless(PROMTOOL, absent.Need.PROMTOOL)
+@absent.unless(PROMTOOL, absent.Need.PROMETHEUS)
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [

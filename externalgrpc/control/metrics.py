@@ -9,8 +9,17 @@ from typing import Any
 import prometheus_client
 from prometheus_client import core, registry
 
-from externalgrpc.control import httpd
-from externalgrpc.fleet import notnow, observed_capacity, pausing, proof, spending, state, view
+from externalgrpc.control import httpd, supply_metrics
+from externalgrpc.fleet import (
+    joins,
+    notnow,
+    observed_capacity,
+    pausing,
+    proof,
+    spending,
+    state,
+    view,
+)
 from externalgrpc.support import clock
 
 _COUNTED = {
@@ -21,10 +30,29 @@ _COUNTED = {
     "finishes": ("Tries to finish half made machines, by answer.", ("account", "outcome")),
     "marks": ("Changes of machines' marks answered by a cloud.", ("account", "outcome")),
     "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
+    "growth_refused": ("Growths refused to the autoscaler, by the kind.", ("group", "code")),
     "growth_covered": ("Growths answered by machines that a fresh CA forgot.", ("group",)),
     "reloads": ("Configuration reloads.", ("outcome",)),
     "vpsnode_writes": ("Writes to VPSNodes: keep, release, status.", ("what", "outcome")),
 }
+
+_CODES = {
+    "growth_refused": ("NotReady", "OutOfBounds"),
+    "joins_failed": ("JoinFailed", "JoinTimeout", joins.NEVER_READY),
+    "launches_failed": (
+        "OutOfStock",
+        "QuotaExceeded",
+        "BadCredentials",
+        "BadOrder",
+        "CloudError",
+        "CloudUnreachable",
+    ),
+}
+"""Codes whose counters begin at zero for every group: Prometheus sees no increase in a counter that
+comes into being as 1, so that no alert would hear of the first of its kind. Histograms are counters
+too, of which a quantile would be no number after the first machine of a group."""
+
+_PHASES = ("running", "csr", "node", "ready", "total")
 
 
 class Metrics:
@@ -46,14 +74,33 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200),
             registry=self.registry,
         )
+        self._waits = prometheus_client.Histogram(
+            "vps_autoscaler_time_to_ready_seconds",
+            "What it took from the autoscaler's request for a machine to a ready node.",
+            ("group",),
+            buckets=(5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1800, 3600),
+            registry=self.registry,
+        )
         self._counters = {
             name: prometheus_client.Counter(
                 f"vps_autoscaler_{name}", text, labels, registry=self.registry
             )
             for name, (text, labels) in _COUNTED.items()
         }
+        for outcome in ("taken", "refused"):
+            self._counters["reloads"].labels(outcome)
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.PlatformCollector(registry=self.registry)
+
+    def expect(self, groups: Iterable[str]) -> None:
+        """Let what may be counted of groups begin at zero. Idempotent."""
+        for group in groups:
+            self._waits.labels(group)
+            for phase in _PHASES:
+                self._joins.labels(group, phase)
+            for name, codes in _CODES.items():
+                for code in codes:
+                    self._counters[name].labels(group, code)
 
     def count(self, name: str, labels: Mapping[str, str]) -> None:
         """Count one event of a name that this module knows."""
@@ -63,6 +110,10 @@ class Metrics:
         """Take how long a step of a join took: running, csr, node, ready, or total."""
         self._joins.labels(group, phase).observe(seconds)
 
+    def observe_wait(self, group: str, seconds: float) -> None:
+        """Take how long a machine took from the autoscaler's request to a ready node."""
+        self._waits.labels(group).observe(seconds)
+
     def observer(self, account: str) -> Callable[[str, str, float], None]:
         """Give the function that a lane calls after each of its jobs, with seconds."""
 
@@ -71,9 +122,14 @@ class Metrics:
 
         return observe
 
-    def watch(self, fleet: Callable[[], state.Fleet], time_source: clock.Clock) -> None:
-        """Gauge a fleet at every scrape."""
-        self.registry.register(_FleetCollector(fleet, time_source))
+    def watch(self, sources: supply_metrics.Sources, time_source: clock.Clock) -> None:
+        """Gauge a fleet, and what clouds would give it, at every scrape."""
+        self.registry.register(_FleetCollector(sources.fleet, time_source))
+        self.registry.register(supply_metrics.SupplyCollector(sources, time_source))
+
+    def watch_certificates(self, ends: Callable[[], Mapping[str, float]]) -> None:
+        """Gauge at every scrape when certificates end: Unix seconds, by what they are for."""
+        self.registry.register(_CertificateCollector(ends))
 
 
 class _FleetCollector(registry.Collector):
@@ -87,6 +143,22 @@ class _FleetCollector(registry.Collector):
         yield from _group_metrics(fleet)
         yield from _account_metrics(fleet, self._clock.monotonic())
         yield from _operators(fleet)
+
+
+class _CertificateCollector(registry.Collector):
+    def __init__(self, ends: Callable[[], Mapping[str, float]]) -> None:
+        self._ends = ends
+
+    def collect(self) -> Iterator[core.Metric]:
+        """Tell when certificates end."""
+        ends = core.GaugeMetricFamily(
+            "vps_autoscaler_certificate_not_after_timestamp_seconds",
+            "When a certificate that is in force ends, in Unix seconds.",
+            labels=("certificate",),
+        )
+        for name, at in self._ends().items():
+            ends.add_metric((name,), at)
+        yield ends
 
 
 def _group_metrics(fleet: state.Fleet) -> Iterator[core.Metric]:

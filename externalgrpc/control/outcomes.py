@@ -7,6 +7,7 @@ from typing import Any
 
 from externalgrpc.control import audit_log, call
 from externalgrpc.fleet import state
+from externalgrpc.model import fleet_errors
 from providers import errors
 
 Count = Callable[[str, Mapping[str, str]], None]
@@ -40,6 +41,13 @@ class Outcomes:
         if of.counted:
             label, value = of.counted_by
             self.count(of.counted, {label: value, "outcome": call.kind(answer)})
+
+    def growth_refused(
+        self, fleet: state.Fleet, group: str, error: fleet_errors.FleetError
+    ) -> None:
+        """Count a growth that was refused; callers may name any group, ours have names."""
+        known = group if group in fleet.groups else ""
+        self.count("growth_refused", {"group": known, "code": type(error).__name__})
 
     def changed(self, before: state.Fleet, after: state.Fleet) -> None:
         """Write and count in what one change of the fleet differs."""

@@ -23,7 +23,7 @@ from externalgrpc.fleet import (
     state,
     wishes,
 )
-from externalgrpc.model import groups, names
+from externalgrpc.model import fleet_errors, groups, names
 from externalgrpc.nodes import kubeletconfig, template
 from externalgrpc.support import clock
 from providers import contract, errors
@@ -132,17 +132,21 @@ class Reconciler:
     def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
         """Order ``delta`` machines for a group; see :func:`externalgrpc.fleet.wishes.grow`."""
         mint = names.mint(group, self._chance)
-        _, _, grown = self._swap(
-            lambda fleet: fleets.grow(
-                fleet,
-                group,
-                delta,
-                mint=mint,
-                now=self._clock.monotonic(),
-                unix_now=self._clock.unix(),
-                cover=cover,
+        try:
+            _, _, grown = self._swap(
+                lambda fleet: fleets.grow(
+                    fleet,
+                    group,
+                    delta,
+                    mint=mint,
+                    now=self._clock.monotonic(),
+                    unix_now=self._clock.unix(),
+                    cover=cover,
+                )
             )
-        )
+        except fleet_errors.FleetError as error:
+            self._outcomes.growth_refused(self.fleet, group, error)
+            raise
         if grown.covered:
             self._outcomes.count("growth_covered", {"group": group})
         audit_log.grown(group, delta, grown)

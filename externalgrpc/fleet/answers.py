@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from externalgrpc.fleet import (
     claims,
@@ -314,7 +314,13 @@ def relaunch(
         retired=retirements,
         pending_at_start=pending_at_start,
         minted={**fleet.minted, name: ""},
+        asked=_handed_on(fleet.asked, launch.name, name),
     )
+
+
+def _handed_on(asked: Mapping[str, float], before: str, after: str) -> Mapping[str, float]:
+    """Let a machine that is ordered anew under another name have been asked for as it was."""
+    return {**asked, after: asked[before]} if before in asked else asked
 
 
 def _refusals(launch: state.Launch) -> frozenset[groups.Candidate]:

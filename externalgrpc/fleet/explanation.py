@@ -70,7 +70,7 @@ def _left_out(fleet: state.Fleet, group: groups.NodeGroup) -> Answer | None:
 
 def _blind(fleet: state.Fleet, group: groups.NodeGroup, now: float) -> Answer | None:
     account = fleet.accounts[group.account]
-    if why := wishes.unseen(account, now):
+    if why := wishes.blind(account, now):
         return Answer("NotListed", f"Growth is refused, for {why}.")
     if account.catalogue is None:
         trouble = account.catalogue_trouble or "the first answer is awaited"

@@ -156,19 +156,24 @@ def outage(
 
 def held_back(fleet: state.Fleet, group: str, now: float) -> str:
     """Say why a group may not grow for now; empty when it may."""
-    strikes = fleet.strikes.get(group)
-    if strikes is None or strikes.count < STRIKES:
-        return ""
-    wait_s = backoff.wait_s(
-        strikes.count - STRIKES + 1, base_s=HELD_BACK_S, longest_s=MAX_HELD_BACK_S
-    )
-    left_s = strikes.last_at + wait_s - now
+    left_s = held_back_s(fleet, group, now)
     if left_s <= 0:
         return ""
     return (
-        f"{strikes.count} machines in a row did not become nodes; the group is held back for "
-        f"another {left_s:.0f} s"
+        f"{fleet.strikes[group].count} machines in a row did not become nodes; the group is held "
+        f"back for another {left_s:.0f} s"
     )
+
+
+def held_back_s(fleet: state.Fleet, group: str, now: float) -> float:
+    """Tell for how many seconds a group may not grow; 0 when it may."""
+    strikes = fleet.strikes.get(group)
+    if strikes is None or strikes.count < STRIKES:
+        return 0.0
+    wait_s = backoff.wait_s(
+        strikes.count - STRIKES + 1, base_s=HELD_BACK_S, longest_s=MAX_HELD_BACK_S
+    )
+    return max(0.0, strikes.last_at + wait_s - now)
 
 
 def _machines(

@@ -357,6 +357,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
         accused=fleet.accused & known,
         remarked=fleet.remarked & known,
         minted=_minted(fleet),
+        asked=_asked(fleet),
     )
 
 
@@ -367,6 +368,14 @@ def _kept(
     if held.keys() <= known:
         return held
     return {each: name for each, name in held.items() if each in known or name in awaited}
+
+
+def _asked(fleet: state.Fleet) -> Mapping[str, float]:
+    """Forget when machines were asked for that are neither in the air nor there."""
+    known = fleet.launches.keys() | fleet.index.by_name.keys()
+    if fleet.asked.keys() <= known:
+        return fleet.asked
+    return {name: at for name, at in fleet.asked.items() if name in known}
 
 
 def _minted(fleet: state.Fleet) -> Mapping[str, str]:

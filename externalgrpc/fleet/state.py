@@ -520,7 +520,8 @@ class Fleet:
     process started, in Unix seconds, 0 when nobody said. ``nodes`` are the cluster's Nodes by
     name, None where they are not known; with ``nodes_stale`` nobody has heard of them for so long
     that one may have come meanwhile. ``minted`` are the names that this process ordered and the
-    provider ids of the machines that came of them, empty while there is none.
+    provider ids of the machines that came of them, empty while there is none. ``asked`` tells of
+    those that are in the air or listed when the autoscaler asked for them, in Unix seconds.
 
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
     that CA called unregistered without proof, ``remarked`` those that a listing showed without
@@ -566,6 +567,7 @@ class Fleet:
     nodes: Mapping[str, Seen] | None = None
     nodes_stale: bool = False
     minted: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    asked: Mapping[str, float] = dataclasses.field(default_factory=dict)
     quarantine: Mapping[str, Quarantine] = dataclasses.field(default_factory=dict)
     accused: frozenset[str] = frozenset()
     remarked: frozenset[str] = frozenset()

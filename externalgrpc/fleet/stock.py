@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from externalgrpc.fleet import state
 from externalgrpc.model import backoff, groups
@@ -86,6 +87,21 @@ def account_refusal(fleet: state.Fleet, account: str) -> state.Refusal | None:
     keys: tuple[state.RefusedThing, ...] = (state.OverQuota(account), state.BadLogin(account))
     said = [found for key in keys if (found := fleet.refusals.get(key)) is not None]
     return max(said, key=lambda refusal: refusal.at, default=None)
+
+
+class Remembered(NamedTuple):
+    """What a refusal that still counts was, and for how many seconds it does."""
+
+    code: str
+    left_s: float
+
+
+def remembered(fleet: state.Fleet, now: float) -> Iterator[tuple[state.RefusedThing, Remembered]]:
+    """Yield the refusals that still count, by what they were said of."""
+    for thing, refusal in fleet.refusals.items():
+        left_s = refusal.at + SOLD_OUT_S - now
+        if left_s > 0:
+            yield thing, Remembered(refusal.failure.code, left_s)
 
 
 def left(

@@ -99,7 +99,8 @@ def grow(
     for name in ordered:
         launches[name] = state.Launch(name=name, group=group, account=node_group.account, born=now)
     minted = {**fleet.minted, **dict.fromkeys(ordered, "")}
-    fleet = dataclasses.replace(fleet, launches=launches, minted=minted)
+    asked = {**fleet.asked, **dict.fromkeys(ordered, unix_now)}
+    fleet = dataclasses.replace(fleet, launches=launches, minted=minted, asked=asked)
     return fleet, Grown(ordered=ordered, covered=tuple(covered))
 
 
@@ -327,26 +328,22 @@ def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
     return found
 
 
-def unseen(account: state.AccountState, now: float) -> str:
-    """Say that nobody has seen for minutes what an account holds; empty when somebody has."""
+def blind(account: state.AccountState, now: float) -> str:
+    """Say why nobody has seen for minutes what an account holds; empty when it was seen."""
     if account.snapshot is None:
-        return (
-            f"account {account.name} has not been listed yet: "
-            f"{account.trouble or 'the first listing is under way'}"
-        )
+        why = account.trouble or "the first listing is under way"
+        return f"account {account.name} has not been listed yet: {why}"
     blind_s = now - account.snapshot.begun_at
     hangs = account.listing and now - account.listed_at > BLIND_S
     if blind_s > BLIND_S and (account.failures or hangs):
-        return (
-            f"account {account.name} could not be listed for {blind_s:.0f} s: "
-            f"{account.trouble or 'the listing hangs'}"
-        )
+        why = account.trouble or "the listing hangs"
+        return f"account {account.name} could not be listed for {blind_s:.0f} s: {why}"
     return ""
 
 
 def _require_sight(fleet: state.Fleet, node_group: groups.NodeGroup, now: float) -> None:
     """Raise NotReady when nobody has seen for minutes what the group's account holds."""
-    if why := unseen(fleet.accounts[node_group.account], now):
+    if why := blind(fleet.accounts[node_group.account], now):
         raise fleet_errors.NotReady(f"{node_group.name}: {why}")
 
 

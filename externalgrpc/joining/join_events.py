@@ -38,6 +38,27 @@ def timings(before: state.Fleet, after: state.Fleet) -> Iterator[Timing]:
             yield Timing(machine.group, WHOLE, whole_s)
 
 
+class Wait(NamedTuple):
+    """How long the autoscaler waited for a machine of a group, in seconds."""
+
+    group: str
+    seconds: float
+
+
+def waits(before: state.Fleet, after: state.Fleet) -> Iterator[Wait]:
+    """Yield the machines that are ready nodes since, with the time since they were asked for.
+
+    Of watched ones only, and of those that this process was asked for: what it costs to wait for a
+    cloud, to be refused by it and to be ordered anew is in it, which no other timing has.
+    """
+    for name, journey in _moved(before, after):
+        machine, asked_at = after.index.by_name.get(name), after.asked.get(name)
+        if machine is None or asked_at is None or not journey.watched:
+            continue
+        if journey.ready_at and not _ready_before(before, name):
+            yield Wait(machine.group, max(0.0, journey.ready_at - asked_at))
+
+
 def changes(
     before: state.Fleet, after: state.Fleet, home: events.Regarding
 ) -> Iterator[events.Event]:

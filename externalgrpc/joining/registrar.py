@@ -121,7 +121,8 @@ class Registrar:
     """Stand between a reconciler and a cluster; :meth:`sweep` does one round.
 
     ``connect`` makes the cluster, given who listens to it. ``count`` counts what happened and
-    ``observe_phase`` takes how long the steps of joins took, in seconds, by group and phase.
+    ``observe_phase`` takes how long the steps of joins took, in seconds, by group and phase, and
+    ``observe_wait`` how long machines took from the autoscaler's request to a ready node.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Registrar:
         pace: Pace | None = None,
         count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
         observe_phase: Callable[[str, str, float], None] = lambda _group, _phase, _seconds: None,
+        observe_wait: Callable[[str, float], None] = lambda _group, _seconds: None,
     ) -> None:
         self._reconciler = reconciler
         self._clock = time_source
@@ -141,6 +143,7 @@ class Registrar:
         self._pace = pace or Pace()
         self._count = count
         self._took = observe_phase
+        self._waited = observe_wait
         self._minted: set[str] = set()
         self._asked: dict[str, float] = {}
         self._joined: frozenset[str] = frozenset()
@@ -343,6 +346,8 @@ class Registrar:
         for timing in join_events.timings(before, after):
             _LOG.info("join", group=timing.group, phase=timing.phase, seconds=timing.seconds)
             self._took(*timing)
+        for wait in join_events.waits(before, after):
+            self._waited(*wait)
         for event in join_events.changes(before, after, self._cluster.home):
             self._cluster.publish(event)
         if any(account.snapshot is None for account in after.accounts.values()):

@@ -49,6 +49,17 @@ def authority(path: Path, what: str = "CA") -> bytes:
     return content
 
 
+def ends_at(certificates: bytes) -> tuple[float, ...]:
+    """Tell when each certificate of a PEM ends, in Unix seconds; none where that cannot be read."""
+    from cryptography import x509  # noqa: PLC0415 - slow, and only TLS needs it
+
+    try:
+        found = x509.load_pem_x509_certificates(certificates)
+        return tuple(each.not_valid_after_utc.timestamp() for each in found)
+    except Exception:  # noqa: BLE001 - OpenSSL took it; what the parser raises is nobody's concern
+        return ()
+
+
 def _marked(path: Path, what: str, marker: bytes) -> bytes:
     try:
         content = regular_files.read(path)

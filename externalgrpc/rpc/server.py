@@ -102,7 +102,11 @@ class Server:
         if listening.reflection:
             names = (service.SERVICE, fleet_service.SERVICE, health.SERVICE)
             reflection.register(self._server, self._calls, names)
-        self.address = _bind(self._server, listening)
+        self.certificate_ends: dict[str, float] = {}
+        """When the certificates in force end: Unix seconds, by what they are for; none without TLS.
+
+        An intermediate that ends first ends the server's; a bundle of CAs ends with its last."""
+        self.address = _bind(self._server, listening, self.certificate_ends)
         self._door = _Door(self._server, listening, self.address)
         self._probe = probe.Probe(self._door.ask(self._workers), time_source)
         self._stopped = threading.Event()
@@ -224,14 +228,14 @@ class _Door:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _bind(server: grpc.Server, listening: Listening) -> str:
+def _bind(server: grpc.Server, listening: Listening, ends: dict[str, float]) -> str:
     try:
         where = address.read(listening.address, listening=True)
     except address.BadAddress as error:
         raise CannotListen(f"cannot listen: {error}") from error
     if where.path:
         _clear_socket(where)
-    secured = _credentials(listening.tls) if listening.tls is not None else None
+    secured = _credentials(listening.tls, ends) if listening.tls is not None else None
     try:
         if secured is None:
             port = server.add_insecure_port(str(where))
@@ -300,9 +304,9 @@ def _clear_socket(where: address.Address) -> None:
         asked.close()
 
 
-def _credentials(tls: TLS) -> grpc.ServerCredentials:
+def _credentials(tls: TLS, ends: dict[str, float]) -> grpc.ServerCredentials:
     """Make credentials that follow the files; a bad new pair is logged, and the old one stays."""
-    first = _read(tls)
+    first = _read(tls, ends)
     seen = [_stamp(tls)]
 
     def fetch() -> grpc.ServerCertificateConfiguration:
@@ -310,7 +314,7 @@ def _credentials(tls: TLS) -> grpc.ServerCredentials:
         if stamp == seen[0]:
             return None  # type: ignore[return-value]  # grpc takes None for "unchanged"
         try:
-            fresh = _read(tls)
+            fresh = _read(tls, ends)
         except CannotListen as error:
             _LOG.error("certificates not reloaded", reason=str(error))
             return None  # type: ignore[return-value]  # grpc takes None for "unchanged"
@@ -323,12 +327,16 @@ def _credentials(tls: TLS) -> grpc.ServerCredentials:
     )
 
 
-def _read(tls: TLS) -> grpc.ServerCertificateConfiguration:
+def _read(tls: TLS, ends: dict[str, float]) -> grpc.ServerCertificateConfiguration:
     try:
         certificate, key = pem.pair(tls.certificate, tls.key)
         trusted = pem.authority(tls.client_ca, "client CA") if tls.client_ca else None
     except pem.Unusable as error:
         raise CannotListen(str(error)) from error
+    if found := pem.ends_at(certificate):
+        ends["server"] = min(found)
+    if trusted is not None and (found := pem.ends_at(trusted)):
+        ends["client-ca"] = max(found)
     return grpc.ssl_server_certificate_configuration(
         [(key, certificate)], root_certificates=trusted
     )

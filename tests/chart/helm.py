@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from tests.chart.prometheus import folder
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "chart"
 VALUES = CHART / "ci"
@@ -24,14 +26,6 @@ VERSION = "v4.3.1"
 REASON = "no helm: 'make chart' builds it with Go; or put it on PATH, or name it in HELM"
 
 Object = dict[str, Any]
-
-
-def folder() -> Path:
-    """Name the folder of what is built here; an empty VPS_CHART_BIN counts as unset."""
-    chosen = os.environ.get("VPS_CHART_BIN")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    return Path.home() / ".cache" / "vps-autoscaler" / "chart-bin"
 
 
 def find() -> str | None:

@@ -361,6 +361,30 @@ def test_clouds_of_ones_own_are_providers_of_vpsnodes() -> None:
     assert more == [*providers(SMALL), "toy"]
 
 
+@pytest.mark.parametrize("url", ["https://example.org/docs", "https://example.org/docs/"])
+def test_alerts_lead_to_where_the_runbook_is_published(url: str) -> None:
+    rule = {"enabled": True, "runbookUrl": url}
+    made = helm.objects(with_(metrics={"prometheusRule": rule}))
+    (of,) = helm.kind(made, "PrometheusRule")
+    for each in of["spec"]["groups"][0]["rules"]:
+        place = f"https://example.org/docs/runbook.md#{each['alert'].lower()}"
+        assert each["annotations"].pop("runbook_url") == place
+        assert "runbook" not in each["annotations"]
+
+
+def test_grafana_finds_the_dashboard_whole() -> None:
+    (made,) = (
+        each
+        for each in helm.kind(helm.objects("everything"), "ConfigMap")
+        if each["metadata"]["name"].endswith("-dashboard")
+    )
+    assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert made["metadata"]["annotations"] == {"grafana_folder": "Autoscaling"}
+    (text,) = made["data"].values()
+    assert text == (helm.CHART / "files" / "dashboard.json").read_text()
+    assert not [each for each in helm.objects(SMALL) if "dashboard" in each["metadata"]["name"]]
+
+
 def test_names_follow_the_release() -> None:
     assert deployment(helm.objects(SMALL))["metadata"]["name"] == "vps-autoscaler"
     made = helm.objects("default", release="grow")

@@ -428,3 +428,43 @@ def test_starting_callers_of_unlisted_accounts_wait_for_the_first_listing():
 
 def not_listed(scene, trouble):
     return listing.not_listed(scene.fleet, "a", trouble)
+
+
+class TestWhenTheAutoscalerAsked:
+    """How long a machine took is reckoned from then, whatever became of it in between."""
+
+    def test_it_is_known_until_the_machine_is_gone(self):
+        scene = Scene()
+        (name,) = scene.grow(1)
+        asked_at = scene.now
+        scene.plan()
+        scene.now += 30
+        scene.ordered(name, machine(1, name))
+        scene.listed(machine(1, name))
+        assert name not in scene.fleet.launches
+        assert scene.fleet.asked == {name: asked_at}
+        scene.listed()
+        assert scene.fleet.asked == {}
+
+    def test_a_machine_that_is_ordered_anew_was_asked_for_as_long_ago(self):
+        scene = Scene()
+        (name,) = scene.grow(1)
+        asked_at = scene.now
+        scene.plan()
+        scene.ordered(name, machine(1, name, state=CREATING))
+        scene.now += SETTLE_S + 1
+        scene.listed()
+        scene.plan()
+        scene.looked_up(name, errors.OutOfStock("none after all"))
+        (again,) = scene.fleet.launches.keys() - {name}
+        assert scene.fleet.asked[again] == asked_at
+
+    def test_what_the_process_before_us_was_asked_for_is_not_known(self):
+        assert Scene(shown=(machine(1, "g-1"),)).fleet.asked == {}
+
+    def test_an_order_that_is_withdrawn_is_forgotten(self):
+        scene = Scene()
+        scene.grow(2)
+        scene.shrink(-2)
+        scene.listed()
+        assert scene.fleet.asked == {}

@@ -56,6 +56,21 @@ def test_what_was_not_watched_is_neither_timed_nor_reported() -> None:
     assert changes(BEFORE, unwatched) == []
 
 
+def test_the_autoscalers_wait_ends_once_with_the_ready_node() -> None:
+    asked = {"g-1": 40.0}
+    on_its_way = after(dataclasses.replace(WAY, ready_at=0.0), asked=asked)
+    ready = after(WAY, asked=asked)
+    assert list(join_events.waits(BEFORE, on_its_way)) == []
+    assert list(join_events.waits(on_its_way, ready)) == [("g", 160.0)]
+    assert list(join_events.waits(ready, ready)) == []
+
+
+def test_nobody_waited_for_what_was_not_asked_for_or_not_watched() -> None:
+    assert list(join_events.waits(BEFORE, after(WAY))) == []
+    unwatched = after(dataclasses.replace(WAY, watched=False), asked={"g-1": 40.0})
+    assert list(join_events.waits(BEFORE, unwatched)) == []
+
+
 def test_a_join_is_reported_once_on_the_node() -> None:
     (event,) = changes(BEFORE, after(WAY))
     assert event.regarding == events.Regarding(kind="Node", name="g-1", uid="g-1")

@@ -511,6 +511,7 @@ def test_a_join_is_followed_timed_and_reported(tmp_path, cluster):
         for phase in ("running", "csr", "node", "ready", "total"):
             count = metric(house, "join_phase_seconds_count", group="alpha", phase=phase)
             assert count == 1.0, phase
+        assert metric(house, "time_to_ready_seconds_count", group="alpha") == 1.0
         (joined,) = cluster.reported
         assert (joined.reason, joined.kind, joined.regarding.name) == ("Joined", "Normal", name)
         house.plant.registrar.sweep()

@@ -11,7 +11,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc
-from externalgrpc.rpc import server, service
+from externalgrpc.rpc import pem, server, service
+from externalgrpc.support import clock
 from tests import certificates, serving
 
 
@@ -87,17 +88,49 @@ def test_mutual_tls_lets_in_only_who_shows_a_certificate(tmp_path):
                 stub.NodeGroups(pb.NodeGroupsRequest(), timeout=5)
 
 
+def ends_at(folder, stem):
+    (end,) = pem.ends_at((folder / f"{stem}.pem").read_bytes())
+    return end
+
+
 def test_certificates_are_read_again_when_they_change(tmp_path):
     _, listening = mutual(tmp_path)
     opened = tls_channel(tmp_path)
     with serving.running(tmp_path, listening=listening, open_channel=opened) as up:
         assert groups(up.channel) == ["alpha", "beta"]
+        first = {"server": ends_at(tmp_path, "server"), "client-ca": ends_at(tmp_path, "ca")}
+        assert up.server.certificate_ends == first
+        serving.until(lambda: clock.SystemClock().unix() + 86_400 > first["server"] + 1)
         new = certificates.Authority(tmp_path, "new-ca")
         new.issue("server", ips=("127.0.0.1",))
         new.issue("new-client", dns=("autoscaler",))
         (tmp_path / "ca.pem").write_bytes((tmp_path / "new-ca.pem").read_bytes())
         with tls_channel(tmp_path, ca="new-ca", client="new-client")(up.address) as rotated:
             assert groups(rotated) == ["alpha", "beta"]
+        assert up.server.certificate_ends["server"] == ends_at(tmp_path, "server") > first["server"]
+
+
+def test_a_bundle_ends_with_its_last_and_a_chain_with_its_first(tmp_path):
+    """Certificates of a day each, made a second apart at least."""
+    _, listening = mutual(tmp_path)
+    soon = ends_at(tmp_path, "server")
+    serving.until(lambda: clock.SystemClock().unix() + 86_400 > soon + 1)
+    certificates.Authority(tmp_path, "later")
+    later = ends_at(tmp_path, "later")
+    for stem in "server", "ca":
+        with (tmp_path / f"{stem}.pem").open("ab") as file:
+            file.write((tmp_path / "later.pem").read_bytes())
+    with serving.running(tmp_path, listening=listening, open_channel=tls_channel(tmp_path)) as up:
+        assert up.server.certificate_ends == {"server": soon, "client-ca": later}
+
+
+def test_what_holds_no_certificate_has_no_end():
+    assert pem.ends_at(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n") == ()
+
+
+def test_without_tls_nothing_ends(tmp_path):
+    with serving.running(tmp_path) as up:
+        assert up.server.certificate_ends == {}
 
 
 def test_a_torn_rotation_keeps_the_old_certificate(tmp_path):
