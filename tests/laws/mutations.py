@@ -33,6 +33,9 @@ UNITS = (
     "tests/joining/test_registrar.py",
     "tests/rpc/test_service.py",
     "tests/test_unfinished.py",
+    "tests/test_reload.py",
+    "tests/kube/test_tries.py",
+    "tests/commands/test_purge.py",
 )
 LINES = (
     ("unit tests", UNITS, {}),
