@@ -75,7 +75,7 @@ def attack(plant: plants.Plant) -> tuple[str, float]:
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                skipped = shutil.ignore_patterns("__pycache__", "e2e", "tools")
+                skipped = shutil.ignore_patterns("__pycache__", "tools")
                 shutil.copytree(source, copy / name, ignore=skipped)
             else:
                 shutil.copy(source, copy / name)
