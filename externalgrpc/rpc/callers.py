@@ -18,6 +18,9 @@ from externalgrpc.model import fleet_errors
 from externalgrpc.rpc.limits import Limits, resident_bytes
 from externalgrpc.support import clock
 
+_FOR_THE_YOUNG = 8
+"""One of so many places is kept for those who have just come."""
+
 
 class Crowded(fleet_errors.NotReady):
     """So many callers are slow that this one was not listened to."""
@@ -178,9 +181,12 @@ class Callers:
             for held in stale:
                 self._forget(held)
             late = [held for held in late if not held.dismissed]
-            for held in [each for each in self._parked if each.since < now - self._limits.parked_s]:
-                self._refuse(held)
             self._let_in()
+            for held in [each for each in self._parked if each.since < now - self._limits.parked_s]:
+                if len(self._receiving) < self._places():
+                    self._admit(held, now)
+                else:
+                    self._refuse(held)
         self._cancel(late + stale)
 
     def end_oldest(self) -> None:
@@ -242,19 +248,23 @@ class Callers:
             held.turn.set()
 
     def _let_in(self) -> None:
-        """Give free places to the youngest; who has been parked for long leaves half of them."""
+        """Give free places to the youngest; who has been parked for long leaves some to others."""
         now = self._clock.monotonic()
         while self._parked:
             youngest = next(reversed(self._parked))
             fresh = youngest.since >= now - self._limits.hurried_s
-            places = self._places() if fresh else self._places() // 2
-            if len(self._receiving) >= places:
+            places = self._places()
+            if len(self._receiving) >= (places if fresh else places - places // _FOR_THE_YOUNG):
                 return
-            del self._parked[youngest]
-            youngest.since = now
-            self._receive(youngest)
-            if youngest.turn is not None:
-                youngest.turn.set()
+            self._admit(youngest, now)
+
+    def _admit(self, held: Held, now: float) -> None:
+        """Let a parked call be listened to, from now on."""
+        del self._parked[held]
+        held.since = now
+        self._receive(held)
+        if held.turn is not None:
+            held.turn.set()
 
     def _forget(self, held: Held) -> None:
         if held in self._unsent:

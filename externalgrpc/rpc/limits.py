@@ -38,7 +38,7 @@ class Limits:
     """Calls that find no place and wait for one, with the 64 KiB that HTTP/2 lets them send; one
     more and the oldest is refused."""
     parked_s: float = 1.0
-    """How long; then a call is refused."""
+    """How long; then a call is refused, unless a place is free for it by then."""
     watching: int = 64
     """Calls that wait for news, or to have a part of their reply taken."""
     unsent: int = 512

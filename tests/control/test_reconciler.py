@@ -460,6 +460,20 @@ def test_an_hours_limit_that_planning_reaches_is_told(plant, caplog):
     assert "no machine is ordered for now" in caplog.text
 
 
+def test_what_enters_quarantine_is_told_with_the_line_that_deletes_it(caplog):
+    there = scene.Scene(identity=scene.IDENTITY, nodes={})
+    before = there.fleet
+    there.listed(scene.machine(1, "g-1", identity="ffffffffff"))
+    with caplog.at_level(logging.WARNING, logger="vps_autoscaler.reconciler"):
+        audit_log.standing(before, there.fleet)
+    (told,) = [each for each in caplog.records if "in quarantine" in each.getMessage()]
+    assert told.fields["code"] == "Foreign"
+    assert told.fields["name"] == "g-1"
+    assert "ffffffffff" in told.fields["why"]
+    assert "purge" in told.fields["delete_by_hand"]
+    assert "sky://1" in told.fields["delete_by_hand"]
+
+
 def test_writers_from_many_threads_lose_nothing():
     """Every growth and every registration must show, whoever else writes at the time."""
     plant = Plant(scene.group("g", max_size=4000)).settled()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from tests.laws import plants_of_brakes, plants_of_finishing, plants_of_proof
+from tests.laws import plants_of_brakes, plants_of_doubt, plants_of_finishing, plants_of_proof
 from tests.laws.plant import FLEET, Plant
 
 PLANTS: tuple[Plant, ...] = (
     Plant(
         "forget a launch that is retired in the air",
         f"{FLEET}/retired.py",
-        "launch = member.launch or fleet.launches.get(member.name)\n",
-        "launch = member.launch or fleet.launches.get(member.name)\n"
+        "launch = member.launch or _launch_of(fleet, member)\n",
+        "launch = member.launch or _launch_of(fleet, member)\n"
         "        if launch is not None and launch.instance is None:\n            continue\n",
     ),
     Plant(
@@ -281,4 +281,5 @@ PLANTS: tuple[Plant, ...] = (
     ),
 )
 
-PLANTS += plants_of_proof.PLANTS + plants_of_finishing.PLANTS + plants_of_brakes.PLANTS
+PLANTS += plants_of_proof.PLANTS + plants_of_doubt.PLANTS
+PLANTS += plants_of_finishing.PLANTS + plants_of_brakes.PLANTS

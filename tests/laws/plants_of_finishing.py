@@ -18,6 +18,24 @@ PLANTS = (
         "    if unfinished and launch.phase is state.Phase.HELD:",
     ),
     Plant(
+        "forget the id of a half made machine that the next listing lacks",
+        f"{FLEET}/listing.py",
+        "        return dataclasses.replace(launch, instance=instance)\n    held =",
+        "        return launch\n    held =",
+    ),
+    Plant(
+        "send the name of a half made machine again",
+        f"{FLEET}/answers.py",
+        "    if launch.instance is not None and not _names(answer, launch.instance):",
+        "    if launch.instance is not None and not launch.name:",
+    ),
+    Plant(
+        "note an orphan as one to be finished",
+        f"{FLEET}/finishing.py",
+        "nobodys = instance.group not in fleet.groups or view.is_retired(fleet, instance)",
+        "nobodys = view.is_retired(fleet, instance)",
+    ),
+    Plant(
         "finish on a listing that is older than the last answer",
         f"{FLEET}/finishing.py",
         "return held.seen_at >= held.doubtful_since + account.settle_s",

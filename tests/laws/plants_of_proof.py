@@ -83,7 +83,7 @@ PLANTS = (
     Plant(
         "take a machine without the mark for fresh",
         f"{FLEET}/proof.py",
-        'return instance.unjoined and instance.identity == (fleet.identity or "")',
+        'return carries_unjoined(fleet, instance) and instance.identity == (fleet.identity or "")',
         'return instance.identity == (fleet.identity or "")',
     ),
     Plant(
@@ -113,8 +113,8 @@ PLANTS = (
     Plant(
         "bind a node to an order that was let go",
         f"{FLEET}/proof.py",
-        "wanted = instance.node_name not in fleet.retired",
-        "wanted = True",
+        "        if _was_let_go(fleet, instance.node_name):\n",
+        "        if not instance.node_name:\n",
     ),
     # 3. Caps and outages.
     Plant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 
 import pytest
@@ -219,6 +220,23 @@ def test_the_parked_are_refused_in_time_and_at_the_end():
         held.close()
         thread.join(5)
         assert outcome == ["refused"]
+
+
+@pytest.mark.parametrize(("leave", "after_s"), [(3, 0.6), (1, 1.1)])
+def test_who_was_never_listened_to_is_not_refused_while_there_is_a_place(leave, after_s):
+    """On a busy machine one call in a storm was refused while 36 to 150 of 512 places were free."""
+    hand = Hand()
+    held = callers.Callers(dataclasses.replace(BOUNDS, crowd=8, parked=4), hand)
+    with contextlib.ExitStack() as stack:
+        receive(held, stack, 8 - leave)
+        with contextlib.ExitStack() as leaving:
+            receive(held, leaving, leave)
+            thread, outcome = parked(held, Call())
+            serving.until(lambda: len(held._parked) == 1)
+            hand.now += after_s
+        held.sweep()
+        thread.join(5)
+        assert outcome == ["in"]
 
 
 def test_watchers_and_untaken_replies_are_bounded():
