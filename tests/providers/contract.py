@@ -14,6 +14,9 @@ from providers.conformance import (  # noqa: E402 - pytest must be told before i
     HTTPContract,
     HTTPControls,
     ProviderContract,
+    Refusal,
+    Vocabulary,
+    refused,
 )
 
 __all__ = [
@@ -24,4 +27,7 @@ __all__ = [
     "HTTPContract",
     "HTTPControls",
     "ProviderContract",
+    "Refusal",
+    "Vocabulary",
+    "refused",
 ]
