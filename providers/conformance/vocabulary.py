@@ -81,12 +81,14 @@ class Vocabulary(ground.Ground):
     bodies that are a gateway's, whatever the status, and ``odd_bodies`` such as are not shaped like
     the vendor's errors. ``no_orders`` are the calls to which what only an
     order can be refused for says nothing (Unreachable); ``look_up`` is always one, for there it
-    would pass for the fate of the machine's order. The controls have a ``fake`` on our engine.
+    would pass for the fate of the machine's order. ``numbers_requests`` says that the vendor's
+    answers bear an id to quote to its support. The controls have a ``fake`` on our engine.
     """
 
     refusals: ClassVar[Sequence[Refusal]]
     creates: ClassVar[str]
     machines: ClassVar[str]
+    numbers_requests: ClassVar[bool] = False
     no_orders: ClassVar[Collection[str]] = ASKING
     pages: ClassVar[Sequence[bytes]] = (engine.HTML_PAGE,)
     odd_bodies: ClassVar[Sequence[Any]] = ({}, [], None, b"null", b"\xff\xfe", b"")
@@ -133,6 +135,7 @@ class Vocabulary(ground.Ground):
         fake.fail(**self.said(refusal), method="POST", path=self.creates)
         error = refused(lambda: bench.provider.create(order), refusal.meaning, "create")
         assert error.message == self.as_said(refusal)
+        assert bool(error.request_id) == self.numbers_requests
         assert error.request_id in str(error)
         assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
         assert bench.controls.count() == 0

@@ -85,6 +85,7 @@ class TestVocabulary(contract.Vocabulary):
         for status, code, text, sense in (*ROWS, *STRANGE)
     )
     creates, machines = "/droplets$", "/droplets"
+    numbers_requests = True
     odd_bodies = (
         *contract.Vocabulary.odd_bodies,
         {"id": None, "message": "no id"},

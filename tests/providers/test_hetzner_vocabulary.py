@@ -85,6 +85,7 @@ class TestVocabulary(contract.Vocabulary):
     )
     creates, machines = "/servers$", "/servers"
     no_orders = ("look_up",)
+    numbers_requests = True
     odd_bodies = (
         *contract.Vocabulary.odd_bodies,
         {"error": None},
