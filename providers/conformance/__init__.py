@@ -44,6 +44,7 @@ from providers.conformance.faking import FakeContract, FakeControls
 from providers.conformance.ground import GROUP_SETTINGS, REGION_LABEL
 from providers.conformance.suite import HTTPContract, ProviderContract
 from providers.conformance.vocabulary import Refusal, Vocabulary, refused
+from providers.conformance.wire import Wire
 
 __all__ = [
     "GROUP_SETTINGS",
@@ -58,5 +59,6 @@ __all__ = [
     "ProviderContract",
     "Refusal",
     "Vocabulary",
+    "Wire",
     "refused",
 ]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.register_assert_rewrite("providers.conformance")
-
-from providers.conformance import (  # noqa: E402 - pytest must be told before it is imported
+from providers.conformance import (
     GROUP_SETTINGS,
     REGION_LABEL,
     Bench,
@@ -16,6 +12,7 @@ from providers.conformance import (  # noqa: E402 - pytest must be told before i
     ProviderContract,
     Refusal,
     Vocabulary,
+    Wire,
     refused,
 )
 
@@ -29,5 +26,6 @@ __all__ = [
     "ProviderContract",
     "Refusal",
     "Vocabulary",
+    "Wire",
     "refused",
 ]
