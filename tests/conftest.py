@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import hypothesis
+import pytest
 
 from tests import absent, purity
 
+pytest.register_assert_rewrite("providers.conformance")
 hypothesis.settings.register_profile("ours", deadline=None)
 hypothesis.settings.load_profile("ours")
 

@@ -43,6 +43,8 @@ from providers.conformance.controls import Bench, Controls, HTTPControls
 from providers.conformance.faking import FakeContract, FakeControls
 from providers.conformance.ground import GROUP_SETTINGS, REGION_LABEL
 from providers.conformance.suite import HTTPContract, ProviderContract
+from providers.conformance.vocabulary import Refusal, Vocabulary, refused
+from providers.conformance.wire import Wire
 
 __all__ = [
     "GROUP_SETTINGS",
@@ -55,4 +57,8 @@ __all__ = [
     "HTTPControls",
     "HistoryControls",
     "ProviderContract",
+    "Refusal",
+    "Vocabulary",
+    "Wire",
+    "refused",
 ]

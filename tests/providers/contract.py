@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.register_assert_rewrite("providers.conformance")
-
-from providers.conformance import (  # noqa: E402 - pytest must be told before it is imported
+from providers.conformance import (
     GROUP_SETTINGS,
     REGION_LABEL,
     Bench,
@@ -14,6 +10,10 @@ from providers.conformance import (  # noqa: E402 - pytest must be told before i
     HTTPContract,
     HTTPControls,
     ProviderContract,
+    Refusal,
+    Vocabulary,
+    Wire,
+    refused,
 )
 
 __all__ = [
@@ -24,4 +24,8 @@ __all__ = [
     "HTTPContract",
     "HTTPControls",
     "ProviderContract",
+    "Refusal",
+    "Vocabulary",
+    "Wire",
+    "refused",
 ]

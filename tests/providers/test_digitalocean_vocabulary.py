@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from providers import contract as cloud
 from providers import errors
 from providers.digitalocean import DigitalOceanCloud, vocabulary
 from providers.fakes import engine
 from tests.fakes import digitalocean
-from tests.providers import digitalocean_bench
+from tests.providers import contract, digitalocean_bench
 
 KIND = engine.FaultKind
 Row = tuple[int, str, str, type[errors.CloudError]]
@@ -53,19 +54,6 @@ STRANGE: tuple[Row, ...] = (
     (500, "meltdown", "Region is not available", errors.Unreachable),
     (599, "meltdown", "Size is not available in this region.", errors.Unreachable),
 )
-WORDLESS = (
-    (400, errors.Unreachable),
-    (401, errors.BadCredentials),
-    (403, errors.Unreachable),
-    (404, errors.Unreachable),
-    (408, errors.Unreachable),
-    (422, errors.Unreachable),
-    (429, errors.Throttled),
-    (500, errors.Unreachable),
-    (502, errors.Unreachable),
-    (503, errors.Unreachable),
-    (504, errors.Unreachable),
-)
 
 
 @pytest.fixture
@@ -86,112 +74,38 @@ def test_every_word_that_we_know_has_a_row() -> None:
         assert [row for row in ROWS if text in row[2].lower() and row[3] is sense], text
 
 
-def refused(
-    call: Callable[[], object], sense: type[errors.CloudError], operation: str
-) -> errors.CloudError:
-    """Check that a call fails with exactly this error, which says who asked for what."""
-    with pytest.raises(errors.CloudError) as caught:
-        call()
-    error = caught.value
-    assert type(error) is sense, error
-    assert (error.account, error.operation) == (digitalocean_bench.ACCOUNT, operation)
-    assert error.__cause__ is not None
-    return error
-
-
-@pytest.mark.parametrize(("status", "code", "text", "sense"), [*ROWS, *STRANGE])
-def test_a_refused_create(
-    fake: digitalocean.DigitalOceanFake,
-    provider: DigitalOceanCloud,
-    status: int,
-    code: str,
-    text: str,
-    sense: type[errors.CloudError],
-) -> None:
-    fake.fail(KIND.ERROR, method="POST", status=status, code=code, message=text)
-    error = refused(lambda: provider.create(digitalocean_bench.order()), sense, "create")
-    assert error.message == f"{text} ({code})"
-    assert error.request_id
-    assert error.request_id in str(error)
-    assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
-    assert fake.droplets == {}
-
-
-@pytest.mark.parametrize(("status", "code", "text", "sense"), [*ROWS, *STRANGE])
-@pytest.mark.parametrize("operation", ["instances", "look_up", "delete", "offers"])
-def test_the_other_calls_read_the_same_table(
-    fake: digitalocean.DigitalOceanFake,
-    provider: DigitalOceanCloud,
-    operation: str,
-    status: int,
-    code: str,
-    text: str,
-    sense: type[errors.CloudError],
-) -> None:
-    """Nothing is ordered here: what only an order can be refused for makes nobody wiser."""
-    calls = _calls(fake, provider)
-    fake.fail(KIND.ERROR, status=status, code=code, message=text)
-    if issubclass(sense, errors.NoCapacity | errors.BadOrder):
-        sense = errors.Unreachable
-    if code == "not_found" and operation in {"look_up", "delete"}:
-        assert calls[operation]() is None
-    else:
-        assert text in refused(calls[operation], sense, operation).message
-    assert len(fake.exchanges) == 1, "nothing below us may ask again"
-
-
-@pytest.mark.parametrize(("status", "sense"), WORDLESS)
-@pytest.mark.parametrize("operation", ["create", "instances", "look_up", "delete"])
-def test_an_error_page_is_no_word_of_the_vendors(
-    fake: digitalocean.DigitalOceanFake,
-    provider: DigitalOceanCloud,
-    operation: str,
-    status: int,
-    sense: type[errors.CloudError],
-) -> None:
-    """A gateway's 404 above all is not "gone"."""
-    calls = _calls(fake, provider)
-    method = {"create": "POST", "delete": "DELETE"}.get(operation, "GET")
-    fake.fail(KIND.HTML, status=status, method=method, path="/droplets")
-    assert str(status) in refused(calls[operation], sense, operation).message
-    assert len(fake.log(method, "/droplets")) == 1
-    assert len(fake.droplets) == 1
-
-
-def _calls(
-    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
-) -> dict[str, Callable[[], object]]:
-    number = str(fake.add("a", digitalocean_bench.tags(node="a")).id)
-    return {
-        "create": lambda: provider.create(digitalocean_bench.order()),
-        "instances": provider.instances,
-        "look_up": lambda: provider.look_up(node_name="a", instance_id=number, receipt=""),
-        "delete": lambda: provider.delete(number),
-        "offers": provider.offers,
-    }
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
+class TestVocabulary(contract.Vocabulary):
+    machine_type, location, image = (
+        digitalocean_bench.TYPE,
+        digitalocean_bench.PLACE,
+        digitalocean_bench.IMAGE,
+    )
+    refusals = tuple(
+        contract.Refusal(status, code, text, sense, gone=code == "not_found")
+        for status, code, text, sense in (*ROWS, *STRANGE)
+    )
+    creates, machines = "/droplets$", "/droplets"
+    numbers_requests = True
+    odd_bodies = (
+        *contract.Vocabulary.odd_bodies,
         {"id": None, "message": "no id"},
         {"id": 7, "message": "a number"},
         {"message": "will exceed your droplet limit"},
         {"errors": ["other"]},
-        {},
-        [],
-        None,
-        b"null",
-        b"\xff\xfe",
-    ],
-)
-def test_an_error_in_another_shape_means_nobody_knows(
-    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud, body: Any
-) -> None:
-    fake.fail(
-        KIND.CHANGED, method="POST", change=lambda _reply: engine.Reply(status=422, body=body)
     )
-    refused(lambda: provider.create(digitalocean_bench.order()), errors.Unreachable, "create")
+
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
+        assert (cluster, account) == (digitalocean_bench.CLUSTER, digitalocean_bench.ACCOUNT)
+        with (
+            digitalocean_bench.serving(token=token) as fake,
+            digitalocean_bench.opened(fake) as provider,
+        ):
+            yield contract.Bench(
+                provider=provider, controls=digitalocean_bench.DigitalOceanControls(fake)
+            )
+
+    def order(self, bench: contract.Bench, node_name: str, **changes: Any) -> cloud.Order:
+        return digitalocean_bench.order(node_name, **changes)
 
 
 def test_the_tag_endpoints_say_their_errors_otherwise(
@@ -201,7 +115,9 @@ def test_the_tag_endpoints_say_their_errors_otherwise(
     fake.fail(
         KIND.CHANGED, method="POST", change=lambda _reply: engine.Reply(status=400, body=said)
     )
-    error = refused(lambda: provider.create(digitalocean_bench.order()), errors.BadOrder, "create")
+    error = contract.refused(
+        lambda: provider.create(digitalocean_bench.order()), errors.BadOrder, "create"
+    )
     assert "contains invalid characters" in error.message
 
 
@@ -211,7 +127,7 @@ def test_the_limit_of_the_minute_says_when_it_may_pass() -> None:
         provider = DigitalOceanCloud(digitalocean_bench.login(fake), clock=clock)
         fake.burst.drain(clock.now, leave=0)
         clock.now += 20
-        error = refused(provider.instances, errors.Throttled, "instances")
+        error = contract.refused(provider.instances, errors.Throttled, "instances")
         assert isinstance(error, errors.Throttled)
         assert error.retry_after_s == 41.0
         budget = provider.budget()
@@ -228,7 +144,7 @@ def test_the_limit_of_the_hour_says_when_it_may_pass() -> None:
         provider = DigitalOceanCloud(digitalocean_bench.login(fake), clock=clock)
         for reset_s, wait_s in ((7.0, 7.0), (3600.0, 60.0), (-5.0, 1.0)):
             fake.fail(KIND.THROTTLED, reset_s=reset_s)
-            error = refused(provider.instances, errors.Throttled, "instances")
+            error = contract.refused(provider.instances, errors.Throttled, "instances")
             assert isinstance(error, errors.Throttled)
             assert error.retry_after_s == wait_s
             budget = provider.budget()
@@ -247,6 +163,6 @@ def test_an_odd_retry_after(
         KIND.CHANGED,
         change=lambda _: engine.Reply(status=429, body=said, headers={"retry-after": header}),
     )
-    error = refused(provider.instances, errors.Throttled, "instances")
+    error = contract.refused(provider.instances, errors.Throttled, "instances")
     assert isinstance(error, errors.Throttled)
     assert error.retry_after_s in {None, 1.0}

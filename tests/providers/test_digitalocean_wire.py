@@ -4,28 +4,24 @@ whole, no secret is told.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import copy
 import dataclasses
 import json
-import logging
-import random
-import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.conformance import troubles
 from providers.digitalocean import DigitalOceanCloud
 from providers.fakes import engine
 from providers.kit import marks
 from tests import absent
 from tests.fakes import digitalocean, spec
-from tests.providers import digitalocean_bench, lost, torn
+from tests.providers import contract, digitalocean_bench, torn
 
 KIND = engine.FaultKind
 
@@ -40,6 +36,35 @@ def fake() -> Iterator[digitalocean.DigitalOceanFake]:
 def provider(fake: digitalocean.DigitalOceanFake) -> Iterator[DigitalOceanCloud]:
     with digitalocean_bench.opened(fake) as it:
         yield it
+
+
+class TestWire(contract.Wire):
+    machine_type, location = digitalocean_bench.TYPE, digitalocean_bench.PLACE
+    image = digitalocean_bench.IMAGE
+    listing = "/droplets$"
+    names_unique = False
+    listed = -2  # after it comes that of the GPUs
+    refusal: ClassVar = {"status": 422, "code": "unprocessable_entity", "message": "no"}
+
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
+        assert (cluster, account) == (digitalocean_bench.CLUSTER, digitalocean_bench.ACCOUNT)
+        with contextlib.ExitStack() as stack:
+            fake = stack.enter_context(digitalocean_bench.serving(token=token))
+            fake.burst.limit = fake.hourly.limit = 100_000
+            provider = stack.enter_context(digitalocean_bench.opened(fake))
+            controls = digitalocean_bench.DigitalOceanControls(fake)
+            yield contract.Bench(provider=provider, controls=controls)
+
+    def opened(
+        self, bench: contract.Bench, *, read_timeout_s: float = 10.0
+    ) -> contextlib.AbstractContextManager[cloud.Provider]:
+        return digitalocean_bench.opened(bench.controls.fake, read_timeout_s=read_timeout_s)
+
+    def order(self, bench: contract.Bench, node_name: str, **changes: Any) -> cloud.Order:
+        return digitalocean_bench.order(node_name, **changes)
+
+    def reads(self, provider: cloud.Provider) -> dict[str, Callable[[], object]]:
+        return {"quota": provider.quota}
 
 
 def tags(node: str) -> list[str]:
@@ -60,7 +85,7 @@ def rich_order(fake: digitalocean.DigitalOceanFake, node_name: str = "web-a1") -
 # A lost answer never makes a second droplet.
 
 
-@pytest.mark.parametrize(("trouble", "after", "times"), lost.POINTS, ids=lost.point_name)
+@pytest.mark.parametrize(("trouble", "after", "times"), troubles.POINTS, ids=troubles.point_name)
 def test_trouble_at_every_point_of_the_exchange_makes_one_droplet(
     trouble: dict[str, Any], times: int, *, after: bool
 ) -> None:
@@ -98,8 +123,8 @@ def _one_in_the_end(
     """Order in trouble by the fleet's rule; tell whether it came too late, and the POSTs sent."""
     fake.lag_s = 20.0
     fake.fail(**trouble)
-    with digitalocean_bench.opened(fake, read_timeout_s=lost.patience_s(trouble)) as provider:
-        made = lost.order(provider, wanted, lambda: fake.advance(provider.settle_s))
+    with digitalocean_bench.opened(fake, read_timeout_s=troubles.patience_s(trouble)) as provider:
+        made = troubles.order(provider, wanted, lambda: fake.advance(provider.settle_s))
     assert list(fake.droplets) == [int(made.id)]
     assert (made.node_name, made.group) == (wanted.node_name, wanted.group)
     posts = fake.log("POST")
@@ -113,75 +138,9 @@ def test_tags_that_are_indexed_too_late_make_no_second_droplet(
     """Lists by tag may lag for longer than anyone thought; those by name do not."""
     fake.lag_s = 1e6
     fake.fail(KIND.LOST, method="POST", after=True)
-    made = lost.order(provider, digitalocean_bench.order(), lambda: fake.advance(provider.settle_s))
+    wanted = digitalocean_bench.order()
+    made = troubles.order(provider, wanted, lambda: fake.advance(provider.settle_s))
     assert list(fake.droplets) == [int(made.id)]
-
-
-def test_a_create_that_lands_after_we_gave_up_is_found(
-    fake: digitalocean.DigitalOceanFake,
-) -> None:
-    with digitalocean_bench.opened(fake, read_timeout_s=0.5) as provider:
-        provider.check_order(digitalocean_bench.order())
-        fake.slow(1.0, method="POST")
-        made = lost.order(
-            provider,
-            digitalocean_bench.order(),
-            lambda: fake.wait_for(lambda: bool(fake.droplets)),
-        )
-    assert list(fake.droplets) == [int(made.id)]
-    assert len(fake.log("POST")) == 1
-
-
-@pytest.mark.parametrize("trouble", lost.TROUBLES, ids=lost.name)
-def test_reads_and_deletes_in_trouble_decide_nothing(
-    fake: digitalocean.DigitalOceanFake, trouble: dict[str, Any]
-) -> None:
-    with digitalocean_bench.opened(fake, read_timeout_s=lost.patience_s(trouble)) as provider:
-        _reads_and_deletes(fake, provider, trouble)
-
-
-def _reads_and_deletes(
-    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud, trouble: dict[str, Any]
-) -> None:
-    number = str(fake.add("a", tags("a")).id)
-    calls: dict[str, Callable[[], object]] = {
-        "instances": provider.instances,
-        "machine_types": provider.machine_types,
-        "offers": provider.offers,
-        "quota": provider.quota,
-        "by id": lambda: provider.look_up(node_name="a", instance_id=number, receipt=""),
-        "by name": lambda: provider.look_up(node_name="a", instance_id="", receipt=""),
-        "delete": lambda: provider.delete(number),
-    }
-    if trouble["kind"] in {KIND.CUT, KIND.TRUNCATED}:
-        del calls["delete"]  # a 204 has no body to cut
-    for call in calls.values():
-        before = len(fake.exchanges)
-        fake.fail(**trouble)
-        with pytest.raises(errors.NotNow):
-            call()
-        assert len(fake.exchanges) == before + 1, "nothing below us may ask again"
-
-
-def test_a_redirect_is_not_followed(
-    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
-) -> None:
-    elsewhere = engine.Reply(status=302, headers={"Location": f"{fake.url}/sizes"})
-    fake.fail(KIND.CHANGED, change=lambda _reply: elsewhere)
-    with pytest.raises(errors.Unreachable, match="302"):
-        provider.instances()
-    assert len(fake.exchanges) == 1
-
-
-def test_a_netrc_does_not_replace_the_token(
-    fake: digitalocean.DigitalOceanFake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("default login somebody password else\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    with digitalocean_bench.opened(fake) as provider:
-        assert provider.instances() == ()
 
 
 # Listings.
@@ -305,48 +264,6 @@ def _two(fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud) -> An
     fake.advance(fake.boot_s)
     provider.instances()
     return fake.log("GET", "/droplets$")[-2].reply.json()
-
-
-def test_listings_with_holes_are_errors_or_whole(
-    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
-) -> None:
-    """Whatever one field of a listing becomes: no crash, no machine less, none invented."""
-    reply = _two(fake, provider)
-    whole = provider.instances()
-    names = [each.node_name for each in whole]
-    chance = random.Random(4711)
-    outcomes = collections.Counter[str]()
-    for path in tuple(torn.paths(reply)):
-        changed = [torn.with_(reply, path, odd) for odd in chance.sample(torn.ODD, 2)]
-        for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
-            try:
-                listed = provider.instances()
-            except errors.NotNow:
-                outcomes["error"] += 1
-                continue
-            outcomes["whole"] += 1
-            if "tags" not in path:
-                assert [each.node_name for each in listed] == names, (path, answer)
-            assert {each.id for each in listed} <= {each.id for each in whole} | {"7"}
-    assert min(outcomes.values()) > 30, outcomes
-
-
-def test_a_looked_up_droplet_with_holes_is_an_error_or_whole(
-    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
-) -> None:
-    _two(fake, provider)
-    number = str(min(fake.droplets))
-    asked = {"node_name": "web-1", "instance_id": number, "receipt": ""}
-    assert provider.look_up(**asked) is not None
-    reply = fake.log("GET", f"/droplets/{number}")[-1].reply.json()
-    for path in tuple(torn.paths(reply)):
-        changed = [torn.with_(reply, path, odd) for odd in torn.ODD]
-        for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
-            with contextlib.suppress(errors.NotNow):
-                found = provider.look_up(**asked)
-                assert found is not None or "tags" in path, (path, answer)
 
 
 def test_a_create_answer_with_holes_is_never_sent_again(
@@ -486,59 +403,3 @@ def test_the_budget_is_what_the_headers_say(fake: digitalocean.DigitalOceanFake)
         provider.machine_types()
         assert provider.budget() == seen, "an answer that tells nothing leaves what was known"
     provider.close()
-
-
-def test_eight_hands_and_a_reader_at_once(fake: digitalocean.DigitalOceanFake) -> None:
-    fake.slow(0.05, method="POST")
-    with digitalocean_bench.opened(fake) as provider:
-        ends: list[tuple[str, str]] = []
-        orders = iter([digitalocean_bench.order(f"web-{number}") for number in range(24)])
-        guard = threading.Lock()
-
-        def work() -> None:
-            while True:
-                with guard:
-                    order = next(orders, None)
-                if order is None:
-                    return
-                made = provider.create(order)
-                ends.append((order.node_name, made.node_name))
-
-        hands = [threading.Thread(target=work) for _ in range(8)]
-        for hand in hands:
-            hand.start()
-        provider.instances()
-        for hand in hands:
-            hand.join()
-    assert sorted(ends) == sorted((f"web-{n}",) * 2 for n in range(24))
-    assert fake.peak >= 8
-
-
-def test_no_secret_reaches_a_log_or_an_error(
-    fake: digitalocean.DigitalOceanFake, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in ("", "httpcore", "providers"):
-        caplog.set_level(logging.DEBUG, logger=name or None)
-    secret = "join-s3cret-0815"
-    parts: list[object] = []
-    with digitalocean_bench.opened(fake, read_timeout_s=0.5) as provider:
-        for number, trouble in enumerate(({}, *lost.TROUBLES)):
-            order = digitalocean_bench.order(f"web-{number}", user_data=f"#!/bin/sh\n{secret}\n")
-            for after in (False, True):
-                if trouble:
-                    fake.fail(**trouble, after=after, method="POST")
-                with contextlib.suppress(errors.CloudError):
-                    parts.append(provider.create(order))
-                parts += [order, provider, provider.__dict__]
-        fake.fail(KIND.ERROR, method="POST", status=422, code="unprocessable_entity", message="no")
-        with pytest.raises(errors.BadOrder) as caught:
-            provider.create(digitalocean_bench.order("web-x", user_data=secret))
-    chain: BaseException | None = caught.value
-    while chain is not None:
-        parts += [chain, str(chain), chain.args, chain.__dict__]
-        chain = chain.__cause__
-    assert any(record.name == "httpcore.http11" for record in caplog.records)
-    assert any(record.name.startswith("httpcore") for record in caplog.records)
-    text = caplog.text + "".join(map(repr, parts))
-    for hidden in (digitalocean_bench.TOKEN, secret):
-        assert hidden not in text

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
 from providers.linode import LinodeCloud, vocabulary, wire
 from tests.fakes import linode, linode_orders
-from tests.providers import linode_bench
+from tests.providers import contract, linode_bench
 
 Row = tuple[int, str, type[errors.CloudError]]
 
@@ -57,18 +59,6 @@ STRANGE: tuple[Row, ...] = (
     (504, "Gateway timeout", errors.Unreachable),
     (599, "Meltdown", errors.Unreachable),
 )
-WORDLESS = (
-    (400, errors.Unreachable),
-    (401, errors.BadCredentials),
-    (403, errors.Unreachable),
-    (404, errors.Unreachable),
-    (408, errors.Unreachable),
-    (429, errors.Throttled),
-    (500, errors.Unreachable),
-    (502, errors.Unreachable),
-    (503, errors.Unreachable),
-    (504, errors.Unreachable),
-)
 
 
 @pytest.fixture
@@ -83,30 +73,6 @@ def provider(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
         yield it
 
 
-def calls(fake: linode.LinodeFake, provider: LinodeCloud) -> dict[str, Callable[[], object]]:
-    number = str(fake.add("web-a0", linode_bench.tags("web-a0")).id)
-    return {
-        "create": lambda: provider.create(linode_bench.order()),
-        "instances": provider.instances,
-        "look_up": lambda: provider.look_up(node_name="web-a0", instance_id=number, receipt=""),
-        "delete": lambda: provider.delete(number),
-        "offers": provider.offers,
-    }
-
-
-def refused(
-    call: Callable[[], object], sense: type[errors.CloudError], operation: str
-) -> errors.CloudError:
-    """Check that a call fails with exactly this error, which says who asked for what."""
-    with pytest.raises(errors.CloudError) as caught:
-        call()
-    error = caught.value
-    assert type(error) is sense, error
-    assert (error.account, error.operation) == (linode_bench.ACCOUNT, operation)
-    assert error.__cause__ is not None
-    return error
-
-
 def test_every_sentence_and_status_that_we_know_has_a_row() -> None:
     sentences = [sentence.lower() for _, sentence, _ in ROWS]
     for text, sense in vocabulary.TEXTS:
@@ -118,89 +84,30 @@ def test_every_sentence_and_status_that_we_know_has_a_row() -> None:
     assert plain == set(vocabulary.STATUSES)
 
 
-@pytest.mark.parametrize(("status", "sentence", "sense"), [*ROWS, *STRANGE])
-def test_a_refused_create(
-    fake: linode.LinodeFake,
-    provider: LinodeCloud,
-    status: int,
-    sentence: str,
-    sense: type[errors.CloudError],
-) -> None:
-    fake.fail(
-        engine.FaultKind.ERROR,
-        method="POST",
-        path=linode_bench.INSTANCES,
-        status=status,
-        code="as it says",
-        message=sentence,
+class TestVocabulary(contract.Vocabulary):
+    machine_type, location, image = linode_bench.TYPE, linode_bench.PLACE, linode_bench.IMAGE
+    refusals = tuple(
+        contract.Refusal(status, "", sentence, sense, gone=sentence == "Not found")
+        for status, sentence, sense in (*ROWS, *STRANGE)
     )
-    error = refused(lambda: provider.create(linode_bench.order()), sense, "create")
-    assert sentence.rstrip(".") in error.message
-    assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
-    assert fake.machines == {}
-
-
-@pytest.mark.parametrize(("status", "sentence", "sense"), [*ROWS, *STRANGE])
-@pytest.mark.parametrize("operation", ["instances", "look_up", "delete", "offers"])
-def test_the_other_calls_read_the_same_table(
-    fake: linode.LinodeFake,
-    provider: LinodeCloud,
-    operation: str,
-    status: int,
-    sentence: str,
-    sense: type[errors.CloudError],
-) -> None:
-    call = calls(fake, provider)[operation]
-    fake.fail(engine.FaultKind.ERROR, status=status, code="as it says", message=sentence)
-    if sentence == "Not found" and operation in {"look_up", "delete"}:
-        assert call() is None
-    else:
-        if operation == "look_up" and issubclass(sense, (errors.NoCapacity, errors.BadOrder)):
-            sense = errors.Unreachable  # these would pass for the fate of the machine's order
-        assert sentence.rstrip(".") in refused(call, sense, operation).message
-    assert len(fake.exchanges) == 1, "nothing below us may ask again"
-
-
-@pytest.mark.parametrize(("status", "sense"), WORDLESS)
-@pytest.mark.parametrize("operation", ["create", "instances", "look_up", "delete"])
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"errors": "no"}', b"<html>nginx</html>"])
-def test_an_answer_without_the_vendors_words(
-    fake: linode.LinodeFake,
-    provider: LinodeCloud,
-    operation: str,
-    status: int,
-    sense: type[errors.CloudError],
-    body: bytes,
-) -> None:
-    """A gateway's 404 above all is not "gone"."""
-    call = calls(fake, provider)[operation]
-    method = {"create": "POST", "delete": "DELETE"}.get(operation, "GET")
-    wordless = engine.Reply(status=status, body=body or None, content_type="text/html")
-    fake.fail(
-        engine.FaultKind.CHANGED,
-        method=method,
-        path="/linode/instances",
-        change=lambda _reply: wordless,
-    )
-    assert str(status) in refused(call, sense, operation).message
-    assert len(fake.log(method, "/linode/instances")) == 1
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
+    creates, machines = "/linode/instances$", "/linode/instances"
+    no_orders = ("look_up",)
+    pages = (engine.HTML_PAGE, b"", b"{}", b"[]", b'{"errors": "no"}')
+    odd_bodies = (
+        *contract.Vocabulary.odd_bodies,
+        {"errors": "no"},
         {"errors": [None, 7, {"reason": None}, {"field": "label"}, {"reason": " "}]},
         {"errors": {"reason": "Not found"}},
         {"reason": "Not found"},
-    ],
-)
-def test_a_404_of_another_shape_is_not_gone(
-    fake: linode.LinodeFake, provider: LinodeCloud, value: object
-) -> None:
-    call = calls(fake, provider)["look_up"]
-    odd = engine.Reply(status=404, body=value)
-    fake.fail(engine.FaultKind.CHANGED, change=lambda _reply: odd)
-    refused(call, errors.Unreachable, "look_up")
+    )
+
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
+        assert (cluster, account) == (linode_bench.CLUSTER, linode_bench.ACCOUNT)
+        with linode_bench.serving(token=token) as fake, linode_bench.opened(fake) as provider:
+            yield contract.Bench(provider=provider, controls=linode_bench.LinodeControls(fake))
+
+    def order(self, bench: contract.Bench, node_name: str, **changes: Any) -> cloud.Order:
+        return linode_bench.order(node_name, **changes)
 
 
 def test_all_sentences_are_reported_with_their_fields(
@@ -212,7 +119,9 @@ def test_all_sentences_are_reported_with_their_fields(
         ("region is not valid", "region"),
     )
     fake.fail(engine.FaultKind.CHANGED, method="POST", change=lambda _reply: both)
-    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    error = contract.refused(
+        lambda: provider.create(linode_bench.order()), errors.BadOrder, "create"
+    )
     assert error.message == (
         "type: A valid plan type by that ID was not found; region: region is not valid"
     )
@@ -223,7 +132,7 @@ def test_the_sentence_that_says_most_decides(
 ) -> None:
     both = fake.errors(400, ("Something or other", "x"), ("No open slots for this plan!", ""))
     fake.fail(engine.FaultKind.CHANGED, method="POST", change=lambda _reply: both)
-    refused(lambda: provider.create(linode_bench.order()), errors.OutOfStock, "create")
+    contract.refused(lambda: provider.create(linode_bench.order()), errors.OutOfStock, "create")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +157,7 @@ def test_retry_after_is_believed_within_bounds(
         return dataclasses.replace(fake.errors(429, ("Too many requests", "")), headers=headers)
 
     fake.fail(engine.FaultKind.CHANGED, change=change)
-    error = refused(provider.instances, errors.Throttled, "instances")
+    error = contract.refused(provider.instances, errors.Throttled, "instances")
     assert isinstance(error, errors.Throttled)
     assert error.retry_after_s == waits
 
@@ -275,7 +184,9 @@ def test_a_label_of_a_stranger_is_a_bad_order(
     fake: linode.LinodeFake, provider: LinodeCloud, tags: tuple[str, ...]
 ) -> None:
     fake.add("web-a1", tags)
-    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    error = contract.refused(
+        lambda: provider.create(linode_bench.order()), errors.BadOrder, "create"
+    )
     assert linode_orders.TAKEN in error.message
     assert "not of this cluster" in error.message
     assert len(fake.machines) == 1
@@ -286,7 +197,7 @@ def test_a_taken_label_that_nobody_shows_decides_nothing(
 ) -> None:
     fake.lag_s = 60.0
     provider.create(linode_bench.order())
-    refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
+    contract.refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
     assert len(fake.machines) == 1
     fake.advance(60)
     provider.create(linode_bench.order())
@@ -305,7 +216,9 @@ def test_other_words_about_the_label_are_looked_into(
     fake.machines.clear()
     fake.before = lambda request: fake.machines.clear()
     fake.fail(engine.FaultKind.CHANGED, method="POST", change=lambda _reply: result)
-    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    error = contract.refused(
+        lambda: provider.create(linode_bench.order()), errors.BadOrder, "create"
+    )
     assert error.message == f"label: {sentence}"
 
 
@@ -346,7 +259,9 @@ def test_an_answer_about_another_machine_deletes_nobodys(
 ) -> None:
     stranger = fake.add("someone-s-mail", ())
     _untagged(fake, forgotten=False, id=stranger.id)
-    error = refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
+    error = contract.refused(
+        lambda: provider.create(linode_bench.order()), errors.Unreachable, "create"
+    )
     assert "another machine" in error.message
     assert fake.log("DELETE") == []
     assert provider.create(linode_bench.order()).node_name == "web-a1"
@@ -360,8 +275,10 @@ def test_an_untagged_machine_that_stays_is_reported_again(
     provider.check_order(linode_bench.order())
     _untagged(fake, forgotten=True)
     fake.fail(engine.FaultKind.LOST, method=method, path="/linode/instances/")
-    refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
-    error = refused(lambda: provider.create(linode_bench.order()), errors.BadOrder, "create")
+    contract.refused(lambda: provider.create(linode_bench.order()), errors.Unreachable, "create")
+    error = contract.refused(
+        lambda: provider.create(linode_bench.order()), errors.BadOrder, "create"
+    )
     assert "not of this cluster" in error.message
     assert len(fake.machines) == 1, "and no second one is made"
 

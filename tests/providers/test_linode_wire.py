@@ -7,12 +7,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import logging
 import random
-import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import linode_api4
 import pytest
@@ -23,7 +20,7 @@ from providers.fakes import engine
 from providers.linode import GroupOptions, LinodeCloud
 from tests import absent
 from tests.fakes import linode
-from tests.providers import linode_bench, torn
+from tests.providers import contract, linode_bench, torn
 
 KIND = engine.FaultKind
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq ops@example.com"
@@ -39,6 +36,40 @@ def fake() -> Iterator[linode.LinodeFake]:
 def provider(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
     with linode_bench.opened(fake) as it:
         yield it
+
+
+class TestWire(contract.Wire):
+    machine_type, location, image = linode_bench.TYPE, linode_bench.PLACE, linode_bench.IMAGE
+    listing = "/linode/instances$"
+    delete_answers = True
+    refusal: ClassVar = {"status": 400, "message": "no"}
+    loggers = ("", "httpcore", "linode_api4", "requests", "providers")
+
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
+        assert (cluster, account) == (linode_bench.CLUSTER, linode_bench.ACCOUNT)
+        with linode_bench.serving(token=token) as fake, linode_bench.opened(fake) as provider:
+            fake.add_placement_group("racks", "eu-central")
+            for limit in (fake.creates, fake.lists, fake.others):
+                limit.limit = 100_000
+            yield contract.Bench(provider=provider, controls=linode_bench.LinodeControls(fake))
+
+    def opened(
+        self, bench: contract.Bench, *, read_timeout_s: float = 10.0
+    ) -> contextlib.AbstractContextManager[cloud.Provider]:
+        return linode_bench.opened(bench.controls.fake, read_timeout_s=read_timeout_s)
+
+    def order(self, bench: contract.Bench, node_name: str, **changes: Any) -> cloud.Order:
+        return linode_bench.order(node_name, **changes)
+
+    def reads(self, provider: cloud.Provider) -> dict[str, Callable[[], object]]:
+        return {"check_order": lambda: provider.check_order(linode_bench.order())}
+
+    def secrets(self, fake: engine.Fake) -> set[str]:
+        """Give the root passwords that we make up, and the user-data as it is sent."""
+        bodies = [each.request.json() for each in fake.log("POST")]
+        assert len(bodies) > 10
+        sent = {body["metadata"]["user_data"] for body in bodies}
+        return sent | {body["root_pass"] for body in bodies}
 
 
 @pytest.fixture
@@ -143,70 +174,6 @@ def test_what_the_sdk_retries_by_itself_is_sent_once_here(fake: linode.LinodeFak
         with pytest.raises(errors.Unreachable):
             provider.create(linode_bench.order())
     assert len(fake.log("POST")) == 7
-
-
-@pytest.mark.parametrize("trouble", TROUBLES, ids=_name)
-def test_reads_and_deletes_in_trouble_decide_nothing(
-    fake: linode.LinodeFake, hasty: LinodeCloud, trouble: dict[str, Any]
-) -> None:
-    number = str(fake.add("web-a1", linode_bench.tags("web-a1")).id)
-    for call in (
-        hasty.instances,
-        hasty.machine_types,
-        hasty.offers,
-        lambda: hasty.check_order(linode_bench.order()),
-        lambda: hasty.look_up(node_name="web-a1", instance_id=number, receipt=""),
-        lambda: hasty.look_up(node_name="web-a1", instance_id="", receipt=""),
-        lambda: hasty.delete(number),
-    ):
-        before = len(fake.exchanges)
-        fake.fail(**trouble)
-        with pytest.raises(errors.CloudError) as caught:
-            call()
-        assert type(caught.value) is errors.Unreachable
-        assert len(fake.exchanges) == before + 1, "nothing below us may ask again"
-
-
-def test_a_cloud_that_refuses_connections(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
-    provider.instances()
-    fake.refuse()
-    for call in (provider.instances, lambda: provider.create(linode_bench.order())):
-        with pytest.raises(errors.Unreachable, match="refused") as caught:
-            call()
-        assert "Max retries" not in str(caught.value)
-    fake.accept()
-    assert provider.instances() == ()
-
-
-def test_a_redirect_is_not_followed(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
-    elsewhere = engine.Reply(status=302, headers={"Location": f"{fake.url}/regions"})
-    fake.fail(KIND.CHANGED, change=lambda _reply: elsewhere)
-    with pytest.raises(errors.Unreachable, match="302"):
-        provider.instances()
-    assert len(fake.exchanges) == 1
-
-
-def test_a_slow_create_lands_after_we_gave_up(fake: linode.LinodeFake) -> None:
-    with linode_bench.opened(fake, read_timeout_s=0.2) as provider:
-        provider.check_order(linode_bench.order())
-        fake.slow(0.5, method="POST")
-        with pytest.raises(errors.Unreachable, match="no answer in time"):
-            provider.create(linode_bench.order())
-        assert fake.machines == {}
-        fake.wait_for(lambda: bool(fake.machines))
-    with linode_bench.opened(fake) as provider:
-        made = provider.create(linode_bench.order())
-    assert list(fake.machines) == [int(made.id)]
-
-
-def test_the_token_is_ours_whatever_a_netrc_says(
-    fake: linode.LinodeFake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login someone password else\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    with linode_bench.opened(fake) as provider:
-        assert provider.instances() == ()
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\n", "tökén", "\x00"])
@@ -361,54 +328,6 @@ def _each_torn(reply: Any, chance: random.Random) -> Iterator[tuple[torn.Path, A
 
 def _reply(body: Any) -> Callable[[engine.Reply], engine.Reply]:
     return lambda _reply: engine.Reply(body=body)
-
-
-def test_listings_with_holes_are_errors_or_whole(
-    fake: linode.LinodeFake, provider: LinodeCloud
-) -> None:
-    """Whatever one field of a listing becomes: no crash, no machine less, none invented."""
-    for limit in (fake.lists, fake.others):
-        limit.limit = 100_000
-    fake.add_placement_group("racks", "eu-central")
-    for name in ("web-1", "web-2"):
-        provider.create(linode_bench.order(name, placement_group="racks"))
-    fake.advance(20)
-    whole = provider.instances()
-    names = [each.node_name for each in whole]
-    body = fake.log("GET", linode_bench.INSTANCES)[-1].reply.json()
-    outcomes = {"whole": 0, "error": 0}
-    for path, holes in _each_torn(body, random.Random(4711)):
-        fake.fail(KIND.CHANGED, change=_reply(holes))
-        try:
-            listed = provider.instances()
-        except errors.NotNow:
-            outcomes["error"] += 1
-            continue
-        outcomes["whole"] += 1
-        if "tags" not in path:
-            assert [each.node_name for each in listed] == names, (path, holes)
-        odd = {"7", "-1", "1"} if path[-1] == "id" else set()
-        assert {each.id for each in listed} <= {each.id for each in whole} | odd
-        for each in listed:
-            assert isinstance(each, cloud.Instance)
-    assert min(outcomes.values()) > 30, outcomes
-
-
-def test_look_ups_with_holes_never_say_gone(fake: linode.LinodeFake, provider: LinodeCloud) -> None:
-    for limit in (fake.lists, fake.others):
-        limit.limit = 100_000
-    made = provider.create(linode_bench.order())
-    for by in ({"instance_id": made.id}, {"instance_id": ""}):
-        asked = {"node_name": "web-a1", "receipt": "", **by}
-        provider.look_up(**asked)
-        body = fake.log("GET", "/linode/instances")[-1].reply.json()
-        for path, holes in _each_torn(body, random.Random(4712)):
-            fake.fail(KIND.CHANGED, change=_reply(holes))
-            try:
-                found = provider.look_up(**asked)
-            except errors.NotNow:
-                continue
-            assert found is not None or "tags" in path, (path, holes)
 
 
 def test_creates_with_holes_in_the_answer_make_one_machine(fake: linode.LinodeFake) -> None:
@@ -575,74 +494,6 @@ def test_creates_have_a_limit_of_their_own(fake: linode.LinodeFake) -> None:
 
 
 # Threads and secrets.
-
-
-def test_eight_hands_and_a_reader_at_once(fake: linode.LinodeFake) -> None:
-    fake.creates.limit = fake.lists.limit = 100_000
-    fake.slow(0.05, method="POST")
-    with linode_bench.opened(fake) as provider:
-        provider.check_order(linode_bench.order())
-        ends: list[tuple[str, str]] = []
-        orders = iter([linode_bench.order(f"web-{number}") for number in range(24)])
-        guard = threading.Lock()
-
-        def work() -> None:
-            while True:
-                with guard:
-                    order = next(orders, None)
-                if order is None:
-                    return
-                made = provider.create(order)
-                ends.append((order.node_name, made.node_name))
-
-        hands = [threading.Thread(target=work) for _ in range(8)]
-        for hand in hands:
-            hand.start()
-        while any(hand.is_alive() for hand in hands):
-            provider.instances()
-        for hand in hands:
-            hand.join()
-    assert sorted(ends) == sorted((f"web-{n}",) * 2 for n in range(24))
-    assert fake.peak >= 8
-
-
-def test_no_secret_reaches_a_log_or_an_error(
-    fake: linode.LinodeFake, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    for name in ("httpcore", "linode_api4", "requests", "providers"):
-        caplog.set_level(logging.DEBUG, logger=name)
-    fake.creates.limit = 10_000
-    secret = "join-s3cret-0815"
-    parts: list[object] = []
-    with linode_bench.opened(fake, read_timeout_s=0.2) as provider:
-        for number, trouble in enumerate(({}, *TROUBLES)):
-            order = linode_bench.order(
-                f"web-{number}",
-                user_data=f"#!/bin/sh\n{secret}\n",
-                options=GroupOptions(watchdog=False),
-            )
-            for after in (False, True):
-                if trouble:
-                    fake.fail(**trouble, after=after, method="POST|PUT")
-                with contextlib.suppress(errors.CloudError):
-                    parts.append(provider.create(order))
-                parts += [order, provider, provider.__dict__]
-        fake.fail(KIND.ERROR, method="POST", status=400, message="no")
-        with pytest.raises(errors.BadOrder) as caught:
-            provider.create(linode_bench.order("web-x", user_data=secret))
-    chain: BaseException | None = caught.value
-    while chain is not None:
-        parts += [chain, str(chain), chain.args]
-        chain = chain.__cause__
-    bodies = [each.request.json() for each in fake.log("POST")]
-    hidden = {body["root_pass"] for body in bodies}
-    hidden |= {body["metadata"]["user_data"] for body in bodies}
-    assert len(hidden) > 10
-    assert any(record.name == "httpcore.http11" for record in caplog.records)
-    text = caplog.text + "".join(map(repr, parts))
-    for each in (linode_bench.TOKEN, secret, *hidden):
-        assert each not in text
 
 
 def test_every_known_error_of_the_document_is_still_one(fake: linode.LinodeFake) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
 from providers.vultr import VultrCloud, vocabulary
 from tests.fakes import vultr
-from tests.providers import vultr_bench
+from tests.providers import contract, vultr_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:tag parameter is deprecated")
 
@@ -45,19 +46,6 @@ STRANGE: tuple[Row, ...] = (
     (502, "meltdown", errors.Unreachable),
     (599, "meltdown", errors.Unreachable),
 )
-WORDLESS = (
-    (400, errors.Unreachable),
-    (401, errors.BadCredentials),
-    (403, errors.Unreachable),
-    (404, errors.Unreachable),
-    (408, errors.Unreachable),
-    (422, errors.Unreachable),
-    (429, errors.Throttled),
-    (500, errors.Unreachable),
-    (502, errors.Unreachable),
-    (503, errors.Unreachable),
-    (504, errors.Unreachable),
-)
 
 
 @pytest.fixture
@@ -80,19 +68,6 @@ def test_every_word_that_we_know_has_a_row() -> None:
         assert [row for row in ROWS if text in row[1].lower() and row[2] is sense], text
 
 
-def refused(
-    call: Callable[[], object], sense: type[errors.CloudError], operation: str
-) -> errors.CloudError:
-    """Check that a call fails with exactly this error, which says who asked for what."""
-    with pytest.raises(errors.CloudError) as caught:
-        call()
-    error = caught.value
-    assert type(error) is sense, error
-    assert (error.account, error.operation) == (vultr_bench.ACCOUNT, operation)
-    assert error.__cause__ is not None
-    return error
-
-
 def _calls(fake: vultr.VultrFake, provider: VultrCloud) -> dict[str, Callable[[], object]]:
     number = fake.add("a", vultr_bench.tags(node="a")).id
     return {
@@ -104,38 +79,28 @@ def _calls(fake: vultr.VultrFake, provider: VultrCloud) -> dict[str, Callable[[]
     }
 
 
-@pytest.mark.parametrize(("status", "text", "sense"), [*ROWS, *STRANGE])
-def test_a_refused_create(
-    fake: vultr.VultrFake,
-    provider: VultrCloud,
-    status: int,
-    text: str,
-    sense: type[errors.CloudError],
-) -> None:
-    fake.fail(KIND.ERROR, method="POST", status=status, message=text)
-    error = refused(lambda: provider.create(vultr_bench.order()), sense, "create")
-    assert error.message == " ".join(text.split())
-    assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
-    assert fake.instances == {}
+class TestVocabulary(contract.Vocabulary):
+    machine_type, location, image = vultr_bench.TYPE, vultr_bench.PLACE, vultr_bench.IMAGE
+    refusals = tuple(
+        contract.Refusal(status, "", text, sense) for status, text, sense in (*ROWS, *STRANGE)
+    )
+    creates, machines = "/instances$", "/instances"
+    odd_bodies = (
+        *contract.Vocabulary.odd_bodies,
+        {"error": None, "status": 404},
+        {"error": 7},
+        {"error": "  "},
+        {"errors": ["Invalid instance."]},
+        {"message": "Invalid instance."},
+    )
 
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
+        assert (cluster, account) == (vultr_bench.CLUSTER, vultr_bench.ACCOUNT)
+        with vultr_bench.serving(token=token) as fake, vultr_bench.opened(fake) as provider:
+            yield contract.Bench(provider=provider, controls=vultr_bench.VultrControls(fake))
 
-@pytest.mark.parametrize(("status", "text", "sense"), [*ROWS, *STRANGE])
-@pytest.mark.parametrize("operation", ["instances", "look_up", "delete", "offers"])
-def test_the_other_calls_read_the_same_table(
-    fake: vultr.VultrFake,
-    provider: VultrCloud,
-    operation: str,
-    status: int,
-    text: str,
-    sense: type[errors.CloudError],
-) -> None:
-    """Nothing is ordered here: what only an order can be refused for makes nobody wiser."""
-    call = _calls(fake, provider)[operation]
-    fake.fail(KIND.ERROR, status=status, message=text)
-    if issubclass(sense, errors.NoCapacity | errors.BadOrder):
-        sense = errors.Unreachable
-    assert refused(call, sense, operation).message == " ".join(text.split())
-    assert len(fake.exchanges) == 1, "nothing below us may ask again"
+    def order(self, bench: contract.Bench, node_name: str, **changes: Any) -> cloud.Order:
+        return vultr_bench.order(node_name, **changes)
 
 
 @pytest.mark.parametrize("text", ["Invalid instance.", "Instance Not Found", "not found"])
@@ -151,54 +116,7 @@ def test_the_vendors_words_for_gone(fake: vultr.VultrFake, provider: VultrCloud,
     # The same sentence with another status is no such word.
     for status in (400, 500):
         fake.fail(KIND.ERROR, status=status, message=text)
-        refused(calls["look_up"], errors.Unreachable, "look_up")
-
-
-@pytest.mark.parametrize(("status", "sense"), WORDLESS)
-@pytest.mark.parametrize("operation", ["create", "instances", "look_up", "delete"])
-def test_an_error_page_is_no_word_of_the_vendors(
-    fake: vultr.VultrFake,
-    provider: VultrCloud,
-    operation: str,
-    status: int,
-    sense: type[errors.CloudError],
-) -> None:
-    """A gateway's 404 above all is not "gone"."""
-    call = _calls(fake, provider)[operation]
-    method = {"create": "POST", "delete": "DELETE"}.get(operation, "GET")
-    fake.fail(KIND.HTML, status=status, method=method, path="/instances")
-    assert str(status) in refused(call, sense, operation).message
-    assert len(fake.log(method, "/instances")) == 1
-    assert len(fake.instances) == 1
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"error": None, "status": 404},
-        {"error": 7},
-        {"error": "  "},
-        {"errors": ["Invalid instance."]},
-        {"message": "Invalid instance."},
-        {},
-        [],
-        None,
-        b"null",
-        b"\xff\xfe",
-    ],
-)
-def test_an_error_in_another_shape_means_nobody_knows(
-    fake: vultr.VultrFake, provider: VultrCloud, body: Any
-) -> None:
-    calls = _calls(fake, provider)
-    for operation, method in (("create", "POST"), ("look_up", "GET"), ("delete", "DELETE")):
-        fake.fail(
-            KIND.CHANGED,
-            method=method,
-            path="/instances",
-            change=lambda _: engine.Reply(status=404, body=body),
-        )
-        refused(calls[operation], errors.Unreachable, operation)
+        contract.refused(calls["look_up"], errors.Unreachable, "look_up")
 
 
 def test_thirty_requests_a_second() -> None:
@@ -207,7 +125,7 @@ def test_thirty_requests_a_second() -> None:
         provider = VultrCloud(vultr_bench.login(fake), clock=clock)
         for _ in range(30):
             provider.instances()
-        error = refused(provider.instances, errors.Throttled, "instances")
+        error = contract.refused(provider.instances, errors.Throttled, "instances")
         assert isinstance(error, errors.Throttled)
         assert error.retry_after_s == 1.0
         assert provider.budget() is None
@@ -225,7 +143,7 @@ def test_a_retry_after_would_be_heard(
         KIND.CHANGED,
         change=lambda _: engine.Reply(status=429, body=said, headers={"Retry-After": header}),
     )
-    error = refused(provider.instances, errors.Throttled, "instances")
+    error = contract.refused(provider.instances, errors.Throttled, "instances")
     assert isinstance(error, errors.Throttled)
     assert error.retry_after_s == wait_s
 
@@ -235,7 +153,7 @@ def test_a_locked_instance_is_asked_for_again_later(
 ) -> None:
     """The vendor says so with a 500."""
     made = fake.add("a", vultr_bench.tags(node="a"), locked_until=fake.now() + 30)
-    error = refused(lambda: provider.delete(made.id), errors.Throttled, "delete")
+    error = contract.refused(lambda: provider.delete(made.id), errors.Throttled, "delete")
     assert "currently locked" in error.message
     fake.advance(30)
     provider.delete(made.id)
@@ -252,6 +170,8 @@ def test_deleted_instances_count_for_a_while(fake: vultr.VultrFake, provider: Vu
     provider.delete(made.id)
     fake.advance(fake.delete_s)
     assert provider.instances() == ()
-    refused(lambda: provider.create(vultr_bench.order("web-2")), errors.QuotaExceeded, "create")
+    contract.refused(
+        lambda: provider.create(vultr_bench.order("web-2")), errors.QuotaExceeded, "create"
+    )
     fake.advance(fake.linger_s)
     provider.create(vultr_bench.order("web-2"))

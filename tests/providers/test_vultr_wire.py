@@ -5,13 +5,10 @@ no secret is told.
 from __future__ import annotations
 
 import base64
-import collections
 import contextlib
 import copy
 import dataclasses
-import logging
-import random
-import threading
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,11 +16,12 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.conformance import troubles
 from providers.fakes import engine
 from providers.kit import marks
 from providers.vultr import VultrCloud
 from tests.fakes import vultr
-from tests.providers import lost, torn, vultr_bench
+from tests.providers import contract, torn, vultr_bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:(tag|label) parameter is deprecated")
 
@@ -40,6 +38,35 @@ def fake() -> Iterator[vultr.VultrFake]:
 def provider(fake: vultr.VultrFake) -> Iterator[VultrCloud]:
     with vultr_bench.opened(fake) as it:
         yield it
+
+
+class TestWire(contract.Wire):
+    machine_type, location, image = vultr_bench.TYPE, vultr_bench.PLACE, vultr_bench.IMAGE
+    listing = "/instances$"
+    names_unique = False
+
+    def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
+        assert (cluster, account) == (vultr_bench.CLUSTER, vultr_bench.ACCOUNT)
+        with vultr_bench.serving(token=token) as fake, vultr_bench.opened(fake) as provider:
+            yield contract.Bench(provider=provider, controls=vultr_bench.VultrControls(fake))
+
+    def opened(
+        self, bench: contract.Bench, *, read_timeout_s: float = 10.0
+    ) -> contextlib.AbstractContextManager[cloud.Provider]:
+        return vultr_bench.opened(bench.controls.fake, read_timeout_s=read_timeout_s)
+
+    def order(self, bench: contract.Bench, node_name: str, **changes: Any) -> cloud.Order:
+        return vultr_bench.order(node_name, **changes)
+
+    def refuse(self, fake: engine.Fake) -> None:
+        fake.drops_tags = True
+
+    def secrets(self, fake: engine.Fake) -> set[str]:
+        """Give the passwords that the vendor makes up."""
+        posts = [each for each in fake.log("POST") if each.reply.status == 202]
+        rows = [each.reply.json()["instance"] for each in posts if each.fault is None]
+        assert rows
+        return {row["default_password"] for row in rows}
 
 
 def tags(node: str) -> list[str]:
@@ -60,7 +87,7 @@ def rich_order(fake: vultr.VultrFake, node_name: str = "web-a1") -> cloud.Order:
 # A lost answer never makes a second instance.
 
 
-@pytest.mark.parametrize(("trouble", "after", "times"), lost.POINTS, ids=lost.point_name)
+@pytest.mark.parametrize(("trouble", "after", "times"), troubles.POINTS, ids=troubles.point_name)
 def test_trouble_at_every_point_of_the_exchange_makes_one_instance(
     trouble: dict[str, Any], times: int, *, after: bool
 ) -> None:
@@ -71,9 +98,9 @@ def test_trouble_at_every_point_of_the_exchange_makes_one_instance(
             fake.lag_s = 20.0
             fake.fail(**trouble, after=after, skip=point, times=times)
             wanted = rich_order(fake)
-            with vultr_bench.opened(fake, read_timeout_s=lost.patience_s(trouble)) as provider:
-                settle_s = provider.settle_s
-                made = lost.order(provider, wanted, lambda fake=fake, by=settle_s: fake.advance(by))
+            with vultr_bench.opened(fake, read_timeout_s=troubles.patience_s(trouble)) as provider:
+                settle = functools.partial(fake.advance, provider.settle_s)
+                made = troubles.order(provider, wanted, settle)
             assert list(fake.instances) == [made.id]
             assert (made.node_name, made.group) == (wanted.node_name, wanted.group)
             posts = fake.log("POST")
@@ -107,49 +134,6 @@ def test_a_filter_by_tag_that_fails_makes_no_second_instance(
     found = provider.look_up(node_name="web-a1", instance_id="", receipt="")
     assert found is not None
     assert fake.instances[found.id].label == "web-a1"
-
-
-def test_a_create_that_lands_after_we_gave_up_is_found(fake: vultr.VultrFake) -> None:
-    with vultr_bench.opened(fake, read_timeout_s=0.5) as provider:
-        provider.check_order(vultr_bench.order())
-        fake.slow(1.0, method="POST")
-        made = lost.order(
-            provider,
-            vultr_bench.order(),
-            lambda: fake.wait_for(lambda: bool(fake.instances)),
-        )
-    assert list(fake.instances) == [made.id]
-    assert len(fake.log("POST")) == 1
-
-
-@pytest.mark.parametrize("trouble", lost.TROUBLES, ids=lost.name)
-def test_reads_and_deletes_in_trouble_decide_nothing(
-    fake: vultr.VultrFake, trouble: dict[str, Any]
-) -> None:
-    with vultr_bench.opened(fake, read_timeout_s=lost.patience_s(trouble)) as provider:
-        _reads_and_deletes(fake, provider, trouble)
-
-
-def _reads_and_deletes(
-    fake: vultr.VultrFake, provider: VultrCloud, trouble: dict[str, Any]
-) -> None:
-    number = fake.add("a", tags("a")).id
-    calls: dict[str, Callable[[], object]] = {
-        "instances": provider.instances,
-        "machine_types": provider.machine_types,
-        "offers": provider.offers,
-        "by id": lambda: provider.look_up(node_name="a", instance_id=number, receipt=""),
-        "by name": lambda: provider.look_up(node_name="a", instance_id="", receipt=""),
-        "delete": lambda: provider.delete(number),
-    }
-    if trouble["kind"] in {KIND.CUT, KIND.TRUNCATED}:
-        del calls["delete"]  # a 204 has no body to cut
-    for call in calls.values():
-        before = len(fake.exchanges)
-        fake.fail(**trouble)
-        with pytest.raises(errors.NotNow):
-            call()
-        assert len(fake.exchanges) == before + 1, "nothing below us may ask again"
 
 
 # Listings.
@@ -302,48 +286,6 @@ def _two(fake: vultr.VultrFake, provider: VultrCloud) -> Any:
     return fake.log("GET", "/instances$")[-1].reply.json()
 
 
-def test_listings_with_holes_are_errors_or_whole(
-    fake: vultr.VultrFake, provider: VultrCloud
-) -> None:
-    """Whatever one field of a listing becomes: no crash, no machine less, none invented."""
-    reply = _two(fake, provider)
-    whole = provider.instances()
-    names = [each.node_name for each in whole]
-    chance = random.Random(4711)
-    outcomes = collections.Counter[str]()
-    for path in tuple(torn.paths(reply)):
-        changed = [torn.with_(reply, path, odd) for odd in chance.sample(torn.ODD, 3)]
-        for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
-            try:
-                listed = provider.instances()
-            except errors.NotNow:
-                outcomes["error"] += 1
-                continue
-            outcomes["whole"] += 1
-            if "tags" not in path:
-                assert [each.node_name for each in listed] == names, (path, answer)
-            assert {each.id for each in listed} <= {each.id for each in whole}
-    assert min(outcomes.values()) > 30, outcomes
-
-
-def test_a_looked_up_instance_with_holes_is_an_error_or_whole(
-    fake: vultr.VultrFake, provider: VultrCloud
-) -> None:
-    _two(fake, provider)
-    number = min(fake.instances)
-    asked = {"node_name": "web-1", "instance_id": number, "receipt": ""}
-    assert provider.look_up(**asked) is not None
-    reply = fake.log("GET", f"/instances/{number}")[-1].reply.json()
-    for path in tuple(torn.paths(reply)):
-        changed = [torn.with_(reply, path, odd) for odd in torn.ODD]
-        for answer in (torn.without(reply, path), *changed):
-            fake.fail(KIND.CHANGED, change=lambda _, value=answer: engine.Reply(body=value))
-            with contextlib.suppress(errors.NotNow):
-                found = provider.look_up(**asked)
-                assert found is not None or "tags" in path, (path, answer)
-
-
 def test_a_create_answer_with_holes_is_never_sent_again(
     fake: vultr.VultrFake, provider: VultrCloud
 ) -> None:
@@ -442,62 +384,3 @@ def test_a_torn_catalogue_is_an_error_or_whole(
 
 
 # Threads and secrets.
-
-
-def test_eight_hands_and_a_reader_at_once(fake: vultr.VultrFake) -> None:
-    fake.slow(0.05, method="POST")
-    with vultr_bench.opened(fake) as provider:
-        ends: list[tuple[str, str]] = []
-        orders = iter([vultr_bench.order(f"web-{number}") for number in range(24)])
-        guard = threading.Lock()
-
-        def work() -> None:
-            while True:
-                with guard:
-                    order = next(orders, None)
-                if order is None:
-                    return
-                made = provider.create(order)
-                ends.append((order.node_name, made.node_name))
-
-        hands = [threading.Thread(target=work) for _ in range(8)]
-        for hand in hands:
-            hand.start()
-        provider.instances()
-        for hand in hands:
-            hand.join()
-    assert sorted(ends) == sorted((f"web-{n}",) * 2 for n in range(24))
-    assert fake.peak >= 8
-
-
-def test_no_secret_reaches_a_log_or_an_error(
-    fake: vultr.VultrFake, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in ("", "httpcore", "providers"):
-        caplog.set_level(logging.DEBUG, logger=name or None)
-    secret = "join-s3cret-0815"
-    coded = base64.b64encode(secret.encode()).decode()[:16]
-    parts: list[object] = []
-    with vultr_bench.opened(fake, read_timeout_s=0.5) as provider:
-        for number, trouble in enumerate(({}, *lost.TROUBLES)):
-            order = vultr_bench.order(f"web-{number}", user_data=secret)
-            for after in (False, True):
-                if trouble:
-                    fake.fail(**trouble, after=after, method="POST")
-                with contextlib.suppress(errors.CloudError):
-                    parts.append(provider.create(order))
-                parts += [order, provider, provider.__dict__]
-        fake.drops_tags = True
-        with pytest.raises(errors.BadOrder) as caught:
-            provider.create(vultr_bench.order("web-x", user_data=secret))
-    chain: BaseException | None = caught.value
-    while chain is not None:
-        parts += [chain, str(chain), chain.args, chain.__dict__]
-        chain = chain.__cause__
-    whole = [each for each in fake.log("POST") if each.reply.status == 202 and each.fault is None]
-    passwords = [each.reply.json()["instance"]["default_password"] for each in whole]
-    assert passwords
-    assert any(record.name == "httpcore.http11" for record in caplog.records)
-    text = caplog.text + "".join(map(repr, parts))
-    for hidden in (vultr_bench.TOKEN, secret, coded, *passwords):
-        assert hidden not in text

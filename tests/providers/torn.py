@@ -1,41 +1,16 @@
-"""Tear answers apart: holes, odd values, new words, at every place of a JSON value."""
+"""Tear answers apart, and say what a vendor's document says of them: new words, fields too many."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-ODD: tuple[Any, ...] = (None, "odd", 7, -1, [], {}, [None], "", True, 1e300)
+from providers.conformance.holes import ODD, Path, paths, with_, without
+
+__all__ = ["NEW_WORD", "ODD", "Path", "Shapes", "grown", "paths", "with_", "without"]
+
 NEW_WORD = "brand-new-word"
-
-Path = tuple[Any, ...]
 Schema = dict[str, Any]
-
-
-def paths(value: Any, at: Path = ()) -> Iterator[Path]:
-    """Give the place of everything inside a JSON value."""
-    items: Iterable[tuple[Any, Any]] = (
-        value.items() if isinstance(value, dict) else enumerate(value)
-    )
-    for key, inner in items:
-        yield (*at, key)
-        if isinstance(inner, dict | list):
-            yield from paths(inner, (*at, key))
-
-
-def without(value: Any, path: Path) -> Any:
-    """Give the value with nothing at a place."""
-    torn, holder = _holder(value, path)
-    del holder[path[-1]]
-    return torn
-
-
-def with_(value: Any, path: Path, other: Any) -> Any:
-    """Give the value with something else at a place."""
-    torn, holder = _holder(value, path)
-    holder[path[-1]] = other
-    return torn
 
 
 def grown(value: Any) -> Any:
@@ -44,14 +19,6 @@ def grown(value: Any) -> Any:
         more = {key: grown(inner) for key, inner in value.items()}
         return {**more, "brand_new": {"a": [1]}}
     return [grown(each) for each in value] if isinstance(value, list) else value
-
-
-def _holder(value: Any, path: Path) -> tuple[Any, Any]:
-    torn = copy.deepcopy(value)
-    holder = torn
-    for key in path[:-1]:
-        holder = holder[key]
-    return torn, holder
 
 
 class Shapes:

@@ -1,4 +1,4 @@
-"""Order as the fleet does, where names are not unique and answers get lost.
+"""Say what befalls an exchange, and order through it as the fleet does.
 
 The rule: a create of unknown outcome is looked up by its node name once the cloud has settled, and
 sent again only when there is certainly no such machine.
