@@ -27,6 +27,8 @@ class Need(enum.Enum):
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
     AUTOSCALER = "the real cluster-autoscaler: on PATH, or its path in CLUSTER_AUTOSCALER"
+    HELM = "helm: make chart builds it; or on PATH, or its path in HELM"
+    KUBERO = "a checkout of kubero-dev/kubero-operator, its path in KUBERO_OPERATOR"
     LINODE_CLI = "linode-cli: pip install linode-cli, or its path in LINODE_CLI"
     PYDO = "DigitalOcean's own client: pip install pydo"
     LIBCLOUD = "libcloud, for its Vultr driver: pip install apache-libcloud"
