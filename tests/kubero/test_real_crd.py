@@ -195,7 +195,7 @@ def test_a_pool_does_not_move_to_another_cloud(pool: Cluster) -> None:
     assert "do not move from cloud to cloud" in pool.refusal(example(provider="vultr"))
 
 
-# What docs/vpsnode-kubectl.md shows of kubectl.
+# What docs/vpsnode.md shows of kubectl.
 
 
 def status(plane: Cluster, fields: Object, name: str = POOL) -> None:
@@ -253,7 +253,7 @@ def test_get_shows_what_a_person_asks_first(pool: Cluster) -> None:
 
 def test_every_command_of_the_page_is_run(pool: Cluster) -> None:
     status(pool, {"conditions": [condition("Ready", "True", "Ready")]})
-    page = (cluster.ROOT / "docs" / "vpsnode-kubectl.md").read_text()
+    page = (cluster.ROOT / "docs" / "vpsnode.md").read_text()
     _, _, section = page.partition("## kubectl")
     commands = re.findall(r"^\$ kubectl (.*)$", section, re.MULTILINE)
     assert {each.split()[0] for each in commands} >= {"get", "wait", "scale", "explain"}

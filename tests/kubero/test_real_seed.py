@@ -76,7 +76,7 @@ def test_what_to_write_instead_is_applied(ready: Cluster, name: str) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("page", ["kubero.md", "vpsnode-kubectl.md"])
+@pytest.mark.parametrize("page", ["kubero.md", "vpsnode.md"])
 def test_objects_of_the_pages_are_applied(ready: Cluster, page: str) -> None:
     found = re.findall(r"^ *```yaml\n(.*?)^ *```", (DOCS / page).read_text(), re.M | re.S)
     objects = [each for block in found if "apiVersion" in (each := yaml.safe_load(block))]
