@@ -25,6 +25,8 @@ class Need(enum.Enum):
     CURL = "curl, installed"
     GPG = "gpg, installed (package gnupg)"
     SHELLCHECK = "shellcheck, installed"
+    HELM = "helm: make chart builds it; or on PATH, or its path in HELM"
+    KUBERO = "a checkout of kubero-dev/kubero-operator, its path in KUBERO_OPERATOR"
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
     CHROMIUM = "Chromium and chromedriver, installed, or their paths in CHROMIUM and CHROMEDRIVER"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import absent
 from tests.chart import helm
 from tests.e2e import waiting
 from tests.kubero import cluster
@@ -34,8 +35,8 @@ CHECKOUT = os.environ.get("KUBERO_OPERATOR", "")
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(not CHECKOUT, reason="KUBERO_OPERATOR names no kubero-operator"),
-    pytest.mark.skipif(helm.find() is None, reason=helm.REASON),
+    absent.unless(CHECKOUT, absent.Need.KUBERO),
+    absent.unless(helm.find(), absent.Need.HELM),
 ]
 
 NAMESPACE = "pipe-production"

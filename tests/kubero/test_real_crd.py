@@ -251,14 +251,19 @@ def test_get_shows_what_a_person_asks_first(pool: Cluster) -> None:
     assert POOL in pool.kubectl("get", "vps-autoscaler"), "the category"
 
 
-def test_every_command_of_the_page_is_run(pool: Cluster) -> None:
-    status(pool, {"conditions": [condition("Ready", "True", "Ready")]})
+def test_every_command_of_the_page_is_run(served: Cluster) -> None:
+    """On the object that the page makes."""
     page = (cluster.ROOT / "docs" / "vpsnode.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (made,) = (each for block in blocks if (each := yaml.safe_load(block)).get("kind") == "VPSNode")
+    name = made["metadata"]["name"]
+    served.apply(made)
+    status(served, {"conditions": [condition("Ready", "True", "Ready")]}, name)
     _, _, section = page.partition("## kubectl")
-    commands = re.findall(r"^\$ kubectl (.*)$", section, re.MULTILINE)
+    commands = re.findall(r"^\$ kubectl (.*)$", section.partition("\n## ")[0], re.MULTILINE)
     assert {each.split()[0] for each in commands} >= {"get", "wait", "scale", "explain"}
     for each in commands:
-        pool.kubectl(*shlex.split(each, comments=True))
+        served.kubectl(*shlex.split(each, comments=True))
 
 
 def test_wait_ends_when_the_condition_holds(pool: Cluster) -> None:

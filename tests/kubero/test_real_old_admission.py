@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,8 @@ import pytest
 
 from tests.e2e import waiting
 from tests.kubero import cluster
-from tests.kubero.cluster import Cluster
-from tests.kubero.test_real_tenants import keys, pod
+from tests.kubero.cluster import Cluster, example
+from tests.kubero.test_real_tenants import SELECTOR, in_force, keys, pod
 
 pytestmark = pytest.mark.e2e
 
@@ -25,10 +26,12 @@ PAGE = (cluster.ROOT / "docs" / "kubero.md").read_text()
 @pytest.fixture(scope="module")
 def older(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Run an API server with the plugins; annotate the namespace shop as the page says."""
-    (flag,) = re.findall(r"--enable-admission-plugins=[\w,]+", PAGE)
-    running = Cluster(tools, tmp_path_factory.mktemp("older") / "control", flag)
+    flags = re.findall(r"`(--(?:enable-admission-plugins|runtime-config)=[^`]+)`", PAGE)
+    assert len(flags) == 2
+    running = Cluster(tools, tmp_path_factory.mktemp("older") / "control", *flags)
     try:
         running.start()
+        running.install_crd(str(cluster.CRD))
         for name in "shop", "free":
             running.kubectl("create", "namespace", name)
         (command,) = re.findall(
@@ -64,3 +67,25 @@ def test_a_pod_that_contradicts_is_refused(older: Cluster) -> None:
     """Not as with the policies, where the user's own value wins; the page says so."""
     with pytest.raises(AssertionError, match="node label selector conflicts"):
         pod(older, {"nodeSelector": {"node-type": "cloud"}})
+
+
+def test_the_policies_are_taken_in_their_older_version(older: Cluster) -> None:
+    (command,) = re.findall(r"^\$ sed (.*) > tenants.yaml$", PAGE, re.MULTILINE)
+    text = subprocess.run(
+        ["sed", *shlex.split(command)], cwd=cluster.ROOT, capture_output=True, text=True
+    ).stdout
+    assert text.count("/v1beta1\n") == text.count("\nkind: ") == 8
+    older.apply(example())
+    older.kubectl("label", "namespace", "free", f"vps-autoscaler/tenant={cluster.POOL}")
+    older.kubectl("apply", "-f", "-", stdin=text)
+    try:
+        made = waiting.until(
+            lambda: (
+                in_force(older, lambda: pod(older, namespace="free"))
+                and pod(older, namespace="free")
+            ),
+            "they are in force",
+        )
+        assert made["nodeSelector"] == SELECTOR
+    finally:
+        older.kubectl("delete", "-f", "-", stdin=text)
