@@ -304,6 +304,29 @@ class FleetMachine(RuleBasedStateMachine):
         if on or self.there.operator.paused:
             self.there.pause(what, on=on)
 
+    @rule(
+        name=NAMES,
+        what=st.sampled_from(operator.WHAT),
+        first=st.sampled_from(("half made", "half made", "made, never joins")),
+        first_s=st.sampled_from((9.0, 60.0, 460.0)),
+        then=st.sampled_from(("sold out", "half made")),
+        then_s=st.sampled_from((12.0, 150.0)),
+        on=st.booleans(),
+    )
+    def pause_amid(self, *, name, what, first, first_s, then, then_s, on):
+        """Order machines that come to nothing, and pause while that is found out."""
+        fleet = self.there.fleet
+        wanted = fleet.groups.get(name)
+        room = wanted.max_size - view.target(fleet, name) if wanted is not None else 0
+        if room <= 0 or self.there.operator.paused:
+            return
+        caller.grow(self.there, name, min(2, room), cover=True)
+        self.there.run(first_s, 2.0, fates.Fate(create=first))
+        self.there.pause(what, on=True)
+        self.there.run(then_s, 2.0, fates.Fate(create=then))
+        if not on:
+            self.there.pause("", on=False)
+
     @precondition(lambda self: self.calm > 10)
     @rule(lost=st.booleans())
     def restart(self, *, lost):
