@@ -307,25 +307,45 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(
         name=NAMES,
         what=st.sampled_from(operator.WHAT),
-        first=st.sampled_from(("half made", "half made", "made, never joins")),
-        first_s=st.sampled_from((9.0, 60.0, 460.0)),
-        then=st.sampled_from(("sold out", "half made")),
+        create=st.sampled_from(("half made", "half made", "made, never joins")),
+        first_s=st.sampled_from((60.0, 120.0, 460.0)),
         then_s=st.sampled_from((12.0, 150.0)),
         on=st.booleans(),
     )
-    def pause_amid(self, *, name, what, first, first_s, then, then_s, on):
-        """Order machines that come to nothing, and pause while that is found out."""
+    def pause_amid(self, *, name, what, create, first_s, then_s, on):
+        """Order machines that come to nothing, and pause while we try in vain to delete them."""
+        if self.there.operator.paused:
+            return
+        self._grow(name, 2)
+        self.there.run(first_s, 4.0, fates.Fate(create=create, delete="nobody knows: not done"))
+        self.there.pause(what, on=True)
+        self.there.run(then_s, 4.0, fates.Fate(create=create))
+        if not on:
+            self.there.pause("", on=False)
+
+    @precondition(lambda self: self.there is not None and self.there.operator.capped)
+    @rule(
+        name=NAMES,
+        create=st.sampled_from(("made", "made", "nobody knows: lands later")),
+        delete=DELETE,
+        let_go=st.booleans(),
+    )
+    def fill(self, *, name, create, delete, let_go):
+        """Go to a cap and beyond, perhaps while a machine goes."""
+        self._grow(name, 3)
+        self.there.run(30.0, 3.0, fates.Fate(create=create, delete=delete))
+        if let_go:
+            caller.retire(self.there, name, [("node", 0)])
+        self._grow(name, 3)
+        self.there.run(12.0, 2.0, fates.Fate(create="made", delete=delete))
+
+    def _grow(self, name, most):
+        """Grow as far as there is room."""
         fleet = self.there.fleet
         wanted = fleet.groups.get(name)
         room = wanted.max_size - view.target(fleet, name) if wanted is not None else 0
-        if room <= 0 or self.there.operator.paused:
-            return
-        caller.grow(self.there, name, min(2, room), cover=True)
-        self.there.run(first_s, 2.0, fates.Fate(create=first))
-        self.there.pause(what, on=True)
-        self.there.run(then_s, 2.0, fates.Fate(create=then))
-        if not on:
-            self.there.pause("", on=False)
+        if room > 0:
+            caller.grow(self.there, name, min(most, room), cover=True)
 
     @precondition(lambda self: self.calm > 10)
     @rule(lost=st.booleans())
