@@ -29,12 +29,15 @@ def of_account(fleet: state.Fleet, name: str) -> str:
 def of_group(fleet: state.Fleet, group: str, account: str = "") -> str:
     """Say why a group stands still; empty when it does not.
 
-    ``account`` is that of the machine which is meant, where it may be another than the group's.
+    ``account`` is that of the machine which is meant, where it may be another than the group's: a
+    group that moved stands still if either is paused.
     """
     configured = fleet.groups.get(group)
     if configured is not None and configured.paused:
         return f"paused: true of group {group}"
-    return of_account(fleet, account or (configured.account if configured is not None else ""))
+    own = configured.account if configured is not None else ""
+    said = (of_account(fleet, name) for name in (account, own))
+    return next(filter(None, said), "")
 
 
 def own_word(fleet: state.Fleet, group: str, account: str) -> str:

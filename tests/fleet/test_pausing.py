@@ -289,6 +289,20 @@ def test_others_go_on():
     assert len(scene.creates()) == 1
 
 
+def test_a_group_that_moved_stands_still_if_either_account_is_paused():
+    accounts = (account("a"), account("b"))
+    scene = Scene(group("g", account="b"), accounts=accounts, shown=(machine(1, "g-1"),))
+    ours = [view.find(scene.fleet, "g", "g-1")]
+    scene.fleet = retired.terminated(scene.fleet, ours, now=scene.now, own=True)
+    assert scene.fleet.retired["g-1"].account == "a"
+    for paused in ("a", "b"):
+        scene.accounts = tuple(
+            dataclasses.replace(each, paused=each.name == paused) for each in accounts
+        )
+        scene.configure(group("g", account="b"))
+        assert deletions(scene) == [], paused
+
+
 def test_a_group_that_departs_leaves_its_pause_behind():
     scene = Scene(group("g", paused=True), group("h"), shown=(machine(1, "g-1"),))
     scene.configure(group("h"))

@@ -8,6 +8,8 @@ and caps; after every step the laws are asked.
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -303,6 +305,54 @@ class FleetMachine(RuleBasedStateMachine):
         """Pause something; or have everything go on."""
         if on or self.there.operator.paused:
             self.there.pause(what, on=on)
+
+    @rule(
+        name=NAMES,
+        what=st.sampled_from(("its group", "its group", *operator.WHAT[2:])),
+        create=st.sampled_from(("half made", "half made", "made, never joins")),
+        next_one=st.sampled_from(("half made", "sold out")),
+        first_s=st.sampled_from((12.0, 60.0, 460.0)),
+        then_s=st.sampled_from((12.0, 150.0, 400.0)),
+        on=st.booleans(),
+    )
+    def pause_amid(self, *, name, what, create, next_one, first_s, then_s, on):
+        """Order machines that come to nothing, and pause while we try in vain to delete them."""
+        if self.there.operator.paused:
+            return
+        self._grow(name, 2)
+        for seconds, fate in ((12.0, create), (first_s, next_one)):
+            self.there.run(seconds, 4.0, fates.Fate(create=fate, delete="nobody knows: not done"))
+        self.there.pause(f"group {name}" if what == "its group" else what, on=True)
+        self.there.run(then_s, 4.0, fates.Fate(create=next_one))
+        if not on:
+            self.there.pause("", on=False)
+
+    @precondition(lambda self: self.there is not None and self.there.operator.capped)
+    @rule(
+        name=NAMES,
+        create=st.sampled_from(("made", "made", "nobody knows: lands later")),
+        delete=DELETE,
+        let_go=st.sampled_from(("", "node", "fake")),
+        seconds=st.sampled_from((6.0, 40.0)),
+        lag_s=LAG_S,
+    )
+    def fill(self, *, name, create, delete, let_go, seconds, lag_s):
+        """Go to a cap and beyond, perhaps while a machine goes."""
+        fate = fates.Fate(create=create, delete=delete, lag_s=lag_s)
+        self._grow(name, 3)
+        self.there.run(seconds, 2.0, fate)
+        if let_go:
+            caller.retire(self.there, name, [(let_go, 0)])
+        self._grow(name, 3)
+        self.there.run(12.0, 2.0, dataclasses.replace(fate, create="made"))
+
+    def _grow(self, name, most):
+        """Grow as far as there is room."""
+        fleet = self.there.fleet
+        wanted = fleet.groups.get(name)
+        room = wanted.max_size - view.target(fleet, name) if wanted is not None else 0
+        if room > 0:
+            caller.grow(self.there, name, min(most, room), cover=True)
 
     @precondition(lambda self: self.calm > 10)
     @rule(lost=st.booleans())

@@ -56,6 +56,12 @@ PLANTS: tuple[Plant, ...] = (
         "return spending.exceeded(",
     ),
     Plant(
+        "paused: delete on our own word",
+        f"{FLEET}/pausing.py",
+        "    if not retirement.own:\n",
+        "    if retirement.key:\n",
+    ),
+    Plant(
         "paused: send deletions of our own",
         f"{FLEET}/plan.py",
         "            case state.Deletion.OWED if pausing.holds(fleet, retirement):\n",

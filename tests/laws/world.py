@@ -240,6 +240,7 @@ class World:
         late = fleets.overdue(judged, self.now, patience_s=joins.PATIENCE_S)
         self.fleet = fleets.terminated(judged, late, now=self.now, own=True)
         self.witness.swept(before, self.fleet)
+        self.caps.check(self.fleet, self.now)
         self.terminated += sorted(member.name for member in late)
 
     def check(self) -> None:
@@ -272,6 +273,8 @@ class World:
         for request in planned.requests:
             if isinstance(request, requests.Create):
                 self._create_is_lawful(before, request)
+            if isinstance(request, requests.Delete):
+                self._is_sent_lawfully(self.skies[request.account], request)
             if isinstance(request, requests.Mark):
                 self._mark_is_lawful(request)
             if isinstance(request, requests.Finish):
@@ -326,9 +329,10 @@ class World:
 
     def restless(self) -> list[object]:
         """Say what is not at rest yet."""
+        flying = [each for each in self.fleet.launches.values() if not self._given_up(each)]
         return [
-            *(launch for launch in self.fleet.launches.values() if launch.failure is None),
-            *(launch for launch in self.fleet.launches.values() if launch.may_land),
+            *(launch for launch in flying if launch.failure is None),
+            *(launch for launch in flying if launch.may_land),
             *self.fleet.retired.values(),
             *self.fleet.missing.values(),
             *(pending for cloud in self.skies.values() for pending in cloud.pending),
@@ -346,6 +350,12 @@ class World:
                 if held.failure is None and provider_id not in self.fleet.quarantine
             ),
         ]
+
+    def _given_up(self, launch: state.Launch) -> bool:
+        """Tell whether a machine cannot be finished: it waits for CA, who is shown that."""
+        provider_id = launch.instance.provider_id if launch.instance is not None else ""
+        held = self.fleet.finishes.get(provider_id)
+        return held is not None and held.failure is not None
 
     def cloud_equals_members(self) -> None:
         """Check the law of rest: every machine is a member or told as an orphan, once."""
@@ -415,6 +425,8 @@ class World:
             case _:
                 self.witness.answered(before, self.fleet, answer=flight.answer)
         self._follow_relaunch(before)
+        # Now, and not when time has passed: the limits are so many within a while.
+        self.caps.check(self.fleet, self.now)
         self.pump()
 
     def _listed(self, before: state.Fleet, snapshot: state.Snapshot) -> None:
