@@ -302,3 +302,50 @@ def test_a_machine_of_unknown_size_makes_no_balloon() -> None:
     made.rounds(1)
     assert made.status.reason is Reason.NO_MACHINE
     assert made.replicas == 5
+
+
+def test_what_could_not_be_removed_is_removed_later() -> None:
+    made = busy()
+    made.api.refused[stage.TEMPLATES] = errors.Unreachable("no answer")
+    made.scene.configure(stage.changed(stage.group(), target_cpu=None))
+    made.rounds(2)
+    assert made.replicas == 5
+    made.api.refused.clear()
+    made.rounds(1)
+    assert made.api.items == {}
+
+
+def test_pods_that_could_not_be_removed_are_removed_later() -> None:
+    made = stage.Stage(stage.group(headroom=ONE))
+    made.autoscaler = False
+    made.rounds(2 * WAIT)
+    assert made.pausing == 1
+    made.autoscaler = True
+    made.rounds(1)
+    made.api.undeletable = stage.DEPLOYMENTS
+    made.rounds(2)
+    assert (made.replicas, made.pausing) == (1, 1)
+    made.api.undeletable = "nothing"
+    made.rounds(1)
+    assert made.pausing is None
+
+
+def test_a_reserve_whose_daemons_were_never_seen_is_left_as_it_is() -> None:
+    """A balloon that leaves no room for them fits nowhere, for ever."""
+    made = stage.Stage(stage.group(headroom=ONE))
+    made.pod("kube-system/cni", "control-1", 150, daemon=True)
+    made.pods_known = False
+    made.rounds(2)
+    assert made.api.items == {}
+    assert (made.status.condition, made.status.reason) == ("False", Reason.NO_REQUESTS)
+    made.pods_known = True
+    made.rounds(1)
+    assert (made.replicas, made.status.balloon_millis) == (1, 1850)
+    made.bound.clear()
+    made.pods_known = False
+    made.rounds(1)
+    assert (made.replicas, made.status.balloon_millis) == (1, 1850)
+    assert (
+        made.status.message
+        == "the cluster's pods are not known for now: 1 balloon of 1850m cpu is held"
+    )
