@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,8 +157,10 @@ def test_a_new_node_need_not_be_measured_at_once_and_an_old_one_must() -> None:
     made = busy()
     made.machines(2)
     made.unmeasured = {"g-1"}
+    made.pod("unseen", "g-1", 1900)
     made.rounds(1)
     assert made.status.reason is Reason.SOME_METRICS
+    assert made.status.requested_millis == 500, "use and requests of the same nodes"
     assert "CPU use of g-1 is not known" in made.status.message
     made.machines(2, ready_since=made.api.server_unix() - 20)
     made.rounds(1)
@@ -226,14 +230,13 @@ def test_where_no_autoscaler_takes_up_buffers_pods_pause_until_one_does() -> Non
 
 def test_an_autoscaler_that_stops_serving_is_noticed_when_something_changes() -> None:
     made = busy()
+    made.cores = 0.1
+    made.rounds(30)
     made.autoscaler = False
     made.rounds(WAIT)
-    assert made.pausing is None, "nothing changed: nobody had to answer"
-    made.cores = 0.1
-    made.rounds(20 + WAIT)
-    assert (made.replicas, made.pausing) == (0, None)
+    assert (made.replicas, made.pausing) == (0, None), "nothing changed: nobody had to answer"
     made.cores = 1.9
-    made.rounds(WAIT)
+    made.rounds(2 * WAIT)
     assert (made.replicas, made.pausing) == (0, 5)
     made.rounds(3 * WAIT)
     assert (made.replicas, made.pausing) == (0, 5), "an old answer is none"
@@ -349,3 +352,16 @@ def test_a_reserve_whose_daemons_were_never_seen_is_left_as_it_is() -> None:
         made.status.message
         == "the cluster's pods are not known for now: 1 balloon of 1850m cpu is held"
     )
+
+
+def test_only_ready_nodes_of_the_groups_own_machines_count() -> None:
+    made = busy()
+    stranger = dataclasses.replace(made._nodes["g-0"], name="other", provider_id="sky://99")
+    made._nodes["other"] = stranger
+    made.pod("elsewhere", "other", 1000)
+    made.cores = 3.8  # 1.9 on each of the two
+    made.rounds(1)
+    assert (made.status.used_millis, made.status.requested_millis) == (1900, 500)
+    made._nodes["g-0"] = dataclasses.replace(made._nodes["g-0"], ready=False)
+    made.rounds(1)
+    assert (made.status.used_millis, made.status.requested_millis) == (0, 0)
