@@ -50,7 +50,7 @@ def test_room_is_granted_as_it_is_used_and_no_wider() -> None:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    used = access.headroom(planes.NAMESPACE)
+    used = access.needs_of_headroom(planes.NAMESPACE)
     assert given == {(each.group, each.resource, each.verb, each.namespace) for each in used}
 
 

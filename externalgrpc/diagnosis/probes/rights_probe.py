@@ -56,7 +56,7 @@ def of_the_server(
 
 def _needed(namespace: str, *, own_approval: bool, headroom: bool) -> tuple[access.Deed, ...]:
     needs = access.needs(namespace=namespace, own_approval=own_approval)
-    return (*needs, *(access.headroom(namespace) if headroom else ()))
+    return (*needs, *(access.needs_of_headroom(namespace) if headroom else ()))
 
 
 def _rights(who: str, needed: Iterable[access.Deed], allowed: Allowed) -> Rights:
