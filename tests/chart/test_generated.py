@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from externalgrpc.control import metrics
+from externalgrpc.headroom import gauges
 from tests.chart import helm
 
 VALUES = yaml.safe_load((helm.CHART / "values.yaml").read_text())
@@ -95,10 +96,10 @@ def test_prometheus_takes_the_alerts() -> None:
 
 
 def _metrics() -> dict[str, set[str]]:
-    """Give each metric's labels by its name in queries, from the module that makes them."""
+    """Give each metric's labels by its name in queries, from the modules that make them."""
     known = {f"vps_autoscaler_{name}_total": set(of[1]) for name, of in metrics._COUNTED.items()}
-    source = inspect.getsource(metrics)
-    for family in re.findall(r"GaugeMetricFamily\((.*?)\n    \)", source, re.DOTALL):
+    source = inspect.getsource(metrics) + inspect.getsource(gauges)
+    for family in re.findall(r"GaugeMetricFamily\((.*?)\n +\)", source, re.DOTALL):
         labels = re.search(r"labels=\((.*?)\)", family)
         (name,) = re.findall(r"\"(vps_autoscaler_\w+)\"", family)
         known[name] = set(re.findall(r"\w+", labels[1])) if labels else set()
