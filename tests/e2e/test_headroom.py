@@ -92,6 +92,13 @@ def test_load_brings_machines_before_any_pod_waits_and_they_go_with_it(
     assert (room.by, room.status, room.reason) == ("CapacityBuffer", "True", "OnTarget")
     scene.want("web", 3, cpu="500m", selector=WEB)
     scene.scheduled("three more pods placed")
+    prometheus.cores = None
+    scene.until(
+        lambda: scene.server.show().groups[0].headroom.reason == "NoMetrics",
+        "it is known that nobody measures",
+    )
+    assert scene.alive() == {"web": 2}, "what there was is held"
+    assert "NoMetrics: web: " in scene.server.command("ls", f"--address={scene.server.address}")
     prometheus.cores = 0.2
     scene.cluster.delete_pods("web")
     scene.want("web", 1, cpu="500m", selector=WEB)

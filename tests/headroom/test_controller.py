@@ -90,17 +90,20 @@ def test_a_reserve_needs_no_metrics_and_grows_by_no_load() -> None:
     assert made.replicas == 1
     assert (made.status.condition, made.status.message) == (
         "True",
-        "1 balloon of 2 cpu in reserve",
+        "1 balloon of 1800m cpu in reserve",
     )
     template = made.api.items[f"{stage.TEMPLATES}/vps-headroom-g"]["template"]["spec"]
-    assert template["containers"][0]["resources"]["requests"] == {"cpu": "2", "memory": "4194304Ki"}
+    assert template["containers"][0]["resources"]["requests"] == {
+        "cpu": "1800m",
+        "memory": "3774464Ki",
+    }
 
 
 def test_a_whole_machine_leaves_room_for_the_daemons_of_any_node() -> None:
     made = stage.Stage(stage.group(headroom=ONE))
     made.pod("kube-system/cni", "control-1", 150, daemon=True)
     made.rounds(2)
-    assert made.status.balloon_millis == 1850
+    assert made.status.balloon_millis == 1650
 
 
 def test_reserve_and_target_share_the_room() -> None:
@@ -343,14 +346,14 @@ def test_a_reserve_whose_daemons_were_never_seen_is_left_as_it_is() -> None:
     assert (made.status.condition, made.status.reason) == ("False", Reason.NO_REQUESTS)
     made.pods_known = True
     made.rounds(1)
-    assert (made.replicas, made.status.balloon_millis) == (1, 1850)
+    assert (made.replicas, made.status.balloon_millis) == (1, 1650)
     made.bound.clear()
     made.pods_known = False
     made.rounds(1)
-    assert (made.replicas, made.status.balloon_millis) == (1, 1850)
+    assert (made.replicas, made.status.balloon_millis) == (1, 1650)
     assert (
         made.status.message
-        == "the cluster's pods are not known for now: 1 balloon of 1850m cpu is held"
+        == "the cluster's pods are not known for now: 1 balloon of 1650m cpu is held"
     )
 
 
