@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from externalgrpc.fleet import state
 from externalgrpc.headroom import (
     choice,
+    found,
     objects,
     pacing,
     reckoning,
@@ -31,6 +32,11 @@ from externalgrpc.support import clock, logs
 _LOG = logs.Log("headroom")
 
 ROUND_S: Final = 15.0
+
+FIRST_S: Final = 20.0
+"""How long the first round waits for something to be seen."""
+
+GLANCE_S: Final = 0.2
 
 
 class Cluster(Protocol):
@@ -94,6 +100,9 @@ class Headroom:
         )
         self._choice: choice.Choice | None = None
         self._levels: dict[str, pacing.Level] = {}
+        self._daemons: wanted.Amount | None = None
+        self._pods_left = True
+        self._idle = False
         self._stopping = threading.Event()
         self._due = threading.Event()
         self._thread: threading.Thread | None = None
@@ -117,6 +126,7 @@ class Headroom:
             self._thread.join(within_s / 2)
 
     def _run(self) -> None:
+        self._await_sight()
         while not self._stopping.is_set():
             try:
                 self.round()
@@ -125,11 +135,22 @@ class Headroom:
             self._due.wait(self._parts.round_s)
             self._due.clear()
 
+    def _await_sight(self) -> None:
+        """Let Nodes, pods and machines be listed once, so that the first round has something."""
+        until = self._parts.time_source.monotonic() + FIRST_S
+        while not self._stopping.is_set() and self._parts.time_source.monotonic() < until:
+            accounts = self._parts.fleet().accounts.values()
+            listed = all(account.snapshot is not None for account in accounts)
+            nodes_known = self._parts.cluster.node_list.complete
+            if listed and nodes_known and self._parts.bound.listing.complete:
+                return
+            self._stopping.wait(GLANCE_S)
+
     def round(self) -> None:
         """Look, reckon and write once. Blocks."""
         fleet = self._parts.fleet()
         asking = self._asking(fleet)
-        if not asking and self._choice is not None and not self.statuses:
+        if not asking and self._idle:
             return
         try:
             there = self._there()
@@ -144,11 +165,15 @@ class Headroom:
             self._parts.source if target else None,
             now=now,
         )
-        found = {
+        if seen.requests_gap is None:
+            self._daemons = seen.daemons
+        statuses = {
             name: self._group(fleet, group, seen, there, now) for name, group in asking.items()
         }
-        self._tidy(asking, there)
-        self._report(found)
+        tidied = self._tidied(asking, there)
+        self._pods_left = not tidied or there.choice.by is By.PODS
+        self._idle = tidied and not asking
+        self._report(statuses)
 
     def _asking(self, fleet: state.Fleet) -> dict[str, groups.NodeGroup]:
         return {
@@ -157,11 +182,11 @@ class Headroom:
             if group.keeps_room and not group.departed
         }
 
-    def _there(self) -> _There:
+    def _there(self) -> found.There:
         """Read what is there of ours, and choose what to make balloons with."""
         buffers = self._writer.buffers()
         deployments: dict[str, writing.Pods] = {}
-        if self._choice is None or self._choice.by is By.PODS:
+        if self._choice is None or self._choice.by is By.PODS or self._pods_left:
             try:
                 deployments = self._writer.deployments()
             except errors.Denied:
@@ -177,23 +202,27 @@ class Headroom:
                 self._writer.remove(By.BUFFER, name)
             buffers = {} if buffers is not None else None
         self._choice = chosen
-        return _There(buffers=buffers, deployments=deployments, choice=chosen)
+        return found.There(buffers=buffers, deployments=deployments, choice=chosen)
 
     def _group(
         self,
         fleet: state.Fleet,
         group: groups.NodeGroup,
         seen: sight.Sight,
-        there: _There,
+        there: found.There,
         now: float,
     ) -> Status:
         """Reckon one group and write it; return how it is."""
         level = self._levels.get(group.name)
         if level is None:
             level = pacing.resumed(there.count(objects.name(group.name)), now=now)
+        if self._daemons is None:
+            # A balloon that leaves DaemonSets no room would fit nowhere.
+            self._levels[group.name] = level
+            return sentences.unknown(seen.requests_gap, level.balloons)
         of = wanted.balloon(
             self._parts.promised(fleet, group),
-            seen.daemons,
+            self._daemons,
             whole=bool(group.headroom.machines),
             memory=bool(group.headroom.machines or group.headroom.cpu_millis),
         )
@@ -219,7 +248,7 @@ class Headroom:
         return there.judged(status, objects.name(group.name), now)
 
     def _write(
-        self, group: groups.NodeGroup, of: wanted.Balloon, count: int, there: _There
+        self, group: groups.NodeGroup, of: wanted.Balloon, count: int, there: found.There
     ) -> None:
         name, of_pods = objects.name(group.name), there.choice.by is By.PODS
         cluster = self._parts.cluster_name
@@ -229,10 +258,12 @@ class Headroom:
         if of_pods:
             self._writer.pods(cluster, group, of, count, there.deployments.get(name))
 
-    def _tidy(self, asking: Mapping[str, groups.NodeGroup], there: _There) -> None:
-        """Take away what no group asks for, and pods where buffers do."""
+    def _tidied(self, asking: Mapping[str, groups.NodeGroup], there: found.There) -> bool:
+        """Take away what no group asks for, and pods where buffers do; whether it is done."""
         wanted_names = {objects.name(name) for name in asking}
         served = there.choice.by is By.BUFFER and there.choice.waiting_since is None
+        for name in self._levels.keys() - asking.keys():
+            del self._levels[name]
         try:
             for name in (there.buffers or {}).keys() - wanted_names:
                 self._writer.remove(By.BUFFER, name)
@@ -241,8 +272,8 @@ class Headroom:
                     self._writer.remove(By.PODS, name)
         except errors.KubeError as error:
             _LOG.warning("headroom not removed: tried again", error=str(error))
-        for name in self._levels.keys() - asking.keys():
-            del self._levels[name]
+            return False
+        return served or not asking or not there.deployments
 
     def _blame(self, asking: Mapping[str, groups.NodeGroup], error: errors.KubeError) -> None:
         """Say that nothing can be read: what is in the cluster stays as it is."""
@@ -251,42 +282,15 @@ class Headroom:
             {name: sentences.unread(self.statuses.get(name, nothing), error) for name in asking}
         )
 
-    def _report(self, found: Mapping[str, Status]) -> None:
-        for name, status in found.items():
+    def _report(self, statuses: Mapping[str, Status]) -> None:
+        for name, status in statuses.items():
             before = self.statuses.get(name)
             if before is None or before.reason is not status.reason:
                 log = _LOG.info if status.condition != "False" else _LOG.warning
                 log("headroom", group=name, reason=status.reason.value, message=status.message)
             elif before.balloons != status.balloons:
                 _LOG.info("headroom", group=name, was=before.balloons, message=status.message)
-        self.statuses = found
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _There:
-    """What was found of ours in a round, and what balloons are made with."""
-
-    buffers: Mapping[str, choice.Buffer] | None
-    deployments: Mapping[str, writing.Pods]
-    choice: choice.Choice
-
-    def count(self, name: str) -> int:
-        """Return how many balloons a group has by what is there."""
-        buffer = (self.buffers or {}).get(name)
-        deployment = self.deployments.get(name)
-        return max(buffer.replicas if buffer else 0, deployment.replicas if deployment else 0)
-
-    def judged(self, status: Status, name: str, now: float) -> Status:
-        """Let what the cluster says of a group's objects have the last word."""
-        if self.choice.by is By.PODS:
-            deployment = self.deployments.get(name)
-            if deployment is not None and deployment.message:
-                return sentences.no_pods(status, deployment.message)
-            return status
-        buffer = (self.buffers or {}).get(name)
-        if buffer is not None and buffer.message:
-            return sentences.not_taken(status, buffer.message)
-        return sentences.waiting(status) if self.choice.waits(now) else status
+        self.statuses = statuses
 
 
 def bound_pods(of: api.Api, time_source: clock.Clock) -> pods.Pods:

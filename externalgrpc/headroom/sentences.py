@@ -33,8 +33,10 @@ def reckoned(
         requested_millis=None if gap is not None else carried.load.requested_millis,
         target_percent=group.target_cpu or 0,
     )
-    what = f"{_balloons(count, of)} {'are left' if let_go else 'are held'}"
-    if group.target_cpu and gap is not None:
+    verb = "is" if count == 1 else "are"
+    state = "left" if let_go and group.target_cpu else "held"
+    what = f"{_balloons(count, of)} {verb} {state}"
+    if gap is not None:
         return _as(status, gap.reason, f"{gap.message}: {what}")
     if group.target_cpu and unmeasured:
         rest = len(unmeasured) - 1
@@ -46,6 +48,13 @@ def reckoned(
         cure = f"raise maxSize ({group.max_size}), or the target, or lower headroom"
         return _as(status, Reason.AT_MAXIMUM, f"{status.message}, and more is wanted: {cure}")
     return status
+
+
+def unknown(gap: sight.Gap | None, balloons: int) -> Status:
+    """Say that nothing can be reckoned yet, so that nothing is changed."""
+    if gap is None:
+        return Status(reason=Reason.STARTING, balloons=balloons)
+    return Status(reason=gap.reason, message=gap.message, balloons=balloons)
 
 
 def no_machine(balloons: int) -> Status:

@@ -17,6 +17,9 @@ from typing import Final
 QUARTERS: Final = 4
 """So many balloons fit on an empty machine, unless a reserve of whole machines is asked for."""
 
+WHOLE_TENTHS: Final = 9
+"""What a balloon of a whole machine takes of it: no second one fits beside it."""
+
 SHARE_PERCENT: Final = 50
 """For the target of CPU use at most this part of the largest size is balloons: metrics may lie."""
 
@@ -56,15 +59,16 @@ class Load:
 def balloon(
     machine: Amount, daemons: Amount, *, whole: bool = False, memory: bool = False
 ) -> Balloon | None:
-    """Shape a group's balloon: a quarter of what an empty machine gives to pods, or all of it.
+    """Shape a group's balloon: a quarter of what an empty machine gives to pods, or nearly all.
 
     ``machine`` is what a machine gives, ``daemons`` what DaemonSets take of it; a balloon that
-    was larger than the rest would fit nowhere. None where nothing is left.
+    was larger than the rest would fit nowhere, for ever. So a whole one leaves a tenth for
+    DaemonSets that nobody has seen yet. None where nothing is left.
     """
-    parts = 1 if whole else QUARTERS
-    free_millis = (machine.cpu_millis - daemons.cpu_millis) // parts
+    parts, tenths = (1, WHOLE_TENTHS) if whole else (QUARTERS, 10)
+    free_millis = (machine.cpu_millis - daemons.cpu_millis) * tenths // (10 * parts)
     cpu_millis = free_millis // _STEP_MILLIS * _STEP_MILLIS
-    memory_bytes = (machine.memory_bytes - daemons.memory_bytes) // parts
+    memory_bytes = (machine.memory_bytes - daemons.memory_bytes) * tenths // (10 * parts)
     memory_bytes = memory_bytes // _LEAST_BYTES * _LEAST_BYTES
     if cpu_millis < _LEAST_MILLIS or (memory and memory_bytes < _LEAST_BYTES):
         return None

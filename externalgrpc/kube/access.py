@@ -154,7 +154,7 @@ def needs_of_vps_nodes() -> tuple[Deed, ...]:
     )
 
 
-def headroom(namespace: str) -> tuple[Deed, ...]:
+def needs_of_headroom(namespace: str) -> tuple[Deed, ...]:
     """List what it takes to keep room in groups by CapacityBuffers (deploy/headroom.yaml)."""
     keep = "keep room in groups that ask for it"
     return (

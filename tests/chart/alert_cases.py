@@ -136,4 +136,11 @@ CASES: dict[str, Case] = {
         30,
         certificate="server",
     ),
+    "VpsAutoscalerNoRoom": _case(
+        _gauge("headroom_state", "1x60", "0x60", 'group="workers",reason="NoMetrics"'),
+        40,
+        29,
+        group="workers",
+        reason="NoMetrics",
+    ),
 }

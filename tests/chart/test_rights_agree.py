@@ -133,6 +133,26 @@ def test_room_adds_the_rights_of_its_manifests_where_a_group_asks() -> None:
         assert grants(helm.objects(values)) == before
 
 
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ({}, True),
+        ({"rbac": {"headroomPods": True}}, False),
+        ({"autoscaler": {"capacityBuffers": {"enabled": True}}}, False),
+        ({"rbac": {"headroom": False}}, False),
+    ],
+)
+def test_room_that_nothing_can_keep_is_noted(more: helm.Object, *, warned: bool) -> None:
+    (node,) = JOINING["config"]["nodes"]
+    nodes = [{**node, "labels": {"pool": "workers"}, "targetCPU": 70}]
+    values = {**JOINING, "config": {**JOINING["config"], "nodes": nodes}, **more}
+    done = helm.run(
+        "install", "a", str(helm.CHART), "--dry-run=client", "-f=-", stdin=json.dumps(values)
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("nothing here can keep it" in done.stdout) is warned
+
+
 def test_buffers_add_what_they_need_and_nothing_else() -> None:
     more = grants(helm.objects({**JOINING, "autoscaler": {"capacityBuffers": {"enabled": True}}}))
     assert more - grants(helm.objects(JOINING)) == grants(deployed("capacity-buffers.yaml"))

@@ -37,6 +37,10 @@ COUNTS = {
     "orphans",
     "quarantined",
     "strange_machines",
+    "paused",
+    "balloons",
+    "headroom_cpu_cores",
+    "headroom_state",
 }
 """Gauges of things that are counted, or that are or are not: they have no unit."""
 

@@ -27,6 +27,7 @@ class Api:
     def __init__(self) -> None:
         self.items: dict[str, Object] = {}
         self.refused: dict[str, errors.KubeError] = {}
+        self.undeletable = "nothing"
         self.writes: list[str] = []
         self.asked = 0
 
@@ -46,6 +47,8 @@ class Api:
 
     def delete(self, path: str) -> None:
         self._check(path)
+        if path.startswith(self.undeletable):
+            raise errors.Unreachable("not now")
         if path not in self.items:
             raise errors.NotFound("gone")
         self.writes.append(f"DELETE {path}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,17 +90,20 @@ def test_a_reserve_needs_no_metrics_and_grows_by_no_load() -> None:
     assert made.replicas == 1
     assert (made.status.condition, made.status.message) == (
         "True",
-        "1 balloon of 2 cpu in reserve",
+        "1 balloon of 1800m cpu in reserve",
     )
     template = made.api.items[f"{stage.TEMPLATES}/vps-headroom-g"]["template"]["spec"]
-    assert template["containers"][0]["resources"]["requests"] == {"cpu": "2", "memory": "4194304Ki"}
+    assert template["containers"][0]["resources"]["requests"] == {
+        "cpu": "1800m",
+        "memory": "3774464Ki",
+    }
 
 
 def test_a_whole_machine_leaves_room_for_the_daemons_of_any_node() -> None:
     made = stage.Stage(stage.group(headroom=ONE))
     made.pod("kube-system/cni", "control-1", 150, daemon=True)
     made.rounds(2)
-    assert made.status.balloon_millis == 1850
+    assert made.status.balloon_millis == 1650
 
 
 def test_reserve_and_target_share_the_room() -> None:
@@ -155,8 +160,10 @@ def test_a_new_node_need_not_be_measured_at_once_and_an_old_one_must() -> None:
     made = busy()
     made.machines(2)
     made.unmeasured = {"g-1"}
+    made.pod("unseen", "g-1", 1900)
     made.rounds(1)
     assert made.status.reason is Reason.SOME_METRICS
+    assert made.status.requested_millis == 500, "use and requests of the same nodes"
     assert "CPU use of g-1 is not known" in made.status.message
     made.machines(2, ready_since=made.api.server_unix() - 20)
     made.rounds(1)
@@ -226,14 +233,13 @@ def test_where_no_autoscaler_takes_up_buffers_pods_pause_until_one_does() -> Non
 
 def test_an_autoscaler_that_stops_serving_is_noticed_when_something_changes() -> None:
     made = busy()
+    made.cores = 0.1
+    made.rounds(30)
     made.autoscaler = False
     made.rounds(WAIT)
-    assert made.pausing is None, "nothing changed: nobody had to answer"
-    made.cores = 0.1
-    made.rounds(20 + WAIT)
-    assert (made.replicas, made.pausing) == (0, None)
+    assert (made.replicas, made.pausing) == (0, None), "nothing changed: nobody had to answer"
     made.cores = 1.9
-    made.rounds(WAIT)
+    made.rounds(2 * WAIT)
     assert (made.replicas, made.pausing) == (0, 5)
     made.rounds(3 * WAIT)
     assert (made.replicas, made.pausing) == (0, 5), "an old answer is none"
@@ -302,3 +308,63 @@ def test_a_machine_of_unknown_size_makes_no_balloon() -> None:
     made.rounds(1)
     assert made.status.reason is Reason.NO_MACHINE
     assert made.replicas == 5
+
+
+def test_what_could_not_be_removed_is_removed_later() -> None:
+    made = busy()
+    made.api.refused[stage.TEMPLATES] = errors.Unreachable("no answer")
+    made.scene.configure(stage.changed(stage.group(), target_cpu=None))
+    made.rounds(2)
+    assert made.replicas == 5
+    made.api.refused.clear()
+    made.rounds(1)
+    assert made.api.items == {}
+
+
+def test_pods_that_could_not_be_removed_are_removed_later() -> None:
+    made = stage.Stage(stage.group(headroom=ONE))
+    made.autoscaler = False
+    made.rounds(2 * WAIT)
+    assert made.pausing == 1
+    made.autoscaler = True
+    made.rounds(1)
+    made.api.undeletable = stage.DEPLOYMENTS
+    made.rounds(2)
+    assert (made.replicas, made.pausing) == (1, 1)
+    made.api.undeletable = "nothing"
+    made.rounds(1)
+    assert made.pausing is None
+
+
+def test_a_reserve_whose_daemons_were_never_seen_is_left_as_it_is() -> None:
+    """A balloon that leaves no room for them fits nowhere, for ever."""
+    made = stage.Stage(stage.group(headroom=ONE))
+    made.pod("kube-system/cni", "control-1", 150, daemon=True)
+    made.pods_known = False
+    made.rounds(2)
+    assert made.api.items == {}
+    assert (made.status.condition, made.status.reason) == ("False", Reason.NO_REQUESTS)
+    made.pods_known = True
+    made.rounds(1)
+    assert (made.replicas, made.status.balloon_millis) == (1, 1650)
+    made.bound.clear()
+    made.pods_known = False
+    made.rounds(1)
+    assert (made.replicas, made.status.balloon_millis) == (1, 1650)
+    assert (
+        made.status.message
+        == "the cluster's pods are not known for now: 1 balloon of 1650m cpu is held"
+    )
+
+
+def test_only_ready_nodes_of_the_groups_own_machines_count() -> None:
+    made = busy()
+    stranger = dataclasses.replace(made._nodes["g-0"], name="other", provider_id="sky://99")
+    made._nodes["other"] = stranger
+    made.pod("elsewhere", "other", 1000)
+    made.cores = 3.8  # 1.9 on each of the two
+    made.rounds(1)
+    assert (made.status.used_millis, made.status.requested_millis) == (1900, 500)
+    made._nodes["g-0"] = dataclasses.replace(made._nodes["g-0"], ready=False)
+    made.rounds(1)
+    assert (made.status.used_millis, made.status.requested_millis) == (0, 0)

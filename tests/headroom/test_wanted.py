@@ -63,7 +63,7 @@ def test_what_fits_on_an_empty_machine_fits_beside_its_daemons(
     assert of.cpu_millis > 0
     assert of.a_machine * of.cpu_millis + daemons <= cpu
     assert of.a_machine * of.memory_bytes + (daemons << 20) <= max(memory, daemons << 20)
-    if whole:
+    if whole and cpu - daemons > 125:
         assert 2 * of.cpu_millis > cpu - daemons, "no second one fits beside it"
 
 
@@ -85,7 +85,7 @@ def test_a_reserve_is_whole_machines_or_some_cpu() -> None:
     machine = wanted.Amount(cpu_millis=4000, memory_bytes=8 * GIB)
     daemons = wanted.Amount(cpu_millis=150, memory_bytes=GIB)
     whole = wanted.balloon(machine, daemons, whole=True, memory=True)
-    assert whole == wanted.Balloon(cpu_millis=3850, memory_bytes=7 * GIB, a_machine=1)
+    assert whole == wanted.Balloon(cpu_millis=3450, memory_bytes=6451 << 20, a_machine=1)
     assert wanted.for_reserve(whole, machines=2) == 2
     part = wanted.balloon(machine, daemons, memory=True)
     assert part == wanted.Balloon(cpu_millis=950, memory_bytes=7 * GIB // 4)

@@ -8,7 +8,8 @@ import re
 import yaml
 
 from externalgrpc.diagnosis.judges import rights
-from externalgrpc.kube import tokens, tries
+from externalgrpc.headroom import objects
+from externalgrpc.kube import access, tokens, tries
 from providers import contract
 from tests.kube import plane as planes
 
@@ -37,6 +38,26 @@ def test_the_fence_of_nodes_knows_every_cloud_of_ours() -> None:
     }
     assert len(schemes) == 5
     assert set(re.findall(r"'([^']*)'", result)) == schemes
+
+
+def test_room_is_granted_as_it_is_used_and_no_wider() -> None:
+    every = list(yaml.safe_load_all((planes.ROOT / "deploy" / "headroom.yaml").read_text()))
+    given = {
+        (group, resource, verb, each["metadata"].get("namespace", ""))
+        for each in every
+        for rule in each.get("rules", ())
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    used = access.needs_of_headroom(planes.NAMESPACE)
+    assert given == {(each.group, each.resource, each.verb, each.namespace) for each in used}
+
+
+def test_the_priority_of_balloons_is_the_lowest_that_brings_machines() -> None:
+    text = (planes.ROOT / "deploy" / "headroom-pods.yaml").read_text()
+    (found,) = (each for each in yaml.safe_load_all(text) if each["kind"] == "PriorityClass")
+    assert (found["metadata"]["name"], found["value"]) == (objects.PRIORITY_CLASS, -10)
 
 
 def test_the_fence_of_tokens_lets_the_longest_through() -> None:

@@ -77,7 +77,7 @@ def room(plane: planes.Plane) -> Iterator[planes.Plane]:
     buffers = yaml.safe_load(BUFFERS.read_text())
     buffers["metadata"]["annotations"].update(UNAPPROVED)
     files = [str(planes.ROOT / "deploy" / name) for name in ("headroom.yaml", "headroom-pods.yaml")]
-    needs = access.headroom(planes.NAMESPACE)
+    needs = access.needs_of_headroom(planes.NAMESPACE)
     before = access.missing(plane.link().api, needs)
     assert before == needs, "without the file none of it is allowed"
     plane.kubectl("apply", "-f", files[0])
@@ -109,10 +109,10 @@ def writer(plane: planes.Plane) -> writing.Writer:
 
 
 def test_nothing_else_became_possible(room: planes.Plane) -> None:
-    needed = (*access.headroom(planes.NAMESPACE), *headroom_pods(planes.NAMESPACE))
+    needed = (*access.needs_of_headroom(planes.NAMESPACE), *headroom_pods(planes.NAMESPACE))
     of = room.link().api
     assert access.excess(of, needed) == ()
-    elsewhere = (*access.headroom("default"), *headroom_pods("default"))
+    elsewhere = (*access.needs_of_headroom("default"), *headroom_pods("default"))
     lacking = access.missing(of, elsewhere)
     assert {each.namespace for each in lacking} == {"default"}
     assert len(lacking) == sum(each.namespace == "default" for each in elsewhere)

@@ -82,7 +82,7 @@ def _needed(
     return (
         *access.needs(namespace=namespace, own_approval=own_approval, config_map=config_map),
         *(access.needs_of_vps_nodes() if vps_nodes else ()),
-        *(access.headroom(namespace) if headroom else ()),
+        *(access.needs_of_headroom(namespace) if headroom else ()),
     )
 
 

@@ -164,7 +164,7 @@ def test_the_right_that_tells_two_clusters_of_one_name_apart() -> None:
 
 
 def test_rights_to_keep_room_name_their_own_file() -> None:
-    lacking = access.headroom("vps-autoscaler")
+    lacking = access.needs_of_headroom("vps-autoscaler")
     of = given.facts(cluster={"rights": Rights(who="us", missing=lacking)})
     found = given.trouble(of)
     assert "list pods" in found.what
@@ -173,7 +173,7 @@ def test_rights_to_keep_room_name_their_own_file() -> None:
 
 
 def test_what_room_needs_is_no_excess() -> None:
-    others = access.unneeded(access.headroom("vps-autoscaler"))
+    others = access.unneeded(access.needs_of_headroom("vps-autoscaler"))
     gone = {str(each) for each in access.EXCESS} - {str(each) for each in others}
     assert gone == {"list pods"}
     assert access.unneeded(()) == access.EXCESS
