@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import state
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
 from externalgrpc.vpsnodes import composing, machines, objects, scalable, selling
@@ -216,7 +216,5 @@ def empty(fleet: state.Fleet, name: str) -> bool:
     if any(each.group == name for each in fleet.retired.values()):
         return False
     if any(each.instance.group == name for each in fleet.missing.values()):
-        return False
-    if group is not None and view.target(fleet, name):
         return False
     return all(each.group != name for each in fleet.index.by_provider_id.values())

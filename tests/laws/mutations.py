@@ -33,6 +33,8 @@ UNITS = (
     "tests/joining/test_registrar.py",
     "tests/rpc/test_service.py",
     "tests/test_unfinished.py",
+    "tests/vpsnodes/test_composing.py",
+    "tests/vpsnodes/test_status.py",
 )
 LINES = (
     ("unit tests", UNITS, {}),
