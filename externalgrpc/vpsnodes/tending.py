@@ -85,9 +85,9 @@ class Tending:
                 later = before.get("observedGeneration") == each.generation
                 due.append((later, self._budget.last(each.uid), each, fresh))
         # First those whose spec somebody has just changed, then those that waited longest.
-        for _, _, each, fresh in sorted(due, key=lambda it: it[:2]):
-            if self._budget.may(each.uid, now):
-                self._status(each, fresh, now)
+        for later, _, each, fresh in sorted(due, key=lambda it: it[:2]):
+            if not later or self._budget.may(each.uid, now):
+                self._status(each, fresh, now, counts=later)
         self._forget({each.uid for each in there.values()})
 
     def _waits(
@@ -123,10 +123,12 @@ class Tending:
         if goes and self._try("release", of, lambda: self._writer.release(of), now):
             _LOG.info("VPSNode let go", name=of.name, policy=of.deletion_policy)
 
-    def _status(self, of: objects.VpsNode, fresh: status.Document, now: float) -> None:
+    def _status(
+        self, of: objects.VpsNode, fresh: status.Document, now: float, *, counts: bool
+    ) -> None:
         if self._try("status", of, lambda: self._writer.status(of, fresh), now):
             self._written[of.uid] = fresh
-            self._budget.wrote(of.uid, now)
+            self._budget.wrote(of.uid, now, counts=counts)
 
     def _try(self, what: str, of: objects.VpsNode, write: Callable[[], None], now: float) -> bool:
         """Write, unless it failed a moment ago; return whether it was done."""
@@ -141,7 +143,7 @@ class Tending:
             wait_s = backoff.wait_s(times + 1, base_s=_RETRY_S, longest_s=_LONGEST_RETRY_S)
             self._failed[key] = (times + 1, now + wait_s)
             if what == "status":
-                self._budget.wrote(of.uid, now)
+                self._budget.wrote(of.uid, now, counts=True)
             self._report(what, of, error)
             return False
         self._count("vpsnode_writes", {"what": what, "outcome": "written"})

@@ -71,7 +71,8 @@ PLANTS = (
     Plant(
         "let an object go with a deletion that is owed",
         f"{ROOM}/status.py",
-        "    if any(each.group == name for each in fleet.retired.values()):\n        return False\n",
+        "    if any(each.group == name for each in fleet.retired.values()):\n"
+        "        return False\n",
         "",
     ),
     Plant(

@@ -310,12 +310,20 @@ class TestStatus:
         assert len(said) == 1
         assert "crds/vpsnodes.yaml" in str(vars(said[0]))
 
-    def test_it_keeps_to_its_pace(self, world: World):
-        for number in range(12):
-            world.put(f"web-{number}")
+    def test_what_was_applied_is_answered_at_once_and_what_follows_keeps_to_the_pace(
+        self, world: World
+    ):
+        names = [f"web-{number}" for number in range(12)]
+        for name in names:
+            world.put(name)
         slow = pace.Pace(object_s=0.1, a_minute=6.0, burst=4)
-        with world.serving(of_pace=slow):
-            world.until(lambda: len(world.served) == 12)
-            world.until(lambda: sum("status" in each for each in world.server.items.values()) >= 4)
+        with world.serving(of_pace=slow) as plant:
+            world.until(lambda: all(world.status(name) for name in names))
+            # In the order of the bytes that went out: one first answer each, and a burst at most.
+            for name in names:
+                plant.reconciler.grow(name, 1, cover=False)
+            world.until(lambda: len(world.cloud.servers()) == 12)
+            listing = world.fleet.accounts["memory"].snapshot
+            world.until(lambda: world.fleet.accounts["memory"].snapshot is not listing)
             written = sum("/status" in each for each in world.server.asked)
-            assert written <= 5
+            assert 12 <= written <= 12 + 4 + 2
