@@ -14,6 +14,9 @@ from externalgrpc.vpsnodes import composing, machines, objects, scalable, sellin
 
 Document = dict[str, Any]
 
+_LONGEST: Final = 4000
+"""So many characters of a sentence are written: a spec may have many mistakes."""
+
 _NAMED: Final = 10
 """So many machines a sentence names."""
 
@@ -132,7 +135,7 @@ def _conditions(
             "status": status,
             "observedGeneration": of.generation,
             "reason": reason,
-            "message": message,
+            "message": message if len(message) <= _LONGEST else f"{message[: _LONGEST - 3]}...",
         }
         for kind, status, reason, message in made
     ]

@@ -65,11 +65,15 @@ class Tending:
         *,
         now: float,
         unix_now: float,
-    ) -> None:
-        """Write what is due. Blocks; an object whose write fails is tried again later."""
+    ) -> bool:
+        """Write what is due; return whether something is still owed. Blocks.
+
+        An object whose write fails, or that the pace holds back, is owed it.
+        """
+        owed = False
         for name, each in there.items():
             if name in standings:
-                self._finalizer(each, standings[name], fleet, now)
+                owed |= not self._finalizer(each, standings[name], fleet, now)
         self._note_below(fleet, now)
         due: list[tuple[bool, float, objects.VpsNode, status.Document]] = []
         for name, each in there.items():
@@ -81,14 +85,19 @@ class Tending:
                 each, standings[name], fleet=fleet, config=config, now=now, below_s=below_s
             )
             fresh = status.stamped(made, before, unix_now)
-            if fresh != before and not self._waits(each, standings[name], fleet, now):
+            if fresh == before:
+                continue
+            if self._waits(each, standings[name], fleet, now):
+                owed = True
+            else:
                 later = before.get("observedGeneration") == each.generation
                 due.append((later, self._budget.last(each.uid), each, fresh))
         # First those whose spec somebody has just changed, then those that waited longest.
         for later, _, each, fresh in sorted(due, key=lambda it: it[:2]):
-            if not later or self._budget.may(each.uid, now):
-                self._status(each, fresh, now, counts=later)
+            may = not later or self._budget.may(each.uid, now)
+            owed |= not (may and self._status(each, fresh, now, counts=later))
         self._forget({each.uid for each in there.values()})
+        return owed
 
     def _waits(
         self,
@@ -115,20 +124,25 @@ class Tending:
         standing: composing.Standing,
         fleet: state.Fleet,
         now: float,
-    ) -> None:
+    ) -> bool:
+        """Put the finalizer on, or take it off, where that is due; return whether it is done."""
         if not of.deleting and not of.kept and standing.group is not None:
-            self._try("keep", of, lambda: self._writer.keep(of), now)
-            return
-        goes = of.deleting and of.kept and _may_go(of, standing, fleet)
-        if goes and self._try("release", of, lambda: self._writer.release(of), now):
+            return self._try("keep", of, lambda: self._writer.keep(of), now)
+        if not (of.deleting and of.kept and _may_go(of, standing, fleet)):
+            return True
+        done = self._try("release", of, lambda: self._writer.release(of), now)
+        if done:
             _LOG.info("VPSNode let go", name=of.name, policy=of.deletion_policy)
+        return done
 
     def _status(
         self, of: objects.VpsNode, fresh: status.Document, now: float, *, counts: bool
-    ) -> None:
-        if self._try("status", of, lambda: self._writer.status(of, fresh), now):
+    ) -> bool:
+        done = self._try("status", of, lambda: self._writer.status(of, fresh), now)
+        if done:
             self._written[of.uid] = fresh
             self._budget.wrote(of.uid, now, counts=counts)
+        return done
 
     def _try(self, what: str, of: objects.VpsNode, write: Callable[[], None], now: float) -> bool:
         """Write, unless it failed a moment ago; return whether it was done."""
