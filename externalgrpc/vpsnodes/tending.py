@@ -19,6 +19,9 @@ _LONGEST_RETRY_S: Final = 60.0
 KNOWN_WITHIN_S: Final = 60.0
 """A server that knows nothing of its machines for longer after its start says so."""
 
+JUDGED_WITHIN_S: Final = 10.0
+"""A catalogue that a start does not bring within that is worth saying so."""
+
 _NO_STATUS: Final = (
     "the kind has no status of its own to write: kubectl apply -f deploy/crds/vpsnodes.yaml "
     "upgrades it in place"
@@ -115,7 +118,7 @@ class Tending:
         if now - self._began > KNOWN_WITHIN_S or of.uid in self._written:
             return False
         if of.status.get("observedGeneration") != of.generation:
-            return False
+            return standing.verdict.ok is None and now - self._began <= JUDGED_WITHIN_S
         return not status.known(fleet, standing)
 
     def _finalizer(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import random
 import sys
 import tempfile
@@ -56,9 +57,13 @@ def run(say: Callable[[str], None]) -> None:
         say(f"{'RSS':<28}{file.rss_mib():>8.0f} MiB{own.rss_mib():>7.0f} MiB")
     limit = pace.Pace()
     say(f"\n100 VPSNodes, 1,000 machines: writes a minute, of {limit.a_minute:.0f} at most")
-    for churn in (0.0, 1.0, 20.0):
+    for churn in (0.0, 20.0):
         with _server(100, 1000, "objects", churn=churn) as (_, kube):
-            _until(lambda: _answered(kube) == 100, 300.0)
+            began = time.monotonic()
+            _until(lambda: _answered(kube) == 100)
+            say(f"all were answered after {time.monotonic() - began:.0f} s")
+            # What a start brings about, and the burst that a rest has earned, are over by then.
+            time.sleep(2 * WATCHED_S)
             before = kube.count("PATCH")
             time.sleep(WATCHED_S)
             writes = (kube.count("PATCH") - before) * 60.0 / WATCHED_S
@@ -154,6 +159,7 @@ def main() -> None:
         open_provider=lambda _cloud, login: memory.MemoryCloud(login, cloud=center),
         source=source,
     )
+    logging.disable(logging.CRITICAL)
     plant = assembly.Assembly(loaded, source.installed, parts)
     serving = server.Server(
         server.Listening(address="127.0.0.1:0"),
