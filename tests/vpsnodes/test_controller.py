@@ -155,7 +155,21 @@ class TestNotListedYet:
             assert world.fleet.awaited or not world.server.faults[0].times
             world.until(lambda: world.served == ["alpha", "web"], 30.0)
 
-    def test_a_no_after_a_list_takes_nothing_away(self, world: World):
+    def test_without_any_nothing_is_composed_again_and_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        composed: list[int] = []
+        world.server.fail("GET", 404, times=10_000, path="/apis/kubero.dev")
+        with world.serving(FILE + ALPHA) as plant:
+            world.until(lambda: world.served == ["alpha"])
+            monkeypatch.setattr(plant.vps_nodes, "_recompose", lambda: composed.append(1))
+            before = world.server.count("GET /apis/kubero.dev")
+            world.until(lambda: world.server.count("GET /apis/kubero.dev") >= before + 4)
+        assert len(composed) <= 2
+
+    def test_a_no_after_a_list_takes_nothing_away(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ):
         world.put("web")
         with world.serving():
             world.until(lambda: world.served == ["web"])
@@ -165,6 +179,8 @@ class TestNotListedYet:
             world.server.cut()
             world.until(lambda: world.server.count("GET /apis/kubero.dev") >= before + 4)
             assert world.served == ["web"]
+        said = [each for each in caplog.records if "stay in force" in each.getMessage()]
+        assert len(said) == 1
 
 
 class TestFinalizer:
