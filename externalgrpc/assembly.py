@@ -456,7 +456,10 @@ def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> r
 
     kubernetes = config.kubernetes
     assert kubernetes is not None  # noqa: S101 - the caller saw to it
-    any_token = any(group.join_settings.discovery == "token" for group in config.groups)
+    any_token = any(group.join_settings.discovery == "token" for group in config.groups) or any(
+        each.get("joinOptions", {}).get("discovery") == "token"
+        for each in config.vps_nodes.defaults.values()
+    )
     return cluster.Cluster(
         link(config, parts),
         cluster.Settings(

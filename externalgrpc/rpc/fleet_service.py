@@ -102,9 +102,11 @@ class Show:
             target=view.target(fleet, group.name),
             candidates=[f"{c.machine_type}/{c.location}" for c in group.candidates],
             trouble=plaintext.line(
-                view.trouble(fleet, group.name) or joins.held_back(fleet, group.name, now)
+                view.trouble(fleet, group.name)
+                or joins.held_back(fleet, group.name, now)
+                or ("its VPSNode is being deleted" if group.deletion else group.hold)
             ),
-            departed=group.departed,
+            departed=group.closing,
             price_per_hour="" if price is None else pricing.exact(price),
             currency=self._describer.config.currency,
             allocatable=self._allocatable(fleet, group),

@@ -10,6 +10,7 @@ from typing import Final
 from externalgrpc import config as configs
 from externalgrpc.config import objects as config_objects
 from externalgrpc.control.reconciler import Reconciler
+from externalgrpc.fleet import state
 from externalgrpc.kube import api, reflector
 from externalgrpc.model import groups
 from externalgrpc.support import clock, logs
@@ -29,6 +30,9 @@ _LOG = logs.Log("vpsnodes")
 AWAITED: Final = "the cluster's VPSNodes could not be listed yet"
 
 TICK_S: Final = 1.0
+LOOK_S: Final = 15.0
+"""What becomes of time alone (a refusal that is forgotten) is looked for so often."""
+
 RETRY_S: Final = 60.0
 """What could not be taken is tried again so often, whatever happened meanwhile."""
 
@@ -67,6 +71,8 @@ class Controller:
         self._tending = tending.Tending(
             writing.Writer(of), of_pace=of_pace or pace.Pace(), count=count
         )
+        self._tended: tuple[composing.Composed, state.Fleet] | None = None
+        self._tend_at = float("-inf")
         self._due = threading.Event()
         self._stopping = threading.Event()
         self._following = following.Following(
@@ -145,16 +151,23 @@ class Controller:
         # The groups first: a machine of one that is not known yet would be an orphan.
         if self._reconciler.fleet.awaited:
             self._reconciler.await_groups("")
-        composed = self._composed
-        if composed is not None and self._there is not None:
-            self._tending.tend(
-                self._there,
-                composed.standings,
-                self._reconciler.fleet,
-                composed.config,
-                now=now,
-                unix_now=self._clock.unix(),
-            )
+        composed, fleet = self._composed, self._reconciler.fleet
+        if composed is None or self._there is None:
+            return
+        before = self._tended
+        same = before is not None and before[0] is composed and before[1] is fleet
+        if same and now < self._tend_at:
+            return
+        owed = self._tending.tend(
+            self._there,
+            composed.standings,
+            fleet,
+            composed.config,
+            now=now,
+            unix_now=self._clock.unix(),
+        )
+        self._tended = None if owed else (composed, fleet)
+        self._tend_at = now + LOOK_S
 
     def _judge(self, name: str, given: objects.Spec) -> config_objects.Judged:
         file = self._file

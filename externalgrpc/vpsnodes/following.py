@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import random
+import types
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -17,6 +18,9 @@ _CURE: Final = {
     http.HTTPStatus.NOT_FOUND: "kubectl apply -f deploy/crds/vpsnodes.yaml, if you want any",
     http.HTTPStatus.FORBIDDEN: "kubectl apply -f deploy/vpsnodes-rbac.yaml, if you want any",
 }
+
+
+_NONE: Final[Mapping[str, objects.VpsNode]] = types.MappingProxyType({})
 
 
 class Following:
@@ -43,7 +47,7 @@ class Following:
             objects.PATH,
             objects.read,
             on_change=lambda _before, _after: on_change(),
-            on_listed=on_change,
+            on_listed=self._listed,
             on_refused=self._on_refused,
             time_source=time_source,
             chance=chance,
@@ -60,7 +64,7 @@ class Following:
         listing = self._reflector.listing
         if listing.complete:
             return listing.items
-        return {} if self._refused_by is not None else None
+        return _NONE if self._refused_by is not None else None
 
     def start(self) -> None:
         """Begin to follow."""
@@ -86,12 +90,19 @@ class Following:
                 return False
         else:
             return True
-        if self._refused_by != error.status:
-            self._refused_by = error.status
-            _LOG.info(
-                "no VPSNodes: groups are those of the file",
-                reason=str(error),
-                cure=_CURE[http.HTTPStatus(error.status)],
-            )
-            self._on_change()
+        if self._refused_by == error.status:
+            return True
+        self._refused_by = error.status
+        cure = _CURE[http.HTTPStatus(error.status)]
+        if self._reflector.listing.complete:
+            message = "VPSNodes cannot be read any more: those that were seen stay in force"
+            _LOG.warning(message, reason=str(error), cure=cure.partition(",")[0])
+        else:
+            message = "no VPSNodes: groups are those of the file"
+            _LOG.info(message, reason=str(error), cure=cure)
+        self._on_change()
         return True
+
+    def _listed(self) -> None:
+        self._refused_by = None
+        self._on_change()

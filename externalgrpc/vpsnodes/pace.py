@@ -10,7 +10,7 @@ class Pace:
     """How often a status is written at most.
 
     ``object_s`` is between two writes of one object. In all it is ``a_minute``, of which ``burst``
-    may come at once after a rest.
+    may come at once after a rest; the first answer to a change of somebody's does not count.
     """
 
     object_s: float = 5.0
@@ -32,9 +32,9 @@ class Budget:
         rest = now - self._last.get(uid, float("-inf")) >= self._pace.object_s
         return rest and self._filled(now) >= 1.0
 
-    def wrote(self, uid: str, now: float) -> None:
-        """Note a write, or a try."""
-        self._left = self._filled(now) - 1.0
+    def wrote(self, uid: str, now: float, *, counts: bool) -> None:
+        """Note a write, or a try; one that does not ``counts`` takes nothing of the minute's."""
+        self._left = self._filled(now) - float(counts)
         self._at = now
         self._last[uid] = now
 

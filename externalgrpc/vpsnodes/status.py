@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import state
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
 from externalgrpc.vpsnodes import composing, machines, objects, scalable, selling
 
 Document = dict[str, Any]
+
+_LONGEST: Final = 4000
+"""So many characters of a sentence are written: a spec may have many mistakes."""
 
 _NAMED: Final = 10
 """So many machines a sentence names."""
@@ -132,7 +135,7 @@ def _conditions(
             "status": status,
             "observedGeneration": of.generation,
             "reason": reason,
-            "message": message,
+            "message": message if len(message) <= _LONGEST else f"{message[: _LONGEST - 3]}...",
         }
         for kind, status, reason, message in made
     ]
@@ -216,7 +219,5 @@ def empty(fleet: state.Fleet, name: str) -> bool:
     if any(each.group == name for each in fleet.retired.values()):
         return False
     if any(each.instance.group == name for each in fleet.missing.values()):
-        return False
-    if group is not None and view.target(fleet, name):
         return False
     return all(each.group != name for each in fleet.index.by_provider_id.values())

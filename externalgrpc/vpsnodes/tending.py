@@ -19,6 +19,9 @@ _LONGEST_RETRY_S: Final = 60.0
 KNOWN_WITHIN_S: Final = 60.0
 """A server that knows nothing of its machines for longer after its start says so."""
 
+JUDGED_WITHIN_S: Final = 10.0
+"""A catalogue that a start does not bring within that is worth saying so."""
+
 _NO_STATUS: Final = (
     "the kind has no status of its own to write: kubectl apply -f deploy/crds/vpsnodes.yaml "
     "upgrades it in place"
@@ -65,11 +68,15 @@ class Tending:
         *,
         now: float,
         unix_now: float,
-    ) -> None:
-        """Write what is due. Blocks; an object whose write fails is tried again later."""
+    ) -> bool:
+        """Write what is due; return whether something is still owed. Blocks.
+
+        An object whose write fails, or that the pace holds back, is owed it.
+        """
+        owed = False
         for name, each in there.items():
             if name in standings:
-                self._finalizer(each, standings[name], fleet, now)
+                owed |= not self._finalizer(each, standings[name], fleet, now)
         self._note_below(fleet, now)
         due: list[tuple[bool, float, objects.VpsNode, status.Document]] = []
         for name, each in there.items():
@@ -81,14 +88,19 @@ class Tending:
                 each, standings[name], fleet=fleet, config=config, now=now, below_s=below_s
             )
             fresh = status.stamped(made, before, unix_now)
-            if fresh != before and not self._waits(each, standings[name], fleet, now):
+            if fresh == before:
+                continue
+            if self._waits(each, standings[name], fleet, now):
+                owed = True
+            else:
                 later = before.get("observedGeneration") == each.generation
                 due.append((later, self._budget.last(each.uid), each, fresh))
         # First those whose spec somebody has just changed, then those that waited longest.
-        for _, _, each, fresh in sorted(due, key=lambda it: it[:2]):
-            if self._budget.may(each.uid, now):
-                self._status(each, fresh, now)
+        for later, _, each, fresh in sorted(due, key=lambda it: it[:2]):
+            may = not later or self._budget.may(each.uid, now)
+            owed |= not (may and self._status(each, fresh, now, counts=later))
         self._forget({each.uid for each in there.values()})
+        return owed
 
     def _waits(
         self,
@@ -106,7 +118,7 @@ class Tending:
         if now - self._began > KNOWN_WITHIN_S or of.uid in self._written:
             return False
         if of.status.get("observedGeneration") != of.generation:
-            return False
+            return standing.verdict.ok is None and now - self._began <= JUDGED_WITHIN_S
         return not status.known(fleet, standing)
 
     def _finalizer(
@@ -115,18 +127,25 @@ class Tending:
         standing: composing.Standing,
         fleet: state.Fleet,
         now: float,
-    ) -> None:
+    ) -> bool:
+        """Put the finalizer on, or take it off, where that is due; return whether it is done."""
         if not of.deleting and not of.kept and standing.group is not None:
-            self._try("keep", of, lambda: self._writer.keep(of), now)
-            return
-        goes = of.deleting and of.kept and _may_go(of, standing, fleet)
-        if goes and self._try("release", of, lambda: self._writer.release(of), now):
+            return self._try("keep", of, lambda: self._writer.keep(of), now)
+        if not (of.deleting and of.kept and _may_go(of, standing, fleet)):
+            return True
+        done = self._try("release", of, lambda: self._writer.release(of), now)
+        if done:
             _LOG.info("VPSNode let go", name=of.name, policy=of.deletion_policy)
+        return done
 
-    def _status(self, of: objects.VpsNode, fresh: status.Document, now: float) -> None:
-        if self._try("status", of, lambda: self._writer.status(of, fresh), now):
+    def _status(
+        self, of: objects.VpsNode, fresh: status.Document, now: float, *, counts: bool
+    ) -> bool:
+        done = self._try("status", of, lambda: self._writer.status(of, fresh), now)
+        if done:
             self._written[of.uid] = fresh
-            self._budget.wrote(of.uid, now)
+            self._budget.wrote(of.uid, now, counts=counts)
+        return done
 
     def _try(self, what: str, of: objects.VpsNode, write: Callable[[], None], now: float) -> bool:
         """Write, unless it failed a moment ago; return whether it was done."""
@@ -141,7 +160,7 @@ class Tending:
             wait_s = backoff.wait_s(times + 1, base_s=_RETRY_S, longest_s=_LONGEST_RETRY_S)
             self._failed[key] = (times + 1, now + wait_s)
             if what == "status":
-                self._budget.wrote(of.uid, now)
+                self._budget.wrote(of.uid, now, counts=True)
             self._report(what, of, error)
             return False
         self._count("vpsnode_writes", {"what": what, "outcome": "written"})

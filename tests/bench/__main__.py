@@ -18,7 +18,7 @@ import grpc
 
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.rpc import service
-from tests.bench import idle, ours, peer, reach, rig, sick
+from tests.bench import idle, ours, peer, reach, rig, sick, vpsnodes
 
 
 def say(line: str = "") -> None:
@@ -235,6 +235,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "sick": lambda: sick.run(say),
     "start": start,
     "peer": lambda: peer.run(say),
+    "vpsnodes": lambda: vpsnodes.run(say),
 }
 
 

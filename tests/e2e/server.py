@@ -73,7 +73,7 @@ class Server:
     ``endpoints`` are by the cloud's name, one account each. ``rates`` are exchange rates into
     euros. ``options`` are every account's, as the configuration file spells them. ``kubeconfig``
     is what ``kubernetes:`` finds in the server's home, beside what ``kubernetes`` says; ``stamp``
-    is added to what machines are told.
+    is added to what machines are told. ``vps_nodes`` are the defaults of VPSNodes, by cloud.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Server:
         kubeconfig: Path | None = None,
         kubernetes: Mapping[str, Any] | None = None,
         stamp: str = "",
+        vps_nodes: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         self.tls = tls
@@ -100,6 +101,8 @@ class Server:
         if kubeconfig is not None:
             (folder / "kubeconfig").write_bytes(kubeconfig.read_bytes())
             self._told["kubernetes"] = {"kubeconfig": "~/kubeconfig", **(kubernetes or {})}
+        if vps_nodes is not None:
+            self._told["vpsNodes"] = {"defaults": vps_nodes}
         self._write()
         self._home = {"HOME": str(folder)}
         self.program = programs.Program("server", [], folder, self._home)

@@ -188,6 +188,22 @@ def test_from_the_first_machine_to_the_last(world: World) -> None:
         assert world.cloud.servers() == ()
 
 
+def test_the_last_good_spec_outlives_the_process(world: World) -> None:
+    with world.serving():
+        world.apply(made("web", labels={"tier": "web"}))
+        world.until(lambda: world.condition("web", "Accepted")[0] == "True", "accepted")
+    world.apply(made("web", labels={"tier": "web"}, region="nowhere"))
+    with world.serving():
+        world.until(lambda: world.condition("web", "Accepted")[0] == "False", "refused")
+        assert world.served() == ["web"]
+        (candidate,) = world.fleet.groups["web"].candidates
+        assert candidate.location == "north"
+        assert "does not sell small in nowhere" in world.condition("web", "Accepted")[2]
+        world.plane.kubectl("scale", "vpsnode/web", "--replicas=2")
+        world.apply(made("web", autoScale={"minNodes": 2}))
+        world.until(lambda: world.fleet.groups["web"].min_size == 2, "the next good one is taken")
+
+
 def test_the_seeds_example_says_what_became_of_its_type(world: World) -> None:
     if not SEED.exists():
         absent.skip(absent.Need.SHARED)

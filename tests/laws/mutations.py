@@ -36,6 +36,8 @@ UNITS = (
     "tests/test_reload.py",
     "tests/kube/test_tries.py",
     "tests/commands/test_purge.py",
+    "tests/vpsnodes/test_composing.py",
+    "tests/vpsnodes/test_status.py",
 )
 LINES = (
     ("unit tests", UNITS, {}),

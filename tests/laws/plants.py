@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.laws import plants_of_brakes, plants_of_doubt, plants_of_finishing, plants_of_proof
+from tests.laws import (
+    plants_of_brakes,
+    plants_of_doubt,
+    plants_of_finishing,
+    plants_of_proof,
+    plants_of_vpsnodes,
+)
 from tests.laws.plant import FLEET, Plant
 
 PLANTS: tuple[Plant, ...] = (
@@ -230,7 +236,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "order for a group that departed",
         f"{FLEET}/dispatch.py",
-        "if node_group is None or node_group.departed:",
+        "if node_group is None or node_group.closing:",
         "if node_group is None:",
     ),
     Plant(
@@ -282,4 +288,4 @@ PLANTS: tuple[Plant, ...] = (
 )
 
 PLANTS += plants_of_proof.PLANTS + plants_of_doubt.PLANTS
-PLANTS += plants_of_finishing.PLANTS + plants_of_brakes.PLANTS
+PLANTS += plants_of_finishing.PLANTS + plants_of_brakes.PLANTS + plants_of_vpsnodes.PLANTS

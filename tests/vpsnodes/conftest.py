@@ -15,7 +15,7 @@ from externalgrpc import assembly, config
 from externalgrpc.fleet import state, view
 from externalgrpc.joining import registrar
 from externalgrpc.model import groups, installed_clouds
-from externalgrpc.vpsnodes import objects, pace
+from externalgrpc.vpsnodes import controller, objects, pace
 from providers import memory
 from providers.memory import datacenter
 from tests import serving
@@ -145,7 +145,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(controller, "TICK_S", 0.1)
     server = apiserver.FakeServer()
     server.start()
     try:

@@ -32,10 +32,23 @@ def ask(of: cluster_probe.Reader, notes: Notes) -> tuple[objects.VpsNode, ...] |
     except errors.Unreachable:
         return None  # that nobody answers is said where the rest is asked
     except errors.KubeError as error:
+        # Who may not list them is told nothing else; that there is no such kind anybody may know.
+        if not _is_served(of):
+            return None
         notes.missed(WHAT, str(error))
         return None
     notes.saw(WHAT)
     return found
+
+
+def _is_served(of: cluster_probe.Reader) -> bool:
+    try:
+        of.get(f"/apis/{objects.VERSION}")
+    except errors.NotFound:
+        return False
+    except errors.KubeError:
+        return True
+    return True
 
 
 def composed(

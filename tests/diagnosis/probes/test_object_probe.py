@@ -22,10 +22,15 @@ SPEC = {"provider": "memory", "instanceType": "small", "region": "north"}
 class Kube:
     """An API server that answers a list, or raises."""
 
-    def __init__(self, answer: api.Object | errors.KubeError) -> None:
+    def __init__(self, answer: api.Object | errors.KubeError, *, served: bool = True) -> None:
         self.answer = answer
+        self.served = served
 
     def get(self, path: str, query: dict[str, str] | None = None) -> api.Object:
+        if path == f"/apis/{objects.VERSION}":
+            if not self.served:
+                raise errors.of(404, "no such group", path)
+            return {}
         assert path == objects.PATH
         assert query
         if isinstance(self.answer, errors.KubeError):
@@ -56,6 +61,13 @@ def test_they_are_groups_as_the_server_has_them(tmp_path: Path) -> None:
 def test_a_cluster_without_the_kind_has_none() -> None:
     seen = notes()
     assert object_probe.ask(Kube(errors.of(404, "no such kind", "GET x")), seen) is None
+    assert seen.unseen == ()
+
+
+def test_nor_has_one_that_does_not_let_us_look_for_what_is_not_there() -> None:
+    seen = notes()
+    denied = errors.of(403, "forbidden", "GET x")
+    assert object_probe.ask(Kube(denied, served=False), seen) is None
     assert seen.unseen == ()
 
 
