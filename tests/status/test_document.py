@@ -12,7 +12,7 @@ import pytest
 
 from externalgrpc.fleet import history, state
 from externalgrpc.nodes import pricing
-from externalgrpc.status import document, shape
+from externalgrpc.status import document, known, shape
 from providers import contract, masking
 from tests import serving, zoo
 from tests.fleet import scene
@@ -33,7 +33,7 @@ PRICES = pricing.PriceList(
 
 def of(at: Seen, **fields) -> shape.Status:
     past = at.look()
-    known = {
+    given = {
         "fleet": at.fleet,
         "past": past,
         "prices": PRICES,
@@ -46,7 +46,7 @@ def of(at: Seen, **fields) -> shape.Status:
         "watches_nodes": False,
         **fields,
     }
-    return document.build(document.Known(**known))
+    return document.build(known.Known(**given))
 
 
 def valid(status: shape.Status) -> dict:
