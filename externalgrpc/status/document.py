@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
 from externalgrpc.fleet import explanation, history, joins, notnow, proof, state, view, ways
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
+from externalgrpc.status import known as of
+from externalgrpc.status import machines as shown
 from externalgrpc.status import shape
 from providers import contract
 
 HOURS_A_MONTH: Final = 730
 
-_AFTER: Final = {
-    ways.Step.ASKED: ways.Step.ORDERED,
-    ways.Step.ORDERED: ways.Step.CREATED,
-    ways.Step.CREATED: ways.Step.RUNNING,
-    ways.Step.RUNNING: ways.Step.NODE,
-    ways.Step.NODE: ways.Step.READY,
-}
-"""The step that comes next; a request for a certificate is none that all make."""
 
-_AT_REST: Final = frozenset({"failed", "deleting", "orphan", "quarantine", "stopped"})
-"""In these phases no step is awaited."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What is known at an instant; ``now`` is the monotonic clock, ``unix_now`` Unix time.
-
-    ``budgets`` are those of the accounts whose cloud has shown one; ``watches_nodes`` tells whether
-    the cluster's Nodes are followed.
-    """
-
-    fleet: state.Fleet
-    past: history.History
-    prices: pricing.PriceList
-    budgets: Mapping[str, contract.Budget]
-    now: float
-    unix_now: float
-    started_at: float
-    version: str
-    dry_run: bool
-    watches_nodes: bool
-
-
-def build(known: Known) -> shape.Status:
+def build(known: of.Known) -> shape.Status:
     """Put everything together."""
     fleet = known.fleet
-    machines = tuple(_machines(known))
+    machines = tuple(shown.machines(known))
     return shape.Status(
         version=shape.VERSION,
         now=known.unix_now,
@@ -87,12 +56,7 @@ def build(known: Known) -> shape.Status:
     )
 
 
-def _unix(known: Known, at: float) -> float:
-    """Give the Unix time of an instant of the monotonic clock."""
-    return known.unix_now - (known.now - at)
-
-
-def _troubles(known: Known) -> Iterator[str]:
+def _troubles(known: of.Known) -> Iterator[str]:
     if known.dry_run:
         yield "Dry run: nothing is created or deleted."
     if known.fleet.outage:
@@ -124,19 +88,8 @@ def _cost(machines: tuple[shape.Machine, ...]) -> shape.Cost:
     )
 
 
-def _price(
-    known: Known, account: str, machine_type: str, location: str, group: str
-) -> Decimal | None:
-    price = known.prices.prices.get(pricing.PriceKey(account, machine_type, location))
-    if price is None:
-        return None
-    node_group = known.fleet.groups.get(group)
-    # Of what is of no group nobody knows whether it has an address; most have.
-    return price.total(public_ipv4=node_group.public_ipv4 if node_group is not None else True)
-
-
 def _group(
-    known: Known, group: groups.NodeGroup, machines: tuple[shape.Machine, ...]
+    known: of.Known, group: groups.NodeGroup, machines: tuple[shape.Machine, ...]
 ) -> shape.Group:
     fleet = known.fleet
     own = [each for each in machines if each.group == group.name]
@@ -172,7 +125,7 @@ def _not_now(said: notnow.NotNow | None) -> shape.NotNow | None:
 
 
 def _candidate(
-    known: Known, group: groups.NodeGroup, candidate: groups.Candidate
+    known: of.Known, group: groups.NodeGroup, candidate: groups.Candidate
 ) -> shape.Candidate:
     catalogue = known.fleet.accounts[group.account].catalogue
     offer = catalogue.offers.get(candidate) if catalogue is not None else None
@@ -180,122 +133,14 @@ def _candidate(
     return shape.Candidate(
         instance_type=candidate.machine_type,
         region=candidate.location,
-        price_per_hour=_price(
-            known, group.account, candidate.machine_type, candidate.location, group.name
+        price_per_hour=known.price(
+            group.account, candidate.machine_type, candidate.location, group.name
         ),
         sold=offer is not None,
         in_stock=offer is not None and offer.in_stock,
-        refused_until=_unix(known, explanation.refused_until(said)) if said is not None else None,
+        refused_until=known.unix(explanation.refused_until(said)) if said is not None else None,
         refused_because=said.failure.message if said is not None else "",
     )
-
-
-def _machines(known: Known) -> Iterator[shape.Machine]:
-    fleet = known.fleet
-    for name in fleet.groups:
-        for member in view.members(fleet, name):
-            yield _member(known, name, member)
-        for instance in view.quarantined(fleet, name):
-            held = fleet.quarantine[instance.provider_id]
-            yield _standing(known, instance, "quarantine", held.doubt.value, held.message)
-        for instance in view.leaving(fleet, name):
-            yield _standing(known, instance, "deleting")
-    for instance in view.orphans(fleet):
-        text = "it carries the cluster's mark and no group that is configured"
-        yield _standing(known, instance, "orphan", "Orphan", text)
-
-
-def _member(known: Known, group: str, member: state.Member) -> shape.Machine:
-    fleet = known.fleet
-    way = known.past.standing.get(member.name) or ways.Way(name=member.name, group=group)
-    phase = "unknown"
-    if member.instance is not None:
-        phase = "failed" if member.failure is not None else member.instance.state.value
-    elif member.launch is not None:
-        phase = member.launch.phase.value
-    withheld = fleet.unjoined.get(member.name)
-    code, message = way.code, way.message
-    if withheld is not None and withheld.withheld:
-        code = withheld.failure.code
-        message = f"{withheld.failure.message}; it is not given up: {withheld.withheld}"
-    return _machine(
-        known,
-        way,
-        phase=phase,
-        code=code,
-        message=message,
-        provider_id=member.instance.provider_id if member.instance is not None else "",
-    )
-
-
-def _standing(
-    known: Known, instance: contract.Instance, phase: str, code: str = "", message: str = ""
-) -> shape.Machine:
-    """Show a machine that is no member, under the way that was seen of it, where one was."""
-    fleet = known.fleet
-    name = view.retired_names(fleet).get(instance.provider_id) or view.key_of(fleet, instance)
-    way = known.past.standing.get(name)
-    if way is None or way.provider_id != instance.provider_id:
-        way = ways.Way(
-            name=name,
-            group=instance.group,
-            account=view.account_of(fleet, instance) if instance.group in fleet.groups else "",
-            machine_type=instance.machine_type,
-            location=instance.location,
-            taken={ways.Step.CREATED: instance.created_at or None},
-        )
-    way = dataclasses.replace(
-        way, account=fleet.index.account_of.get(instance.provider_id, way.account), end=way.end
-    )
-    return _machine(
-        known,
-        way,
-        phase=phase,
-        code=code or way.code,
-        message=message or way.message,
-        provider_id=instance.provider_id,
-    )
-
-
-def _machine(
-    known: Known, way: ways.Way, *, phase: str, code: str, message: str, provider_id: str
-) -> shape.Machine:
-    return shape.Machine(
-        name=way.name,
-        group=way.group,
-        account=way.account,
-        provider_id=provider_id,
-        instance_type=way.machine_type,
-        region=way.location,
-        phase=phase,
-        price_per_hour=_price(known, way.account, way.machine_type, way.location, way.group),
-        way=_way(way),
-        awaits="" if phase in _AT_REST else _next(known, way),
-        code=code,
-        message=message,
-    )
-
-
-def _way(way: ways.Way) -> tuple[shape.StepTaken, ...]:
-    return tuple(
-        shape.StepTaken(step=step.value, at=way.taken[step])
-        for step in ways.Step
-        if step in way.taken
-    )
-
-
-def _next(known: Known, way: ways.Way) -> str:
-    """Name the step that is awaited; empty for none."""
-    last = ways.Step.READY if known.watches_nodes else ways.Step.NODE
-    if last in way.taken or ways.Step.READY in way.taken:
-        return ""
-    following = ways.Step.ORDERED
-    for step in ways.Step:
-        if step is ways.Step.JOINED:
-            continue
-        if step in way.taken:
-            following = _AFTER[step]
-    return following.value
 
 
 def _ended(way: ways.Way) -> shape.Ended:
@@ -305,7 +150,7 @@ def _ended(way: ways.Way) -> shape.Ended:
         account=way.account,
         instance_type=way.machine_type,
         region=way.location,
-        way=_way(way),
+        way=shown.steps(way),
         end=(way.end or ways.End.VANISHED).value,
         ended_at=way.ended_at,
         code=way.code,
@@ -313,7 +158,7 @@ def _ended(way: ways.Way) -> shape.Ended:
     )
 
 
-def _refused(known: Known) -> Iterator[shape.Refused]:
+def _refused(known: of.Known) -> Iterator[shape.Refused]:
     lately = [
         (thing, said)
         for thing, said in known.fleet.refusals.items()
@@ -324,19 +169,19 @@ def _refused(known: Known) -> Iterator[shape.Refused]:
             what=history.words_of(thing),
             code=said.failure.code,
             message=said.failure.message,
-            at=_unix(known, said.at),
-            until=_unix(known, explanation.refused_until(said)),
+            at=known.unix(said.at),
+            until=known.unix(explanation.refused_until(said)),
         )
 
 
-def _account(known: Known, account: state.AccountState) -> shape.Account:
+def _account(known: of.Known, account: state.AccountState) -> shape.Account:
     budget = known.budgets.get(account.name)
     snapshot = account.snapshot
     return shape.Account(
         name=account.name,
         provider=account.provider,
         machines=len(snapshot.instances) if snapshot is not None else 0,
-        listed_at=_unix(known, snapshot.begun_at) if snapshot is not None else None,
+        listed_at=known.unix(snapshot.begun_at) if snapshot is not None else None,
         listing_failures=account.failures,
         trouble=account.trouble or account.catalogue_trouble,
         budget=None

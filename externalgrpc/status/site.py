@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from externalgrpc.control import http_pages, reconciler
 from externalgrpc.rpc import address, describe
-from externalgrpc.status import document, shape, watcher
+from externalgrpc.status import document, known, shape, watcher
 from externalgrpc.support import clock, plaintext
 from providers import masking
 
@@ -147,7 +147,7 @@ class Site:
             if (budget := runtime.provider.budget()) is not None
         }
         fleet = self._reconciler.fleet
-        known = document.Known(
+        what = known.Known(
             fleet=fleet,
             past=self.watcher.past,
             prices=self._describer.prices(fleet),
@@ -159,7 +159,7 @@ class Site:
             dry_run=self._dry_run,
             watches_nodes=self._describer.config.kubernetes is not None,
         )
-        return plaintext.every(document.build(known))
+        return plaintext.every(document.build(what))
 
     def _may_ask(self, host: str) -> bool:
         """Tell whether a request calls us by a name that nobody else can give to us."""

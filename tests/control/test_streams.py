@@ -74,7 +74,7 @@ def test_streams_are_bounded_and_take_no_thread_and_no_place_of_others():
         assert b"Retry-After" in refused
         assert threading.active_count() - before <= 3  # the makers, as far as they were not up
         assert crowds.asked_in(server.port) < 5
-        assert not server._peers
+        serving.until(lambda: not server._peers)
 
 
 def test_a_flood_of_requests_ends_no_stream():
@@ -117,6 +117,21 @@ def test_who_takes_nothing_is_hung_up_on_and_never_owed_more_than_one_event():
             server.publish(large)
         serving.until(lambda: server.streams() == 0)
         assert len(crowds.all_of(one)) < crowds.LARGE
+
+
+def test_an_event_that_is_on_its_way_is_not_cut_by_the_next():
+    large = b"data: " + b"x" * crowds.LARGE + b"\n\n"
+    with up() as server, crowds.knock(server.port, said=LISTEN) as one:
+        until_said(one, b"\r\n\r\n")
+        server.publish(large)
+        got = bytearray(one.recv(4096))  # the rest of it cannot have been taken yet
+        server.publish(b"data: other\n\n")
+        serving.until(lambda: not server._news)
+        while len(got) < len(large):
+            part = one.recv(1 << 20)
+            assert part
+            got += part
+        assert bytes(got[: len(large)]) == large
 
 
 def test_streams_end_with_the_server():

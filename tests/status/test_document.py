@@ -12,7 +12,7 @@ import pytest
 
 from externalgrpc.fleet import history, state
 from externalgrpc.nodes import pricing
-from externalgrpc.status import document, shape
+from externalgrpc.status import document, known, shape
 from providers import contract, masking
 from tests import serving, zoo
 from tests.fleet import scene
@@ -33,7 +33,7 @@ PRICES = pricing.PriceList(
 
 def of(at: Seen, **fields) -> shape.Status:
     past = at.look()
-    known = {
+    given = {
         "fleet": at.fleet,
         "past": past,
         "prices": PRICES,
@@ -46,7 +46,7 @@ def of(at: Seen, **fields) -> shape.Status:
         "watches_nodes": False,
         **fields,
     }
-    return document.build(document.Known(**known))
+    return document.build(known.Known(**given))
 
 
 def valid(status: shape.Status) -> dict:
@@ -187,6 +187,18 @@ def test_it_is_a_pure_function():
     assert history.record(at.past, at.fleet, at.fleet, now=at.now, unix_now=1.0) == at.past
 
 
+def with_trouble(page, trouble, word):
+    """Let an account be in trouble that no listing ends, and give the JSON that says so."""
+
+    def troubled(fleet):
+        account = dataclasses.replace(fleet.accounts["memory"], catalogue_trouble=trouble)
+        return dataclasses.replace(fleet, accounts={"memory": account})
+
+    page.up.plant.reconciler._change(troubled)
+    serving.until(lambda: word in page.ask("/status.json").body.decode())
+    return page.ask("/status.json").body.decode()
+
+
 def test_a_whole_server_says_no_secret(tmp_path):
     masking.know("s3cr3t-t0ken-of-ours")
     (tmp_path / "join.yaml").write_text(
@@ -198,13 +210,7 @@ def test_a_whole_server_says_no_secret(tmp_path):
     with seen.looking(tmp_path, text) as page:
         page.up.plant.reconciler.grow("alpha", 1, cover=False)
         serving.until(lambda: page.group("alpha")["phases"].get("running"))
-        fleet = page.up.plant.reconciler.fleet
-        account = dataclasses.replace(
-            fleet.accounts["memory"], trouble="denied: s3cr3t-t0ken-of-ours abcdef.0123456789abcdef"
-        )
-        page.up.plant.reconciler.fleet = dataclasses.replace(fleet, accounts={"memory": account})
-        page.site.watcher.look()
-        body = page.ask("/status.json").body.decode()
+        body = with_trouble(page, "denied: s3cr3t-t0ken-of-ours abcdef.0123456789abcdef", "denied")
     assert "denied: (our token)" in body
     assert "s3cr3t-t0ken-of-ours" not in body
     assert "abcdef.0123456789abcdef" not in body
@@ -214,11 +220,7 @@ def test_a_whole_server_says_no_secret(tmp_path):
 
 def test_hostile_words_are_characters(tmp_path):
     with seen.looking(tmp_path) as page:
-        fleet = page.up.plant.reconciler.fleet
-        account = dataclasses.replace(fleet.accounts["memory"], trouble=" ".join(zoo.WORDS))
-        page.up.plant.reconciler.fleet = dataclasses.replace(fleet, accounts={"memory": account})
-        page.site.watcher.look()
-        body = page.ask("/status.json").body.decode()
+        body = with_trouble(page, " ".join(zoo.WORDS), "forged")
     zoo.harmless(body)
     trouble = json.loads(body)["accounts"][0]["trouble"]
     zoo.harmless(trouble)
