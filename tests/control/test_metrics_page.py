@@ -20,7 +20,7 @@ ROW = re.compile(r"^\| `(vps_autoscaler_\w+)(?:\{([\w,]+)\})?` \| (\w+) \|", re.
 OTHERS = ("process_", "python_info")
 """What prometheus-client brings along; the page says so."""
 
-UNIT = re.compile(r"_(seconds|total|info|per_hour|price_per_hour)$")
+UNIT = re.compile(r"_(seconds|total|info|per_hour|cores|bytes)$")
 COUNTS = {
     "group_size",
     "machines",
@@ -96,7 +96,7 @@ def test_names_are_by_prometheus_conventions(name: str) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
     assert name.endswith("_total") is (kind == "counter")
     assert UNIT.search(name) or name.removeprefix("vps_autoscaler_") in COUNTS
-    assert not {"name", "machine", "node", "provider_id", "instance", "job"} & set(labels), (
+    assert not {"machine", "node", "provider_id", "instance", "job"} & set(labels), (
         "a label that has no bound, or that Prometheus sets itself"
     )
 
