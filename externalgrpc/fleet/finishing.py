@@ -71,7 +71,7 @@ def survey(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
         if lacks and not _awaited(fleet, provider_id):
             del found[provider_id]
     for provider_id, instance in shown.items():
-        if fleet.index.account_of.get(provider_id) != account:
+        if _account_for(fleet, instance) != account:
             continue
         launch = launch_of(fleet, instance)
         under_way = launch is not None and launch.phase is state.Phase.ASKED
@@ -88,7 +88,7 @@ def survey(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
             doubtful_since=launch.doubtful_since if launch is not None else snapshot.begun_at,
         )
         held = found.get(provider_id, fresh)
-        found[provider_id] = dataclasses.replace(held, seen_at=snapshot.begun_at)
+        found[provider_id] = dataclasses.replace(held, account=account, seen_at=snapshot.begun_at)
     if found == fleet.finishes:
         return fleet
     return _forgiven(dataclasses.replace(fleet, finishes=found), fleet.finishes)
@@ -195,6 +195,21 @@ def launch_of(fleet: state.Fleet, instance: contract.Instance) -> state.Launch |
     return launch if launch is not None and proof.is_our_order(fleet, instance) else None
 
 
+def _account_for(fleet: state.Fleet, instance: contract.Instance) -> str:
+    """Name the account that finishes a machine: its group's, where that login shows it too.
+
+    Two logins may look into one project, and the first one's row counts.
+    """
+    counted_by = fleet.index.account_of.get(instance.provider_id, "")
+    group = fleet.groups.get(instance.group)
+    if instance.state is not _UNFINISHED or group is None or group.account == counted_by:
+        return counted_by
+    own = fleet.accounts[group.account].snapshot
+    shown = own.instances if own is not None else ()
+    both = any(each.provider_id == instance.provider_id for each in shown)
+    return group.account if both else counted_by
+
+
 def _any_unfinished(snapshot: state.Snapshot) -> bool:
     return any(each.state is _UNFINISHED for each in snapshot.instances)
 
@@ -260,7 +275,10 @@ def _given_up(
     now: float,
 ) -> state.Failure | None:
     """Say why a machine is not tried to be finished any longer; None while it is."""
-    account = fleet.accounts[held.account]
+    account, own = fleet.accounts[held.account], fleet.accounts[group.account].snapshot
+    if group.account != account.name and (own is None or own.begun_at <= held.since):
+        # The group's own login may look into the same project, and has not been heard since.
+        return None
     why = _never(fleet, group, account)
     if not why and held.times >= TRIES and _is_sure(held, account):
         why = f"tried {held.times} times: {held.message or 'the cloud shows it as before'}"

@@ -413,3 +413,18 @@ class TestOfThisProcess:
         there.finished(request, as_is(made, scene.CREATING))
         assert there.target() == 0
         assert requests.Delete("a", made.node_name, "7") in there.plan()
+
+
+def test_two_logins_into_one_project_do_not_make_a_group_that_moved():
+    """The state machine: the first login's row counted, and the machine was given up for that."""
+    accounts = tuple(scene.account(name, finishing=True, marking=True) for name in ("a", "b"))
+    there = scene.Scene(
+        scene.group(account="b"), accounts=accounts, identity=scene.IDENTITY, nodes={}
+    )
+    for _ in range(2):
+        for account in ("a", "b"):
+            there.listed(half(), account=account)
+        there.now += scene.SETTLE_S + 1
+    assert there.member(NAME).failure is None
+    asked = [each for each in there.plan() if isinstance(each, requests.Finish)]
+    assert [each.account for each in asked] == ["b"]
