@@ -60,6 +60,7 @@ def test_the_rows_are_those_that_people_look_for() -> None:
         "Demand and supply",
         "Ways to a node",
         "Refusals",
+        "Room and brakes",
         "Clouds",
         "Cost",
         "Health",

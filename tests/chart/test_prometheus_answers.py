@@ -38,6 +38,12 @@ EMPTY_IN_THE_DEMO = {
         "Deletions, marks and second halves by answer",
         "{{account}} finish {{outcome}}",
     ): "the memory cloud makes no machine by halves",
+    ("Paused", "{{scope}} {{name}}"): "nothing is paused",
+    ("Spent of each cap", "{{scope}} {{name}}"): "no cap is set",
+    ("Room that is kept", "{{group}} {{which}}"): "no group keeps room",
+    ("Balloons", "{{group}} {{by}}"): "no group keeps room",
+    ("Why room is as it is", "{{group}} {{reason}}"): "no group keeps room",
+    ("Writes to VPSNodes", "{{what}} {{outcome}}"): "the pools come from a file",
     ("Groups left out", ""): "every group of the demonstration can work; the dashboard shows 0",
     ("Accounts not listed", ""): "the memory cloud always answers; the dashboard shows 0",
 }

@@ -12,6 +12,7 @@ from prometheus_client import core
 
 from externalgrpc.control import metrics, supply_metrics
 from externalgrpc.fleet import state
+from externalgrpc.headroom import gauges
 from externalgrpc.nodes import pricing
 from externalgrpc.support import clock
 
@@ -56,6 +57,7 @@ def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
     )
     own.watch(sources, clock.SystemClock())
     own.watch_certificates(dict)
+    own.registry.register(gauges.Rooms(dict))
     return {name: kind for name, *kind in _families(own) if not name.startswith(OTHERS)}
 
 
