@@ -170,9 +170,9 @@ class Assembly:
     def _composed(self) -> groups.Config:
         if self.vps_nodes is None:
             return self._file
-        return self.vps_nodes.compose(self._file, self._try_open)
+        return self.vps_nodes.compose(self._file, self._open_needed)
 
-    def _try_open(self, account: groups.Account) -> str:
+    def _open_needed(self, account: groups.Account) -> str:
         """Open an account that only VPSNodes need, if it is not open; say why it cannot be."""
         name = account.name
         if name in self._file.accounts or name in self.reconciler.runtimes():
