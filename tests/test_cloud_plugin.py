@@ -225,7 +225,12 @@ def test_it_passes_the_suite_that_every_cloud_passes(outsider: Outsider) -> None
     inherited = set(
         re.findall(
             r"^    def (test_\w+)",
-            "".join(path.read_text() for path in (ROOT / "providers/conformance").glob("*.py")),
+            "".join(
+                path.read_text()
+                for path in (ROOT / "providers/conformance").glob("*.py")
+                # Classes of their own, for tables and wires that only a cloud's author can name.
+                if path.name not in {"vocabulary.py", "wire.py"}
+            ),
             re.MULTILINE,
         )
     )

@@ -6,7 +6,6 @@ The cloud is the one in memory, and port 8086 is another one that is free.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -16,6 +15,7 @@ import sys
 
 import click
 import pytest
+import yaml
 
 from externalgrpc import cli
 from tests import serving
@@ -28,6 +28,7 @@ accounts:
 nodes:
 - {name: workers, account: ram, instanceType: medium, region: east, maxSize: 3}
 """
+VALUES = "kubero: {operator: {nodeSelector: {pool: web}}}\n"
 PORT = "127.0.0.1:8086"
 WELL = {"doctor": (0, 3)}
 """Exit codes of what works; 3 is doctor's for nothing found, and something it could not look at."""
@@ -44,6 +45,7 @@ def example(name: str) -> str:
 def place(tmp_path):
     """Give a folder with what the examples name, and an environment that has the program."""
     (tmp_path / "pools.yaml").write_text(POOLS)
+    (tmp_path / "values.yaml").write_text(VALUES)
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "memory.yaml").write_text(POOLS)
     program = tmp_path / "bin" / "vps-autoscaler"
@@ -108,7 +110,7 @@ def test_an_example_that_needs_no_server(place, name):
     out = finished(place, name, line)
     if ">" in line:
         made = place[0] / line.rpartition(">")[2].strip()
-        assert json.loads(made.read_text())
+        assert all(yaml.safe_load_all(made.read_text()))  # JSON is YAML too
     else:
         assert out
 
@@ -141,7 +143,7 @@ def test_the_first_page_of_help_names_lines_that_can_be_typed():
     lines += [line.strip() for line in shown.splitlines() if line.startswith("  vps-autoscaler")]
     assert len(lines) >= 5
     for line in lines:
-        _, name, *words = shlex.split(line.partition("   ")[0])
+        _, name, *words = shlex.split(line.partition("   ")[0].partition(" | ")[0])
         command = cli.cli.get_command(click.Context(cli.cli), name)
         command.make_parser(click.Context(command)).parse_args(words)
 

@@ -16,6 +16,7 @@ import pytest
 
 from providers import contract as cloud
 from providers import errors
+from providers.conformance import troubles
 from providers.fakes import engine
 from providers.linode import GroupOptions, LinodeCloud
 from tests import absent
@@ -141,7 +142,7 @@ def test_a_trouble_at_any_point_of_a_create_makes_no_second_machine(
             placement_group="racks",
             options=GroupOptions(watchdog=False),
         )
-        with linode_bench.opened(fake, read_timeout_s=0.5) as provider:
+        with linode_bench.opened(fake, read_timeout_s=troubles.patience_s(trouble)) as provider:
             fake.fail(**trouble, after=after, skip=point)
             with contextlib.suppress(errors.Unreachable):
                 provider.create(order)
