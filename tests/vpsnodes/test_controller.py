@@ -182,7 +182,7 @@ class TestNotListedYet:
             world.server.fail("WATCH", 404, times=3, path="/apis/kubero.dev")
             world.server.fail("GET", 404, times=10_000, path="/apis/kubero.dev")
             world.server.cut()
-            world.until(lambda: said())
+            world.until(said)
             world.until(lambda: world.server.count("GET /apis/kubero.dev") >= before + 6)
             assert world.served == ["web"]
         assert len(said()) == 1
