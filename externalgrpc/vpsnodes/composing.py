@@ -245,13 +245,12 @@ def _verdict(
 
 def _as_it_stands(of: objects.VpsNode, group: groups.NodeGroup) -> groups.NodeGroup:
     """Return the group as the object's own state has it: paused, held, or on its way out."""
-    group = dataclasses.replace(group, vps_node=True)
+    paused = of.spec.get("paused") is True
+    group = dataclasses.replace(group, vps_node=True, paused=paused)
     if of.deleting:
         # Balloons would hold the nodes that are to go.
         return dataclasses.replace(_roomless(group), min_size=0, deletion=of.deletion_policy)
-    return dataclasses.replace(
-        group, paused=of.spec.get("paused") is True, hold="" if of.kept else HOLD
-    )
+    return dataclasses.replace(group, hold="" if of.kept else HOLD)
 
 
 def _roomless(group: groups.NodeGroup) -> groups.NodeGroup:

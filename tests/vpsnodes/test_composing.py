@@ -228,6 +228,12 @@ def test_each_object_is_judged_once(desk: Desk):
     assert judged == ["web"]
 
 
+def test_one_that_is_paused_and_deleted_is_both(desk: Desk):
+    desk.compose(node(spec={"paused": True}, deleting=True))
+    assert desk.group().paused
+    assert desk.group().deletion
+
+
 WEB = {"tier": "web"}
 
 
