@@ -192,6 +192,13 @@ class Assembly:
         self, config: groups.Config, source: config_source.Source
     ) -> following.Controller:
         from externalgrpc.vpsnodes import controller as following  # noqa: PLC0415 - as above
+        from externalgrpc.vpsnodes import status as condition  # noqa: PLC0415 - as above
+
+        def rooms() -> Mapping[str, condition.Room]:
+            return {
+                name: condition.Room(room.condition, room.reason.value, room.steady)
+                for name, room in self.rooms().items()
+            }
 
         return following.Controller(
             link(config, self._parts).api,
@@ -202,6 +209,7 @@ class Assembly:
             chance=random.Random(),  # noqa: S311 - it only spreads retries
             of_pace=self._parts.writing,
             count=self.metrics.count,
+            rooms=rooms,
         )
 
     def _take(self, config: groups.Config) -> None:
@@ -263,13 +271,17 @@ class Assembly:
         return self.headroom.statuses if self.headroom is not None else {}
 
     def keep_room(self) -> None:
-        """Keep room for the groups that ask for it; called again whenever groups change."""
-        if self.headroom is None and not self._asks_for_room():
-            return
-        if self.headroom is None:
-            self.headroom = self._headroom()
-        if self.headroom is not None:
-            self.headroom.start()
+        """Keep room for the groups that ask for it; called again whenever groups change.
+
+        A group may begin to ask while the server runs; VPSNodes are taken in a thread of their own.
+        """
+        with self._applying:
+            if self.headroom is None and not self._asks_for_room():
+                return
+            if self.headroom is None:
+                self.headroom = self._headroom()
+            if self.headroom is not None:
+                self.headroom.start()
 
     def _asks_for_room(self) -> bool:
         return any(group.keeps_room for group in self.reconciler.fleet.groups.values())

@@ -145,7 +145,7 @@ def _groups(shown: pb.ShowResponse, *, wide: bool) -> Table:
         trouble = group.trouble or paused
         price = f"{_short(group.price_per_hour)} {group.currency}" if group.price_per_hour else "?"
         table.add_row(
-            Text(group.id, style="bold"),
+            Text.assemble((group.id, "bold"), (" VPSNode" if group.vps_node else "", "dim")),
             group.account,
             str(group.min),
             str(group.target),

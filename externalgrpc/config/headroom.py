@@ -36,21 +36,32 @@ def apart(
     """File which groups' room the nodes of another would do for: it would come there instead."""
     every = tuple(found)
     for group in every:
-        if not group.keeps_room or not group.labels:
-            continue
-        others = [
-            each.name
-            for each in every
-            if each is not group and group.labels.items() <= each.labels.items()
-        ]
-        if others:
-            message = (
-                f"would be kept on nodes of {fields.describe(others[0])} as well, which have all "
-                "of this group's labels"
-            )
-            cure = f"Give this group a label of its own, as pool: {group.name}"
-            findings.add(_key(group, paths[group.name]), message, cure, key=True)
+        if said := shared(group, every):
+            findings.add(_key(group, paths[group.name]), *said, key=True)
+
+
+def shared(group: groups.NodeGroup, every: Iterable[groups.NodeGroup]) -> tuple[str, str] | None:
+    """Say whose nodes a group's room would do for, and the cure; None when only its own."""
+    if not group.keeps_room or not group.labels:
+        return None
+    others = (
+        each.name
+        for each in every
+        if each.name != group.name and group.labels.items() <= each.labels.items()
+    )
+    if (other := next(others, None)) is None:
+        return None
+    message = (
+        f"would be kept on nodes of {fields.describe(other)} as well, which have all "
+        "of this group's labels"
+    )
+    return message, f"Give this group a label of its own, as pool: {group.name}"
+
+
+def key(group: groups.NodeGroup) -> str:
+    """Name the key by which a group asks for room."""
+    return "targetCPU" if group.target_cpu is not None else "headroom"
 
 
 def _key(group: groups.NodeGroup, path: Path) -> Path:
-    return (*path, "targetCPU" if group.target_cpu is not None else "headroom")
+    return (*path, key(group))

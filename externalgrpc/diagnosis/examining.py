@@ -67,7 +67,7 @@ def examine(
     """Ask everybody and judge; who does not answer is noted. Raises nothing of theirs."""
     notes = Notes(progress)
     notes.saw("the configuration")
-    config, vps_nodes = _with_objects(config, ways, notes)
+    config, vps_nodes, tenants = _with_objects(config, ways, notes)
     schemes = {
         account.name: installed[account.provider].scheme for account in config.accounts.values()
     }
@@ -81,6 +81,7 @@ def examine(
         server=server,
         silent=silent,
         vps_nodes=vps_nodes,
+        tenants=tenants,
     )
     found = _with_cluster(found, ways, notes)
     found = _with_keys(found, ways, notes)
@@ -91,19 +92,21 @@ def examine(
 
 def _with_objects(
     config: groups.Config, ways: Ways, notes: Notes
-) -> tuple[groups.Config, tuple[objects.VpsNode, ...] | None]:
+) -> tuple[groups.Config, tuple[objects.VpsNode, ...] | None, Mapping[str, str]]:
     """Take the VPSNodes for groups, as the server does; why there is no cluster is said later."""
     if ways.source is None or (config.kubernetes is None and not ways.kubeconfig):
-        return config, None
+        return config, None, {}
     try:
         link = _link(config, ways)
     except connection.CannotConnect:
-        return config, None
+        return config, None, {}
     try:
         there = object_probe.ask(link.api, notes)
+        tenants = object_probe.tenants(link.api, notes) if there else {}
     finally:
         link.api.close()
-    return (object_probe.composed(config, ways.source, there) if there else config), there
+    made = object_probe.composed(config, ways.source, there) if there else config
+    return made, there, tenants
 
 
 def _link(config: groups.Config, ways: Ways) -> connection.Connection:

@@ -150,7 +150,8 @@ class Facts:
 
     ``schemes`` maps accounts to the scheme of their providerIDs. ``server`` is what the running
     server shows; ``silent`` why one that was named did not answer. ``config`` has the groups of the
-    file and those of ``vps_nodes``, which is None where the cluster has no such kind.
+    file and those of ``vps_nodes``, which is None where the cluster has no such kind. ``tenants``
+    maps namespaces of tenants to the VPSNodes that they name.
     """
 
     config: groups.Config
@@ -163,6 +164,7 @@ class Facts:
     endpoint_probes: tuple[EndpointProbe, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     vps_nodes: tuple[objects.VpsNode, ...] | None = None
+    tenants: Mapping[str, str] = dataclasses.field(default_factory=dict)
     looked_at: tuple[str, ...] = ()
     not_looked_at: tuple[Unseen, ...] = ()
 

@@ -1,9 +1,9 @@
 """Stand still on the operator's word: order nothing, delete nothing unless CA asks for it.
 
-Said of a group, of an account or of everything in the file, and of everything by an annotation of
-our ConfigMap. CA hears of it as of any "not now" (:mod:`externalgrpc.fleet.notnow`); what CA asked
-for, and what is owed of that, goes on. While nobody could read the annotation orders are held, and
-nothing goes on our own word.
+Said of a group, of an account or of everything in the file, of a VPSNode in its spec, and of
+everything by an annotation of our ConfigMap. CA hears of it as of any "not now"
+(:mod:`externalgrpc.fleet.notnow`); what CA asked for, and what is owed of that, goes on. While
+nobody could read the annotation orders are held, and nothing goes on our own word.
 """
 
 from __future__ import annotations
@@ -34,10 +34,15 @@ def of_group(fleet: state.Fleet, group: str, account: str = "") -> str:
     """
     configured = fleet.groups.get(group)
     if configured is not None and configured.paused:
-        return f"paused: true of group {group}"
+        return of_object(group) if configured.vps_node else f"paused: true of group {group}"
     own = configured.account if configured is not None else ""
     said = (of_account(fleet, name) for name in (account, own))
     return next(filter(None, said), "")
+
+
+def of_object(name: str) -> str:
+    """Say that a VPSNode stands still by its own spec."""
+    return f"spec.paused of VPSNode {name}"
 
 
 def own_word(fleet: state.Fleet, group: str, account: str) -> str:

@@ -26,12 +26,13 @@ def reckoned(
     """Say what was reckoned, and what could not be seen: ``unmeasured`` should have been."""
     status = Status(
         reason=Reason.ON_TARGET,
-        message=_sum(group, of, carried, count),
+        message=_measured(group, carried) + _sum(group, of, count),
         balloons=count,
         balloon_millis=of.cpu_millis,
         used_millis=None if gap is not None else carried.load.used_millis,
         requested_millis=None if gap is not None else carried.load.requested_millis,
         target_percent=group.target_cpu or 0,
+        measured=_measured(group, carried),
     )
     verb = "is" if count == 1 else "are"
     state = "left" if let_go and group.target_cpu else "held"
@@ -110,15 +111,19 @@ def waiting(status: Status) -> Status:
     return _as(status, Reason.STARTING, message)
 
 
-def _sum(group: groups.NodeGroup, of: wanted.Balloon, carried: loads.Seen, count: int) -> str:
-    kept = _balloons(count, of)
+def _measured(group: groups.NodeGroup, carried: loads.Seen) -> str:
     if not group.target_cpu:
-        return f"{kept} in reserve"
+        return ""
     load = carried.load
     return (
         f"{load.used_millis / 1000:.2f} cores in use and {load.requested_millis / 1000:.2f} "
-        f"requested on {carried.nodes} nodes: {kept} for {group.target_cpu} %"
+        f"requested on {carried.nodes} nodes: "
     )
+
+
+def _sum(group: groups.NodeGroup, of: wanted.Balloon, count: int) -> str:
+    kept = _balloons(count, of)
+    return f"{kept} for {group.target_cpu} %" if group.target_cpu else f"{kept} in reserve"
 
 
 def _balloons(count: int, of: wanted.Balloon) -> str:

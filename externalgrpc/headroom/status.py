@@ -43,8 +43,9 @@ FINE = frozenset({Reason.ON_TARGET, Reason.STARTING})
 class Status:
     """A group's room. ``message`` is a sentence, with its cure where there is one.
 
-    Amounts are in millicores, None where they were not seen. ``target_percent`` is 0 for a group
-    that only has a reserve.
+    ``measured`` is how a message begins that has figures which move by themselves. Amounts are in
+    millicores, None where they were not seen. ``target_percent`` is 0 for a group that only has a
+    reserve.
     """
 
     reason: Reason
@@ -55,6 +56,12 @@ class Status:
     requested_millis: int | None = None
     target_percent: int = 0
     by: By = By.BUFFER
+    measured: str = ""
+
+    @property
+    def steady(self) -> str:
+        """Return the message without what was measured: it changes only when the answer does."""
+        return self.message.removeprefix(self.measured)
 
     @property
     def condition(self) -> str:

@@ -152,8 +152,9 @@ class NodeGroup:
 
     ``target_cpu`` is the use of CPU, in percent, above which room is added; None for no target.
 
-    Of a group that is a VPSNode: ``hold`` says why no order may be sent yet (empty: it may), and
-    ``deletion`` is the deletionPolicy of an object that is being deleted, empty while it is not.
+    Of a group that is a VPSNode (``vps_node``): ``hold`` says why no order may be sent yet (empty:
+    it may), and ``deletion`` is the deletionPolicy of an object that is being deleted, empty while
+    it is not.
     """
 
     name: str
@@ -191,6 +192,7 @@ class NodeGroup:
     hold: str = ""
     paused: bool = False
     deletion: str = ""
+    vps_node: bool = False
 
     @property
     def closing(self) -> bool:

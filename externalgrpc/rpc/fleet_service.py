@@ -107,6 +107,7 @@ class Show:
                 or ("its VPSNode is being deleted" if group.deletion else group.hold)
             ),
             departed=group.closing,
+            vps_node=group.vps_node,
             price_per_hour="" if price is None else pricing.exact(price),
             currency=self._describer.config.currency,
             allocatable=self._allocatable(fleet, group),

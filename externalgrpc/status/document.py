@@ -113,6 +113,7 @@ def _group(
             (each.price_per_hour or Decimal(0) for each in own if each.provider_id), Decimal(0)
         ),
         departed=group.departed,
+        vps_node=group.vps_node,
         trouble=view.trouble(fleet, group.name) or joins.held_back(fleet, group.name, known.now),
         not_now=_not_now(notnow.why(fleet, group.name)),
         candidates=tuple(_candidate(known, group, each) for each in group.candidates),

@@ -115,6 +115,8 @@ class Group:
     """Of the first candidate."""
     cost_per_hour: Decimal
     departed: bool
+    vps_node: bool
+    """An object of the cluster, and not an entry of the file."""
     trouble: str
     """Why it is left out or held back; empty when it is not."""
     not_now: NotNow | None

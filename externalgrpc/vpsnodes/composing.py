@@ -7,10 +7,12 @@ The file wins where names clash.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from externalgrpc.config import headroom
 from externalgrpc.config import objects as config_objects
 from externalgrpc.model import groups
 from externalgrpc.vpsnodes import objects, spec
@@ -24,6 +26,10 @@ HOLD: Final = (
     "its finalizer is not written to the VPSNode yet, without which a deletion would leave its "
     "machines behind (the server needs the right to patch vpsnodes.kubero.dev)"
 )
+
+
+_LAST: Final = "(until then the last good spec is in force)"
+_ROOMLESS: Final = "(until then it goes on without keeping room)"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +108,11 @@ class Composer:
                 standings[name] = Standing(verdict=refused(NAME_TAKEN, why))
                 continue
             standings[name] = self._stand(each, accounts, sold, unusable)
+        usable = functools.partial(self._usable, accounts=accounts, unusable=unusable)
+        self._apart(file, there, standings, usable)
+        for name, standing in standings.items():
+            if standing.verdict.ok:
+                self._good[there[name].uid] = standing.good
         uids = {each.uid for each in there.values()}
         self._good = {uid: held for uid, held in self._good.items() if uid in uids}
         found = (standing.group for standing in standings.values())
@@ -121,11 +132,11 @@ class Composer:
         sold: Sold,
         unusable: Mapping[str, str],
     ) -> Standing:
-        good = self._good.get(of.uid) or of.accepted_spec
+        good = self._last_good(of)
         judged = self._judgement(of.name, of.spec)
         verdict = _verdict(judged, of.spec, unusable, sold)
         if verdict.ok:
-            good = self._good[of.uid] = of.spec
+            good = of.spec
         in_force = judged
         # What nobody can order is still the group whose machines are there.
         stays = verdict.ok is not False or verdict.reason == TYPE_GONE
@@ -143,15 +154,72 @@ class Composer:
                 accounts.setdefault(each.account.name, each.account)
         current = in_force is judged
         if worth and not current and verdict.ok is False:
-            verdict = dataclasses.replace(
-                verdict, message=f"{verdict.message} (until then the last good spec is in force)"
-            )
+            verdict = dataclasses.replace(verdict, message=f"{verdict.message} {_LAST}")
         return Standing(
             verdict=verdict,
             group=_as_it_stands(of, in_force.group) if worth and in_force.group else None,
             good=good,
             current=current,
         )
+
+    def _apart(
+        self,
+        file: groups.Config,
+        there: Mapping[str, objects.VpsNode],
+        standings: dict[str, Standing],
+        usable: Callable[[str, objects.Spec], groups.NodeGroup | None],
+    ) -> None:
+        """Refuse objects whose room the nodes of another group would do for: it would come there.
+
+        Only the one that asks is refused. What was accepted before goes on without its room, for
+        its machines are there; of new ones that stand in each other's way the first by name stays.
+        """
+
+        def shared(name: str, group: groups.NodeGroup) -> tuple[str, str] | None:
+            beside = (each.group for other, each in standings.items() if other != name)
+            every = (*file.groups, *(each for each in beside if each is not None))
+            return headroom.shared(group, every)
+
+        def is_new(name: str) -> bool:
+            return standings[name].current and self._last_good(there[name]) != there[name].spec
+
+        for name in sorted(standings, key=lambda each: (is_new(each), each), reverse=True):
+            of, standing = there[name], standings[name]
+            group, verdict, current = standing.group, standing.verdict, standing.current
+            if group is None or (said := shared(name, group)) is None:
+                continue
+            last = self._last_good(of)
+            if current and verdict.ok is not False:
+                key = headroom.key(group)
+                wrong = config_objects.Wrong(key=key, path=key, message=said[0], cure=said[1])
+                until = _ROOMLESS
+                if is_new(name):
+                    group = usable(name, last) if last else None
+                    current, until = group is None, _LAST if group is not None else ""
+                message = f"{spec.sentence(wrong, of.spec)} {until}".rstrip()
+                verdict = refused(spec.reason(wrong), message)
+                group = _as_it_stands(of, group) if group is not None else None
+            if group is not None and shared(name, group) is not None:
+                group = _roomless(group)
+            standings[name] = Standing(verdict=verdict, group=group, good=last, current=current)
+
+    def _usable(
+        self,
+        name: str,
+        given: objects.Spec,
+        *,
+        accounts: dict[str, groups.Account],
+        unusable: Mapping[str, str],
+    ) -> groups.NodeGroup | None:
+        """Return the group of a spec, if it describes one at an account that can be opened."""
+        judged = self._judgement(name, given)
+        if judged.account is None or judged.account.name in unusable:
+            return None
+        accounts.setdefault(judged.account.name, judged.account)
+        return judged.group
+
+    def _last_good(self, of: objects.VpsNode) -> objects.Spec:
+        return self._good.get(of.uid) or of.accepted_spec
 
     def _judgement(self, name: str, given: objects.Spec) -> config_objects.Judged:
         key = (name, json.dumps(given, sort_keys=True))
@@ -177,8 +245,13 @@ def _verdict(
 
 def _as_it_stands(of: objects.VpsNode, group: groups.NodeGroup) -> groups.NodeGroup:
     """Return the group as the object's own state has it: paused, held, or on its way out."""
+    paused = of.spec.get("paused") is True
+    group = dataclasses.replace(group, vps_node=True, paused=paused)
     if of.deleting:
-        return dataclasses.replace(group, min_size=0, deletion=of.deletion_policy)
-    return dataclasses.replace(
-        group, paused=of.spec.get("paused") is True, hold="" if of.kept else HOLD
-    )
+        # Balloons would hold the nodes that are to go.
+        return dataclasses.replace(_roomless(group), min_size=0, deletion=of.deletion_policy)
+    return dataclasses.replace(group, hold="" if of.kept else HOLD)
+
+
+def _roomless(group: groups.NodeGroup) -> groups.NodeGroup:
+    return dataclasses.replace(group, target_cpu=None, headroom=groups.Headroom())

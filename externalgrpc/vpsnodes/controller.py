@@ -21,6 +21,7 @@ from externalgrpc.vpsnodes import (
     pace,
     selling,
     spec,
+    status,
     tending,
     writing,
 )
@@ -41,7 +42,8 @@ class Controller:
     """Stand between the VPSNodes of a cluster and the server.
 
     ``recompose`` has :meth:`compose` called and its configuration taken, under the lock that guards
-    configurations. ``source`` is where the file lies, which objects are judged beside.
+    configurations. ``source`` is where the file lies, which objects are judged beside. ``rooms``
+    is how the room is that groups keep, by name.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Controller:
         of_pace: pace.Pace | None = None,
         timing: reflector.Timing | None = None,
         count: Callable[[str, Mapping[str, str]], None] = lambda _name, _labels: None,
+        rooms: Callable[[], Mapping[str, status.Room]] = dict,
     ) -> None:
         self._reconciler = reconciler
         self._source = source
         self._recompose = recompose
         self._clock = time_source
+        self._rooms = rooms
         self._composer = composing.Composer(self._judge)
         self._file: groups.Config | None = None
         self._composed: composing.Composed | None = None
@@ -72,6 +76,7 @@ class Controller:
             writing.Writer(of), of_pace=of_pace or pace.Pace(), count=count
         )
         self._tended: tuple[composing.Composed, state.Fleet] | None = None
+        self._told_rooms: Mapping[str, status.Room] = {}
         self._tend_at = float("-inf")
         self._due = threading.Event()
         self._stopping = threading.Event()
@@ -154,8 +159,9 @@ class Controller:
         composed, fleet = self._composed, self._reconciler.fleet
         if composed is None or self._there is None:
             return
-        before = self._tended
+        before, rooms = self._tended, self._rooms()
         same = before is not None and before[0] is composed and before[1] is fleet
+        same = same and rooms == self._told_rooms
         if same and now < self._tend_at:
             return
         owed = self._tending.tend(
@@ -165,7 +171,9 @@ class Controller:
             composed.config,
             now=now,
             unix_now=self._clock.unix(),
+            rooms=rooms,
         )
+        self._told_rooms = rooms
         self._tended = None if owed else (composed, fleet)
         self._tend_at = now + LOOK_S
 

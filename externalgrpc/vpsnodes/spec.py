@@ -9,7 +9,11 @@ from externalgrpc.config import objects as config_objects
 from externalgrpc.vpsnodes import objects
 
 _SAME: Final = ("provider", "account", "labels", "taints", "image", "join")
-_SIZES: Final = {"minSize": "autoScale.minNodes", "maxSize": "autoScale.maxNodes"}
+_SCALE: Final = {
+    "minSize": "autoScale.minNodes",
+    "maxSize": "autoScale.maxNodes",
+    "targetCPU": "autoScale.targetCPU",
+}
 
 NO_ACCOUNT: Final = "NoAccount"
 NO_JOIN: Final = "NoJoin"
@@ -30,9 +34,10 @@ def entry(
     """Return the entry that a file would have: what is not said comes from the cloud's defaults.
 
     Several types or regions count before one. Without ``autoScale.enabled`` it is a fixed number:
-    ``minNodes``, or 1.
+    ``minNodes``, or 1, and room for a target of CPU use could not come: it has none. A target of 0
+    is none, whatever the defaults say.
     """
-    own: dict[str, Any] = {"name": name, **_sizes(spec.get("autoScale"))}
+    own: dict[str, Any] = {"name": name, **_sizes(spec)}
     for key in _SAME:
         if spec.get(key) is not None:
             own[key] = spec[key]
@@ -43,13 +48,32 @@ def entry(
             own[one] = spec[one]
     provider = spec.get("provider")
     left_out = defaults.get(provider, {}) if isinstance(provider, str) else {}
-    return {**left_out, **own}
+    made = {**left_out, **own}
+    target = target_cpu(spec)
+    if target == 0 or not scaled(spec):
+        made.pop("targetCPU", None)
+    elif target is not None:
+        made["targetCPU"] = target
+    return made
 
 
-def _sizes(given: object) -> dict[str, Any]:
+def target_cpu(spec: objects.Spec) -> object:
+    """Return the target of CPU use that a spec asks for, as it stands there; None for none said."""
+    scale = spec.get("autoScale")
+    return scale.get("targetCPU") if isinstance(scale, dict) else None
+
+
+def scaled(spec: objects.Spec) -> bool:
+    """Return whether CA chooses the number of machines."""
+    scale = spec.get("autoScale")
+    return isinstance(scale, dict) and scale.get("enabled") is True
+
+
+def _sizes(spec: objects.Spec) -> dict[str, Any]:
+    given = spec.get("autoScale")
     scale = given if isinstance(given, dict) else {}
     least, most = scale.get("minNodes"), scale.get("maxNodes")
-    if scale.get("enabled") is not True:
+    if not scaled(spec):
         number = 1 if least is None else least
         return {"minSize": number, "maxSize": number}
     sizes = {"minSize": least, "maxSize": most}
@@ -61,8 +85,10 @@ def sentence(wrong: config_objects.Wrong, spec: objects.Spec) -> str:
     rest = wrong.path[len(wrong.key) :]
     if wrong.key == "name":
         where = "metadata.name"
-    elif wrong.key in _SIZES:
-        where = f"spec.{_SIZES[wrong.key]}"
+    elif wrong.key == "targetCPU" and target_cpu(spec) is None:
+        where = f"vpsNodes.defaults.{spec.get('provider')}.targetCPU in the server's file"
+    elif wrong.key in _SCALE:
+        where = f"spec.{_SCALE[wrong.key]}"
     elif not wrong.key:
         where = wrong.path or "spec"
     elif wrong.key in entry("", spec, {}) or wrong.key in (*_SAME, "instanceType", "region"):

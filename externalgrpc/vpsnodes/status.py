@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from externalgrpc.fleet import state
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
-from externalgrpc.vpsnodes import composing, machines, objects, scalable, selling
+from externalgrpc.vpsnodes import composing, machines, objects, scalable, selling, spec
 
 Document = dict[str, Any]
 
@@ -21,6 +21,22 @@ _NAMED: Final = 10
 """So many machines a sentence names."""
 
 
+class Room(NamedTuple):
+    """How the room is that a group keeps, as the condition CPUTarget says it.
+
+    ``message`` has no figures that move by themselves: each would be a write to the API server.
+    """
+
+    status: str
+    reason: str
+    message: str
+
+
+STARTING: Final = "Starting"
+
+_UNKNOWN: Final = Room("Unknown", STARTING, "nothing was reckoned yet")
+
+
 def document(
     of: objects.VpsNode,
     standing: composing.Standing,
@@ -29,11 +45,13 @@ def document(
     config: groups.Config,
     now: float,
     below_s: float = 0.0,
+    room: Room | None = None,
 ) -> Document:
     """Make the status of an object, without the instants (:func:`stamped`).
 
-    ``now`` is monotonic; ``below_s`` is for how long the group has been below its minimum. What
-    does not change makes the same document again.
+    ``now`` is monotonic; ``below_s`` is for how long the group has been below its minimum, ``room``
+    how its room is, None where nobody has reckoned any. What does not change makes the same
+    document again.
     """
     group = fleet.groups.get(of.name) if standing.group is not None else None
     found = machines.of(fleet, of.name) if group is not None else ()
@@ -46,7 +64,7 @@ def document(
         "nodes": len(members),
         "readyNodes": ready,
         "machines": [each.document() for each in machines.listed(found)],
-        "conditions": _conditions(of, standing, group, found, ready, fleet, now, below_s),
+        "conditions": _conditions(of, standing, group, found, ready, fleet, now, below_s, room),
     }
     if living:
         fields["nodeName"] = living[0].node_name
@@ -113,6 +131,7 @@ def _conditions(
     fleet: state.Fleet,
     now: float,
     below_s: float,
+    room: Room | None,
 ) -> list[Document]:
     verdict = standing.verdict
     known = {True: "True", False: "False", None: "Unknown"}
@@ -127,6 +146,8 @@ def _conditions(
         made.append(("Ready", *_ready(fleet, group, ready)))
         may = scalable.judge(fleet, group, now=now, below_s=below_s)
         made.append(("Scalable", str(may.ok), may.reason, may.message))
+    if (said := _cpu_target(of, group, room)) is not None:
+        made.append(("CPUTarget", *said))
     if of.deleting:
         made.append(("Draining", "True", *_draining(of, fleet, group, found)))
     return [
@@ -149,6 +170,25 @@ def _ready(fleet: state.Fleet, group: groups.NodeGroup, ready: int) -> tuple[str
     if ready >= group.min_size:
         return "True", "EnoughNodes", message
     return "False", "TooFewNodes", message
+
+
+def _cpu_target(
+    of: objects.VpsNode, group: groups.NodeGroup | None, room: Room | None
+) -> Room | None:
+    """Say how the room for a target of CPU use is; None where neither spec nor group has one."""
+    if group is not None and group.target_cpu:
+        return room or _UNKNOWN
+    if not spec.target_cpu(of.spec):
+        return None
+    if of.deleting:
+        return Room("False", "Deleting", "no room is kept on machines that are to go")
+    if not spec.scaled(of.spec):
+        message = (
+            "autoScale.enabled is not true: the number of machines is fixed, and none can be added "
+            "for the target"
+        )
+        return Room("False", "FixedSize", message)
+    return Room("False", scalable.NOT_IN_FORCE, "the target is not in force: see Accepted")
 
 
 def _draining(
@@ -196,8 +236,11 @@ def _price(
     return total
 
 
-def known(fleet: state.Fleet, standing: composing.Standing) -> bool:
+def known(fleet: state.Fleet, standing: composing.Standing, room: Room | None = None) -> bool:
     """Return whether all that a status speaks of was asked for once since the process started."""
+    target = standing.group is not None and standing.group.target_cpu
+    if target and (room is None or room.reason == STARTING):
+        return False
     if fleet.awaited or fleet.identity is None or standing.verdict.ok is None:
         return False
     account = fleet.accounts.get(standing.group.account) if standing.group is not None else None

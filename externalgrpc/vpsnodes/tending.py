@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -68,10 +69,12 @@ class Tending:
         *,
         now: float,
         unix_now: float,
+        rooms: Mapping[str, status.Room] = types.MappingProxyType({}),
     ) -> bool:
         """Write what is due; return whether something is still owed. Blocks.
 
-        An object whose write fails, or that the pace holds back, is owed it.
+        An object whose write fails, or that the pace holds back, is owed it. ``rooms`` is how the
+        room is that groups keep, by name.
         """
         owed = False
         for name, each in there.items():
@@ -84,13 +87,20 @@ class Tending:
                 continue
             before = self._written.get(each.uid, each.status)
             below_s = now - self._below.get(name, now)
+            room = rooms.get(name)
             made = status.document(
-                each, standings[name], fleet=fleet, config=config, now=now, below_s=below_s
+                each,
+                standings[name],
+                fleet=fleet,
+                config=config,
+                now=now,
+                below_s=below_s,
+                room=room,
             )
             fresh = status.stamped(made, before, unix_now)
             if fresh == before:
                 continue
-            if self._waits(each, standings[name], fleet, now):
+            if self._waits(each, standings[name], fleet, room, now):
                 owed = True
             else:
                 later = before.get("observedGeneration") == each.generation
@@ -107,6 +117,7 @@ class Tending:
         of: objects.VpsNode,
         standing: composing.Standing,
         fleet: state.Fleet,
+        room: status.Room | None,
         now: float,
     ) -> bool:
         """Return whether what a process before us wrote had better stand until we know better.
@@ -119,7 +130,7 @@ class Tending:
             return False
         if of.status.get("observedGeneration") != of.generation:
             return standing.verdict.ok is None and now - self._began <= JUDGED_WITHIN_S
-        return not status.known(fleet, standing)
+        return not status.known(fleet, standing, room)
 
     def _finalizer(
         self,

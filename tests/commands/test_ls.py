@@ -217,3 +217,10 @@ def test_a_pause_and_what_is_spent_are_shown(tmp_path):
         assert shown.paused == "paused: true in the file"
         assert drawn(shown).count("Paused: paused: true in the file") == 1
         assert tables.as_dict(shown)["paused"] == "paused: true in the file"
+
+
+def test_a_group_that_is_an_object_is_marked():
+    groups = [pb.Group(id="alpha"), pb.Group(id="web", vps_node=True)]
+    screen = drawn(pb.ShowResponse(groups=groups))
+    assert "web VPSNode" in screen
+    assert "alpha VPSNode" not in screen

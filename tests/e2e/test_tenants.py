@@ -1,6 +1,6 @@
 """A tenant's app in Kubero brings machines of its pool from zero, and its deletion takes them away.
 
-The group is the file's; the VPSNode carries its labels and taint to the policies of deploy/kubero.
+The pool exists only as a VPSNode; the policies of deploy/kubero give its labels and taint to apps.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from tests import absent
-from tests.e2e import controlplane
+from tests.e2e import controlplane, waiting
 from tests.e2e.server import pool
+from tests.e2e.vendors import HETZNER
 from tests.e2e.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -41,7 +42,8 @@ TENANTS = {
     "spec": {
         "provider": "hetzner",
         "region": "fsn1",
-        "instanceType": "cx23",
+        "instanceType": HETZNER.machine_type,
+        "autoScale": {"enabled": True, "minNodes": 0, "maxNodes": 3},
         "labels": LABELS,
         "taints": [{"key": "paas-tier", "value": "yes", "effect": "NoSchedule"}],
     },
@@ -86,6 +88,10 @@ def tenant(plane: controlplane.ControlPlane) -> Iterator[httpx.Client]:
         yield api
         # Pods and apps of the scenario are gone before the policies, callbacks in reverse.
         api.delete(APPS)
+        node = f"{PATHS['VPSNode']}/tenants"
+        api.patch(node, json={"metadata": {"finalizers": None}}, headers=MERGE)
+        api.delete(node)
+        waiting.until(lambda: api.get(node).status_code == 404, "the VPSNode is gone")
 
 
 def test_an_app_brings_machines_from_zero_and_its_deletion_takes_them_away(
@@ -94,7 +100,8 @@ def test_an_app_brings_machines_from_zero_and_its_deletion_takes_them_away(
     scene.build()
     scene.until(lambda: tenant.get(PATHS["VPSNode"]).is_success, "VPSNodes are served")
     assert tenant.post(PATHS["VPSNode"], json=TENANTS).is_success
-    scene.serve(pool("others"), pool("tenants", labels=LABELS, taint="paas-tier"))
+    defaults = {"image": HETZNER.image, "userDataFile": "join.sh"}
+    scene.serve(pool("others"), known=True, vps_nodes={"hetzner": defaults}, settleS=4.0)
     scene.autoscale("--scale-down-unneeded-time=3s", "--scale-down-delay-after-add=1s")
 
     def placed_app() -> Object | None:

@@ -74,6 +74,21 @@ def test_the_seeds_example_is_a_pool(scene: World, kube: httpx.Client) -> None:
     scene.cluster.delete_pods("app")
     scene.until(lambda: scene.alive() == {NAME: 1}, "back to the minimum")
     scene.note("shrunk")
+    # The seed asks for 70 % of CPU and names no metrics: that is said, and holds nothing up.
+    scene.until(lambda: "CPUTarget" in conditions(kube), "the target is spoken of")
+    none = {"spec": {"autoScale": {"minNodes": 0}}}
+    assert kube.patch(f"{objects.PATH}/{NAME}", json=none, headers=_MERGE).is_success
+    scene.until(lambda: not scene.alive(), "a minimum of none leaves none")
+    scene.note("zero")
+    scene.want("again", 1, selector={"node-type": "vps"}, tolerates="paas-tier")
+    scene.scheduled()
+    scene.until(lambda: scene.alive() == {NAME: 1}, "one from zero")
+    scene.cluster.delete_pods("again")
+    scene.until(lambda: not scene.alive(), "and back to zero")
+    scene.note("zero again")
+    scene.want("last", 1, selector={"node-type": "vps"}, tolerates="paas-tier")
+    scene.scheduled()
+    scene.cluster.delete_pods("last")
     assert kube.delete(f"{objects.PATH}/{NAME}").is_success
     scene.until(lambda: not scene.alive(), "the last machine goes")
     scene.until(

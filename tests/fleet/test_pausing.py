@@ -12,6 +12,7 @@ from externalgrpc.fleet import (
     finishing,
     journeys,
     notnow,
+    pausing,
     plan,
     requests,
     retired,
@@ -317,3 +318,11 @@ def test_a_pause_costs_no_group_its_row_of_failures():
     assert scene.fleet.strikes["g"].count == 2
     scene.configure(group(cap=groups.SpendCap()))
     assert scene.fleet.strikes["g"].count == 2
+
+
+def test_a_pause_of_a_vpsnode_names_the_object():
+    scene = Scene(group("g", paused=True, vps_node=True), group("h", paused=True))
+    assert pausing.of_group(scene.fleet, "g") == "spec.paused of VPSNode g"
+    assert pausing.of_group(scene.fleet, "h") == "paused: true of group h"
+    said = notnow.why(scene.fleet, "g")
+    assert said == ("Paused", "spec.paused of VPSNode g")

@@ -42,6 +42,7 @@ def test_a_busy_group_gets_balloons_of_its_own_shape() -> None:
     assert status.message == (
         "1.90 cores in use and 0.50 requested on 1 nodes: 5 balloons of 500m cpu for 70 %"
     )
+    assert status.steady == "5 balloons of 500m cpu for 70 %"
     assert made.pausing is None
 
 

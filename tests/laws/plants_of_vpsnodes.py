@@ -86,14 +86,14 @@ PLANTS = (
     Plant(
         "forget the last good spec",
         f"{ROOM}/composing.py",
-        "good = self._good.get(of.uid) or of.accepted_spec",
-        "good = self._good.get(of.uid) or {}",
+        "return self._good.get(of.uid) or of.accepted_spec",
+        "return self._good.get(of.uid) or {}",
     ),
     Plant(
         "believe the status more than what was accepted since",
         f"{ROOM}/composing.py",
-        "good = self._good.get(of.uid) or of.accepted_spec",
-        "good = of.accepted_spec or self._good.get(of.uid, {})",
+        "return self._good.get(of.uid) or of.accepted_spec",
+        "return of.accepted_spec or self._good.get(of.uid, {})",
     ),
     Plant(
         "let an object win over the file",
@@ -112,5 +112,41 @@ PLANTS = (
         f"{ROOM}/status.py",
         "return str(held.get(instant) or now) if held.get(same) == each[same] else now",
         "return now",
+    ),
+    Plant(
+        "room: stop a group that was accepted because another came beside it",
+        f"{ROOM}/composing.py",
+        "                if is_new(name):\n",
+        "                if name:\n",
+    ),
+    Plant(
+        "room: take one that was refused for accepted",
+        f"{ROOM}/composing.py",
+        "            if standing.verdict.ok:\n",
+        "            if standing.group is not None:\n",
+    ),
+    Plant(
+        "room: let a new object take it from one that has it",
+        f"{ROOM}/composing.py",
+        "key=lambda each: (is_new(each), each), reverse=True",
+        "key=lambda each: each, reverse=True",
+    ),
+    Plant(
+        "room: keep it on nodes of others",
+        f"{ROOM}/composing.py",
+        "                group = _roomless(group)\n",
+        "                group = group\n",
+    ),
+    Plant(
+        "room: hold the nodes of an object that is being deleted",
+        f"{ROOM}/composing.py",
+        "dataclasses.replace(_roomless(group), min_size=0,",
+        "dataclasses.replace(group, min_size=0,",
+    ),
+    Plant(
+        "room: write over what was known before anything was reckoned",
+        f"{ROOM}/status.py",
+        "if target and (room is None or room.reason == STARTING):",
+        "if target and room is None:",
     ),
 )

@@ -87,6 +87,11 @@ def test_a_group_has_bounds_target_price_candidates_and_the_answer():
     assert group["why"]["code"] == "NotAsked"
 
 
+def test_a_group_that_is_an_object_says_so():
+    found = valid(of(Seen(scene.group(), scene.group("h", vps_node=True))))["groups"]
+    assert [(each["name"], each["vpsNode"]) for each in found] == [("g", False), ("h", True)]
+
+
 def test_cost_is_of_what_exists_and_says_what_it_does_not_know():
     at = Seen(shown=(machine(1, "g-1"), dataclasses.replace(machine(2, "g-2"), location="moon")))
     at.grow()

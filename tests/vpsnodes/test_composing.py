@@ -34,6 +34,8 @@ def judge(name: str, given: objects.Spec) -> config_objects.Judged:
         candidates=(groups.Candidate(given.get("type", "small"), "north"),),
         min_size=1,
         max_size=given.get("max", 3),
+        labels=given.get("labels", {}),
+        target_cpu=given.get("cpu"),
     )
     return config_objects.Judged(group=group, account=account)
 
@@ -224,3 +226,90 @@ def test_each_object_is_judged_once(desk: Desk):
     for _ in range(3):
         composer.compose(FILE, {"web": node()}, sold=sold, unusable={})
     assert judged == ["web"]
+
+
+def test_one_that_is_paused_and_deleted_is_both(desk: Desk):
+    desk.compose(node(spec={"paused": True}, deleting=True))
+    assert desk.group().paused
+    assert desk.group().deletion
+
+
+WEB = {"tier": "web"}
+
+
+def asks(name: str, **fields: Any) -> objects.VpsNode:
+    return node(name, spec={"labels": WEB, "cpu": 70}, **fields)
+
+
+def test_a_group_knows_that_it_is_an_object(desk: Desk):
+    desk.compose(node())
+    assert desk.group().vps_node
+    assert not desk.group("alpha").vps_node
+
+
+def test_room_that_another_objects_nodes_would_do_for_is_refused_and_stops_nobody_else(desk: Desk):
+    covers = node("batch", spec={"labels": {**WEB, "size": "big"}})
+    desk.compose(covers, asks("web"))
+    verdict = desk.verdict("web")
+    assert (verdict.ok, verdict.reason) == (False, "InvalidSpec")
+    assert verdict.message.startswith("spec.autoScale.targetCPU") or "targetCPU" in verdict.message
+    assert "nodes of 'batch'" in verdict.message.replace('"', "'")
+    assert "pool: web" in verdict.message
+    assert desk.group("web") is None
+    assert desk.verdict("batch").ok
+    assert desk.group("batch") is not None
+
+
+def test_what_was_accepted_keeps_its_machines_and_loses_its_room(desk: Desk):
+    desk.compose(asks("web"))
+    assert desk.group("web").target_cpu == 70
+    covers = node("batch", spec={"labels": WEB})
+    for _ in range(2):
+        desk.compose(covers, asks("web"))
+        assert desk.verdict("web").ok is False
+        assert "goes on without" in desk.verdict("web").message
+        assert desk.group("web").target_cpu is None
+        assert desk.verdict("batch").ok
+    desk.compose(asks("web"))
+    assert desk.verdict("web").ok
+    assert desk.group("web").target_cpu == 70
+
+
+def test_so_it_does_after_a_restart(desk: Desk):
+    kept = asks("web", status={"acceptedSpec": {"labels": WEB, "cpu": 70}})
+    desk.compose(node("batch", spec={"labels": WEB}), kept)
+    assert desk.group("web") is not None
+    assert desk.group("web").target_cpu is None
+
+
+def test_a_spec_that_begins_to_ask_falls_back_to_the_last_good_one(desk: Desk):
+    batch = node("batch", spec={"labels": WEB})
+    desk.compose(batch, node("web", spec={"labels": WEB, "max": 9}))
+    for _ in range(2):
+        desk.compose(batch, asks("web"))
+        assert desk.verdict("web").ok is False
+        assert "last good spec" in desk.verdict("web").message
+        assert desk.group("web").max_size == 9
+        assert not desk.made.standings["web"].current
+
+
+def test_of_two_new_ones_that_ask_with_the_same_labels_one_is_in_force(desk: Desk):
+    for _ in range(2):
+        desk.compose(asks("a"), asks("b"))
+        assert desk.verdict("a").ok
+        assert desk.verdict("b").ok is False
+        assert desk.group("b") is None
+
+
+def test_a_new_one_does_not_take_the_room_of_one_that_has_it(desk: Desk):
+    desk.compose(asks("b"))
+    desk.compose(asks("a"), asks("b"))
+    assert desk.verdict("b").ok
+    assert desk.group("b").target_cpu == 70
+    assert desk.verdict("a").ok is False
+
+
+def test_one_that_is_deleted_keeps_no_room(desk: Desk):
+    desk.compose(asks("web", deleting=True))
+    assert desk.group("web").deletion
+    assert not desk.group("web").keeps_room

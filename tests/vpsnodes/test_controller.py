@@ -348,3 +348,34 @@ class TestStatus:
             world.until(lambda: world.fleet.accounts["memory"].snapshot is not listing)
             written = sum("/status" in each for each in world.server.asked)
             assert 12 <= written <= 12 + 4 + 2
+
+
+class TestRoom:
+    def test_room_is_kept_from_when_an_object_asks_while_the_server_runs(self, world: World):
+        world.put("web")
+        with world.serving() as plant:
+            world.until(lambda: world.condition("web", "Accepted")[0] == "True")
+            assert plant.headroom is None
+            assert world.condition("web", "CPUTarget") == ("", "", "")
+            world.put("web", scaled(targetCPU=70))
+            world.until(lambda: world.fleet.groups["web"].target_cpu == 70)
+            world.until(lambda: plant.headroom is not None)
+            world.until(lambda: plant.rooms().get("web"), 40.0)
+            world.until(lambda: world.condition("web", "CPUTarget")[1] not in ("", "Starting"))
+            room = plant.rooms()["web"]
+            assert world.condition("web", "CPUTarget")[:2] == (room.condition, room.reason.value)
+            world.put("web", scaled(targetCPU=0))
+            world.until(lambda: world.condition("web", "CPUTarget") == ("", "", ""))
+
+    def test_one_whose_room_would_come_elsewhere_stops_nobody(self, world: World):
+        world.put("batch")
+        with world.serving() as plant:
+            world.until(lambda: world.served == ["batch"])
+            world.put("web", scaled(targetCPU=70))
+            world.until(lambda: world.condition("web", "Accepted")[1] == "InvalidSpec")
+            assert "targetCPU" in world.condition("web", "Accepted")[2]
+            assert world.served == ["batch"]
+            assert plant.headroom is None
+            world.put("web", {**scaled(targetCPU=70), "labels": {"pool": "web"}})
+            world.until(lambda: world.served == ["batch", "web"])
+            world.until(lambda: plant.headroom is not None)

@@ -11,6 +11,7 @@ import yaml
 
 from externalgrpc import config
 from externalgrpc.config import objects as config_objects
+from externalgrpc.headroom import status as headroom
 from externalgrpc.model import installed_clouds
 from externalgrpc.vpsnodes import objects, pace, spec
 
@@ -33,6 +34,16 @@ def reasons() -> list[str]:
         and REASON.fullmatch(node.value)
     }
     return sorted(found - WORDS - {"Quota" + "Exceeded", "OutOfStock"})
+
+
+def room_reasons() -> list[str]:
+    """Give what CPUTarget may say beside: the reasons of headroom, which docs/target-cpu.md has."""
+    return [each.value for each in headroom.Reason]
+
+
+@pytest.mark.parametrize("reason", room_reasons())
+def test_every_reason_of_room_is_named(reason: str) -> None:
+    assert f"`{reason}`" in PAGE
 
 
 @pytest.mark.parametrize("reason", reasons())

@@ -28,6 +28,7 @@ def test_the_seeds_example_with_what_it_leaves_out():
         "instanceType": "cx21",
         "minSize": 1,
         "maxSize": 5,
+        "targetCPU": 70,
         "labels": {"provider": "hetzner"},
         "taints": [{"key": "paas-tier", "value": "tenant", "effect": "NoSchedule"}],
         "image": "debian-13",
@@ -64,6 +65,34 @@ def test_defaults_are_those_of_its_cloud():
 def test_sizes(scale: Any, sizes: tuple[int | None, int | None]):
     made = spec.entry("vps", {**EXAMPLE, "autoScale": scale}, {})
     assert (made.get("minSize"), made.get("maxSize")) == sizes
+
+
+@pytest.mark.parametrize(
+    ("scale", "default", "target"),
+    [
+        ({"enabled": True, "targetCPU": 70}, None, 70),
+        ({"enabled": True, "targetCPU": 70}, 50, 70),
+        ({"enabled": True, "targetCPU": 0}, None, None),
+        ({"enabled": True, "targetCPU": 0}, 50, None),
+        ({"enabled": True}, 50, 50),
+        ({"enabled": True, "targetCPU": "much"}, None, "much"),
+        ({"enabled": False, "targetCPU": 70}, None, None),
+        ({"targetCPU": 70}, None, None),
+        (None, 50, None),
+    ],
+)
+def test_a_target_of_cpu_use(scale: Any, default: int | None, target: object):
+    defaults = {"hetzner": {"targetCPU": default}} if default else {}
+    made = spec.entry("vps", {**EXAMPLE, "autoScale": scale}, defaults)
+    assert made.get("targetCPU") == target
+
+
+def test_what_is_wrong_with_a_target_is_said_where_it_stands():
+    wrong = config_objects.Wrong(key="targetCPU", path="targetCPU", message="is bad")
+    assert spec.sentence(wrong, EXAMPLE) == "spec.autoScale.targetCPU: is bad"
+    by_default = {**EXAMPLE, "autoScale": {"enabled": True, "maxNodes": 5}}
+    where = "vpsNodes.defaults.hetzner.targetCPU in the server's file"
+    assert spec.sentence(wrong, by_default) == f"{where}: is bad"
 
 
 def test_several_count_before_one():

@@ -70,6 +70,50 @@ def joined(*shown_machines: contract.Instance, ready: bool = True) -> Scene:
     return scene
 
 
+class TestCpuTarget:
+    """The condition CPUTarget: there when a target is asked for, quiet while the answer stays."""
+
+    ASKS = {"autoScale": {"enabled": True, "targetCPU": 70}}  # noqa: RUF012 - nobody changes it
+    ROOM = status.Room("True", "OnTarget", "2 balloons of 900m cpu for 70 %")
+
+    def target(self, *, group_asks: bool, spec: dict[str, Any], **fields: Any):
+        scene = Scene(group(min_size=0, target_cpu=70 if group_asks else None))
+        of = spec_of(spec=spec, deleting=fields.pop("deleting", False))
+        return condition(made(scene, of, **fields), "CPUTarget")
+
+    def test_there_is_none_without_a_target(self):
+        assert self.target(group_asks=False, spec={}) == ("", "", "")
+        none = {"autoScale": {"enabled": True, "targetCPU": 0}}
+        assert self.target(group_asks=False, spec=none, room=self.ROOM) == ("", "", "")
+
+    def test_it_is_what_room_says(self):
+        assert self.target(group_asks=True, spec=self.ASKS, room=self.ROOM) == self.ROOM
+        assert self.target(group_asks=True, spec={}, room=self.ROOM) == self.ROOM, "a default"
+
+    def test_before_anything_was_reckoned_nobody_knows(self):
+        assert self.target(group_asks=True, spec=self.ASKS)[:2] == ("Unknown", "Starting")
+
+    def test_a_target_that_is_not_in_force_says_why(self):
+        fixed = {"autoScale": {"targetCPU": 70}}
+        assert self.target(group_asks=False, spec=fixed)[:2] == ("False", "FixedSize")
+        assert self.target(group_asks=False, spec=self.ASKS)[:2] == ("False", "NotInForce")
+        going = self.target(group_asks=False, spec=self.ASKS, deleting=True)
+        assert going[:2] == ("False", "Deleting")
+
+    def test_a_restart_does_not_write_over_what_was_known(self):
+        scene = joined(shown(1, "g-1"), shown(2, "g-2"))
+        wants = dataclasses.replace(scene.fleet.groups["g"], target_cpu=70)
+        standing = composing.Standing(verdict=OK, group=wants)
+        settled = {
+            name: dataclasses.replace(each, settled=True)
+            for name, each in scene.fleet.accounts.items()
+        }
+        fleet = dataclasses.replace(scene.fleet, accounts=settled)
+        assert not status.known(fleet, standing)
+        assert not status.known(fleet, standing, status.Room("Unknown", "Starting", ""))
+        assert status.known(fleet, standing, self.ROOM)
+
+
 class TestMachines:
     def test_two_nodes(self):
         document = made(joined(shown(1, "g-1"), shown(2, "g-2")))

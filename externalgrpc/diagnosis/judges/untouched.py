@@ -7,7 +7,7 @@ from typing import Final
 
 from externalgrpc.diagnosis.facts import Facts
 from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
-from externalgrpc.fleet import notnow, state
+from externalgrpc.fleet import notnow, pausing, state
 from externalgrpc.kube import pause
 from externalgrpc.model import by_hand, foreign_words
 from externalgrpc.pb import fleet_pb2 as pb
@@ -170,6 +170,7 @@ def _not_now(server: pb.ShowResponse) -> Iterator[Finding]:
     for group in server.groups:
         said = (group.not_now_code, group.not_now_reason)
         places.setdefault(said, f"for group {group.id}")
+    objects = {pausing.of_object(each.id): each.id for each in server.groups if each.vps_node}
     for (code, reason), where in places.items():
         if not code:
             continue
@@ -179,8 +180,14 @@ def _not_now(server: pb.ShowResponse) -> Iterator[Finding]:
             f"nothing is ordered {where}: {code}: {reason}",
             "The autoscaler is shown that its groups cannot grow: pods stay pending."
             + (" Nothing is deleted but what it asks for." if paused else ""),
-            _NOT_NOW.get(code, "vps-autoscaler ls, and the server's log"),
+            _resume(objects[reason])
+            if paused and reason in objects
+            else _NOT_NOW.get(code, "vps-autoscaler ls, and the server's log"),
         )
+
+
+def _resume(name: str) -> str:
+    return f'kubectl patch vpsnode {name} --type=merge -p \'{{"spec":{{"paused":false}}}}\''
 
 
 def _spending(server: pb.ShowResponse) -> Iterator[Finding]:

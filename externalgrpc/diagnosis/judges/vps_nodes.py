@@ -54,6 +54,25 @@ def judge(facts: Facts) -> Iterator[Finding]:
             "kubectl apply -f deploy/crds/vpsnodes.yaml -f deploy/vpsnodes-rbac.yaml",
         )
 
+    yield from _tenants(facts)
+
+
+def _tenants(facts: Facts) -> Iterator[Finding]:
+    """Tell of tenants whose apps go nowhere in particular, for the pool that they name is none."""
+    there = {each.name for each in facts.vps_nodes or ()}
+    astray: dict[str, list[str]] = {}
+    for namespace, pool in sorted(facts.tenants.items()):
+        if pool not in there:
+            astray.setdefault(pool, []).append(namespace)
+    for pool, namespaces in astray.items():
+        yield warning(
+            SUBJECT,
+            f"namespaces of tenants name a VPSNode {pool}, and there is none: {names(namespaces)}",
+            "The admission policies place nothing there: its pods run where any others would.",
+            f"Make the VPSNode, or name another: kubectl label namespace {namespaces[0]} "
+            "vps-autoscaler/tenant=NAME --overwrite",
+        )
+
 
 def _condition(of: objects.VpsNode, kind: str) -> Mapping[str, Any]:
     there = of.status.get("conditions")

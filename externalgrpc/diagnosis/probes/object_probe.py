@@ -14,6 +14,12 @@ from externalgrpc.model import groups
 from externalgrpc.vpsnodes import composing, objects, spec
 
 WHAT: Final = "VPSNodes"
+TENANTS: Final = "namespaces of tenants"
+
+TENANT: Final = "vps-autoscaler/tenant"
+"""The label of a tenant's namespace (docs/kubero.md)."""
+
+NAMESPACES: Final = "/api/v1/namespaces"
 
 _SOLD: Final = composing.Verdict(ok=True, reason=composing.ACCEPTED)
 
@@ -38,6 +44,31 @@ def ask(of: cluster_probe.Reader, notes: Notes) -> tuple[objects.VpsNode, ...] |
         notes.missed(WHAT, str(error))
         return None
     notes.saw(WHAT)
+    return found
+
+
+def tenants(of: cluster_probe.Reader, notes: Notes) -> dict[str, str]:
+    """Return which VPSNodes namespaces of tenants name, by namespace; "true" names none.
+
+    Who may not list namespaces learns nothing of them, which is noted.
+    """
+    notes.progress(TENANTS)
+    try:
+        namespaces = cluster_probe.every(of, NAMESPACES)
+    except (errors.Denied, errors.NotFound) as error:
+        # The server's own account need not see them, and a cluster need not have tenants.
+        notes.skipped(TENANTS, f"these credentials may not list namespaces ({error})")
+        return {}
+    except errors.KubeError as error:
+        notes.missed(TENANTS, str(error))
+        return {}
+    notes.saw(TENANTS)
+    found: dict[str, str] = {}
+    for each in namespaces:
+        about = each.get("metadata") or {}
+        label = (about.get("labels") or {}).get(TENANT)
+        if label and label != "true":
+            found[str(about.get("name"))] = str(label)
     return found
 
 

@@ -108,7 +108,8 @@ function makeGroup(group) {
 function drawGroup(card, group, status) {
   const { head, size, bar, legend, asked, why, candidates } = card.parts;
   const all = Number(group.costPerHour) ? `, ${money(group.costPerHour, status.currency, 4)}/h in all` : "";
-  say(head.parts.price, `${group.account} · ${money(group.pricePerHour, status.currency, 4)}/h each${all}`);
+  const object = group.vpsNode ? "VPSNode · " : "";
+  say(head.parts.price, `${object}${group.account} · ${money(group.pricePerHour, status.currency, 4)}/h each${all}`);
   const { minSize: min, maxSize: max, targetSize: target, nodes } = group;
   const bad = group.phases.failed ?? 0;
   const coming = Math.max(0, target - nodes - bad);

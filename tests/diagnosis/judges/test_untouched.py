@@ -165,6 +165,16 @@ def test_a_pause_is_a_warning_said_once_at_its_place() -> None:
     assert "for group web: Paused" in found.what
 
 
+def test_a_paused_vpsnode_is_resumed_at_the_object() -> None:
+    why = {"not_now_code": "Paused", "not_now_reason": "spec.paused of VPSNode web"}
+    found = given.only(shown(groups=[pb.Group(id="web", vps_node=True, **why)]), untouched.judge)
+    assert "spec.paused of VPSNode web" in found.what
+    assert found.cure == """kubectl patch vpsnode web --type=merge -p '{"spec":{"paused":false}}'"""
+    why["not_now_reason"] = "paused: true of account hetzner"
+    found = given.only(shown(groups=[pb.Group(id="web", vps_node=True, **why)]), untouched.judge)
+    assert "out of the file" in found.cure
+
+
 def test_a_cap_under_which_nobody_knows_what_is_spent() -> None:
     known = pb.Spend(scope="account", name="hetzner", per_hour="1", cap_per_hour="2")
     unknown = pb.Spend(scope="group", name="web", cap_per_hour="2", unknown="the price of x")

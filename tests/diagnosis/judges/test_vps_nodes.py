@@ -58,3 +58,12 @@ def test_one_that_the_server_does_not_answer() -> None:
     assert "has not answered: web" in only.what
     assert "vpsnodes-rbac.yaml" in only.cure
     assert found(node(status={}), server=False) == []
+
+
+def test_a_tenant_that_names_a_vpsnode_which_is_not_there() -> None:
+    tenants = {"shop": "web", "blog": "wbe", "wiki": "wbe"}
+    facts = given.facts(vps_nodes=(node(),), server=pb.ShowResponse(), tenants=tenants)
+    (only,) = vps_nodes.judge(facts)
+    assert only.severity.name == "WARNING"
+    assert "a VPSNode wbe, and there is none: blog, wiki" in only.what
+    assert "kubectl label namespace blog vps-autoscaler/tenant=NAME --overwrite" in only.cure

@@ -8,6 +8,7 @@ from externalgrpc import config
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import object_probe
 from externalgrpc.kube import api, errors
+from externalgrpc.kubero import manifests
 from externalgrpc.model import installed_clouds
 from externalgrpc.vpsnodes import objects
 
@@ -31,7 +32,7 @@ class Kube:
             if not self.served:
                 raise errors.of(404, "no such group", path)
             return {}
-        assert path == objects.PATH
+        assert path in (objects.PATH, object_probe.NAMESPACES)
         assert query
         if isinstance(self.answer, errors.KubeError):
             raise self.answer
@@ -75,3 +76,18 @@ def test_one_that_does_not_let_us_is_noted() -> None:
     seen = notes()
     assert object_probe.ask(Kube(errors.of(403, "forbidden", "GET x")), seen) is None
     assert [each.what for each in seen.unseen] == ["VPSNodes"]
+
+
+def test_the_vpsnodes_that_tenants_name() -> None:
+    labels = {"shop": "web", "blog": "true", "ours": None}
+    items = [
+        {"metadata": {"name": name, "labels": {manifests.TENANT: value} if value else {}}}
+        for name, value in labels.items()
+    ]
+    assert object_probe.tenants(Kube({"items": items}), notes()) == {"shop": "web"}
+
+
+def test_who_may_not_see_namespaces_is_not_silent() -> None:
+    seen = notes()
+    assert object_probe.tenants(Kube(errors.of(403, "forbidden", "GET x")), seen) == {}
+    assert [each.what for each in seen.unseen] == ["namespaces of tenants"]
