@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "externalgrpc.commands.check:check",
     "render": "externalgrpc.commands.render:render",
     "ls": "externalgrpc.commands.ls:list_fleet",
+    "why": "externalgrpc.commands.why:why",
     "doctor": "externalgrpc.commands.doctor:doctor",
     "offers": "externalgrpc.commands.offers:offers",
     "purge": "externalgrpc.commands.purge:purge",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -34,6 +36,11 @@ def draw(report: Report) -> RenderableType:
         parts.append(_row("not looked at", "yellow", result, _WIDTH))
     parts += ["", _outcome(report)]
     return Group(*parts)
+
+
+def answers(found: Iterable[Finding]) -> RenderableType:
+    """Draw findings alone, in their order."""
+    return Group(*(_finding(plaintext.every(each)) for each in found))
 
 
 def _finding(finding: Finding) -> RenderableType:

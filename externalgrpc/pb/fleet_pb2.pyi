@@ -57,7 +57,7 @@ class Spend(_message.Message):
     def __init__(self, scope: _Optional[str] = ..., name: _Optional[str] = ..., per_hour: _Optional[str] = ..., cap_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., what: _Optional[str] = ..., unknown: _Optional[str] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable", "headroom", "not_now_code", "not_now_reason", "vps_node")
+    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable", "headroom", "not_now_code", "not_now_reason", "vps_node", "why")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,7 @@ class Group(_message.Message):
     NOT_NOW_CODE_FIELD_NUMBER: _ClassVar[int]
     NOT_NOW_REASON_FIELD_NUMBER: _ClassVar[int]
     VPS_NODE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
     id: str
     account: str
     min: int
@@ -88,7 +89,18 @@ class Group(_message.Message):
     not_now_code: str
     not_now_reason: str
     vps_node: bool
-    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ..., headroom: _Optional[_Union[Headroom, _Mapping]] = ..., not_now_code: _Optional[str] = ..., not_now_reason: _Optional[str] = ..., vps_node: _Optional[bool] = ...) -> None: ...
+    why: Answer
+    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ..., headroom: _Optional[_Union[Headroom, _Mapping]] = ..., not_now_code: _Optional[str] = ..., not_now_reason: _Optional[str] = ..., vps_node: _Optional[bool] = ..., why: _Optional[_Union[Answer, _Mapping]] = ...) -> None: ...
+
+class Answer(_message.Message):
+    __slots__ = ("code", "sentence", "cure")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    CURE_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    sentence: str
+    cure: str
+    def __init__(self, code: _Optional[str] = ..., sentence: _Optional[str] = ..., cure: _Optional[str] = ...) -> None: ...
 
 class Headroom(_message.Message):
     __slots__ = ("reason", "message", "status", "balloons", "balloon_cpu_millis", "used_cpu_millis", "requested_cpu_millis", "target_percent", "by")

@@ -15,6 +15,7 @@ from externalgrpc.control.reconciler import Reconciler
 from externalgrpc.fleet import (
     claims,
     dispatch,
+    explanation,
     joins,
     notnow,
     pausing,
@@ -114,6 +115,7 @@ class Show:
             headroom=_headroom(self._rooms().get(group.name)),
             not_now_code=said.code if said is not None else "",
             not_now_reason=plaintext.line(said.reason) if said is not None else "",
+            why=_why(explanation.why_no_node(fleet, group.name, now=now)),
         )
 
     def _allocatable(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Allocatable:
@@ -168,6 +170,14 @@ def register(server: grpc.Server, made: calls.Calls, shown: Show) -> None:
     """Add the service to a server."""
     handlers = {"Show": made.unary("Show", pb.ShowRequest, shown.Show)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+
+def _why(answer: explanation.Answer) -> pb.Answer:
+    return pb.Answer(
+        code=plaintext.line(answer.code),
+        sentence=plaintext.line(answer.sentence),
+        cure=plaintext.line(answer.cure),
+    )
 
 
 def _headroom(room: status.Status | None) -> pb.Headroom | None:
