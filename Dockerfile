@@ -5,6 +5,8 @@ ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
+# The commit's time (make image): what is compiled then says the hash of its source, not a time.
+ARG SOURCE_DATE_EPOCH
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/vps-autoscaler
 COPY requirements/run.txt requirements/run.txt

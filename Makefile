@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
+RELEASE := $(VENV)/release
 BIN := $(VENV)/bin
 CONFIG ?= examples/memory.yaml
 WORKERS ?= 4
@@ -11,7 +12,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws soak mutations fuzz stubs stubs-check lock schema status-picture clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws soak mutations fuzz stubs stubs-check lock schema status-picture release release-test version image sizes clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -96,6 +97,25 @@ schema: $(VENV)/.dev ## Regenerate docs/config.schema.json and docs/status.schem
 	@$(BIN)/vps-autoscaler schema > docs/config.schema.json
 	@$(BIN)/vps-autoscaler schema --of status > docs/status.schema.json
 
+release: $(VENV)/.dev $(RELEASE)/.done ## Build HEAD's wheel, sdist, chart, bill of materials and checksums into dist/ (docs/releasing.md).
+	@$(BIN)/python -m tests.chart.helm
+	@rm -rf dist
+	@$(RELEASE)/bin/python deploy/release/build.py dist \
+	--helm "$$($(BIN)/python -c 'from tests.chart import helm; print(helm.find())')"
+
+release-test: $(VENV)/.dev ## Build a release twice, install its wheel into a clean environment and run it (minutes; fetches packages).
+	@$(BIN)/python -m tests.chart.helm
+	@$(BIN)/python -m pytest -m "e2e or not e2e" tests/release
+
+version: ## Write VERSION=0.2.0 everywhere it stands.
+	@$(PYTHON) deploy/release/version.py "$(VERSION)"
+
+image: ## Build the image with buildah or docker, whichever is there (IMAGE=vps-autoscaler:VERSION).
+	@$(PYTHON) deploy/release/image.py $(IMAGE)
+
+sizes: ## Print the image's size by part: what its steps install, compressed.
+	@$(PYTHON) deploy/release/sizes.py
+
 status-picture: $(VENV)/.dev ## Draw the status page's pictures in docs/ (needs Chromium and chromedriver).
 	@$(BIN)/python -m tests.status.picture
 
@@ -104,6 +124,8 @@ lock: $(VENV)/.dev ## Resolve the dependencies again and write requirements/ wit
 	@for set in run:: dev:--extra:dev; do IFS=: read -r name flag extra <<<"$$set"; \
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-header --no-annotate $$flag $$extra -o requirements/$$name.txt pyproject.toml requirements/build.in; done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-header --no-annotate -o requirements/release.txt requirements/release.in
 
 # A stamp file says which set of hashed requirements the virtual environment holds.
 $(VENV)/.run: requirements/run.txt pyproject.toml
@@ -121,6 +143,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.run
+
+# The bill of materials has an environment of its own: its tools are no part of what it lists.
+$(RELEASE)/.done: requirements/release.txt | $(VENV)/.dev
+	@[ -x $(RELEASE)/bin/python ] || $(BIN)/python -m venv $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/release.txt
+	@touch $@
 
 clean: ## Remove the virtual environment and all caches.
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

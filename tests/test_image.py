@@ -37,6 +37,54 @@ def test_the_default_command_serves_plain_text_on_loopback_only():
     assert "EXPOSE" not in DOCKERFILE
 
 
+def lines_of(word):
+    return re.findall(rf"^{word} +(.*)$", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_image_runs_as_nobody():
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    users = re.findall(r"^USER (.*)$", last, re.MULTILINE)
+    assert users
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]), "a number, which runAsNonRoot can check"
+
+
+def test_every_base_has_a_version():
+    bases = [each for each in lines_of("FROM") if not each.startswith("${BASE}")]
+    assert bases == []
+    (base,) = (each for each in lines_of("ARG") if each.startswith("BASE="))
+    tag = base.partition("=")[2].rpartition(":")[2]
+    assert re.match(r"\d+\.\d+-slim-", tag), "one Python, and one Debian"
+
+
+def test_what_is_fetched_into_the_image_is_hashed():
+    steps = re.sub(r"\\\n", " ", DOCKERFILE)
+    installs = re.findall(r"pip install (.*?)(?:&&|$)", steps, re.MULTILINE)
+    assert installs
+    for each in installs:
+        assert "--require-hashes" in each or {"--no-deps", "--no-build-isolation"} <= {
+            *each.split()
+        }
+    assert not re.search(r"^ADD |curl|wget|apt-get", steps, re.MULTILINE)
+
+
+def test_the_entrypoint_takes_a_commands_words():
+    assert [json.loads(each) for each in lines_of("ENTRYPOINT")] == [["vps-autoscaler"]]
+    assert "PYTHONDONTWRITEBYTECODE=1" in DOCKERFILE, "its root may be read-only"
+
+
+def test_the_image_gets_all_that_it_copies():
+    let_in = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
+    }
+    copied = {
+        word
+        for each in lines_of("COPY")
+        if not each.startswith("--from")
+        for word in each.split()[:-1]
+    }
+    assert copied == let_in
+
+
 def test_the_default_command_runs():
     words = json.loads(re.search(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[1])
     words[words.index("--config") + 1] = str(EXAMPLE)
