@@ -122,8 +122,8 @@ PLANTS = (
     Plant(
         "room: take one that was refused for accepted",
         f"{ROOM}/composing.py",
-        "            if standing.verdict.ok:\n",
-        "            if standing.group is not None:\n",
+        "            good = of.spec\n",
+        "            good = self._good[of.uid] = of.spec\n",
     ),
     Plant(
         "room: let a new object take it from one that has it",
