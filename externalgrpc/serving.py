@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import queue
 import signal
 import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Protocol
+from typing import Final, Protocol
 
 from externalgrpc import assembly, config
 from externalgrpc.config import watch
@@ -24,6 +25,8 @@ _LOG = logs.Log("serving")
 
 GRACE_S = 25.0
 """Calls and cloud requests under way may take this long at a stop; Kubernetes kills after 30 s."""
+
+_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +61,7 @@ def run(
     Raises ConfigError, CannotListen, or a cloud's error at opening.
     """
     stop = stop or threading.Event()
-    reload = threading.Event()
-    _on_signals(stop, reload)
+    signals = _signals()
     limits.raise_open_files()
     watcher = watch.Watch(serving.source)
     time_source = clocks.SystemClock()
@@ -85,7 +87,7 @@ def run(
     on_ready(grpc_server.address, watcher.config)
     try:
         with screen.showing(fleet_view) if screen is not None else contextlib.nullcontext():
-            _watch(watcher, plant, stop, reload)
+            _watch(watcher, plant, stop, signals)
     finally:
         ends = time_source.monotonic() + GRACE_S
         grpc_server.stop(GRACE_S / 5)
@@ -98,17 +100,18 @@ def _watch(
     watcher: watch.Watch,
     plant: assembly.Assembly,
     stop: threading.Event,
-    reload: threading.Event,
+    signals: queue.SimpleQueue[int],
 ) -> None:
     """Look after the files every few seconds, and at once on SIGHUP, until told to stop."""
     while not stop.is_set():
-        reload.wait(watch.INTERVAL_S)
+        heard = _heard(signals)
+        if stops := heard & _STOPPING:
+            _LOG.info("stopping", signal=signal.Signals(min(stops)).name)
+            return
         if stop.is_set():
             return
-        asked = reload.is_set()
-        reload.clear()
         try:
-            fresh = watcher.reload() if asked else watcher.poll()
+            fresh = watcher.reload() if heard else watcher.poll()
         except config.ConfigError as error:
             plant.metrics.count("reloads", {"outcome": "refused"})
             _LOG.error("configuration not reloaded: the last good one stays", mistakes=str(error))
@@ -129,18 +132,31 @@ def _watch(
             _LOG.info("configuration reloaded", groups=[group.name for group in fresh.groups])
 
 
-def _on_signals(stop: threading.Event, reload: threading.Event) -> None:
-    def on_stop(number: int, _frame: FrameType | None) -> None:
-        _LOG.info("stopping", signal=signal.Signals(number).name)
-        stop.set()
-        reload.set()
+def _heard(signals: queue.SimpleQueue[int]) -> set[int]:
+    """Await a signal for as long as files may go unlooked at; return all that have come."""
+    heard: set[int] = set()
+    with contextlib.suppress(queue.Empty):
+        heard.add(signals.get(timeout=watch.INTERVAL_S))
+        while True:
+            heard.add(signals.get_nowait())
+    return heard
 
-    def on_reload(_number: int, _frame: FrameType | None) -> None:
-        reload.set()
 
-    signal.signal(signal.SIGTERM, on_stop)
-    signal.signal(signal.SIGINT, on_stop)
-    signal.signal(signal.SIGHUP, on_reload)
+def _signals() -> queue.SimpleQueue[int]:
+    """Return what signals are put into from now on: those that stop, and SIGHUP.
+
+    A handler runs between two steps of whatever the main thread is doing, holding its locks: one
+    that sets an Event, or logs, may wait for ever for the very thread that it interrupted. Only
+    SimpleQueue.put is documented to be safe there.
+    """
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        signals.put(number)
+
+    for number in (*_STOPPING, signal.SIGHUP):
+        signal.signal(number, heard)
+    return signals
 
 
 class _Http:

@@ -130,3 +130,30 @@ def test_creates_that_hang_hold_a_stop_for_its_grace_and_no_longer(
             serving.until(lambda: any(each.method == "POST" for each in cloud.asked), START_S)
         took = stops(process, GRACE_S + LATE_S)
         assert took > GRACE_S / 2, "what is under way is waited for"
+
+
+def test_signals_at_any_instant_stop_it(tmp_path):
+    """A handler that takes a lock of the thread that it interrupts stops that thread for ever.
+
+    Each SIGHUP wakes the main thread, so that the next one meets it at another of its steps.
+    """
+    file = tmp_path / "pools.yaml"
+    file.write_text(
+        "cluster: prod\nnodes:\n"
+        "- {name: web, provider: memory, instanceType: small, region: north, maxSize: 3}\n"
+    )
+    command = [sys.executable, "-c", BEGIN, str(GRACE_S), "serve", "--config", str(file)]
+    command += ["--listen", "127.0.0.1:0", "--no-live"]
+    with open(tmp_path / "log", "w") as log:  # noqa: PTH123
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
+        try:
+            line = process.stdout.readline()
+            assert " on 127.0.0.1:" in line, line + (tmp_path / "log").read_text()
+            for _ in range(3000):
+                process.send_signal(signal.SIGHUP)
+            stops(process, GRACE_S + LATE_S)
+        finally:
+            process.kill()
+            process.wait(10)
+            process.stdout.close()
+    assert "stopping" in (tmp_path / "log").read_text()
