@@ -105,6 +105,8 @@ class Cluster:
             self._done(self._api.request("DELETE", path, json={"gracePeriodSeconds": 0}))
         self._done(self._api.delete(_NODES))
         self._gone(self._api.delete(_STATUS))
+        # Whoever paused everything has paused the next test too.
+        self._gone(self._api.delete(f"{_OURS}/vps-autoscaler"))
         waiting.until(lambda: not (self.pods() or self.nodes()), "the cluster is empty")
 
     def _owner(self, name: str) -> str:
