@@ -72,10 +72,16 @@ def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> 
         not fleet.nodes_stale
         and bound not in (None, "", instance.provider_id)
         and not _came_of_an_order(fleet, instance.provider_id)
-        and instance.group in fleet.groups
+        and _is_configured(fleet, instance.group)
         and looks_fresh(fleet, instance, account)
         and instance.created_at > fleet.started_at
     )
+
+
+def _is_configured(fleet: state.Fleet, group: str) -> bool:
+    """Tell whether a group is in the configuration: one that departed only waits to be empty."""
+    known = fleet.groups.get(group)
+    return known is not None and not known.departed
 
 
 def double_settled(

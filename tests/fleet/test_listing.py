@@ -332,6 +332,30 @@ class TestSurplus:
         assert not scene.fleet.retired
         assert sorted(scene.names()) == sorted([name, "sky://9"])
 
+    def test_nor_is_one_that_was_there_before_us_and_that_a_listing_shows_late(self):
+        scene, name = self.double(started_at=900.0)
+        both = (machine(9, name, created_at=950.0), machine(1, name, created_at=5.0))
+        for _ in range(4):
+            scene.now += SETTLE_S
+            scene.listed(*both)
+        assert not scene.fleet.retired
+        assert scene.target() == 2
+
+    @pytest.mark.parametrize("group_", ["nobodys", "h"])
+    def test_a_machine_of_a_group_that_is_not_configured_is_no_double(self, group_):
+        scene = Scene(group("g"), group("h"))
+        (name,) = scene.grow(1)
+        scene.plan()
+        scene.ordered(name, machine(9, name, created_at=5.0))
+        both = (machine(9, name, created_at=5.0), machine(10, name, group_, created_at=6.0))
+        scene.listed(*both)
+        scene.configure(group("g"))
+        for _ in range(4):
+            scene.now += SETTLE_S
+            scene.listed(*both)
+        assert not scene.fleet.retired
+        assert scene.names() == [name]
+
     def test_machines_of_one_name_that_we_did_not_order_all_stay_and_are_shown(self):
         scene = Scene()
         shown = [machine(n, "g-1", created_at=0.0) for n in (10, 9, 11)]

@@ -99,6 +99,17 @@ def test_many_are_believed_after_two_look_ups_minutes_apart_while_their_nodes_ar
     assert notnow.why(there.fleet, "g") is None
 
 
+def test_two_look_ups_at_once_because_a_node_falls_silent_prove_nothing() -> None:
+    there = Many(6)
+    there.lose(6)
+    there.see(ready=0)
+    assert there.look_up() == 6
+    assert there.target() == 6, "two look-ups at one instant are one"
+    there.now += vanishing.APART_S
+    assert there.look_up() == 6
+    assert there.target() == 0
+
+
 def test_an_empty_projects_token_is_never_believed_while_nodes_are_ready() -> None:
     there = Many(6)
     for _ in range(10):

@@ -155,8 +155,14 @@ PLANTS = (
     Plant(
         "take a machine of a group that is not configured for a double",
         f"{FLEET}/proof.py",
-        "        and instance.group in fleet.groups\n        and looks_fresh",
-        "        and looks_fresh",
+        "    return known is not None and not known.departed\n",
+        "    return known is None or not known.departed\n",
+    ),
+    Plant(
+        "take a machine of a group that departed for a double",
+        f"{FLEET}/proof.py",
+        "    return known is not None and not known.departed\n",
+        "    return known is not None\n",
     ),
     Plant(
         "take a machine that was there before us for a double",
