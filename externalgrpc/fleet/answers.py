@@ -71,7 +71,10 @@ def looked_up(
     accepted = launch.phase is state.Phase.ACCEPTED
     launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
     if not _is_believed(fleet, launch, answer):
-        return _put(fleet, dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S))
+        # Whoever is asked for one machine and shows another: nothing it said till now counts.
+        since = now if launch.outcome_unknown else launch.doubtful_since
+        wait = dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S, doubtful_since=since)
+        return _put(fleet, wait)
     match answer:
         case contract.Instance():
             if launch.phase is not state.Phase.ASKED:
@@ -219,6 +222,9 @@ def _found(launch: state.Launch, instance: contract.Instance, now: float) -> sta
 def _certainly_none(
     fleet: state.Fleet, launch: state.Launch, *, mint: Iterator[str], now: float
 ) -> state.Fleet:
+    if not _is_lacking(fleet, launch):
+        # The look-up alone proves nothing: a listing that lacks it brings the next one.
+        return _put(fleet, launch)
     match launch.phase:
         case state.Phase.UNSURE:
             wait_s = backoff.wait_s(
@@ -230,13 +236,12 @@ def _certainly_none(
             return _put(fleet, held)
         case state.Phase.FAILED:
             return _put(fleet, dataclasses.replace(launch, may_land=False))
-        case state.Phase.ACCEPTED if _is_lacking(fleet, launch):
+        case state.Phase.ACCEPTED:
             gone = errors.CloudError(
                 "the machine disappeared before it ran; the cloud does not say why"
             )
             return relaunch(fleet, launch, gone, mint, now)
-        case state.Phase.ACCEPTED | state.Phase.HELD | state.Phase.ASKED:
-            # The look-up alone proves nothing: a listing that lacks it brings the next one.
+        case state.Phase.HELD | state.Phase.ASKED:
             return _put(fleet, launch)
 
 

@@ -68,7 +68,7 @@ def observe(
     built = index.build(fleet.accounts.values(), fleet.retired)
     fleet = dataclasses.replace(fleet, index=built)
     fleet = _missing(fleet, snapshot, before, now)
-    fleet = _launches(fleet, snapshot, now)
+    fleet = _launches(fleet, snapshot, before, now)
     fleet = _stand_in(fleet, arrivals)
     fleet = retired.spare(retired.listed(fleet, snapshot, now=now))
     fleet = marking.survey(_going(_tidy(fleet), now))
@@ -238,8 +238,14 @@ def _missing(
     return dataclasses.replace(fleet, missing=missing, gone=gone)
 
 
-def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state.Fleet:
+def _launches(
+    fleet: state.Fleet,
+    snapshot: state.Snapshot,
+    before: Mapping[str, contract.Instance],
+    now: float,
+) -> state.Fleet:
     settle_s = fleet.accounts[snapshot.account].settle_s
+    blind = _lacks_what_was_there(fleet, before)
     launches: dict[str, state.Launch] = {}
     missing = dict(fleet.missing)
     shown = fleet.index.by_provider_id
@@ -257,9 +263,26 @@ def _launches(fleet: state.Fleet, snapshot: state.Snapshot, now: float) -> state
         elif (node := _lost_node(fleet, launch, snapshot.begun_at - settle_s)) is not None:
             held = state.Missing(instance=node, account=launch.account, look_at=now)
             missing.setdefault(node.provider_id, held)
+        elif blind and launch.outcome_unknown:
+            launches[name] = dataclasses.replace(launch, doubtful_since=snapshot.begun_at)
         else:
             launches[name] = _unseen(launch, snapshot.begun_at, settle_s, now)
     return dataclasses.replace(fleet, launches=launches, missing=missing)
+
+
+def _lacks_what_was_there(fleet: state.Fleet, before: Mapping[str, contract.Instance]) -> bool:
+    """Tell whether a listing lacks a machine that was there and that nobody deletes.
+
+    It may be gone; or the login sees another project, or a part of it. Until that is over for a
+    settling time, that an order is not shown is no reason to send it again.
+    """
+    shown = fleet.index.by_provider_id
+    return any(
+        provider_id not in shown
+        and instance.state is not contract.InstanceState.DELETING
+        and not view.is_retired(fleet, instance)
+        for provider_id, instance in before.items()
+    )
 
 
 def _lost_node(fleet: state.Fleet, launch: state.Launch, before: float) -> contract.Instance | None:
@@ -321,9 +344,7 @@ def _landed(launch: state.Launch, instance: contract.Instance, now: float) -> st
 
 def _unseen(launch: state.Launch, begun_at: float, settle_s: float, now: float) -> state.Launch:
     """Put a launch that the listing lacks up for a look-up once the settling time is over."""
-    doubtful = launch.phase in (state.Phase.UNSURE, state.Phase.ACCEPTED) or (
-        launch.phase is state.Phase.FAILED and launch.may_land
-    )
+    doubtful = launch.phase is state.Phase.ACCEPTED or launch.outcome_unknown
     if doubtful and begun_at > launch.doubtful_since + settle_s:
         return dataclasses.replace(launch, look_at=min(launch.look_at, now))
     return launch

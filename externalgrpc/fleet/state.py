@@ -61,11 +61,11 @@ class Launch:
     """An order in the air.
 
     ``doubtful_since`` is the instant from which the settling time runs: when the order was
-    accepted, or when its reply was lost. ``refused`` are the candidates that the cloud refused
-    for this very launch. ``may_land`` stays true as long as a create that was sent may still
-    make a machine that nobody knows. ``instance`` is the machine of an accepted order, and one that
-    was seen while its create is under way. ``look_at`` is when its fate is looked up, infinite
-    until a listing or the passing of time gives a reason to.
+    accepted, when its reply was lost, or when the cloud last contradicted itself. ``refused`` are
+    the candidates that the cloud refused for this very launch. ``may_land`` stays true as long as a
+    create that was sent may still make a machine that nobody knows. ``instance`` is the machine of
+    an accepted order, and one that was seen while its create is under way. ``look_at`` is when its
+    fate is looked up, infinite until a listing or the passing of time gives a reason to.
     """
 
     name: str
@@ -85,6 +85,11 @@ class Launch:
     look_at: float = float("inf")
     attempts: int = 0
     vanished: int = 0
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Tell whether its create was sent, no answer came, and nobody has seen its machine."""
+        return self.phase is Phase.UNSURE or (self.phase is Phase.FAILED and self.may_land)
 
 
 class Deletion(enum.Enum):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from externalgrpc.fleet import answers, listing, requests, state, view
-from providers import errors
+from providers import contract, errors
 from tests.fleet.scene import (
     CREATING,
     DELETING,
@@ -12,14 +12,15 @@ from tests.fleet.scene import (
     SOUTH,
     Scene,
     machine,
+    node,
     placeholder,
 )
 
 PHASE = state.Phase
 
 
-def sent() -> tuple[Scene, str]:
-    scene = Scene()
+def sent(*shown: contract.Instance) -> tuple[Scene, str]:
+    scene = Scene(shown=shown)
     (name,) = scene.grow(1)
     scene.plan()
     return scene, name
@@ -31,10 +32,17 @@ def accepted(receipt: str = "r") -> tuple[Scene, str]:
     return scene, name
 
 
-def unsure() -> tuple[Scene, str]:
-    scene, name = sent()
+def unsure(*shown: contract.Instance) -> tuple[Scene, str]:
+    scene, name = sent(*shown)
     scene.ordered(name, errors.Unreachable("cut"))
     return scene, name
+
+
+def looked_up(scene: Scene) -> list[str]:
+    """Plan, and name the machines that are to be looked up."""
+    names = {requests.LookUp: lambda each: each.name}
+    names[requests.LookUpMissing] = lambda each: each.instance.node_name
+    return [names[type(each)](each) for each in scene.plan() if type(each) in names]
 
 
 class TestOrdered:
@@ -95,6 +103,82 @@ class TestLookedUp:
         assert scene.creates() == []
         scene.now += 5
         assert [request.name for request in scene.creates()] == [name]
+
+    def test_an_unsure_launch_is_not_sent_again_while_listings_lack_what_they_showed(self):
+        """Seed 1355: for a moment an API showed an empty project; the name was sent twice."""
+        scene, name = unsure(machine(1, "g-1"))
+        scene.now += SETTLE_S + 1
+        scene.listed()
+        assert looked_up(scene) == ["g-1"]
+        scene.missing_looked_up("sky://1", None)
+        scene.now += SETTLE_S
+        scene.listed()
+        assert looked_up(scene) == []
+        scene.now += 1
+        scene.listed()
+        assert looked_up(scene) == [name], "a settling time after what it lacked, it is believed"
+        scene.looked_up(name, None)
+        assert scene.launch(name).phase is PHASE.HELD
+
+    def test_one_machine_more_is_made_for_an_answer_that_was_lost_and_goes_when_it_is_shown(self):
+        """What nothing could show: an empty project for longer than a settling time."""
+        scene, name = unsure()
+        for _ in range(2):
+            scene.now += SETTLE_S + 1
+            scene.listed()
+        scene.plan()
+        scene.looked_up(name, None)
+        scene.now += 5
+        assert [request.name for request in scene.creates()] == [name]
+        first = machine(1, name, created_at=1061.0, state=CREATING)
+        second = machine(2, name, created_at=scene.now, state=CREATING)
+        scene.ordered(name, second)
+        for _ in range(2):
+            scene.now += SETTLE_S + 1
+            scene.listed(first, second)
+            assert scene.creates() == []
+        assert set(scene.fleet.retired) == {"sky://1"}
+        assert scene.names() == [name]
+
+    def test_nor_on_a_look_up_that_was_under_way_when_the_listing_came(self):
+        scene, name = unsure(machine(1, "g-1"))
+        scene.now += SETTLE_S + 1
+        scene.listed(machine(1, "g-1"))
+        assert looked_up(scene) == [name]
+        scene.listed()
+        scene.looked_up(name, None)
+        assert scene.launch(name).phase is PHASE.UNSURE
+
+    def test_what_we_delete_ourselves_may_be_lacking(self):
+        scene, name = unsure(machine(1, "g-1"), machine(2, "g-2", state=DELETING))
+        scene.register("sky://1")
+        scene.retire(node(1, "g-1"))
+        scene.now += SETTLE_S + 1
+        scene.listed()
+        assert looked_up(scene) == [name]
+
+    @pytest.mark.parametrize("failed", [False, True])
+    def test_a_look_up_that_names_another_machine_says_nothing_for_a_settling_time(self, failed):
+        """Seed 1355: all machines had one name; the order's own was found, and not known by it."""
+        scene, name = unsure()
+        if failed:
+            scene.now += 1000
+            scene.plan()
+            assert scene.launch(name).phase is PHASE.FAILED
+        scene.now += SETTLE_S + 1
+        other = machine(1, "g-other", state=CREATING)
+        scene.listed(other)
+        assert looked_up(scene) == [name]
+        scene.looked_up(name, other)
+        scene.now += SETTLE_S
+        scene.listed(other)
+        scene.looked_up(name, None)
+        assert scene.launch(name).may_land
+        scene.now += 1
+        scene.listed(other)
+        assert looked_up(scene) == [name]
+        scene.looked_up(name, None)
+        assert not scene.launch(name).may_land
 
     def test_an_unsure_launch_that_is_found_is_accepted(self):
         scene, name = unsure()
