@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import grpc
 
@@ -25,6 +27,10 @@ class Taken:
     def share_ms(self, share: float) -> float:
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
+
+    def add(self, more: Taken) -> None:
+        self.seconds += more.seconds
+        self.failures += more.failures
 
     def __str__(self) -> str:
         return (
@@ -48,6 +54,18 @@ def calls(channel: grpc.Channel, count: int, *, pause_s: float = 0.005) -> Taken
     return taken
 
 
+def in_turns(
+    channel: grpc.Channel, count: int, held: Callable[[], AbstractContextManager[object]]
+) -> tuple[Taken, Taken]:
+    """Call alone, beside those who hold on, and so on; gives what calls took alone and beside."""
+    alone, beside = calls(channel, count), Taken()
+    for _ in range(3):
+        with held():
+            beside.add(calls(channel, count))
+        alone.add(calls(channel, count))
+    return alone, beside
+
+
 class Steady:
     """Calls from a thread for as long as the context lasts."""
 
@@ -59,9 +77,7 @@ class Steady:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            some = calls(self._channel, 5, pause_s=0.002)
-            self.taken.seconds += some.seconds
-            self.taken.failures += some.failures
+            self.taken.add(calls(self._channel, 5, pause_s=0.002))
 
     def __enter__(self) -> Taken:
         self._thread.start()

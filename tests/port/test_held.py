@@ -21,6 +21,13 @@ pytestmark = pytest.mark.alone
 
 PATH = f"/{service.SERVICE}/NodeGroupForNode"
 LAW_MS = 50.0
+TIMES = 3.0
+"""On a busy machine calls are slow by themselves: so much slower than alone they may be."""
+
+
+def soon_ms(alone):
+    """Say how soon nine of ten calls must be answered: ``alone`` was taken in the same run."""
+    return max(LAW_MS, TIMES * alone.share_ms(0.9))
 
 
 def tls(folder):
@@ -70,19 +77,24 @@ def half_open(stack, address, streams, connections, context=None):
 
 @pytest.mark.parametrize("transport", ["tcp", "unix", "tls"])
 def test_sixteen_half_open_streams_stop_nobody(tmp_path, transport):
-    with listening(tmp_path, transport) as (up, context), contextlib.ExitStack() as stack:
+    @contextlib.contextmanager
+    def held():
+        with contextlib.ExitStack() as stack:
+            yield half_open(stack, up.address, 16, 1, context)
+
+    with listening(tmp_path, transport) as (up, context):
         callers.calls(up.channel, 20)
-        half_open(stack, up.address, 16, 1, context)
-        taken = callers.calls(up.channel, 100)
-        print(transport, taken)  # noqa: T201
+        alone, taken = callers.in_turns(up.channel, 40, held)
+        print(f"{transport} alone: {alone}\n{transport} beside them: {taken}")  # noqa: T201
         assert not taken.failures
-        assert taken.share_ms(0.9) < LAW_MS
+        assert taken.share_ms(0.9) < soon_ms(alone)
 
 
 @pytest.mark.parametrize("connections", [1, 100, 1000])
 def test_a_thousand_half_open_streams_stop_nobody(tmp_path, connections):
     with process.served(tmp_path) as up, grpc.insecure_channel(up.address) as channel:
         callers.calls(channel, 20)
+        alone = callers.calls(channel, 100)
         before = up.rss_kib()
         with contextlib.ExitStack() as stack:
             with callers.Steady(channel) as storm:
@@ -98,11 +110,13 @@ def test_a_thousand_half_open_streams_stop_nobody(tmp_path, connections):
             assert not storm.failures
             assert not taken.failures
             assert not fresh.failures
-            assert taken.share_ms(0.9) < LAW_MS
-            assert fresh.share_ms(0.9) < LAW_MS
             assert grown < 96
         serving.until(lambda: up.threads() < 60)
         serving.until(lambda: up.files() < 30)
+        alone.add(callers.calls(channel, 100))
+        print(f"alone, before and after: {alone}")  # noqa: T201
+        assert taken.share_ms(0.9) < soon_ms(alone)
+        assert fresh.share_ms(0.9) < soon_ms(alone)
 
 
 def test_no_caller_may_wait_for_long(tmp_path):
@@ -169,18 +183,21 @@ def test_replies_that_nobody_reads_do_not_pile_up(tmp_path):
     "method", [f"/{health.SERVICE}/Watch", f"/{reflection.SERVICE}/ServerReflectionInfo"]
 )
 def test_streams_that_are_left_open_hold_no_worker(tmp_path, method):
-    with listening(tmp_path, "tcp") as (up, _), contextlib.ExitStack() as stack:
-        for _ in range(2):
-            caller = stack.enter_context(frames.Connection(up.address))
-            for _ in range(20):
-                stream = caller.stream()
-                caller.send(
-                    frames.headers(stream, method),
-                    frames.data(stream, frames.message(b"" if "Watch" in method else b"\x3a\x00")),
-                )
-        taken = callers.calls(up.channel, 100)
+    @contextlib.contextmanager
+    def held():
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                caller = stack.enter_context(frames.Connection(up.address))
+                for _ in range(20):
+                    stream = caller.stream()
+                    message = frames.message(b"" if "Watch" in method else b"\x3a\x00")
+                    caller.send(frames.headers(stream, method), frames.data(stream, message))
+            yield
+
+    with listening(tmp_path, "tcp") as (up, _):
+        alone, taken = callers.in_turns(up.channel, 40, held)
         assert not taken.failures
-        assert taken.share_ms(0.9) < LAW_MS
+        assert taken.share_ms(0.9) < soon_ms(alone)
 
 
 @pytest.mark.parametrize("transport", ["tcp", "unix", "tls"])
