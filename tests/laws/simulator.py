@@ -77,7 +77,7 @@ class Server:
         self._due = True
         self._pump_at = math.inf
         self._providers: dict[str, lanes.WatchedCloud] = {}
-        self._seats: dict[str, reconciler.AccountRuntime] = {}
+        self._runtimes: dict[str, reconciler.AccountRuntime] = {}
         self.witness = witness.Witness()
         self.judge = life.Judge(setting.truth, setting.excused)
         self.caps = caps.Caps()
@@ -109,12 +109,12 @@ class Server:
         self._node_groups = tuple(node_groups)
         node_groups = self.setting.operator.groups(node_groups)
         used = {group.account for group in node_groups}
-        for name in sorted(used - self._seats.keys()):
-            self._seats[name] = self._seat(name)
-        for name, runtime in self._seats.items():
-            self._seats[name] = dataclasses.replace(runtime, account=self._account(name))
+        for name in sorted(used - self._runtimes.keys()):
+            self._runtimes[name] = self._runtime(name)
+        for name, runtime in self._runtimes.items():
+            self._runtimes[name] = dataclasses.replace(runtime, account=self._account(name))
         self.describer.configure(self._config(node_groups), self._providers)
-        runtimes = {name: self._seats[name] for name in sorted(used)}
+        runtimes = {name: self._runtimes[name] for name in sorted(used)}
         self.reconciler.configure(
             node_groups,
             runtimes,
@@ -266,7 +266,7 @@ class Server:
     def kill(self) -> None:
         """Kill the process without a word."""
         self.alive = False
-        for runtime in self._seats.values():
+        for runtime in self._runtimes.values():
             assert isinstance(runtime.lane, lanes.SimLane)
             runtime.lane.kill()
 
@@ -303,7 +303,7 @@ class Server:
                 said,
             )
 
-    def _seat(self, name: str) -> reconciler.AccountRuntime:
+    def _runtime(self, name: str) -> reconciler.AccountRuntime:
         login = contract.Login(account=name, cluster=CLUSTER, token="")
         made = lanes.OldCloud if self.setting.old else lanes.WatchedCloud
         made = made if self.setting.steps is None else lanes.SteppedCloud

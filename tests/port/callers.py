@@ -41,7 +41,7 @@ class Taken:
 
 
 def calls(channel: grpc.Channel, count: int, *, pause_s: float = 0.005) -> Taken:
-    """Call one after the other."""
+    """Call one after the other; three that fail say it all, each may take five seconds."""
     call, taken, pause = channel.unary_unary(METHOD, None, None), Taken(), threading.Event()
     for _ in range(count):
         began = time.perf_counter()
@@ -49,6 +49,8 @@ def calls(channel: grpc.Channel, count: int, *, pause_s: float = 0.005) -> Taken
             call(REQUEST, timeout=5)
         except grpc.RpcError as error:
             taken.failures.append(str(error))
+            if len(taken.failures) == 3:
+                break
         taken.seconds.append(time.perf_counter() - began)
         pause.wait(pause_s)
     return taken
