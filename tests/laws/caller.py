@@ -198,11 +198,7 @@ def _refused_for_a_reason(
         laws.require(wanted is None, "a known group is known", name)
     elif isinstance(error, fleet_errors.OutOfBounds):
         size = view.target(there.fleet, name)
-        unsure = sum(
-            1
-            for provider_id, held in there.fleet.quarantine.items()
-            if not held.ignored and laws.group_in_doubt(there.fleet, provider_id) == name
-        )
+        unsure = laws.unsure(there.fleet, name)
         beyond = delta <= 0 or size + delta > wanted.max_size - unsure or wanted.departed
         laws.require(beyond, "a growth within bounds is not refused", name, delta)
     else:

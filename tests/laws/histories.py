@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from tests.laws import history
 
 
-def play(seed: int) -> history.Told:
+def play(seed: int) -> history.Reported:
     """Play the history of a seed."""
     with silence():
         return dataclasses.replace(history.History(seed).play(), seed=seed)
@@ -60,12 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 ordered=item.ordered,
             )
             if item.broken or chosen.log:
-                _say("\n".join(item.log))
+                say("\n".join(item.log))
             if item.broken:
-                _say(f"seed {item.seed} breaks a law: {item.broken}")
+                say(f"seed {item.seed} breaks a law: {item.broken}")
                 return 1
     minutes = (time.monotonic() - began) / 60
-    _say(
+    say(
         f"{totals['histories']} histories hold the laws, {totals['histories'] / minutes:.0f} a "
         f"minute: {totals['events']} events, {totals['ordered']} machines ordered, "
         f"{totals['kills']} kills of the server, {totals['starts']} starts of the autoscaler; "
@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -312,13 +312,11 @@ class History:
         self.chance.choice(self.sides).restart_autoscaler()
 
     def _vanish(self) -> None:
-        there = sorted(simulator.standing(self.clouds), key=lambda machine: machine.id)
+        there = sorted(simulator.standing(self.clouds), key=lambda each: each[1].id)
         if there:
-            machine = self.chance.choice(there)
+            cloud, machine = self.chance.choice(there)
             self.sim.record(f"{machine.node_name} ({machine.id}) vanishes")
-            for cloud in {id(cloud): cloud for cloud in self.clouds.values()}.values():
-                if any(machine is each for each in cloud.servers()):
-                    cloud.vanish(machine.id)
+            cloud.vanish(machine.id)
 
     def _outage(self) -> None:
         name = self.chance.choice(sorted(self.clouds))
@@ -375,11 +373,10 @@ class History:
 
     def _look_at_marks(self) -> None:
         """Note when machines lost the mark ``unjoined``."""
-        for cloud in {id(each): each for each in self.clouds.values()}.values():
-            scheme = self.sim.scheme_of(cloud)
+        for cloud in simulation.once(self.clouds.values()):
             for machine in cloud.servers():
                 if not machine.unjoined:
-                    self.unmarked.setdefault(f"{scheme}://{machine.id}", self.sim.now)
+                    self.unmarked.setdefault(self.sim.provider_id(cloud, machine), self.sim.now)
 
     # ---- the law of rest -----------------------------------------------------------------------
 

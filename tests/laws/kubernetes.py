@@ -52,7 +52,7 @@ class Kubernetes:
         identity: str = "",
     ) -> None:
         self._sim = sim
-        self._clouds = {id(cloud): cloud for cloud in clouds.values()}
+        self._clouds = simulation.once(clouds.values())
         self._life = truth
         self.key = key
         self.identity = identity
@@ -126,12 +126,11 @@ class Kubernetes:
         return unready > max(3, 0.45 * len(self.nodes))
 
     def _machines(self) -> Iterator[_Machine]:
-        for cloud in self._clouds.values():
-            scheme = self._sim.scheme_of(cloud)
+        for cloud in self._clouds:
             for server in cloud.servers():
                 up = server.state(self._sim.now) is contract.InstanceState.RUNNING
                 if up and server.user_data == self.key:
-                    yield _Machine(server.name, f"{scheme}://{server.id}")
+                    yield _Machine(server.name, self._sim.provider_id(cloud, server))
 
     def _joins_now(self, machine: _Machine) -> bool:
         provider_id = machine.provider_id

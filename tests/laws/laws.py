@@ -152,17 +152,13 @@ def _bounds(fleet: state.Fleet, name: str) -> None:
     if notnow.why(fleet, name) is not None:
         require(most == size, "not now: the shown maxSize is the target", name, most, size)
         return
-    unsure = sum(
-        1
-        for provider_id, held in fleet.quarantine.items()
-        if not held.ignored and group_in_doubt(fleet, provider_id) == name
-    )
+    doubtful = unsure(fleet, name)
     require(
-        most == (min(group.max_size, max(size, group.max_size - unsure)) if unsure else most),
+        most == (min(group.max_size, max(size, group.max_size - doubtful)) if doubtful else most),
         "what is in quarantine counts against maxSize",
         name,
         most,
-        unsure,
+        doubtful,
     )
     require(most <= group.max_size, "the shown maxSize is no more than the configured one", name)
 
@@ -175,10 +171,14 @@ def lives(fleet: state.Fleet, member: view.Member) -> bool:
     return instance is not None and claims.shows_life(fleet, instance)
 
 
-def group_in_doubt(fleet: state.Fleet, provider_id: str) -> str:
-    """Name the group whose mark a machine in quarantine carries."""
-    instance = view.known(fleet, provider_id)
-    return instance.group if instance is not None else ""
+def unsure(fleet: state.Fleet, group: str) -> int:
+    """Count the machines in quarantine that a group's maxSize makes room for."""
+    return sum(
+        not held.ignored
+        and (instance := view.known(fleet, provider_id)) is not None
+        and instance.group == group
+        for provider_id, held in fleet.quarantine.items()
+    )
 
 
 def ids(fleet: state.Fleet, group: str) -> set[str]:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from externalgrpc.fleet import view
 from externalgrpc.model import foreign_words
-from tests.laws import caller, fake_cloud, fates, laws, operator, world
+from tests.laws import caller, fake_cloud, fates, laws, operator, simulation, world
 
 NAMES = st.sampled_from("ghk")
 INDEX = st.integers(0, 30)
@@ -241,7 +241,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.there.say({identity: word for identity, word in said.items() if word})
 
     def _machines(self):
-        clouds = {id(each): each for each in self.there.skies.values()}.values()
+        clouds = simulation.once(self.there.skies.values())
         return [machine for cloud in clouds for machine in cloud.standing()]
 
     # ---- what clouds do ----------------------------------------------------------------------

@@ -142,8 +142,8 @@ class Mishaps:
     def edit(self) -> None:
         """Change one label of a machine that nobody has touched, to something that stands."""
         cloud = self._clouds[self._chance.choice(sorted(self._clouds))]
-        scheme = self._sim.scheme_of(cloud)
-        there = [each for each in cloud.servers() if f"{scheme}://{each.id}" not in self._edited]
+        named = self._sim.provider_id
+        there = [each for each in cloud.servers() if named(cloud, each) not in self._edited]
         if not there:
             return
         machine, other = self._chance.choice(there), self._chance.choice(there)
@@ -163,7 +163,7 @@ class Mishaps:
         )
         before = getattr(machine, field)
         self._sim.record(f"{machine.name} ({machine.id}): {field} {before!r} becomes {value!r}")
-        self._edited.add(f"{scheme}://{machine.id}")
+        self._edited.add(named(cloud, machine))
         cloud.edit(machine.id, **{field: value})
 
         def undo() -> None:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.laws import plants
+from tests.laws import histories, plants
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("externalgrpc", "providers", "tests", "pyproject.toml")
@@ -30,14 +30,15 @@ UNITS = (
     "tests/control/test_lane.py",
     "tests/joining/test_stale_nodes.py",
     "tests/control/test_reconciler.py",
-    "tests/joining/test_registrar.py",
     "tests/rpc/test_service.py",
-    "tests/test_unfinished.py",
-    "tests/test_reload.py",
     "tests/kube/test_tries.py",
     "tests/commands/test_purge.py",
     "tests/vpsnodes/test_composing.py",
     "tests/vpsnodes/test_status.py",
+    # What waits for threads or starts processes comes last.
+    "tests/joining/test_registrar.py",
+    "tests/test_unfinished.py",
+    "tests/test_reload.py",
 )
 LINES = (
     ("unit tests", UNITS, {}),
@@ -59,13 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     wanted = [plant for plant in plants.PLANTS if chosen.only in plant.name]
     survivors: list[str] = []
-    _say(f"{'planted':58} {'caught by':46} {'s':>5}")
+    histories.say(f"{'planted':58} {'caught by':46} {'s':>5}")
     with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
         for plant, (caught, seconds) in zip(wanted, pool.map(attack, wanted), strict=True):
-            _say(f"{plant.name:58} {caught or 'NOTHING: IT SURVIVES':46.46} {seconds:5.1f}")
+            histories.say(
+                f"{plant.name:58} {caught or 'NOTHING: IT SURVIVES':46.46} {seconds:5.1f}"
+            )
             if not caught:
                 survivors.append(plant.name)
-    _say(f"{len(wanted) - len(survivors)} of {len(wanted)} caught")
+    histories.say(f"{len(wanted) - len(survivors)} of {len(wanted)} caught")
     return 1 if survivors else 0
 
 
@@ -122,11 +125,6 @@ def _said(output: str) -> str:
         return law.group(1)
     failed = re.search(r"^(?:FAILED|ERROR) \S*::(\S+)", output, re.MULTILINE)
     return failed.group(1) if failed is not None else "a failing test"
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

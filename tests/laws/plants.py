@@ -228,30 +228,6 @@ PLANTS: tuple[Plant, ...] = (
         "    if launch.outcome_unknown and not _is_lacking(fleet, launch):\n",
     ),
     Plant(
-        "send again on the word of a look-up alone",
-        f"{FLEET}/answers.py",
-        "    if not _is_lacking(fleet, launch):\n",
-        "    if not launch.outcome_unknown and not _is_lacking(fleet, launch):\n",
-    ),
-    Plant(
-        "send again what a listing lacks with others that were there",
-        f"{FLEET}/listing.py",
-        "        elif blind and launch.outcome_unknown:\n",
-        "        elif blind and not launch.name:\n",
-    ),
-    Plant(
-        "wait for ever to send again because of what we delete",
-        f"{FLEET}/listing.py",
-        "        and not view.is_retired(fleet, instance)\n        for provider_id",
-        "        for provider_id",
-    ),
-    Plant(
-        "send again though a look-up showed another machine",
-        f"{FLEET}/answers.py",
-        "since = now if launch.outcome_unknown else launch.doubtful_since",
-        "since = launch.doubtful_since",
-    ),
-    Plant(
         "show a failure on a machine that landed after all",
         f"{FLEET}/answers.py",
         "        instance=instance,\n        failure=None,",

@@ -188,6 +188,31 @@ PLANTS = (
         "return named if proof.is_our_order(fleet, member.instance) else None",
         "return named if named is None else None",
     ),
+    # A create is never sent twice while the first may land.
+    Plant(
+        "send again on the word of a look-up alone",
+        f"{FLEET}/answers.py",
+        "    if not _is_lacking(fleet, launch):\n",
+        "    if not launch.outcome_unknown and not _is_lacking(fleet, launch):\n",
+    ),
+    Plant(
+        "send again what a listing lacks with others that were there",
+        f"{FLEET}/listing.py",
+        "        elif blind and launch.outcome_unknown:\n",
+        "        elif blind and not launch.name:\n",
+    ),
+    Plant(
+        "wait for ever to send again because of what we delete",
+        f"{FLEET}/listing.py",
+        "        and not view.is_retired(fleet, instance)\n        for provider_id",
+        "        for provider_id",
+    ),
+    Plant(
+        "send again though a look-up showed another machine",
+        f"{FLEET}/answers.py",
+        "since = now if launch.outcome_unknown else launch.doubtful_since",
+        "since = launch.doubtful_since",
+    ),
     # 7. The configuration.
     Plant(
         "take another cluster's name at a reload",

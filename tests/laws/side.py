@@ -154,18 +154,12 @@ class Side:
     def by_id(self) -> dict[str, datacenter.Server]:
         """Give every machine of the clusters' name that stands, by provider id."""
         return {
-            f"{self._sim.scheme_of(cloud)}://{machine.id}": machine
-            for cloud, machine in self.standing()
+            self._sim.provider_id(cloud, machine): machine for cloud, machine in self.standing()
         }
 
     def standing(self) -> list[tuple[datacenter.Datacenter, datacenter.Server]]:
         """Give every machine of the clusters' name that stands, with its cloud."""
-        return [
-            (cloud, machine)
-            for cloud in {id(each): each for each in self._clouds.values()}.values()
-            for machine in cloud.servers()
-            if machine.cluster == simulator.CLUSTER and machine.deleted_at is None
-        ]
+        return list(simulator.standing(self._clouds))
 
     # ---- laws ----------------------------------------------------------------------------------
 
@@ -183,17 +177,12 @@ class Side:
             return
         prefix = f"{order.group}-"
         there = 1 + self.server.landing(prefix)
-        listed = {
-            name
-            for name, account in self.server.fleet.accounts.items()
-            if account.snapshot is not None
-        }
-        for cloud in {
-            id(each): each for name, each in self._clouds.items() if name in listed
-        }.values():
-            scheme = self._sim.scheme_of(cloud)
+        accounts = self.server.fleet.accounts.items()
+        listed = {name for name, account in accounts if account.snapshot is not None}
+        clouds = (cloud for name, cloud in self._clouds.items() if name in listed)
+        for cloud in simulation.once(clouds):
             for machine in cloud.servers():
-                provider_id = f"{scheme}://{machine.id}"
+                provider_id = self._sim.provider_id(cloud, machine)
                 if machine.user_data not in self.keys or not machine.name.startswith(prefix):
                     continue
                 if provider_id in self.edited:

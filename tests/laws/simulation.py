@@ -7,8 +7,8 @@ import dataclasses
 import heapq
 import itertools
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from providers import errors
 from providers.memory import datacenter
@@ -27,6 +27,13 @@ class Weather:
 
 
 CALM = Weather()
+
+Cloud = TypeVar("Cloud")
+
+
+def once(clouds: Iterable[Cloud]) -> tuple[Cloud, ...]:
+    """Give each cloud once: two accounts may look into one project."""
+    return tuple({id(each): each for each in clouds}.values())
 
 
 class Simulation:
@@ -50,6 +57,10 @@ class Simulation:
 
     def unix(self) -> float:
         return self.now
+
+    def provider_id(self, cloud: datacenter.Datacenter, machine: datacenter.Server) -> str:
+        """Give the provider id of a machine in a data centre."""
+        return f"{self.scheme_of(cloud)}://{machine.id}"
 
     def scheme_of(self, cloud: datacenter.Datacenter) -> str:
         """Give every data centre a scheme of its own."""

@@ -202,7 +202,7 @@ class Server:
         lied = any(liar.ever for liar in self.setting.liars.values())
         if not self.alive or lied or provider_id in self.setting.edited:
             return
-        for machine in standing(self._clouds):
+        for _, machine in standing(self._clouds):
             if not provider_id.endswith(f"://{machine.id}"):
                 continue
             if {provider_id, machine.name} & self.setting.asked:
@@ -225,7 +225,7 @@ class Server:
 
     def unsent(self, fleet: state.Fleet) -> Iterator[str]:
         """Name the launches for which no create can be under way, by what the clouds know."""
-        there = {machine.node_name for machine in standing(self._clouds)}
+        there = {machine.node_name for _, machine in standing(self._clouds)}
         for name, launch in fleet.launches.items():
             landing = any(cloud.landing[name] for cloud in self._providers.values())
             if launch.phase is state.Phase.HELD and name not in there and not landing:
@@ -378,9 +378,11 @@ class WitnessedLane(lanes.SimLane):
                 watching.answered(before, after, answer=answer)
 
 
-def standing(clouds: Mapping[str, datacenter.Datacenter]) -> Iterator[datacenter.Server]:
+def standing(
+    clouds: Mapping[str, datacenter.Datacenter],
+) -> Iterator[tuple[datacenter.Datacenter, datacenter.Server]]:
     """Give every machine of our cluster that really stands and is not being deleted."""
-    for cloud in {id(cloud): cloud for cloud in clouds.values()}.values():
+    for cloud in simulation.once(clouds.values()):
         for server in cloud.servers():
             if server.cluster == CLUSTER and server.deleted_at is None:
-                yield server
+                yield cloud, server

@@ -100,13 +100,15 @@ def main() -> int:
             if not warm_mib and lasted_s > WARM_UP * wanted_s:
                 warm_mib = held
             fleet = soak.sides[0].server.fleet
-            _say(
+            histories.say(
                 f"day {days}: {held:.1f} MiB, {soak.sim.events} events, "
                 f"{sum(one.autoscaler.ordered for one in soak.sides)} machines ordered, "
                 f"{len(fleet.gone)} remembered as gone, {len(fleet.retired)} being deleted"
             )
     grown = rss_mib() - warm_mib if warm_mib else 0.0
-    _say(f"{days} simulated days; {grown:+.1f} MiB since the warm-up, {GROWTH_MIB} are allowed")
+    histories.say(
+        f"{days} simulated days; {grown:+.1f} MiB since the warm-up, {GROWTH_MIB} are allowed"
+    )
     return int(grown > GROWTH_MIB)
 
 
@@ -124,13 +126,8 @@ def _laws(soak: Soak):
     try:
         yield
     except AssertionError:
-        _say("\n".join(soak.sim.log))
+        histories.say("\n".join(soak.sim.log))
         raise
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class Stage:
     @property
     def standing(self) -> list[str]:
         """Name the machines that stand, by their marks."""
-        return sorted(server.node_name for server in simulator.standing(self.clouds))
+        return sorted(server.node_name for _, server in simulator.standing(self.clouds))
 
     @property
     def joined(self) -> int:

@@ -76,11 +76,7 @@ class Witness:
             covered,
         )
         laws.require(len(ordered) + len(covered) == delta, "a growth orders what it does not cover")
-        unsure = sum(
-            1
-            for provider_id, held in after.quarantine.items()
-            if not held.ignored and laws.group_in_doubt(after, provider_id) == group
-        )
+        unsure = laws.unsure(after, group)
         laws.require(
             view.target(after, group) <= after.groups[group].max_size - unsure,
             "growth stays below max, less what is in quarantine",

@@ -24,7 +24,7 @@ from externalgrpc.fleet import (
 )
 from externalgrpc.model import groups
 from providers import contract, errors
-from tests.laws import caps, fake_cloud, fates, laws, life, operator, witness
+from tests.laws import caps, fake_cloud, fates, laws, life, operator, simulation, witness
 
 HANDS = 3
 
@@ -669,14 +669,14 @@ class World:
         return fake_cloud.Pending(request.name, request.group.name, 0.0, identity=self.identity)
 
     def _every_sky(self) -> Iterator[fake_cloud.Sky]:
-        yield from {id(each): each for each in self.skies.values()}.values()
+        yield from simulation.once(self.skies.values())
 
     def _land(self, cloud: fake_cloud.Sky, pending: fake_cloud.Pending, delay_s: float) -> None:
         pending.lands_at = self.now + delay_s
         cloud.pending.append(pending)
 
     def _known_skies(self) -> Iterator[fake_cloud.Sky]:
-        yield from {id(self.skies[name]): self.skies[name] for name in self.fleet.accounts}.values()
+        yield from simulation.once(self.skies[name] for name in self.fleet.accounts)
 
     def _differences(self) -> set[tuple[str, str, str]]:
         there = {
