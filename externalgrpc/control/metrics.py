@@ -18,6 +18,7 @@ from externalgrpc.fleet import (
     proof,
     spending,
     state,
+    verdicts,
     view,
 )
 from externalgrpc.support import clock
@@ -27,6 +28,7 @@ _COUNTED = {
     "deletions": ("Deletions answered by a cloud.", ("account", "outcome")),
     "launches_failed": ("Launches that failed, by the code shown to CA.", ("group", "code")),
     "joins_failed": ("Machines that did not become nodes.", ("group", "code")),
+    "repairs": ("Machines let go since their Nodes were not ready for long.", ("group",)),
     "finishes": ("Tries to finish half made machines, by answer.", ("account", "outcome")),
     "marks": ("Changes of machines' marks answered by a cloud.", ("account", "outcome")),
     "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
@@ -96,6 +98,7 @@ class Metrics:
         """Let what may be counted of groups begin at zero. Idempotent."""
         for group in groups:
             self._waits.labels(group)
+            self._counters["repairs"].labels(group)
             for phase in _PHASES:
                 self._joins.labels(group, phase)
             for name, codes in _CODES.items():
@@ -304,7 +307,20 @@ def _doubts(fleet: state.Fleet) -> Iterator[core.Metric]:
         count = sum(1 for each in shown if proof.is_strange(fleet, each, account))
         strange.add_metric((name,), count)
     withheld.add_metric((), sum(1 for held in fleet.unjoined.values() if held.withheld))
-    yield from (unsure, braked, strange, withheld)
+    unready = core.GaugeMetricFamily(
+        "vps_autoscaler_unready_machines",
+        "Machines of groups with repair whose Nodes are not ready: due=true, if for too long.",
+        labels=("group", "due"),
+    )
+    late = Counter(
+        (instance.group, str(held.withheld != verdicts.NOT_YET).lower())
+        for provider_id, held in fleet.unready.items()
+        if (instance := view.known(fleet, provider_id)) is not None
+    )
+    for name, group in fleet.groups.items():
+        for due in ("false", "true") if group.repair_after_s is not None else ():
+            unready.add_metric((name, due), late[name, due])
+    yield from (unsure, braked, strange, withheld, unready)
 
 
 def _phase(member: view.Member) -> str:

@@ -108,6 +108,7 @@ class Retirement:
     the node name, or the provider id where the machine has no name of its own. ``drained`` tells
     that CA let its real Node go; without that it is spared should its Node come after all. ``own``
     tells that it was let go on our own word, and not CA's: such wait while their group is paused.
+    ``repair`` tells that its Node was not ready for too long: it is spared should that end.
     ``candidate`` is what was ordered, as far as that is known.
     """
 
@@ -128,6 +129,7 @@ class Retirement:
     surplus: bool = False
     drained: bool = False
     own: bool = False
+    repair: bool = False
     candidate: groups.Candidate | None = None
 
 
@@ -150,11 +152,29 @@ class Missing:
 class Seen(NamedTuple):
     """What a Node of the cluster says of itself: whose machine it claims to be, and if it is ready.
 
-    ``provider_id`` is empty where the Node names no machine.
+    ``provider_id`` is empty where the Node names no machine. ``unready_since`` is when its Ready
+    condition became False or Unknown, in Unix seconds of the API server's clock; 0 where it is
+    True, or where there is no such condition. ``left_alone`` tells that a person cordoned it or
+    said by annotation to leave it alone.
     """
 
     provider_id: str
     ready: bool
+    unready_since: float = 0.0
+    left_alone: bool = False
+
+
+class Unready(NamedTuple):
+    """A machine of ours whose Node is not ready, or absent though it was seen.
+
+    ``since`` is when this process first saw it so, without a gap until now. ``changed_at`` is the
+    Node's own :attr:`Seen.unready_since`, 0 for an absent one: where it changes, the time begins
+    anew. ``withheld`` says why the machine is not deleted yet.
+    """
+
+    since: float
+    changed_at: float
+    withheld: str
 
 
 class Doubt(enum.Enum):
@@ -223,7 +243,7 @@ class Finish:
 class Gone(NamedTuple):
     """A machine that is no more: whose it was, whether we let it go, and since when it is known.
 
-    ``drained`` and ``own`` as for :class:`Retirement`.
+    ``drained``, ``own`` and ``repair`` as for :class:`Retirement`.
     """
 
     group: str
@@ -231,6 +251,7 @@ class Gone(NamedTuple):
     at: float = NEVER
     drained: bool = False
     own: bool = False
+    repair: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -531,6 +552,8 @@ class Fleet:
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
     prove that a machine never was a node, ``doubled`` the same of second machines of our orders,
     which are such from their first listing on. ``verdicts`` are the failures shown lately.
+    ``unready`` are, by provider id, machines of groups with repair whose Nodes are not ready, and
+    ``left_alone`` those that a person said to leave alone, as their Nodes were last seen.
     ``outage`` says that the cluster has lost its nodes at large. ``finishes`` are, by provider id,
     the machines that will not run unless they are finished. ``awaited`` says what of the groups is
     not known yet, empty when all are: until then none is served, no machine is called an orphan and
@@ -578,6 +601,8 @@ class Fleet:
     doubled: Mapping[str, float] = dataclasses.field(default_factory=dict)
     limits: Limits = _LIMITS
     verdicts: tuple[Verdict, ...] = ()
+    unready: Mapping[str, Unready] = dataclasses.field(default_factory=dict)
+    left_alone: frozenset[str] = frozenset()
     outage: str = ""
     finishes: Mapping[str, Finish] = dataclasses.field(default_factory=dict)
     awaited: str = ""
