@@ -78,17 +78,10 @@ def lives(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
     return bool(by_provider_id(fleet).get(provider_id))
 
 
-def may_be_well(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
-    """Tell whether any Node that may be a machine is ready, or is to be left alone.
-
-    Of whose Nodes nobody is sure it is said as well: while the cluster has lost them at large, and
-    while they are not heard of.
-    """
-    if fleet.nodes is None or fleet.nodes_stale or fleet.outage or provider_id in fleet.left_alone:
-        return True
+def is_well(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
+    """Tell whether any Node that may be a machine, by its name or providerID alone, is ready."""
     names = {node_name, *by_provider_id(fleet).get(provider_id, ())}
-    found = [fleet.nodes[name] for name in names if name in fleet.nodes]
-    return any(each.ready or each.left_alone for each in found)
+    return any(name in names and seen.ready for name, seen in (fleet.nodes or {}).items())
 
 
 def rival(fleet: state.Fleet, instance: contract.Instance) -> str:

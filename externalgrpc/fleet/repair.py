@@ -10,9 +10,9 @@ is withheld and reported. The machine leaves the target at once, as after CA's D
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from externalgrpc.fleet import claims, retired, state, vanishing, verdicts, view
+from externalgrpc.fleet import claims, proof, retired, state, vanishing, verdicts, view
 from externalgrpc.model import groups
 from providers import contract
 
@@ -132,28 +132,33 @@ def _waits(
 
 
 def _siblings_are_ready(fleet: state.Fleet, group: str, instance: contract.Instance) -> bool:
-    others = [
-        vanishing.node_is_ready(fleet, each.instance)
-        for each in view.members(fleet, group)
-        if each.instance is not None
-        and each.provider_id != instance.provider_id
-        and each.provider_id in fleet.registered
-    ]
-    return bool(others) and all(others)
+    others = _ready(fleet, (group,))
+    others.pop(instance.provider_id, None)
+    return bool(others) and all(others.values())
 
 
 def lost_at_large(fleet: state.Fleet, account: str) -> bool:
     """Tell whether an account, or the cluster, has lost so many nodes that nothing is repaired."""
     if fleet.outage or vanishing.vanished(fleet, account):
         return True
-    ready = {
-        each.provider_id: vanishing.node_is_ready(fleet, each.instance)
-        for group in fleet.groups
-        for each in view.members(fleet, group)
-        if each.instance is not None and each.provider_id in fleet.registered
-    }
+    ready = _ready(fleet, fleet.groups)
     own = [well for each, well in ready.items() if fleet.index.account_of.get(each) == account]
     return any(vanishing.is_outage(of.count(False), len(of)) for of in (list(ready.values()), own))
+
+
+def _ready(fleet: state.Fleet, of: Iterable[str]) -> dict[str, bool]:
+    """Tell of the machines of groups, by provider id, whether their Nodes are ready.
+
+    What is proved never to have been a node is left out; what was one before this process started,
+    and is absent since, is not.
+    """
+    return {
+        each.provider_id: vanishing.node_is_ready(fleet, each.instance)
+        for group in of
+        for each in view.members(fleet, group)
+        if each.instance is not None
+        and not proof.never_joined(fleet, each.instance, view.account_of(fleet, each.instance))
+    }
 
 
 def _left_alone(fleet: state.Fleet) -> frozenset[str]:

@@ -149,23 +149,22 @@ def is_spared(fleet: state.Fleet, key: str) -> bool:
     held = fleet.retired.get(key)
     if held is None or held.drained or not held.provider_id:
         return False
-    return _is_of_use(fleet, held, held.provider_id, held.name)
+    return _is_of_use(fleet, held)
 
 
-def _is_of_use(
-    fleet: state.Fleet, held: state.Retirement | state.Gone, provider_id: str, name: str
-) -> bool:
+def _is_of_use(fleet: state.Fleet, held: state.Retirement) -> bool:
     """Tell whether what a machine was let go for no longer holds of it."""
     if not held.repair:
-        return claims.lives(fleet, provider_id, name)
+        return claims.lives(fleet, held.provider_id, held.name)
     group = fleet.groups.get(held.group)
-    wanted = group is not None and group.repair_after_s is not None
-    return not wanted or claims.may_be_well(fleet, provider_id, name)
+    if group is None or group.repair_after_s is None or held.provider_id in fleet.left_alone:
+        return True
+    return claims.is_well(fleet, held.provider_id, held.name)
 
 
 def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
     """Tell of a retirement that is no more whether it was withdrawn; else it is proved gone."""
-    if held.drained or not _is_of_use(after, held, held.provider_id, held.name):
+    if held.drained or not _is_of_use(after, held):
         return False
     return held.deletion is state.Deletion.OWED or held.provider_id in after.index.by_provider_id
 
@@ -226,11 +225,8 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
         gone = fleet.gone.get(instance.provider_id)
         drained = gone is not None and gone.drained
         by_id = gone is not None and gone.terminated
-        stays = (
-            gone is not None
-            and not drained
-            and _is_of_use(fleet, gone, instance.provider_id, instance.node_name)
-        )
+        lives = claims.is_well if gone is not None and gone.repair else claims.lives
+        stays = not drained and lives(fleet, instance.provider_id, instance.node_name)
         if by_name or (by_id and not stays):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
             why = gone if by_id else fleet.gone.get(instance.node_name)

@@ -286,6 +286,30 @@ def test_an_absent_node_counts_only_while_its_siblings_are_ready() -> None:
     assert there.going == ["g-1"]
 
 
+def test_machines_whose_nodes_were_lost_before_we_started_are_siblings_that_are_not_ready() -> None:
+    there = Ill()
+    there.fleet = dataclasses.replace(
+        there.fleet,
+        registered={k: v for k, v in there.fleet.registered.items() if k != "sky://2"},
+    )
+    there.lose("g-1", "g-2")
+    there.pass_(AFTER_S + 10.0)
+    assert there.why(1) == repair.SIBLINGS
+
+
+def test_machines_whose_nodes_were_lost_before_we_started_count_towards_an_outage() -> None:
+    there = Ill()
+    five = [f"g-{number}" for number in range(2, 7)]
+    there.lose(*five)
+    there.fleet = dataclasses.replace(
+        there.fleet,
+        registered={k: v for k, v in there.fleet.registered.items() if v not in five},
+    )
+    there.turn("g-1")
+    there.pass_(AFTER_S + 10.0)
+    assert there.why(1) == verdicts.OUTAGE
+
+
 def test_an_absent_node_without_siblings_stays() -> None:
     there = Ill(1)
     there.lose("g-1")
@@ -330,7 +354,7 @@ def test_while_paused_nothing_is_repaired(what) -> None:
     assert there.why(1) == verdicts.PAUSED
 
 
-@pytest.mark.parametrize("then", ["ready", "alone", "outage", "off", "unseen"])
+@pytest.mark.parametrize("then", ["ready", "alone", "off"])
 def test_a_deletion_that_was_not_sent_is_withdrawn_when_anything_speaks_for_the_machine(
     then,
 ) -> None:
@@ -339,23 +363,30 @@ def test_a_deletion_that_was_not_sent_is_withdrawn_when_anything_speaks_for_the_
     there.pass_(AFTER_S + 5.0)
     assert there.deletes() == ["g-1"]
     there.deleted("g-1", errors.Unreachable("503"))
-    match then:
-        case "ready":
-            there.turn("g-1", ready=True)
-            there.sweep()
-        case "alone":
-            there.turn("g-1", left_alone=True)
-            there.sweep()
-        case "outage":
-            there.fleet = dataclasses.replace(there.fleet, outage="all are lost")
-        case "off":
-            there.configure(group(max_size=99))
-        case _:
-            there.fleet = wishes.lose_sight_of_nodes(there.fleet)
+    if then == "off":
+        there.configure(group(max_size=99))
+    else:
+        there.turn("g-1", ready=then == "ready", left_alone=then == "alone")
+        there.sweep()
     assert retired.is_spared(there.fleet, "g-1")
     there.now += SETTLE_S
     assert there.deletes() == []
     assert there.target() == MANY, "it counts again"
+
+
+@pytest.mark.parametrize("then", ["outage", "unseen"])
+def test_while_nobody_can_tell_how_its_node_is_the_deletion_waits(then) -> None:
+    there = Ill()
+    there.turn("g-1")
+    there.pass_(AFTER_S + 5.0)
+    if then == "outage":
+        there.fleet = dataclasses.replace(there.fleet, outage="all are lost")
+    else:
+        there.fleet = wishes.lose_sight_of_nodes(there.fleet)
+    assert there.deletes() == []
+    assert there.target() == MANY - 1
+    there.fleet = dataclasses.replace(there.fleet, outage="", nodes_stale=False)
+    assert there.deletes() == ["g-1"]
 
 
 def test_what_goes_on_being_ill_goes() -> None:

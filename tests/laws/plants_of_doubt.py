@@ -49,7 +49,7 @@ PLANTS = (
     Plant(
         "delete what became a node while its deletion waited",
         f"{FLEET}/retired.py",
-        "    return _is_of_use(fleet, held, held.provider_id, held.name)\n",
+        "    return _is_of_use(fleet, held)\n",
         "    return False\n",
     ),
     Plant(
