@@ -16,6 +16,10 @@ from externalgrpc.fleet import claims, proof, retired, state, vanishing, verdict
 from externalgrpc.model import groups
 from providers import contract
 
+UNREADY, ABSENT = "NodeUnready", "NodeAbsent"
+CODES = frozenset({UNREADY, ABSENT})
+"""How it is named to people that a machine which was a node has no ready Node."""
+
 SIBLINGS = "its Node is absent, and not all other machines of the group are ready nodes"
 
 STANDS = (contract.InstanceState.RUNNING, contract.InstanceState.STOPPED)
@@ -70,7 +74,7 @@ def trouble(fleet: state.Fleet, provider_id: str, now: float) -> state.Failure |
     instance = view.known(fleet, provider_id)
     if held is None or instance is None or instance.group not in fleet.groups:
         return None
-    code, what = ("NodeUnready", "not ready") if held.changed_at else ("NodeAbsent", "absent")
+    code, what = (UNREADY, "not ready") if held.changed_at else (ABSENT, "absent")
     after_s = fleet.groups[instance.group].repair_after_s or 0.0
     then = f"its machine is deleted after {after_s / 60:.0f} min"
     if held.withheld != verdicts.NOT_YET:

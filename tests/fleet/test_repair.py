@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import repair, requests, retired, state, verdicts, view, wishes
+from externalgrpc.fleet import history, repair, requests, retired, state, verdicts, view, wishes
 from externalgrpc.model import groups
 from providers import errors
 from tests.fleet.scene import (
@@ -450,6 +450,18 @@ def test_people_are_told_how_it_is_and_the_autoscaler_is_shown_no_error() -> Non
     assert absent.message.endswith("it is not repaired: " + verdicts.CAPPED)
     assert repair.trouble(there.fleet, "sky://3", there.now) is None
     assert all(each.failure is None for each in view.members(there.fleet, "g"))
+
+
+def test_it_happens_under_peoples_eyes() -> None:
+    there = Ill()
+    there.turn("g-1")
+    there.pass_(AFTER_S)
+    before = there.fleet
+    there.pass_(5.0)
+    told = history.record(history.History(), before, there.fleet, now=there.now, unix_now=there.now)
+    assert [each.text for each in told.happenings if each.weight is history.Weight.WARNING] == [
+        "g-1 is let go: its Node is not ready for longer than repair allows"
+    ]
 
 
 def test_the_same_value_comes_back_where_nothing_changed() -> None:

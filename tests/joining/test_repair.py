@@ -53,6 +53,12 @@ def test_a_machine_whose_node_stays_away_is_let_go_and_that_is_reported(tmp_path
         first, second = ill(house, cluster)
         assert members(house) == {first.provider_id, second.provider_id}
         assert metric(house, "unready_machines", group="alpha", due="false") == 1.0
+        told = {each.name: each for each in house.show().machines}[first.node_name]
+        assert told.error_code == "NodeUnready"
+        assert told.error_message.startswith(
+            "its Node is not ready, seen so for 0 min; its machine"
+        )
+        assert not shown(house)[first.provider_id].HasField("errorInfo"), "CA would back off"
         house.plant.registrar.sweep()
         assert members(house) == {second.provider_id}
         size = house.stub.NodeGroupTargetSize(pb.NodeGroupTargetSizeRequest(id="alpha"))
