@@ -254,6 +254,21 @@ def test_a_node_that_claims_another_machine_brings_nobody_to_be_deleted() -> Non
     assert there.going == []
 
 
+def test_a_node_of_another_name_brings_a_young_machine_of_ours_not_to_be_deleted() -> None:
+    """It is in no quarantine: it was ordered by this process, and its own Node may still come."""
+    there = Ill()
+    there.lose("g-1")
+    there.fleet = dataclasses.replace(there.fleet, minted={"g-1": "sky://1"})
+    young = dataclasses.replace(there.shown[0], created_at=there.now + AFTER_S)
+    there.listed(young, *there.shown[1:])
+    there.seen["liar"] = state.Seen("sky://1", ready=False, unready_since=there.now)
+    there.pass_(AFTER_S - 5.0)
+    assert "sky://1" not in there.fleet.quarantine
+    there.pass_(20.0)
+    assert there.going == []
+    assert "sky://1" not in there.fleet.unready
+
+
 def test_two_nodes_that_claim_one_machine_bring_it_not_to_be_deleted() -> None:
     there = Ill()
     there.turn("g-1")

@@ -95,12 +95,6 @@ PLANTS: tuple[Plant, ...] = (
         "if not claims.agrees(fleet, instance, names[0]):",
     ),
     Plant(
-        "repair: a machine whose Node is ready",
-        REPAIR,
-        "if claims.usurped(fleet, instance) or nodes[names[0]].ready:",
-        "if claims.usurped(fleet, instance):",
-    ),
-    Plant(
         "repair: an absent Node that another machine's Node stands for",
         REPAIR,
         "absent = known_as[0] and not any(name in nodes for name in known_as)",
