@@ -22,6 +22,10 @@ LARGEST: Final = 2**53
 _PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(h|ms|m|s)", re.ASCII)
 _SECONDS: Final = {"h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
 _LONGEST_S: Final = 366 * 24 * 3600
+SHORTEST_REPAIR_S: Final = 300
+"""A restart of a machine and an upgrade of its kubelet take minutes, in which its Node is not
+ready; Kubernetes itself waits so long before it evicts pods."""
+
 _INITIALS: Final = {"ipv4": "IPv4", "ipv6": "IPv6", "cpu": "CPU"}
 
 
@@ -121,6 +125,15 @@ def _duration(value: object) -> float:
     return float(total)
 
 
+def _repair_after(value: float) -> float:
+    if value < SHORTEST_REPAIR_S:
+        raise refusal(
+            f"{value:g} s is too short: a machine that only starts again would be deleted",
+            f"Say {SHORTEST_REPAIR_S // 60}m at least; 15m is usual",
+        )
+    return value
+
+
 def _schema(kind: str | list[str], **more: Any) -> pydantic.WithJsonSchema:  # noqa: ANN401 - JSON
     return pydantic.WithJsonSchema({"type": kind, **more})
 
@@ -153,3 +166,5 @@ Seconds = Annotated[
     pydantic.BeforeValidator(_duration),
     _schema("string", pattern=r"^([0-9]+(\.[0-9]+)?(h|ms|m|s))+$", examples=["15m", "1h30m"]),
 ]
+RepairAfter = Annotated[Seconds, pydantic.AfterValidator(_repair_after)]
+"""For how long a Node may be not ready before its machine is deleted."""

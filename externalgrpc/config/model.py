@@ -138,8 +138,19 @@ class JoinDeadlinesEntry(Entry):
     )
 
 
+class RepairEntry(Entry):
+    """When a machine is deleted whose Node is no longer ready, so that another takes its place."""
+
+    not_ready_for: fields.RepairAfter | None = Field(
+        default=None,
+        description="How long a Node must be not ready, or absent though it was seen, before its "
+        f"machine is deleted without a drain: {fields.SHORTEST_REPAIR_S // 60}m at least "
+        "(needs kubernetes:). Without it no machine is.",
+    )
+
+
 class LimitsEntry(Entry):
-    """How many machines that failed to join are given up at most, in a stretch of time."""
+    """How many machines that failed to join, or are repaired, go at most in a stretch of time."""
 
     given_up_per_group: Sizes | None = Field(
         default=None, ge=0, description="So many of a group (1); 0 gives none up."
@@ -229,6 +240,7 @@ class NodeDefaults(Entry):
     kubelet: KubeletEntry = Field(default_factory=KubeletEntry)
     autoscaling_options: AutoscalingEntry = Field(default_factory=AutoscalingEntry)
     join_deadlines: JoinDeadlinesEntry = Field(default_factory=JoinDeadlinesEntry)
+    repair: RepairEntry = Field(default_factory=RepairEntry)
     target_cpu: Sizes | None = Field(
         default=None,
         ge=1,

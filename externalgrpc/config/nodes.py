@@ -105,6 +105,10 @@ class Reader:
                 message = f"the label {fields.describe(key)} {wrong}"
                 self.findings.add((*path, "labels", key), message, "Remove it", key=True)
         taints = self._taints(entry.taints, (*path, "taints"))
+        if entry.repair.not_ready_for is not None and not self.kubernetes:
+            message = "needs to know the cluster: whether a Node is ready is seen there"
+            cure = "Add kubernetes: to the file, or remove repair"
+            self.findings.add((*path, "repair"), message, cure, key=True)
         made = self._made(entry, of, path)
         if account is None or of is None or not candidates:
             return None
@@ -132,6 +136,7 @@ class Reader:
             reserve=settings.reserve(entry.kubelet),
             overrides=settings.overrides(entry.autoscaling_options),
             join_deadlines=settings.join_deadlines(entry.join_deadlines),
+            repair_after_s=entry.repair.not_ready_for,
             options=made.options,
             any_node_name=entry.any_node_name,
             surge=entry.surge,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc.control import call
-from externalgrpc.fleet import joins, notnow, pausing, proof, state, view, wishes
+from externalgrpc.fleet import joins, notnow, pausing, proof, repair, state, verdicts, view, wishes
 from externalgrpc.fleet import retired as retirements
 from externalgrpc.model import by_hand
 from externalgrpc.support import logs
@@ -54,8 +54,10 @@ def spared(before: state.Fleet, after: state.Fleet) -> None:
             # It is proved gone, or its account is another cloud's now.
             continue
         _LOG.warning(
-            "deletion withdrawn: the machine was let go as one that never became a node, and its "
-            "Node has come",
+            "deletion withdrawn: its Node is ready again, or may be"
+            if held.repair
+            else "deletion withdrawn: the machine was let go as one that never became a node, and "
+            "its Node has come",
             name=key,
             provider_id=held.provider_id,
             group=held.group,
@@ -315,6 +317,21 @@ def outage(sick: str) -> None:
 def overdue(names: Sequence[str]) -> None:
     """Tell which machines we let go ourselves, since they never joined."""
     _LOG.warning("machines that never joined are let go", names=list(names))
+
+
+def repaired(before: state.Fleet, after: state.Fleet) -> None:
+    """Tell whose machines are let go, their Nodes being not ready for long, and why others stay."""
+    for provider_id, held in after.unready.items():
+        known = before.unready.get(provider_id)
+        if held.withheld != verdicts.NOT_YET and (known is None or known.withheld != held.withheld):
+            _LOG.warning("machine not repaired", provider_id=provider_id, why=held.withheld)
+    for begun in repair.begun(before, after):
+        _LOG.warning(
+            "machine let go: its Node is not ready for longer than repair allows",
+            name=begun.name,
+            provider_id=begun.provider_id,
+            group=begun.group,
+        )
 
 
 def learned(before: state.Fleet, after: state.Fleet) -> None:

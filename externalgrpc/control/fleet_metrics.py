@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from prometheus_client import core, registry
 
 from externalgrpc.control.gauge import gauge
-from externalgrpc.fleet import notnow, observed_capacity, pausing, proof, spending, state, view
+from externalgrpc.fleet import (
+    notnow,
+    observed_capacity,
+    pausing,
+    proof,
+    spending,
+    state,
+    verdicts,
+    view,
+)
 from externalgrpc.support import clock
 
 
@@ -143,6 +152,22 @@ def _doubts(fleet: state.Fleet) -> Iterator[core.Metric]:
         "joins_not_given_up",
         "Machines that failed to join and that nothing allows to give up.",
         samples=[((), sum(1 for held in fleet.unjoined.values() if held.withheld))],
+    )
+    late = Counter(
+        (instance.group, str(held.withheld != verdicts.NOT_YET).lower())
+        for provider_id, held in fleet.unready.items()
+        if (instance := view.known(fleet, provider_id)) is not None
+    )
+    yield gauge(
+        "unready_machines",
+        "Machines of groups with repair whose Nodes are not ready: due=true, if for too long.",
+        ("group", "due"),
+        (
+            ((name, due), late[name, due])
+            for name, group in fleet.groups.items()
+            for due in ("false", "true")
+            if group.repair_after_s is not None
+        ),
     )
 
 

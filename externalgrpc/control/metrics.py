@@ -17,6 +17,7 @@ _COUNTED = {
     "deletions": ("Deletions answered by a cloud.", ("account", "outcome")),
     "launches_failed": ("Launches that failed, by the code shown to CA.", ("group", "code")),
     "joins_failed": ("Machines that did not become nodes.", ("group", "code")),
+    "repairs": ("Machines let go since their Nodes were not ready for long.", ("group",)),
     "finishes": ("Tries to finish half made machines, by answer.", ("account", "outcome")),
     "marks": ("Changes of machines' marks answered by a cloud.", ("account", "outcome")),
     "misnamed_nodes": ("Nodes that claimed a machine whose mark has another name.", ("group",)),
@@ -86,6 +87,7 @@ class Metrics:
         """Let what may be counted of groups begin at zero. Idempotent."""
         for group in groups:
             self._waits.labels(group)
+            self._counters["repairs"].labels(group)
             for phase in _PHASES:
                 self._joins.labels(group, phase)
             for name, codes in _CODES.items():

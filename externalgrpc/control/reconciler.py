@@ -221,6 +221,20 @@ class Reconciler:
         self._wake()
         return before, after
 
+    def repair(self, *, sure: bool) -> tuple[state.Fleet, state.Fleet]:
+        """Let go machines whose Nodes are not ready for long; see :mod:`externalgrpc.fleet.repair`.
+
+        To be called when the Nodes were just heard of. Returns the fleets before and after.
+        """
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        before, after = self._change(
+            lambda fleet: fleets.repair_nodes(fleet, now=now, unix_now=unix_now, sure=sure)
+        )
+        if after is not before:
+            audit_log.repaired(before, after)
+            self._wake()
+        return before, after
+
     def learn(self, reports: Mapping[str, template.Learned]) -> None:
         """Take what ready Nodes have, by provider id; see
         :mod:`externalgrpc.fleet.observed_capacity`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from externalgrpc.diagnosis.findings import Finding, Severity, age
+from externalgrpc.fleet import repair
 from externalgrpc.pb import fleet_pb2 as pb
 
 _SEVERITY: Final = {
@@ -93,7 +94,10 @@ def _state(shown: pb.ShowResponse, machine: pb.Machine) -> tuple[Severity, str, 
 
 def _amiss(machine: pb.Machine) -> tuple[Severity, str, str] | None:
     what, cure = "", ""
-    if machine.error_code:
+    if machine.error_code in repair.CODES:
+        what = f"It was a node, and {_bare(machine.error_message)}."
+        cure = "See docs/repair.md."
+    elif machine.error_code:
         what = f"It failed as {machine.error_code}: {_bare(machine.error_message)}."
     elif machine.phase == "quarantine":
         what = f"It is in quarantine ({machine.doubt}): {_bare(machine.doubt_message)}."

@@ -2,7 +2,8 @@
 
 ``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
 ``answers`` the way up, ``joins`` who became a node, ``observed_capacity`` what nodes have,
-``retired`` what must not exist, ``stock`` what clouds said no to, ``plan`` what is due,
+``repair`` who no longer is of use, ``retired`` what must not exist, ``stock`` what clouds said no
+to, ``plan`` what is due,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
 ``configured``, ``pausing`` and ``spending`` what the operator asks for, ``view`` what is read,
 ``memo`` what was derived. Time, randomness and I/O are handed in: a whole history replays from a
@@ -16,6 +17,7 @@ from externalgrpc.fleet.joins import judge as judge_joins
 from externalgrpc.fleet.joins import outage, overdue
 from externalgrpc.fleet.listing import not_listed, observe
 from externalgrpc.fleet.observed_capacity import kubelets, learn
+from externalgrpc.fleet.repair import judge as repair_nodes
 from externalgrpc.fleet.retired import deleted, terminated
 from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
 from externalgrpc.fleet.verdicts import annotated
@@ -57,6 +59,7 @@ __all__ = [
     "outage",
     "overdue",
     "register",
+    "repair_nodes",
     "retire",
     "see_nodes",
     "shrink",

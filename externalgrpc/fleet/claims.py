@@ -78,6 +78,12 @@ def lives(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
     return bool(by_provider_id(fleet).get(provider_id))
 
 
+def is_well(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
+    """Tell whether any Node that may be a machine, by its name or providerID alone, is ready."""
+    names = {node_name, *by_provider_id(fleet).get(provider_id, ())}
+    return any(name in names and seen.ready for name, seen in (fleet.nodes or {}).items())
+
+
 def rival(fleet: state.Fleet, instance: contract.Instance) -> str:
     """Name the Node that claims a machine's providerID under another name; empty for none."""
     provider_id = instance.provider_id

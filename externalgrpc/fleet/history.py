@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from externalgrpc.fleet import joins, notnow, state, view, ways
+from externalgrpc.fleet import joins, notnow, repair, state, view, ways
 
 ENDED: Final = 50
 HAPPENINGS: Final = 100
@@ -206,6 +206,9 @@ def _stated(before: state.Fleet, after: state.Fleet, now: float) -> Iterator[_Sa
             if after.outage
             else _Said(weight=Weight.GOOD, text="the outage is over")
         )
+    for held in repair.begun(before, after):
+        text = f"{held.name} is let go: its Node is not ready for longer than repair allows"
+        yield _Said(weight=Weight.WARNING, text=text, group=held.group, machine=held.name)
     if before.refusals is not after.refusals:
         yield from _refused(before, after)
     if before.quarantine is not after.quarantine:

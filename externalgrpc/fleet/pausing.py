@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from externalgrpc.fleet import state
 
+UNSURE = "its Node was not ready, and whether it is so still nobody can tell for now"
 UNREAD = "the annotation that may pause everything could not be read yet"
 
 
@@ -54,4 +55,6 @@ def holds(fleet: state.Fleet, retirement: state.Retirement) -> str:
     """Say why a deletion waits, being on our own word; empty when it goes on."""
     if not retirement.own:
         return ""
+    if retirement.repair and (fleet.outage or fleet.nodes is None or fleet.nodes_stale):
+        return UNSURE
     return own_word(fleet, retirement.group, retirement.account)

@@ -4,8 +4,9 @@ A retired name stops counting at once. Its deletion is repeated until two listin
 the cloud's settling time agree that it is gone; a name whose create may still land is a tombstone
 until then. What was let go is remembered, and let go again should a cloud show it once more.
 
-Only what CA drained goes whatever its Node says. All else was let go because it never was a node:
-it is spared if it becomes one before the cloud took its deletion, be that late or again.
+Only what CA drained goes whatever its Node says. All else was let go because it never was a node,
+or because its Node was not ready for long: it is spared if it becomes one, or ready, before the
+cloud took its deletion, be that late or again.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ def terminated(
     now: float,
     drained: frozenset[str] = frozenset(),
     own: bool = False,
+    repair: bool = False,
 ) -> state.Fleet:
     """Retire members: a launch that was never sent vanishes, all else is deleted and awaited.
 
     ``drained`` are the keys of those whose real Nodes CA let go; ``own`` says that it is not CA
-    who asks for it.
+    who asks for it, ``repair`` that their Nodes are not ready.
     """
     if not members:
         return fleet
@@ -52,7 +54,13 @@ def terminated(
         if instance is not None:
             account = view.account_of(fleet, instance)
             retired[member.name] = owed(
-                instance, account, now, key=member.name, drained=member.name in drained, own=own
+                instance,
+                account,
+                now,
+                key=member.name,
+                drained=member.name in drained,
+                own=own,
+                repair=repair,
             )
         elif launch is not None and (launch.may_land or launch.phase is state.Phase.ASKED):
             retired[member.name] = _tombstone(launch, now, own=own)
@@ -97,10 +105,15 @@ def withdraw(fleet: state.Fleet, names: Iterable[str], *, own: bool = True) -> s
     return dataclasses.replace(fleet, launches=launches, gone={**fleet.gone, **gone})
 
 
-def asked_for(fleet: state.Fleet, keys: Iterable[str]) -> state.Fleet:
-    """Note that CA asks for what was let go on our own word: it waits for nothing any more."""
+def asked_for(
+    fleet: state.Fleet, keys: Iterable[str], *, drained: frozenset[str] = frozenset()
+) -> state.Fleet:
+    """Note that CA asks for what was let go on our own word: it waits for nothing any more.
+
+    ``drained`` are the keys of those whose real Nodes CA let go.
+    """
     changed = {
-        key: dataclasses.replace(held, own=False)
+        key: dataclasses.replace(held, own=False, drained=held.repair and key in drained)
         for key in keys
         if (held := fleet.retired.get(key)) is not None and held.own
     }
@@ -110,9 +123,9 @@ def asked_for(fleet: state.Fleet, keys: Iterable[str]) -> state.Fleet:
 
 
 def spare(fleet: state.Fleet) -> state.Fleet:
-    """Withdraw the deletions, not under way, of machines that are nodes after all.
+    """Withdraw the deletions, not under way, of machines that are nodes after all, or ready again.
 
-    They were let go because they never were; they count again. A deletion that the cloud took and
+    They were let go because they were not; they count again. A deletion that the cloud took and
     whose machine is shown all the same is withdrawn as well.
     """
     spared = frozenset(
@@ -136,12 +149,22 @@ def is_spared(fleet: state.Fleet, key: str) -> bool:
     held = fleet.retired.get(key)
     if held is None or held.drained or not held.provider_id:
         return False
-    return claims.lives(fleet, held.provider_id, held.name)
+    return _is_of_use(fleet, held)
+
+
+def _is_of_use(fleet: state.Fleet, held: state.Retirement) -> bool:
+    """Tell whether what a machine was let go for no longer holds of it."""
+    if not held.repair:
+        return claims.lives(fleet, held.provider_id, held.name)
+    group = fleet.groups.get(held.group)
+    if group is None or group.repair_after_s is None or held.provider_id in fleet.left_alone:
+        return True
+    return claims.is_well(fleet, held.provider_id, held.name)
 
 
 def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
     """Tell of a retirement that is no more whether it was withdrawn; else it is proved gone."""
-    if held.drained or not claims.lives(after, held.provider_id, held.name):
+    if held.drained or not _is_of_use(after, held):
         return False
     return held.deletion is state.Deletion.OWED or held.provider_id in after.index.by_provider_id
 
@@ -167,6 +190,7 @@ def owed(
     surplus: bool = False,
     drained: bool = False,
     own: bool = False,
+    repair: bool = False,
 ) -> state.Retirement:
     """Make the retirement of a machine whose id is known: its deletion is owed."""
     return state.Retirement(
@@ -181,6 +205,7 @@ def owed(
         surplus=surplus,
         drained=drained,
         own=own,
+        repair=repair,
         candidate=groups.Candidate(instance.machine_type, instance.location),
     )
 
@@ -200,11 +225,21 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
         gone = fleet.gone.get(instance.provider_id)
         drained = gone is not None and gone.drained
         by_id = gone is not None and gone.terminated
-        if by_name or (by_id and (drained or not claims.shows_life(fleet, instance))):
+        lives = claims.is_well if gone is not None and gone.repair else claims.lives
+        stays = not drained and lives(fleet, instance.provider_id, instance.node_name)
+        if by_name or (by_id and not stays):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
             why = gone if by_id else fleet.gone.get(instance.node_name)
-            own = why is not None and why.own
-            again[key] = owed(instance, snapshot.account, now, key=key, drained=drained, own=own)
+            own, repair = why is not None and why.own, why is not None and why.repair
+            again[key] = owed(
+                instance,
+                snapshot.account,
+                now,
+                key=key,
+                drained=drained,
+                own=own,
+                repair=repair,
+            )
     if not again:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **again})
@@ -262,6 +297,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
                 terminated=True,
                 drained=retirement.drained,
                 own=retirement.own,
+                repair=retirement.repair,
             )
         left_behind.add((retirement.group, retirement.name))
     fleet = dataclasses.replace(fleet, retired=retired, gone=gone)

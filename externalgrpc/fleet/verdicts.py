@@ -1,4 +1,4 @@
-"""Decide which failed joins CA may be shown: each is a deletion without a drain."""
+"""Decide which failed joins CA may be shown, and what is repaired: a deletion without a drain."""
 
 from __future__ import annotations
 
@@ -48,6 +48,18 @@ class Court:
             return _withheld(failed, CAPPED)
         self.verdicts = (*self.verdicts, state.Verdict(self._now, group.name, account))
         return dataclasses.replace(failed, since=self._now, withheld="")
+
+    def repaired(self, group: str, account: str) -> str:
+        """Say why a machine may not be deleted now; empty when it may, which counts as a verdict.
+
+        The limits are one for what failed to join and for what is repaired.
+        """
+        if pausing.own_word(self._fleet, group, account):
+            return PAUSED
+        if self._is_full(group, account):
+            return CAPPED
+        self.verdicts = (*self.verdicts, state.Verdict(self._now, group, account))
+        return ""
 
     def _is_full(self, group: str, account: str) -> bool:
         limits = self._fleet.limits

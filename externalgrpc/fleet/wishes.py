@@ -140,7 +140,10 @@ def retire(
             foreign.append(_named(node))
         else:
             name = identity.placeholder_name(node.provider_id) or node.name
-            again |= {name, node.provider_id, view.retired_names(fleet).get(node.provider_id, "")}
+            known_as = view.retired_names(fleet).get(node.provider_id, "")
+            again |= {name, node.provider_id, known_as}
+            if not node.fake and node.name == known_as:
+                drained |= {known_as, node.provider_id}
     if foreign:
         raise fleet_errors.NotOurs(f"{group}: not machines of this group: {', '.join(foreign)}")
     living = view.live(fleet, group) - sum(1 for m in going.values() if m.failure is None)
@@ -149,7 +152,7 @@ def retire(
             f"{group}: deleting {real} would leave {living} live machines, "
             f"minSize is {node_group.min_size}"
         )
-    fleet = retired.asked_for(fleet, again)
+    fleet = retired.asked_for(fleet, again, drained=frozenset(drained))
     fleet = retired.terminated(fleet, tuple(going.values()), now=now, drained=frozenset(drained))
     accused = frozenset(member.provider_id for member in doubtful.values())
     fleet = quarantine.accuse(fleet, accused, now=now, unix_now=unix_now)

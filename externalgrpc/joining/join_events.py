@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from externalgrpc.fleet import joins, state, view
+from externalgrpc.fleet import joins, repair, state, view
 from externalgrpc.fleet.state import Step
 from externalgrpc.kube import events
 
@@ -89,6 +89,25 @@ def changes(
                 action=_ACTION,
                 note=f"ready {whole_s:.0f} s after its machine was created: {steps}",
                 kind="Normal",
+            )
+
+
+def repairs(
+    before: state.Fleet, after: state.Fleet, home: events.Regarding
+) -> Iterator[events.Event]:
+    """Yield the Events for machines that are let go since, for their Nodes are not ready."""
+    for held in repair.begun(before, after)[:MOST]:
+        was = before.unready.get(held.provider_id)
+        state_ = "absent" if was is not None and not was.changed_at else "not ready"
+        note = (
+            f"{held.name} is {state_} for longer than repair.notReadyFor: its machine is deleted, "
+            "and the autoscaler orders another when pods need one"
+        )
+        name = after.registered.get(held.provider_id, held.name)
+        node = events.Regarding(kind="Node", name=name, uid=name)
+        for regarding, text in ((home, f"group {held.group}: {note}"), (node, note)):
+            yield events.Event(
+                regarding=regarding, reason="Repair", action="Repair", note=text, kind="Warning"
             )
 
 

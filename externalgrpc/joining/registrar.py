@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from externalgrpc.control.reconciler import Reconciler
-from externalgrpc.fleet import claims, joins, quarantine, state, view
+from externalgrpc.fleet import claims, joins, quarantine, repair, state, view
 from externalgrpc.joining import join_events, observations, stale_nodes
 from externalgrpc.kube import api, events, facts, nodes, reflector, tokens
 from externalgrpc.kube import cluster as kube
@@ -149,6 +149,7 @@ class Registrar:
         self._joined: frozenset[str] = frozenset()
         self._misnamed: set[tuple[str, str]] = set()
         self._seeing_since: float | None = None
+        self._heard_at = float("-inf")
         self._leftovers = stale_nodes.Leftovers()
         self._kubelets_at = float("-inf")
         self._identify_at = float("-inf")
@@ -230,11 +231,24 @@ class Registrar:
             self._seeing_since = now
         there = listing.items
         self._reconciler.see_nodes(
-            {name: state.Seen(node.provider_id, node.ready) for name, node in there.items()}
+            {
+                name: state.Seen(
+                    node.provider_id,
+                    node.ready,
+                    unready_since=0.0 if node.ready else node.ready_since,
+                    left_alone=node.left_alone,
+                )
+                for name, node in there.items()
+            }
         )
         self._register(self._reconciler.fleet, there)
         self._revoke(there)
-        self._judge(there, sure=now - self._seeing_since >= self._pace.settle_s)
+        sure = now - self._seeing_since >= self._pace.settle_s
+        self._judge(there, sure=sure)
+        # A node is deleted on no older word than what was heard since the last sweep.
+        if listing.heard_at > self._heard_at:
+            self._repair(sure=sure)
+        self._heard_at = listing.heard_at
         fleet = self._reconciler.fleet
         # What a Node says that claims another's machine teaches nothing.
         self._reconciler.learn(
@@ -356,6 +370,13 @@ class Registrar:
         with self._lock:
             for name in asked.keys() - after.journeys.keys() - after.launches.keys():
                 del self._asked[name]
+
+    def _repair(self, *, sure: bool) -> None:
+        before, after = self._reconciler.repair(sure=sure)
+        for held in repair.begun(before, after):
+            self._count("repairs", {"group": held.group})
+        for event in join_events.repairs(before, after, self._cluster.home):
+            self._cluster.publish(event)
 
     def _register(self, fleet: state.Fleet, there: Mapping[str, nodes.Node]) -> None:
         """Note machines that are nodes, and name the machine of a Node that has no providerID."""

@@ -15,6 +15,13 @@ from externalgrpc.support import clock
 
 PATH: Final = "/api/v1/nodes"
 
+LEAVE_ALONE: Final = (
+    "vps-autoscaler/repair-disabled",
+    "cluster-autoscaler.kubernetes.io/scale-down-disabled",
+)
+"""Annotations of a Node by which, set to true, a person forbids to delete its machine."""
+
+_STATUSES: Final = ("True", "False", "Unknown")
 _ATTEMPTS: Final = 4
 _NOTHING: Final = template.Observed()
 
@@ -26,6 +33,7 @@ class Node:
     ``ready_since`` is when its Ready condition last changed, and ``created_at`` when it was made,
     in Unix seconds; 0 where it does not say. ``deleting`` says that it waits for finalizers.
     ``capacity`` and ``allocatable`` are what its kubelet reported, in whole or part.
+    ``left_alone`` says that a person cordoned it, or forbade by annotation to delete it.
     ``pod_cidrs`` are the networks of its pods, where the cluster gives Nodes some; ``addresses``
     those at which the cluster reaches it (InternalIP).
     """
@@ -39,6 +47,7 @@ class Node:
     ready_since: float = 0.0
     created_at: float = 0.0
     deleting: bool = False
+    left_alone: bool = False
     kubelet_version: str = ""
     capacity: template.Observed = _NOTHING
     allocatable: template.Observed = _NOTHING
@@ -169,6 +178,8 @@ def read(obj: api.Object) -> Node | None:
         ready_since=ready_since,
         created_at=_unix(about.get("creationTimestamp")),
         deleting=bool(about.get("deletionTimestamp")),
+        left_alone=bool(spec.get("unschedulable"))
+        or any(_mapping(about.get("annotations")).get(key) == "true" for key in LEAVE_ALONE),
         kubelet_version=_text(_mapping(status.get("nodeInfo")).get("kubeletVersion")),
         capacity=_observed(status.get("capacity")),
         allocatable=_observed(status.get("allocatable")),
@@ -184,7 +195,9 @@ def read(obj: api.Object) -> Node | None:
 def _ready(status: Mapping[str, Any]) -> tuple[bool, float]:
     for each in _list(status.get("conditions")):
         if each.get("type") == "Ready":
-            return each.get("status") == "True", _unix(each.get("lastTransitionTime"))
+            value = _text(each.get("status"))
+            since = _unix(each.get("lastTransitionTime"))
+            return value == "True", since if value in _STATUSES else 0.0
     return False, 0.0
 
 

@@ -151,6 +151,8 @@ class NodeGroup:
     what its machines cost.
 
     ``target_cpu`` is the use of CPU, in percent, above which room is added; None for no target.
+    ``repair_after_s`` is for how many seconds a Node may be not ready before its machine is
+    deleted; None: it never is for that.
 
     Of a group that is a VPSNode (``vps_node``): ``hold`` says why no order may be sent yet (empty:
     it may), and ``deletion`` is the deletionPolicy of an object that is being deleted, empty while
@@ -182,6 +184,7 @@ class NodeGroup:
     reserve: KubeletReserve = KubeletReserve()
     overrides: AutoscalingOverrides = AutoscalingOverrides()
     join_deadlines: JoinDeadlines = JoinDeadlines()
+    repair_after_s: float | None = None
     options: object = None
     any_node_name: bool = False
     surge: int | None = None

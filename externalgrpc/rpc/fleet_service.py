@@ -20,6 +20,7 @@ from externalgrpc.fleet import (
     notnow,
     pausing,
     proof,
+    repair,
     spending,
     state,
     view,
@@ -220,9 +221,10 @@ def _member(
     if journey is not None:
         shown.step = journey.step.name.lower()
         shown.step_seconds_ago = max(0.0, unix_now - journey.since)
-    if member.failure is not None:
-        shown.error_code = member.failure.code
-        shown.error_message = plaintext.line(member.failure.message)
+    failure = member.failure or repair.trouble(fleet, member.provider_id, now)
+    if failure is not None:
+        shown.error_code = failure.code
+        shown.error_message = plaintext.line(failure.message)
     failed = fleet.unjoined.get(member.name)
     if failed is not None and failed.withheld:
         shown.withheld_code = failed.failure.code

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from externalgrpc.fleet import state, view, ways
+from externalgrpc.fleet import repair, state, view, ways
 from externalgrpc.status import known as of
 from externalgrpc.status import shape
 from providers import contract
@@ -53,6 +53,8 @@ def _member(known: of.Known, group: str, member: state.Member) -> shape.Machine:
     if withheld is not None and withheld.withheld:
         code = withheld.failure.code
         message = f"{withheld.failure.message}; it is not given up: {withheld.withheld}"
+    if (unready := repair.trouble(fleet, member.provider_id, known.now)) is not None:
+        code, message = unready.code, unready.message
     return _machine(
         known,
         way,

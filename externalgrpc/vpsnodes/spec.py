@@ -8,7 +8,7 @@ from typing import Any, Final
 from externalgrpc.config import objects as config_objects
 from externalgrpc.vpsnodes import objects
 
-_SAME: Final = ("provider", "account", "labels", "taints", "image", "join")
+_SAME: Final = ("provider", "account", "labels", "taints", "image", "join", "repair")
 _SCALE: Final = {
     "minSize": "autoScale.minNodes",
     "maxSize": "autoScale.maxNodes",

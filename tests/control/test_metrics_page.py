@@ -38,6 +38,7 @@ COUNTS = {
     "orphans",
     "quarantined",
     "strange_machines",
+    "unready_machines",
     "paused",
     "balloons",
     "headroom_cpu_cores",

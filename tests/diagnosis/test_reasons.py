@@ -41,6 +41,16 @@ def machine(**fields):
             "SoldOut: none left.",
         ),
         (
+            {
+                "phase": "running",
+                "step": "ready",
+                "error_code": "NodeUnready",
+                "error_message": "its Node is not ready, seen so for 7 min; it is not repaired: x",
+            },
+            Severity.WARNING,
+            "It was a node, and its Node is not ready, seen so for 7 min; it is not repaired: x.",
+        ),
+        (
             {"phase": "quarantine", "doubt": "Foreign", "doubt_message": "of another cluster"},
             Severity.WARNING,
             "(Foreign): of another cluster.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,6 +87,20 @@ class Cluster:
         prefixed = {f"vps-autoscaler/{key}": value for key, value in annotations.items()}
         fields = {"metadata": {"annotations": prefixed}}
         self._done(self._api.patch(f"{_OURS}/vps-autoscaler", json=fields, headers=_MERGE))
+
+    def unready(self, name: str) -> None:
+        """Say of a Node what the node controller says of one whose kubelet is silent."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        condition = {
+            "type": "Ready",
+            "status": "Unknown",
+            "reason": "NodeStatusUnknown",
+            "message": "posing as silent",
+            "lastTransitionTime": now,
+        }
+        fields = {"status": {"conditions": [condition]}}
+        path = f"{_NODES}/{name}/status"
+        self._done(self._api.patch(path, json=fields, headers=_MERGE))
 
     def cordon(self, name: str) -> None:
         """Keep new pods off a Node."""

@@ -57,6 +57,7 @@ def test_a_node_is_read() -> None:
         ready=True,
         ready_since=1795435260.0,
         created_at=1795435200.0,
+        left_alone=True,
         kubelet_version="v1.36.2",
         capacity=template.Observed(
             cpu_millis=2000, memory_bytes=2021828 * 1024, disk_bytes=10 << 30, pods=110
@@ -99,6 +100,43 @@ def test_a_condition_without_status_is_no_ready_node() -> None:
     assert found is not None
     assert not found.ready
     assert found.capacity == template.Observed()
+
+
+@pytest.mark.parametrize(
+    ("status", "since"),
+    [("False", 1795435260.0), ("Unknown", 1795435260.0), ("?", 0.0), (None, 0.0)],
+)
+def test_since_when_a_node_is_not_ready_it_has_to_say(status: object, since: float) -> None:
+    condition = {"type": "Ready", "status": status, "lastTransitionTime": "2026-11-23T12:01:00Z"}
+    found = nodes.read({**WHOLE, "status": {"conditions": [condition]}})
+    assert found is not None
+    assert (found.ready, found.ready_since) == (False, since)
+
+
+@pytest.mark.parametrize(
+    ("cordoned", "annotations", "alone"),
+    [
+        (False, {}, False),
+        (True, {}, True),
+        (False, {"vps-autoscaler/repair-disabled": "true"}, True),
+        (False, {"cluster-autoscaler.kubernetes.io/scale-down-disabled": "true"}, True),
+        (False, {"vps-autoscaler/repair-disabled": "false"}, False),
+        (False, ["odd"], False),
+    ],
+)
+def test_a_person_may_say_to_leave_a_node_alone(
+    cordoned: bool,  # noqa: FBT001 - a parameter
+    annotations: object,
+    alone: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    found = nodes.read(
+        {
+            "metadata": {"name": "pool-aaaaaa", "annotations": annotations},
+            "spec": {"unschedulable": cordoned},
+        }
+    )
+    assert found is not None
+    assert found.left_alone is alone
 
 
 def test_a_heartbeat_changes_nothing() -> None:

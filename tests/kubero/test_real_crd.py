@@ -155,6 +155,12 @@ WRONG: dict[str, tuple[Object, str]] = {
         example(instanceTypes=[f"t{n}" for n in range(9)], regions=[f"r{n}" for n in range(8)]),
         "more than 64 combinations",
     ),
+    "a repair too soon": (example(repair={"notReadyFor": "4m59s"}), "say 5m at least"),
+    "a repair without unit": (example(repair={"notReadyFor": "15"}), "spec.repair.notReadyFor"),
+    "a misspelled repair": (
+        example(repair={"unreadyFor": "15m"}),
+        'unknown field "spec.repair.unreadyFor"',
+    ),
     "a policy that is none": (example(deletionPolicy="Delete"), 'supported values: "WaitForEmpty"'),
 }
 
@@ -178,10 +184,13 @@ RIGHT: dict[str, Object] = {
         account="hetzner",
         join="kubeadm",
         paused=True,
+        repair={"notReadyFor": "1h30m"},
         deletionPolicy="Orphan",
         taints=[{"key": "example.com/a", "effect": each} for each in ("NoSchedule", "NoExecute")],
         labels={"example.com/a_b.c": "", "node.kubernetes.io/x": "D"},
     ),
+    "the least repair": example(repair={"notReadyFor": "5m"}),
+    "no repair": example(repair={}),
     "the longest name": example("a" * 40),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from externalgrpc.fleet import state
 from externalgrpc.kube import cluster as kube
 from externalgrpc.kube import events, nodes, reflector
 from externalgrpc.model import credentials
@@ -39,7 +40,7 @@ class ApiServer:
     @property
     def node_list(self) -> reflector.Listing[nodes.Node]:
         if not self.away:
-            items = {name: _node(node) for name, node in self.of.nodes.items()}
+            items = {name: self._node(node) for name, node in self.of.nodes.items()}
             self._listing = reflector.Listing(
                 items=items, complete=True, listed_at=self._sim.now, heard_at=self._sim.now
             )
@@ -70,7 +71,7 @@ class ApiServer:
 
     def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
         there = self.of.nodes.get(node.name)
-        if there is None or there.uid != node.uid or not still(_node(there)):
+        if there is None or there.uid != node.uid or not still(self._node(there)):
             return
         ready = there.ready and self._life.is_ready(there.provider_id)
         laws.require(
@@ -87,13 +88,20 @@ class ApiServer:
     def stop(self, within_s: float = math.inf) -> None:
         pass
 
+    def _node(self, node: kubernetes.Node) -> nodes.Node:
+        return nodes.Node(
+            name=node.name,
+            uid=node.uid,
+            provider_id=node.provider_id,
+            ready=node.ready,
+            ready_since=node.ready_since,
+            created_at=node.created_at,
+            left_alone=node.name in self.of.alone,
+        )
 
-def _node(node: kubernetes.Node) -> nodes.Node:
-    return nodes.Node(
-        name=node.name,
-        uid=node.uid,
-        provider_id=node.provider_id,
-        ready=node.ready,
-        ready_since=node.ready_since,
-        created_at=node.created_at,
-    )
+    def truth(self) -> dict[str, state.Seen]:
+        """Give the Nodes as they are, whether or not they are heard of."""
+        return {
+            name: state.Seen(node.provider_id, node.ready, left_alone=name in self.of.alone)
+            for name, node in self.of.nodes.items()
+        }

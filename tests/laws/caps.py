@@ -7,11 +7,17 @@ from tests.laws import laws
 
 
 class Caps:
-    """Count the machines that one process has shown as failed lately, by group and account."""
+    """Count the machines that one process has shown as failed, or repaired, lately."""
 
     def __init__(self) -> None:
         self._shown: frozenset[str] = frozenset()
         self._verdicts: list[state.Verdict] = []
+
+    def repaired(self, fleet: state.Fleet, held: state.Retirement, now: float) -> None:
+        """Take a machine that is let go for a repair: the limits are those of failures."""
+        self._verdicts = [each for each in self._verdicts if each.at > now - fleet.limits.within_s]
+        self._verdicts.append(state.Verdict(now, held.group, held.account))
+        self._hold(fleet, held.group, held.account)
 
     def check(self, fleet: state.Fleet, now: float) -> None:
         """Take what is shown now, and hold the new failures to the limits."""

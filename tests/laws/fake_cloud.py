@@ -28,7 +28,8 @@ class Machine:
 
     ``name``, ``group``, ``identity`` and ``unjoined`` are its marks, ``hostname`` and ``made_for``
     what it was ordered as. It becomes a Node of ``cluster`` at ``joins_at``, infinite for never,
-    unless that is ``lost``; the Node is ``ready`` or not. One that is ``half`` made runs only once
+    unless that is ``lost``; the Node is ``ready`` or not, since ``turned_at``, and a person may
+    have said to leave it ``alone``. One that is ``half`` made runs only once
     it is finished.
     """
 
@@ -49,6 +50,8 @@ class Machine:
     joins_at: float = math.inf
     lost: bool = False
     ready: bool = True
+    turned_at: float = 0.0
+    alone: bool = False
     edited: bool = False
     half: bool = False
 

@@ -54,7 +54,9 @@ class History:
         self.truth = life.Life()
         self.edited: set[str] = set()
         self.unmarked: dict[str, float] = {}
-        self.node_groups = self._node_groups()
+        self.ills = random.Random(seed + 4)
+        self.repairs = self.ills.random() < 0.4
+        self.node_groups = self._with_repair(self._node_groups())
         cast = self._cast()
         self.steps = self._steps(seed, cast)
         self.sides = [self._side(*each) for each in cast]
@@ -149,6 +151,7 @@ class History:
         rare = self.chance.sample(self._rare(), self.chance.randint(0, 4))
         happening = [*self._common(), *rare]
         self._pause()
+        self._fall_ill()
         self._want()
         for mean_s, act in happening:
             when = self.chance.expovariate(1 / mean_s)
@@ -166,6 +169,13 @@ class History:
         while when < self.busy_s:
             self.sim.at(when, "", lambda: self.mishaps.pause(chance))
             when += chance.expovariate(1 / 200.0)
+
+    def _fall_ill(self) -> None:
+        """Let nodes stay away in the histories whose groups ask for repair."""
+        when = self.ills.expovariate(1 / 120.0)
+        while self.repairs and when < self.busy_s:
+            self.sim.at(when, "", lambda: self.mishaps.fall_ill(self.ills))
+            when += self.ills.expovariate(1 / 120.0)
 
     def _run_everything(self) -> None:
         """Set the clocks of clusters, autoscalers and servers going."""
@@ -397,6 +407,15 @@ class History:
         )
         return datacenter.Datacenter(
             settings, clock=lambda: self.sim.now, sleep=lambda _seconds: None
+        )
+
+    def _with_repair(self, of: tuple[groups.NodeGroup, ...]) -> tuple[groups.NodeGroup, ...]:
+        """Have some groups ask for repair; of a chance of its own, as the steps."""
+        if not self.repairs:
+            return of
+        after_s = {"g": self.ills.choice((60.0, 150.0)), "h": 100.0}
+        return tuple(
+            dataclasses.replace(each, repair_after_s=after_s.get(each.name)) for each in of
         )
 
     def _node_groups(self) -> tuple[groups.NodeGroup, ...]:

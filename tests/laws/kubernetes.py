@@ -37,7 +37,7 @@ class Kubernetes:
     """A cluster: machines that were made for it join a while after they run.
 
     ``key`` stands in the user-data of its machines, ``ever`` holds those that were nodes of it.
-    ``annotation`` is what our ConfigMap says of a pause.
+    ``annotation`` is what our ConfigMap says of a pause, ``alone`` names cordoned Nodes.
     Nodes are found by name, as in the API; a Node of a machine that is gone is not ready soon, and
     goes when somebody removes it.
     """
@@ -61,6 +61,7 @@ class Kubernetes:
         self.joins_fail = 0.0
         self.removed_by_others = 0.5
         self.unready: set[str] = set()
+        self.alone: set[str] = set()
         self.lost: set[str] = set()
         self.usurped: dict[str, str] = {}
         self.ever: set[str] = set()
@@ -77,6 +78,7 @@ class Kubernetes:
         """Let every machine be the Node that it is."""
         self.all_join()
         self.unready.clear()
+        self.alone.clear()
         self.lost.clear()
         self.usurped.clear()
         self.look()

@@ -23,16 +23,27 @@ class Life:
     def __init__(self) -> None:
         self.drained: set[str] = set()
         self._ready_since: dict[object, dict[str, float]] = {}
+        self._last_ready: dict[str, float] = {}
 
     def ready(self, cluster: object, provider_ids: Collection[str], now: float) -> None:
         """Take all machines that are Ready nodes of one cluster now."""
         before = self._ready_since.get(cluster, {})
         self._ready_since[cluster] = {each: before.get(each, now) for each in provider_ids}
+        # Who is no longer ready was so until now: somebody looks whenever that changes.
+        self._last_ready |= dict.fromkeys((*before, *provider_ids), now)
 
     def since(self, provider_id: str) -> float | None:
         """Tell since when a machine is a Ready node of some cluster; None when it is none."""
         found = [held[provider_id] for held in self._ready_since.values() if provider_id in held]
         return min(found, default=None)
+
+    def last_ready(self, provider_id: str) -> float | None:
+        """Tell when a machine was a Ready node of some cluster last; None for never."""
+        return self._last_ready.get(provider_id)
+
+    def was_ready(self, provider_id: str) -> bool:
+        """Tell whether a machine ever was a Ready node of any cluster."""
+        return provider_id in self._last_ready
 
     def is_ready(self, provider_id: str) -> bool:
         """Tell whether a machine is a Ready node of any cluster."""

@@ -45,6 +45,8 @@ class FleetMachine(RuleBasedStateMachine):
         older=st.booleans(),
         several=st.booleans(),
         capped=st.sampled_from((False, False, True)),
+        repairs=st.booleans(),
+        skew_s=st.sampled_from((0.0, 0.0, -400.0, 50.0)),
     )
     def begin(
         self,
@@ -59,6 +61,8 @@ class FleetMachine(RuleBasedStateMachine):
         older,
         several,
         capped,
+        repairs,
+        skew_s,
     ):
         """Start a server on a cloud with a few machines; a warm one is past its settling time.
 
@@ -72,6 +76,8 @@ class FleetMachine(RuleBasedStateMachine):
             brake=brake,
             several=several,
             capped=capped,
+            repairs=repairs,
+            skew_s=skew_s,
         )
         for number in range(machines):
             identity = "" if older else self.there.identity
@@ -173,8 +179,73 @@ class FleetMachine(RuleBasedStateMachine):
         """Nodes become unready, one or all, or ready again."""
         joined = [each for each in self._machines() if each.joins_at <= self.there.now]
         for machine in joined if every else joined[which % max(1, len(joined)) :][:1]:
-            machine.ready = ready
+            self._turn(machine, ready=ready)
         self.there.look()
+
+    def _turn(self, machine, *, ready):
+        if machine.ready != ready:
+            machine.ready, machine.turned_at = ready, self.there.now
+
+    @precondition(lambda self: self.there is not None and self.there.repairs)
+    @rule(
+        name=st.sampled_from("gk"),
+        many=st.sampled_from((1, 1, 1, 2, 4)),
+        how=st.sampled_from(("not ready", "absent", "flaps")),
+        first_s=st.sampled_from((14.0, 50.0, 62.0)),
+        between=st.sampled_from(("", "", "alone", "sibling", "back", "away", "pause", "restart")),
+        then_s=st.sampled_from((12.0, 30.0, 70.0)),
+        delete=DELETE,
+    )
+    def fall_ill(self, *, name, many, how, first_s, between, then_s, delete):
+        """Nodes stay away for long while their siblings are ready, and something else happens."""
+        there, good = self.there, fates.Fate(delete=delete)
+        self._grow(name, 4)
+        there.run(70.0, 4.0, fates.GOOD)
+        joined = [
+            each
+            for each in there.joined()
+            if each.cluster == fake_cloud.OURS and each.made_for == name
+        ]
+        ill, others = joined[:many], joined[many:]
+        for machine in ill:
+            self._turn(machine, ready=False)
+            machine.lost = how == "absent"
+        there.look()
+        there.run(first_s, 4.0, good)
+        self._meanwhile(between, ill, others)
+        if how == "flaps":
+            for machine in (*ill, *ill):
+                self._turn(machine, ready=not machine.ready)
+                there.look()
+        there.look()
+        there.run(then_s, 4.0, good)
+        there.away = False
+        if between == "pause":
+            there.pause("", on=False)
+        for machine in ill:
+            machine.alone = False
+
+    def _meanwhile(self, what, ill, others):
+        match what:
+            case "alone":
+                for machine in ill:
+                    machine.alone = True
+            case "sibling":
+                for machine in others[:1]:
+                    self._turn(machine, ready=False)
+            case "back":
+                for machine in ill:
+                    self._turn(machine, ready=True)
+                    machine.lost = False
+            case "away":
+                self.there.away = True
+            case "pause" if not self.there.operator.paused:
+                self.there.pause("group g", on=True)
+            case "restart" if self.calm > 10:
+                self.calm = 0
+                self.there.kill_process(lost=False)
+            case _:
+                pass
 
     @rule(which=INDEX, victim=INDEX, ends=st.booleans())
     def usurp(self, *, which, victim, ends):
@@ -375,6 +446,8 @@ class FleetMachine(RuleBasedStateMachine):
         if there is None:
             return
         there.away = False
+        for each in self._machines():
+            self._turn(each, ready=True)
         there.operator.capped = False
         there.pause("", on=False)
         there.say(there.words, believe_vanished=True)

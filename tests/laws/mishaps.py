@@ -112,6 +112,26 @@ class Mishaps:
         back_s = self._chance.choice((30.0, 200.0, 600.0))
         self._sim.at(back_s, "", lambda: of.unready.difference_update(names))
 
+    def fall_ill(self, chance: random.Random) -> None:
+        """Have one Node, or a few, stay away for long; somebody may say to leave it alone."""
+        of = chance.choice(self._sides).kubernetes
+        names = sorted(of.nodes)
+        names = chance.sample(names, min(len(names), chance.choice((1, 1, 1, 2, 4))))
+        absent, alone = chance.random() < 0.3, chance.random() < 0.2
+        self._sim.record(f"Nodes of {of.key} stay away: {names}, absent {absent}, alone {alone}")
+        (of.lost if absent else of.unready).update(names)
+        if alone:
+            of.alone |= set(names)
+        of.look()
+
+        def back() -> None:
+            of.lost.difference_update(names)
+            of.unready.difference_update(names)
+            of.alone.difference_update(names)
+            of.look()
+
+        self._sim.at(chance.choice((50.0, 140.0, 400.0)), "", back)
+
     def away(self) -> None:
         """Keep a server from its API server for a while."""
         one = self._any_side()

@@ -31,12 +31,14 @@ UNITS = (
     "tests/joining/test_stale_nodes.py",
     "tests/control/test_reconciler.py",
     "tests/rpc/test_service.py",
+    "tests/kube/test_nodes.py",
     "tests/kube/test_tries.py",
     "tests/commands/test_purge.py",
     "tests/vpsnodes/test_composing.py",
     "tests/vpsnodes/test_status.py",
     # What waits for threads or starts processes comes last.
     "tests/joining/test_registrar.py",
+    "tests/joining/test_repair.py",
     "tests/test_unfinished.py",
     "tests/test_reload.py",
 )

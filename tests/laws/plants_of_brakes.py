@@ -82,7 +82,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "paused: forget that CA asked for what waits",
         f"{FLEET}/wishes.py",
-        "    fleet = retired.asked_for(fleet, again)\n",
+        "    fleet = retired.asked_for(fleet, again, drained=frozenset(drained))\n",
         "",
     ),
     Plant(
@@ -106,8 +106,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "paused: forget whose word let a machine go that comes back",
         f"{FLEET}/retired.py",
-        "own = why is not None and why.own",
-        "own = False",
+        "own, repair = why is not None and why.own, why is not None and why.repair",
+        "own, repair = False, why is not None and why.repair",
     ),
     Plant(
         "paused: judge joins",

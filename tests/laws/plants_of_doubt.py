@@ -49,8 +49,8 @@ PLANTS = (
     Plant(
         "delete what became a node while its deletion waited",
         f"{FLEET}/retired.py",
-        "    return claims.lives(fleet, held.provider_id, held.name)\n\n\ndef was_spared",
-        "    return False\n\n\ndef was_spared",
+        "    return _is_of_use(fleet, held)\n",
+        "    return False\n",
     ),
     Plant(
         "look no more at what is deleted right before that",

@@ -20,7 +20,18 @@ from externalgrpc.model import groups
 from externalgrpc.rpc import describe, service
 from providers import contract
 from providers.memory import datacenter
-from tests.laws import apiserver, caps, lanes, laws, lies, life, operator, simulation, witness
+from tests.laws import (
+    apiserver,
+    caps,
+    lanes,
+    laws,
+    lies,
+    life,
+    operator,
+    repairs,
+    simulation,
+    witness,
+)
 
 CLUSTER = "sim"
 
@@ -81,6 +92,12 @@ class Server:
         self.witness = witness.Witness()
         self.judge = life.Judge(setting.truth, setting.excused)
         self.caps = caps.Caps()
+        self.repairs = repairs.Repairs(
+            setting.truth,
+            self.caps,
+            lambda group, _account: self.stands_still(group, own=True),
+            started_at=sim.now,
+        )
         self.reconciler = reconciler.Reconciler(
             time_source=sim,
             chance=random.Random(sim.chance.random()),
@@ -147,6 +164,7 @@ class Server:
             self.reconciler.annotated(said)
         before = self.fleet
         self.registrar.sweep()
+        self.repairs.check(before, self.fleet, self.setting.api.truth(), self._sim.now)
         self.witness.swept(before, self.fleet)
 
     def check(self) -> None:

@@ -278,9 +278,10 @@ class Witness:
             for member in view.members(before, name):
                 if member.provider_id not in lost:
                     continue
+                held = after.retired.get(member.name)
                 laws.require(
-                    member.failure is not None and member.name in after.retired,
-                    "a look at the Nodes takes only what was shown as failed",
+                    held is not None and (member.failure is not None or held.repair),
+                    "a look at the Nodes takes only what was shown as failed, or is repaired",
                     member,
                 )
                 self._lets_go(after, member.name, member.provider_id)

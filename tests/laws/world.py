@@ -24,7 +24,7 @@ from externalgrpc.fleet import (
 )
 from externalgrpc.model import groups
 from providers import contract, errors
-from tests.laws import caps, fake_cloud, fates, laws, life, operator, simulation, witness
+from tests.laws import caps, fake_cloud, fates, laws, life, operator, repairs, simulation, witness
 
 HANDS = 3
 
@@ -49,6 +49,9 @@ CONFIGURATIONS: dict[str, tuple[groups.NodeGroup, ...]] = {
 }
 
 
+REPAIR_AFTER_S = {"g": 60.0, "k": 20.0}
+"""The groups that ask for repair, where any does; h never."""
+
 IDENTITY = "0123456789"
 THEIRS = "fedcba9876"
 SWEEP_S = 4.0
@@ -64,9 +67,10 @@ class World:
     ``with_nodes`` stands for ``kubernetes:``: the server learns the cluster's identity and sees its
     Nodes, unless the API server is ``away``. ``marking`` says whether the cloud can change marks,
     ``brake`` whether the configuration bounds the orders an hour, ``several`` whether a machine
-    takes several requests, ``capped`` whether it bounds what machines cost. ``words`` are the
-    operator's, ``operator`` is what he pauses. ``asked`` are the names and provider ids of what CA
-    let go.
+    takes several requests, ``capped`` whether it bounds what machines cost, ``repairs`` whether
+    groups ask for repair. ``skew_s`` is how far the API server's clock is ahead of ours. ``words``
+    are the operator's, ``operator`` is what he pauses. ``asked`` are the names and provider ids of
+    what CA let go.
     ``terminated`` are the names that this process let go, for whoever names them again;
     ``promised`` what was in the air when the autoscaler started, by group.
     """
@@ -81,6 +85,8 @@ class World:
         brake: bool = False,
         several: bool = False,
         capped: bool = False,
+        repairs: bool = False,
+        skew_s: float = 0.0,
     ) -> None:
         self.now = 1000.0
         self.operator = operator.Operator(capped=capped)
@@ -90,7 +96,10 @@ class World:
         self.marking = marking
         self.brake = brake
         self.several = several
+        self.repairs = repairs
+        self.skew_s = skew_s
         self.away = False
+        self._gap = False
         self.words: dict[str, str] = {}
         self.believe_vanished = False
         self.usurped: dict[str, str] = {}
@@ -114,6 +123,12 @@ class World:
         self.witness = witness.Witness()
         self.judge = life.Judge(self.truth, self._nobody_could_tell)
         self.caps = caps.Caps()
+        self.repaired = repairs.Repairs(
+            self.truth,
+            self.caps,
+            lambda group, account: self.stands_still(group, account, own=True),
+            started_at=self.now,
+        )
         self.orders = {}
         self.tries: dict[str, int] = {}
         self._swept_at = float("-inf")
@@ -207,7 +222,10 @@ class World:
         """Give our cluster's Nodes by name: what they say of themselves."""
         return {
             machine.hostname: state.Seen(
-                self.usurped.get(machine.hostname, machine.provider_id), machine.ready
+                self.usurped.get(machine.hostname, machine.provider_id),
+                machine.ready,
+                unready_since=0.0 if machine.ready else machine.turned_at + self.skew_s,
+                left_alone=machine.alone,
             )
             for machine in self.joined()
             if machine.cluster == fake_cloud.OURS
@@ -216,8 +234,10 @@ class World:
     def sweep(self) -> None:
         """Do what the registrar does: read the identity and the Nodes, and judge the joins."""
         if not self.with_nodes or self.away:
+            self._gap = self._gap or self.away
             return
         self._swept_at = self.now
+        sure, self._gap = not self._gap, False
         before = self.fleet
         self.operator.heard = self.operator.annotation
         before = fleets.annotated(before, self.operator.heard)
@@ -239,6 +259,9 @@ class World:
         )
         late = fleets.overdue(judged, self.now, patience_s=joins.PATIENCE_S)
         self.fleet = fleets.terminated(judged, late, now=self.now, own=True)
+        judged = self.fleet
+        self.fleet = fleets.repair_nodes(judged, sure=sure, **times)
+        self.repaired.check(judged, self.fleet, nodes, self.now, sure=sure)
         self.witness.swept(before, self.fleet)
         self.caps.check(self.fleet, self.now)
         self.terminated += sorted(member.name for member in late)
@@ -378,6 +401,11 @@ class World:
 
     def _configure(self) -> None:
         wanted = self.operator.groups(CONFIGURATIONS[self.configuration])
+        if self.repairs:
+            wanted = tuple(
+                dataclasses.replace(each, repair_after_s=REPAIR_AFTER_S.get(each.name))
+                for each in wanted
+            )
         accounts = [
             state.AccountState(
                 name=name,

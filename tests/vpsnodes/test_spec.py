@@ -42,6 +42,28 @@ def test_what_an_object_says_counts_before_the_defaults():
     assert (made["image"], made["account"]) == ("ubuntu-24.04", "other")
 
 
+@pytest.mark.parametrize(
+    ("own", "made"),
+    [
+        ({}, {"notReadyFor": "20m"}),
+        ({"repair": {"notReadyFor": "15m"}}, {"notReadyFor": "15m"}),
+        ({"repair": {}}, {}),
+    ],
+    ids=["the defaults'", "its own", "taken back"],
+)
+def test_repair_is_its_own_where_it_says_so(own, made):
+    defaults = {"hetzner": {**DEFAULTS["hetzner"], "repair": {"notReadyFor": "20m"}}}
+    assert spec.entry("vps", {**EXAMPLE, **own}, defaults)["repair"] == made
+
+
+def test_what_is_wrong_with_its_repair_is_said_at_its_field():
+    wrong = config_objects.Wrong(
+        key="repair", path="repair.notReadyFor", message="60 s is too short", cure="Say 5m"
+    )
+    given = {**EXAMPLE, "repair": {"notReadyFor": "1m"}}
+    assert spec.sentence(wrong, given) == "spec.repair.notReadyFor: 60 s is too short. Say 5m"
+
+
 def test_defaults_are_those_of_its_cloud():
     assert "image" not in spec.entry("vps", {**EXAMPLE, "provider": "linode"}, DEFAULTS)
 

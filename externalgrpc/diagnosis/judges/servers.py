@@ -7,6 +7,7 @@ from typing import Final
 
 from externalgrpc.diagnosis.facts import Container, Facts, Workload
 from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
+from externalgrpc.fleet import repair
 from externalgrpc.pb import fleet_pb2 as pb
 
 SUBJECT: Final = "server"
@@ -86,7 +87,15 @@ def _groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
                 _ROOM_CURE.get(room.reason, "vps-autoscaler ls --wide shows whether it goes on"),
             )
     for machine in server.machines:
-        if machine.error_code:
+        if machine.error_code in repair.CODES:
+            yield warning(
+                SUBJECT,
+                f"machine {machine.name} of group {machine.group}: {machine.error_code}: "
+                f"{machine.error_message}",
+                "Its pods do not run, or nobody knows whether they do.",
+                "kubectl describe node says since when; docs/repair.md says what becomes of it",
+            )
+        elif machine.error_code:
             yield warning(
                 SUBJECT,
                 f"machine {machine.name} of group {machine.group} failed: "

@@ -8,7 +8,7 @@ server, its Node and its deletion meet under one name from first to last. Instan
 from __future__ import annotations
 
 from externalgrpc.fleet.state.accounts import AccountState, Catalogue, Pace, Snapshot
-from externalgrpc.fleet.state.doubts import Doubt, Quarantine, Seen, Verdict
+from externalgrpc.fleet.state.doubts import Doubt, Quarantine, Seen, Unready, Verdict
 from externalgrpc.fleet.state.fleet import Fleet, Limits, Spending
 from externalgrpc.fleet.state.instants import NEVER
 from externalgrpc.fleet.state.launches import ErrorClass, Failure, Launch, Phase
@@ -68,5 +68,6 @@ __all__ = [
     "Strikes",
     "Tries",
     "Unjoined",
+    "Unready",
     "Verdict",
 ]

@@ -10,11 +10,29 @@ from typing import NamedTuple
 class Seen(NamedTuple):
     """What a Node of the cluster says of itself: whose machine it claims to be, and if it is ready.
 
-    ``provider_id`` is empty where the Node names no machine.
+    ``provider_id`` is empty where the Node names no machine. ``unready_since`` is when its Ready
+    condition became False or Unknown, in Unix seconds of the API server's clock; 0 where it is
+    True, or where there is no such condition. ``left_alone`` tells that a person cordoned it or
+    said by annotation to leave it alone.
     """
 
     provider_id: str
     ready: bool
+    unready_since: float = 0.0
+    left_alone: bool = False
+
+
+class Unready(NamedTuple):
+    """A machine of ours whose Node is not ready, or absent though it was seen.
+
+    ``since`` is when this process first saw it so, without a gap until now. ``changed_at`` is the
+    Node's own :attr:`Seen.unready_since`, 0 for an absent one: where it changes, the time begins
+    anew. ``withheld`` says why the machine is not deleted yet.
+    """
+
+    since: float
+    changed_at: float
+    withheld: str
 
 
 class Doubt(enum.Enum):
@@ -44,7 +62,7 @@ class Quarantine:
 
 
 class Verdict(NamedTuple):
-    """A machine was shown to CA with an error: when, and in which group and account."""
+    """A machine was shown to CA with an error, or repaired: when, in which group and account."""
 
     at: float
     group: str

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from externalgrpc.fleet import memo as memos
 from externalgrpc.fleet.state.accounts import AccountState
-from externalgrpc.fleet.state.doubts import Quarantine, Seen, Verdict
+from externalgrpc.fleet.state.doubts import Quarantine, Seen, Unready, Verdict
 from externalgrpc.fleet.state.launches import Launch
 from externalgrpc.fleet.state.machines import Index, Journey, MachineProfile, Strikes, Unjoined
 from externalgrpc.fleet.state.refusals import Refusal, RefusedThing
@@ -55,6 +55,8 @@ class Fleet:
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
     prove that a machine never was a node, ``doubled`` the same of second machines of our orders,
     which are such from their first listing on. ``verdicts`` are the failures shown lately.
+    ``unready`` are, by provider id, machines of groups with repair whose Nodes are not ready, and
+    ``left_alone`` those that a person said to leave alone, as their Nodes were last seen.
     ``outage`` says that the cluster has lost its nodes at large. ``finishes`` are, by provider id,
     the machines that will not run unless they are finished. ``awaited`` says what of the groups is
     not known yet, empty when all are: until then none is served, no machine is called an orphan and
@@ -102,6 +104,8 @@ class Fleet:
     doubled: Mapping[str, float] = dataclasses.field(default_factory=dict)
     limits: Limits = _LIMITS
     verdicts: tuple[Verdict, ...] = ()
+    unready: Mapping[str, Unready] = dataclasses.field(default_factory=dict)
+    left_alone: frozenset[str] = frozenset()
     outage: str = ""
     finishes: Mapping[str, Finish] = dataclasses.field(default_factory=dict)
     awaited: str = ""

@@ -33,6 +33,7 @@ class Retirement:
     the node name, or the provider id where the machine has no name of its own. ``drained`` tells
     that CA let its real Node go; without that it is spared should its Node come after all. ``own``
     tells that it was let go on our own word, and not CA's: such wait while their group is paused.
+    ``repair`` tells that its Node was not ready for too long: it is spared should that end.
     ``candidate`` is what was ordered, as far as that is known.
     """
 
@@ -53,6 +54,7 @@ class Retirement:
     surplus: bool = False
     drained: bool = False
     own: bool = False
+    repair: bool = False
     candidate: groups.Candidate | None = None
 
 
@@ -75,7 +77,7 @@ class Missing:
 class Gone(NamedTuple):
     """A machine that is no more: whose it was, whether we let it go, and since when it is known.
 
-    ``drained`` and ``own`` as for :class:`Retirement`.
+    ``drained``, ``own`` and ``repair`` as for :class:`Retirement`.
     """
 
     group: str
@@ -83,6 +85,7 @@ class Gone(NamedTuple):
     at: float = NEVER
     drained: bool = False
     own: bool = False
+    repair: bool = False
 
 
 class Tries(NamedTuple):
