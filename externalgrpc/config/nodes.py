@@ -89,7 +89,9 @@ class Reader:
         if wrong:
             self.findings.add(at, f"{fields.describe(entry.name)} {wrong}", "Choose another name")
         if names.is_trial(entry.name):
-            message = f"{fields.describe(entry.name)} would look like a trial's (vps-autoscaler try)"
+            message = (
+                f"{fields.describe(entry.name)} would look like a trial's (vps-autoscaler try)"
+            )
             self.findings.add(at, message, f"Begin it otherwise than with {names.TRIAL_PREFIX}")
         if entry.name in before:
             message = f"{fields.describe(entry.name)} is the name of a group above"

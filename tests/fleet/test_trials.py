@@ -126,8 +126,8 @@ def test_an_unknown_group_is_refused_and_an_unseen_account_is_awaited():
         tried(of, "nope")
     with pytest.raises(fleet_errors.UnknownGroup):
         tried(of, TRIAL)
+    fresh = scene.Scene(settled=False)
     with pytest.raises(fleet_errors.NotReady, match="not been listed"):
-        fresh = scene.Scene(settled=False)
         tried(fresh)
 
 
@@ -152,7 +152,7 @@ def test_its_end_deletes_a_ready_node_and_is_over_when_two_listings_agree():
     of.ordered(NODE, made)
     of.listed(made)
     of.fleet = fleets.see_nodes(
-        of.fleet, {NODE: state.Seen(made.provider_id, True)}, now=of.now, unix_now=of.now
+        of.fleet, {NODE: state.Seen(made.provider_id, ready=True)}, now=of.now, unix_now=of.now
     )
     ended(of)
     assert [each.instance_id for each in of.plan()] == ["1"]
