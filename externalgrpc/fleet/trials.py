@@ -161,6 +161,15 @@ def leftovers(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
     )
 
 
+def clearing(fleet: state.Fleet) -> tuple[state.Retirement, ...]:
+    """List the deletions, not proved to be done, of machines that other processes' trials left."""
+    return tuple(
+        each
+        for each in fleet.retired.values()
+        if names.is_trial(each.group) and each.group not in fleet.groups
+    )
+
+
 def _alone(fleet: state.Fleet, group: str) -> groups.NodeGroup | None:
     """Find the group of a trial where it is configured for itself, without the one it tries."""
     return next((each for each in fleet.groups.values() if each.trial_of == group), None)

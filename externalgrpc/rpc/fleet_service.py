@@ -90,6 +90,8 @@ class Show:
             reply.machines.append(_machine(fleet, orphan, "orphan", unix_now))
         for left in trials.leftovers(fleet):
             reply.machines.append(_machine(fleet, left, "trial", unix_now))
+        for going in trials.clearing(fleet):
+            reply.machines.append(_going(going))
         reply.accounts.extend(self._account(fleet, name, now) for name in fleet.accounts)
         return reply
 
@@ -240,6 +242,18 @@ def _member(
         shown.withheld_message = plaintext.line(failed.failure.message)
         shown.withheld_because = failed.withheld
     return shown
+
+
+def _going(held: state.Retirement) -> pb.Machine:
+    return pb.Machine(
+        name=plaintext.line(held.name),
+        group=plaintext.line(held.group),
+        account=held.account,
+        provider_id=plaintext.line(held.provider_id),
+        phase="deleting",
+        age_seconds=-1.0,
+        error_message=plaintext.line(held.message),
+    )
 
 
 def _in_quarantine(

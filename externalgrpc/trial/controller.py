@@ -37,6 +37,9 @@ LOOK_S = 0.5
 REMOVE_S = 5.0
 """How often a Node that is still there is asked to go."""
 
+CLEAR_TRIES = 120
+"""How often it is looked whether the Node of a leftover is still there: for ten minutes."""
+
 PATIENCE_S = 20.0
 """How long a stop of the server waits for a cloud to take a deletion."""
 
@@ -179,9 +182,30 @@ class Trials:
         self._reconciler.change(lambda fleet: (trials.clear(fleet, provider_id, now=now), None))
         _LOG.info("leftover of a trial is deleted", provider_id=provider_id)
         if cluster is not None:
-            for node in cluster.node_list.items.values():
-                if node.provider_id == provider_id:
+            work = threading.Thread(
+                target=self._clear_node,
+                args=(cluster, provider_id),
+                name="trial-node",
+                daemon=True,
+            )
+            work.start()
+
+    def _clear_node(self, cluster: Cluster, provider_id: str) -> None:
+        """Have the Node of a leftover removed once its machine is gone; it must be tainted."""
+        pause = threading.Event()
+        for _ in range(CLEAR_TRIES):
+            fleet = self._reconciler.fleet
+            there = [
+                node
+                for node in cluster.node_list.items.values()
+                if node.provider_id == provider_id and _tainted(node)
+            ]
+            if not there or self._closing.is_set():
+                return
+            if view.known(fleet, provider_id) is None:
+                for node in there:
                     cluster.remove(node, still=_tainted)
+            pause.wait(REMOVE_S)
 
     def close(self, patience_s: float = PATIENCE_S) -> None:
         """End the trial under way, and wait a little until the cloud took that."""
@@ -263,7 +287,7 @@ class Trials:
         limit_s = fleet.groups[trial].provision_timeout_s + LATE_S
         if failure is not None:
             self._fail(held, failure.code, failure.message)
-        elif Step.READY in held.report.steps:
+        elif (Step.READY if held.report.watched else Step.RUNNING) in held.report.steps:
             held.report = dataclasses.replace(held.report, phase=Phase.READY, waits="")
             self._compare(held)
         elif now - held.asked_at > limit_s:
@@ -289,8 +313,6 @@ class Trials:
             if instance.state is contract.InstanceState.RUNNING:
                 seen.append(Step.RUNNING)
                 waits = "its kubelet to ask for a certificate, and its Node"
-                if not held.report.watched:
-                    seen.append(Step.READY)
         journey = fleet.journeys.get(held.report.node_name)
         if journey is not None and held.report.watched:
             for step, at in (
