@@ -249,7 +249,7 @@ def served(fleet: state.Fleet) -> tuple[groups.NodeGroup, ...]:
         found = fleet.memo.served = tuple(
             group
             for name, group in fleet.groups.items()
-            if not fleet.awaited and not group.trial_of and _is_served(fleet, name)
+            if not fleet.awaited and _is_served(fleet, name)
         )
     return found
 
@@ -289,6 +289,8 @@ def in_the_air(fleet: state.Fleet, group: str, unix_now: float) -> frozenset[str
 
 
 def _is_served(fleet: state.Fleet, name: str) -> bool:
+    if fleet.groups[name].trial_of:
+        return False
     account = fleet.accounts[fleet.groups[name].account]
     seen = account.snapshot is not None and account.catalogue is not None
     if seen and not trouble(fleet, name):

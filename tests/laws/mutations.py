@@ -38,6 +38,8 @@ UNITS = (
     "tests/commands/test_purge.py",
     "tests/vpsnodes/test_composing.py",
     "tests/vpsnodes/test_status.py",
+    "tests/trial/test_trial.py",
+    "tests/commands/test_try.py",
 )
 LINES = (
     ("unit tests", UNITS, {}),
