@@ -161,8 +161,7 @@ def _run(
         group = _group(shown, name)
         trial_leftovers.offer(server, shown, _say, yes=yes)
         _ask(shown, group, yes=yes, no_taint=no_taint, alone=alone)
-        begun = server.start(name)
-        following = trialing.Following(server, begun, _say, time_source=clock.SystemClock())
+        following = trialing.Following(server, name, _say, time_source=clock.SystemClock())
         over = following.to_its_end()
     except (client.CannotReach, trial_client.Refused, trialing.GivenUp) as error:
         raise parameters.failure(error) from error

@@ -31,6 +31,10 @@ class Server(Protocol):
         """Ask for all that the server knows."""
         ...
 
+    def start(self, group: str) -> pb.Trial:
+        """Order one machine for a trial of a group."""
+        ...
+
     def look(self) -> pb.Trial:
         """Ask how the trial is."""
         ...
@@ -53,12 +57,12 @@ class GivenUp(Exception):
 
 
 class Following:
-    """Follow the trial that was started; ``say`` shows one line of what happens."""
+    """Start a trial of a group and follow it; ``say`` shows one line of what happens."""
 
     def __init__(
         self,
         server: Server,
-        begun: pb.Trial,
+        group: str,
         say: Callable[[str], None],
         *,
         time_source: clock.Clock,
@@ -70,30 +74,44 @@ class Following:
         self._clock = time_source
         self._look_s = look_s
         self._late_labels_s = late_labels_s
-        self._begun_at = begun.steps[0].at if begun.steps else time_source.unix()
+        self._group = group
+        self._begun_at = time_source.unix()
         self._said: set[str] = set()
         self._waits = ""
         self._pause = threading.Event()
         self.interrupted = 0
-        self.seen = begun
+        self.seen = pb.Trial(group=group)
 
     def to_its_end(self) -> pb.Trial:
-        """Follow until nothing is left, or raise GivenUp; Ctrl-C ends the trial, twice gives up."""
+        """Order, and follow until nothing is left; Ctrl-C ends the trial, twice gives up.
+
+        Raises GivenUp, and what the server refuses with; nothing was ordered then.
+        """
         before = {
             number: signal.signal(number, self._interrupt)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
         try:
             try:
+                self._take(self._server.start(self._group))
                 self._until_ready()
             except Interrupted:
                 self._say("interrupted: what was ordered is deleted; again to stop waiting for it")
+                if not self.seen.trial:
+                    self._was_started()
             return self._until_over()
         except Interrupted as error:
             raise GivenUp(self.left()) from error
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _was_started(self) -> None:
+        """Find out whether an order that was interrupted was taken; raises GivenUp where not."""
+        found = self._server.look()
+        if found.group != self._group or found.phase == "over":
+            raise GivenUp("interrupted; nothing was ordered")
+        self.seen = found
 
     def left(self) -> str:
         """Say what may be left, with the lines that delete it by hand."""
@@ -188,6 +206,8 @@ class Following:
         raise GivenUp(self.left())
 
     def _take(self, found: pb.Trial) -> None:
+        if found.steps:
+            self._begun_at = found.steps[0].at
         for step in found.steps:
             if step.name not in self._said:
                 self._said.add(step.name)

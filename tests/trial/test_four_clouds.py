@@ -112,13 +112,12 @@ def tried(loaded, installed, said: list[str], rendered: list[str] | None = None)
     (group,) = loaded.groups
     with alone.serving(loaded, group, installed, parts) as (channel, where):
         client = trial_client.TrialClient(channel, where)
-        begun = client.start(group.name)
         stop = threading.Event()
         joins = threading.Thread(target=join, args=(client, cluster, stop), daemon=True)
         joins.start()
         try:
             return trialing.Following(
-                client, begun, said.append, time_source=clock.SystemClock(), late_labels_s=0.0
+                client, group.name, said.append, time_source=clock.SystemClock(), late_labels_s=0.0
             ).to_its_end()
         finally:
             stop.set()
