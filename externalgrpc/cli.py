@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "externalgrpc.commands.check:check",
     "render": "externalgrpc.commands.render:render",
     "ls": "externalgrpc.commands.ls:list_fleet",
+    "try": "externalgrpc.commands.trial:try_group",
     "why": "externalgrpc.commands.why:why",
     "doctor": "externalgrpc.commands.doctor:doctor",
     "offers": "externalgrpc.commands.offers:offers",
@@ -42,6 +43,7 @@ def cli() -> None:
       vps-autoscaler serve --config pools.yaml            answer the autoscaler
       vps-autoscaler ls                                   what the running server has
       vps-autoscaler render --config pools.yaml GROUP     user-data and template of a group
+      vps-autoscaler try GROUP --config pools.yaml        one machine: ordered, joined, deleted
       vps-autoscaler doctor --config pools.yaml           what is wrong, why, and the cure
       vps-autoscaler kubero | kubectl apply -f -          tenant apps of Kubero on VPS nodes
     """

@@ -78,6 +78,7 @@ def run(
         version=version.VERSION,
         dry_run=serving.dry_run,
         rooms=plant.rooms,
+        trial=plant.trials,
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
     http = _Http(serving, plant, grpc_server, time_source) if serving.metrics_address else None

@@ -106,6 +106,7 @@ def running(
             clock.SystemClock(),
             version="test",
             rooms=plant.rooms,
+            trial=plant.trials,
         ),
         limits=bounds or limits.Limits(),
     )

@@ -42,6 +42,7 @@ FROM_OUTSIDE = {
     "Packing": "the contract of clouds that pack; asked by its method",
     "collect": "prometheus-client",
     "list_fleet": "cli.COMMANDS, by its path",
+    "try_group": "cli.COMMANDS, by its path",
     "list_commands": "click",
     "get_command": "click",
     "connect_tcp": "httpcore",

@@ -24,6 +24,7 @@ from externalgrpc.fleet import requests
 from externalgrpc.model import credentials, groups, installed_clouds
 from externalgrpc.rpc import describe
 from externalgrpc.support import logs
+from externalgrpc.trial import controller as trial
 from providers import contract, errors
 
 if TYPE_CHECKING:
@@ -102,6 +103,14 @@ class Assembly:
                 observe_phase=self.metrics.observe_join_phase,
                 observe_wait=self.metrics.observe_wait,
             )
+        self.trials = trial.Trials(
+            self.reconciler,
+            lambda: self.registrar.cluster if self.registrar is not None else None,
+            self.describer.template_node,
+            time_source=parts.time_source,
+            chance=parts.chance,
+            dry_run=parts.dry_run,
+        )
         self.vps_nodes: following.Controller | None = None
         if self.registrar is not None and parts.source is not None and not parts.dry_run:
             self.vps_nodes = self._follow_vps_nodes(self.registrar.cluster.api, parts.source)
@@ -293,6 +302,7 @@ class Assembly:
         What a cluster is owed is tried in what is left of it, for :data:`LAST_WORDS_S` at least.
         """
         ends = self._parts.time_source.monotonic() + grace_s
+        self.trials.close(grace_s / 2)
         self.ticker.stop()
         if self.headroom is not None:
             self.headroom.stop(HEADROOM_S)

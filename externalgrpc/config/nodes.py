@@ -24,7 +24,7 @@ from externalgrpc.config import (
     validate,
 )
 from externalgrpc.config.mistakes import Mistake, Path
-from externalgrpc.model import groups, installed_clouds, join_settings, rules
+from externalgrpc.model import groups, installed_clouds, join_settings, names, rules
 
 MOST_CANDIDATES: Final = 64
 """More types times regions than this would take longer to try than a machine to boot."""
@@ -88,6 +88,11 @@ class Reader:
         wrong = rules.name(entry.name, groups.MAX_GROUP_NAME)
         if wrong:
             self.findings.add(at, f"{fields.describe(entry.name)} {wrong}", "Choose another name")
+        if names.is_trial(entry.name):
+            message = (
+                f"{fields.describe(entry.name)} would look like a trial's (vps-autoscaler try)"
+            )
+            self.findings.add(at, message, f"Begin it otherwise than with {names.TRIAL_PREFIX}")
         if entry.name in before:
             message = f"{fields.describe(entry.name)} is the name of a group above"
             self.findings.add(at, message, "Rename one")

@@ -244,6 +244,12 @@ class Reconciler:
         """Take what the cluster tells all of its kubelets."""
         self._change(lambda fleet: fleets.kubelets(fleet, config))
 
+    def change(self, by: Callable[[state.Fleet], tuple[state.Fleet, T]]) -> T:
+        """Put in place what a pure function makes of the fleet; gives what else came of it."""
+        _, _, result = self._swap(by)
+        self._wake()
+        return result
+
     def nudge(self) -> None:
         """Look whether something has fallen due."""
         self._wake()

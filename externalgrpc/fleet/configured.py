@@ -30,6 +30,7 @@ def configure(
     why.
     """
     wanted = {group.name: group for group in node_groups}
+    wanted |= _trials(fleet, wanted)
     fleet = retired.withdraw(
         fleet,
         [
@@ -79,6 +80,18 @@ def prune(fleet: state.Fleet) -> state.Fleet:
         return fleet
     built = index.build(accounts.values(), fleet.retired)
     return dataclasses.replace(fleet, accounts=accounts, index=built)
+
+
+def _trials(
+    fleet: state.Fleet, wanted: Mapping[str, groups.NodeGroup]
+) -> dict[str, groups.NodeGroup]:
+    """Give the trials that go on: their groups are still configured, at the same account."""
+    found: dict[str, groups.NodeGroup] = {}
+    for name, trial in fleet.groups.items():
+        base = wanted.get(trial.trial_of)
+        if base is not None and base.account == trial.account and name not in wanted:
+            found[name] = dataclasses.replace(trial, paused=base.paused, cap=base.cap)
+    return found
 
 
 def _alike(one: groups.NodeGroup, other: groups.NodeGroup) -> bool:

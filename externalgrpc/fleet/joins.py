@@ -40,6 +40,8 @@ MAX_HELD_BACK_S = 3600.0
 NEVER_READY = "NodeNotReady"
 """The code of a machine whose Node came and was never ready; a Node's coming does not cure it."""
 
+_ON_TRIAL = "it was ordered for a trial, which ends it"
+
 _OFF_AT_FIRST_S = 180.0
 """A machine that nobody saw run may be off because it was not started yet."""
 
@@ -104,6 +106,10 @@ def judge(
             )
             row = strikes.get(group.name)
             strikes[group.name] = state.Strikes(row.count + 1 if row else 1, now)
+        if group.trial_of:
+            # Whoever tries hears of it and ends the trial: it takes no verdict from the others.
+            unjoined[member.name] = dataclasses.replace(known, withheld=_ON_TRIAL)
+            continue
         unjoined[member.name] = court.heard(known, instance, group, doubtful=doubtful)
     changed = (
         unjoined != fleet.unjoined or strikes != fleet.strikes or court.verdicts != fleet.verdicts

@@ -93,7 +93,11 @@ def most_orders(fleet: state.Fleet, account: state.AccountState) -> int:
     """Tell how many machines may be ordered at an account within an hour."""
     if account.max_orders_per_hour is not None:
         return account.max_orders_per_hour
-    sizes = sum(each.max_size for each in fleet.groups.values() if each.account == account.name)
+    sizes = sum(
+        each.max_size
+        for each in fleet.groups.values()
+        if each.account == account.name and not each.trial_of
+    )
     return max(groups.DEFAULT_ORDERS_PER_HOUR, 2 * sizes)
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 from externalgrpc.fleet import state, view
-from externalgrpc.model import groups
+from externalgrpc.model import groups, names
 from externalgrpc.nodes import pricing
 from providers import contract
 
@@ -90,7 +90,7 @@ class Ledger:
 
     def refusal(self, group: groups.NodeGroup, candidate: groups.Candidate) -> str:
         """Say why one more machine may not be ordered, with the figures; empty when it may be."""
-        for scope in (Scope("group", group.name), Scope("account", group.account), _ALL):
+        for scope in (_group_scope(group), Scope("account", group.account), _ALL):
             bound = cap(self._fleet, scope)
             if bound.hourly is None:
                 continue
@@ -125,7 +125,8 @@ class Ledger:
         if thing.candidate is not None:
             public = group is None or group.public_ipv4
             price = self._price(thing.account, thing.candidate, public_ipv4=public)
-        for scope in (Scope("group", thing.group), Scope("account", thing.account), _ALL):
+        its = _group_scope(group) if group is not None else Scope("group", thing.group)
+        for scope in (its, Scope("account", thing.account), _ALL):
             held = spent.setdefault(scope, Spent())
             setattr(held, thing.kind, getattr(held, thing.kind) + 1)
             if price is not None:
@@ -180,12 +181,18 @@ class Ledger:
         )
 
 
+def _group_scope(group: groups.NodeGroup) -> Scope:
+    """Give the scope of a group: what a trial costs counts as the group's that is tried."""
+    return Scope("group", group.trial_of or group.name)
+
+
 def cap(fleet: state.Fleet, scope: Scope) -> groups.SpendCap:
     """Give the cap of a scope; one without bounds where there is none."""
     match scope.kind:
         case "group":
-            group = fleet.groups.get(scope.name)
-            return group.cap if group is not None else _NO_CAP
+            found = (scope.name, names.trial_group(scope.name, groups.MAX_GROUP_NAME))
+            known = (fleet.groups[each] for each in found if each in fleet.groups)
+            return next((each.cap for each in known), _NO_CAP)
         case "account":
             account = fleet.accounts.get(scope.name)
             return account.cap if account is not None else _NO_CAP
@@ -196,7 +203,7 @@ def cap(fleet: state.Fleet, scope: Scope) -> groups.SpendCap:
 def capped(fleet: state.Fleet) -> Iterator[Scope]:
     """List the scopes that have a cap."""
     scopes = (
-        *(Scope("group", name) for name in fleet.groups),
+        *(Scope("group", name) for name, each in fleet.groups.items() if not each.trial_of),
         *(Scope("account", name) for name in fleet.accounts),
         _ALL,
     )
@@ -209,7 +216,7 @@ def exceeded(fleet: state.Fleet, group: groups.NodeGroup, account: str) -> str:
     Empty for none: caps may have been lowered since it was planned.
     """
     ledger = Ledger(fleet)
-    for scope in (Scope("group", group.name), Scope("account", account), _ALL):
+    for scope in (_group_scope(group), Scope("account", account), _ALL):
         most = cap(fleet, scope).hourly
         if most is None:
             continue

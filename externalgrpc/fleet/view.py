@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from externalgrpc.fleet import identity, index, state
-from externalgrpc.model import groups
+from externalgrpc.model import groups, names
 from providers import contract
 
 Member: TypeAlias = state.Member
@@ -107,8 +107,11 @@ def known(fleet: state.Fleet, provider_id: str) -> contract.Instance | None:
 
 
 def room(fleet: state.Fleet, group: str) -> int:
-    """Tell how many members a group may have: maxSize less what is in quarantine."""
+    """Tell how many members a group may have: maxSize less a trial of it, and the quarantine."""
     most = fleet.groups[group].max_size
+    trial = names.trial_group(group, groups.MAX_GROUP_NAME)
+    if trial in fleet.groups and fleet.groups[trial].trial_of == group:
+        most = max(0, most - target(fleet, trial) - len(leaving(fleet, trial)))
     if not fleet.quarantine:
         return most
     counted = sum(
@@ -252,13 +255,13 @@ def served(fleet: state.Fleet) -> tuple[groups.NodeGroup, ...]:
 
 
 def orphans(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
-    """List machines that carry our cluster's mark and no group that we know."""
+    """List machines that carry our cluster's mark and no group that we know, nor a trial's."""
     found = fleet.memo.orphans
     if found is None:
         found = fleet.memo.orphans = tuple(
             member.instance
             for group, shown in fleet.index.members.items()
-            if group not in fleet.groups and not fleet.awaited
+            if group not in fleet.groups and not fleet.awaited and not names.is_trial(group)
             for member in shown.values()
             if member.instance is not None and not is_retired(fleet, member.instance)
         )
@@ -286,6 +289,8 @@ def in_the_air(fleet: state.Fleet, group: str, unix_now: float) -> frozenset[str
 
 
 def _is_served(fleet: state.Fleet, name: str) -> bool:
+    if fleet.groups[name].trial_of:
+        return False
     account = fleet.accounts[fleet.groups[name].account]
     seen = account.snapshot is not None and account.catalogue is not None
     if seen and not trouble(fleet, name):

@@ -81,7 +81,7 @@ def grow(
     size, most = view.target(fleet, group), view.room(fleet, group)
     if size + delta > most:
         unsure = node_group.max_size - most
-        less = f", less {unsure} in quarantine" if unsure else ""
+        less = f", less {unsure} in quarantine or on trial" if unsure else ""
         raise fleet_errors.OutOfBounds(
             f"{group}: {size} + {delta} machines would exceed maxSize {node_group.max_size}{less}"
         )
@@ -324,9 +324,9 @@ def await_groups(fleet: state.Fleet, why: str) -> state.Fleet:
 
 
 def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
-    """Give a group by its id, or raise UnknownGroup."""
+    """Give a group by its id, or raise UnknownGroup; a trial's is none that CA may name."""
     found = fleet.groups.get(group)
-    if found is None:
+    if found is None or found.trial_of:
         raise fleet_errors.UnknownGroup(f"no node group {group!r}")
     return found
 

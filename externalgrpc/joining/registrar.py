@@ -100,6 +100,10 @@ class Cluster(Protocol):
         """Have a machine's token deleted."""
         ...
 
+    def end_token(self, node_name: str) -> None:
+        """Delete a machine's token now, if there is one; blocks. Raises KubeError."""
+        ...
+
     def adopt(self, node: nodes.Node, provider_id: str) -> None:
         """Have a Node without a providerID given the one of its machine."""
         ...

@@ -207,6 +207,13 @@ class Cluster:
             within_s=tokens.LONGEST_S,
         )
 
+    def end_token(self, node_name: str) -> None:
+        """Delete a machine's token now, if there is one: to return is to know that. Blocks.
+
+        Raises KubeError.
+        """
+        self._tokens.revoke(node_name)
+
     def adopt(self, node: nodes.Node, provider_id: str) -> None:
         """Have a Node without a providerID given the one of its machine."""
 

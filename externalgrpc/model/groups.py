@@ -157,6 +157,9 @@ class NodeGroup:
     Of a group that is a VPSNode (``vps_node``): ``hold`` says why no order may be sent yet (empty:
     it may), and ``deletion`` is the deletionPolicy of an object that is being deleted, empty while
     it is not.
+
+    ``trial_of`` is set on no group of a configuration: it names the group of which this one is a
+    trial (:mod:`externalgrpc.fleet.trials`), which the autoscaler is never shown.
     """
 
     name: str
@@ -196,6 +199,7 @@ class NodeGroup:
     paused: bool = False
     deletion: str = ""
     vps_node: bool = False
+    trial_of: str = ""
 
     @property
     def closing(self) -> bool:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+TRIAL_PREFIX = "vps-trial-"
+"""How the group's mark of a trial machine begins; no configured group may be named so."""
+
 SUFFIX_LETTERS = "bcdfghjkmnpqrstvwxz23456789"
 SUFFIX_LENGTH = 6
 
@@ -29,3 +32,13 @@ def minted_for(group: str, name: str) -> bool:
 def longest(group: str) -> str:
     """Give a name as long as any that a group's machines get."""
     return f"{group}-{SUFFIX_LETTERS[0] * SUFFIX_LENGTH}"
+
+
+def is_trial(group: str) -> bool:
+    """Tell by a group's mark whether a machine was ordered for a trial."""
+    return group.startswith(TRIAL_PREFIX)
+
+
+def trial_group(group: str, longest: int) -> str:
+    """Name the trial of a group, in at most so many characters; long names share one."""
+    return f"{TRIAL_PREFIX}{group}"[:longest].rstrip("-")

@@ -6,6 +6,88 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class StartTrialRequest(_message.Message):
+    __slots__ = ("group",)
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    def __init__(self, group: _Optional[str] = ...) -> None: ...
+
+class GetTrialRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class EndTrialRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ClearTrialRequest(_message.Message):
+    __slots__ = ("provider_id",)
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    provider_id: str
+    def __init__(self, provider_id: _Optional[str] = ...) -> None: ...
+
+class ClearTrialResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Trial(_message.Message):
+    __slots__ = ("group", "trial", "account", "node_name", "provider_id", "machine_type", "location", "phase", "steps", "waits", "code", "reason", "watched", "compared", "differences", "left", "proofs")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WATCHED_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    PROOFS_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    trial: str
+    account: str
+    node_name: str
+    provider_id: str
+    machine_type: str
+    location: str
+    phase: str
+    steps: _containers.RepeatedCompositeFieldContainer[TrialStep]
+    waits: str
+    code: str
+    reason: str
+    watched: bool
+    compared: bool
+    differences: _containers.RepeatedCompositeFieldContainer[TrialDifference]
+    left: _containers.RepeatedScalarFieldContainer[str]
+    proofs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, group: _Optional[str] = ..., trial: _Optional[str] = ..., account: _Optional[str] = ..., node_name: _Optional[str] = ..., provider_id: _Optional[str] = ..., machine_type: _Optional[str] = ..., location: _Optional[str] = ..., phase: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[TrialStep, _Mapping]]] = ..., waits: _Optional[str] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ..., watched: _Optional[bool] = ..., compared: _Optional[bool] = ..., differences: _Optional[_Iterable[_Union[TrialDifference, _Mapping]]] = ..., left: _Optional[_Iterable[str]] = ..., proofs: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TrialStep(_message.Message):
+    __slots__ = ("name", "at")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    at: float
+    def __init__(self, name: _Optional[str] = ..., at: _Optional[float] = ...) -> None: ...
+
+class TrialDifference(_message.Message):
+    __slots__ = ("what", "promised", "found", "wrong")
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    PROMISED_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    WRONG_FIELD_NUMBER: _ClassVar[int]
+    what: str
+    promised: str
+    found: str
+    wrong: bool
+    def __init__(self, what: _Optional[str] = ..., promised: _Optional[str] = ..., found: _Optional[str] = ..., wrong: _Optional[bool] = ...) -> None: ...
+
 class ShowRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -57,7 +139,7 @@ class Spend(_message.Message):
     def __init__(self, scope: _Optional[str] = ..., name: _Optional[str] = ..., per_hour: _Optional[str] = ..., cap_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., what: _Optional[str] = ..., unknown: _Optional[str] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable", "headroom", "not_now_code", "not_now_reason", "vps_node", "why")
+    __slots__ = ("id", "account", "min", "max", "target", "candidates", "trouble", "departed", "price_per_hour", "currency", "allocatable", "headroom", "not_now_code", "not_now_reason", "vps_node", "why", "trial_of", "untaintable", "billing")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +156,9 @@ class Group(_message.Message):
     NOT_NOW_REASON_FIELD_NUMBER: _ClassVar[int]
     VPS_NODE_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_OF_FIELD_NUMBER: _ClassVar[int]
+    UNTAINTABLE_FIELD_NUMBER: _ClassVar[int]
+    BILLING_FIELD_NUMBER: _ClassVar[int]
     id: str
     account: str
     min: int
@@ -90,7 +175,10 @@ class Group(_message.Message):
     not_now_reason: str
     vps_node: bool
     why: Answer
-    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ..., headroom: _Optional[_Union[Headroom, _Mapping]] = ..., not_now_code: _Optional[str] = ..., not_now_reason: _Optional[str] = ..., vps_node: _Optional[bool] = ..., why: _Optional[_Union[Answer, _Mapping]] = ...) -> None: ...
+    trial_of: str
+    untaintable: str
+    billing: str
+    def __init__(self, id: _Optional[str] = ..., account: _Optional[str] = ..., min: _Optional[int] = ..., max: _Optional[int] = ..., target: _Optional[int] = ..., candidates: _Optional[_Iterable[str]] = ..., trouble: _Optional[str] = ..., departed: _Optional[bool] = ..., price_per_hour: _Optional[str] = ..., currency: _Optional[str] = ..., allocatable: _Optional[_Union[Allocatable, _Mapping]] = ..., headroom: _Optional[_Union[Headroom, _Mapping]] = ..., not_now_code: _Optional[str] = ..., not_now_reason: _Optional[str] = ..., vps_node: _Optional[bool] = ..., why: _Optional[_Union[Answer, _Mapping]] = ..., trial_of: _Optional[str] = ..., untaintable: _Optional[str] = ..., billing: _Optional[str] = ...) -> None: ...
 
 class Answer(_message.Message):
     __slots__ = ("code", "sentence", "cure")

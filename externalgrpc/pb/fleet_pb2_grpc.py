@@ -39,6 +39,26 @@ class FleetStub:
                 request_serializer=externalgrpc_dot_pb_dot_fleet__pb2.ShowRequest.SerializeToString,
                 response_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.ShowResponse.FromString,
                 _registered_method=True)
+        self.StartTrial = channel.unary_unary(
+                '/vpsautoscaler.v1.Fleet/StartTrial',
+                request_serializer=externalgrpc_dot_pb_dot_fleet__pb2.StartTrialRequest.SerializeToString,
+                response_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.Trial.FromString,
+                _registered_method=True)
+        self.GetTrial = channel.unary_unary(
+                '/vpsautoscaler.v1.Fleet/GetTrial',
+                request_serializer=externalgrpc_dot_pb_dot_fleet__pb2.GetTrialRequest.SerializeToString,
+                response_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.Trial.FromString,
+                _registered_method=True)
+        self.EndTrial = channel.unary_unary(
+                '/vpsautoscaler.v1.Fleet/EndTrial',
+                request_serializer=externalgrpc_dot_pb_dot_fleet__pb2.EndTrialRequest.SerializeToString,
+                response_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.Trial.FromString,
+                _registered_method=True)
+        self.ClearTrial = channel.unary_unary(
+                '/vpsautoscaler.v1.Fleet/ClearTrial',
+                request_serializer=externalgrpc_dot_pb_dot_fleet__pb2.ClearTrialRequest.SerializeToString,
+                response_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.ClearTrialResponse.FromString,
+                _registered_method=True)
 
 
 class FleetServicer:
@@ -51,6 +71,40 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartTrial(self, request, context):
+        """StartTrial orders one machine of a group, to see whether it becomes a node. NOT_FOUND for a
+        group that there is not, OUT_OF_RANGE where none may be ordered, UNAVAILABLE where none may be
+        yet; nothing was ordered then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrial(self, request, context):
+        """GetTrial tells how the trial is that is under way, or was last. To ask keeps it alive: one that
+        nobody has asked about for a minute is ended by the server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndTrial(self, request, context):
+        """EndTrial begins to delete what the trial ordered; GetTrial tells when nothing is left. Harmless
+        to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearTrial(self, request, context):
+        """ClearTrial deletes a machine that a trial of another process left. INVALID_ARGUMENT for one
+        that does not carry the cluster's identity and the mark of a trial, or whose Node has no taint
+        of one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FleetServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -58,6 +112,26 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Show,
                     request_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.ShowRequest.FromString,
                     response_serializer=externalgrpc_dot_pb_dot_fleet__pb2.ShowResponse.SerializeToString,
+            ),
+            'StartTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartTrial,
+                    request_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.StartTrialRequest.FromString,
+                    response_serializer=externalgrpc_dot_pb_dot_fleet__pb2.Trial.SerializeToString,
+            ),
+            'GetTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrial,
+                    request_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.GetTrialRequest.FromString,
+                    response_serializer=externalgrpc_dot_pb_dot_fleet__pb2.Trial.SerializeToString,
+            ),
+            'EndTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndTrial,
+                    request_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.EndTrialRequest.FromString,
+                    response_serializer=externalgrpc_dot_pb_dot_fleet__pb2.Trial.SerializeToString,
+            ),
+            'ClearTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearTrial,
+                    request_deserializer=externalgrpc_dot_pb_dot_fleet__pb2.ClearTrialRequest.FromString,
+                    response_serializer=externalgrpc_dot_pb_dot_fleet__pb2.ClearTrialResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -87,6 +161,114 @@ class Fleet:
             '/vpsautoscaler.v1.Fleet/Show',
             externalgrpc_dot_pb_dot_fleet__pb2.ShowRequest.SerializeToString,
             externalgrpc_dot_pb_dot_fleet__pb2.ShowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vpsautoscaler.v1.Fleet/StartTrial',
+            externalgrpc_dot_pb_dot_fleet__pb2.StartTrialRequest.SerializeToString,
+            externalgrpc_dot_pb_dot_fleet__pb2.Trial.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vpsautoscaler.v1.Fleet/GetTrial',
+            externalgrpc_dot_pb_dot_fleet__pb2.GetTrialRequest.SerializeToString,
+            externalgrpc_dot_pb_dot_fleet__pb2.Trial.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vpsautoscaler.v1.Fleet/EndTrial',
+            externalgrpc_dot_pb_dot_fleet__pb2.EndTrialRequest.SerializeToString,
+            externalgrpc_dot_pb_dot_fleet__pb2.Trial.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vpsautoscaler.v1.Fleet/ClearTrial',
+            externalgrpc_dot_pb_dot_fleet__pb2.ClearTrialRequest.SerializeToString,
+            externalgrpc_dot_pb_dot_fleet__pb2.ClearTrialResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,8 +65,13 @@ def show(channel: grpc.Channel, where: str, timeout_s: float = 5.0) -> fleet_pb2
     try:
         reply: fleet_pb2.ShowResponse = stub.Show(fleet_pb2.ShowRequest(), timeout=timeout_s)
     except grpc.RpcError as error:
-        raise CannotReach(f"no answer from {where}: {_reason(error)}") from error
+        raise unreachable(where, error) from error
     return reply
+
+
+def unreachable(where: str, error: grpc.RpcError) -> CannotReach:
+    """Say that a call was not answered, and why."""
+    return CannotReach(f"no answer from {where}: {_reason(error)}")
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -44,6 +44,10 @@ class Describer:
         """Return the configuration in force."""
         return self._config
 
+    def cloud(self, group: groups.NodeGroup) -> object:
+        """Return the login at the cloud of a group."""
+        return self._providers[group.account]
+
     def node_group(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.NodeGroup:
         """Describe a group as NodeGroups does."""
         size = view.target(fleet, group.name)

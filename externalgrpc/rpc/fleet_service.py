@@ -23,14 +23,16 @@ from externalgrpc.fleet import (
     repair,
     spending,
     state,
+    trials,
     view,
 )
 from externalgrpc.headroom import status
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
 from externalgrpc.pb import fleet_pb2 as pb
-from externalgrpc.rpc import calls, describe
+from externalgrpc.rpc import calls, describe, trial_service
 from externalgrpc.support import clock, plaintext
+from externalgrpc.trial import controller
 from providers import contract
 
 SERVICE = "vpsautoscaler.v1.Fleet"
@@ -48,6 +50,7 @@ class Show:
         version: str,
         dry_run: bool = False,
         rooms: Callable[[], Mapping[str, status.Status]] = lambda: {},
+        trial: controller.Trials | None = None,
     ) -> None:
         self._reconciler = reconciler
         self._describer = describer
@@ -55,6 +58,7 @@ class Show:
         self._version = version
         self._dry_run = dry_run
         self._rooms = rooms
+        self.trials = trial_service.TrialService(trial) if trial is not None else None
         self._started_at = time_source.monotonic()
 
     def Show(self, _request: pb.ShowRequest) -> pb.ShowResponse:  # noqa: N802 - the RPC's name
@@ -85,6 +89,10 @@ class Show:
                 reply.machines.append(_machine(fleet, machine, "deleting", unix_now))
         for orphan in view.orphans(fleet):
             reply.machines.append(_machine(fleet, orphan, "orphan", unix_now))
+        for left in trials.leftovers(fleet):
+            reply.machines.append(_machine(fleet, left, "trial", unix_now))
+        for going in trials.clearing(fleet):
+            reply.machines.append(_going(going))
         reply.accounts.extend(self._account(fleet, name, now) for name in fleet.accounts)
         return reply
 
@@ -117,6 +125,9 @@ class Show:
             not_now_code=said.code if said is not None else "",
             not_now_reason=plaintext.line(said.reason) if said is not None else "",
             why=_why(explanation.why_no_node(fleet, group.name, now=now)),
+            trial_of=group.trial_of,
+            untaintable=trial_service.untaintable(group, self._describer.cloud(group)),
+            billing=contract.billing_of(self._describer.cloud(group)),
         )
 
     def _allocatable(self, fleet: state.Fleet, group: groups.NodeGroup) -> pb.Allocatable:
@@ -170,6 +181,8 @@ def _spending(fleet: state.Fleet) -> list[pb.Spend]:
 def register(server: grpc.Server, made: calls.Calls, shown: Show) -> None:
     """Add the service to a server."""
     handlers = {"Show": made.unary("Show", pb.ShowRequest, shown.Show)}
+    if shown.trials is not None:
+        handlers.update(shown.trials.handlers(made))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
 
@@ -231,6 +244,18 @@ def _member(
         shown.withheld_message = plaintext.line(failed.failure.message)
         shown.withheld_because = failed.withheld
     return shown
+
+
+def _going(held: state.Retirement) -> pb.Machine:
+    return pb.Machine(
+        name=plaintext.line(held.name),
+        group=plaintext.line(held.group),
+        account=held.account,
+        provider_id=plaintext.line(held.provider_id),
+        phase="deleting",
+        age_seconds=-1.0,
+        error_message=plaintext.line(held.message),
+    )
 
 
 def _in_quarantine(

@@ -10,7 +10,7 @@ nothing. docs/adding-a-cloud.md walks through one, :mod:`providers.conformance` 
 
 from __future__ import annotations
 
-from providers.contract.budget import Budget, Costs, Quota, Rate, costs_of
+from providers.contract.budget import Budget, Costs, Quota, Rate, billing_of, costs_of
 from providers.contract.machines import (
     Instance,
     InstanceState,
@@ -50,5 +50,6 @@ __all__ = [
     "Rate",
     "Tidying",
     "as_ordered",
+    "billing_of",
     "costs_of",
 ]

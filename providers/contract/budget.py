@@ -43,6 +43,11 @@ def costs_of(cloud: object) -> Costs:
     return costs if isinstance(costs, Costs) else Costs()
 
 
+def billing_of(cloud: object) -> str:
+    """Return how a cloud (its class, or a login) bills a machine; empty where it does not say."""
+    return str(getattr(cloud, "billing", ""))
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """The rate budget as the cloud's last answer showed it: ``remaining`` of ``limit`` until

@@ -101,6 +101,8 @@ class Provider(Protocol):
 
     ``costs``
         the :class:`Costs` of its operations, where they are not the usual ones.
+    ``billing``
+        how long a machine is paid for, as a sentence for whoever is about to order one.
     """
 
     scheme: ClassVar[str]

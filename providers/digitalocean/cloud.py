@@ -54,6 +54,7 @@ class DigitalOceanCloud:
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
+    billing = "it is paid for by the hour, until it is deleted"
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:

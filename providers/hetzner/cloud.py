@@ -53,6 +53,7 @@ class HetznerCloud:
     )
 
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
+    billing = "every started hour is paid for, until it is deleted"
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
     def __init__(self, login: contract.Login, *, clock: Callable[[], float] = time.time) -> None:

@@ -48,6 +48,7 @@ class LinodeCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
     )
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
+    billing = "it is paid for by the hour, until it is deleted"
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=4, page=listing.PER_PAGE)
     rate: contract.Rate = LISTINGS
     create_rate: contract.Rate | None = CREATES

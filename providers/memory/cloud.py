@@ -36,6 +36,7 @@ class MemoryCloud:
     )
 
     user_data_limit_bytes: ClassVar[int] = 32 * 1024
+    billing = "nothing is paid: it is simulated"
 
     def __init__(
         self, login: contract.Login, *, cloud: datacenter.Datacenter | None = None

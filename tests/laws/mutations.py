@@ -41,6 +41,8 @@ UNITS = (
     "tests/joining/test_repair.py",
     "tests/test_unfinished.py",
     "tests/test_reload.py",
+    "tests/trial/test_trial.py",
+    "tests/commands/test_try.py",
 )
 LINES = (
     ("unit tests", UNITS, {}),

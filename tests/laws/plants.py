@@ -8,6 +8,7 @@ from tests.laws import (
     plants_of_finishing,
     plants_of_proof,
     plants_of_repair,
+    plants_of_trials,
     plants_of_vpsnodes,
 )
 from tests.laws.plant import FLEET, Plant
@@ -291,3 +292,4 @@ PLANTS: tuple[Plant, ...] = (
 PLANTS += plants_of_proof.PLANTS + plants_of_doubt.PLANTS
 PLANTS += plants_of_finishing.PLANTS + plants_of_brakes.PLANTS + plants_of_vpsnodes.PLANTS
 PLANTS += plants_of_repair.PLANTS
+PLANTS += plants_of_trials.PLANTS

@@ -1,0 +1,99 @@
+"""Show what came of a trial: how long phases took, how Node and template differ, the proofs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from externalgrpc.support import plaintext
+
+if TYPE_CHECKING:
+    from externalgrpc.pb import fleet_pb2 as pb
+
+
+UNWATCHED = (
+    "without kubernetes: in the configuration nobody sees whether the machine became a node: it "
+    "ran, and that is all that is known; a Node of it is to be deleted by hand"
+)
+
+
+def is_ready(over: pb.Trial) -> bool:
+    """Tell whether the machine became what it should: a ready node, or one that runs, unwatched."""
+    wanted = "node ready" if over.watched else "machine running"
+    return any(step.name == wanted for step in over.steps)
+
+
+def summary(over: pb.Trial) -> RenderableType:
+    """Draw the end of a trial, for a person."""
+    times = Table(title=f"trial of {plaintext.line(over.group)}", title_justify="left")
+    times.add_column("step")
+    times.add_column("after", justify="right")
+    times.add_column("took", justify="right")
+    for name, after, took in phases(over):
+        times.add_row(plaintext.line(name), f"{after:.1f} s", f"{took:.1f} s")
+    parts: list[RenderableType] = [times]
+    if over.differences:
+        found = Table(title="template and Node differ", title_justify="left")
+        for column in ("what", "promised", "found", ""):
+            found.add_column(column)
+        for each in over.differences:
+            found.add_row(
+                plaintext.line(each.what),
+                plaintext.line(each.promised) or "-",
+                plaintext.line(each.found) or "-",
+                "wrong" if each.wrong else "",
+            )
+        parts.append(found)
+    elif over.compared:
+        parts.append("template and Node agree")
+    if not over.watched:
+        parts.append(UNWATCHED)
+    parts += [f"gone: {plaintext.line(each)}" for each in over.proofs]
+    return Group(*parts)
+
+
+def phases(over: pb.Trial) -> list[tuple[str, float, float]]:
+    """Give each step with the seconds from the beginning, and from the step before it."""
+    found: list[tuple[str, float, float]] = []
+    for number, step in enumerate(over.steps):
+        before = over.steps[max(0, number - 1)].at
+        after = step.at - over.steps[0].at
+        found.append((step.name, max(0.0, after), max(0.0, step.at - before)))
+    return found
+
+
+def as_dict(over: pb.Trial) -> dict[str, Any]:
+    """Give the end of a trial as plain values, for ``-o json``."""
+    return {
+        "group": over.group,
+        "trial": over.trial,
+        "account": over.account,
+        "machine": {
+            "name": over.node_name,
+            "providerID": over.provider_id,
+            "type": over.machine_type,
+            "location": over.location,
+        },
+        "watched": over.watched,
+        "ready": is_ready(over),
+        "code": over.code,
+        "reason": over.reason,
+        "steps": [
+            {"name": name, "afterSeconds": round(after, 3), "tookSeconds": round(took, 3)}
+            for name, after, took in phases(over)
+        ],
+        "compared": over.compared,
+        "differences": [
+            {
+                "what": each.what,
+                "promised": each.promised,
+                "found": each.found,
+                "wrong": each.wrong,
+            }
+            for each in over.differences
+        ],
+        "left": list(over.left),
+        "proofs": list(over.proofs),
+    }

@@ -1,0 +1,1 @@
+"""Trials: one machine, to see whether it becomes a node."""
