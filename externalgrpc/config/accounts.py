@@ -115,6 +115,7 @@ def _account(
     of = cloud(entry.provider, at, around, findings)
     if of is None:
         return None
+    _makes_no_nodes(entry, of, path, findings)
     at = (*path, "options")
     given = options.read(of.account_options, entry.options, at, findings, resolve=around.resolve)
     return groups.Account(
@@ -130,6 +131,43 @@ def _account(
         paused=entry.paused,
         cap=settings.cap(entry),
     )
+
+
+def _makes_no_nodes(
+    entry: model.AccountEntry,
+    of: installed_clouds.Cloud,
+    path: Path,
+    findings: validate.Findings,
+) -> None:
+    """Refuse the playground's option at a real cloud with more than that it is no known key."""
+    at = (*path, "options", "nodes")
+    if findings.tree.has(at) and not installed_clouds.joins_by_itself(of):
+        findings.add(
+            at,
+            f"is for machines that are only pretended: those of {entry.provider} are real, and "
+            "their kubelets make their Nodes",
+            "Remove it, or take provider: memory to play (docs/playground.md)",
+            key=True,
+        )
+
+
+def nodes_without_a_cluster(
+    accounts: Mapping[str, groups.Account],
+    listed: Iterable[tuple[int, model.AccountEntry]],
+    installed: Mapping[str, installed_clouds.Cloud],
+    findings: validate.Findings,
+) -> None:
+    """Refuse accounts that ask for Nodes in a file that names no cluster to make them in."""
+    for index, entry in listed:
+        account = accounts.get(entry.name or "")
+        if account is None or account.provider != entry.provider:
+            continue
+        if installed_clouds.makes_nodes(installed[account.provider], account.settings):
+            findings.add(
+                ("accounts", index, "options", "nodes"),
+                "asks for Nodes in a cluster that the file does not name",
+                "Add kubernetes: to the file, or remove nodes",
+            )
 
 
 def _token(
