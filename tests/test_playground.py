@@ -20,6 +20,7 @@ import yaml
 from externalgrpc import config
 from externalgrpc.model import installed_clouds
 from tests import absent
+from tests.e2e import kwok as e2e_kwok
 from tests.e2e import waiting
 
 ROOT = Path(__file__).parents[1]
@@ -294,6 +295,11 @@ def test_shellcheck_finds_nothing_in_it() -> None:
 
 
 # -- what it installs ------------------------------------------------------------------------------
+
+
+def test_the_page_names_the_release_of_kwok_that_the_script_takes() -> None:
+    assert f"kwok {e2e_kwok.version()} " in (ROOT / "docs" / "playground.md").read_text()
+    assert KWOK.endswith(e2e_kwok.version())
 
 
 def values() -> dict[str, Any]:

@@ -17,6 +17,15 @@ from tests.e2e import programs
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "kind" / "playground"
 MODULE = "sigs.k8s.io/kwok"
+CONTROLLERS = (
+    "deployment-controller",
+    "replicaset-controller",
+    "node-lifecycle-controller",
+    "pod-garbage-collector-controller",
+    "garbage-collector-controller",
+)
+STAGES = "stage-fast.yaml"
+"""What a release calls its stages, and the one file that a build writes last."""
 
 
 def version() -> str:
@@ -34,7 +43,7 @@ def folder() -> Path:
 def build() -> Path:
     """Build it unless it is there; give its folder. Raises CalledProcessError."""
     there = folder()
-    if (there / "stages.yaml").exists():
+    if (there / STAGES).exists():
         return there
     if shutil.which("go") is None:
         sys.exit("kwok is not built yet, and Go is not here to build it with")
@@ -49,28 +58,48 @@ def build() -> Path:
         env=surroundings,
         stdout=subprocess.PIPE,
     )
-    stages = Path(json.loads(told.stdout)["Dir"]) / "kustomize" / "stage"
-    # What the manifest stage-fast.yaml of a release consists of.
-    parts = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
-    found = [
-        path.read_text()
-        for part in parts
-        for path in sorted((stages / part).glob("*.yaml"))
-        if yaml.safe_load(path.read_text())["kind"] == "Stage"
-    ]
-    # Last: a build that broke off is done again.
-    (there / "stages.yaml").write_text("\n---\n".join(found))
+    parts = Path(json.loads(told.stdout)["Dir"]) / "kustomize"
+    # The manifests of a release, as far as they can be without its image: kinds, and stages.
+    kinds = _joined([parts / "crd" / "bases"], "CustomResourceDefinition")
+    (there / "kwok.yaml").write_text(kinds)
+    stages = [parts / "stage" / each for each in ("node/fast", "pod/fast")]
+    stages.append(parts / "stage" / "node" / "heartbeat-with-lease")
+    (there / STAGES).write_text(_joined(stages, "Stage"))
     return there
 
 
-def program(kubeconfig: Path, logs: Path) -> programs.Program:
-    """Make the process, with the options that its manifest in a cluster has."""
+def _joined(folders: list[Path], kind: str) -> str:
+    texts = [path.read_text() for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    return "\n---\n".join(each for each in texts if yaml.safe_load(each)["kind"] == kind)
+
+
+def manager(tools: Path, kubeconfig: Path, logs: Path) -> programs.Program:
+    """Make the controller manager, with what makes pods and cleans up after Nodes."""
+    return programs.Program(
+        "kube-controller-manager",
+        [
+            str(tools / "kube-controller-manager"),
+            f"--kubeconfig={kubeconfig}",
+            f"--controllers={','.join(CONTROLLERS)}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        ],
+        logs,
+    )
+
+
+def program(kubeconfig: Path, logs: Path, *, installed: bool = False) -> programs.Program:
+    """Make kwok's process, with the options that its manifest in a cluster has.
+
+    Its stages are the objects of a cluster that has them ``installed``, else those of a file.
+    """
     there = build()
+    stages = "--enable-crds=Stage" if installed else f"--config={there / STAGES}"
     return programs.Program(
         "kwok",
         [
             str(there / "kwok"),
-            f"--config={there / 'stages.yaml'}",
+            stages,
             f"--kubeconfig={kubeconfig}",
             "--manage-all-nodes=false",
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",

@@ -22,13 +22,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 KIND = planes.ROOT / "examples" / "kind"
 BUILD = Path(__file__).parent / "tools" / "build"
-CONTROLLERS = (
-    "deployment-controller",
-    "replicaset-controller",
-    "node-lifecycle-controller",
-    "pod-garbage-collector-controller",
-    "garbage-collector-controller",
-)
 NODES = "/api/v1/nodes"
 MARK = "vps-autoscaler/fake-node"
 
@@ -43,18 +36,10 @@ class Plane(planes.Plane):
         argv[argv.index("--disable-admission-plugins=ServiceAccount,TaintNodesByCondition")] = (
             "--disable-admission-plugins=ServiceAccount"
         )
-        manager = programs.Program(
-            "kube-controller-manager",
-            [
-                str(tools / "kube-controller-manager"),
-                f"--kubeconfig={self.kubeconfig}",
-                f"--controllers={','.join(CONTROLLERS)}",
-                "--leader-elect=false",
-                "--secure-port=0",
-            ],
-            folder,
+        self._beside = (
+            kwok.manager(tools, self.kubeconfig, folder),
+            kwok.program(self.kubeconfig, folder),
         )
-        self._beside = (manager, kwok.program(self.kubeconfig, folder))
 
     @property
     def programs(self) -> tuple[programs.Program, ...]:
