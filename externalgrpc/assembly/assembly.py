@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from externalgrpc.assembly import connecting, opening, ordering
@@ -255,20 +255,16 @@ class Assembly:
             return
         from externalgrpc.assembly import posing  # noqa: PLC0415 - raw groups never need it
 
-        def sources() -> Iterator[contract.Posing]:
-            return posing.asking(self.reconciler.runtimes(), self._installed)
-
-        if not any(True for _ in sources()):
-            return
-        if self.fake_nodes is None:
-            self.fake_nodes = posing.maker_of(
+        with self._applying:
+            self.fake_nodes = self.fake_nodes or posing.maker_of(
                 self._config.cluster,
                 self.registrar.cluster.api,
-                sources,
-                lambda: self.reconciler.fleet,
+                self.reconciler,
                 self.describer,
+                self._installed,
             )
-        self.fake_nodes.start()
+            if self.fake_nodes is not None:
+                self.fake_nodes.start()
 
     def _asks_for_room(self) -> bool:
         return any(group.keeps_room for group in self.reconciler.fleet.groups.values())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
-from externalgrpc.control import reconciler
+from externalgrpc.control import reconciler as control
 from externalgrpc.fleet import state
 from externalgrpc.joining import fake_nodes
 from externalgrpc.kube import api
@@ -17,7 +17,7 @@ from providers import contract
 
 
 def asking(
-    runtimes: Mapping[str, reconciler.AccountRuntime],
+    runtimes: Mapping[str, control.AccountRuntime],
     installed: Mapping[str, installed_clouds.Cloud],
 ) -> Iterator[contract.Posing]:
     """Yield the clouds whose accounts ask for Nodes; none of them is a real one."""
@@ -30,16 +30,18 @@ def asking(
 def maker_of(
     cluster: str,
     of: api.Api,
-    sources: Callable[[], Iterator[contract.Posing]],
-    fleet: Callable[[], state.Fleet],
+    reconciler: control.Reconciler,
     describer: describe.Describer,
-) -> fake_nodes.FakeNodes:
-    """Make what writes the Nodes; nothing is asked or written yet."""
+    installed: Mapping[str, installed_clouds.Cloud],
+) -> fake_nodes.FakeNodes | None:
+    """Make what writes the Nodes; None while nobody asks. Nothing is asked or written yet."""
+    if not any(True for _ in asking(reconciler.runtimes(), installed)):
+        return None
     return fake_nodes.FakeNodes(
         of,
         cluster,
-        sources=sources,
-        shape=lambda machine: shape_of(fleet(), describer, machine),
+        sources=lambda: asking(reconciler.runtimes(), installed),
+        shape=lambda machine: shape_of(reconciler.fleet, describer, machine),
     )
 
 
@@ -51,7 +53,7 @@ def shape_of(
     The group's template, of the one type in the one location that the machine is.
     """
     group = fleet.groups.get(machine.group)
-    if group is None or fleet.accounts[group.account].catalogue is None:
+    if group is None:
         return None
     prospects = [
         each
@@ -59,7 +61,7 @@ def shape_of(
         if (each.machine_type.name, each.location) == (machine.machine_type, machine.location)
     ]
     if not prospects or not prospects[0].machine_type.cpu_millis:
-        return None
+        return None  # a type that nobody knows has nothing
     # A group of several regions promises none; a machine stands in one.
     chosen = groups.Candidate(machine.machine_type, machine.location)
     alone = dataclasses.replace(group, candidates=(chosen,))

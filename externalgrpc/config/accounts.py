@@ -151,23 +151,33 @@ def _makes_no_nodes(
         )
 
 
-def nodes_without_a_cluster(
+def nodes_asked_for(
     accounts: Mapping[str, groups.Account],
     listed: Iterable[tuple[int, model.AccountEntry]],
     installed: Mapping[str, installed_clouds.Cloud],
     findings: validate.Findings,
+    *,
+    kubernetes: bool,
 ) -> None:
-    """Refuse accounts that ask for Nodes in a file that names no cluster to make them in."""
+    """Refuse accounts that ask for Nodes where no cluster is named, or where another does.
+
+    Two clouds in memory number their machines alike, and a Node names one by its number.
+    """
+    first = ""
     for index, entry in listed:
         account = accounts.get(entry.name or "")
         if account is None or account.provider != entry.provider:
             continue
-        if installed_clouds.makes_nodes(installed[account.provider], account.settings):
-            findings.add(
-                ("accounts", index, "options", "nodes"),
-                "asks for Nodes in a cluster that the file does not name",
-                "Add kubernetes: to the file, or remove nodes",
-            )
+        if not installed_clouds.makes_nodes(installed[account.provider], account.settings):
+            continue
+        at = ("accounts", index, "options", "nodes")
+        if not kubernetes:
+            message = "asks for Nodes in a cluster that the file does not name"
+            findings.add(at, message, "Add kubernetes: to the file, or remove nodes")
+        elif first and first != account.name:
+            message = f"asks for Nodes as account {first} does, and their machines have one number"
+            findings.add(at, message, "Let one account ask, and put all groups on it")
+        first = first or account.name
 
 
 def _token(

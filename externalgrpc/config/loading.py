@@ -97,8 +97,9 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
     cluster = _cluster(source.cluster, file, findings)
     listed = _entries(model.AccountEntry, account_list, "accounts", findings)
     logins = accounts.configured(listed, around, findings)
-    if file.kubernetes is None:
-        accounts.nodes_without_a_cluster(logins, listed, source.installed, findings)
+    accounts.nodes_asked_for(
+        logins, listed, source.installed, findings, kubernetes=file.kubernetes is not None
+    )
     kubernetes = None
     if file.kubernetes is not None:
         settings_given = options.read(

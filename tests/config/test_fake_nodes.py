@@ -70,3 +70,17 @@ def test_there_must_be_a_cluster_to_make_them_in(tmp_path: Path) -> None:
 def test_a_word_that_is_none_of_the_two_is_refused(tmp_path: Path) -> None:
     said = mistakes(tmp_path, "{name: ram, provider: memory, options: {nodes: fake}}")
     assert said == ["accounts[0].options.nodes: \"fake\" is not one of 'none' or 'kwok'. "]
+
+
+def test_one_account_asks_for_machines_in_memory_have_one_numbering(tmp_path: Path) -> None:
+    second = "{name: second, provider: memory, options: {nodes: kwok}}"
+    assert mistakes(tmp_path, RAM, second) == [
+        "accounts[1].options.nodes: asks for Nodes as account ram does, and their machines have "
+        "one number. Let one account ask, and put all groups on it"
+    ]
+    assert len(read(tmp_path, RAM, "{name: second, provider: memory}").accounts) == 2
+
+
+def test_a_second_account_of_the_name_is_one_mistake(tmp_path: Path) -> None:
+    (said,) = mistakes(tmp_path, RAM, RAM)
+    assert said.startswith("accounts[1].name")

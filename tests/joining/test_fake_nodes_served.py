@@ -140,7 +140,7 @@ def test_nobody_makes_nodes_where_none_are_asked_for_or_nothing_may_be_written(
         running.stop(5.0)
 
 
-def test_an_account_may_begin_to_ask_while_the_server_runs(
+def test_an_account_may_begin_to_ask_and_cease_while_the_server_runs(
     server: apiserver.FakeServer, tmp_path: Path
 ) -> None:
     running = plant(server, tmp_path, nodes="none")
@@ -152,5 +152,8 @@ def test_an_account_may_begin_to_ask_while_the_server_runs(
         assert running.fake_nodes is not None
         running.reconciler.grow("web", 1, cover=False)
         waiting.until(lambda: nodes_of(server), "a Node is there", within_s=30)
+        made, _ = serving.loaded(tmp_path, POOLS.format(nodes="none"))
+        running.apply(made)
+        waiting.until(lambda: not nodes_of(server), "its Nodes are gone", within_s=30)
     finally:
         running.stop(5.0)
