@@ -50,13 +50,14 @@ if argv[:2] == ["get", "clusters"]:
     print("\\n".join(listed))
 if argv[:2] == ["create", "cluster"]:
     clusters.write_text("\\n".join([*listed, argv[3]]))
-    if (home / "waits").exists():
-        (home / "waits").unlink()
-        time.sleep(60)
 if argv[:2] == ["delete", "cluster"]:
     clusters.write_text("\\n".join(each for each in listed if each != argv[3]))
 if argv[:2] == ["image", "inspect"]:
     print("{id}")
+waits = home / "waits"
+if waits.exists() and line.startswith(waits.read_text()):
+    waits.unlink()
+    time.sleep(60)
 """
 
 
@@ -250,9 +251,9 @@ def test_down_deletes_its_own_cluster_and_no_other(stage: Stage) -> None:
     assert done.stdout == "There is no cluster vps-playground: nothing to remove.\n"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_while_the_cluster_is_made_leaves_no_half_one(stage: Stage, how: int) -> None:
-    (stage.folder / "waits").touch()
+def interrupted(stage: Stage, call: str, how: int) -> str:
+    """Interrupt the script during a call, as a terminal does; give what it says."""
+    (stage.folder / "waits").write_text(call)
     running = subprocess.Popen(
         [str(SCRIPT)],
         stdout=subprocess.DEVNULL,
@@ -262,7 +263,7 @@ def test_ctrl_c_while_the_cluster_is_made_leaves_no_half_one(stage: Stage, how: 
         start_new_session=True,  # a terminal sends it to all that run in it
     )
     try:
-        waiting.until(lambda: not (stage.folder / "waits").exists(), "the cluster is being made")
+        waiting.until(lambda: not (stage.folder / "waits").exists(), f"{call} is under way")
         os.killpg(running.pid, how)
         _, said = running.communicate(timeout=30)
     finally:
@@ -270,10 +271,24 @@ def test_ctrl_c_while_the_cluster_is_made_leaves_no_half_one(stage: Stage, how: 
             os.killpg(running.pid, signal.SIGKILL)
             running.communicate()
     assert running.returncode == 130
-    assert "half made: deleting it" in said
+    return said
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_the_cluster_is_made_leaves_no_half_one(stage: Stage, how: int) -> None:
+    assert "half made: deleting it" in interrupted(stage, "kind create", how)
     deleted = ["kind", "delete", "cluster", "--name", "vps-playground"]
     assert stage.calls() == [LISTED, CREATED, deleted]
     assert (stage.folder / "clusters").read_text().split() == ["another"]
+
+
+@pytest.mark.parametrize("call", ["docker build", "kubectl", "helm"])
+def test_ctrl_c_later_leaves_the_cluster_for_the_next_start(stage: Stage, call: str) -> None:
+    assert "again to go on" in interrupted(stage, call, signal.SIGINT)
+    assert " ".join(stage.calls()[-1]).startswith(call)
+    done = stage.run()
+    assert done.returncode == 0
+    assert "is there already" in done.stdout
 
 
 def test_help_and_words_that_it_does_not_know(stage: Stage) -> None:
