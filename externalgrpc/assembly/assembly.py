@@ -29,7 +29,7 @@ from providers import contract, errors
 
 if TYPE_CHECKING:
     from externalgrpc.headroom import controller, status
-    from externalgrpc.joining import registrar
+    from externalgrpc.joining import fake_nodes, registrar
     from externalgrpc.kube import api
     from externalgrpc.vpsnodes import controller as following
 
@@ -85,6 +85,7 @@ class Assembly:
         )
         self.registrar: registrar.Registrar | None = None
         self.headroom: controller.Headroom | None = None
+        self.fake_nodes: fake_nodes.FakeNodes | None = None
         self._started = False
         if config.kubernetes is not None:
             from externalgrpc.joining import registrar  # noqa: PLC0415 - raw groups never need it
@@ -235,6 +236,7 @@ class Assembly:
         )
         if self._started:
             self.keep_room()
+            self._make_nodes()
 
     def rooms(self) -> Mapping[str, status.Status]:
         """Tell how the room is that groups keep, by the group's name."""
@@ -252,6 +254,26 @@ class Assembly:
                 self.headroom = self._headroom()
             if self.headroom is not None:
                 self.headroom.start()
+
+    def _make_nodes(self) -> None:
+        """Make Nodes for pretended machines where an account asks for it; called on every change.
+
+        Only the memory cloud can ask (:class:`providers.contract.Posing`).
+        """
+        if self.registrar is None or self._parts.dry_run:
+            return
+        from externalgrpc.assembly import posing  # noqa: PLC0415 - raw groups never need it
+
+        with self._applying:
+            self.fake_nodes = self.fake_nodes or posing.maker_of(
+                self._config.cluster,
+                self.registrar.cluster.api,
+                self.reconciler,
+                self.describer,
+                self._installed,
+            )
+            if self.fake_nodes is not None:
+                self.fake_nodes.start()
 
     def _asks_for_room(self) -> bool:
         return any(group.keeps_room for group in self.reconciler.fleet.groups.values())
@@ -295,6 +317,7 @@ class Assembly:
         self.ticker.start(self.reconciler.pump)
         self._started = True
         self.keep_room()
+        self._make_nodes()
 
     def stop(self, grace_s: float) -> None:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way.
@@ -306,6 +329,8 @@ class Assembly:
         self.ticker.stop()
         if self.headroom is not None:
             self.headroom.stop(HEADROOM_S)
+        if self.fake_nodes is not None:
+            self.fake_nodes.stop()
         if self.registrar is not None:
             self.registrar.stop_sweeping()
         if self.vps_nodes is not None:

@@ -115,6 +115,7 @@ def _account(
     of = cloud(entry.provider, at, around, findings)
     if of is None:
         return None
+    _makes_no_nodes(entry, of, path, findings)
     at = (*path, "options")
     given = options.read(of.account_options, entry.options, at, findings, resolve=around.resolve)
     return groups.Account(
@@ -130,6 +131,53 @@ def _account(
         paused=entry.paused,
         cap=settings.cap(entry),
     )
+
+
+def _makes_no_nodes(
+    entry: model.AccountEntry,
+    of: installed_clouds.Cloud,
+    path: Path,
+    findings: validate.Findings,
+) -> None:
+    """Refuse the playground's option at a real cloud with more than that it is no known key."""
+    at = (*path, "options", "nodes")
+    if findings.tree.has(at) and not installed_clouds.joins_by_itself(of):
+        findings.add(
+            at,
+            f"is for machines that are only pretended: those of {entry.provider} are real, and "
+            "their kubelets make their Nodes",
+            "Remove it, or take provider: memory to play (docs/playground.md)",
+            key=True,
+        )
+
+
+def nodes_asked_for(
+    accounts: Mapping[str, groups.Account],
+    listed: Iterable[tuple[int, model.AccountEntry]],
+    installed: Mapping[str, installed_clouds.Cloud],
+    findings: validate.Findings,
+    *,
+    kubernetes: bool,
+) -> None:
+    """Refuse accounts that ask for Nodes where no cluster is named, or where another does.
+
+    Two clouds in memory number their machines alike, and a Node names one by its number.
+    """
+    first = ""
+    for index, entry in listed:
+        account = accounts.get(entry.name or "")
+        if account is None or account.provider != entry.provider:
+            continue
+        if not installed_clouds.makes_nodes(installed[account.provider], account.settings):
+            continue
+        at = ("accounts", index, "options", "nodes")
+        if not kubernetes:
+            message = "asks for Nodes in a cluster that the file does not name"
+            findings.add(at, message, "Add kubernetes: to the file, or remove nodes")
+        elif first and first != account.name:
+            message = f"asks for Nodes as account {first} does, and their machines have one number"
+            findings.add(at, message, "Let one account ask, and put all groups on it")
+        first = first or account.name
 
 
 def _token(

@@ -95,8 +95,10 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         files=seen,
     )
     cluster = _cluster(source.cluster, file, findings)
-    logins = accounts.configured(
-        _entries(model.AccountEntry, account_list, "accounts", findings), around, findings
+    listed = _entries(model.AccountEntry, account_list, "accounts", findings)
+    logins = accounts.configured(listed, around, findings)
+    accounts.nodes_asked_for(
+        logins, listed, source.installed, findings, kubernetes=file.kubernetes is not None
     )
     kubernetes = None
     if file.kubernetes is not None:

@@ -82,6 +82,10 @@ def examine(
         silent=silent,
         vps_nodes=vps_nodes,
         tenants=tenants,
+        fake_nodes=any(
+            installed_clouds.makes_nodes(installed[account.provider], account.settings)
+            for account in config.accounts.values()
+        ),
     )
     found = _with_cluster(found, ways, notes)
     found = _with_keys(found, ways, notes)
@@ -183,6 +187,7 @@ def _with_rights(
             own_approval=own,
             vps_nodes=objects_too,
             headroom=headroom,
+            fake_nodes=found.fake_nodes,
             config_map=settings.config_map,
             notes=notes,
         )
@@ -193,6 +198,7 @@ def _with_rights(
             own_approval=own,
             vps_nodes=objects_too,
             headroom=headroom,
+            fake_nodes=found.fake_nodes,
             config_map=settings.config_map,
             notes=notes,
         )

@@ -151,7 +151,8 @@ class Facts:
     ``schemes`` maps accounts to the scheme of their providerIDs. ``server`` is what the running
     server shows; ``silent`` why one that was named did not answer. ``config`` has the groups of the
     file and those of ``vps_nodes``, which is None where the cluster has no such kind. ``tenants``
-    maps namespaces of tenants to the VPSNodes that they name.
+    maps namespaces of tenants to the VPSNodes that they name. ``fake_nodes`` says that an account
+    asks for Nodes of pretended machines.
     """
 
     config: groups.Config
@@ -165,6 +166,7 @@ class Facts:
     certificates: tuple[Certificate, ...] = ()
     vps_nodes: tuple[objects.VpsNode, ...] | None = None
     tenants: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    fake_nodes: bool = False
     looked_at: tuple[str, ...] = ()
     not_looked_at: tuple[Unseen, ...] = ()
 

@@ -182,6 +182,11 @@ def needs_of_headroom(namespace: str) -> tuple[Deed, ...]:
     )
 
 
+def needs_of_fake_nodes() -> tuple[Deed, ...]:
+    """List what it takes to make Nodes of pretended machines (deploy/fake-nodes.yaml)."""
+    return (Deed(verb="create", resource="nodes", why="make Nodes of machines in memory"),)
+
+
 EXCESS: Final = (
     *(
         Deed(verb=verb, resource="secrets", namespace=where)

@@ -94,6 +94,15 @@ def joins_by_itself(cloud: Cloud) -> bool:
     return bool(getattr(cloud, "joins_by_itself", False))
 
 
+def makes_nodes(cloud: Cloud, settings: object) -> bool:
+    """Tell whether an account asks for Nodes of machines that are pretended; never at a real cloud.
+
+    A cloud that does not join by itself is not even asked.
+    """
+    said = getattr(cloud, "makes_nodes", None)
+    return joins_by_itself(cloud) and said is not None and said(settings) is True
+
+
 def metadata_service(cloud: Cloud | contract.Provider) -> metadata.Service:
     """Give how a cloud's machines learn their ids; by cloud-init where the class does not say."""
     said = getattr(cloud, "metadata_service", None)

@@ -22,11 +22,14 @@ from providers.contract.machines import (
 )
 from providers.contract.marks import NOBODYS, UNJOINED_VALUE, Mark
 from providers.contract.optional import Finishing, Leaving, Marking, Neighbourly, Packing, Tidying
+from providers.contract.posing import FAKE_NODE, POSED, NodeShape, Posing, Taint
 from providers.contract.provider import ENTRY_POINT_GROUP, Login, NoOptions, Provider, as_ordered
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "FAKE_NODE",
     "NOBODYS",
+    "POSED",
     "UNJOINED_VALUE",
     "Budget",
     "Costs",
@@ -42,12 +45,15 @@ __all__ = [
     "Neighbour",
     "Neighbourly",
     "NoOptions",
+    "NodeShape",
     "Offer",
     "Order",
     "Packing",
+    "Posing",
     "Provider",
     "Quota",
     "Rate",
+    "Taint",
     "Tidying",
     "as_ordered",
     "billing_of",

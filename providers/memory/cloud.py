@@ -8,11 +8,11 @@ simulations hand one in, so that two clusters, or a server and its successor, lo
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from providers import contract, errors, metadata
 from providers.kit import marks
-from providers.memory import datacenter
+from providers.memory import datacenter, kwok
 
 T = TypeVar("T")
 
@@ -177,6 +177,25 @@ class MemoryCloud:
                 if cluster == self._login.cluster
             ),
         )
+
+    @classmethod
+    def makes_nodes(cls, settings: object) -> bool:
+        """Return whether an account asks for Nodes that kwok keeps Ready."""
+        return isinstance(settings, datacenter.Options) and settings.nodes == "kwok"
+
+    def posing(self) -> tuple[contract.Instance, ...]:
+        """List our cluster's machines as they truly are, whatever listings show; no request."""
+        there = self._cloud.servers()
+        now = self._cloud.now()
+        found = [self._instance(one, now) for one in there if one.cluster == self._login.cluster]
+        gone = contract.InstanceState.DELETING
+        return tuple(each for each in found if each.state is not gone)
+
+    def node_object(
+        self, instance: contract.Instance, shape: contract.NodeShape
+    ) -> Mapping[str, Any]:
+        """Return the Node of a machine, for kwok to look after."""
+        return kwok.node_object(instance, shape, cluster=self._login.cluster)
 
     def budget(self) -> contract.Budget | None:
         """Return the rate limit as our last request left it; None before the first."""

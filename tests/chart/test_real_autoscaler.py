@@ -74,14 +74,15 @@ spec:
 """
 
 
-def _minor(binary: Path) -> str:
+def minor(binary: Path) -> str:
+    """Tell an autoscaler's minor by the name of its file."""
     found = re.search(r"1\.\d+", binary.name)
     return found[0] if found else "1.36"
 
 
 def _values(binary: Path, **more: object) -> helm.Object:
     values = copy.deepcopy(JOINING)
-    values["autoscaler"] |= {"image": {"tag": f"v{_minor(binary)}.0"}, **more}
+    values["autoscaler"] |= {"image": {"tag": f"v{minor(binary)}.0"}, **more}
     return values
 
 
@@ -142,7 +143,7 @@ def test_it_leads_grows_and_tells(plane: Plane, folder: Path, binary: Path) -> N
 
 
 def test_it_serves_buffers(plane: Plane, folder: Path, binary: Path) -> None:
-    if int(_minor(binary).partition(".")[2]) < 36:
+    if int(minor(binary).partition(".")[2]) < 36:
         pytest.skip("this release knows no buffers")
     plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(yaml.safe_load(BUFFERS)))
     plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")

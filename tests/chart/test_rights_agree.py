@@ -133,6 +133,36 @@ def test_room_adds_the_rights_of_its_manifests_where_a_group_asks() -> None:
         assert grants(helm.objects(values)) == before
 
 
+def test_the_playground_adds_the_right_to_make_nodes_and_its_fence_where_it_is_asked_for() -> None:
+    before = helm.objects(JOINING)
+    made = helm.objects({**JOINING, "rbac": {"fakeNodes": True}})
+    said = deployed("fake-nodes.yaml")
+    assert grants(made) - grants(before) == grants(said)
+    assert len(grants(said)) == 1
+    assert not any('"nodes", "create"' in each for each in grants(before))
+    (fence,) = helm.kind(said, "ValidatingAdmissionPolicy")
+    name = fence["metadata"]["name"]
+    (given,) = [
+        each
+        for each in helm.kind(made, "ValidatingAdmissionPolicy")
+        if each["metadata"]["name"] == name
+    ]
+    assert given["spec"]["matchConditions"][0]["expression"].endswith(f"== '{ACCOUNT}'")
+    assert policies([given]) == policies([fence])
+    (bound,) = [
+        each["spec"]
+        for each in helm.kind(made, "ValidatingAdmissionPolicyBinding")
+        if each["metadata"]["name"] == name
+    ]
+    assert bound == {"policyName": name, "validationActions": ["Deny"]}
+
+
+def test_a_cluster_without_fences_gets_the_right_alone() -> None:
+    made = helm.objects({**JOINING, "rbac": {"fakeNodes": True}}, kube="1.29")
+    assert any("nodes" in each and "create" in each for each in grants(made))
+    assert not helm.kind(made, "ValidatingAdmissionPolicy")
+
+
 @pytest.mark.parametrize(
     ("more", "warned"),
     [

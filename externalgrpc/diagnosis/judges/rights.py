@@ -99,6 +99,8 @@ def _rights(rights: Rights) -> Iterator[Finding]:
             files += " -f deploy/vpsnodes-rbac.yaml"
         if any(each in _HEADROOM for each in ((deed.group, deed.resource) for deed in lacking)):
             files += " -f deploy/headroom.yaml"
+        if any((each.verb, each.resource) == ("create", "nodes") for each in lacking):
+            files += " -f deploy/fake-nodes.yaml"
         whys = ", ".join(dict.fromkeys(each.why for each in lacking))
         yield (warning if optional else trouble)(
             SUBJECT,

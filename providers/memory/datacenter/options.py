@@ -67,7 +67,8 @@ class Options:
     ``late_listing_s`` is how long, at most, listings lag behind a creation or a deletion.
     ``state_file`` keeps the machines over restarts of the process, and over a change of these
     settings: an account that changes is opened anew. ``seed`` decides everything that is left to
-    chance.
+    chance. ``nodes`` ``kwok`` asks for a Node of each machine in the cluster of the configuration,
+    of the kind that kwok looks after.
     """
 
     machine_types: tuple[Plan, ...] = CATALOGUE
@@ -91,6 +92,13 @@ class Options:
     lost_reply_rate: float = 0.0
     fail_after_accept_rate: float = 0.0
     seed: int = 0
+    nodes: Literal["none", "kwok"] = dataclasses.field(
+        default="none",
+        metadata={
+            "description": "kwok: make a Node of each machine in the cluster under kubernetes:, "
+            "for kwok to keep Ready (docs/playground.md)."
+        },
+    )
     state_file: str = dataclasses.field(default="", metadata={"path": True})
 
     def __post_init__(self) -> None:

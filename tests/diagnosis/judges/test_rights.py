@@ -177,3 +177,12 @@ def test_what_room_needs_is_no_excess() -> None:
     gone = {str(each) for each in access.EXCESS} - {str(each) for each in others}
     assert gone == {"list pods"}
     assert access.unneeded(()) == access.EXCESS
+
+
+def test_the_right_to_make_nodes_names_its_own_file_and_is_excess_elsewhere() -> None:
+    lacking = access.needs_of_fake_nodes()
+    found = given.trouble(given.facts(cluster={"rights": Rights(who="us", missing=lacking)}))
+    assert found.what == "us may not create nodes"
+    assert found.cure == "kubectl apply -f deploy/rbac.yaml -f deploy/fake-nodes.yaml"
+    gone = set(access.EXCESS) - set(access.unneeded(lacking))
+    assert {str(each) for each in gone} == {"create nodes"}
