@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from externalgrpc.joining import registrar
     from externalgrpc.kube import cluster as kube
     from externalgrpc.kube import connection
+    from externalgrpc.kubero import pool_controller
     from externalgrpc.vpsnodes import controller as following
     from externalgrpc.vpsnodes import pace as status_pace
 
@@ -85,6 +86,7 @@ class Parts:
     joining: registrar.Pace | None = None
     source: config_source.Source | None = None
     writing: status_pace.Pace | None = None
+    app_pools: pool_controller.Timing | None = None
     dry_run: bool = False
 
 
@@ -121,6 +123,7 @@ class Assembly:
         )
         self.registrar: registrar.Registrar | None = None
         self.headroom: controller.Headroom | None = None
+        self.app_pools: pool_controller.Controller | None = None
         self._started = False
         if config.kubernetes is not None:
             from externalgrpc.joining import registrar  # noqa: PLC0415 - raw groups never need it
@@ -265,6 +268,25 @@ class Assembly:
         )
         if self._started:
             self.keep_room()
+            self._make_app_pools()
+
+    def _make_app_pools(self) -> None:
+        """Give Kubero's apps pools of their own, once the file lets them have any."""
+        vps_nodes = self.vps_nodes
+        if self._file.app_pools is None or self.app_pools is not None or vps_nodes is None:
+            return
+        from externalgrpc.kubero import pool_controller  # noqa: PLC0415 - few need it
+
+        self.app_pools = pool_controller.Controller(
+            link(self._file, self._parts).api,
+            allowed=lambda: self._file.app_pools,
+            nodes=lambda: vps_nodes.there,
+            fleet=lambda: self.reconciler.fleet,
+            time_source=self._parts.time_source,
+            chance=random.Random(),  # noqa: S311 - it only spreads retries
+            timing=self._parts.app_pools,
+        )
+        self.app_pools.start()
 
     def rooms(self) -> Mapping[str, status.Status]:
         """Tell how the room is that groups keep, by the group's name."""
@@ -334,6 +356,7 @@ class Assembly:
         self.ticker.start(self.reconciler.pump)
         self._started = True
         self.keep_room()
+        self._make_app_pools()
 
     def stop(self, grace_s: float) -> None:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way.
@@ -344,6 +367,8 @@ class Assembly:
         self.ticker.stop()
         if self.headroom is not None:
             self.headroom.stop(HEADROOM_S)
+        if self.app_pools is not None:
+            self.app_pools.stop(HEADROOM_S)
         if self.registrar is not None:
             self.registrar.stop_sweeping()
         if self.vps_nodes is not None:

@@ -170,6 +170,7 @@ def _with_rights(
     settings = found.config.kubernetes or groups.Kubernetes()
     own, objects_too = settings.own_approval, found.vps_nodes is not None
     headroom = any(group.keeps_room for group in found.config.groups)
+    app_pools = found.config.app_pools is not None
     if ways.kubeconfig and settings.kubeconfig:
         notes.skipped(
             rights_probe.WHAT,
@@ -183,6 +184,7 @@ def _with_rights(
             own_approval=own,
             vps_nodes=objects_too,
             headroom=headroom,
+            app_pools=app_pools,
             config_map=settings.config_map,
             notes=notes,
         )
@@ -193,6 +195,7 @@ def _with_rights(
             own_approval=own,
             vps_nodes=objects_too,
             headroom=headroom,
+            app_pools=app_pools,
             config_map=settings.config_map,
             notes=notes,
         )

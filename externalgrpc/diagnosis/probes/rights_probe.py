@@ -28,6 +28,7 @@ def of_ourselves(
     config_map: str,
     vps_nodes: bool = False,
     headroom: bool = False,
+    app_pools: bool = False,
     notes: Notes,
 ) -> Rights | None:
     """Ask what these credentials may do: those that the server uses."""
@@ -39,6 +40,7 @@ def of_ourselves(
             config_map=config_map,
             vps_nodes=vps_nodes,
             headroom=headroom,
+            app_pools=app_pools,
         )
         return _rights("the server's account", needed, lambda deed: access.allowed(of, deed))
 
@@ -53,6 +55,7 @@ def of_the_server(
     config_map: str,
     vps_nodes: bool = False,
     headroom: bool = False,
+    app_pools: bool = False,
     notes: Notes,
 ) -> Rights | None:
     """Ask what the server's service account may do, with the credentials of somebody else."""
@@ -69,6 +72,7 @@ def of_the_server(
             config_map=config_map,
             vps_nodes=vps_nodes,
             headroom=headroom,
+            app_pools=app_pools,
         )
         return _rights(user, needed, lambda deed: _may(of, user, namespace, deed))
 
@@ -76,13 +80,20 @@ def of_the_server(
 
 
 def _needed(
-    namespace: str, *, own_approval: bool, config_map: str, vps_nodes: bool, headroom: bool
+    namespace: str,
+    *,
+    own_approval: bool,
+    config_map: str,
+    vps_nodes: bool,
+    headroom: bool,
+    app_pools: bool,
 ) -> tuple[access.Deed, ...]:
     """List what the server does here; with VPSNodes only where the cluster has such a kind."""
     return (
         *access.needs(namespace=namespace, own_approval=own_approval, config_map=config_map),
         *(access.needs_of_vps_nodes() if vps_nodes else ()),
         *(access.needs_of_headroom(namespace) if headroom else ()),
+        *(access.needs_of_app_pools() if app_pools else ()),
     )
 
 

@@ -177,3 +177,13 @@ def test_what_room_needs_is_no_excess() -> None:
     gone = {str(each) for each in access.EXCESS} - {str(each) for each in others}
     assert gone == {"list pods"}
     assert access.unneeded(()) == access.EXCESS
+
+
+def test_rights_to_make_pools_for_apps_name_their_own_file() -> None:
+    needs = access.needs_of_app_pools()
+    of = given.facts(cluster={"rights": Rights(who="us", missing=needs[:3])})
+    found = given.trouble(of)
+    assert "list kuberoapps.application.kubero.dev" in found.what
+    assert found.cure == "kubectl apply -f deploy/rbac.yaml -f deploy/app-pools.yaml"
+    gone = {*map(str, access.EXCESS)} - {*map(str, access.unneeded(needs))}
+    assert gone == {"create vpsnodes.kubero.dev", "delete vpsnodes.kubero.dev"}
