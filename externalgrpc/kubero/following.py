@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from externalgrpc.kube import api, errors, reflector
+from externalgrpc.kube import api, errors, reflector, refusals
 from externalgrpc.kubero import apps
 from externalgrpc.support import clock, logs
 
@@ -31,6 +31,7 @@ class Following:
         chance: random.Random,
         timing: reflector.Timing | None = None,
     ) -> None:
+        self._api = of
         self._refused_by = 0
         self._on_change = on_change
         self._reflector = reflector.Reflector(
@@ -60,14 +61,22 @@ class Following:
         self._reflector.stop(within_s)
 
     def _on_refused(self, error: errors.KubeError) -> bool:
-        """Log a refusal once; it is asked again now and then. What was seen stays."""
+        """Take a no for an answer, if it is one: logged once, and asked again now and then.
+
+        What was seen stays: whether an app is gone is asked of the app itself.
+        """
         if error.status not in _CURE:
             return False
-        if self._refused_by != error.status:
-            self._refused_by = error.status
-            cure = _CURE[http.HTTPStatus(error.status)]
-            message = "no KuberoApps can be read: no pool is made for an app, and none is deleted"
-            _LOG.warning(message, reason=str(error), cure=cure)
+        try:
+            refusals.get(self._api, apps.PATH, {"limit": "1"}, refusals=_CURE)
+        except errors.KubeError:
+            return False
+        except refusals.Refused as refused:
+            if self._refused_by != error.status:
+                self._refused_by = error.status
+                cure = _CURE[http.HTTPStatus(error.status)]
+                message = "no KuberoApps can be read: no pool is made for an app, none is deleted"
+                _LOG.warning(message, reason=str(refused), cure=cure)
         return True
 
     def _listed(self) -> None:
