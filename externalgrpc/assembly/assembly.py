@@ -237,9 +237,9 @@ class Assembly:
             return
         if vps_nodes is None or registrar is None:
             return
-        from externalgrpc.kubero import pool_controller  # noqa: PLC0415 - few need it
+        from externalgrpc.kubero import gauges, pool_controller  # noqa: PLC0415 - few need it
 
-        self.app_pools = pool_controller.Controller(
+        self.app_pools = made = pool_controller.Controller(
             registrar.cluster.api,
             allowed=lambda: self._file.app_pools,
             nodes=lambda: vps_nodes.there,
@@ -248,7 +248,8 @@ class Assembly:
             chance=random.Random(),  # noqa: S311 - it only spreads retries
             timing=self._parts.app_pools,
         )
-        self.app_pools.start()
+        self.metrics.registry.register(gauges.AppPools(lambda: made.counts))
+        made.start()
 
     def rooms(self) -> Mapping[str, status.Status]:
         """Tell how the room is that groups keep, by the group's name."""

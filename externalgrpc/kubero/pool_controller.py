@@ -50,7 +50,8 @@ class Controller:
     """Stand between the apps of a cluster and its VPSNodes.
 
     ``allowed`` is what the file that is in force says, None for nothing: then nothing is done.
-    ``nodes`` are the VPSNodes as they were seen last, None while nobody knows.
+    ``nodes`` are the VPSNodes as they were seen last, None while nobody knows. ``counts`` is how
+    many pools and apps there are, by how they are (:mod:`externalgrpc.kubero.gauges`).
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Controller:
         self._writer = pool_writing.Writer(of, notices)
         self._proof = proof.Proof()
         self._outage = ""
+        self.counts: Mapping[str, int] = {}
         self._events = pace.Budget(self._timing.told)
         self._writes = pace.Budget(self._timing.written)
         self._told: dict[str, tuple[str, float]] = {}
@@ -127,7 +129,13 @@ class Controller:
                 self._try(f"write {name}", write, now)
         for name, refusal in planned.refused.items():
             self._tell(there[name], refusal, now)
-        self._look(there, nodes, now)
+        gone, ours = self._look(there, nodes, now)
+        self.counts = {
+            "there": ours,
+            "gone": gone,
+            "held": gone if self._outage else 0,
+            "refused": len(planned.refused),
+        }
         self._forget(set(planned.refused), {each.uid for each in there.values()}, set(nodes), now)
 
     def _apply(self, pool: Mapping[str, object], found: objects.VpsNode | None) -> None:
@@ -144,8 +152,11 @@ class Controller:
 
     def _look(
         self, there: Mapping[str, apps.App], nodes: Mapping[str, objects.VpsNode], now: float
-    ) -> None:
-        """Look at the apps of pools that seem to be wanted no more, and delete what is proved."""
+    ) -> tuple[int, int]:
+        """Look at the apps of pools that seem to be wanted no more, and delete what is proved.
+
+        Return how many seem to be, and how many pools there are.
+        """
         ours = {
             of.uid: (of, whose)
             for of in nodes.values()
@@ -162,13 +173,14 @@ class Controller:
                 cure = "kubectl delete vpsnode NAME, where the app really is gone"
                 _LOG.warning("no app's pool is deleted", reason=outage, cure=cure)
             self._outage = outage
-            return
+            return len(without), len(ours)
         self._outage = ""
         for uid in sorted(without):
             if proof.due(self._proof, uid, now=now, apart_s=self._timing.apart_s):
                 of, whose = ours[uid]
                 look = functools.partial(self._look_at, of, whose, now)
                 self._try(f"look {uid}", look, now)
+        return len(without), len(ours)
 
     def _look_at(self, of: objects.VpsNode, whose: pools.Owner, now: float) -> None:
         found = self._writer.look(whose.namespace, whose.app)

@@ -403,6 +403,13 @@ def test_many_apps_that_vanish_at_once_are_an_outage(
         world.apply(app("sign", autoScaling={"enabled": True, "maxNodes": 1}))
         world.until(lambda: world.scale("sign")["maxNodes"] == 1, "and more")
         assert all(map(world.vpsnode, NAMES))
+        assert world.plant is not None
+        of = world.plant.metrics.registry
+        gone = {
+            state: of.get_sample_value("vps_autoscaler_app_pools", {"state": state})
+            for state in ("there", "gone", "held", "refused")
+        }
+        assert gone == {"there": 5, "gone": 4, "held": 4, "refused": 0}
         assert log(caplog).count("pools have lost their apps at once") == 1
         world.plane.kubectl("delete", "vpsnode", pools.name_of(SHOP, "a"))
         world.until(lambda: not any(map(world.vpsnode, NAMES)), "three are no outage any more")
