@@ -156,8 +156,7 @@ class _Budget:
         self._held[name] = max(self._machines.get(name, 0), most)
 
     def _fits(self, name: str, most: int) -> bool:
-        wanted = max(self._machines.get(name, 0), most)
-        return sum(self._held.values()) - self._held.get(name, 0) + wanted <= self._most
+        return sum(self._held.values()) - self._held.get(name, 0) + most <= self._most
 
 
 def _may_have(app: apps.App, found: objects.VpsNode | None) -> None:

@@ -190,6 +190,47 @@ def test_machines_that_are_going_still_count() -> None:
     assert set(plan(asks, {name: going}).refused) == {"shop/a1"}, "it may have ordered them since"
 
 
+def test_what_is_going_counts_whatever_the_operator_allows_now() -> None:
+    name = pools.name_of("shop", "old")
+    three = app("old", autoScaling={**SCALING, "maxNodes": 3})
+    going = dataclasses.replace(applied(plan([three]))[name], deleting=True)
+    less = dataclasses.replace(ALLOWED, max_nodes_per_app=2, max_nodes=4)
+    asks = [app(f"a{n}", autoScaling={**SCALING, "maxNodes": 1}) for n in range(2)]
+    assert set(plan(asks, {name: going}, {}, less).refused) == {"shop/a1"}
+
+
+def test_machines_of_an_app_that_asks_for_fewer_count_until_they_are_gone() -> None:
+    name = pools.name_of("shop", "a")
+    there = applied(plan([app("a", autoScaling={**SCALING, "maxNodes": 3})]))
+    bound = dataclasses.replace(ALLOWED, max_nodes=4)
+    fewer = app("a", autoScaling={**SCALING, "maxNodes": 1})
+    other = app("b", autoScaling={**SCALING, "maxNodes": 2})
+    planned = plan([fewer, other], there, {name: 3}, bound)
+    assert planned.write[name]["spec"]["autoScale"]["maxNodes"] == 1
+    assert reason(planned, "shop/b") == pools.LIMIT
+    lowered = applied(planned, there)
+    assert plan([fewer, other], lowered, {name: 3}, bound).refused
+    assert not plan([fewer, other], lowered, {name: 2}, bound).refused
+
+
+def test_to_ask_for_fewer_helps_even_where_more_are_there_than_may_be() -> None:
+    name = pools.name_of("shop", "web")
+    there = applied(plan([app(autoScaling={**SCALING, "maxNodes": 3})]))
+    less = dataclasses.replace(ALLOWED, max_nodes_per_app=1, max_nodes=2)
+    planned = plan([app(autoScaling={**SCALING, "maxNodes": 1})], there, {name: 3}, less)
+    assert not planned.refused
+    assert planned.write[name]["spec"]["autoScale"]["maxNodes"] == 1
+    assert "paused" not in planned.write[name]["spec"]
+
+
+def test_a_pool_that_is_going_is_not_written_to_and_its_app_waits() -> None:
+    name = pools.name_of("shop", "web")
+    going = dataclasses.replace(applied(plan([app()]))[name], deleting=True)
+    planned = plan([app(autoScaling={**SCALING, "maxNodes": 1})], {name: going}, {name: 1})
+    assert planned.write == {}
+    assert reason(planned) == pools.WAITING
+
+
 def test_an_app_that_asks_for_too_much_later_keeps_what_it_has() -> None:
     there = applied(plan([app()]))
     planned = plan([app(autoScaling={**SCALING, "maxNodes": 9})], there)
@@ -203,6 +244,14 @@ def test_what_the_operator_allows_no_more_is_paused_and_goes_on_when_he_does() -
     for changed in (
         dataclasses.replace(ALLOWED, namespaces=("others",)),
         dataclasses.replace(ALLOWED, providers={"vultr": ALLOWED.providers["vultr"]}),
+        dataclasses.replace(
+            ALLOWED,
+            providers={"hetzner": app_pools.Sold(regions=("nbg1",), instance_types=("cx23",))},
+        ),
+        dataclasses.replace(
+            ALLOWED,
+            providers={"hetzner": app_pools.Sold(regions=("fsn1",), instance_types=("cx33",))},
+        ),
         dataclasses.replace(ALLOWED, max_nodes_per_app=1),
     ):
         planned = plan([app()], there, {name: 1}, changed)
@@ -268,6 +317,7 @@ def test_two_apps_that_hash_alike_do_not_share(monkeypatch: pytest.MonkeyPatch) 
     assert again.write == {}
     assert list(planned.refused) == list(again.refused) == ["shop/two"]
     assert reason(again, "shop/two") == pools.TAKEN
+    assert reason(plan(both[1:], there), "shop/two") == pools.TAKEN, "of an app that is gone too"
 
 
 def test_annotations_on_a_vpsnode_of_another_name_make_it_nobodys() -> None:
@@ -324,7 +374,9 @@ BOUNDS = st.builds(
     st.integers(0, 6),
     st.sampled_from([("shop",), ("shop", "other"), ("none",)]),
 )
-ROUNDS = st.lists(st.tuples(APPS, BOUNDS, st.integers(0, 3)), min_size=1, max_size=5)
+GOING = st.sets(st.sampled_from("0123456789abcdef"), max_size=6)
+"""Pools are deleted by the last digit of their names."""
+ROUNDS = st.lists(st.tuples(APPS, BOUNDS, st.integers(0, 3), GOING), min_size=1, max_size=5)
 
 
 @given(ROUNDS)
@@ -332,17 +384,17 @@ def test_whatever_apps_and_bounds_come_no_more_is_ever_allowed_than_may_be(round
     """Machines are ordered up to what is allowed: then too the sum grows beyond no bound."""
     nodes: dict[str, objects.VpsNode] = {}
     machines: dict[str, int] = {}
-    for asked, allowed, eager in rounds:
+    for asked, allowed, eager, going in rounds:
         planned = plan(asked, nodes, machines, allowed)
         nodes = applied(planned, nodes)
         can = {
             name: machines.get(name, 0)
-            if of.spec.get("paused")
+            if of.spec.get("paused") or of.deleting
             else max(machines.get(name, 0), of.spec["autoScale"]["maxNodes"])
             for name, of in nodes.items()
         }
         assert sum(can.values()) <= max(allowed.max_nodes, sum(machines.values()))
-        free = [of for of in nodes.values() if not of.spec.get("paused")]
+        free = [of for of in nodes.values() if not (of.spec.get("paused") or of.deleting)]
         for of in free:
             whose = pools.owner(of)
             assert whose is not None
@@ -357,6 +409,12 @@ def test_whatever_apps_and_bounds_come_no_more_is_ever_allowed_than_may_be(round
         wanted = {each.name for each in asked if each.ask is not None}
         assert set(planned.refused) <= wanted
         machines = {name: min(can[name], machines.get(name, 0) + eager) for name in nodes}
+        # Some go: at once when they are empty, else when their machines do.
+        nodes = {
+            name: dataclasses.replace(of, deleting=of.deleting or name[-1] in going)
+            for name, of in nodes.items()
+            if machines[name] or name[-1] not in going
+        }
 
 
 @given(APPS, BOUNDS, st.randoms(use_true_random=False))
