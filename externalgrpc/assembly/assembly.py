@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from externalgrpc.headroom import controller, status
     from externalgrpc.joining import fake_nodes, registrar
     from externalgrpc.kube import api
+    from externalgrpc.kubero import pool_controller
     from externalgrpc.vpsnodes import controller as following
 
 _LOG = logs.Log("assembly")
@@ -86,6 +87,7 @@ class Assembly:
         self.registrar: registrar.Registrar | None = None
         self.headroom: controller.Headroom | None = None
         self.fake_nodes: fake_nodes.FakeNodes | None = None
+        self.app_pools: pool_controller.Controller | None = None
         self._started = False
         if config.kubernetes is not None:
             from externalgrpc.joining import registrar  # noqa: PLC0415 - raw groups never need it
@@ -237,6 +239,28 @@ class Assembly:
         if self._started:
             self.keep_room()
             self._make_nodes()
+            self._make_app_pools()
+
+    def _make_app_pools(self) -> None:
+        """Give Kubero's apps pools of their own, once the file lets them have any."""
+        vps_nodes, registrar = self.vps_nodes, self.registrar
+        if self._file.app_pools is None or self.app_pools is not None:
+            return
+        if vps_nodes is None or registrar is None:
+            return
+        from externalgrpc.kubero import gauges, pool_controller  # noqa: PLC0415 - few need it
+
+        self.app_pools = made = pool_controller.Controller(
+            registrar.cluster.api,
+            allowed=lambda: self._file.app_pools,
+            nodes=lambda: vps_nodes.there,
+            fleet=lambda: self.reconciler.fleet,
+            time_source=self._parts.time_source,
+            chance=random.Random(),  # noqa: S311 - it only spreads retries
+            timing=self._parts.app_pools,
+        )
+        self.metrics.registry.register(gauges.AppPools(lambda: made.counts))
+        made.start()
 
     def rooms(self) -> Mapping[str, status.Status]:
         """Tell how the room is that groups keep, by the group's name."""
@@ -318,6 +342,7 @@ class Assembly:
         self._started = True
         self.keep_room()
         self._make_nodes()
+        self._make_app_pools()
 
     def stop(self, grace_s: float) -> None:
         """Stop; wait up to ``grace_s`` seconds for creates and deletes under way.
@@ -331,6 +356,8 @@ class Assembly:
             self.headroom.stop(HEADROOM_S)
         if self.fake_nodes is not None:
             self.fake_nodes.stop()
+        if self.app_pools is not None:
+            self.app_pools.stop(HEADROOM_S)
         if self.registrar is not None:
             self.registrar.stop_sweeping()
         if self.vps_nodes is not None:

@@ -17,6 +17,7 @@ from providers import contract
 if TYPE_CHECKING:
     from externalgrpc.joining import registrar
     from externalgrpc.kube import cluster as kube
+    from externalgrpc.kubero import pool_controller
     from externalgrpc.vpsnodes import pace as status_pace
 
 
@@ -47,4 +48,5 @@ class Parts:
     joining: registrar.Pace | None = None
     source: config_source.Source | None = None
     writing: status_pace.Pace | None = None
+    app_pools: pool_controller.Timing | None = None
     dry_run: bool = False

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from externalgrpc.config import (
     accounts,
+    app_pools,
     fields,
     files,
     lines,
@@ -137,6 +138,9 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
         vps_nodes=_vps_nodes(file.vps_nodes, reader, findings),
         paused=file.paused,
         cap=settings.cap(file),
+        app_pools=app_pools.read(
+            file.app_pools, around, findings, kubernetes=kubernetes is not None
+        ),
     )
 
 

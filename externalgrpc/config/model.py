@@ -370,6 +370,10 @@ class File(Entry):
     vps_nodes: VpsNodesEntry | None = Field(
         default=None, description="Groups that are VPSNode objects of the cluster (kubernetes:)."
     )
+    app_pools: dict[str, Any] | None = Field(
+        default=None,
+        description="Give apps of Kubero that ask for it a pool of their own, within these bounds.",
+    )
     kubernetes: dict[str, Any] | None = Field(
         default=None, description="The cluster that machines join, for join: kubeadm and k3s."
     )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from externalgrpc.config import model, options
-from externalgrpc.model import groups, installed_clouds, join_settings
+from externalgrpc.model import app_pools, groups, installed_clouds, join_settings
 
 _OWN_PACKAGE = "providers"
 _BOUNDS = {
@@ -52,6 +52,7 @@ def generate(installed: Mapping[str, installed_clouds.Cloud]) -> dict[str, Any]:
         ("JoinOptions", join_settings.JoinSettings, definitions["NodeEntry"], "joinOptions"),
         ("JoinOptions", join_settings.JoinSettings, definitions["NodeDefaults"], "joinOptions"),
         ("Kubernetes", groups.Kubernetes, schema, "kubernetes"),
+        ("AppPools", app_pools.AppPools, schema, "appPools"),
     ):
         described = options.describe(cls).model_json_schema(ref_template="#/$defs/{model}")
         definitions.update(described.pop("$defs", {}))

@@ -174,6 +174,7 @@ def _with_rights(
     settings = found.config.kubernetes or groups.Kubernetes()
     own, objects_too = settings.own_approval, found.vps_nodes is not None
     headroom = any(group.keeps_room for group in found.config.groups)
+    app_pools = found.config.app_pools is not None
     if ways.kubeconfig and settings.kubeconfig:
         notes.skipped(
             rights_probe.WHAT,
@@ -188,6 +189,7 @@ def _with_rights(
             vps_nodes=objects_too,
             headroom=headroom,
             fake_nodes=found.fake_nodes,
+            app_pools=app_pools,
             config_map=settings.config_map,
             notes=notes,
         )
@@ -199,6 +201,7 @@ def _with_rights(
             vps_nodes=objects_too,
             headroom=headroom,
             fake_nodes=found.fake_nodes,
+            app_pools=app_pools,
             config_map=settings.config_map,
             notes=notes,
         )

@@ -14,6 +14,9 @@ from externalgrpc.kube import api, csr, pause
 VPS_NODES: Final = "kubero.dev"
 """The API group of VPSNodes."""
 
+KUBERO_APPS: Final = "application.kubero.dev"
+"""The API group of Kubero's apps."""
+
 _PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -187,6 +190,32 @@ def needs_of_fake_nodes() -> tuple[Deed, ...]:
     return (Deed(verb="create", resource="nodes", why="make Nodes of machines in memory"),)
 
 
+def needs_of_app_pools() -> tuple[Deed, ...]:
+    """List what it takes to give apps pools of their own: the rights of deploy/app-pools.yaml."""
+    return (
+        *(
+            Deed(
+                verb=verb,
+                group=KUBERO_APPS,
+                resource="kuberoapps",
+                why="see which apps ask for pools of their own",
+            )
+            for verb in ("get", "list", "watch")
+        ),
+        *(
+            Deed(verb=verb, group=VPS_NODES, resource="vpsnodes", why="make and delete apps' pools")
+            for verb in ("create", "patch", "delete")
+        ),
+        Deed(
+            verb="create",
+            group="events.k8s.io",
+            resource="events",
+            why="say on an app why it gets no pool",
+            optional=True,
+        ),
+    )
+
+
 EXCESS: Final = (
     *(
         Deed(verb=verb, resource="secrets", namespace=where)
@@ -236,6 +265,10 @@ EXCESS: Final = (
     *(
         Deed(verb=verb, group=VPS_NODES, resource="vpsnodes")
         for verb in ("create", "update", "delete", "deletecollection")
+    ),
+    *(
+        Deed(verb=verb, group=KUBERO_APPS, resource="kuberoapps")
+        for verb in ("create", "update", "patch", "delete", "deletecollection")
     ),
     Deed(verb="delete", group="events.k8s.io", resource="events", namespace="default"),
     Deed(verb="delete", resource="namespaces"),

@@ -127,14 +127,14 @@ class Api:
         """Merge into an object (RFC 7386)."""
         return self._call("PATCH", path, body=body, kind=_MERGE_PATCH)
 
-    def apply(self, path: str, body: Object, *, manager: str) -> Object:
+    def apply(self, path: str, body: Object, *, manager: str, force: bool = True) -> Object:
         """Apply an object on the server's side, as the owner of exactly the fields in it.
 
         What the same manager applied before and leaves out now is removed; a field of another's is
-        taken over. Creates the object where it is not there and we may create it: a uid in
-        ``body`` holds it to the one that was seen.
+        taken over, or without ``force`` refused (Conflict). Creates the object where it is not
+        there and we may create it: a uid in ``body`` holds it to the one that was seen.
         """
-        query = {"fieldManager": manager, "force": "true"}
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
         return self._call("PATCH", path, query=query, body=body, kind=_APPLY_PATCH)
 
     def delete(self, path: str, *, uid: str = "", resource_version: str = "") -> None:

@@ -34,6 +34,7 @@ class Regarding:
     name: str
     namespace: str = ""
     uid: str = ""
+    api_version: str = "v1"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class EventWriter:
         name = f"{event.regarding.name[:200]}.{secrets.token_hex(8)}"
         regarding = {
             "kind": event.regarding.kind,
-            "apiVersion": "v1",
+            "apiVersion": event.regarding.api_version,
             "name": event.regarding.name,
             "namespace": event.regarding.namespace,
             "uid": event.regarding.uid,

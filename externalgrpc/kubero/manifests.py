@@ -135,7 +135,7 @@ def _replace(policy: Object, expressions: dict[str, str]) -> None:
         for each in policy["spec"]["variables"]
     ]
     gone = {each["name"] for each in variables if "params." in each["expression"]}
-    gone |= {each["name"] for each in variables if "namespaceObject" in each["expression"]}
+    gone.add("tenant")
     policy["spec"]["variables"] = [each for each in variables if each["name"] not in gone]
 
 

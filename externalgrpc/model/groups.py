@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from externalgrpc.model import app_pools as app_pools_of
 from externalgrpc.model import credentials, join_settings, rules
 from providers import contract
 
@@ -371,7 +372,7 @@ class Config:
     ``rates`` gives, for each currency, how much of ``currency`` one unit of it is worth.
     ``cover_forgotten`` switches the cure for an autoscaler that forgets its launches. ``paused``
     and ``cap`` are as for a group, of everything. ``status_page`` None serves it where the metrics
-    port is bound to loopback.
+    port is bound to loopback. ``app_pools`` None gives no app of Kubero's a pool of its own.
     """
 
     cluster: str
@@ -387,6 +388,7 @@ class Config:
     paused: bool = False
     cap: SpendCap = SpendCap()
     status_page: bool | None = None
+    app_pools: app_pools_of.AppPools | None = None
 
     @property
     def spending(self) -> Spending:

@@ -117,6 +117,11 @@ class Controller:
         self._there, self._composed = there, composed
         return composed.config
 
+    @property
+    def there(self) -> Mapping[str, objects.VpsNode] | None:
+        """Return the objects as they were seen last, by name; None while nobody knows."""
+        return self._following.there
+
     def start(self) -> None:
         """Begin to follow and to write."""
         self._following.start()

@@ -15,6 +15,8 @@ PATH: Final = f"/apis/{VERSION}/vpsnodes"
 FINALIZER: Final = "vps-autoscaler/machines"
 """What keeps an object while it has machines."""
 
+_OURS: Final = "vps-autoscaler/"
+
 WAIT: Final = "WaitForEmpty"
 ORPHAN: Final = "Orphan"
 
@@ -28,6 +30,7 @@ class VpsNode:
 
     ``status`` is what it was when the object was last read for another reason: it is ours alone to
     write, so a change of it is no news. ``deleting`` says that it waits for finalizers.
+    ``annotations`` are those of ours, which say for which app it was made.
     """
 
     name: str
@@ -36,6 +39,7 @@ class VpsNode:
     spec: Spec = dataclasses.field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     deleting: bool = False
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
     status: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
@@ -68,6 +72,11 @@ def read(obj: api.Object) -> VpsNode | None:
         spec=_mapping(obj.get("spec")),
         finalizers=tuple(map(str, finalizers)) if isinstance(finalizers, list) else (),
         deleting=bool(about.get("deletionTimestamp")),
+        annotations={
+            str(key): str(value)
+            for key, value in _mapping(about.get("annotations")).items()
+            if str(key).startswith(_OURS)
+        },
         status=_mapping(obj.get("status")),
     )
 

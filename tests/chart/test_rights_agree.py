@@ -163,6 +163,15 @@ def test_a_cluster_without_fences_gets_the_right_alone() -> None:
     assert not helm.kind(made, "ValidatingAdmissionPolicy")
 
 
+def test_pools_of_apps_add_the_rights_of_their_manifest_where_they_are_switched_on() -> None:
+    before = grants(helm.objects(JOINING))
+    said = grants(deployed("app-pools.yaml"))
+    assert grants(helm.objects({**JOINING, "rbac": {"appPools": True}})) == before | said
+    assert len(said - before) == 6, "to patch VPSNodes is among the rights to follow them"
+    both = {**JOINING, "rbac": {"create": False, "appPools": True}}
+    assert grants(helm.objects(both)) == set()
+
+
 @pytest.mark.parametrize(
     ("more", "warned"),
     [

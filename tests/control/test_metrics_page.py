@@ -13,6 +13,7 @@ from prometheus_client import core
 from externalgrpc.control import metrics, supply_metrics
 from externalgrpc.fleet import state
 from externalgrpc.headroom import gauges
+from externalgrpc.kubero import gauges as app_gauges
 from externalgrpc.nodes import pricing
 from externalgrpc.support import clock
 
@@ -43,6 +44,7 @@ COUNTS = {
     "balloons",
     "headroom_cpu_cores",
     "headroom_state",
+    "app_pools",
 }
 """Gauges of things that are counted, or that are or are not: they have no unit."""
 
@@ -59,6 +61,7 @@ def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
     own.watch(sources, clock.SystemClock())
     own.watch_certificates(dict)
     own.registry.register(gauges.Rooms(dict))
+    own.registry.register(app_gauges.AppPools(dict))
     return {name: kind for name, *kind in _families(own) if not name.startswith(OTHERS)}
 
 

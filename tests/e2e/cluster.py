@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -23,12 +23,16 @@ _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """What a pod asks for: cores, labels of its node, the key of a taint that it tolerates."""
+    """What a pod asks for: cores, labels of its node, the key of a taint that it tolerates.
+
+    ``tolerations`` are more of these, as a pod has them.
+    """
 
     cpu: str = "1500m"
     memory: str = "512Mi"
     selector: Mapping[str, str] = dataclasses.field(default_factory=dict)
     tolerates: str = ""
+    tolerations: Sequence[Mapping[str, str]] = ()
 
 
 class Cluster:
@@ -153,6 +157,7 @@ class Cluster:
 
 def _pod(owner: str, uid: str, number: int, want: Want) -> Object:
     tolerations = [{"key": want.tolerates, "operator": "Exists"}] if want.tolerates else []
+    tolerations += map(dict, want.tolerations)
     requests = {"cpu": want.cpu, "memory": want.memory}
     return {
         "apiVersion": "v1",

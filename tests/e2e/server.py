@@ -73,7 +73,8 @@ class Server:
     ``endpoints`` are by the cloud's name, one account each. ``rates`` are exchange rates into
     euros. ``options`` are every account's, as the configuration file spells them. ``kubeconfig``
     is what ``kubernetes:`` finds in the server's home, beside what ``kubernetes`` says; ``stamp``
-    is added to what machines are told. ``vps_nodes`` are the defaults of VPSNodes, by cloud.
+    is added to what machines are told. ``vps_nodes`` are the defaults of VPSNodes, by cloud;
+    ``more`` are keys at the top of the file. ``module`` is what is run.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class Server:
         kubernetes: Mapping[str, Any] | None = None,
         stamp: str = "",
         vps_nodes: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
+        module: str = "externalgrpc",
         **options: Any,
     ) -> None:
         self.tls = tls
@@ -103,6 +106,8 @@ class Server:
             self._told["kubernetes"] = {"kubeconfig": "~/kubeconfig", **(kubernetes or {})}
         if vps_nodes is not None:
             self._told["vpsNodes"] = {"defaults": vps_nodes}
+        self._told.update(more or {})
+        self._module = module
         self._write()
         self._home = {"HOME": str(folder)}
         self.program = programs.Program("server", [], folder, self._home)
@@ -117,7 +122,7 @@ class Server:
         self.program.argv = [
             sys.executable,
             "-m",
-            "externalgrpc",
+            self._module,
             "serve",
             f"--config={self.config}",
             f"--listen={self._listen}",

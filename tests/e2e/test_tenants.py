@@ -14,6 +14,7 @@ import httpx
 import pytest
 import yaml
 
+from externalgrpc.kubero import apps, pools
 from tests import absent
 from tests.e2e import controlplane, waiting
 from tests.e2e.server import pool
@@ -33,6 +34,7 @@ PATHS = {
 }
 APPS = "/apis/application.kubero.dev/v1alpha1/namespaces/default/kuberoapps"
 LABEL = "vps-autoscaler/tenant"
+POOLS = "vps-autoscaler/app-pools"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 LABELS = {"node-type": "vps"}
 TENANTS = {
@@ -77,21 +79,24 @@ def tenant(plane: controlplane.ControlPlane) -> Iterator[httpx.Client]:
             assert done.is_success, done.text
             undo.callback(api.delete, f"{path}/{what['metadata']['name']}")
 
-        def label(value: str | None) -> None:
-            labels = {"metadata": {"labels": {LABEL: value}}}
+        def label(value: str | None, pools: str | None) -> None:
+            labels = {"metadata": {"labels": {LABEL: value, POOLS: pools}}}
             api.patch("/api/v1/namespaces/default", json=labels, headers=MERGE)
 
         for each in objects:
             make(each)
-        label("tenants")
-        undo.callback(label, None)
+        label("tenants", "true")
+        undo.callback(label, None, None)
         yield api
         # Pods and apps of the scenario are gone before the policies, callbacks in reverse.
         api.delete(APPS)
-        node = f"{PATHS['VPSNode']}/tenants"
-        api.patch(node, json={"metadata": {"finalizers": None}}, headers=MERGE)
-        api.delete(node)
-        waiting.until(lambda: api.get(node).status_code == 404, "the VPSNode is gone")
+        for each in api.get(PATHS["VPSNode"]).json()["items"]:
+            node = f"{PATHS['VPSNode']}/{each['metadata']['name']}"
+            api.patch(node, json={"metadata": {"finalizers": None}}, headers=MERGE)
+            api.delete(node)
+        waiting.until(
+            lambda: api.get(PATHS["VPSNode"]).json()["items"] == [], "the VPSNodes are gone"
+        )
 
 
 def test_an_app_brings_machines_from_zero_and_its_deletion_takes_them_away(
@@ -133,3 +138,83 @@ def test_an_app_brings_machines_from_zero_and_its_deletion_takes_them_away(
     scene.until(lambda: scene.alive() == {}, "its machines are gone")
     scene.note("gone after the app")
     scene.rests(created=2)
+
+
+OWN = {
+    **APP,
+    "metadata": {"name": "own"},
+    "spec": {
+        **APP["spec"],
+        "customNodeSelector": {
+            "provider": "hetzner",
+            "region": HETZNER.region,
+            "instanceType": HETZNER.machine_type,
+        },
+        "autoScaling": {"enabled": True, "minNodes": 0, "maxNodes": 2},
+    },
+}
+
+
+def test_an_app_with_a_pool_of_its_own_brings_it_and_takes_it_away(
+    scene: World, tenant: httpx.Client
+) -> None:
+    scene.build()
+    scene.until(lambda: tenant.get(PATHS["VPSNode"]).is_success, "VPSNodes are served")
+    assert tenant.post(PATHS["VPSNode"], json=TENANTS).is_success
+    bounds = {"regions": [HETZNER.region], "instanceTypes": [HETZNER.machine_type]}
+    scene.serve(
+        pool("others"),
+        known=True,
+        vps_nodes={"hetzner": {"image": HETZNER.image, "userDataFile": "join.sh"}},
+        settleS=4.0,
+        more={
+            "appPools": {
+                "namespaces": ["default"],
+                "providers": {"hetzner": bounds},
+                "maxNodesPerApp": 2,
+                "maxNodes": 2,
+            }
+        },
+        module="tests.e2e.quick_looks",
+    )
+    scene.autoscale("--scale-down-unneeded-time=3s", "--scale-down-delay-after-add=1s")
+    own = pools.name_of("default", "own")
+    place = f"{PATHS['VPSNode']}/{own}"
+
+    def placed_apart() -> bool:
+        made = tenant.post(APPS, params={"dryRun": "All"}, json=OWN)
+        spec = made.json()["spec"] if made.is_success else {}
+        return bool(spec.get("nodeSelector") == apps.labels("default", "own"))
+
+    scene.until(placed_apart, "the policies are in force")
+    made = tenant.post(APPS, json=OWN)
+    assert made.is_success, made.text
+    spec = made.json()["spec"]
+    scene.until(lambda: tenant.get(place).is_success, "the app has a pool")
+    scene.note("pool")
+    scene.later(2)
+    assert scene.alive() == {}, "no pod, no machine"
+
+    requests = spec["resources"]["requests"]
+    told = {"selector": spec["nodeSelector"], "tolerations": spec["tolerations"], **requests}
+    scene.want("own", 1, **told)
+    # Another's pod, with the namespace's pool alone.
+    scene.want("cron", 1, cpu="100m", memory="64Mi")
+    scene.scheduled("both have nodes")
+    assert scene.placed("own") == {own}
+    assert scene.placed("cron") == {"tenants"}
+    scene.rests(created=2, tenants=1, **{own: 1})
+
+    assert tenant.delete(f"{APPS}/own").is_success
+    scene.until(
+        lambda: tenant.get(place).json()["metadata"].get("deletionTimestamp"),
+        "two looks later its pool is deleted",
+    )
+    scene.note("two looks")
+    scene.later(2)
+    assert scene.alive() == {"tenants": 1, own: 1}, "the pod still runs there: nothing is forced"
+    scene.cluster.delete_pods("own")
+    scene.until(lambda: scene.alive() == {"tenants": 1}, "its machine is gone")
+    scene.until(lambda: tenant.get(place).status_code == httpx.codes.NOT_FOUND, "and its pool")
+    scene.note("gone after the app")
+    scene.rests(created=2, tenants=1)

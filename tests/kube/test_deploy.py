@@ -54,6 +54,19 @@ def test_room_is_granted_as_it_is_used_and_no_wider() -> None:
     assert given == {(each.group, each.resource, each.verb, each.namespace) for each in used}
 
 
+def test_pools_of_apps_are_granted_as_they_are_used_and_no_wider() -> None:
+    every = list(yaml.safe_load_all((planes.ROOT / "deploy" / "app-pools.yaml").read_text()))
+    assert [each["kind"] for each in every] == ["ClusterRole", "ClusterRoleBinding"]
+    given = {
+        (group, resource, verb)
+        for rule in every[0]["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert given == {(each.group, each.resource, each.verb) for each in access.needs_of_app_pools()}
+
+
 def test_the_priority_of_balloons_is_the_lowest_that_brings_machines() -> None:
     text = (planes.ROOT / "deploy" / "headroom-pods.yaml").read_text()
     (found,) = (each for each in yaml.safe_load_all(text) if each["kind"] == "PriorityClass")

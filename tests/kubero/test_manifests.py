@@ -59,13 +59,13 @@ def test_every_policy_has_its_binding() -> None:
     policies = [each["metadata"]["name"] for each in made if each["kind"] == POLICY]
     bound = [each["spec"]["policyName"] for each in made if each["kind"] == f"{POLICY}Binding"]
     assert policies == bound
-    assert len(set(bound)) == len(bound) == 4
+    assert len(set(bound)) == len(bound) == 5
 
 
 def test_nothing_reads_vpsnodes_where_there_are_none() -> None:
     made = objects("--no-vpsnodes")
     names = [each["metadata"]["name"] for each in made if each["kind"] == POLICY]
-    assert names == ["vps-app-sizes", "vps-tenant-namespaces"]
+    assert names == ["vps-app-fields", "vps-app-sizes", "vps-tenant-namespaces"]
     assert [each for each in objects() if "param" not in str(each["spec"])] == made
 
 
@@ -73,6 +73,10 @@ def test_apps_and_pods_read_a_vpsnode_alike() -> None:
     apps = variables(named(objects(), "vps-tenant-apps"))
     pods = variables(named(objects(), "vps-tenant-pods"))
     del pods["own"], apps["affinity"], apps["nodeAffinity"]
+    fields = variables(named(objects(), "vps-app-fields"))
+    shared = {name: apps.pop(name) for name in apps.keys() & fields.keys() - pods.keys()}
+    assert len(shared) == 7
+    assert shared == {name: fields[name] for name in shared}
     assert apps == pods
 
 

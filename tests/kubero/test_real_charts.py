@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from externalgrpc.kubero import apps
 from tests import absent
 from tests.chart import helm
 from tests.e2e import waiting
@@ -130,6 +131,28 @@ def test_the_deployment_carries_what_the_policy_made_of_an_app(operated: Cluster
         assert spec["containers"][0]["resources"] == SMALL
         assert keys(pod(operated, spec, NAMESPACE)) == ["paas-tier"], "once, not twice"
     assert helm.kind(rendered("kuberoapp", made["spec"]), "HorizontalPodAutoscaler")
+
+
+def test_the_deployment_of_an_app_with_a_pool_of_its_own_leads_there(operated: Cluster) -> None:
+    operated.kubectl("label", "namespace", NAMESPACE, "vps-autoscaler/app-pools=true")
+    choice = {"provider": "hetzner", "region": "fsn1", "instanceType": "cx23"}
+    asks = {"customNodeSelector": choice, "autoScaling": {"enabled": True, "maxNodes": 3}}
+
+    def leads() -> list[Object]:
+        made = operated.tried(path_of(NAMESPACE), app({**FORM, **asks}, namespace=NAMESPACE))
+        deployments = helm.kind(rendered("kuberoapp", made["spec"]), "Deployment")
+        specs = [dict(each["spec"]["template"]["spec"]) for each in deployments]
+        own = apps.labels(NAMESPACE, "web")
+        return specs if all(each["nodeSelector"] == own for each in specs) else []
+
+    specs = waiting.until(leads, "the label of the namespace counts")
+    assert len(specs) == 2
+    for spec in specs:
+        own = {each["key"]: each["value"] for each in spec["tolerations"]}
+        assert own == apps.labels(NAMESPACE, "web")
+        made = pod(operated, spec, NAMESPACE)
+        assert made["nodeSelector"] == spec["nodeSelector"], "not that of the namespace's pool"
+    operated.kubectl("label", "namespace", NAMESPACE, "vps-autoscaler/app-pools-")
 
 
 def test_pods_of_cronjobs_and_builds_are_placed_one_by_one(operated: Cluster) -> None:

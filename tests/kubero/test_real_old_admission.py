@@ -74,7 +74,7 @@ def test_the_policies_are_taken_in_their_older_version(older: Cluster) -> None:
     text = subprocess.run(
         ["sed", *shlex.split(command)], cwd=cluster.ROOT, capture_output=True, text=True
     ).stdout
-    assert text.count("/v1beta1\n") == text.count("\nkind: ") == 8
+    assert text.count("/v1beta1\n") == text.count("\nkind: ") == 10
     older.apply(example())
     older.kubectl("label", "namespace", "free", f"vps-autoscaler/tenant={cluster.POOL}")
     older.kubectl("apply", "-f", "-", stdin=text)

@@ -43,6 +43,8 @@ def tenants(plane: Cluster) -> Cluster:
             plane.kubectl("label", "namespace", name, f"vps-autoscaler/tenant={tenant}")
     plane.kubectl("apply", "-f", "-", stdin=printed())
     waiting.until(lambda: in_force(plane, lambda: tried(plane, {})), "the apps' policy is in force")
+    sized: Object = {"podsize": {"resources": SMALL}}
+    waiting.until(lambda: "resources" in tried(plane, sized), "the sizes' policy is in force")
     waiting.until(lambda: in_force(plane, lambda: pod(plane)), "the pods' policy is in force")
     return plane
 

@@ -46,6 +46,9 @@ _HEADROOM: Final = frozenset(
 )
 """What only deploy/headroom.yaml gives."""
 
+_APP_POOLS: Final = frozenset(access.needs_of_app_pools()) - {*access.needs_of_vps_nodes()}
+"""What only deploy/app-pools.yaml gives."""
+
 _FENCES: Final = {
     TOKENS_POLICY: "RBAC cannot tell one Secret from another: without this policy the server's "
     "account may make and delete any Secret of kube-system.",
@@ -101,6 +104,8 @@ def _rights(rights: Rights) -> Iterator[Finding]:
             files += " -f deploy/headroom.yaml"
         if any((each.verb, each.resource) == ("create", "nodes") for each in lacking):
             files += " -f deploy/fake-nodes.yaml"
+        if any(each in _APP_POOLS for each in lacking):
+            files += " -f deploy/app-pools.yaml"
         whys = ", ".join(dict.fromkeys(each.why for each in lacking))
         yield (warning if optional else trouble)(
             SUBJECT,

@@ -29,6 +29,7 @@ def of_ourselves(
     vps_nodes: bool = False,
     headroom: bool = False,
     fake_nodes: bool = False,
+    app_pools: bool = False,
     notes: Notes,
 ) -> Rights | None:
     """Ask what these credentials may do: those that the server uses."""
@@ -41,6 +42,7 @@ def of_ourselves(
             vps_nodes=vps_nodes,
             headroom=headroom,
             fake_nodes=fake_nodes,
+            app_pools=app_pools,
         )
         return _rights("the server's account", needed, lambda deed: access.allowed(of, deed))
 
@@ -56,6 +58,7 @@ def of_the_server(
     vps_nodes: bool = False,
     headroom: bool = False,
     fake_nodes: bool = False,
+    app_pools: bool = False,
     notes: Notes,
 ) -> Rights | None:
     """Ask what the server's service account may do, with the credentials of somebody else."""
@@ -73,6 +76,7 @@ def of_the_server(
             vps_nodes=vps_nodes,
             headroom=headroom,
             fake_nodes=fake_nodes,
+            app_pools=app_pools,
         )
         return _rights(user, needed, lambda deed: _may(of, user, namespace, deed))
 
@@ -87,6 +91,7 @@ def _needed(
     vps_nodes: bool,
     headroom: bool,
     fake_nodes: bool,
+    app_pools: bool,
 ) -> tuple[access.Deed, ...]:
     """List what the server does here; with VPSNodes only where the cluster has such a kind."""
     return (
@@ -94,6 +99,7 @@ def _needed(
         *(access.needs_of_vps_nodes() if vps_nodes else ()),
         *(access.needs_of_headroom(namespace) if headroom else ()),
         *(access.needs_of_fake_nodes() if fake_nodes else ()),
+        *(access.needs_of_app_pools() if app_pools else ()),
     )
 
 

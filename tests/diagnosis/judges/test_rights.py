@@ -186,3 +186,13 @@ def test_the_right_to_make_nodes_names_its_own_file_and_is_excess_elsewhere() ->
     assert found.cure == "kubectl apply -f deploy/rbac.yaml -f deploy/fake-nodes.yaml"
     gone = set(access.EXCESS) - set(access.unneeded(lacking))
     assert {str(each) for each in gone} == {"create nodes"}
+
+
+def test_rights_to_make_pools_for_apps_name_their_own_file() -> None:
+    needs = access.needs_of_app_pools()
+    of = given.facts(cluster={"rights": Rights(who="us", missing=needs[:3])})
+    found = given.trouble(of)
+    assert "list kuberoapps.application.kubero.dev" in found.what
+    assert found.cure == "kubectl apply -f deploy/rbac.yaml -f deploy/app-pools.yaml"
+    gone = {*map(str, access.EXCESS)} - {*map(str, access.unneeded(needs))}
+    assert gone == {"create vpsnodes.kubero.dev", "delete vpsnodes.kubero.dev"}
