@@ -45,8 +45,10 @@ def configure(
         if group.deletion == ORPHAN and name not in flying:
             continue
         if name not in wanted and (view.target(fleet, name) or view.leaving(fleet, name)):
-            # What paused it is gone with it: nobody could take that back.
-            wanted[name] = dataclasses.replace(group, min_size=0, departed=True, paused=False)
+            # What paused it, or asked for repair, is gone with it: nobody could take that back.
+            wanted[name] = dataclasses.replace(
+                group, min_size=0, departed=True, paused=False, repair_after_s=None
+            )
     strikes = {
         name: held
         for name, held in fleet.strikes.items()

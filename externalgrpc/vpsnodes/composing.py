@@ -248,8 +248,10 @@ def _as_it_stands(of: objects.VpsNode, group: groups.NodeGroup) -> groups.NodeGr
     paused = of.spec.get("paused") is True
     group = dataclasses.replace(group, vps_node=True, paused=paused)
     if of.deleting:
-        # Balloons would hold the nodes that are to go.
-        return dataclasses.replace(_roomless(group), min_size=0, deletion=of.deletion_policy)
+        # Balloons would hold the nodes that are to go, and what is let go is not repaired.
+        return dataclasses.replace(
+            _roomless(group), min_size=0, deletion=of.deletion_policy, repair_after_s=None
+        )
     return dataclasses.replace(group, hold="" if of.kept else HOLD)
 
 

@@ -103,6 +103,15 @@ def test_it_never_happens_where_nobody_asked_for_it() -> None:
     assert not there.fleet.unready
 
 
+def test_a_group_that_is_configured_no_more_asks_for_nothing() -> None:
+    there = Ill()
+    there.configure(group("h"))
+    assert there.fleet.groups["g"].departed
+    there.turn("g-1")
+    there.pass_(2 * AFTER_S)
+    assert there.going == []
+
+
 def test_only_what_this_process_saw_counts_however_long_the_node_says() -> None:
     there = Ill()
     there.turn("g-1", at=1.0)
@@ -323,6 +332,15 @@ def test_machines_whose_nodes_were_lost_before_we_started_count_towards_an_outag
     there.turn("g-1")
     there.pass_(AFTER_S + 10.0)
     assert there.why(1) == verdicts.OUTAGE
+
+
+def test_a_node_that_has_no_providerid_yet_is_not_absent() -> None:
+    """It was made anew, and is not given its machine's id yet."""
+    there = Ill()
+    there.seen["g-1"] = state.Seen("", ready=False, unready_since=there.now)
+    there.pass_(2 * AFTER_S)
+    assert there.going == []
+    assert "sky://1" not in there.fleet.unready
 
 
 def test_an_absent_node_without_siblings_stays() -> None:

@@ -45,8 +45,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "paused: let a group that departs keep it for ever",
         f"{FLEET}/configured.py",
-        "dataclasses.replace(group, min_size=0, departed=True, paused=False)",
-        "dataclasses.replace(group, min_size=0, departed=True)",
+        "group, min_size=0, departed=True, paused=False, repair_after_s=None",
+        "group, min_size=0, departed=True, repair_after_s=None",
     ),
     # What stands still.
     Plant(

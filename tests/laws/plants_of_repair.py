@@ -14,6 +14,18 @@ PLANTS: tuple[Plant, ...] = (
         "groups_ = [each for each in fleet.groups.values() if each.repair_after_s is not None]",
         "groups_ = [*fleet.groups.values()]",
     ),
+    Plant(
+        "repair: in a group that is configured no more",
+        f"{FLEET}/configured.py",
+        "group, min_size=0, departed=True, paused=False, repair_after_s=None",
+        "group, min_size=0, departed=True, paused=False",
+    ),
+    Plant(
+        "repair: in a VPSNode that is being deleted",
+        "externalgrpc/vpsnodes/composing.py",
+        "_roomless(group), min_size=0, deletion=of.deletion_policy, repair_after_s=None",
+        "_roomless(group), min_size=0, deletion=of.deletion_policy",
+    ),
     # Time.
     Plant(
         "repair: at once",

@@ -140,8 +140,8 @@ PLANTS = (
     Plant(
         "room: hold the nodes of an object that is being deleted",
         f"{ROOM}/composing.py",
-        "dataclasses.replace(_roomless(group), min_size=0,",
-        "dataclasses.replace(group, min_size=0,",
+        "            _roomless(group), min_size=0,",
+        "            group, min_size=0,",
     ),
     Plant(
         "room: write over what was known before anything was reckoned",

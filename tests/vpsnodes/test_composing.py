@@ -36,6 +36,7 @@ def judge(name: str, given: objects.Spec) -> config_objects.Judged:
         max_size=given.get("max", 3),
         labels=given.get("labels", {}),
         target_cpu=given.get("cpu"),
+        repair_after_s=given.get("repair"),
     )
     return config_objects.Judged(group=group, account=account)
 
@@ -226,6 +227,14 @@ def test_each_object_is_judged_once(desk: Desk):
     for _ in range(3):
         composer.compose(FILE, {"web": node()}, sold=sold, unusable={})
     assert judged == ["web"]
+
+
+def test_repair_ends_with_its_object(desk: Desk):
+    asks = {"repair": 900.0}
+    desk.compose(node(spec=asks))
+    assert desk.group().repair_after_s == 900.0
+    desk.compose(node(spec=asks, deleting=True))
+    assert desk.group().repair_after_s is None
 
 
 def test_one_that_is_paused_and_deleted_is_both(desk: Desk):
