@@ -71,7 +71,8 @@ class Parts:
     """What a server is made of that a test may want to replace.
 
     ``source`` is where the configuration lies; without it no VPSNodes are followed, for they are
-    judged as if they stood in the file.
+    judged as if they stood in the file. ``may_act`` is asked right before anything is sent that
+    changes something, to a cloud or to the cluster.
     """
 
     time_source: clock.Clock = dataclasses.field(default_factory=clock.SystemClock)
@@ -86,6 +87,7 @@ class Parts:
     source: config_source.Source | None = None
     writing: status_pace.Pace | None = None
     dry_run: bool = False
+    may_act: call.MayAct = lambda: ""
 
 
 class Assembly:
@@ -109,6 +111,7 @@ class Assembly:
             wake=self.ticker.beat,
             count=self.metrics.count,
             beside=lane.side_by_side if parts.make_lane is None else call.one_by_one,
+            may_act=parts.may_act,
         )
         self.describer = describe.Describer(config, {})
         self.metrics.watch(
@@ -360,6 +363,7 @@ class Assembly:
             token=account.token,
             endpoint=account.endpoint,
             settings=account.settings,
+            may_send=self._parts.may_act,
         )
         try:
             provider = self._parts.open_provider(self._installed[account.provider], login)
@@ -457,6 +461,7 @@ def link(config: groups.Config, parts: Parts) -> connection.Connection:
             kubeconfig=kubernetes.kubeconfig,
             context=kubernetes.context,
             time_source=parts.time_source,
+            may_write=parts.may_act,
         )
     except connection.CannotConnect as error:
         raise NoCluster(f"kubernetes: {error}") from error

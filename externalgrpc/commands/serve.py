@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -53,6 +54,35 @@ _LOG = logs.Log("serve")
     is_flag=True,
     help="Answer every call on a worker, none in grpc's own thread: slower, and nothing private.",
 )
+@click.option(
+    "--leader-elect",
+    type=click.Choice(["follow", "own"]),
+    help="Of several servers let one act: the one whose host holds Cluster Autoscaler's Lease"
+    " (follow: both in one pod), or the one that holds a Lease of its own (own).",
+)
+@click.option(
+    "--leader-elect-resource-name",
+    "lease_name",
+    default="",
+    metavar="NAME",
+    help="The Lease's name. Default: cluster-autoscaler to follow, vps-autoscaler of our own.",
+)
+@click.option(
+    "--leader-elect-resource-namespace",
+    "lease_namespace",
+    default="",
+    metavar="NAMESPACE",
+    help="Its namespace. Default: our own, or the kubeconfig's.",
+)
+@click.option(
+    "--leader-elect-lease-duration",
+    "lease_s",
+    type=click.FloatRange(1.0, 600.0),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a Lease of our own lasts when its holder is gone.",
+)
 @click.option("--dry-run", is_flag=True, help="Do all but create and delete; log what would be.")
 @click.option(
     "--live/--no-live",
@@ -78,6 +108,10 @@ def serve(
     metrics_address: str,
     reflection: bool,
     workers_only: bool,
+    leader_elect: Literal["follow", "own"] | None,
+    lease_name: str,
+    lease_namespace: str,
+    lease_s: float,
     dry_run: bool,
     live: bool | None,
     log_level: str,
@@ -116,6 +150,15 @@ def serve(
             listen=listen,
             cure="--tls-cert, --tls-key and --tls-client-ca, or a unix socket",
         )
+    replica = None
+    if leader_elect is not None:
+        from externalgrpc.leading import seat  # noqa: PLC0415 - one server alone never needs it
+
+        replica = seat.Replica(
+            elect=leader_elect, name=lease_name, namespace=lease_namespace, duration_s=lease_s
+        )
+    elif lease_name or lease_namespace:
+        raise click.UsageError("--leader-elect-resource-name and -namespace need --leader-elect")
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
         listening=server.Listening(
@@ -123,6 +166,7 @@ def serve(
         ),
         metrics_address=metrics_address,
         dry_run=dry_run,
+        replica=replica,
     )
 
     def on_ready(address: str, in_force: groups.Config) -> None:

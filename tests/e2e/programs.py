@@ -86,6 +86,15 @@ class Program:
         assert self._child is not None, f"{self.name} does not run"
         self._child.send_signal(signal.SIGHUP)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal and go on."""
+        assert self._child is not None, f"{self.name} does not run"
+        self._child.send_signal(number)
+
+    def ended(self) -> int | None:
+        """Give the status with which it ended by itself; None while it runs."""
+        return self._child.poll() if self._child is not None else None
+
     def kill(self) -> None:
         """End it with SIGKILL, as a power cut would."""
         self._end(signal.SIGKILL, 10.0)

@@ -74,6 +74,7 @@ class Server:
     euros. ``options`` are every account's, as the configuration file spells them. ``kubeconfig``
     is what ``kubernetes:`` finds in the server's home, beside what ``kubernetes`` says; ``stamp``
     is added to what machines are told. ``vps_nodes`` are the defaults of VPSNodes, by cloud.
+    ``flags`` are further ones of ``serve``.
     """
 
     def __init__(
@@ -89,10 +90,12 @@ class Server:
         kubernetes: Mapping[str, Any] | None = None,
         stamp: str = "",
         vps_nodes: Mapping[str, Any] | None = None,
+        flags: Sequence[str] = (),
         **options: Any,
     ) -> None:
         self.tls = tls
         self._listen = listen
+        self._flags = flags
         self._folder = folder
         (folder / "token").write_text(f"{cloud.TOKEN}\n")
         (folder / "join.sh").write_text(machines.USER_DATA + stamp)
@@ -124,6 +127,7 @@ class Server:
             "--log-level=debug",
             "--no-live",
             *self._tls_options(),
+            *self._flags,
         ]
         self.program.start()
         self._listen = self.program.says(r" serving address=(\S+)$").group(1)
