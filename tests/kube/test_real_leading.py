@@ -182,7 +182,7 @@ def test_the_rights_of_the_manifest_are_what_it_takes(pair: Pair) -> None:
     """Nothing is refused in the logs, and another's Lease cannot be read or changed."""
     pair.await_acting()
     for each in pair.servers:
-        assert 'resource \"leases\"' not in each.program.output()
+        assert "leases.coordination" not in each.program.output()
     with pair.plane.ourselves() as api:
         assert api.get(f"{LEASES}/another").status_code == 403
         assert api.get(LEASES).status_code == 403
