@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from pathlib import Path
 from typing import Literal
@@ -83,6 +84,20 @@ _LOG = logs.Log("serve")
     metavar="SECONDS",
     help="How long a Lease of our own lasts when its holder is gone.",
 )
+@click.option(
+    "--leader-elect-service",
+    "service",
+    default="",
+    metavar="NAME",
+    help="A Service without selector, in our namespace, that is to lead to our Lease's holder.",
+)
+@click.option(
+    "--leader-elect-endpoint",
+    "endpoint",
+    default="",
+    metavar="IP:PORT",
+    help="Where that Service is to lead when it is this server: $(POD_IP):8086 in a pod.",
+)
 @click.option("--dry-run", is_flag=True, help="Do all but create and delete; log what would be.")
 @click.option(
     "--live/--no-live",
@@ -112,6 +127,8 @@ def serve(
     lease_name: str,
     lease_namespace: str,
     lease_s: float,
+    service: str,
+    endpoint: str,
     dry_run: bool,
     live: bool | None,
     log_level: str,
@@ -155,10 +172,15 @@ def serve(
         from externalgrpc.leading import seat  # noqa: PLC0415 - one server alone never needs it
 
         replica = seat.Replica(
-            elect=leader_elect, name=lease_name, namespace=lease_namespace, duration_s=lease_s
+            elect=leader_elect,
+            name=lease_name,
+            namespace=lease_namespace,
+            duration_s=lease_s,
+            service=service,
+            endpoint=_endpoint(endpoint) if service else ("", 0),
         )
-    elif lease_name or lease_namespace:
-        raise click.UsageError("--leader-elect-resource-name and -namespace need --leader-elect")
+    elif lease_name or lease_namespace or service:
+        raise click.UsageError("--leader-elect-... needs --leader-elect follow, or own")
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
         listening=server.Listening(
@@ -178,3 +200,11 @@ def serve(
                 terminal.say(f"  {line}")
 
     running.run(lambda: serving.run(what, on_ready, screen=screen))
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+    except ValueError as error:
+        raise click.UsageError(f"--leader-elect-endpoint: {text!r} is no IP:PORT") from error

@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from externalgrpc.kube import connection, lease
-from externalgrpc.leading import election
+from externalgrpc.leading import announcing, election
 from externalgrpc.model import groups
 from externalgrpc.support import clock
 
@@ -22,8 +22,12 @@ NAMES: Final = {"follow": "cluster-autoscaler", "own": "vps-autoscaler"}
 CannotConnect = connection.CannotConnect
 
 
-def elect(replica: seat.Replica, kubernetes: groups.Kubernetes | None) -> election.Election:
-    """Make an election, over a connection of its own; raises CannotConnect.
+def elect(
+    replica: seat.Replica, kubernetes: groups.Kubernetes | None
+) -> tuple[election.Election, announcing.Announcer | None]:
+    """Make an election, over a connection of its own, and who tells the Service of it.
+
+    Raises CannotConnect.
 
     Groups that join by themselves need no ``kubernetes:``: in a pod its own account will do.
     """
@@ -47,4 +51,20 @@ def elect(replica: seat.Replica, kubernetes: groups.Kubernetes | None) -> electi
         way = election.Follow(store, host)
     else:
         way = election.Hold(store, f"{host}_{uuid.uuid4()}", replica.duration_s)
-    return election.Election(way, time_source=time_source, chance=random.SystemRandom())
+    made = election.Election(way, time_source=time_source, chance=random.SystemRandom())
+    if replica.elect == "follow" or not replica.service:
+        return made, None
+    fenced = connection.connect(
+        kubeconfig=kubernetes.kubeconfig,
+        context=kubernetes.context,
+        time_source=time_source,
+        may_write=made.refuses,
+    )
+    return made, announcing.Announcer(
+        fenced.api,
+        namespace=fenced.namespace,
+        service=replica.service,
+        endpoint=replica.endpoint,
+        time_source=time_source,
+        holds=lambda: not made.refuses(),
+    )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from externalgrpc.model import groups
 
 if TYPE_CHECKING:
-    from externalgrpc.leading import election
+    from externalgrpc.leading import announcing, election
 
 UNREAD: Final = "the Lease was not read yet"
 STOP_S: Final = 3.0
+ANNOUNCE_S: Final = 0.5
 
 
 class Lost(Exception):
@@ -29,13 +30,16 @@ class Replica:
 
     ``follow`` the Lease that Cluster Autoscaler of the same pod holds, or hold one of our ``own``.
     ``name`` and ``namespace`` are the Lease's; empty for the usual name, and our own namespace.
-    ``duration_s`` is that of a Lease of our own.
+    ``duration_s`` is that of a Lease of our own. Whoever holds that makes itself the ``endpoint``,
+    address and port, of the ``service``, if one is named.
     """
 
     elect: Literal["follow", "own"]
     name: str = ""
     namespace: str = ""
     duration_s: float = 15.0
+    service: str = ""
+    endpoint: tuple[str, int] = ("", 0)
 
 
 class Plant(Protocol):
@@ -59,11 +63,12 @@ class Seat:
     def __init__(self, replica: Replica | None, config: groups.Config) -> None:
         self._lost = ""
         self._election: election.Election | None = None
+        self._announcer: announcing.Announcer | None = None
         if replica is not None:
             from externalgrpc.leading import connecting  # noqa: PLC0415 - one alone needs none
 
             try:
-                self._election = connecting.elect(replica, config.kubernetes)
+                self._election, self._announcer = connecting.elect(replica, config.kubernetes)
             except connecting.CannotConnect as error:
                 raise CannotElect(f"--leader-elect: {error}") from error
 
@@ -95,6 +100,8 @@ class Seat:
 
         self._election.listen(leads=plant.take_over, waits=plant.stand_by, lost=end)
         self._election.start()
+        if self._announcer is not None:
+            self._announcer.start(ANNOUNCE_S)
 
     def check(self) -> None:
         """Raise Lost when we led and another does now."""
@@ -103,5 +110,7 @@ class Seat:
 
     def stop(self) -> None:
         """Act no more, and let another take the Lease."""
+        if self._announcer is not None:
+            self._announcer.stop()
         if self._election is not None:
             self._election.stop(STOP_S)

@@ -20,7 +20,14 @@ from tests.kube import plane as planes
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{planes.NAMESPACE}/leases"
+SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{planes.NAMESPACE}/endpointslices"
 LASTS_S = 3.0
+SERVICE = f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: vps-autoscaler, namespace: {planes.NAMESPACE}}}
+spec: {{ports: [{{name: grpc, port: 8086, targetPort: 8086}}]}}
+"""
 
 
 class Pair:
@@ -40,7 +47,12 @@ class Pair:
                 {"hetzner": self.cloud.endpoint},
                 [server.pool("web", join="image")],
                 kubeconfig=self._account,
-                flags=[*flags, f"--leader-elect-lease-duration={LASTS_S}"],
+                flags=[
+                    *flags,
+                    f"--leader-elect-lease-duration={LASTS_S}",
+                    "--leader-elect-service=vps-autoscaler",
+                    f"--leader-elect-endpoint=10.0.0.{number}:8086",
+                ],
                 settleS=0.5,
             )
             self.servers.append(made)
@@ -101,6 +113,7 @@ def refresh(of: server.Server) -> grpc.StatusCode:
 @pytest.fixture
 def pair(plane: planes.Plane, tmp_path: Path) -> Iterator[Pair]:
     plane.kubectl("apply", "-f", str(planes.ROOT / "deploy" / "leader-election.yaml"))
+    plane.kubectl("apply", "-f", "-", stdin=SERVICE)
     made = Pair(tmp_path, plane, "--leader-elect=own")
     try:
         yield made
@@ -108,6 +121,7 @@ def pair(plane: planes.Plane, tmp_path: Path) -> Iterator[Pair]:
         made.close()
         with plane.client() as api:
             api.delete(f"{LEASES}/vps-autoscaler")
+            api.delete(f"{SLICES}/vps-autoscaler-leader")
 
 
 def test_one_acts_and_the_other_answers_what_only_looks(pair: Pair) -> None:
@@ -194,4 +208,28 @@ def test_the_rights_of_the_manifest_are_what_it_takes(pair: Pair) -> None:
         )
         for rule in each.get("rules", ())
     ]
-    assert {verb for rule in rules for verb in rule["verbs"]} == {"create", "get", "update"}
+    assert {verb for rule in rules for verb in rule["verbs"]} == {
+        "create",
+        "get",
+        "update",
+        "patch",
+    }
+
+
+def test_the_service_leads_to_whoever_leads(pair: Pair) -> None:
+    def leads_to() -> list[str]:
+        with pair.plane.client() as api:
+            found = api.get(f"{SLICES}/vps-autoscaler-leader").json()
+        return [one for each in found.get("endpoints") or () for one in each["addresses"]]
+
+    leader = pair.await_acting()
+    where = {each: [f"10.0.0.{number}"] for number, each in enumerate(pair.servers)}
+    waiting.until(lambda: leads_to() == where[leader], "the Service leads to the leader")
+    leader.program.kill()
+    other = pair.other(leader)
+    waiting.until(lambda: leads_to() == where[other], "the Service leads to the other")
+    with pair.plane.client() as api:
+        found = api.get(f"{SLICES}/vps-autoscaler-leader").json()
+    assert found["metadata"]["labels"]["kubernetes.io/service-name"] == "vps-autoscaler"
+    assert found["metadata"]["ownerReferences"][0]["kind"] == "Service", "it goes with it"
+    assert found["ports"] == [{"name": "grpc", "port": 8086, "protocol": "TCP"}]
