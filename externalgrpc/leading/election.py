@@ -107,7 +107,8 @@ class Election:
         self._leads: Callable[[], None] = lambda: None
         self._waits: Callable[[str], None] = lambda _why: None
         self._lost: Callable[[str], None] = lambda _why: None
-        self._standing = Standing(why="the Lease was not read yet")
+        self.standing = Standing(why="the Lease was not read yet")
+        """What the last look has shown."""
         self._led = ""
         self._over = ""
         self._said: str | None = None
@@ -117,13 +118,13 @@ class Election:
 
     def why_not(self) -> str:
         """Say why nothing may be sent now; empty when it may. Never blocks."""
-        return self._over or self._standing.why_not(self._clock.monotonic())
+        return self._over or self.standing.why_not(self._clock.monotonic())
 
     def refuses(self) -> str:
         """Say why wishes are refused now; empty when they are taken, to be held if need be."""
         if not self._way.refuses:
             return ""
-        standing, now = self._standing, self._clock.monotonic()
+        standing, now = self.standing, self._clock.monotonic()
         held = standing.term
         if held is not None and now < held.ends_at() and not self._over:
             return ""
@@ -188,19 +189,19 @@ class Election:
         if lost and not self._over:
             why = fresh.why or "the Lease was another's meanwhile"
             self._over = f"this server led, and {why}"
-        self._standing = fresh
+        self.standing = fresh
         if lost:
             _LOG.error("leads no more", reason=self._over)
             self._lost(self._over)
 
     def _tell(self) -> None:
         why = self.why_not()
-        held = self._standing.term
+        held = self.standing.term
         if not why and not self._led and held is not None:
             self._led = held.id
             _LOG.info("leads", term=held.id)
             self._leads()
-        kind = why and (self._standing.why or ("waits" if held is not None else why))
+        kind = why and (self.standing.why or ("waits" if held is not None else why))
         if kind != self._said:
             self._said = kind
             if why:
@@ -210,7 +211,7 @@ class Election:
     def _pause_s(self) -> float:
         """Look again after a round, or when we may begin to act."""
         pause_s = self._way.round_s * self._chance.uniform(0.9, 1.1)
-        held = self._standing.term
+        held = self.standing.term
         if held is not None and not self._led:
             until_s = held.begins_at() - self._clock.monotonic()
             pause_s = min(pause_s, max(until_s, 0.01))

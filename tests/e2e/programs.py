@@ -36,6 +36,8 @@ class Program:
     ) -> None:
         self.name = name
         self.argv = [str(each) for each in argv]
+        self.within: list[str] = []
+        """What runs it, and becomes it by exec: its pid is the program's."""
         self.log = folder / f"{name}.log"
         self._environ = {**os.environ, **(environ or {})}
         self._child: subprocess.Popen[bytes] | None = None
@@ -48,7 +50,7 @@ class Program:
         self._begun = self.log.stat().st_size
         with self.log.open("ab") as out:
             self._child = subprocess.Popen(
-                self.argv,
+                [*self.within, *self.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
