@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from externalgrpc import assembly, config
 from externalgrpc.config import watch
 from externalgrpc.control import metrics_server
+from externalgrpc.leading import seat as seats
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.rpc import address, fleet_service, limits, server, service
 from externalgrpc.status import site
@@ -27,17 +28,23 @@ GRACE_S = 25.0
 """Calls and cloud requests under way may take this long at a stop; Kubernetes kills after 30 s."""
 
 _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_LOST: Final = 0
+"""No signal's number: put beside them when another server leads."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How to serve; ``metrics_address`` is ``host:port`` or empty for no HTTP."""
+    """How to serve; ``metrics_address`` is ``host:port`` or empty for no HTTP.
+
+    ``replica`` says how it is found out which of several servers acts; None: there is one.
+    """
 
     source: config.Source
     listening: server.Listening
     metrics_address: str = ""
     first_listing_s: float = 3.0
     dry_run: bool = False
+    replica: seats.Replica | None = None
 
 
 class Screen(Protocol):
@@ -58,19 +65,24 @@ def run(
     """Serve until SIGTERM, SIGINT or ``stop``; SIGHUP reads the configuration again.
 
     ``on_ready`` is called once, with the address and the configuration, when calls are answered.
-    Raises ConfigError, CannotListen, or a cloud's error at opening.
+    Raises ConfigError, CannotListen, NoCluster, or a cloud's error at opening; Lost when it led and
+    another server does now.
     """
     stop = stop or threading.Event()
     signals = _signals()
     limits.raise_open_files()
     watcher = watch.Watch(serving.source)
     time_source = clocks.SystemClock()
+    try:
+        seat = seats.Seat(serving.replica, watcher.config)
+    except seats.CannotElect as error:
+        raise assembly.NoCluster(str(error)) from error
     plant = assembly.Assembly(
         watcher.config,
         serving.source.installed,
-        assembly.Parts(dry_run=serving.dry_run, source=serving.source),
+        assembly.Parts(dry_run=serving.dry_run, source=serving.source, may_act=seat.why_not),
     )
-    cloud_provider = service.CloudProvider(plant.reconciler, plant.describer)
+    cloud_provider = service.CloudProvider(plant.reconciler, plant.describer, refuses=seat.refuses)
     fleet_view = fleet_service.Show(
         plant.reconciler,
         plant.describer,
@@ -82,17 +94,22 @@ def run(
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
     http = _Http(serving, plant, grpc_server, time_source) if serving.metrics_address else None
+    plant.metrics.watch_leader(seat.leads)
+    seat.stand_by(plant.reconciler)
     plant.start()
     plant.reconciler.await_first_listings(serving.first_listing_s)
     grpc_server.start()
+    seat.start(plant.reconciler, lambda: signals.put(_LOST))
     on_ready(grpc_server.address, watcher.config)
     try:
         with screen.showing(fleet_view) if screen is not None else contextlib.nullcontext():
             _watch(watcher, plant, stop, signals)
+        seat.check()
     finally:
         ends = time_source.monotonic() + GRACE_S
         grpc_server.stop(GRACE_S / 5)
         plant.stop(max(0.0, ends - time_source.monotonic()))
+        seat.stop()
         if http is not None:
             http.stop()
 
@@ -106,6 +123,8 @@ def _watch(
     """Look after the files every few seconds, and at once on SIGHUP, until told to stop."""
     while not stop.is_set():
         heard = _heard(signals)
+        if _LOST in heard:
+            return
         if stops := heard & _STOPPING:
             _LOG.info("stopping", signal=signal.Signals(min(stops)).name)
             return

@@ -74,6 +74,7 @@ class Assembly:
             wake=self.ticker.beat,
             count=self.metrics.count,
             beside=lane.side_by_side if parts.make_lane is None else call.one_by_one,
+            may_act=parts.may_act,
         )
         self.describer = describe.Describer(config, {})
         self.metrics.watch(

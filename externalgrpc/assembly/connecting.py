@@ -30,6 +30,7 @@ def link(config: groups.Config, parts: made_of.Parts) -> connection.Connection:
             kubeconfig=kubernetes.kubeconfig,
             context=kubernetes.context,
             time_source=parts.time_source,
+            may_write=parts.may_act,
         )
     except connection.CannotConnect as error:
         raise NoCluster(f"kubernetes: {error}") from error

@@ -32,6 +32,7 @@ class Opener:
             token=account.token,
             endpoint=account.endpoint,
             settings=account.settings,
+            may_send=self._parts.may_act,
         )
         try:
             provider = self._parts.open_provider(self._installed[account.provider], login)

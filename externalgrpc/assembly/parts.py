@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from externalgrpc.config import loading as config_source
-from externalgrpc.control import lane
+from externalgrpc.control import call, lane
 from externalgrpc.fleet import state
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.support import clock
@@ -34,7 +34,8 @@ class Parts:
     """What a server is made of that a test may want to replace.
 
     ``source`` is where the configuration lies; without it no VPSNodes are followed, for they are
-    judged as if they stood in the file.
+    judged as if they stood in the file. ``may_act`` is asked right before anything is sent that
+    changes something, to a cloud or to the cluster.
     """
 
     time_source: clock.Clock = dataclasses.field(default_factory=clock.SystemClock)
@@ -50,3 +51,4 @@ class Parts:
     writing: status_pace.Pace | None = None
     app_pools: pool_controller.Timing | None = None
     dry_run: bool = False
+    may_act: call.MayAct = lambda: ""

@@ -42,6 +42,7 @@ def maker_of(
         cluster,
         sources=lambda: asking(reconciler.runtimes(), installed),
         shape=lambda machine: shape_of(reconciler.fleet, describer, machine),
+        acts=lambda: not reconciler.fleet.standby,
     )
 
 

@@ -22,6 +22,7 @@ def announce(address: str, in_force: groups.Config) -> None:
 def run(serve: Callable[[], None]) -> None:
     """Serve; raises Failure with what cannot be."""
     from externalgrpc import assembly  # noqa: PLC0415
+    from externalgrpc.leading import seat  # noqa: PLC0415
     from externalgrpc.rpc import server  # noqa: PLC0415
     from providers import errors  # noqa: PLC0415
 
@@ -33,5 +34,6 @@ def run(serve: Callable[[], None]) -> None:
         config.ConfigError,
         installed_clouds.BrokenCloud,
         errors.CloudError,
+        seat.Lost,
     ) as error:
         raise parameters.failure(error) from error

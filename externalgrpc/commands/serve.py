@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -53,6 +55,49 @@ _LOG = logs.Log("serve")
     is_flag=True,
     help="Answer every call on a worker, none in grpc's own thread: slower, and nothing private.",
 )
+@click.option(
+    "--leader-elect",
+    type=click.Choice(["follow", "own"]),
+    help="Of several servers let one act: the one whose host holds Cluster Autoscaler's Lease"
+    " (follow: both in one pod), or the one that holds a Lease of its own (own).",
+)
+@click.option(
+    "--leader-elect-resource-name",
+    "lease_name",
+    default="",
+    metavar="NAME",
+    help="The Lease's name. Default: cluster-autoscaler to follow, vps-autoscaler of our own.",
+)
+@click.option(
+    "--leader-elect-resource-namespace",
+    "lease_namespace",
+    default="",
+    metavar="NAMESPACE",
+    help="Its namespace. Default: our own, or the kubeconfig's.",
+)
+@click.option(
+    "--leader-elect-lease-duration",
+    "lease_s",
+    type=click.FloatRange(1.0, 600.0),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a Lease of our own lasts when its holder is gone.",
+)
+@click.option(
+    "--leader-elect-service",
+    "service",
+    default="",
+    metavar="NAME",
+    help="A Service without selector, in our namespace, that is to lead to our Lease's holder.",
+)
+@click.option(
+    "--leader-elect-endpoint",
+    "endpoint",
+    default="",
+    metavar="IP:PORT",
+    help="Where that Service is to lead when it is this server: $(POD_IP):8086 in a pod.",
+)
 @click.option("--dry-run", is_flag=True, help="Do all but create and delete; log what would be.")
 @click.option(
     "--live/--no-live",
@@ -78,6 +123,12 @@ def serve(
     metrics_address: str,
     reflection: bool,
     workers_only: bool,
+    leader_elect: Literal["follow", "own"] | None,
+    lease_name: str,
+    lease_namespace: str,
+    lease_s: float,
+    service: str,
+    endpoint: str,
     dry_run: bool,
     live: bool | None,
     log_level: str,
@@ -116,6 +167,20 @@ def serve(
             listen=listen,
             cure="--tls-cert, --tls-key and --tls-client-ca, or a unix socket",
         )
+    replica = None
+    if leader_elect is not None:
+        from externalgrpc.leading import seat  # noqa: PLC0415 - one server alone never needs it
+
+        replica = seat.Replica(
+            elect=leader_elect,
+            name=lease_name,
+            namespace=lease_namespace,
+            duration_s=lease_s,
+            service=service,
+            endpoint=_endpoint(endpoint) if service else ("", 0),
+        )
+    elif lease_name or lease_namespace or service:
+        raise click.UsageError("--leader-elect-... needs --leader-elect follow, or own")
     what = serving.Serving(
         source=parameters.source(config_path, cluster),
         listening=server.Listening(
@@ -123,6 +188,7 @@ def serve(
         ),
         metrics_address=metrics_address,
         dry_run=dry_run,
+        replica=replica,
     )
 
     def on_ready(address: str, in_force: groups.Config) -> None:
@@ -134,3 +200,11 @@ def serve(
                 terminal.say(f"  {line}")
 
     running.run(lambda: serving.run(what, on_ready, screen=screen))
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+    except ValueError as error:
+        raise click.UsageError(f"--leader-elect-endpoint: {text!r} is no IP:PORT") from error

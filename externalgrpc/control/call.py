@@ -23,6 +23,9 @@ Prepare: TypeAlias = Callable[[requests.Create], contract.Order]
 Beside: TypeAlias = Callable[[Callable[[], Any], Callable[[], Any]], tuple[Any, Any]]
 """Ask two questions, side by side where there are threads, and give both answers."""
 
+MayAct: TypeAlias = Callable[[], str]
+"""Say why this server may not change anything now; empty when it may. Never blocks."""
+
 
 def one_by_one(first: Callable[[], T], second: Callable[[], U]) -> tuple[T, U]:
     """Be :data:`Beside` where there are none."""
@@ -37,6 +40,12 @@ class Tools:
     prepare: Prepare
     clock: clock.Clock
     beside: Beside = one_by_one
+    may_act: MayAct = lambda: ""
+
+    def about_to_send(self) -> None:
+        """Be called right before anything is sent that changes something; raises Throttled."""
+        if why := self.may_act():
+            raise errors.Throttled(f"not sent: {why}")
 
 
 class Moment(NamedTuple):

@@ -78,6 +78,12 @@ class Metrics:
             )
             for name, (text, labels) in _COUNTED.items()
         }
+        self._leader = prometheus_client.Gauge(
+            "vps_autoscaler_leader",
+            "1 when this server acts, 0 when it stands by for another.",
+            registry=self.registry,
+        )
+        self._leader.set(1.0)
         for outcome in ("taken", "refused"):
             self._counters["reloads"].labels(outcome)
         prometheus_client.ProcessCollector(registry=self.registry)
@@ -118,6 +124,10 @@ class Metrics:
         """Gauge a fleet, and what clouds would give it, at every scrape."""
         self.registry.register(fleet_metrics.FleetCollector(sources.fleet, time_source))
         self.registry.register(supply_metrics.SupplyCollector(sources, time_source))
+
+    def watch_leader(self, leads: Callable[[], bool]) -> None:
+        """Gauge at every scrape whether this server acts."""
+        self._leader.set_function(lambda: float(leads()))
 
     def watch_certificates(self, ends: Callable[[], Mapping[str, float]]) -> None:
         """Gauge at every scrape when certificates end: Unix seconds, by what they are for."""

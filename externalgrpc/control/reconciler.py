@@ -49,6 +49,7 @@ class Reconciler:
     ``prepare`` turns a launch into the order to send; it runs on a lane's thread and may block.
     ``wake`` is called whenever something may have fallen due: whoever runs :meth:`pump` listens.
     ``count`` counts what happened, by name and labels. ``beside`` asks a cloud two questions.
+    ``may_act`` is asked right before anything is sent that changes something.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Reconciler:
         wake: Callable[[], None],
         count: outcomes.Count = lambda _name, _labels: None,
         beside: call.Beside = call.one_by_one,
+        may_act: call.MayAct = lambda: "",
     ) -> None:
         self._clock = time_source
         self._chance = chance
@@ -67,6 +69,7 @@ class Reconciler:
         self._wake = wake
         self._outcomes = outcomes.Outcomes(count)
         self._beside = beside
+        self._may_act = may_act
         self._lock = threading.Lock()
         self._runtimes: Mapping[str, AccountRuntime] = {}
         self._listed = threading.Condition()
@@ -127,6 +130,17 @@ class Reconciler:
     def annotated(self, said: str | None) -> None:
         """Take what our ConfigMap says of a pause: a sentence that all is, "" not, None unread."""
         self._change(lambda fleet: fleets.annotated(fleet, said))
+        self._wake()
+
+    def stand_by(self, why: str) -> None:
+        """Note why this server may not act now, so that nothing is planned; empty: it may."""
+        self._change(lambda fleet: fleets.stand_by(fleet, why))
+        self._wake()
+
+    def take_over(self) -> None:
+        """Begin to act after another server did: forget what is not known for sure any more."""
+        now, unix_now = self._clock.monotonic(), self._clock.unix()
+        self._change(lambda fleet: fleets.take_over(fleet, now=now, unix_now=unix_now))
         self._wake()
 
     def grow(self, group: str, delta: int, *, cover: bool) -> wishes.Grown:
@@ -293,9 +307,14 @@ class Reconciler:
         return self._runtimes
 
     def _carry_out(self, of: call.Call[Any, Any], runtime: AccountRuntime) -> None:
-        tools = call.Tools(runtime.provider, self._prepare, self._clock, self._beside)
+        tools = call.Tools(
+            runtime.provider, self._prepare, self._clock, self._beside, self._may_act
+        )
 
         def job() -> object:
+            if of.writes:
+                # Before a token is minted, and once more right before the order is sent.
+                tools.about_to_send()
             if why := of.not_wanted(self.fleet):
                 raise errors.Throttled(f"not sent: {why}")
             return of.run(tools)

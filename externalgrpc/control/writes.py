@@ -46,6 +46,7 @@ class Create(call.Call[requests.Create, contract.Instance]):
         """Order; what the order carries is hidden, should the cloud repeat it."""
         order = tools.prepare(self.request)
         _hide(order)
+        tools.about_to_send()
         return tools.provider.create(order)
 
     def fold(
@@ -92,6 +93,7 @@ class Finish(call.Call[requests.Finish, contract.Instance]):
         assert isinstance(provider, contract.Finishing)  # noqa: S101 - the fleet asks no other
         order = tools.prepare(self.request.order)
         _hide(order)
+        tools.about_to_send()
         return provider.finish(order, self.request.instance)
 
     def fold(
@@ -132,6 +134,7 @@ class Delete(call.Call[requests.Delete, None]):
 
     def run(self, tools: call.Tools) -> None:
         """Delete."""
+        tools.about_to_send()
         tools.provider.delete(self.request.instance_id)
 
     def fold(
@@ -163,6 +166,7 @@ class Mark(call.Call[requests.Mark, contract.Instance]):
         """Change the marks."""
         provider, wanted = tools.provider, self.request
         assert isinstance(provider, contract.Marking)  # noqa: S101 - the fleet asks no other
+        tools.about_to_send()
         return provider.mark(wanted.instance_id, put=wanted.put, remove=wanted.remove)
 
     def fold(
@@ -195,6 +199,7 @@ class Tidy(call.Call[requests.Tidy, tuple[str, ...]]):
         """Clear it; give what was."""
         provider, wanted = tools.provider, self.request
         assert isinstance(provider, contract.Tidying)  # noqa: S101 - the fleet asks no other
+        tools.about_to_send()
         return provider.tidy(groups=wanted.groups, nodes=wanted.nodes)
 
     def fold(

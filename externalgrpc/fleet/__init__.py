@@ -5,6 +5,7 @@
 ``repair`` who no longer is of use, ``retired`` what must not exist, ``stock`` what clouds said no
 to, ``plan`` what is due,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
+``succession`` what a server keeps that takes over from another,
 ``configured``, ``pausing`` and ``spending`` what the operator asks for, ``view`` what is read,
 ``memo`` what was derived. Time, randomness and I/O are handed in: a whole history replays from a
 seed.
@@ -20,6 +21,7 @@ from externalgrpc.fleet.observed_capacity import kubelets, learn
 from externalgrpc.fleet.repair import judge as repair_nodes
 from externalgrpc.fleet.retired import deleted, terminated
 from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
+from externalgrpc.fleet.succession import stand_by, take_over
 from externalgrpc.fleet.verdicts import annotated
 from externalgrpc.fleet.wishes import (
     NodeRef,
@@ -63,5 +65,7 @@ __all__ = [
     "retire",
     "see_nodes",
     "shrink",
+    "stand_by",
+    "take_over",
     "terminated",
 ]

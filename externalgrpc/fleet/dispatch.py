@@ -213,8 +213,8 @@ def unknown(fleet: state.Fleet, account: state.AccountState) -> str:
     Where there is a cluster to ask, that is its identity, its Nodes, and, once at least asked for,
     whose machines stand in the project already.
     """
-    if fleet.awaited:
-        return fleet.awaited
+    if fleet.standby or fleet.awaited:
+        return f"this server stands by: {fleet.standby}" if fleet.standby else fleet.awaited
     if fleet.identity is None:
         return "the cluster's identity could not be read yet"
     if fleet.annotation is None:

@@ -65,12 +65,19 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
     """
     agenda = requests.Agenda(now)
     fleet = _accounts(fleet, agenda)
+    if fleet.standby:
+        # Whoever acts looks after the rest; launches are looked up, or have waited too long.
+        return _planned(_missing(_launches(fleet, agenda), agenda), agenda)
     fleet = _deletions(retired.spare(fleet), agenda)
     fleet = _launches(fleet, agenda)
     fleet = finishing.plan(fleet, agenda)
     fleet = _missing(fleet, agenda)
     fleet = marking.plan(fleet, agenda)
     fleet = tidying.plan(fleet, agenda)
+    return _planned(fleet, agenda)
+
+
+def _planned(fleet: state.Fleet, agenda: requests.Agenda) -> Plan:
     return Plan(fleet, tuple(agenda.wanted), agenda.wake_at)
 
 

@@ -46,8 +46,10 @@ def start(
 ) -> tuple[state.Fleet, str]:
     """Order one machine for a trial of a group; gives the name of the trial's own group.
 
-    Raises UnknownGroup, OutOfBounds where it may not be, NotReady where it may not be yet.
+    Raises UnknownGroup, OutOfBounds where it may not be, NotReady where it may not be yet, StandsBy
+    where another server acts.
     """
+    _acts(fleet)
     base = fleet.groups.get(group) or _alone(fleet, group)
     if base is None:
         raise fleet_errors.UnknownGroup(f"no node group {group!r}")
@@ -115,8 +117,10 @@ def end(fleet: state.Fleet, trial: str, *, now: float) -> state.Fleet:
 def clear(fleet: state.Fleet, provider_id: str, *, now: float) -> state.Fleet:
     """Delete a machine that a trial of another process left, when a person says so; idempotent.
 
-    Raises NotOurs for what does not carry this cluster's identity and the mark of a trial.
+    Raises NotOurs for what does not carry this cluster's identity and the mark of a trial, StandsBy
+    where another server acts.
     """
+    _acts(fleet)
     found = fleet.index.by_provider_id.get(provider_id)
     if found is None or view.is_retired(fleet, found):
         return fleet
@@ -168,6 +172,11 @@ def clearing(fleet: state.Fleet) -> tuple[state.Retirement, ...]:
         for each in fleet.retired.values()
         if names.is_trial(each.group) and each.group not in fleet.groups
     )
+
+
+def _acts(fleet: state.Fleet) -> None:
+    if fleet.standby:
+        raise fleet_errors.StandsBy(f"this server stands by: {fleet.standby}; call the other")
 
 
 def _alone(fleet: state.Fleet, group: str) -> groups.NodeGroup | None:

@@ -150,7 +150,7 @@ class Headroom:
         """Look, reckon and write once. Blocks."""
         fleet = self._parts.fleet()
         asking = self._asking(fleet)
-        if not asking and self._idle:
+        if (not asking and self._idle) or fleet.standby:
             return
         try:
             there = self._there()

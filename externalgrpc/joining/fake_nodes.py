@@ -47,8 +47,10 @@ class FakeNodes:
         *,
         sources: Callable[[], Iterable[contract.Posing]],
         shape: Callable[[contract.Instance], contract.NodeShape | None],
+        acts: Callable[[], bool] = lambda: True,
         round_s: float = ROUND_S,
     ) -> None:
+        self._acts = acts
         self._api = of
         self._cluster = cluster
         self._sources = sources
@@ -74,8 +76,10 @@ class FakeNodes:
         """Compare once; blocks. Idempotent: what was not done is done by the next.
 
         Where a cloud does not say which machines there are, or the API server not which Nodes,
-        nothing is made or removed, which is logged once.
+        nothing is made or removed, which is logged once; nor while this server stands by.
         """
+        if not self._acts():
+            return
         try:
             machines = {
                 (machine.node_name, machine.provider_id): (cloud, machine)

@@ -245,6 +245,10 @@ class Registrar:
                 for name, node in there.items()
             }
         )
+        if self._reconciler.fleet.standby:
+            # Another server judges, revokes and removes; this one keeps its eyes open.
+            self._learn(there)
+            return
         self._register(self._reconciler.fleet, there)
         self._revoke(there)
         sure = now - self._seeing_since >= self._pace.settle_s
@@ -253,6 +257,13 @@ class Registrar:
         if listing.heard_at > self._heard_at:
             self._repair(sure=sure)
         self._heard_at = listing.heard_at
+        self._learn(there)
+        if self._remove_nodes:
+            due = self._leftovers.due(self._reconciler.fleet, there.values(), now=now)
+            for leftover in due:
+                self._cluster.remove(leftover.node, still=leftover.still)
+
+    def _learn(self, there: Mapping[str, nodes.Node]) -> None:
         fleet = self._reconciler.fleet
         # What a Node says that claims another's machine teaches nothing.
         self._reconciler.learn(
@@ -263,10 +274,6 @@ class Registrar:
                 or claims.agrees(fleet, machine, node.name)
             )
         )
-        if self._remove_nodes:
-            due = self._leftovers.due(self._reconciler.fleet, there.values(), now=now)
-            for leftover in due:
-                self._cluster.remove(leftover.node, still=leftover.still)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

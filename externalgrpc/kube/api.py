@@ -91,7 +91,9 @@ class Api:
 
     Every method raises :class:`externalgrpc.kube.errors.KubeError`. ``authorization`` gives the
     value of that header, or "" where the connection itself says who we are; it may read files.
-    ``silence_s`` is how long a watch may say nothing.
+    ``silence_s`` is how long a watch may say nothing, ``read_s`` how long any other answer may
+    take. ``may_write`` is asked right before each request that is no GET: why it must not be sent
+    now, empty when it may.
     """
 
     def __init__(
@@ -102,7 +104,11 @@ class Api:
         authorization: Callable[[], str],
         time_source: clock.Clock,
         silence_s: float = SILENCE_S,
+        read_s: float = READ_S,
+        may_write: Callable[[], str] = lambda: "",
     ) -> None:
+        self._read_s = read_s
+        self._may_write = may_write
         self._silence_s = silence_s
         self._pool = pool
         self._host = host.rstrip("/")
@@ -199,7 +205,7 @@ class Api:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
         kind: str = "",
-        read_s: float = READ_S,
+        read_s: float = 0.0,
     ) -> urllib3.BaseHTTPResponse:
         headers = {"Accept": "application/json", "User-Agent": "vps-autoscaler"}
         if body is not None:
@@ -210,13 +216,18 @@ class Api:
         url = f"{self._host}{path}"
         if query:
             url += "?" + urllib.parse.urlencode(query)
+        content = None if body is None else json.dumps(body).encode()
+        if method != "GET" and (why := self._may_write()):
+            raise errors.NotLeading(f"not sent: {why}", operation=operation)
         try:
             reply = self._pool.request(
                 method,
                 url,
-                body=None if body is None else json.dumps(body).encode(),
+                body=content,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_S, read=read_s),
+                timeout=urllib3.Timeout(
+                    connect=min(CONNECT_S, self._read_s), read=read_s or self._read_s
+                ),
                 retries=False,
                 redirect=False,
                 preload_content=False,

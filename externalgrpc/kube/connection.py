@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
@@ -56,12 +56,14 @@ def connect(
     time_source: clock.Clock,
     environ: Mapping[str, str] = os.environ,
     account: Path = _OUR_ACCOUNT,
+    read_s: float = api.READ_S,
+    may_write: Callable[[], str] = lambda: "",
 ) -> Connection:
     """Load credentials; nothing is sent yet. Raises CannotConnect.
 
     Without a kubeconfig the service account of our pod is used, which is mounted at ``account``.
     Its token is read again every minute, that of a kubeconfig's ``exec`` plugin when it runs out;
-    a kubeconfig is never written to.
+    a kubeconfig is never written to. ``read_s`` and ``may_write`` are as in :class:`api.Api`.
     """
     if not kubeconfig and _IN_POD not in environ:
         raise CannotConnect("this is no pod of a cluster: name a kubeconfig")
@@ -114,6 +116,8 @@ def connect(
             settings.host,
             authorization=lambda: _authorization(settings, where),
             time_source=time_source,
+            read_s=read_s,
+            may_write=may_write,
         ),
         host=settings.host,
         namespace=namespace,

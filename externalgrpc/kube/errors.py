@@ -9,6 +9,7 @@
      +- Conflict           it exists already, or is not what it was when we looked
      +- Expired            the resource version is too old to go on from: list again
      +- Invalid            the server does not understand, or does not accept, what we sent
+ +- NotLeading         nothing was sent: another server acts, or we do not know that we may
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class Expired(KubeError):
 
 class Invalid(KubeError):
     """The server does not accept what we sent."""
+
+
+class NotLeading(KubeError):
+    """Nothing was sent: this server may not write now (:mod:`externalgrpc.leading`)."""
 
 
 def of(status: int, message: str, operation: str) -> KubeError:

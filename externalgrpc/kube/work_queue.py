@@ -22,7 +22,7 @@ _LOG = logs.Log("kube")
 MOST: Final = 4096
 """So many may wait; the API server has been away for long, and what comes then is dropped."""
 
-_TRANSIENT: Final = (errors.Unreachable, errors.Conflict, errors.Denied)
+_TRANSIENT: Final = (errors.Unreachable, errors.Conflict, errors.Denied, errors.NotLeading)
 _PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 
@@ -39,8 +39,8 @@ class _Item:
 class WorkQueue:
     """One thread that runs jobs; :meth:`run` is callable from any thread and never waits.
 
-    A job must be idempotent. It is tried again while it raises Unreachable, Conflict or Denied (a
-    right may be given, a credential renewed); any other failure ends it. Both are logged.
+    A job must be idempotent. It is tried again while it raises Unreachable, Conflict, NotLeading or
+    Denied (a right may be given, a credential renewed); any other failure ends it. Both are logged.
     """
 
     def __init__(self, *, time_source: clock.Clock, chance: random.Random) -> None:

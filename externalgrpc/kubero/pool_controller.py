@@ -117,9 +117,9 @@ class Controller:
 
     def _step(self, now: float) -> None:
         allowed, there, nodes = self._allowed(), self._following.there, self._nodes()
-        if allowed is None or there is None or nodes is None:
-            return
         fleet = self._fleet()
+        if allowed is None or there is None or nodes is None or fleet.standby:
+            return
         machines = {name: view.target(fleet, name) for name in nodes if name in fleet.groups}
         planned = pools.plan(there.values(), nodes, machines, allowed)
         for name, pool in planned.write.items():

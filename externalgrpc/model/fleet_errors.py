@@ -22,3 +22,7 @@ class OutOfBounds(FleetError):
 
 class NotReady(FleetError):
     """The account cannot be seen (yet); the same request may pass later."""
+
+
+class StandsBy(NotReady):
+    """Another server acts: the request belongs there."""

@@ -14,7 +14,7 @@ import grpc
 from externalgrpc import fleet
 from externalgrpc.control.reconciler import Reconciler
 from externalgrpc.fleet import view, wishes
-from externalgrpc.model import groups
+from externalgrpc.model import fleet_errors, groups
 from externalgrpc.nodes import pricing
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.rpc import autoscaler_release, calls, describe, options, replies
@@ -41,10 +41,18 @@ class CloudProvider:
     """Serve the autoscaler's contract over a reconciler.
 
     Every method takes a request message and returns a reply, as a message or already serialized;
-    what it raises is turned into a status by :mod:`externalgrpc.rpc.calls`.
+    what it raises is turned into a status by :mod:`externalgrpc.rpc.calls`. ``refuses`` says why
+    this server takes no wishes now (another acts); empty when it takes them.
     """
 
-    def __init__(self, reconciler: Reconciler, describer: describe.Describer) -> None:
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        describer: describe.Describer,
+        *,
+        refuses: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._refuses = refuses
         self._reconciler = reconciler
         self._describer = describer
         self._replies = replies.Replies()
@@ -136,7 +144,11 @@ class CloudProvider:
         return pb.CleanupResponse()
 
     def Refresh(self, _request: pb.RefreshRequest) -> Reply:  # noqa: N802
-        """Wake the ticker; listings keep their pace, and a cloud that is down is no error."""
+        """Wake the ticker; listings keep their pace, and a cloud that is down is no error.
+
+        A server that stands by refuses: CA must not go through a loop on what it sees here.
+        """
+        self._take_wishes()
         self._reconciler.nudge()
         return pb.RefreshResponse()
 
@@ -154,6 +166,7 @@ class CloudProvider:
         self, request: pb.NodeGroupIncreaseSizeRequest
     ) -> Reply:
         """Order machines; answers before a cloud is asked."""
+        self._take_wishes()
         cover = self._describer.cover_forgotten and self._generation.may_forget
         self._reconciler.grow(request.id, request.delta, cover=cover)
         return pb.NodeGroupIncreaseSizeResponse()
@@ -162,6 +175,7 @@ class CloudProvider:
         self, request: pb.NodeGroupDeleteNodesRequest
     ) -> Reply:
         """Let machines go, all of the batch or none of it; what is gone already is success."""
+        self._take_wishes()
         nodes = [
             fleet.NodeRef(
                 provider_id=node.providerID,
@@ -178,6 +192,7 @@ class CloudProvider:
         self, request: pb.NodeGroupDecreaseTargetSizeRequest
     ) -> Reply:
         """Withdraw launches that were not sent; the rest is a warning, not an error."""
+        self._take_wishes()
         self._reconciler.shrink(request.id, request.delta)
         return pb.NodeGroupDecreaseTargetSizeResponse()
 
@@ -196,6 +211,10 @@ class CloudProvider:
         return self._replies.once(
             state, ("template", group.name), lambda: self._template(state, group)
         )
+
+    def _take_wishes(self) -> None:
+        if why := self._refuses():
+            raise fleet_errors.StandsBy(f"this server stands by: {why}; call the one that leads")
 
     def _template(
         self, state: fleet.Fleet, group: groups.NodeGroup

@@ -28,3 +28,14 @@ class SystemClock:
     def unix(self) -> float:
         """Return Unix time in seconds."""
         return time.time()
+
+
+class SuspendedTooClock(SystemClock):
+    """The same, with an interval clock that goes on while the machine is suspended, where there
+    is one (Linux): who holds something for a time must not sleep past its end unawares.
+    """
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever grow."""
+        boot = getattr(time, "CLOCK_BOOTTIME", None)
+        return time.clock_gettime(boot) if boot is not None else time.monotonic()

@@ -162,7 +162,7 @@ class Controller:
         if self._reconciler.fleet.awaited:
             self._reconciler.await_groups("")
         composed, fleet = self._composed, self._reconciler.fleet
-        if composed is None or self._there is None:
+        if composed is None or self._there is None or fleet.standby:
             return
         before, rooms = self._tended, self._rooms()
         same = before is not None and before[0] is composed and before[1] is fleet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol, runtime_checkable
 
 from providers import masking, metadata
@@ -25,7 +25,9 @@ class Login:
     ``settings`` is an instance of the cloud's :attr:`Provider.account_options`; None where
     somebody made the login by hand: take the defaults then. ``read_timeout_s`` bounds every
     request as a whole, connecting, headers and body included, ``connect_timeout_s`` the connecting,
-    whatever the vendor's SDK thinks of it.
+    whatever the vendor's SDK thinks of it. ``may_send`` says why nothing that changes something may
+    be sent at this instant, empty when it may: what goes through :mod:`providers.kit` asks it by
+    itself. The server asks before it calls a method; this is for those that send several requests.
     """
 
     account: str
@@ -35,6 +37,7 @@ class Login:
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
     settings: object = None
+    may_send: Callable[[], str] = dataclasses.field(default=lambda: "", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         masking.know(self.token)

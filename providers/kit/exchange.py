@@ -38,6 +38,7 @@ SHORTEST_WAIT_S = 1.0
 READERS = 3
 """Connections beside those of the hands: a listing, the types and the prices at once."""
 
+_READS = {"GET", "HEAD", "OPTIONS"}
 _IDLE_S = 10.0
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _GZIP = {"gzip", "x-gzip"}
@@ -93,6 +94,7 @@ class Line:
         self._token = login.token
         self._whole_s = login.read_timeout_s
         self._clock = clock
+        self._may_send = login.may_send
         self._network = network.Network(login.connect_timeout_s)
         self._pool = httpcore.ConnectionPool(
             ssl_context=_trust() if endpoint.startswith("https://") else None,
@@ -114,7 +116,7 @@ class Line:
         sent |= {"accept-encoding": "gzip"}
         try:
             with (
-                self._network.within(self._whole_s),
+                self._network.within(self._whole_s, self._fence(method)),
                 self._pool.stream(
                     method,
                     url,
@@ -137,6 +139,15 @@ class Line:
             why = f"no whole answer: {error}" if str(error) else "no whole answer"
             raise NoAnswerError(masking.one_line(why, 300)) from error
         return self._answer(response, raw)
+
+    def _fence(self, method: str) -> Callable[[], None]:
+        """Give what is called right before bytes of a request are sent."""
+
+        def fence() -> None:
+            if method.upper() not in _READS and (why := self._may_send()):
+                raise NoAnswerError(f"not sent: {why}")
+
+        return fence
 
     def close(self) -> None:
         """Close the connections; may be called twice."""

@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpcore
@@ -36,8 +36,13 @@ class Network(httpcore.NetworkBackend):
         self._names = Names()
 
     @contextlib.contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Let this thread's exchange end within so many seconds."""
+    def within(self, seconds: float, fence: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Let this thread's exchange end within so many seconds.
+
+        ``fence`` is called right before bytes of a request go to the peer; what it raises stops
+        them. Connecting has taken its time by then.
+        """
+        self._here.fence = fence
         self._here.whole_s = seconds
         self._here.ends = time.monotonic() + seconds
         self._here.heard = False
@@ -45,6 +50,10 @@ class Network(httpcore.NetworkBackend):
             yield
         finally:
             self._here.ends = -1.0
+
+    def fence(self) -> None:
+        """Raise what forbids this thread's request to be sent."""
+        getattr(self._here, "fence", lambda: None)()
 
     def left_s(self, too_late: str) -> float:
         """Return what is left; raises NoAnswerError when nothing is."""
@@ -125,6 +134,7 @@ class Stream(httpcore.NetworkStream):
         late = "the request could not be sent in time"
         try:
             while unsent:
+                self._network.fence()
                 self._peer.settimeout(self._network.left_s(late))
                 unsent = unsent[self._peer.send(unsent) :]
         except TimeoutError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,11 @@ REFUSED = {
     ),
     "no name of the cluster": ({"config": {"nodes": SMALL["config"]["nodes"]}}, {}, "cluster is"),
     "a file called config": (with_(files={"config": ""}), {}, "configuration itself"),
-    "two servers": (with_(replicas=2), {}, "would both order machines"),
+    "two servers without an election": (
+        with_(replicas=2, autoscaler={"extraArgs": {"leader-elect": False}}),
+        {},
+        "would both act",
+    ),
     "beside, in plain text": (BESIDE, {}, "tls.existingSecret"),
     "certificates from nobody": (
         {**BESIDE, "tls": {"certManager": {"enabled": True}}},
@@ -267,19 +270,49 @@ def test_one_pod_is_recreated_and_has_no_budget() -> None:
     assert not helm.kind(made, "PodDisruptionBudget")
 
 
-def test_two_pods_would_have_a_budget(tmp_path: Path) -> None:
-    """With the brake taken out, as it will be when servers follow a Lease."""
-    chart = tmp_path / "chart"
-    shutil.copytree(helm.CHART, chart)
-    path = chart / "templates" / "validate.yaml"
-    text = path.read_text()
-    begin, end = text.index("{{- if gt (int $v.replicas) 1"), text.index("{{/* brake ends */}}")
-    path.write_text(text[:begin] + text[end:])
-    made = helm.objects(with_(replicas=2), chart=chart)
+def test_two_pods_have_a_budget_and_follow_the_autoscalers_lease() -> None:
+    made = helm.objects(with_(replicas=2))
     (budget,) = helm.kind(made, "PodDisruptionBudget")
     assert budget["spec"]["maxUnavailable"] == 1
     assert budget["spec"]["selector"] == deployment(made)["spec"]["selector"]
     assert deployment(made)["spec"]["strategy"]["type"] == "RollingUpdate"
+    (spread,) = pod(made)["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["labelSelector"] == budget["spec"]["selector"]
+    words = container(made, "vps-autoscaler")["args"]
+    assert [each for each in words if "leader" in each] == [
+        "--leader-elect=follow",
+        "--leader-elect-resource-name=cluster-autoscaler",
+    ]
+    other = {"extraArgs": {"leader-elect-resource-name": "ca"}}
+    made = helm.objects(with_(replicas=2, autoscaler=other))
+    assert "--leader-elect-resource-name=ca" in container(made, "vps-autoscaler")["args"]
+    assert [
+        rule["resourceNames"]
+        for role in helm.kind(made, "Role")
+        for rule in role["rules"]
+        if rule["resources"] == ["leases"] and "resourceNames" in rule
+    ] == [["ca"]]
+
+
+def test_two_pods_beside_it_hold_a_lease_and_their_service_leads_to_one() -> None:
+    values = {**BESIDE, "replicas": 2, "tls": {"existingSecret": "a"}}
+    made = helm.objects(values)
+    here = container(made, "vps-autoscaler")
+    assert [each for each in here["args"] if "leader" in each] == [
+        "--leader-elect=own",
+        "--leader-elect-resource-name=vps-autoscaler",
+        "--leader-elect-service=vps-autoscaler",
+        "--leader-elect-endpoint=$(POD_IP):8086",
+    ]
+    (address,) = (each for each in here["env"] if each["name"] == "POD_IP")
+    assert address["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    (service,) = helm.kind(made, "Service")
+    assert "selector" not in service["spec"]
+    assert service["spec"]["ports"] == [{"name": "grpc", "port": 8086, "targetPort": 8086}]
+    (alone,) = helm.kind(helm.objects({**values, "replicas": 1}), "Service")
+    assert alone["spec"]["selector"]
+    assert not [each for each in here["args"] if "follow" in each]
 
 
 def test_by_default_nothing_of_others_is_needed() -> None:

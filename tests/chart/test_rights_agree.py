@@ -106,6 +106,13 @@ def test_with_the_autoscaler_it_is_all_three_manifests() -> None:
     assert grants(helm.objects(JOINING)) == said
 
 
+def test_two_add_the_rights_of_their_manifest_and_two_that_follow_none() -> None:
+    alone = {**JOINING, "autoscaler": {"enabled": False}, "tls": {"existingSecret": "a"}}
+    more = grants(helm.objects({**alone, "replicas": 2})) - grants(helm.objects(alone))
+    assert more == grants(deployed("leader-election.yaml"))
+    assert grants(helm.objects({**JOINING, "replicas": 2})) == grants(helm.objects(JOINING))
+
+
 def test_a_server_of_raw_groups_may_do_nothing() -> None:
     values = {**JOINING, "autoscaler": {"enabled": False}, "tls": {"existingSecret": "a"}}
     values["config"] = {key: each for key, each in JOINING["config"].items() if key != "kubernetes"}

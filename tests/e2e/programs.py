@@ -36,6 +36,8 @@ class Program:
     ) -> None:
         self.name = name
         self.argv = [str(each) for each in argv]
+        self.within: list[str] = []
+        """What runs it, and becomes it by exec: its pid is the program's."""
         self.log = folder / f"{name}.log"
         self._environ = {**os.environ, **(environ or {})}
         self._child: subprocess.Popen[bytes] | None = None
@@ -48,7 +50,7 @@ class Program:
         self._begun = self.log.stat().st_size
         with self.log.open("ab") as out:
             self._child = subprocess.Popen(
-                self.argv,
+                [*self.within, *self.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -85,6 +87,15 @@ class Program:
         """Send it SIGHUP: it reads its files again."""
         assert self._child is not None, f"{self.name} does not run"
         self._child.send_signal(signal.SIGHUP)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal and go on."""
+        assert self._child is not None, f"{self.name} does not run"
+        self._child.send_signal(number)
+
+    def ended(self) -> int | None:
+        """Give the status with which it ended by itself; None while it runs."""
+        return self._child.poll() if self._child is not None else None
 
     def kill(self) -> None:
         """End it with SIGKILL, as a power cut would."""

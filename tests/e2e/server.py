@@ -74,7 +74,8 @@ class Server:
     euros. ``options`` are every account's, as the configuration file spells them. ``kubeconfig``
     is what ``kubernetes:`` finds in the server's home, beside what ``kubernetes`` says; ``stamp``
     is added to what machines are told. ``vps_nodes`` are the defaults of VPSNodes, by cloud;
-    ``more`` are keys at the top of the file. ``module`` is what is run.
+    ``more`` are keys at the top of the file. ``module`` is what is run, ``flags`` are further ones
+    of ``serve``.
     """
 
     def __init__(
@@ -92,10 +93,12 @@ class Server:
         vps_nodes: Mapping[str, Any] | None = None,
         more: Mapping[str, Any] | None = None,
         module: str = "externalgrpc",
+        flags: Sequence[str] = (),
         **options: Any,
     ) -> None:
         self.tls = tls
         self._listen = listen
+        self._flags = flags
         self._folder = folder
         (folder / "token").write_text(f"{cloud.TOKEN}\n")
         (folder / "join.sh").write_text(machines.USER_DATA + stamp)
@@ -129,6 +132,7 @@ class Server:
             "--log-level=debug",
             "--no-live",
             *self._tls_options(),
+            *self._flags,
         ]
         self.program.start()
         self._listen = self.program.says(r" serving address=(\S+)$").group(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,8 +16,44 @@ from tests.e2e.vendors import HETZNER, Vendor
 
 T = TypeVar("T")
 
+LEASE_S = 9.0
 REST_LOOPS = 3
 """How many more loops the autoscaler must go through without anything changing."""
+
+
+PAIR = (
+    "--leader-elect=true",
+    f"--leader-elect-lease-duration={LEASE_S:.0f}s",
+    "--leader-elect-renew-deadline=6s",
+    "--leader-elect-retry-period=1s",
+)
+
+
+class Pod:
+    """A server and an autoscaler that share a host name, as the containers of a pod do."""
+
+    def __init__(self, name: str, ours: server.Server, scaler: autoscaler.Autoscaler) -> None:
+        self.name = name
+        self.server = ours
+        self.autoscaler = scaler
+        self.programs = (ours.program, scaler.program)
+        for each in self.programs:
+            each.within = ["unshare", "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "--"]
+
+    def start(self) -> None:
+        """Start both; the autoscaler may have to wait for the Lease."""
+        self.server.start()
+        self.autoscaler.program.start()
+
+    def kill(self) -> None:
+        """Lose the node that it runs on."""
+        for each in self.programs:
+            each.kill()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send both a signal."""
+        for each in self.programs:
+            each.signal(number)
 
 
 class World:
@@ -106,6 +143,31 @@ class World:
             **how,
         )
         self._run(self.server.program, self.server.start, self.server.program.stop)
+
+    def pod(self, name: str, *pools: Mapping[str, Any], **how: Any) -> Pod:
+        """Start a server and an autoscaler as a pod of this name has them: with its host name."""
+        folder = self.folder / name
+        folder.mkdir()
+        made = server.Server(
+            folder,
+            {each: one.endpoint for each, one in self.clouds.items()},
+            pools,
+            listen=f"unix:{folder}/ca.sock",
+            kubeconfig=self._plane.kubeconfig,
+            **how,
+        )
+        scaler = autoscaler.Autoscaler(
+            self._binary,
+            folder,
+            kubeconfig=self._plane.kubeconfig,
+            server=made,
+            expander="least-waste",
+            flags=PAIR,
+        )
+        pod = Pod(name, made, scaler)
+        self._undo.callback(pod.kill)
+        pod.start()
+        return pod
 
     def autoscale(self, *flags: str, expander: str = "least-waste") -> None:
         """Start the autoscaler."""

@@ -113,6 +113,15 @@ def test_a_pause_that_comes_later_holds_the_order_and_never_the_end():
     assert [type(each) for each in of.plan()] == [requests.Delete]
 
 
+def test_a_server_that_stands_by_tries_and_clears_nothing():
+    of = scene.Scene()
+    of.fleet = fleets.stand_by(of.fleet, "server-b leads")
+    for asks in (lambda: tried(of), lambda: trials.clear(of.fleet, "memory://1", now=of.now)):
+        with pytest.raises(fleet_errors.StandsBy, match="server-b leads"):
+            asks()
+    assert of.creates() == []
+
+
 def test_there_is_one_at_a_time():
     of = scene.Scene(scene.group(), scene.group("h"))
     running(of)

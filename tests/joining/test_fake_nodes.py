@@ -42,6 +42,7 @@ class Scene:
         self.server = server
         self.of = server.api(folder)
         self.known = True
+        self.acts = True
         self.restart()
 
     def restart(self) -> None:
@@ -55,6 +56,7 @@ class Scene:
             "play",
             sources=lambda: (self.cloud,),
             shape=lambda _machine: SHAPE if self.known else None,
+            acts=lambda: self.acts,
         )
 
     def machine(self, name: str = "web-a", cluster: str = "play") -> str:
@@ -272,3 +274,14 @@ def test_the_word_of_kwok_stands_in_the_contract_and_in_memory_alone() -> None:
         if "kwok" in path.read_text()
     }
     assert found == {("providers", "contract"), ("providers", "memory")}
+
+
+def test_a_server_that_stands_by_makes_and_removes_none(scene: Scene) -> None:
+    put(scene, "old")
+    scene.machine()
+    scene.acts = False
+    scene.keeper.sweep()
+    assert scene.there() == {"old": "memory://1"}
+    scene.acts = True
+    scene.keeper.sweep()
+    assert scene.there().keys() == {"web-a"}

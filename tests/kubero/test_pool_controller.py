@@ -22,6 +22,7 @@ class Stub:
     """The cluster: apps that are followed, what is written, and what is not carried out."""
 
     def __init__(self) -> None:
+        self.fleet = state.Fleet()
         self.there: Mapping[str, apps.App] | None = {}
         self.nodes: dict[str, objects.VpsNode] = {}
         self.told: list[tuple[str, str]] = []
@@ -68,7 +69,7 @@ def controller(stub: Stub) -> pool_controller.Controller:
         None,  # type: ignore[arg-type] - nothing is asked of it
         allowed=lambda: ALLOWED,
         nodes=lambda: stub.nodes,
-        fleet=state.Fleet,
+        fleet=lambda: stub.fleet,
         time_source=clock.SystemClock(),
         chance=random.Random(1),
     )
@@ -171,3 +172,17 @@ def test_what_is_not_known_yet_changes_nothing(
         stub.nodes = None  # type: ignore[assignment]
     steps(controller, 0.0, 900.0)
     assert (stub.applied, stub.looked, stub.deleted, stub.told) == ([], [], [], [])
+
+
+def test_a_server_that_stands_by_looks_at_nothing(
+    stub: Stub, controller: pool_controller.Controller
+) -> None:
+    stub.nodes = applied(plan([app()]))
+    stub.have(app("sign"))
+    stub.fleet = state.Fleet(standby="server-b leads")
+    steps(controller, 0.0, 900.0)
+    assert (stub.applied, stub.looked, stub.deleted, stub.told) == ([], [], [], [])
+    stub.fleet = state.Fleet()
+    steps(controller, 900.0, 910.0)
+    assert stub.applied
+    assert not stub.deleted

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from externalgrpc.control import reconciler
+from externalgrpc.control import call, reconciler
 from externalgrpc.fleet import notnow, requests, state
 from externalgrpc.joining import registrar
 from externalgrpc.model import groups
@@ -73,18 +73,24 @@ class Setting:
 
 
 class Server:
-    """One process of ours: killed, it leaves nothing but what the cloud holds."""
+    """One process of ours: killed, it leaves nothing but what the cloud holds.
+
+    While it is ``asleep`` (SIGSTOP) what it sent has its effect, and it hears of nothing.
+    """
 
     def __init__(
         self,
         sim: simulation.Simulation,
         setting: Setting,
         node_groups: Sequence[groups.NodeGroup],
+        *,
+        may_act: call.MayAct = lambda: "",
     ) -> None:
         self._sim = sim
         self.setting = setting
         self._clouds = setting.clouds
         self.alive = True
+        self.asleep = False
         self._due = True
         self._pump_at = math.inf
         self._providers: dict[str, lanes.WatchedCloud] = {}
@@ -103,6 +109,7 @@ class Server:
             chance=random.Random(sim.chance.random()),
             prepare=self._prepare,
             wake=self._wake,
+            may_act=may_act,
         )
         self.registrar: registrar.Registrar | None = None
         if setting.api is not None:
@@ -156,7 +163,7 @@ class Server:
 
     def sweep(self) -> None:
         """Do what the registrar's thread does every few seconds."""
-        if self.registrar is None or self.setting.api is None or not self.alive:
+        if self.registrar is None or self.setting.api is None or not self.alive or self.asleep:
             return
         if self.fleet.identity is None:
             self.reconciler.identified(self.setting.api.identity())
@@ -290,7 +297,7 @@ class Server:
 
     def settle(self) -> None:
         """Do what the ticker does: pump when something has changed or falls due."""
-        while self.alive and self._due:
+        while self.alive and self._due and not self.asleep:
             self._due = False
             before = self.fleet
             wake_at = self.reconciler.pump()
@@ -376,7 +383,14 @@ class WitnessedLane(lanes.SimLane):
         self._server = server
 
     def _answer(self, job: lanes.Job, answer: Any) -> None:
+        if self._server.asleep and not self._dead:
+            self._sim.at(1.0, "", lambda: self._answer(job, answer))
+            return
         before = self._server.fleet
+        if before.standby:
+            # What another does is no business of these laws.
+            super()._answer(job, answer)
+            return
         super()._answer(job, answer)
         if self._dead:
             return

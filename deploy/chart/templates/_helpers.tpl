@@ -134,8 +134,26 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- end }}
 {{- end }}
 
+{{/* "yes" where several pods share the work, and one of them acts. */}}
+{{- define "vps.several" -}}
+{{- if gt (int .Values.replicas) 1 -}}yes{{- end -}}
+{{- end }}
+
+{{/* The Lease that says which: the autoscaler's, or one of ours. */}}
+{{- define "vps.lease" -}}
+{{- if .Values.autoscaler.enabled -}}
+{{- default "cluster-autoscaler" (get .Values.autoscaler.extraArgs "leader-elect-resource-name") -}}
+{{- else -}}
+{{- include "vps.fullname" . -}}
+{{- end -}}
+{{- end }}
+
 {{- define "vps.serverEnv" -}}
 {{- include "vps.tokens" . }}
+{{- if and (include "vps.several" .) (not .Values.autoscaler.enabled) }}
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
+{{- end }}
 {{- with .Values.server.extraEnv }}
 {{ toYaml . }}
 {{- end }}

@@ -64,7 +64,8 @@ class Fleet:
 
     ``paused`` says that the file pauses everything, ``annotation`` what our ConfigMap says of that:
     a sentence that it does, empty where it does not, None before it could be read. ``spending``
-    is what may be spent in all, and how prices are converted.
+    is what may be spent in all, and how prices are converted. ``standby`` says why this process may
+    not act now, since another does or may; empty when it may.
 
     ``memo`` keeps what is derived of the value; nothing in it depends on ``registered``
     but whether machines have vanished, and what follows of that.
@@ -112,6 +113,7 @@ class Fleet:
     paused: bool = False
     annotation: str | None = ""
     spending: Spending = _SPENDING
+    standby: str = ""
     memo: memos.Memo = dataclasses.field(
         default_factory=memos.Memo, init=False, compare=False, repr=False
     )
