@@ -1,0 +1,42 @@
+"""Who may not write asks the API server for nothing but what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from externalgrpc.kube import api, connection, errors, work_queue
+from externalgrpc.support import clock
+from tests.kube import apiserver
+
+PATH = "/api/v1/namespaces/ours/configmaps/pools"
+
+WRITES: dict[str, Callable[[api.Api], object]] = {
+    "post": lambda of: of.post(PATH, {}),
+    "put": lambda of: of.put(PATH, {}),
+    "patch": lambda of: of.patch(PATH, {}),
+    "apply": lambda of: of.apply(PATH, {}, manager="m"),
+    "delete": lambda of: of.delete(PATH),
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_it_is_not_sent(server: apiserver.FakeServer, tmp_path: Path, what: str) -> None:
+    server.link(tmp_path)
+    (kubeconfig,) = tmp_path.glob("*")
+    fenced = connection.connect(
+        kubeconfig=str(kubeconfig),
+        time_source=clock.SystemClock(),
+        may_write=lambda: "another leads",
+    ).api
+    server.put(PATH, {"metadata": {}})
+    with pytest.raises(errors.NotLeading, match="not sent: another leads"):
+        WRITES[what](fenced)
+    fenced.get(PATH)
+    assert server.asked == [f"GET {PATH}"]
+
+
+def test_what_waits_in_the_background_is_tried_again_when_it_may_be() -> None:
+    assert errors.NotLeading in work_queue._TRANSIENT
