@@ -66,6 +66,7 @@ def plain(made: Answer) -> dict[str, Any]:
             "name": pod.name,
             "phase": pod.phase,
             "nodeName": pod.node,
+            "unschedulable": pod.unschedulable,
             "requests": dict(pod.needs.requests),
         },
         "findings": [plain_finding(each) for each in made.findings],
@@ -288,6 +289,10 @@ def _autoscaler(seen: Seen) -> Iterator[Finding]:
 
 
 def _events(seen: Seen) -> Iterator[Finding]:
+    """Give what was said of the pod. Events last an hour, the scheduler's condition stays."""
+    if seen.pod.unschedulable and all(each.reason != "FailedScheduling" for each in seen.events):
+        what = seen.pod.unschedulable
+        yield Finding(severity=Severity.NOTE, subject="scheduler", what=what)
     for each in seen.events:
         since = _age(seen, each.at)
         when = f" ({age(since)} ago)" if since is not None else ""

@@ -11,10 +11,20 @@ import pytest
 
 from externalgrpc.diagnosis import facts, findings
 from externalgrpc.diagnosis.judges import flags, judging
+from externalgrpc.diagnosis.pods import (
+    answer,
+    autoscaler,
+    matching,
+    seen,
+    terms,
+    verdicts,
+    wanted,
+)
 from externalgrpc.diagnosis.probes import reading
 
 JUDGES = [each.__module__ for each in judging.JUDGES]
-PURE = [*JUDGES, *(each.__name__ for each in (judging, facts, findings, flags, reading))]
+OF_PODS = (answer, autoscaler, matching, seen, terms, verdicts, wanted)
+PURE = [*JUDGES, *(each.__name__ for each in (judging, facts, findings, flags, reading, *OF_PODS))]
 ASKING = (
     "socket",
     "ssl",

@@ -244,3 +244,120 @@ def test_without_a_server_the_clusters_half_is_answered(ask) -> None:
 
 def _increase(group: str, delta: int) -> Any:
     return externalgrpc_pb2.NodeGroupIncreaseSizeRequest(id=group, delta=delta)
+
+
+CLAIM = f"{SHOP}/persistentvolumeclaims/data"
+CLASS = "/apis/storage.k8s.io/v1/storageclasses/fast"
+NORTH = {"matchLabelExpressions": [{"key": "topology.kubernetes.io/region", "values": ["north"]}]}
+SOUTH = {"matchLabelExpressions": [{"key": "topology.kubernetes.io/region", "values": ["south"]}]}
+IN_SOUTH = {
+    "nodeAffinity": {
+        "required": {
+            "nodeSelectorTerms": [
+                {
+                    "matchExpressions": [
+                        {
+                            "key": "topology.kubernetes.io/region",
+                            "operator": "In",
+                            "values": ["south"],
+                        }
+                    ]
+                }
+            ]
+        }
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("there", "fits", "words"),
+    [
+        ({}, True, "Its claim data is not there."),
+        ({CLAIM: {"spec": {}}}, True, "has no StorageClass, and is bound to no volume"),
+        (
+            {CLAIM: {"spec": {"storageClassName": "fast"}}},
+            True,
+            "asks for StorageClass fast, which is not there",
+        ),
+        (
+            {CLAIM: {"spec": {"storageClassName": "fast"}}, CLASS: {}},
+            True,
+            "makes the volume before there is a node, and has not",
+        ),
+        (
+            {
+                CLAIM: {"spec": {"storageClassName": "fast"}},
+                CLASS: {
+                    "volumeBindingMode": "WaitForFirstConsumer",
+                    "allowedTopologies": [SOUTH],
+                },
+            },
+            False,
+            "topology.kubernetes.io/region=south, and its nodes have "
+            "topology.kubernetes.io/region=north",
+        ),
+        (
+            {
+                CLAIM: {"spec": {"storageClassName": "fast"}},
+                CLASS: {
+                    "volumeBindingMode": "WaitForFirstConsumer",
+                    "allowedTopologies": [SOUTH, NORTH],
+                },
+            },
+            True,
+            "A node of alpha would take it",
+        ),
+        (
+            {
+                CLAIM: {"spec": {"volumeName": "vol-1"}},
+                "/api/v1/persistentvolumes/vol-1": {"spec": IN_SOUTH},
+            },
+            False,
+            "the volume of its claim data: it asks for topology.kubernetes.io/region=south",
+        ),
+        (
+            {
+                CLAIM: {"spec": {"volumeName": "vol-1"}},
+                "/api/v1/persistentvolumes/vol-1": {"spec": {}},
+            },
+            True,
+            "A node of alpha would take it",
+        ),
+    ],
+)
+def test_volumes(ask, cluster, there, fits, words) -> None:
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
+    cluster.put(f"{SHOP}/pods/web-0", pod(volumes=[volume]))
+    for path, thing in there.items():
+        cluster.put(path, thing)
+    assert words in flat(ask("shop/web-0"))
+    assert groups(as_json(ask("shop/web-0", "-o", "json")))["alpha"]["fits"] is fits
+
+
+def test_a_status_in_no_known_form_and_one_elsewhere(ask, cluster) -> None:
+    cluster.put(STATUS, {"data": {"status": "something else"}})
+    assert "in no form that a release of it writes" in flat(ask("shop/web-0"))
+    cluster.put(STATUS, None)
+    assert "no autoscaler runs, it writes none, or it runs elsewhere" in flat(ask("shop/web-0"))
+    cluster.put(STATUS.replace("kube-system", "scaling"), status(alpha="NoActivity"))
+    done = ask("shop/web-0", "--autoscaler-namespace", "scaling", "-o", "json")
+    assert as_json(done)["autoscaler"]["namespace"] == "scaling"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a", "b", "c"), "name one pod, group or machine"),
+        (("node", "x"), "'node' is no kind of thing"),
+        (("a/b/c",), "is neither KIND/NAME nor"),
+        (("/x",), "is neither KIND/NAME nor"),
+        (("pod/",), "is no name of a pod"),
+        (("pod/shop/web-0",), "its namespace is given by -n"),
+        (("shop/web-0", "-n", "blog"), "leave one out"),
+        (("group/web", "-n", "blog"), "a group is in no namespace"),
+    ],
+)
+def test_what_names_nothing_says_how_it_is_written(words, said) -> None:
+    done = CliRunner().invoke(cli.cli, ["why", *words])
+    assert done.exit_code == 2
+    assert said in flat(done)
