@@ -5,7 +5,6 @@ Everything is a GET, or an RPC that changes nothing. What is not to be had is no
 
 from __future__ import annotations
 
-import urllib.parse
 from typing import Final, NamedTuple
 
 import grpc
@@ -14,7 +13,7 @@ from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.pods import autoscaler, loose, matching, terms, wanted
 from externalgrpc.diagnosis.pods.seen import Claim, Seen
 from externalgrpc.diagnosis.probes import cluster_probe
-from externalgrpc.kube import errors
+from externalgrpc.kube import api, errors
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.rpc import client
 
@@ -40,7 +39,7 @@ class Server(NamedTuple):
 def pod(of: cluster_probe.Reader, namespace: str, name: str) -> wanted.Pod:
     """Read a pod; raises NoPod, or KubeError when it is not to be had."""
     try:
-        return wanted.read(of.get(f"{_in(namespace)}/pods/{_quoted(name)}"))
+        return wanted.read(of.get(f"{_in(namespace)}/pods/{api.segment(name)}"))
     except errors.NotFound:
         pass
     elsewhere = _elsewhere(of, name)
@@ -149,7 +148,7 @@ def _daemons(of: cluster_probe.Reader) -> tuple[wanted.Needs, ...]:
 
 
 def _claim(of: cluster_probe.Reader, found: wanted.Pod, name: str, notes: Notes) -> Claim:
-    path = f"{_in(found.namespace)}/persistentvolumeclaims/{_quoted(name)}"
+    path = f"{_in(found.namespace)}/persistentvolumeclaims/{api.segment(name)}"
     try:
         claim = of.get(path)
     except errors.NotFound:
@@ -166,7 +165,7 @@ def _claim(of: cluster_probe.Reader, found: wanted.Pod, name: str, notes: Notes)
 
 def _bound(of: cluster_probe.Reader, claim: str, volume: str, notes: Notes) -> Claim:
     what = f"the volume of claim {claim}"
-    there = notes.look(what, lambda: of.get(f"/api/v1/persistentvolumes/{_quoted(volume)}"))
+    there = notes.look(what, lambda: of.get(f"/api/v1/persistentvolumes/{api.segment(volume)}"))
     affinity = loose.mapping(loose.mapping((there or {}).get("spec")).get("nodeAffinity"))
     required = loose.mapping(affinity.get("required"))
     return Claim(
@@ -180,7 +179,7 @@ def _unbound(of: cluster_probe.Reader, claim: str, storage_class: str, notes: No
             name=claim, trouble=f"its claim {claim} has no StorageClass, and is bound to no volume"
         )
     what = f"the StorageClass of claim {claim}"
-    path = f"{_CLASSES}/{_quoted(storage_class)}"
+    path = f"{_CLASSES}/{api.segment(storage_class)}"
     try:
         there = of.get(path)
     except errors.NotFound:
@@ -202,8 +201,4 @@ def _unbound(of: cluster_probe.Reader, claim: str, storage_class: str, notes: No
 
 
 def _in(namespace: str) -> str:
-    return f"/api/v1/namespaces/{_quoted(namespace)}"
-
-
-def _quoted(name: str) -> str:
-    return urllib.parse.quote(name, safe="")
+    return f"/api/v1/namespaces/{api.segment(namespace)}"
