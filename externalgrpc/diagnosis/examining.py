@@ -23,6 +23,7 @@ from externalgrpc.diagnosis.probes import (
     expiry_probe,
     object_probe,
     rights_probe,
+    room_probe,
 )
 from externalgrpc.kube import connection
 from externalgrpc.kube import facts as kube_facts
@@ -153,6 +154,7 @@ def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
         cluster = cluster_probe.ask(link.api, notes)
         if cluster is None:
             return found
+        cluster = dataclasses.replace(cluster, rooms=room_probe.ask(link.api, notes))
         ends = tuple(expiry_probe.of_kubeconfig(own, context, notes)) if own else ()
         if settings is None:
             notes.skipped(rights_probe.WHAT, "the configuration has no kubernetes:, it needs none")

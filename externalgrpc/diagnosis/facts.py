@@ -90,6 +90,18 @@ class Binding:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRoom:
+    """An object by which a server keeps room in a group: so many balloons (``replicas``)."""
+
+    kind: str
+    namespace: str
+    name: str
+    group: str
+    cluster: str
+    replicas: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """What the server's account, ``who``, may not do and should, and may do and should not."""
 
@@ -129,6 +141,8 @@ class Cluster:
     """What the API server told; every None was not to be had.
 
     ``identity`` is what tells the cluster from others of its name, "" where it was not to be had.
+    ``tenant_policies`` are those bound policies that read VPSNodes, ``vps_nodes_served`` whether
+    the cluster has that kind.
     """
 
     minor: int | None = None
@@ -142,6 +156,9 @@ class Cluster:
     bindings: tuple[Binding, ...] | None = None
     skew_s: float | None = None
     identity: str = ""
+    rooms: tuple[KeptRoom, ...] | None = None
+    tenant_policies: frozenset[str] | None = None
+    vps_nodes_served: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,7 +207,7 @@ def _not_asked(fleet: state.Fleet, group: groups.NodeGroup) -> Answer:
     return Answer(
         "NotAsked",
         f"Nothing keeps it from growing, and the autoscaler asks for no {more}.",
-        "Where a pod waits all the same, its Events say why.",
+        "Where a pod waits all the same: vps-autoscaler why NAMESPACE/POD.",
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from externalgrpc.kube import api, reflector
@@ -24,8 +24,6 @@ BALLOON: Final = "vps-autoscaler/balloon"
 
 Requests = tuple[int, int]
 """CPU in millicores and memory in bytes."""
-
-_NOTHING: Final[Requests] = (0, 0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,49 +79,58 @@ def read(obj: api.Object) -> Pod | None:
 def requests(spec: Mapping[str, Any]) -> Requests:
     """Add up what a pod's spec requests: cpu in millicores and memory in bytes.
 
-    As :func:`externalgrpc.nodes.pods.requests` does, of a pod as JSON; what the pod says for all
-    its containers together (``spec.resources``) counts instead of theirs.
+    As :func:`externalgrpc.nodes.pods.requests` does, of a pod as JSON.
+    """
+    every = every_request(spec)
+    return every.get("cpu", 0), every.get("memory", 0)
+
+
+def every_request(spec: Mapping[str, Any]) -> dict[str, int]:
+    """Add up what a pod's spec requests, by resource: cpu in millicores, all else in units.
+
+    All containers and sidecars run together; an init container runs alone beside the sidecars
+    before it; what the pod says for all its containers together (``spec.resources``) counts
+    instead of theirs; its overhead comes on top.
     """
     running = _sum(_of(each) for each in _list(spec.get("containers")))
-    sidecars = peak = _NOTHING
+    sidecars: dict[str, int] = {}
+    peak: dict[str, int] = {}
     for each in _list(spec.get("initContainers")):
         if each.get("restartPolicy") == "Always":
             sidecars = _sum((sidecars, _of(each)))
         else:
             peak = _most(peak, _sum((sidecars, _of(each))))
     together = _most(_sum((running, sidecars)), peak)
-    own = _mapping(_mapping(spec.get("resources")).get("requests"))
-    together = (
-        _amount(own, "cpu", quantity.millis, together[0]),
-        _amount(own, "memory", quantity.units, together[1]),
-    )
-    return _sum((together, _amounts(_mapping(spec.get("overhead")))))
+    own = _amounts(_mapping(_mapping(spec.get("resources")).get("requests")))
+    return _sum(({**together, **own}, _amounts(_mapping(spec.get("overhead")))))
 
 
-def _of(container: Mapping[str, Any]) -> Requests:
+def _of(container: Mapping[str, Any]) -> dict[str, int]:
     return _amounts(_mapping(_mapping(container.get("resources")).get("requests")))
 
 
-def _amounts(named: Mapping[str, Any]) -> Requests:
-    return _amount(named, "cpu", quantity.millis), _amount(named, "memory", quantity.units)
+def _amounts(named: Mapping[str, Any]) -> dict[str, int]:
+    return {name: amount(name, str(value)) for name, value in named.items()}
 
 
-def _amount(
-    named: Mapping[str, Any], name: str, read: Callable[[str], int], absent: int = 0
-) -> int:
+def amount(name: str, text: str) -> int:
+    """Read an amount of a resource: CPU in millicores, all else in units; 0 for nonsense."""
     try:
-        return max(0, read(str(named[name]))) if name in named else absent
+        return max(0, quantity.millis(text) if name == "cpu" else quantity.units(text))
     except quantity.BadQuantity:
         return 0
 
 
-def _sum(parts: Iterable[Requests]) -> Requests:
-    every = tuple(parts)
-    return sum(cpu for cpu, _ in every), sum(memory for _, memory in every)
+def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value
+    return total
 
 
-def _most(one: Requests, other: Requests) -> Requests:
-    return max(one[0], other[0]), max(one[1], other[1])
+def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -6,8 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import grpc
+from google.protobuf import message
 
-from externalgrpc.pb import fleet_pb2, fleet_pb2_grpc
+from externalgrpc.pb import externalgrpc_pb2, externalgrpc_pb2_grpc, fleet_pb2, fleet_pb2_grpc
+from externalgrpc.pb import k8s_core_v1_pb2 as core
 from externalgrpc.rpc import address, pem
 
 
@@ -72,6 +74,22 @@ def show(channel: grpc.Channel, where: str, timeout_s: float = 5.0) -> fleet_pb2
 def unreachable(where: str, error: grpc.RpcError) -> CannotReach:
     """Say that a call was not answered, and why."""
     return CannotReach(f"no answer from {where}: {_reason(error)}")
+
+
+def template(channel: grpc.Channel, group: str, timeout_s: float = 5.0) -> core.Node:
+    """Ask a server for the node that a group would get next, as Cluster Autoscaler asks.
+
+    Changes nothing there. Raises CannotReach, for a group that is not there too.
+    """
+    stub = externalgrpc_pb2_grpc.CloudProviderStub(channel)  # type: ignore[no-untyped-call]
+    request = externalgrpc_pb2.NodeGroupTemplateNodeInfoRequest(id=group)
+    try:
+        reply = stub.NodeGroupTemplateNodeInfo(request, timeout=timeout_s)
+        return core.Node.FromString(reply.nodeBytes)
+    except grpc.RpcError as error:
+        raise CannotReach(f"no template of group {group}: {_reason(error)}") from error
+    except message.DecodeError as error:
+        raise CannotReach(f"the template of group {group} is no v1.Node") from error
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -16,7 +16,9 @@ from externalgrpc.model import groups
 from externalgrpc.support import clock, logs
 from externalgrpc.vpsnodes import (
     composing,
+    draining,
     following,
+    machines,
     objects,
     pace,
     selling,
@@ -75,6 +77,7 @@ class Controller:
         self._tending = tending.Tending(
             writing.Writer(of), of_pace=of_pace or pace.Pace(), count=count
         )
+        self._drains = draining.Looker(of)
         self._tended: tuple[composing.Composed, state.Fleet] | None = None
         self._told_rooms: Mapping[str, status.Room] = {}
         self._tend_at = float("-inf")
@@ -177,10 +180,21 @@ class Controller:
             now=now,
             unix_now=self._clock.unix(),
             rooms=rooms,
+            held=self._drains.look(self._nodes_to_go(fleet), now),
         )
         self._told_rooms = rooms
         self._tended = None if owed else (composed, fleet)
         self._tend_at = now + LOOK_S
+
+    def _nodes_to_go(self, fleet: state.Fleet) -> set[str]:
+        """Name the Nodes of objects that are being deleted and wait for their machines."""
+        waiting = [
+            each.name for each in (self._there or {}).values() if each.deleting and each.kept
+        ]
+        found = (machine for name in waiting for machine in machines.of(fleet, name))
+        return {
+            each.node_name for each in found if each.node_name and each.state != machines.DELETING
+        }
 
     def _judge(self, name: str, given: objects.Spec) -> config_objects.Judged:
         file = self._file

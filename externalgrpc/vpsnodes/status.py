@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from externalgrpc.fleet import state
 from externalgrpc.model import groups
 from externalgrpc.nodes import pricing
-from externalgrpc.vpsnodes import composing, machines, objects, scalable, selling, spec
+from externalgrpc.vpsnodes import composing, draining, machines, objects, scalable, selling, spec
 
 Document = dict[str, Any]
 
@@ -46,12 +46,13 @@ def document(
     now: float,
     below_s: float = 0.0,
     room: Room | None = None,
+    held: draining.Held = draining.NOTHING,
 ) -> Document:
     """Make the status of an object, without the instants (:func:`stamped`).
 
     ``now`` is monotonic; ``below_s`` is for how long the group has been below its minimum, ``room``
-    how its room is, None where nobody has reckoned any. What does not change makes the same
-    document again.
+    how its room is, None where nobody has reckoned any; ``held`` which pods keep its Nodes. What
+    does not change makes the same document again.
     """
     group = fleet.groups.get(of.name) if standing.group is not None else None
     found = machines.of(fleet, of.name) if group is not None else ()
@@ -64,7 +65,9 @@ def document(
         "nodes": len(members),
         "readyNodes": ready,
         "machines": [each.document() for each in machines.listed(found)],
-        "conditions": _conditions(of, standing, group, found, ready, fleet, now, below_s, room),
+        "conditions": _conditions(
+            of, standing, group, found, ready, fleet, now, below_s, room, held
+        ),
     }
     if living:
         fields["nodeName"] = living[0].node_name
@@ -132,6 +135,7 @@ def _conditions(
     now: float,
     below_s: float,
     room: Room | None,
+    held: draining.Held,
 ) -> list[Document]:
     verdict = standing.verdict
     known = {True: "True", False: "False", None: "Unknown"}
@@ -149,7 +153,7 @@ def _conditions(
     if (said := _cpu_target(of, group, room)) is not None:
         made.append(("CPUTarget", *said))
     if of.deleting:
-        made.append(("Draining", "True", *_draining(of, fleet, group, found)))
+        made.append(("Draining", "True", *_draining(of, fleet, group, found, held)))
     return [
         {
             "type": kind,
@@ -196,6 +200,7 @@ def _draining(
     fleet: state.Fleet,
     group: groups.NodeGroup | None,
     found: tuple[machines.Machine, ...],
+    held: draining.Held,
 ) -> tuple[str, str]:
     if not of.kept:
         return "Released", "its machines hold it no more; it waits for finalizers of others"
@@ -209,11 +214,25 @@ def _draining(
     node = next((each.node_name for each in left if each.node_name), names[0])
     return "WaitingForEmpty", (
         f"{len(left)} machines are left: {', '.join(names[:_NAMED])}{more}. The autoscaler removes "
-        "those whose pods can go elsewhere; kubectl get pods -A --field-selector "
-        f"spec.nodeName={node} shows what is on one, kubectl drain {node} --ignore-daemonsets "
-        f"--delete-emptydir-data moves it, and kubectl patch vpsnode {of.name} --type merge -p "
+        f"those whose pods can go elsewhere. {_held(left, held)}kubectl get pods -A "
+        f"--field-selector spec.nodeName={node} shows what is on one, kubectl drain {node} "
+        "--ignore-daemonsets --delete-emptydir-data moves it, and kubectl patch vpsnode "
+        f"{of.name} --type merge -p "
         '\'{"spec":{"deletionPolicy":"Orphan"}}\' lets the machines run on without it'
     )
+
+
+def _held(left: list[machines.Machine], held: draining.Held) -> str:
+    """Name the pods that keep machines, or say why none is known; "" where none keeps any."""
+    if held.unknown:
+        return f"{held.unknown}. "
+    found = [
+        f"on {each.node_name} {pod}"
+        for each in left
+        for pod in held.by_node.get(each.node_name, ())
+    ]
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"Kept by pods: {', '.join(found[:_NAMED])}{more}. " if found else ""
 
 
 def _price(

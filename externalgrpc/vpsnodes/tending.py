@@ -10,7 +10,7 @@ from externalgrpc.fleet import state, view
 from externalgrpc.kube import errors
 from externalgrpc.model import backoff, groups
 from externalgrpc.support import logs
-from externalgrpc.vpsnodes import composing, objects, pace, status
+from externalgrpc.vpsnodes import composing, draining, objects, pace, status
 
 _LOG = logs.Log("vpsnodes")
 
@@ -70,11 +70,12 @@ class Tending:
         now: float,
         unix_now: float,
         rooms: Mapping[str, status.Room] = types.MappingProxyType({}),
+        held: draining.Held = draining.NOTHING,
     ) -> bool:
         """Write what is due; return whether something is still owed. Blocks.
 
         An object whose write fails, or that the pace holds back, is owed it. ``rooms`` is how the
-        room is that groups keep, by name.
+        room is that groups keep, by name, ``held`` which pods keep Nodes that are to go.
         """
         owed = False
         for name, each in there.items():
@@ -96,6 +97,7 @@ class Tending:
                 now=now,
                 below_s=below_s,
                 room=room,
+                held=held,
             )
             fresh = status.stamped(made, before, unix_now)
             if fresh == before:

@@ -199,6 +199,25 @@ def test_room_that_nothing_can_keep_is_noted(more: helm.Object, *, warned: bool)
     assert ("nothing here can keep it" in done.stdout) is warned
 
 
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ({}, True),
+        ({"rbac": {"headroom": True}}, False),
+        ({"rbac": {"headroom": False}}, False),
+        ({"rbac": {"vpsNodes": False}}, False),
+    ],
+)
+def test_that_auto_sees_no_vpsnodes_is_noted(more: helm.Object, *, warned: bool) -> None:
+    config = {**JOINING["config"], "vpsNodes": {"defaults": {}}}
+    for of, said in (({**JOINING, "config": config, **more}, warned), ({**JOINING, **more}, False)):
+        done = helm.run(
+            "install", "a", str(helm.CHART), "--dry-run=client", "-f=-", stdin=json.dumps(of)
+        )
+        assert done.returncode == 0, done.stderr
+        assert ("set it to true before one does" in done.stdout) is said
+
+
 def test_buffers_add_what_they_need_and_nothing_else() -> None:
     more = grants(helm.objects({**JOINING, "autoscaler": {"capacityBuffers": {"enabled": True}}}))
     assert more - grants(helm.objects(JOINING)) == grants(deployed("capacity-buffers.yaml"))

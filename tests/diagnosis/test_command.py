@@ -112,6 +112,8 @@ def test_a_healthy_installation_as_deploy_makes_it(
         "admission policies",
         "role bindings",
         "the cluster's identity",
+        "policies of tenants",
+        "objects that keep room in groups",
         "the server's rights",
     ]
     assert [each["what"] for each in found["notLookedAt"]] == [

@@ -110,7 +110,7 @@ def test_the_command_asks_a_running_server(tmp_path):
         assert "the autoscaler asks for no machine" in found["what"]
         table = CliRunner().invoke(cli.cli, [*run, group])
         assert table.exit_code == 0
-        assert "Events say why" in " ".join(table.stdout.split())
+        assert "why NAMESPACE/POD" in " ".join(table.stdout.split())
         missing = CliRunner().invoke(cli.cli, [*run, "nobody"])
         assert missing.exit_code == 1
         assert group in missing.stderr

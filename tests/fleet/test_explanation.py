@@ -38,7 +38,7 @@ def test_nobody_asked():
     answer = why(Scene())
     assert answer.code == "NotAsked"
     assert "asks for no machine" in answer.sentence
-    assert "Events" in answer.cure
+    assert "why NAMESPACE/POD" in answer.cure
 
 
 def test_all_that_were_asked_for_are_nodes():
@@ -48,7 +48,7 @@ def test_all_that_were_asked_for_are_nodes():
         "NotAsked",
         "Nothing keeps it from growing, and the autoscaler asks for no more than the 1 that it "
         "has.",
-        "Where a pod waits all the same, its Events say why.",
+        "Where a pod waits all the same: vps-autoscaler why NAMESPACE/POD.",
     )
 
 

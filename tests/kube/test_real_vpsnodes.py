@@ -22,7 +22,7 @@ from externalgrpc.joining import registrar
 from externalgrpc.kube import access
 from externalgrpc.model import installed_clouds
 from externalgrpc.support import clock
-from externalgrpc.vpsnodes import objects, pace
+from externalgrpc.vpsnodes import draining, objects, pace
 from providers import memory
 from providers.memory import datacenter
 from tests import absent
@@ -164,6 +164,46 @@ def test_an_object_is_a_group_within_three_seconds(world: World) -> None:
             lambda: world.condition("web", "Accepted")[:2] == ("True", "Accepted"), "accepted"
         )
         assert world.get("web")["status"]["acceptedSpec"] == world.get("web")["spec"]
+
+
+def test_what_is_deleted_names_the_pods_that_keep_it(world: World) -> None:
+    """Without the right to list pods it names that; with it, the pod. Asked every half a minute."""
+    lone = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "lone", "namespace": "default"},
+        "spec": {"containers": [{"name": "c", "image": "none"}]},
+    }
+    rights = str(DEPLOY / "headroom.yaml")
+    with world.serving() as plant:
+        world.apply(made("web"))
+        world.until(lambda: "web" in world.served(), "web is served")
+        plant.reconciler.grow("web", 1, cover=False)
+        world.until(world.cloud.servers, "a machine is ordered")
+        world.until(lambda: view.members(world.fleet, "web")[0].provider_id, "it has an id")
+        (member,) = view.members(world.fleet, "web")
+        world.plane.make_node(member.name, provider_id=member.provider_id)
+        world.until(lambda: member.provider_id in world.fleet.registered, "its Node is seen")
+        lone["spec"] = {**lone["spec"], "nodeName": member.name}
+        world.apply(json.dumps(lone))
+        world.plane.kubectl("delete", KIND, "web", "--wait=false")
+        try:
+            world.until(
+                lambda: draining.NO_RIGHT in world.condition("web", "Draining")[2],
+                "the condition says that pods may not be listed",
+            )
+            world.plane.kubectl("apply", "-f", rights)
+            kept = f"on {member.name} default/lone (no controller makes it anew elsewhere)"
+            world.until(
+                lambda: kept in world.condition("web", "Draining")[2],
+                "the condition names the pod",
+                within_s=90.0,
+            )
+        finally:
+            world.plane.kubectl("delete", "-f", rights, "--ignore-not-found")
+            world.plane.kubectl("delete", "pod", "lone", "--force", "--ignore-not-found")
+            world.plane.kubectl("delete", "node", member.name)
+            world.plane.kubectl("apply", "-f", str(DEPLOY / "rbac.yaml"))
 
 
 def test_from_the_first_machine_to_the_last(world: World) -> None:

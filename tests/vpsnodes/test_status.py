@@ -9,7 +9,7 @@ import pytest
 
 from externalgrpc.fleet import notnow, state
 from externalgrpc.model import groups
-from externalgrpc.vpsnodes import composing, machines, objects, scalable, status
+from externalgrpc.vpsnodes import composing, draining, machines, objects, scalable, status
 from providers import contract
 from tests.fleet.scene import (
     CREATING,
@@ -294,6 +294,23 @@ class TestConditions:
         assert "1 machines are left: g-1" in message
         released = made(scene, spec_of(deleting=True, finalizers=()))
         assert condition(released, "Draining")[1] == "Released"
+
+    def test_draining_names_the_pods_that_keep_machines(self):
+        scene = joined(shown(1, "g-1"), shown(2, "g-2"))
+
+        def message(held: draining.Held) -> str:
+            return condition(made(scene, spec_of(deleting=True), held=held), "Draining")[2]
+
+        pods = {"g-1": ("shop/a (alone)",), "g-2": (), "other": ("shop/b (alone)",)}
+        assert "Kept by pods: on g-1 shop/a (alone). kubectl" in message(
+            draining.Held(by_node=pods)
+        )
+        assert "Kept by" not in message(draining.Held(by_node={"g-1": ()}))
+        many = {"g-1": tuple(f"shop/{number}" for number in range(12))}
+        assert "shop/9 and 2 more. kubectl" in message(draining.Held(by_node=many))
+        assert f"elsewhere. {draining.NO_RIGHT}. kubectl" in message(
+            draining.Held(unknown=draining.NO_RIGHT)
+        )
 
 
 class TestStamped:

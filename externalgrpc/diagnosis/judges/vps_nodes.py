@@ -14,6 +14,7 @@ SUBJECT: Final = "vpsnodes"
 
 def judge(facts: Facts) -> Iterator[Finding]:
     """Judge each; one that is being deleted while no server answers waits for ever."""
+    yield from _policies(facts)
     there = facts.vps_nodes or ()
     stuck = [each for each in there if each.deleting and each.kept]
     if stuck and facts.server is None:
@@ -55,6 +56,19 @@ def judge(facts: Facts) -> Iterator[Finding]:
         )
 
     yield from _tenants(facts)
+
+
+def _policies(facts: Facts) -> Iterator[Finding]:
+    """Find tenants' policies whose VPSNodes the cluster does not know as a kind."""
+    standing = sorted(facts.cluster.tenant_policies or ())
+    if standing and facts.cluster.vps_nodes_served is False:
+        yield trouble(
+            SUBJECT,
+            f"the tenants' policies stand without the CRD of VPSNodes: {names(standing)}",
+            "The API server refuses every app and pod in the namespaces of tenants.",
+            "kubectl apply -f deploy/crds/vpsnodes.yaml; or, to be rid of them: kubectl delete "
+            f"mutatingadmissionpolicy {' '.join(standing)}",
+        )
 
 
 def _tenants(facts: Facts) -> Iterator[Finding]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
 from externalgrpc.diagnosis.facts import Binding, Cluster, Workload
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import reading
-from externalgrpc.kube import api, errors, facts, identity, nodes
+from externalgrpc.kube import access, api, errors, facts, identity, nodes
+from externalgrpc.vpsnodes import objects
 
 T = TypeVar("T")
 
@@ -19,6 +21,8 @@ SYSTEM_PODS: Final = "/api/v1/namespaces/kube-system/pods"
 BUDGETS: Final = "/apis/policy/v1/namespaces/kube-system/poddisruptionbudgets"
 POLICIES: Final = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 POLICY_BINDINGS: Final = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+MUTATING: Final = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
+MUTATING_BINDINGS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings"
 ROLE_BINDINGS: Final = (
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings",
@@ -30,6 +34,7 @@ _KINDS: Final = {
     "DaemonSet": "daemonsets",
 }
 _PAGE: Final = "500"
+_ALL: Final[Mapping[str, str]] = types.MappingProxyType({})
 
 
 class Reader(Protocol):
@@ -66,13 +71,15 @@ def ask(of: api.Api, notes: Notes) -> Cluster | None:
         policies=notes.look("admission policies", lambda: _policies(of)),
         bindings=notes.look("role bindings", lambda: _bindings(of)),
         identity=_identity(of, notes),
+        tenant_policies=notes.look("policies of tenants", lambda: _tenant_policies(of)),
+        vps_nodes_served=_vps_nodes_served(of),
     )
 
 
-def every(of: Reader, path: str) -> list[api.Object]:
-    """List all objects of a path, page by page; raises KubeError."""
+def every(of: Reader, path: str, chosen: Mapping[str, str] = _ALL) -> list[api.Object]:
+    """List all objects of a path, or those ``chosen``, page by page; raises KubeError."""
     found: list[api.Object] = []
-    query = {"limit": _PAGE}
+    query = {"limit": _PAGE, **chosen}
     while True:
         page = of.get(path, query)
         items = page.get("items")
@@ -82,7 +89,7 @@ def every(of: Reader, path: str) -> list[api.Object]:
         more = about.get("continue") if isinstance(about, dict) else ""
         if not isinstance(more, str) or not more:
             return found
-        query = {"limit": _PAGE, "continue": more}
+        query = {"limit": _PAGE, **chosen, "continue": more}
 
 
 def _identity(of: api.Api, notes: Notes) -> str:
@@ -118,6 +125,32 @@ def _policies(of: Reader) -> frozenset[str]:
     except errors.NotFound:
         return frozenset()
     return frozenset(there & bound)
+
+
+def _tenant_policies(of: Reader) -> frozenset[str]:
+    """Give the bound MutatingAdmissionPolicies that read VPSNodes."""
+    try:
+        there = {
+            reading.name_of(each)
+            for each in every(of, MUTATING)
+            if reading.param_group(each) == access.VPS_NODES
+        }
+        bound = {reading.policy_name(each) for each in every(of, MUTATING_BINDINGS)}
+    except errors.NotFound:
+        return frozenset()
+    return frozenset(there & bound)
+
+
+def _vps_nodes_served(of: Reader) -> bool | None:
+    """Tell whether there are VPSNodes as a kind; None where nobody says."""
+    try:
+        listed = of.get(f"/apis/{objects.VERSION}").get("resources")
+    except errors.NotFound:
+        return False
+    except errors.KubeError:
+        return None
+    resources = listed if isinstance(listed, list) else ()
+    return any(isinstance(each, dict) and each.get("name") == "vpsnodes" for each in resources)
 
 
 def _bindings(of: Reader) -> tuple[Binding, ...]:

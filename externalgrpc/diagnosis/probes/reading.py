@@ -119,6 +119,17 @@ def bound_policy(obj: api.Object) -> str:
     return _text(spec.get("policyName")) if denies else ""
 
 
+def policy_name(obj: api.Object) -> str:
+    """Give the name of the policy that a binding is of, whatever it does with it."""
+    return _text(_mapping(obj.get("spec")).get("policyName"))
+
+
+def param_group(obj: api.Object) -> str:
+    """Give the API group of what an admission policy is parametrised by; "" for nothing."""
+    of = _mapping(_mapping(obj.get("spec")).get("paramKind"))
+    return _text(of.get("apiVersion")).rpartition("/")[0]
+
+
 def name_of(obj: api.Object) -> str:
     """Give an object's name."""
     return _text(_mapping(obj.get("metadata")).get("name"))

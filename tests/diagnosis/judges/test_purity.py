@@ -11,10 +11,20 @@ import pytest
 
 from externalgrpc.diagnosis import facts, findings
 from externalgrpc.diagnosis.judges import flags, judging
+from externalgrpc.diagnosis.pods import (
+    answer,
+    autoscaler,
+    matching,
+    seen,
+    terms,
+    verdicts,
+    wanted,
+)
 from externalgrpc.diagnosis.probes import reading
 
 JUDGES = [each.__module__ for each in judging.JUDGES]
-PURE = [*JUDGES, *(each.__name__ for each in (judging, facts, findings, flags, reading))]
+OF_PODS = (answer, autoscaler, matching, seen, terms, verdicts, wanted)
+PURE = [*JUDGES, *(each.__name__ for each in (judging, facts, findings, flags, reading, *OF_PODS))]
 ASKING = (
     "socket",
     "ssl",
@@ -58,4 +68,4 @@ def test_every_judgement_is_made() -> None:
         if "def judge(facts: Facts) -> Iterator[Finding]" in path.read_text()
     }
     assert judges == set(JUDGES)
-    assert len(JUDGES) == 15
+    assert len(JUDGES) == 16

@@ -67,3 +67,16 @@ def test_a_tenant_that_names_a_vpsnode_which_is_not_there() -> None:
     assert only.severity.name == "WARNING"
     assert "a VPSNode wbe, and there is none: blog, wiki" in only.what
     assert "kubectl label namespace blog vps-autoscaler/tenant=NAME --overwrite" in only.cure
+
+
+def test_policies_of_tenants_without_the_kind() -> None:
+    cluster = {"tenant_policies": frozenset({"vps-tenant-apps"}), "vps_nodes_served": False}
+    (only,) = list(vps_nodes.judge(given.facts(cluster=cluster)))
+    assert only.severity.name == "TROUBLE"
+    assert "stand without the CRD of VPSNodes: vps-tenant-apps" in only.what
+    assert "deploy/crds/vpsnodes.yaml" in only.cure
+    for served in (True, None):
+        there = {**cluster, "vps_nodes_served": served}
+        assert list(vps_nodes.judge(given.facts(cluster=there))) == []
+    none = {**cluster, "tenant_policies": frozenset()}
+    assert list(vps_nodes.judge(given.facts(cluster=none))) == []

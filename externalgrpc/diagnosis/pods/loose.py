@@ -1,0 +1,31 @@
+"""Read JSON that anybody may have written: what makes no sense counts as not said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Give a mapping, an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: object) -> list[Mapping[str, Any]]:
+    """Give the mappings of a list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """Give a text, the empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def texts(value: object) -> dict[str, str]:
+    """Give what of a mapping are texts."""
+    return {key: each for key, each in mapping(value).items() if isinstance(each, str)}
+
+
+def words(value: object) -> tuple[str, ...]:
+    """Give the texts of a list."""
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
