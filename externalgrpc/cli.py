@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": "externalgrpc.commands.doctor:doctor",
     "offers": "externalgrpc.commands.offers:offers",
     "purge": "externalgrpc.commands.purge:purge",
+    "adopt": "externalgrpc.commands.adopt:adopt",
     "schema": "externalgrpc.commands.schema:schema",
     "kubero": "externalgrpc.commands.kubero:kubero",
     "demo": "externalgrpc.commands.demo:demo",

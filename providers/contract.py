@@ -34,7 +34,8 @@ class Mark(enum.Enum):
     """What a machine carries of ours; a cloud writes each as a label, or as a flat tag.
 
     The value of UNJOINED is :data:`UNJOINED_VALUE`, whatever the cloud writes for it; that of
-    IDENTITY is 10 lower-case hexadecimal digits; the others hold the names of :class:`Order`.
+    IDENTITY is 10 lower-case hexadecimal digits; the others hold the names of :class:`Order`. So is
+    that of ADOPTED, which no order carries: a person put the marks on a machine that stood.
     """
 
     CLUSTER = "cluster"
@@ -42,9 +43,11 @@ class Mark(enum.Enum):
     NODE = "node"
     IDENTITY = "identity"
     UNJOINED = "unjoined"
+    ADOPTED = "adopted"
 
 
 UNJOINED_VALUE: Final = "true"
+"""Also that of ADOPTED: both are there, or are not."""
 
 
 class InstanceState(enum.Enum):
@@ -159,9 +162,9 @@ class Instance:
     ``id`` is what a machine learns of itself, and what a controller manager of the cloud's sets.
     ``node_name`` and ``group`` come from our marks, never from the server's display name (people
     rename servers); ``group`` is empty when the machine carries the cluster's mark and no group's.
-    ``identity`` and ``unjoined`` come from the marks too: the identity is empty where the machine
-    carries none, and :data:`NOBODYS` where it carries several or what is none. Whose a machine of
-    another identity is, the caller decides: here it is one like any other.
+    ``identity``, ``unjoined`` and ``adopted`` come from the marks too: the identity is empty where
+    the machine carries none, and :data:`NOBODYS` where it carries several or what is none. Whose a
+    machine of another identity is, the caller decides: here it is one like any other.
     ``addresses`` are IP addresses, public ones first, none when there are none yet.
     ``created_at`` is in Unix seconds, 0 when unknown; of two machines of one name the older stays.
     ``receipt`` is what :meth:`Provider.look_up` needs to learn an order's fate (an action's id),
@@ -174,6 +177,7 @@ class Instance:
     group: str
     identity: str = ""
     unjoined: bool = False
+    adopted: bool = False
     machine_type: str
     location: str
     image: str = ""
@@ -608,5 +612,39 @@ class Leaving(Protocol):
 
         All pages, or an error. Not what only looks like ours: a thing whose marks do not name our
         cluster is somebody else's. Called after the start's first settling, then about hourly.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A machine of a login's project, whosever it is: what a person may have us adopt.
+
+    ``instance`` is as :meth:`Provider.instances` would show it if it were ours, with what it
+    carries of our marks. ``cluster`` is the cluster that these name: "" for none,
+    :data:`NOBODYS` for two. ``name`` is what the cloud displays. ``labels`` is all else that it
+    carries, as pairs of key and value; a tag is split at its first colon, one without has "".
+    """
+
+    instance: Instance
+    cluster: str
+    name: str
+    labels: frozenset[tuple[str, str]] = frozenset()
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """A cloud of :class:`Marking` that can list what is not ours; optional.
+
+    ``group_label`` is the key of the label with which another autoscaler marks its groups'
+    machines at this cloud, "" where there is no such.
+    """
+
+    group_label: ClassVar[str]
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """List every machine of the login's project, whosever it is: all pages, or an error.
+
+        Changes nothing. Only the command ``adopt`` calls it, once.
         """
         ...

@@ -18,7 +18,9 @@ import pytest
 import yaml
 
 from externalgrpc import cli
+from providers.memory import datacenter
 from tests import serving
+from tests.diagnosis import cluster
 from tests.test_cli import ROOT
 
 POOLS = """
@@ -105,7 +107,7 @@ def finished(place, name: str, line: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(cli.COMMANDS.keys() - {"serve", "demo", "ls", "why", "doctor"})
+    "name", sorted(cli.COMMANDS.keys() - {"serve", "demo", "ls", "why", "doctor", "adopt"})
 )
 def test_an_example_that_needs_no_server(place, name):
     line = example(name)
@@ -123,6 +125,21 @@ def test_an_example_that_asks_a_server(place, tmp_path, name):
         place[1]["VPS_AUTOSCALER_ADDRESS"] = up.address
         out = finished(place, name, example(name).replace(PORT, up.address))
     assert "workers" in out or "looked at" in out
+
+
+def test_an_example_that_asks_the_cluster(place, tmp_path):
+    path, state = place[0] / "pools.yaml", tmp_path / "cloud.json"
+    made = datacenter.Datacenter(datacenter.Options(state_file=str(state)))
+    number = made.add(name="old-1", machine_type="medium", location="east")
+    made.edit(number, labels={"pool": "old"})
+    with cluster.running() as server:
+        cluster.put_nodes(server, cluster.node("old-1", provider_id=f"memory://{number}"))
+        way = cluster.kubeconfig(server, tmp_path)
+        text = POOLS.replace("bootTimeS: 0", f"stateFile: {state}, bootTimeS: 0")
+        path.write_text(f"{text}kubernetes: {{kubeconfig: {way}}}\n")
+        out = finished(place, "adopt", example("adopt"))
+    assert "adopt as node old-1" in out
+    assert "1 machines would be adopted for group workers" in out
 
 
 def test_the_example_of_serve(place):

@@ -192,8 +192,16 @@ def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) 
 def is_strange(
     fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
 ) -> bool:
-    """Tell whether a machine was made since we started, and not by us: by a second server."""
-    if not fleet.started_at or not instance.created_at or not instance.node_name:
+    """Tell whether a machine was made since we started, and not by us: by a second server.
+
+    What was adopted was made by whomever, and a person has said so.
+    """
+    if (
+        instance.adopted
+        or not fleet.started_at
+        or not instance.created_at
+        or not instance.node_name
+    ):
         return False
     since = fleet.started_at + 2 * account.settle_s
     return instance.created_at > since and instance.node_name not in fleet.minted

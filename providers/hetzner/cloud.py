@@ -52,6 +52,7 @@ class HetznerCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
 
+    group_label: ClassVar[str] = "hcloud/node-group"  # of Cluster Autoscaler's own provider
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
 
@@ -288,6 +289,18 @@ class HetznerCloud:
                     reading.whose,
                     sort="id:asc",
                     label_selector=reading.CLUSTER,
+                )
+            )
+
+    def candidates(self) -> tuple[contract.Candidate, ...]:
+        """List every server of the project; one request for each 50."""
+        with self._connection.operation("candidates"):
+            return tuple(
+                listing.translated(
+                    self._connection,
+                    *_SERVERS,
+                    lambda row: reading.candidate(row, self._log.unknown_state),
+                    sort="id:asc",
                 )
             )
 
