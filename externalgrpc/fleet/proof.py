@@ -196,12 +196,8 @@ def is_strange(
 
     What was adopted was made by whomever, and a person has said so.
     """
-    if (
-        instance.adopted
-        or not fleet.started_at
-        or not instance.created_at
-        or not instance.node_name
-    ):
+    dated = fleet.started_at and instance.created_at
+    if instance.adopted or not dated or not instance.node_name:
         return False
     since = fleet.started_at + 2 * account.settle_s
     return instance.created_at > since and instance.node_name not in fleet.minted

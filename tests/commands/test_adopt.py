@@ -74,6 +74,12 @@ def test_what_nodes_claim_becomes_a_member_and_keeps_its_labels(town):
     assert cluster.only_read(town.kube)
 
 
+def test_what_is_adopted_never_keeps_the_mark_of_what_never_joined(town):
+    number = town.stand("old-4f1e", unjoined=True)
+    adopt(town, "--yes")
+    assert town.marks(number) == ("test", "web", "old-4f1e", town.identity, True, False)
+
+
 def test_undo_takes_off_our_marks_and_only_of_what_was_adopted(town):
     first = town.stand("old-4f1e")
     town.sky.make("web-made", identity=town.identity)
