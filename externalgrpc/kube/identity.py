@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import http
 import threading
 from typing import Final
 
-from externalgrpc.kube import api, errors, nodes
+from externalgrpc.kube import api, errors, refusals
 from externalgrpc.support import logs
 
 PATH: Final = "/api/v1/namespaces/kube-system"
@@ -54,22 +53,15 @@ def shortened(uid: str) -> str:
 def read(of: api.Api) -> Answer:
     """Ask once; blocks, raises nothing that an API server can bring about. Idempotent.
 
-    A refusal is believed only when it stands after Nodes could be read: an API server that has
-    just started refuses everything until it knows its roles, and that is no word on our rights
-    (the same role gives both). Nor is it when it does not know our credential (401).
+    A refusal is believed as :mod:`externalgrpc.kube.refusals` says; never that the server does not
+    know our credential (401).
     """
     try:
-        namespace = of.get(PATH)
+        namespace = refusals.get(of, PATH)
+    except refusals.Refused as error:
+        return Withheld(str(error))
     except errors.KubeError as error:
-        if error.status != http.HTTPStatus.FORBIDDEN:
-            return NotYet(str(error))
-        if (nothing := nodes_refused(of)) is not None:
-            return nothing
-        try:
-            namespace = of.get(PATH)
-        except errors.KubeError as again:
-            denied = again.status == http.HTTPStatus.FORBIDDEN
-            return Withheld(str(again)) if denied else NotYet(str(again))
+        return NotYet(str(error))
     about = namespace.get("metadata")
     uid = about.get("uid") if isinstance(about, dict) else None
     if not isinstance(uid, str) or not uid:
@@ -106,12 +98,3 @@ class Reader:
             case NotYet(why):
                 _LOG.warning("cluster identity not known yet: asking again", error=why)
         return answer
-
-
-def nodes_refused(of: api.Api) -> NotYet | None:
-    """Say that not even Nodes may be read: a refusal is no word on our rights. None: they may."""
-    try:
-        of.get(nodes.PATH, {"limit": "1"})
-    except errors.KubeError as error:
-        return NotYet(f"neither the namespace kube-system nor Nodes may be read: {error}")
-    return None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import http
 import threading
 from typing import Final
 
-from externalgrpc.kube import api, errors, identity
+from externalgrpc.kube import api, errors, refusals
 from externalgrpc.support import logs, plaintext
 
 ANNOTATION: Final = "vps-autoscaler/paused"
@@ -47,23 +46,17 @@ def read(of: api.Api, *, namespace: str, name: str) -> Answer:
     """Ask once; blocks, raises nothing that an API server can bring about. Idempotent.
 
     A ConfigMap that is not there pauses nothing. Whatever is written but ``false`` does: who writes
-    ``yes``, or why, means it. A refusal is believed as that of the identity is: when it stands
-    after Nodes could be read.
+    ``yes``, or why, means it. A refusal is believed as :mod:`externalgrpc.kube.refusals` says.
     """
     path = f"/api/v1/namespaces/{api.segment(namespace)}/configmaps/{api.segment(name)}"
-    for last in (False, True):
-        try:
-            return Known(_said(of.get(path), f"{namespace}/{name}"))
-        except errors.NotFound:
-            return Known("")
-        except errors.KubeError as error:
-            if error.status != http.HTTPStatus.FORBIDDEN:
-                return NotYet(str(error))
-            if last:
-                return Withheld(str(error))
-            if (nothing := identity.nodes_refused(of)) is not None:
-                return NotYet(nothing.why)
-    raise AssertionError("the last turn returns")  # pragma: no cover
+    try:
+        return Known(_said(refusals.get(of, path), f"{namespace}/{name}"))
+    except errors.NotFound:
+        return Known("")
+    except refusals.Refused as error:
+        return Withheld(str(error))
+    except errors.KubeError as error:
+        return NotYet(str(error))
 
 
 class Reader:

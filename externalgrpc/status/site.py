@@ -12,13 +12,16 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from importlib import resources
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from externalgrpc.control import http_pages, reconciler
 from externalgrpc.rpc import address, describe
-from externalgrpc.status import document, known, shape, watcher
+from externalgrpc.status import known, watcher
 from externalgrpc.support import clock, plaintext
 from providers import masking
+
+if TYPE_CHECKING:
+    from externalgrpc.status import shape
 
 FRESH_S: Final = 1.0
 """The JSON is made at most so often while nothing changes, however many ask for it."""
@@ -141,6 +144,9 @@ class Site:
 
     def status(self) -> shape.Status:
         """Put together what is known now; hostile words are escaped in it already."""
+        # Its shape takes a tenth of a start to make, and is wanted when somebody looks.
+        from externalgrpc.status import document  # noqa: PLC0415
+
         budgets = {
             name: budget
             for name, runtime in self._reconciler.runtimes().items()
@@ -173,6 +179,8 @@ class Site:
             return self._made.content
         try:
             if not self._is_fresh():
+                from externalgrpc.status import shape  # noqa: PLC0415 - see status()
+
                 began_at, changes = self._clock.monotonic(), self._changes
                 content = masking.masked(shape.as_json(self.status()).decode()).encode()
                 self._made = _Made(began_at, self._clock.monotonic(), changes, content)

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from externalgrpc.kube import api, errors, nodes, reflector
+from externalgrpc.kube import api, errors, reflector, refusals
 from externalgrpc.support import clock, logs
 from externalgrpc.vpsnodes import objects
 
@@ -75,19 +75,15 @@ class Following:
         self._reflector.stop(within_s)
 
     def _on_refused(self, error: errors.KubeError) -> bool:
-        """Take a no for an answer, if it is one: said once, and asked again now and then.
-
-        An API server that has just started refuses everything until it knows its roles, and one
-        that is no API server says 404 to everything: it must let us list Nodes, and say it again.
-        """
+        """Take a no for an answer, if it is one: said once, and asked again now and then."""
         if error.status not in _CURE:
             return False
         try:
-            self._api.get(nodes.PATH, {"limit": "1"})
-            self._api.get(objects.PATH, {"limit": "1"})
-        except errors.KubeError as again:
-            if again.status != error.status or objects.PATH not in again.operation:
-                return False
+            refusals.get(self._api, objects.PATH, {"limit": "1"}, refusals=_CURE)
+        except errors.KubeError:
+            return False
+        except refusals.Refused as refused:
+            error = refused.error
         else:
             return True
         if self._refused_by == error.status:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from externalgrpc.fleet import answers, listing, requests, state, view
@@ -291,7 +293,7 @@ class TestMissingLookedUp:
 
     def test_what_we_let_go_stays_let_go(self):
         scene = Scene(shown=(machine(1, "g-1"),))
-        scene.fleet = state.dataclasses.replace(
+        scene.fleet = dataclasses.replace(
             scene.fleet, gone={"g-1": state.Gone("g", terminated=True)}
         )
         scene.listed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 
@@ -122,15 +123,15 @@ class TestOfTheProcessBeforeUs:
 
     def test_nor_while_it_is_not_now(self):
         there = Half(half())
-        there.fleet = state.dataclasses.replace(there.fleet, outage="nodes are lost")
+        there.fleet = dataclasses.replace(there.fleet, outage="nodes are lost")
         assert there.finishes() == []
 
     def test_the_brake_on_orders_does_not_hold_what_was_ordered(self):
         there = Half(half())
-        there.fleet = state.dataclasses.replace(
+        there.fleet = dataclasses.replace(
             there.fleet,
             accounts={
-                "a": state.dataclasses.replace(
+                "a": dataclasses.replace(
                     there.fleet.accounts["a"], max_orders_per_hour=1, orders=(there.now,)
                 )
             },

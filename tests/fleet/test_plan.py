@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def kinds(scene: Scene) -> list[type]:
 class TestListings:
     def test_everything_is_read_at_the_start(self):
         scene = Scene(settled=False)
-        scene.fleet = state.dataclasses.replace(scene.fleet, accounts={"a": account()})
+        scene.fleet = dataclasses.replace(scene.fleet, accounts={"a": account()})
         assert kinds(scene) == [requests.ListInstances, requests.ReadCatalogue]
         assert kinds(scene) == []
 
@@ -115,8 +116,8 @@ class TestHolding:
 
     def test_no_catalogue_no_order(self):
         scene = Scene()
-        held = state.dataclasses.replace(scene.fleet.accounts["a"], catalogue=None)
-        scene.fleet = state.dataclasses.replace(scene.fleet, accounts={"a": held})
+        held = dataclasses.replace(scene.fleet.accounts["a"], catalogue=None)
+        scene.fleet = dataclasses.replace(scene.fleet, accounts={"a": held})
         scene.grow(1)
         assert scene.creates() == []
 
@@ -212,7 +213,7 @@ def test_five_thousand_launches_in_seconds():
             number += 1
             scene.ordered(request.name, machine(number, request.name, state=CREATING))
     shown = [
-        state.dataclasses.replace(launch.instance, state=machine(1).state)
+        dataclasses.replace(launch.instance, state=machine(1).state)
         for launch in scene.fleet.launches.values()
     ]
     scene.now += SETTLE_S + 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -296,7 +297,7 @@ class TestReturned:
         gone = {
             f"g-{n}": state.Gone("g", terminated=True) for n in range(listing.GONE_REMEMBERED + 7)
         }
-        scene.fleet = state.dataclasses.replace(scene.fleet, gone=gone)
+        scene.fleet = dataclasses.replace(scene.fleet, gone=gone)
         scene.listed()
         assert len(scene.fleet.gone) == listing.GONE_REMEMBERED
         assert "g-0" not in scene.fleet.gone

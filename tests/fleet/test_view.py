@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from externalgrpc.fleet import identity, index, memo, state, view
+from externalgrpc.model import groups
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -32,10 +35,10 @@ class TestIdentity:
 
 class TestIndex:
     def test_a_machine_that_two_logins_show_is_one(self):
-        first = state.dataclasses.replace(
+        first = dataclasses.replace(
             account("a"), snapshot=state.Snapshot(account="a", begun_at=1, instances=(machine(1),))
         )
-        second = state.dataclasses.replace(
+        second = dataclasses.replace(
             account("b"), snapshot=state.Snapshot(account="b", begun_at=1, instances=(machine(1),))
         )
         built = index.build((first, second), {})
@@ -127,7 +130,7 @@ class TestServed:
         assert view.trouble(scene.fleet, "g") == "no way to join"
 
     def test_a_group_whose_types_are_not_sold(self):
-        scene = Scene(group(candidates=(state.groups.Candidate("cx21", "north"),)))
+        scene = Scene(group(candidates=(groups.Candidate("cx21", "north"),)))
         assert view.trouble(scene.fleet, "g") == "account a does not sell cx21 in north"
         assert view.served(scene.fleet) == ()
 

@@ -185,7 +185,7 @@ PLANTS = (
     # 7. The configuration.
     Plant(
         "take another cluster's name at a reload",
-        "externalgrpc/assembly.py",
+        "externalgrpc/assembly/assembly.py",
         "        if config.cluster != self._config.cluster:",
         "        if not config.cluster:",
     ),

@@ -1,43 +1,36 @@
-"""Put a server together from a configuration, and take a new one while it runs.
-
-The one place where accounts become providers and lanes, and where groups are told whether they
-can work. The command line, the tests and the benchmarks all build their server here.
-"""
+"""A server's parts, and how they take a new configuration while they run."""
 
 from __future__ import annotations
 
 import dataclasses
-import platform
 import random
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from externalgrpc.bootstrap import machine, raw, rendering
+from externalgrpc.assembly import connecting, opening, ordering
+from externalgrpc.assembly import parts as made_of
 from externalgrpc.config import cannot_join, formats
 from externalgrpc.config import loading as config_source
 from externalgrpc.control import (
     call,
-    dryrun,
     lane,
     metrics,
     reconciler,
     supply_metrics,
     ticker,
 )
-from externalgrpc.fleet import requests, state
+from externalgrpc.fleet import requests
 from externalgrpc.model import credentials, groups, installed_clouds
 from externalgrpc.rpc import describe
-from externalgrpc.support import clock, logs
+from externalgrpc.support import logs
 from providers import contract, errors
 
 if TYPE_CHECKING:
     from externalgrpc.headroom import controller, status
     from externalgrpc.joining import registrar
-    from externalgrpc.kube import cluster as kube
-    from externalgrpc.kube import connection
+    from externalgrpc.kube import api
     from externalgrpc.vpsnodes import controller as following
-    from externalgrpc.vpsnodes import pace as status_pace
 
 _LOG = logs.Log("assembly")
 
@@ -50,49 +43,18 @@ HEADROOM_S = 1.0
 """How long a stop waits for what keeps room: nothing of it is owed to anybody."""
 
 
-class NoCluster(Exception):
-    """The cluster of the configuration cannot be spoken with; the message says why."""
-
-
 class AnotherCluster(Exception):
     """A reload names another cluster than the one that is served."""
-
-
-class MakeLane(Protocol):
-    """Make the lane of an account; tests hand in one that needs no threads."""
-
-    def __call__(self, account: groups.Account, provider: contract.Provider) -> lane.Lane:
-        """Make a lane for an open provider."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a server is made of that a test may want to replace.
-
-    ``source`` is where the configuration lies; without it no VPSNodes are followed, for they are
-    judged as if they stood in the file.
-    """
-
-    time_source: clock.Clock = dataclasses.field(default_factory=clock.SystemClock)
-    chance: random.Random = dataclasses.field(default_factory=random.SystemRandom)
-    open_provider: Callable[[installed_clouds.Cloud, contract.Login], contract.Provider] = (
-        lambda cloud, login: cloud.open(login)
-    )
-    make_lane: MakeLane | None = None
-    pace: state.Pace = dataclasses.field(default_factory=state.Pace)
-    connect: Callable[[groups.Config, Parts, kube.Listeners], registrar.Cluster] | None = None
-    joining: registrar.Pace | None = None
-    source: config_source.Source | None = None
-    writing: status_pace.Pace | None = None
-    dry_run: bool = False
 
 
 class Assembly:
     """A reconciler with its accounts, its ticker and what describes it."""
 
     def __init__(
-        self, config: groups.Config, installed: Mapping[str, installed_clouds.Cloud], parts: Parts
+        self,
+        config: groups.Config,
+        installed: Mapping[str, installed_clouds.Cloud],
+        parts: made_of.Parts,
     ) -> None:
         self._installed = installed
         self._parts = parts
@@ -101,6 +63,7 @@ class Assembly:
         self._opened: dict[str, reconciler.AccountRuntime] = {}
         self._providers: dict[str, contract.Provider] = {}
         self.metrics = metrics.Metrics()
+        self._opener = opening.Opener(installed, parts, self.metrics.observer)
         self.ticker = ticker.Ticker(parts.time_source)
         self.reconciler = reconciler.Reconciler(
             time_source=parts.time_source,
@@ -115,7 +78,7 @@ class Assembly:
             supply_metrics.Sources(
                 fleet=lambda: self.reconciler.fleet,
                 prices=self.describer.prices,
-                budgets=self._budgets,
+                budgets=lambda: opening.budgets(self.reconciler.runtimes()),
             ),
             parts.time_source,
         )
@@ -128,7 +91,7 @@ class Assembly:
             self.reconciler.identified(None)
             self.reconciler.annotated(None)
 
-            make = parts.connect or connect
+            make = parts.connect or connecting.connect
             self.registrar = registrar.Registrar(
                 lambda listeners: make(config, parts, listeners),
                 self.reconciler,
@@ -140,8 +103,8 @@ class Assembly:
                 observe_wait=self.metrics.observe_wait,
             )
         self.vps_nodes: following.Controller | None = None
-        if config.kubernetes is not None and parts.source is not None and not parts.dry_run:
-            self.vps_nodes = self._follow_vps_nodes(config, parts.source)
+        if self.registrar is not None and parts.source is not None and not parts.dry_run:
+            self.vps_nodes = self._follow_vps_nodes(self.registrar.cluster.api, parts.source)
         self.apply(config)
 
     def apply(self, config: groups.Config) -> None:
@@ -179,7 +142,7 @@ class Assembly:
             return ""
         if name not in self._opened:
             try:
-                self._opened[name] = self._open(self._file.cluster, account)
+                self._opened[name] = self._opener.open(self._file.cluster, account)
             except (
                 installed_clouds.BrokenCloud,
                 installed_clouds.UnknownCloud,
@@ -188,9 +151,7 @@ class Assembly:
                 return f"account {name} cannot be opened: {error}"
         return ""
 
-    def _follow_vps_nodes(
-        self, config: groups.Config, source: config_source.Source
-    ) -> following.Controller:
+    def _follow_vps_nodes(self, of: api.Api, source: config_source.Source) -> following.Controller:
         from externalgrpc.vpsnodes import controller as following  # noqa: PLC0415 - as above
         from externalgrpc.vpsnodes import status as condition  # noqa: PLC0415 - as above
 
@@ -201,7 +162,7 @@ class Assembly:
             }
 
         return following.Controller(
-            link(config, self._parts).api,
+            of,
             self.reconciler,
             source,
             recompose=self.recompose,
@@ -235,7 +196,7 @@ class Assembly:
                 runtimes[name] = dataclasses.replace(before, account=account, pace=self._parts.pace)
             else:
                 ready = self._opened.pop(name, None)
-                runtimes[name] = ready or self._open(config.cluster, account)
+                runtimes[name] = ready or self._opener.open(config.cluster, account)
                 if before is not None:
                     replaced.append(before)
         for before in replaced:
@@ -287,28 +248,19 @@ class Assembly:
         return any(group.keeps_room for group in self.reconciler.fleet.groups.values())
 
     def _headroom(self) -> controller.Headroom | None:
-        kubernetes = self._config.kubernetes
-        if self._parts.dry_run or self.registrar is None or kubernetes is None:
+        if self._parts.dry_run or self.registrar is None or self._config.kubernetes is None:
             _LOG.warning("no room is kept", reason="--dry-run, or kubernetes: is new in the file")
             return None
-        from externalgrpc.headroom import controller, gauges, wanted  # noqa: PLC0415 - few need it
+        from externalgrpc.assembly import rooms  # noqa: PLC0415 - few need it
+        from externalgrpc.headroom import gauges  # noqa: PLC0415 - as above
 
-        def promised(fleet: state.Fleet, group: groups.NodeGroup) -> wanted.Amount:
-            gives, _ = self.describer.allocatable(fleet, group)
-            return wanted.Amount(cpu_millis=gives.cpu_millis, memory_bytes=gives.memory_bytes)
-
-        cluster, time_source = self.registrar.cluster, self._parts.time_source
         self.metrics.registry.register(gauges.Rooms(self.rooms))
-        return controller.Headroom(
-            controller.Parts(
-                cluster_name=self._config.cluster,
-                cluster=cluster,
-                fleet=lambda: self.reconciler.fleet,
-                promised=promised,
-                source=controller.source_of(kubernetes, cluster.api, time_source),
-                time_source=time_source,
-                bound=controller.bound_pods(cluster.api, time_source),
-            )
+        return rooms.controller_of(
+            self._config,
+            self.registrar.cluster,
+            lambda: self.reconciler.fleet,
+            self.describer,
+            self._parts.time_source,
         )
 
     def _doubt(self, config: groups.Config, group: groups.NodeGroup) -> None:
@@ -353,84 +305,17 @@ class Assembly:
             left_s = ends - self._parts.time_source.monotonic()
             self.registrar.close(max(LAST_WORDS_S, min(left_s, FEW_S)))
 
-    def _open(self, cluster: str, account: groups.Account) -> reconciler.AccountRuntime:
-        login = contract.Login(
-            account=account.name,
-            cluster=cluster,
-            token=account.token,
-            endpoint=account.endpoint,
-            settings=account.settings,
-        )
-        try:
-            provider = self._parts.open_provider(self._installed[account.provider], login)
-        except ValueError as error:
-            message = f"account {account.name} cannot be opened at {account.provider}: {error}"
-            raise installed_clouds.BrokenCloud(message) from error
-        if self._parts.dry_run:
-            provider = cast("contract.Provider", dryrun.DryRun(provider))
-        return reconciler.AccountRuntime(
-            account=account,
-            provider=provider,
-            lane=self._lane(account, provider),
-            pace=self._parts.pace,
-        )
-
-    def _lane(self, account: groups.Account, provider: contract.Provider) -> lane.Lane:
-        if self._parts.make_lane is not None:
-            return self._parts.make_lane(account, provider)
-        return lane.ThreadLane(
-            account.name,
-            provider,
-            share=account.budget_share,
-            time_source=self._parts.time_source,
-            observe=self.metrics.observer(account.name),
-        )
-
-    def _budgets(self) -> Mapping[str, contract.Budget | None]:
-        found: dict[str, contract.Budget | None] = {}
-        for name, runtime in self.reconciler.runtimes().items():
-            try:
-                found[name] = runtime.provider.budget()
-            except Exception:  # noqa: BLE001 - one cloud's fault must not hide what all others show
-                # Its lane asks after every call, and logs it.
-                found[name] = None
-        return found
-
     def _cloud_of(self, config: groups.Config, group: groups.NodeGroup) -> installed_clouds.Cloud:
         return self._installed[config.accounts[group.account].provider]
 
     def _prepare(self, request: requests.Create) -> contract.Order:
-        account = self.reconciler.runtimes()[request.account].account
-        provider = self._providers[request.account]
-        try:
-            user_data = rendering.user_data(
-                request.group,
-                provider,
-                cluster=self._config.cluster,
-                cloud=account.provider,
-                gpu_label=self._config.gpu_label,
-                node_name=request.name,
-                machine_type=request.machine_type,
-                location=request.candidate.location,
-                join_credentials=lambda: self._join_credentials(request),
-                kubelets=describe.kubelets(self.reconciler.fleet, request.group),
-            )
-        except (raw.UnsafeValue, machine.Unjoinable) as error:
-            raise errors.BadOrder(str(error)) from error
-        size = installed_clouds.user_data_bytes(provider, user_data)
-        if size > provider.user_data_limit_bytes:
-            raise errors.BadOrder(
-                f"user-data has {size} bytes, {account.provider} takes "
-                f"{provider.user_data_limit_bytes}"
-            )
-        return groups.order_for(
-            request.group,
-            cluster=self._config.cluster,
-            node_name=request.name,
-            machine_type=request.machine_type,
-            location=request.candidate.location,
-            user_data=user_data,
-            identity=self.reconciler.fleet.identity or "",
+        return ordering.order(
+            request,
+            config=self._config,
+            fleet=self.reconciler.fleet,
+            cloud=self.reconciler.runtimes()[request.account].account.provider,
+            provider=self._providers[request.account],
+            join_credentials=lambda: self._join_credentials(request),
         )
 
     def _join_credentials(self, request: requests.Create) -> credentials.JoinCredentials:
@@ -444,46 +329,3 @@ class Assembly:
             request.group.name,
             provision_timeout_s=request.group.provision_timeout_s,
         )
-
-
-def link(config: groups.Config, parts: Parts) -> connection.Connection:
-    """Load the credentials of the cluster that the configuration names; raises NoCluster."""
-    from externalgrpc.kube import connection  # noqa: PLC0415 - raw groups never need it
-
-    kubernetes = config.kubernetes
-    assert kubernetes is not None  # noqa: S101 - the caller saw to it
-    try:
-        return connection.connect(
-            kubeconfig=kubernetes.kubeconfig,
-            context=kubernetes.context,
-            time_source=parts.time_source,
-        )
-    except connection.CannotConnect as error:
-        raise NoCluster(f"kubernetes: {error}") from error
-
-
-def connect(config: groups.Config, parts: Parts, listeners: kube.Listeners) -> registrar.Cluster:
-    """Connect to the cluster that the configuration names; raises NoCluster."""
-    from externalgrpc.kube import cluster, events  # noqa: PLC0415 - raw groups never need it
-
-    kubernetes = config.kubernetes
-    assert kubernetes is not None  # noqa: S101 - the caller saw to it
-    any_token = any(group.join_settings.discovery == "token" for group in config.groups) or any(
-        each.get("joinOptions", {}).get("discovery") == "token"
-        for each in config.vps_nodes.defaults.values()
-    )
-    return cluster.Cluster(
-        link(config, parts),
-        cluster.Settings(
-            name=config.cluster,
-            # A pod's host name is the pod's, so that Events tell which of two servers wrote them.
-            instance=f"{events.CONTROLLER}-{platform.node() or 'unnamed'}",
-            endpoint=kubernetes.api_server,
-            own_approval=kubernetes.own_approval,
-            signing=any_token,
-            config_map=kubernetes.config_map,
-        ),
-        listeners,
-        time_source=parts.time_source,
-        chance=random.Random(),  # noqa: S311 - it only spreads retries
-    )

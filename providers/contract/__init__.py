@@ -1,0 +1,60 @@
+"""Define what a cloud is to us: the Provider protocol and the values that cross it.
+
+A cloud's file translates these values into its vendor's API and back; no SDK object, HTTP
+status or vendor's word crosses. Everything here is a plain frozen value; the standard library
+is all it takes. Money is :class:`decimal.Decimal`, sizes are bytes, instants are Unix seconds.
+
+A cloud is a class that fits :class:`Provider`, in a package of ours or of anybody's; it inherits
+nothing. docs/adding-a-cloud.md walks through one, :mod:`providers.conformance` holds it to this.
+"""
+
+from __future__ import annotations
+
+from providers.contract.budget import Budget, Costs, Quota, Rate, costs_of
+from providers.contract.machines import (
+    Instance,
+    InstanceState,
+    Leftover,
+    MachineType,
+    Neighbour,
+    Offer,
+    Order,
+)
+from providers.contract.marks import NOBODYS, UNJOINED_VALUE, Mark
+from providers.contract.migrating import (
+    Adopting,
+    Candidate,
+)
+from providers.contract.optional import Finishing, Leaving, Marking, Neighbourly, Packing, Tidying
+from providers.contract.provider import ENTRY_POINT_GROUP, Login, NoOptions, Provider, as_ordered
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "NOBODYS",
+    "UNJOINED_VALUE",
+    "Adopting",
+    "Budget",
+    "Candidate",
+    "Costs",
+    "Finishing",
+    "Instance",
+    "InstanceState",
+    "Leaving",
+    "Leftover",
+    "Login",
+    "MachineType",
+    "Mark",
+    "Marking",
+    "Neighbour",
+    "Neighbourly",
+    "NoOptions",
+    "Offer",
+    "Order",
+    "Packing",
+    "Provider",
+    "Quota",
+    "Rate",
+    "Tidying",
+    "as_ordered",
+    "costs_of",
+]
