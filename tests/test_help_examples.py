@@ -31,6 +31,16 @@ nodes:
 - {name: workers, account: ram, instanceType: medium, region: east, maxSize: 3}
 """
 VALUES = "kubero: {operator: {nodeSelector: {pool: web}}}\n"
+AUTOSCALER = """
+kind: Deployment
+metadata: {name: cluster-autoscaler, namespace: kube-system}
+spec:
+  template:
+    spec:
+      containers:
+      - command: [./cluster-autoscaler, --cloud-provider=hetzner, "--nodes=0:2:cx23:fsn1:web"]
+        env: [{name: HCLOUD_CLOUD_INIT, value: IyEvYmluL3NoCg==}]
+"""
 PORT = "127.0.0.1:8086"
 WELL = {"doctor": (0, 3)}
 """Exit codes of what works; 3 is doctor's for nothing found, and something it could not look at."""
@@ -48,6 +58,7 @@ def place(tmp_path):
     """Give a folder with what the examples name, and an environment that has the program."""
     (tmp_path / "pools.yaml").write_text(POOLS)
     (tmp_path / "values.yaml").write_text(VALUES)
+    (tmp_path / "autoscaler.yaml").write_text(AUTOSCALER)
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "memory.yaml").write_text(POOLS)
     program = tmp_path / "bin" / "vps-autoscaler"

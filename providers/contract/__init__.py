@@ -24,6 +24,10 @@ from providers.contract.marks import NOBODYS, UNJOINED_VALUE, Mark
 from providers.contract.migrating import (
     Adopting,
     Candidate,
+    Converted,
+    Converting,
+    Pool,
+    Setup,
 )
 from providers.contract.optional import Finishing, Leaving, Marking, Neighbourly, Packing, Tidying
 from providers.contract.provider import ENTRY_POINT_GROUP, Login, NoOptions, Provider, as_ordered
@@ -35,6 +39,8 @@ __all__ = [
     "Adopting",
     "Budget",
     "Candidate",
+    "Converted",
+    "Converting",
     "Costs",
     "Finishing",
     "Instance",
@@ -51,9 +57,11 @@ __all__ = [
     "Offer",
     "Order",
     "Packing",
+    "Pool",
     "Provider",
     "Quota",
     "Rate",
+    "Setup",
     "Tidying",
     "as_ordered",
     "costs_of",
