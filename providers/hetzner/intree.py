@@ -270,6 +270,8 @@ def _unread(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _taints(said: object, losses: list[str]) -> Iterator[dict[str, str]]:
+    if said is not None and not isinstance(said, list):
+        losses.append("its taints are no list: nothing was made of them; say taints")
     for each in said if isinstance(said, list) else []:
         if not isinstance(each, dict):
             losses.append("one of its taints is no object: nothing was made of it; say taints")
