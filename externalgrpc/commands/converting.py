@@ -55,12 +55,16 @@ class Group:
 
 @dataclasses.dataclass(slots=True)
 class Draft:
-    """All that will be written; ``losses`` belong to no group."""
+    """All that will be written; ``losses`` belong to no group.
+
+    ``folder`` is where the user-data will lie, as seen from the file, "" beside it.
+    """
 
     cluster: str
     account: dict[str, Any]
     groups: list[Group]
     losses: list[str]
+    folder: str = ""
 
     def sentences(self) -> Iterator[str]:
         """Say everything that is lost, group by group."""
@@ -99,7 +103,7 @@ def draft(
         group.entry |= pool.settings
         group.entry["join"] = "raw" if pool.user_data else "image"
         if group.file:
-            group.entry["userDataFile"] = f"{folder}/{group.file}" if folder else group.file
+            group.entry["userDataFile"] = group.file
             for trouble in userdata.judge(pool.user_data, decodes_base64=decodes_base64):
                 _pass_on(group, trouble.message)
                 break
@@ -110,7 +114,7 @@ def draft(
             )
         found.append(group)
     account = {"name": provider, "provider": provider, **converted.account}
-    return Draft(cluster, account, found, list(converted.losses))
+    return Draft(cluster, account, found, list(converted.losses), folder)
 
 
 def _pass_on(group: Group, why: str) -> None:
@@ -149,10 +153,11 @@ def fit(
     for _ in range(_ROUNDS):
         if not written.groups:
             raise Inconvertible("no pool could be converted:\n" + "\n".join(written.sentences()))
+        # Judged with the user-data beside it: it is written nowhere else before all is well.
         text = render(written, header)
         refused = _first_mistake(text, written, clouds, token_variable)
         if refused is None:
-            return text
+            return render(written, header, written.folder)
         _leave_out(written, refused)
     raise Inconvertible("too much of it cannot be converted")
 
@@ -168,9 +173,7 @@ def _first_mistake(
         place.write_text(text)
         for each in written.groups:
             if each.file:
-                path = Path(folder) / each.entry["userDataFile"]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(each.user_data.encode())
+                (Path(folder) / each.file).write_bytes(each.user_data.encode())
         try:
             config.load(place, cluster="", environ={token_variable: "not-a-token"}, clouds=clouds)
         except config.ConfigError as error:
@@ -236,7 +239,7 @@ def _paths(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
             yield from _paths(each, (*path, number))
 
 
-def render(written: Draft, header: Sequence[str]) -> str:
+def render(written: Draft, header: Sequence[str], folder: str = "") -> str:
     """Write the file: every loss is a comment above what it is about."""
     lines = [_comment(each) for each in header]
     lines += [_comment(f"Lost: {each}") for each in written.losses]
@@ -245,7 +248,8 @@ def render(written: Draft, header: Sequence[str]) -> str:
     lines += ["", _dumped(document), "nodes:"]
     for group, entry in zip(written.groups, nodes, strict=True):
         lines += ["", *(_comment(f"Lost: {each}") for each in group.losses)]
-        dumped = _dumped(entry).splitlines()
+        placed = {"userDataFile": f"{folder}/{group.file}"} if folder and group.file else {}
+        dumped = _dumped({**entry, **placed}).splitlines()
         lines += [f"- {dumped[0]}", *(f"  {line}" for line in dumped[1:])]
     return "\n".join(lines) + "\n"
 

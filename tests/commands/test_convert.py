@@ -384,6 +384,30 @@ def test_user_data_that_is_there_is_not_written_over(here):
     assert "is there already" in convert(manifest, code=1)[1]
     text, _ = convert(manifest, "--user-data-dir", "joins")
     assert loaded(text, here).groups[0].user_data == CLOUD_INIT
+    away = here / "far" / "away"
+    text, _ = convert(manifest, "--user-data-dir", away)
+    assert loaded(text, here).groups[0].user_data == CLOUD_INIT
+    assert stat.S_IMODE((away / "pool1.user-data").stat().st_mode) == 0o600
+
+
+def test_nothing_is_written_where_nothing_is_converted(here):
+    config_file = {"nodeConfigs": {"web": {"cloudInit": "#!/bin/sh\necho @@WRONG@@\n"}}}
+    (here / "config.json").write_text(json.dumps(config_file))
+    nodes = ("--nodes", "0:1:cx23:fsn1:web")
+    output = convert("config.json", *nodes, "--user-data-dir", here / "out", code=1)[1]
+    assert "no pool could be converted" in output
+    assert "@@WRONG@@" in output
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("manifests", [[KUBE_HETZNER], HETZNER_K3S, [LEGACY]])
+def test_check_finds_nothing_wrong_with_what_people_have(here, monkeypatch, manifests):
+    text, _ = convert(given_file("ca.yaml", *manifests))
+    (here / "pools.yaml").write_text(text)
+    monkeypatch.setenv("HCLOUD_TOKEN", TOKEN)
+    done = click.testing.CliRunner().invoke(cli.cli, ["check", "--config", "pools.yaml"])
+    assert done.exit_code == 0, done.output
+    assert "trouble" not in done.output
 
 
 def test_a_command_line_for_a_shell_and_variables_in_it(here):
