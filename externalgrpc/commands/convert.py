@@ -71,7 +71,7 @@ def convert(
     in a comment above the group, and on standard error, with what to do about it. Tokens are never
     printed; user-data, which may hold some, goes to files beside it.
     """
-    from externalgrpc.commands import converting, setups  # noqa: PLC0415 - a short start-up is felt
+    from externalgrpc.commands import containers, converting  # noqa: PLC0415 - a short start-up is felt
 
     if not files and not from_deployment:
         raise click.UsageError("give a FILE, or --from-deployment NAMESPACE/NAME")
@@ -98,7 +98,7 @@ def convert(
         written.losses[:0] = found.losses
         header = converting.header(found, cloud.token_variable)
         text = converting.fit(written, header, installed, cloud.token_variable)
-    except (ValueError, setups.Unreadable) as error:
+    except (ValueError, containers.Unreadable) as error:
         raise terminal.Failure(str(error)) from error
     except converting.Inconvertible as error:
         raise terminal.Failure(str(error), lines=True) from error
