@@ -93,6 +93,30 @@ def test_undo_takes_off_our_marks_and_only_of_what_was_adopted(town):
     assert "[1/1]" in adopt(town, "--yes"), "and adopted again"
 
 
+def test_undo_leaves_what_another_group_or_another_cluster_adopted(town):
+    town.stand("old-4f1e")
+    adopt(town, "--yes")
+    theirs = {"cluster": "test", "node_name": "x", "adopted": True}
+    for name, fields in (
+        ("db", {"group": "db", "identity": town.identity}),
+        ("other", {"group": "web", "identity": OTHERS}),
+        ("made", {"group": "web", "identity": town.identity, "adopted": False}),
+    ):
+        number = town.center.add(name=name)
+        town.center.edit(number, **{**theirs, **fields})
+    assert "[1/1]" in adopt(town, "--undo", "--yes")
+    left = {each.name for each in town.center.servers() if each.cluster}
+    assert left == {"db", "other", "made"}
+
+
+def test_a_node_that_is_being_deleted_is_left_alone(town):
+    number = town.stand("old-a", node=False)
+    going = cluster.node("old-a", provider_id=f"memory://{number}")
+    going["metadata"]["deletionTimestamp"] = cluster.ago(1)
+    cluster.put_nodes(town.kube, going)
+    assert "its Node old-a is being deleted" in adopt(town, "--yes", code=1)
+
+
 def test_undo_that_was_cut_short_is_finished_by_the_next(town):
     first = town.stand("old-4f1e")
     adopt(town, "--yes")

@@ -446,6 +446,35 @@ def test_the_cluster_must_be_named_and_something_given(here):
     assert wrong.exit_code == 2
 
 
+def test_the_token_is_in_nothing_that_is_handed_on():
+    whole = {"kind": "Secret", "metadata": {"name": "all"}, "stringData": {"HCLOUD_TOKEN": TOKEN}}
+    held = setups.Given(objects=[whole], environ={"HCLOUD_TOKEN": TOKEN})
+    workload = deployment("--nodes=0:1:cx23:fsn1:w", envFrom=[{"secretRef": {"name": "all"}}])
+    words = {"nodes": (), "token_variable": "HCLOUD_TOKEN", "config_variable": "X"}
+    found = setups.setup(held, workload, held.fetch, **words)
+    assert TOKEN not in found.setup.environ.values()
+    assert found.token == "variable HCLOUD_TOKEN"
+    found = setups.setup(setups.Given(objects=[whole]), workload, held.fetch, **words)
+    assert TOKEN not in found.setup.environ.values()
+    assert "envFrom" in found.token
+
+
+def test_two_names_that_become_one_are_told_apart():
+    pools = tuple(
+        contract.Pool(
+            name=name,
+            settings={"minSize": 0, "maxSize": 1, "instanceType": "cx23", "region": "fsn1"},
+        )
+        for name in ("web-a", "Web.A", "web_a", "9", "x" * 60, "X" * 60)
+    )
+    written = converting.draft(
+        contract.Converted(pools=pools), cluster="prod", provider="hetzner", label="l"
+    )
+    converting.fit(written, (), installed_clouds.installed(), "HCLOUD_TOKEN")
+    names = [each.name for each in written.groups]
+    assert names == ["web-a", "web-a-2", "web-a-3", "pool-9", "x" * 40, "x" * 38 + "-2"]
+
+
 TEXTS = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
@@ -501,7 +530,8 @@ def test_whatever_comes_of_it_loads(tmp_path_factory, pools):
     head = converting.header(setups.Found(contract.Setup(), "a\nb"), "HCLOUD_TOKEN")
     try:
         text = converting.fit(written, head, clouds, "HCLOUD_TOKEN")
-    except converting.Inconvertible:
+    except converting.Inconvertible as error:
+        assert not written.groups, error
         return
     folder = tmp_path_factory.mktemp("made")
     for each in written.groups:
