@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from externalgrpc import assembly, config
 from externalgrpc.config import watch
-from externalgrpc.control import metrics
+from externalgrpc.control import metrics_server
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.rpc import address, fleet_service, limits, server, service
 from externalgrpc.status import site
@@ -181,7 +181,7 @@ class _Http:
                 version=version.VERSION,
                 dry_run=serving.dry_run,
             )
-            self._server = metrics.MetricsServer(
+            self._server = metrics_server.MetricsServer(
                 parts.host or "0.0.0.0",  # noqa: S104 - ":9090" means everywhere, as in Go
                 parts.port,
                 plant.metrics,

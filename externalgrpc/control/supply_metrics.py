@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from prometheus_client import core, registry
 
+from externalgrpc.control.gauge import gauge
 from externalgrpc.fleet import joins, quarantine, state, stock, view, wishes
 from externalgrpc.nodes import pricing
 from externalgrpc.support import clock, version
@@ -49,30 +50,31 @@ class SupplyCollector(registry.Collector):
 
 
 def _build() -> core.Metric:
-    build = core.GaugeMetricFamily(
-        "vps_autoscaler_build_info", "Always 1; the version that runs.", labels=("version",)
+    return gauge(
+        "build_info",
+        "Always 1; the version that runs.",
+        ("version",),
+        [((version.VERSION,), 1)],
     )
-    build.add_metric((version.VERSION,), 1.0)
-    return build
 
 
 def _costs(fleet: state.Fleet, prices: pricing.PriceList) -> Iterator[core.Metric]:
     """Price what groups order next and what is paid for; what has no price is counted, not left."""
-    offered = core.GaugeMetricFamily(
-        "vps_autoscaler_group_price_per_hour",
+    offered = gauge(
+        "group_price_per_hour",
         "Net price of the machine that a group orders first, per hour.",
-        labels=("group", "currency"),
+        ("group", "currency"),
     )
-    paid = core.GaugeMetricFamily(
-        "vps_autoscaler_cost_per_hour",
+    paid = gauge(
+        "cost_per_hour",
         "Net price of the machines of a group that the cloud shows, those being deleted included, "
         'per hour; group "" is what no group claims.',
-        labels=("group", "currency"),
+        ("group", "currency"),
     )
-    unpriced = core.GaugeMetricFamily(
-        "vps_autoscaler_unpriced_machines",
+    unpriced = gauge(
+        "unpriced_machines",
         "Machines whose price is not known, and which are not in the cost.",
-        labels=("group",),
+        ("group",),
     )
     for name, group in fleet.groups.items():
         try:
@@ -118,54 +120,51 @@ def _paid_for(fleet: state.Fleet) -> Iterator[tuple[str, str, contract.Instance]
 
 
 def _budgets(budgets: Mapping[str, contract.Budget | None]) -> Iterator[core.Metric]:
-    remaining = core.GaugeMetricFamily(
-        "vps_autoscaler_request_budget_remaining",
+    known = {name: budget for name, budget in budgets.items() if budget is not None}
+    yield gauge(
+        "request_budget_remaining",
         "Requests that the cloud still takes, as its last answer said.",
-        labels=("account",),
+        ("account",),
+        (((name,), budget.remaining) for name, budget in known.items()),
     )
-    limit = core.GaugeMetricFamily(
-        "vps_autoscaler_request_budget_limit",
+    yield gauge(
+        "request_budget_limit",
         "Requests that the cloud takes in its window, as its last answer said.",
-        labels=("account",),
+        ("account",),
+        (((name,), budget.limit) for name, budget in known.items()),
     )
-    for name, budget in budgets.items():
-        if budget is not None:
-            remaining.add_metric((name,), budget.remaining)
-            limit.add_metric((name,), budget.limit)
-    yield from (remaining, limit)
 
 
 def _hindrances(fleet: state.Fleet, now: float) -> Iterator[core.Metric]:
     """Gauge what keeps groups from growing: no sight, failed joins, refusals remembered."""
-    known = core.GaugeMetricFamily(
-        "vps_autoscaler_cluster_known",
+    yield gauge(
+        "cluster_known",
         "0 while the cluster's identity or Nodes are not known, or were not heard of for minutes; "
         "1 without a cluster to ask.",
+        samples=[((), _knows_cluster(fleet))],
     )
-    known.add_metric((), float(_knows_cluster(fleet)))
-    listed = core.GaugeMetricFamily(
-        "vps_autoscaler_account_listed",
+    yield gauge(
+        "account_listed",
         "1 while the last complete listing is fresh enough for groups of the account to grow.",
-        labels=("account",),
+        ("account",),
+        (((name,), not wishes.blind(each, now)) for name, each in fleet.accounts.items()),
     )
-    for name, account in fleet.accounts.items():
-        listed.add_metric((name,), float(not wishes.blind(account, now)))
-    held = core.GaugeMetricFamily(
-        "vps_autoscaler_group_held_back_seconds",
+    yield gauge(
+        "group_held_back_seconds",
         "For how long a group is still held back after failed joins; 0 when it is not.",
-        labels=("group",),
+        ("group",),
+        (((name,), joins.held_back_s(fleet, name, now)) for name in fleet.groups),
     )
-    for name in fleet.groups:
-        held.add_metric((name,), joins.held_back_s(fleet, name, now))
-    refused = core.GaugeMetricFamily(
-        "vps_autoscaler_refusal_remaining_seconds",
+    yield gauge(
+        "refusal_remaining_seconds",
         "For how long a cloud's refusal still puts what it was said of behind the rest, by what "
         "that was: account, and as far as it was said of them group, type and location.",
-        labels=("account", "group", "type", "location", "code"),
+        ("account", "group", "type", "location", "code"),
+        (
+            ((*_labels(fleet, thing), said.code), said.left_s)
+            for thing, said in stock.remembered(fleet, now)
+        ),
     )
-    for thing, said in stock.remembered(fleet, now):
-        refused.add_metric((*_labels(fleet, thing), said.code), said.left_s)
-    yield from (known, listed, held, refused)
 
 
 def _knows_cluster(fleet: state.Fleet) -> bool:

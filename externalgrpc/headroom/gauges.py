@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import core, registry
 
+from externalgrpc.control.gauge import gauge
 from externalgrpc.headroom.status import Status
 
 
@@ -17,20 +18,20 @@ class Rooms(registry.Collector):
 
     def collect(self) -> Iterator[core.Metric]:
         """Describe every group that asks for room."""
-        balloons = core.GaugeMetricFamily(
-            "vps_autoscaler_balloons",
+        balloons = gauge(
+            "balloons",
             "Balloons that keep room in a group, by what they are made with.",
-            labels=("group", "by"),
+            ("group", "by"),
         )
-        cpu = core.GaugeMetricFamily(
-            "vps_autoscaler_headroom_cpu_cores",
+        cpu = gauge(
+            "headroom_cpu_cores",
             "Cores in use and requested on a group's measured nodes, and kept free by balloons.",
-            labels=("group", "which"),
+            ("group", "which"),
         )
-        states = core.GaugeMetricFamily(
-            "vps_autoscaler_headroom_state",
+        states = gauge(
+            "headroom_state",
             "1 for the reason why a group's room is as it is; OnTarget when all is well.",
-            labels=("group", "reason"),
+            ("group", "reason"),
         )
         for name, status in self._statuses().items():
             balloons.add_metric((name, status.by.value), status.balloons)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc.control import httpd, metrics
+from externalgrpc.control import httpd, metrics, metrics_server
 from tests import serving
 from tests.test_cli import EXAMPLE, ROOT
 
@@ -191,7 +191,7 @@ def test_it_stops_at_once_whoever_is_connected():
 def test_metrics_come_compressed_and_chosen_as_before():
     counted = metrics.Metrics()
     counted.count("reloads", {"outcome": "taken"})
-    http = metrics.MetricsServer("127.0.0.1", 0, counted, lambda: (True, "ok"))
+    http = metrics_server.MetricsServer("127.0.0.1", 0, counted, lambda: (True, "ok"))
     http.start()
     try:
         name = "vps_autoscaler_reloads_total"

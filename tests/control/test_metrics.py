@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 
 from externalgrpc import serving
-from externalgrpc.control import metrics
+from externalgrpc.control import metrics_server
 from externalgrpc.support import clock
 from tests import serving as house
 
@@ -19,7 +19,7 @@ def fetch(port, path):
 @pytest.fixture
 def up(tmp_path):
     with house.running(tmp_path) as running:
-        http = metrics.MetricsServer(
+        http = metrics_server.MetricsServer(
             "127.0.0.1",
             0,
             running.plant.metrics,

@@ -13,7 +13,7 @@ from importlib import resources
 
 import pytest
 
-from externalgrpc.control import metrics
+from externalgrpc.control import metrics_server
 from externalgrpc.status import site
 from tests import serving
 from tests.control import test_httpd as crowds
@@ -30,7 +30,7 @@ ON, OFF = "statusPage: true\n", "statusPage: false\n"
 def server(folder, text=serving.TWO_POOLS, **fields):
     """Serve the page on a port, as ``serve --metrics`` does."""
     with seen.looking(folder, text, **fields) as page:
-        http_server = metrics.MetricsServer(
+        http_server = metrics_server.MetricsServer(
             "127.0.0.1", 0, page.up.plant.metrics, lambda: (True, "ok"), page.site.answer
         )
         http_server.start()
