@@ -19,6 +19,8 @@ COMMANDS = {
     "doctor": "externalgrpc.commands.doctor:doctor",
     "offers": "externalgrpc.commands.offers:offers",
     "purge": "externalgrpc.commands.purge:purge",
+    "adopt": "externalgrpc.commands.adopt:adopt",
+    "convert": "externalgrpc.commands.convert:convert",
     "schema": "externalgrpc.commands.schema:schema",
     "kubero": "externalgrpc.commands.kubero:kubero",
     "demo": "externalgrpc.commands.demo:demo",
@@ -45,6 +47,7 @@ def cli() -> None:
       vps-autoscaler render --config pools.yaml GROUP     user-data and template of a group
       vps-autoscaler try GROUP --config pools.yaml        one machine: ordered, joined, deleted
       vps-autoscaler doctor --config pools.yaml           what is wrong, why, and the cure
+      vps-autoscaler convert --cluster prod autoscaler.yaml   from another autoscaler
       vps-autoscaler kubero | kubectl apply -f -          tenant apps of Kubero on VPS nodes
     """
 

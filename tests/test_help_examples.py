@@ -18,7 +18,9 @@ import pytest
 import yaml
 
 from externalgrpc import cli
+from providers.memory import datacenter
 from tests import serving
+from tests.diagnosis import cluster
 from tests.test_cli import ROOT
 
 POOLS = """
@@ -29,6 +31,16 @@ nodes:
 - {name: workers, account: ram, instanceType: medium, region: east, maxSize: 3}
 """
 VALUES = "kubero: {operator: {nodeSelector: {pool: web}}}\n"
+AUTOSCALER = """
+kind: Deployment
+metadata: {name: cluster-autoscaler, namespace: kube-system}
+spec:
+  template:
+    spec:
+      containers:
+      - command: [./cluster-autoscaler, --cloud-provider=hetzner, "--nodes=0:2:cx23:fsn1:web"]
+        env: [{name: HCLOUD_CLOUD_INIT, value: IyEvYmluL3NoCg==}]
+"""
 PORT = "127.0.0.1:8086"
 WELL = {"doctor": (0, 3)}
 """Exit codes of what works; 3 is doctor's for nothing found, and something it could not look at."""
@@ -46,6 +58,7 @@ def place(tmp_path):
     """Give a folder with what the examples name, and an environment that has the program."""
     (tmp_path / "pools.yaml").write_text(POOLS)
     (tmp_path / "values.yaml").write_text(VALUES)
+    (tmp_path / "autoscaler.yaml").write_text(AUTOSCALER)
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "memory.yaml").write_text(POOLS)
     program = tmp_path / "bin" / "vps-autoscaler"
@@ -105,7 +118,7 @@ def finished(place, name: str, line: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(cli.COMMANDS.keys() - {"serve", "demo", "ls", "why", "doctor"})
+    "name", sorted(cli.COMMANDS.keys() - {"serve", "demo", "ls", "why", "doctor", "adopt"})
 )
 def test_an_example_that_needs_no_server(place, name):
     line = example(name)
@@ -123,6 +136,21 @@ def test_an_example_that_asks_a_server(place, tmp_path, name):
         place[1]["VPS_AUTOSCALER_ADDRESS"] = up.address
         out = finished(place, name, example(name).replace(PORT, up.address))
     assert "workers" in out or "looked at" in out
+
+
+def test_an_example_that_asks_the_cluster(place, tmp_path):
+    path, state = place[0] / "pools.yaml", tmp_path / "cloud.json"
+    made = datacenter.Datacenter(datacenter.Options(state_file=str(state)))
+    number = made.add(name="old-1", machine_type="medium", location="east")
+    made.edit(number, labels={"pool": "old"})
+    with cluster.running() as server:
+        cluster.put_nodes(server, cluster.node("old-1", provider_id=f"memory://{number}"))
+        way = cluster.kubeconfig(server, tmp_path)
+        text = POOLS.replace("bootTimeS: 0", f"stateFile: {state}, bootTimeS: 0")
+        path.write_text(f"{text}kubernetes: {{kubeconfig: {way}}}\n")
+        out = finished(place, "adopt", example("adopt"))
+    assert "adopt as node old-1" in out
+    assert "1 machines would be adopted for group workers" in out
 
 
 def test_the_example_of_serve(place):

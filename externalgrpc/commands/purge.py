@@ -177,7 +177,7 @@ def _show(choice: purging.Choice, cluster: str) -> None:
         _say(
             f"{machine.provider_id}  {machine.node_name or '(no name)'}  "
             f"{machine.group or '(no group)'}  {machine.machine_type} in {machine.location}  "
-            f"{machine.identity or '(no identity)'}"
+            f"{machine.identity or '(no identity)'}{'  adopted' if machine.adopted else ''}"
         )
     for message in choice.messages():
         _say(message)

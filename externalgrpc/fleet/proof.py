@@ -200,9 +200,11 @@ def is_strange(
 ) -> bool:
     """Tell whether a machine was made since we started, and not by us: by a second server.
 
-    None is to a server that stands by: the one that acts made them.
+    None is to a server that stands by: the one that acts made them. What was adopted was made by
+    whomever, and a person has said so.
     """
-    if fleet.standby or not fleet.started_at or not instance.created_at or not instance.node_name:
+    dated = fleet.started_at and instance.created_at
+    if fleet.standby or instance.adopted or not dated or not instance.node_name:
         return False
     since = fleet.started_at + 2 * account.settle_s
     return instance.created_at > since and instance.node_name not in fleet.minted

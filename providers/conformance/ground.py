@@ -17,7 +17,7 @@ from providers.conformance.controls import Bench
 
 OPERATIONS = (
     *("create", "instances", "look_up", "delete", "mark"),
-    *("neighbours", "tidy", "leftovers", "finish"),
+    *("neighbours", "tidy", "leftovers", "finish", "candidates"),
 )
 REGION_LABEL = "topology.kubernetes.io/region"
 GROUP_SETTINGS = frozenset(
@@ -108,6 +108,8 @@ class Ground(abc.ABC):
             )
         if isinstance(provider, contract.Leaving):
             calls["leftovers"] = provider.leftovers
+        if isinstance(provider, contract.Adopting):
+            calls["candidates"] = provider.candidates
         return calls
 
     def call(self, bench: Bench, operation: str) -> Callable[[], object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.conformance import (
+    adopting,
     describing,
     garbling,
     living,
@@ -20,6 +21,7 @@ class ProviderContract(
     stepping.Stepping,
     refusing.Refusing,
     marking.Marking,
+    adopting.Adopting,
 ):
     """What is true of every cloud. Names of the catalogue are the subclass's to say."""
 

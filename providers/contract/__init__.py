@@ -21,6 +21,14 @@ from providers.contract.machines import (
     Order,
 )
 from providers.contract.marks import NOBODYS, UNJOINED_VALUE, Mark
+from providers.contract.migrating import (
+    Adopting,
+    Candidate,
+    Converted,
+    Converting,
+    Pool,
+    Setup,
+)
 from providers.contract.optional import Finishing, Leaving, Marking, Neighbourly, Packing, Tidying
 from providers.contract.posing import FAKE_NODE, POSED, NodeShape, Posing, Taint
 from providers.contract.provider import ENTRY_POINT_GROUP, Login, NoOptions, Provider, as_ordered
@@ -31,7 +39,11 @@ __all__ = [
     "NOBODYS",
     "POSED",
     "UNJOINED_VALUE",
+    "Adopting",
     "Budget",
+    "Candidate",
+    "Converted",
+    "Converting",
     "Costs",
     "Finishing",
     "Instance",
@@ -49,10 +61,12 @@ __all__ = [
     "Offer",
     "Order",
     "Packing",
+    "Pool",
     "Posing",
     "Provider",
     "Quota",
     "Rate",
+    "Setup",
     "Taint",
     "Tidying",
     "as_ordered",

@@ -120,9 +120,9 @@ class Instance:
     ``id`` is what a machine learns of itself, and what a controller manager of the cloud's sets.
     ``node_name`` and ``group`` come from our marks, never from the server's display name (people
     rename servers); ``group`` is empty when the machine carries the cluster's mark and no group's.
-    ``identity`` and ``unjoined`` come from the marks too: the identity is empty where the machine
-    carries none, and :data:`NOBODYS` where it carries several or what is none. Whose a machine of
-    another identity is, the caller decides: here it is one like any other.
+    ``identity``, ``unjoined`` and ``adopted`` come from the marks too: the identity is empty where
+    the machine carries none, and :data:`NOBODYS` where it carries several or what is none. Whose a
+    machine of another identity is, the caller decides: here it is one like any other.
     ``addresses`` are IP addresses, public ones first, none when there are none yet.
     ``created_at`` is in Unix seconds, 0 when unknown; of two machines of one name the older stays.
     ``receipt`` is what :meth:`Provider.look_up` needs to learn an order's fate (an action's id),
@@ -135,6 +135,7 @@ class Instance:
     group: str
     identity: str = ""
     unjoined: bool = False
+    adopted: bool = False
     machine_type: str
     location: str
     image: str = ""

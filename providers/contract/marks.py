@@ -16,6 +16,8 @@ class Mark(enum.Enum):
 
     The value of UNJOINED is :data:`UNJOINED_VALUE`, whatever the cloud writes for it; that of
     IDENTITY is 10 lower-case hexadecimal digits; the others hold the names of :class:`Order`.
+    ADOPTED has the value of UNJOINED, and no order carries it: it says that a person put the marks
+    on a machine that stood.
     """
 
     CLUSTER = "cluster"
@@ -23,6 +25,7 @@ class Mark(enum.Enum):
     NODE = "node"
     IDENTITY = "identity"
     UNJOINED = "unjoined"
+    ADOPTED = "adopted"
 
 
 UNJOINED_VALUE: Final = "true"

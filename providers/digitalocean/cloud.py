@@ -53,6 +53,7 @@ class DigitalOceanCloud:
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
+    group_label: ClassVar[str] = ""
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
     billing = "it is paid for by the hour, until it is deleted"
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
@@ -308,6 +309,16 @@ class DigitalOceanCloud:
         with self._connection.operation("neighbours"):
             usual, gpus = self._listed(reading.tags), self._listed(reading.tags, type="gpus")
             return marks.neighbours(usual + gpus)
+
+    def candidates(self) -> tuple[contract.Candidate, ...]:
+        """List every droplet of the account, GPU droplets too; one request for 200 of a kind."""
+        with self._connection.operation("candidates"):
+
+            def read(row: Row) -> contract.Candidate:
+                return marks.candidate(self._instance(row), str(row["name"]), reading.tags(row))
+
+            found = [*self._listed(read), *self._listed(read, type="gpus")]
+            return tuple({each.instance.id: each for each in found}.values())
 
     def tidy(
         self,

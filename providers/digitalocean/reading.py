@@ -62,6 +62,7 @@ def instance(
         group=mark.group,
         identity=mark.identity,
         unjoined=mark.unjoined,
+        adopted=mark.adopted,
         machine_type=str(row["size_slug"]),
         location=str((row.get("region") or {}).get("slug", "")),
         image=str(image.get("slug") or image.get("id") or ""),

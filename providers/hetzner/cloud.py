@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from providers import contract, errors, metadata
 from providers.hetzner import (
+    intree,
     listing,
     ordering,
     reading,
@@ -52,6 +53,8 @@ class HetznerCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
 
+    group_label: ClassVar[str] = intree.LABEL
+    config_variable: ClassVar[str] = intree.CONFIG_FILE
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
     billing = "every started hour is paid for, until it is deleted"
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
@@ -73,6 +76,11 @@ class HetznerCloud:
     def open(cls, login: contract.Login) -> contract.Provider:
         """Make a provider for a login; contacts nobody."""
         return cls(login)
+
+    @classmethod
+    def convert(cls, setup: contract.Setup) -> contract.Converted:
+        """Read how Cluster Autoscaler's own provider for Hetzner was set up; pure."""
+        return intree.convert(setup)
 
     def machine_types(self) -> tuple[contract.MachineType, ...]:
         """List every server type, sold out or not; one request for each 50."""
@@ -289,6 +297,18 @@ class HetznerCloud:
                     reading.whose,
                     sort="id:asc",
                     label_selector=reading.CLUSTER,
+                )
+            )
+
+    def candidates(self) -> tuple[contract.Candidate, ...]:
+        """List every server of the project; one request for each 50."""
+        with self._connection.operation("candidates"):
+            return tuple(
+                listing.translated(
+                    self._connection,
+                    *_SERVERS,
+                    lambda row: reading.candidate(row, self._log.unknown_state),
+                    sort="id:asc",
                 )
             )
 

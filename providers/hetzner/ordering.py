@@ -24,7 +24,7 @@ def impossible(order: contract.Order) -> Iterator[str]:
         yield "a server without public IPv4 and IPv6 addresses needs a network"
     if any(key.startswith(RESERVED_PREFIX) for key in order.labels):
         yield f"server labels must not start with {RESERVED_PREFIX}: Hetzner keeps it for itself"
-    for key in (reading.IDENTITY, reading.UNJOINED):
+    for key in (reading.IDENTITY, reading.UNJOINED, reading.ADOPTED):
         if key in order.labels:
             yield f"the server label {key!r} would pass for one of our own marks"
     if order.identity and not marks.is_identity(order.identity):

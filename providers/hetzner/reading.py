@@ -22,12 +22,14 @@ GROUP = "vps-autoscaler/group"
 NODE = "vps-autoscaler/node"
 IDENTITY = "vps-autoscaler/identity"
 UNJOINED = "vps-autoscaler/unjoined"
+ADOPTED = "vps-autoscaler/adopted"
 KEYS: Mapping[contract.Mark, str] = {
     contract.Mark.CLUSTER: CLUSTER,
     contract.Mark.GROUP: GROUP,
     contract.Mark.NODE: NODE,
     contract.Mark.IDENTITY: IDENTITY,
     contract.Mark.UNJOINED: UNJOINED,
+    contract.Mark.ADOPTED: ADOPTED,
 }
 
 _GIB = 1024**3
@@ -99,6 +101,7 @@ def instance(
         group=str(labels.get(GROUP, "")),
         identity=identity(row),
         unjoined=labels.get(UNJOINED) == contract.UNJOINED_VALUE,
+        adopted=labels.get(ADOPTED) == contract.UNJOINED_VALUE,
         machine_type=str(row["server_type"]["name"]),
         location=str(row["location"]["name"]),
         image=str(image.get("name") or image.get("id") or ""),
@@ -106,6 +109,18 @@ def instance(
         state=state,
         created_at=_unix(created) if created else 0.0,
         receipt=receipt,
+    )
+
+
+def candidate(row: Row, unknown_state: Callable[[str], None]) -> contract.Candidate:
+    """Read a server, whosever it is."""
+    ours = frozenset(KEYS.values())
+    labels = {str(key): str(value) for key, value in row["labels"].items()}
+    return contract.Candidate(
+        instance=instance(row, unknown_state),
+        cluster=labels.get(CLUSTER, ""),
+        name=str(row["name"]),
+        labels=frozenset(pair for pair in labels.items() if pair[0] not in ours),
     )
 
 

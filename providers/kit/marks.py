@@ -3,10 +3,11 @@
 Clouds without key/value labels (Linode, DigitalOcean, Vultr) carry these tags on every machine::
 
     vps-cluster:<cluster>    vps-group:<group>    n:<node name>
-    vps-id:<identity>        vps-unjoined
+    vps-id:<identity>        vps-unjoined        vps-adopted
 
-The last two come and go: the identity is the cluster's, 10 hexadecimal digits, where it has one,
-and ``vps-unjoined`` is taken off once the machine's Node was seen.
+The last three come and go: the identity is the cluster's, 10 hexadecimal digits, where it has one,
+``vps-unjoined`` is taken off once the machine's Node was seen, and ``vps-adopted`` is only on what
+was not made for us.
 
 They stay readable, so that a machine whose group left the configuration still names it. The
 strictest cloud of each rule sets it for all: 3 to 50 characters (Linode) of lower-case letters,
@@ -32,6 +33,7 @@ GROUP: Final = "vps-group:"
 NODE: Final = "n:"
 IDENTITY: Final = "vps-id:"
 UNJOINED: Final = "vps-unjoined"
+ADOPTED: Final = "vps-adopted"
 
 SHORTEST: Final = 3
 LONGEST: Final = 50
@@ -46,6 +48,7 @@ _PREFIXES: Final = {
     contract.Mark.NODE: NODE,
     contract.Mark.IDENTITY: IDENTITY,
 }
+_BARE: Final = {contract.Mark.UNJOINED: UNJOINED, contract.Mark.ADOPTED: ADOPTED}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class Marks:
     node_name: str = ""
     identity: str = ""
     unjoined: bool = False
+    adopted: bool = False
 
 
 def cluster_tag(cluster: str) -> str:
@@ -135,10 +139,12 @@ def check_change(put: Mapping[contract.Mark, str], remove: Collection[contract.M
 
 def tag_of(mark: contract.Mark, value: str) -> str:
     """Return the tag of one mark; raises ValueError when the value does not fit it."""
-    if mark is contract.Mark.UNJOINED:
+    if mark in _BARE:
         if value != contract.UNJOINED_VALUE:
-            raise ValueError(f"the mark 'unjoined' says 'true' or is not there, never {value!r}")
-        return UNJOINED
+            raise ValueError(
+                f"the mark {mark.value!r} says 'true' or is not there, never {value!r}"
+            )
+        return _BARE[mark]
     if mark is contract.Mark.IDENTITY and not is_identity(value):
         raise ValueError(f"the identity {value!r} is not 10 lower-case hexadecimal digits")
     return _tag(_PREFIXES[mark], value)
@@ -208,8 +214,9 @@ def change(
 
 def mark_of(tag: str) -> contract.Mark | None:
     """Return which mark of ours a tag is, whatever its value; None for a user's own."""
-    if tag == UNJOINED:
-        return contract.Mark.UNJOINED
+    for mark, bare in _BARE.items():
+        if tag == bare:
+            return mark
     return next((mark for mark, prefix in _PREFIXES.items() if tag.startswith(prefix)), None)
 
 
@@ -268,6 +275,21 @@ def read(machine_tags: Collection[str]) -> Marks:
         node_name=_only(NODE, machine_tags),
         identity=identity_of(_values(IDENTITY, machine_tags)),
         unjoined=UNJOINED in machine_tags,
+        adopted=ADOPTED in machine_tags,
+    )
+
+
+def candidate(
+    instance: contract.Instance, name: str, machine_tags: Collection[str]
+) -> contract.Candidate:
+    """Show a machine, whosever it is, with what its tags say."""
+    clusters = _values(CLUSTER, machine_tags)
+    others = (tag.partition(":") for tag in machine_tags if mark_of(tag) is None)
+    return contract.Candidate(
+        instance=instance,
+        cluster=contract.NOBODYS if len(clusters) > 1 else "".join(clusters),
+        name=name,
+        labels=frozenset((key, value) for key, _, value in others),
     )
 
 

@@ -47,6 +47,7 @@ class LinodeCloud:
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "placement_group", "public_ipv4", "ssh_keys"}
     )
+    group_label: ClassVar[str] = ""
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
     billing = "it is paid for by the hour, until it is deleted"
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=4, page=listing.PER_PAGE)
@@ -254,6 +255,20 @@ class LinodeCloud:
         with self._connection.operation("neighbours"):
             return marks.neighbours(
                 listing.translated(self._connection, _INSTANCES, reading.tags, filters=_BY_ID)
+            )
+
+    def candidates(self) -> tuple[contract.Candidate, ...]:
+        """List every machine of the account; one request for each 500."""
+        with self._connection.operation("candidates"):
+            return tuple(
+                listing.translated(
+                    self._connection,
+                    _INSTANCES,
+                    lambda row: marks.candidate(
+                        self._read(row), str(row["label"]), reading.tags(row)
+                    ),
+                    filters=_BY_ID,
+                )
             )
 
     def budget(self) -> contract.Budget | None:

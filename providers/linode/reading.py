@@ -59,6 +59,7 @@ def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instanc
         group=found_marks.group,
         identity=found_marks.identity,
         unjoined=found_marks.unjoined,
+        adopted=found_marks.adopted,
         machine_type=_text(row["type"] or ""),  # a plan of long ago has none
         location=_text(row["region"]),
         image=str(row.get("image") or ""),

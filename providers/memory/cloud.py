@@ -35,6 +35,7 @@ class MemoryCloud:
         {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
 
+    group_label: ClassVar[str] = ""
     user_data_limit_bytes: ClassVar[int] = 32 * 1024
     billing = "nothing is paid: it is simulated"
 
@@ -150,6 +151,22 @@ class MemoryCloud:
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count everybody's machines by cluster and identity; one request."""
         return self._read("neighbours", lambda _request, _now: self._cloud.sales.neighbours())
+
+    def candidates(self) -> tuple[contract.Candidate, ...]:
+        """List everybody's machines; one request."""
+
+        def work(_request: datacenter.Request, now: float) -> tuple[contract.Candidate, ...]:
+            return tuple(
+                contract.Candidate(
+                    instance=self._instance(server, now),
+                    cluster=server.cluster,
+                    name=server.name,
+                    labels=frozenset(server.labels.items()),
+                )
+                for server in self._cloud.sales.everybodys(now)
+            )
+
+        return self._read("candidates", work)
 
     def tidy(
         self,
@@ -307,6 +324,7 @@ class MemoryCloud:
             group=server.group,
             identity=server.identity,
             unjoined=server.unjoined,
+            adopted=server.adopted,
             machine_type=server.machine_type,
             location=server.location,
             image=server.image,

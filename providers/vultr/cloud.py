@@ -47,6 +47,7 @@ class VultrCloud:
     supports: ClassVar[frozenset[str]] = frozenset(
         {"networks", "firewalls", "public_ipv4", "public_ipv6", "ssh_keys"}
     )
+    group_label: ClassVar[str] = ""
     user_data_limit_bytes: ClassVar[int] = ordering.USER_DATA_LIMIT_BYTES
     billing = "it is paid for by the hour, until it is deleted"
     costs: ClassVar[contract.Costs] = contract.Costs(catalogue=3, page=listing.PER_PAGE)
@@ -276,6 +277,19 @@ class VultrCloud:
         with self._connection.operation("neighbours"):
             rows = listing.translated(self._connection, *_INSTANCES, reading.tags)
             return marks.neighbours(rows)
+
+    def candidates(self) -> tuple[contract.Candidate, ...]:
+        """List every instance of the account; one request for each 500."""
+        with self._connection.operation("candidates"):
+            return tuple(
+                listing.translated(
+                    self._connection,
+                    *_INSTANCES,
+                    lambda row: marks.candidate(
+                        self._instance(row), str(row["label"]), reading.tags(row)
+                    ),
+                )
+            )
 
     def budget(self) -> contract.Budget | None:
         """Return None: Vultr's answers do not say what is left."""

@@ -68,6 +68,7 @@ def instance(
         group=mark.group,
         identity=mark.identity,
         unjoined=mark.unjoined,
+        adopted=mark.adopted,
         machine_type=str(row["plan"]),
         location=str(row.get("region") or ""),
         image=str(row.get("snapshot_id") or row.get("image_id") or row.get("os_id") or ""),

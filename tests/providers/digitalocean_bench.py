@@ -103,7 +103,7 @@ class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
         return {tag for tag in worn if marks.mark_of(tag) is None}
 
     def lose_mark_reply(self, *, after_work: bool) -> None:
-        self.fake.fail(engine.FaultKind.LOST, method="DELETE", path="/resources$", after=after_work)
+        self.fake.fail(engine.FaultKind.LOST, path="/resources$", after=after_work)
 
     def beside(self) -> set[str]:
         return {tag for tag in self.fake.tags.values() if tag.startswith(marks.NODE)}

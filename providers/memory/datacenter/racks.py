@@ -24,9 +24,9 @@ class Server:
     """A machine; instants are Unix seconds.
 
     It boots until ``runs_at`` and is there until ``gone_at``, where that is known; whoever lists
-    sees it as it was ``lag_s`` ago. ``cluster``, ``group``, ``node_name``, ``identity`` and
-    ``unjoined`` are the marks it carries, ``labels`` the user's own, ``name`` is what a console
-    shows.
+    sees it as it was ``lag_s`` ago. ``cluster``, ``group``, ``node_name``, ``identity``,
+    ``unjoined`` and ``adopted`` are the marks it carries, ``labels`` the user's own, ``name`` is
+    what a console shows.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Server:
     node_name: str = ""
     identity: str = ""
     unjoined: bool = False
+    adopted: bool = False
     machine_type: str
     location: str
     image: str = ""

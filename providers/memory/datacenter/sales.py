@@ -21,6 +21,7 @@ _FIELDS = {
     contract.Mark.NODE: "node_name",
     contract.Mark.IDENTITY: "identity",
     contract.Mark.UNJOINED: "unjoined",
+    contract.Mark.ADOPTED: "adopted",
 }
 _FAILED_LATER = "resource_unavailable: the creation was accepted and then failed: sold out"
 
@@ -107,10 +108,15 @@ class Sales:
             node_name=fields.get("node_name", server.node_name),
             identity=fields.get("identity", server.identity),
             unjoined=bool(fields.get("unjoined", server.unjoined)),
+            adopted=bool(fields.get("adopted", server.adopted)),
         )
         if fresh != server:
             self._racks.put(fresh)
         return fresh
+
+    def everybodys(self, now: float) -> tuple[Server, ...]:
+        """Return every machine that there is, as it is now."""
+        return tuple(one for one in self._racks.all() if one.state(now) is not None)
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count everybody's machines by the marks of clusters that they carry."""

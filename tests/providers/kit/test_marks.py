@@ -242,3 +242,32 @@ def test_neighbours_are_counted_by_cluster_and_identity() -> None:
         ("blue", "?", 1),
         ("green", "?", 1),
     ]
+
+
+def test_a_candidate_is_shown_with_its_marks_and_its_own_labels() -> None:
+    machine = contract.Instance(
+        id="1",
+        provider_id="sky://1",
+        node_name="",
+        group="",
+        machine_type="small",
+        location="north",
+        state=contract.InstanceState.RUNNING,
+    )
+    tags = ("vps-cluster:blue", "vps-adopted", "pool:old", "pool:new:er", "bare", "vps-id:x")
+    shown = marks.candidate(machine, "mail", tags)
+    assert (shown.cluster, shown.name, shown.instance) == ("blue", "mail", machine)
+    assert shown.labels == {("pool", "old"), ("pool", "new:er"), ("bare", "")}
+    assert marks.candidate(machine, "mail", ()).cluster == ""
+    two = marks.candidate(machine, "mail", ("vps-cluster:blue", "vps-cluster:green"))
+    assert two.cluster == contract.NOBODYS
+
+
+def test_adopted_is_a_mark_like_unjoined() -> None:
+    assert marks.tag_of(Mark.ADOPTED, "true") == "vps-adopted"
+    assert marks.mark_of("vps-adopted") is Mark.ADOPTED
+    assert marks.read(("vps-adopted",)).adopted
+    with pytest.raises(ValueError, match="'adopted' says 'true' or is not there"):
+        marks.tag_of(Mark.ADOPTED, "yes")
+    with pytest.raises(ValueError, match="pass for one of our own"):
+        marks.tags(cluster="blue", group="web", node_name="web-a1", labels={"vps-adopted": ""})
