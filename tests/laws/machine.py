@@ -45,8 +45,8 @@ class FleetMachine(RuleBasedStateMachine):
         older=st.booleans(),
         several=st.booleans(),
         capped=st.sampled_from((False, False, True)),
-        repairs=st.booleans(),
-        skew_s=st.sampled_from((0.0, 0.0, -400.0, 50.0)),
+        repairs=st.sampled_from((False, False, True)),
+        skew_s=st.sampled_from((0.0, -400.0, 50.0)),
     )
     def begin(
         self,
@@ -71,7 +71,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.there = world.World(
             unique_names=unique_names,
             one_project=one_project,
-            with_nodes=with_nodes,
+            with_nodes=with_nodes or repairs,
             marking=marking,
             brake=brake,
             several=several,

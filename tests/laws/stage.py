@@ -16,7 +16,13 @@ class Stage:
     """
 
     def __init__(
-        self, *, forgets: bool = True, watches: bool = True, seed: int = 1, **options: object
+        self,
+        *,
+        forgets: bool = True,
+        watches: bool = True,
+        seed: int = 1,
+        repair_after_s: float | None = None,
+        **options: object,
     ) -> None:
         settings = {
             "create_latency_s": 0.0,
@@ -41,6 +47,7 @@ class Stage:
             min_size=0,
             max_size=10,
             overrides=groups.AutoscalingOverrides(max_node_provision_time_s=autoscaler.PROVISION_S),
+            repair_after_s=repair_after_s,
         )
         truth = life.Life()
         self.kubernetes = kubernetes.Kubernetes(

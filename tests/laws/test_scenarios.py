@@ -160,3 +160,31 @@ def test_nobody_is_ordered_while_the_last_processs_machines_may_still_come():
     there.run(600.0)
     assert len(there.standing) == 4
     assert there.made == 4
+
+
+def test_a_node_that_stays_away_is_replaced_where_its_group_asks_for_it():
+    there = stage.Stage(repair_after_s=300.0)
+    there.want(4)
+    there.run_until(lambda: there.joined == 4)
+    lost, *others = there.standing
+    there.kubernetes.unready.add(lost)
+    there.run(300.0)
+    assert there.standing == [lost, *others]
+    there.run_until(lambda: lost not in there.standing)
+    assert set(others) <= set(there.standing), "nobody else goes"
+    there.run_until(lambda: there.joined == 4 and len(there.standing) == 4)
+    assert there.made == 5
+
+
+def test_a_server_that_restarts_waits_anew_before_it_repairs():
+    there = stage.Stage(repair_after_s=300.0)
+    there.want(4)
+    there.run_until(lambda: there.joined == 4)
+    lost = there.standing[0]
+    there.kubernetes.unready.add(lost)
+    there.run(290.0)
+    there.server.kill()
+    there.start_server()
+    there.run(300.0)
+    assert lost in there.standing
+    there.run_until(lambda: lost not in there.standing)
