@@ -1,4 +1,4 @@
-"""``vps-autoscaler try`` with a real machine: kubeadm's join, a real kubelet's Node, nothing left."""
+"""``vps-autoscaler try`` with a real machine: kubeadm joins it, and nothing of it is left."""
 
 from __future__ import annotations
 
