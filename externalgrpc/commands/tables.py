@@ -39,6 +39,7 @@ _STYLES = {
     "deleting": "magenta",
     "failed": "bold red",
     "orphan": "red",
+    "trial": "red",
     "quarantine": "bold yellow",
 }
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from prometheus_client import core, registry
 
 from externalgrpc.control.gauge import gauge
-from externalgrpc.fleet import joins, quarantine, state, stock, view, wishes
+from externalgrpc.fleet import joins, quarantine, state, stock, trials, view, wishes
 from externalgrpc.nodes import pricing
 from externalgrpc.support import clock, version
 from providers import contract
@@ -114,7 +114,7 @@ def _paid_for(fleet: state.Fleet) -> Iterator[tuple[str, str, contract.Instance]
                 yield name, member.launch.account, member.launch.instance
         for instance in view.leaving(fleet, name):
             yield name, account_of.get(instance.provider_id, ""), instance
-    for instance in view.orphans(fleet):
+    for instance in (*view.orphans(fleet), *trials.leftovers(fleet)):
         if not quarantine.is_foreign(fleet, instance):
             yield "", account_of.get(instance.provider_id, ""), instance
 

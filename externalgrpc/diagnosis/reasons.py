@@ -29,6 +29,7 @@ _PHASES: Final = {
     "stopped": "The cloud says that it is stopped",
     "deleting": "It is being deleted",
     "orphan": "It has the cluster's mark and belongs to no group",
+    "trial": "A trial that was ended by force left it; vps-autoscaler try --clean deletes it",
 }
 _STEPS: Final = {
     "created": "it was made",
@@ -116,7 +117,7 @@ def _amiss(machine: pb.Machine) -> tuple[Severity, str, str] | None:
 
 def _going(machine: pb.Machine) -> tuple[Severity, str, str] | None:
     """Say what outweighs that it was a node once."""
-    if machine.phase not in ("deleting", "orphan", "stopped"):
+    if machine.phase not in ("deleting", "orphan", "trial", "stopped"):
         return None
     severity = Severity.NOTE if machine.phase == "deleting" else Severity.WARNING
     return severity, f"{_PHASES[machine.phase]}.", ""

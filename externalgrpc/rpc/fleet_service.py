@@ -112,7 +112,8 @@ class Show:
             target=view.target(fleet, group.name),
             candidates=[f"{c.machine_type}/{c.location}" for c in group.candidates],
             trouble=plaintext.line(
-                view.trouble(fleet, group.name)
+                (f"a trial of {group.trial_of}" if group.trial_of else "")
+                or view.trouble(fleet, group.name)
                 or joins.held_back(fleet, group.name, now)
                 or ("its VPSNode is being deleted" if group.deletion else group.hold)
             ),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from externalgrpc.fleet import repair, state, view, ways
+from externalgrpc.fleet import repair, state, trials, view, ways
 from externalgrpc.status import known as of
 from externalgrpc.status import shape
 from providers import contract
@@ -20,7 +20,7 @@ _AFTER: Final = {
 }
 """The step that comes next; a request for a certificate is none that all make."""
 
-_AT_REST: Final = frozenset({"failed", "deleting", "orphan", "quarantine", "stopped"})
+_AT_REST: Final = frozenset({"failed", "deleting", "orphan", "trial", "quarantine", "stopped"})
 """In these phases no step is awaited."""
 
 
@@ -38,6 +38,9 @@ def machines(known: of.Known) -> Iterator[shape.Machine]:
     for instance in view.orphans(fleet):
         text = "it carries the cluster's mark and no group that is configured"
         yield _standing(known, instance, "orphan", "Orphan", text)
+    for instance in trials.leftovers(fleet):
+        text = "a trial that was ended by force left it; vps-autoscaler try --clean deletes it"
+        yield _standing(known, instance, "trial", "Trial", text)
 
 
 def _member(known: of.Known, group: str, member: state.Member) -> shape.Machine:

@@ -256,7 +256,8 @@ class Status:
     cost: Cost
     groups: tuple[Group, ...]
     machines: tuple[Machine, ...]
-    """All that exist and all orders; what is of no group that is configured has phase orphan."""
+    """All that exist and all orders; what is of no group that is configured has phase orphan, and
+    what a trial left has phase trial."""
     ended: tuple[Ended, ...]
     """The last 50 since the server started, the latest first."""
     refused: tuple[Refused, ...]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from prometheus_client import generate_latest
 
 from externalgrpc.fleet import trials
 from externalgrpc.pb import fleet_pb2, fleet_pb2_grpc
@@ -163,6 +164,12 @@ def test_what_a_killed_server_left_is_shown_refused_and_cleaned(tmp_path):
         assert f"left by a trial: {left.provider_id}" in err
         assert "try --clean" in err
         assert len(up.cloud.servers()) == 1
+        (shown,) = up.show().machines
+        assert (shown.phase, shown.provider_id) == ("trial", left.provider_id)
+        cost = generate_latest(up.plant.metrics.registry).decode()
+        assert "vps_autoscaler_orphans 0.0" in cost
+        paid = next(each for each in cost.splitlines() if "cost" in each and 'group=""' in each)
+        assert float(paid.rpartition(" ")[2]) > 0
         code, _out, err = said("--clean", "--address", up.address)
         assert code == 1
         assert "add --yes" in err

@@ -211,10 +211,19 @@ def test_a_trial_that_fails_to_join_is_not_let_go_on_our_own_word():
     of.ordered(NODE, made)
     of.listed(made)
     of.now += groups.DEFAULT_PROVISION_TIMEOUT_S + 1
-    of.fleet = fleets.judge_joins(of.fleet, {}, now=of.now, unix_now=of.now)
+    for _ in range(3):
+        of.fleet = fleets.judge_joins(of.fleet, {}, now=of.now, unix_now=of.now)
+        of.now += scene.SETTLE_S + 1
+        of.listed(made)
     assert of.fleet.unjoined[NODE].failure.code == "JoinTimeout"
+    assert "trial" in of.fleet.unjoined[NODE].withheld
     assert of.fleet.verdicts == ()
-    assert fleets.overdue(of.fleet, of.now + 1000, patience_s=1.0) in ((), [])
+    assert list(fleets.overdue(of.fleet, of.now + 1000, patience_s=1.0)) == []
+    # The same machine of a group that is no trial is given up.
+    as_any = dataclasses.replace(of.fleet.groups[TRIAL], trial_of="")
+    of.fleet = dataclasses.replace(of.fleet, groups={**of.fleet.groups, TRIAL: as_any})
+    of.fleet = fleets.judge_joins(of.fleet, {}, now=of.now, unix_now=of.now)
+    assert of.fleet.verdicts != ()
 
 
 LEFT = {"group": TRIAL, "identity": scene.IDENTITY}

@@ -1,4 +1,4 @@
-"""``vps-autoscaler try`` with a real machine: kubeadm join, a real kubelet, nothing left."""
+"""``vps-autoscaler try`` with a real machine: kubeadm joins it, and nothing of it is left."""
 
 from __future__ import annotations
 

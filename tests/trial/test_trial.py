@@ -186,3 +186,17 @@ def test_a_server_that_is_stopped_takes_the_machine_with_it(tmp_path):
         serving.until(lambda: machine(up) is not None)
         cloud = up.cloud
     serving.until(lambda: not cloud.servers())
+
+
+def test_people_see_a_trial_while_it_lasts_and_nothing_of_it_after(tmp_path):
+    with server(tmp_path) as (up, _cluster, stub):
+        start(stub)
+        serving.until(lambda: machine(up) is not None)
+        shown = up.show()
+        (group,) = [each for each in shown.groups if each.trial_of]
+        assert (group.id, group.trouble) == ("vps-trial-alpha", "a trial of alpha")
+        assert [each.group for each in shown.machines] == ["vps-trial-alpha"]
+        end(stub)
+        until_phase(stub, "over")
+        assert [each.id for each in up.show().groups] == ["alpha"]
+        assert not up.show().machines

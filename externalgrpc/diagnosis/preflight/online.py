@@ -18,7 +18,7 @@ from externalgrpc.diagnosis.preflight import (
     ordering,
 )
 from externalgrpc.diagnosis.preflight.report import AccountReport, GroupReport, Report
-from externalgrpc.model import credentials, groups, installed_clouds
+from externalgrpc.model import credentials, groups, installed_clouds, names
 from providers import contract, errors
 
 T = TypeVar("T")
@@ -174,6 +174,14 @@ def _orphans(machines: Sequence[contract.Instance], known: Sequence[str]) -> Ite
     lost = sorted({machine.group for machine in machines if machine.group not in known})
     for name in lost:
         count = sum(machine.group == name for machine in machines)
+        if names.is_trial(name):
+            yield Finding(
+                severity=Severity.NOTE,
+                subject="trials",
+                what=f"{count} machines carry the mark of a trial",
+                cure="Where none is under way: vps-autoscaler try --clean",
+            )
+            continue
         whose = f"of a group {name!r} that is not configured" if name else "of no group"
         yield Finding(
             severity=Severity.WARNING,

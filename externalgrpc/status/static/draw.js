@@ -5,9 +5,9 @@ import { drawWay, makeWay, stepsOf } from "./way.js";
 
 const MOST_MACHINES = 200;
 const MOST_READ_OUT = 3;
-const TROUBLED = new Set(["failed", "quarantine", "orphan", "stopped", "unsure"]);
+const TROUBLED = new Set(["failed", "quarantine", "orphan", "trial", "stopped", "unsure"]);
 const COLOURS = {
-  failed: "bad", quarantine: "warn", orphan: "warn", stopped: "bad",
+  failed: "bad", quarantine: "warn", orphan: "warn", trial: "warn", stopped: "bad",
   unsure: "warn", deleting: "dim",
 };
 const WEIGHTS = { note: "dim", good: "good", warning: "warn", trouble: "bad" };
