@@ -25,6 +25,8 @@ _LOG = logs.Log("app-pools")
 _AGAIN_S: Final = 3600.0
 """An Event says the same of an app again after so long, for Events are kept for an hour."""
 
+_GATHER_S: Final = 0.2
+
 _DENIED: Final = "kubectl apply -f deploy/app-pools.yaml (the chart: rbac.appPools)"
 
 
@@ -112,6 +114,8 @@ class Controller:
                 self._step(self._clock.monotonic())
             except Exception:  # noqa: BLE001 - the next round comes; it is logged
                 _LOG.exception("apps' pools not looked after")
+            # Who writes apps all the time has them looked at no more often than this.
+            self._stopping.wait(min(_GATHER_S, self._timing.tick_s))
             self._due.wait(self._timing.tick_s)
             self._due.clear()
 
