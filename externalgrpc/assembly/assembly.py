@@ -292,7 +292,7 @@ class Assembly:
         with self._applying:
             self.fake_nodes = self.fake_nodes or posing.maker_of(
                 self._config.cluster,
-                self.registrar.cluster.api,
+                self.registrar.cluster,
                 self.reconciler,
                 self.describer,
                 self._installed,

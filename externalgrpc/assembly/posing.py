@@ -8,8 +8,7 @@ from typing import cast
 
 from externalgrpc.control import reconciler as control
 from externalgrpc.fleet import state
-from externalgrpc.joining import fake_nodes
-from externalgrpc.kube import api
+from externalgrpc.joining import fake_nodes, registrar
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.nodes import template
 from externalgrpc.rpc import describe
@@ -28,8 +27,8 @@ def asking(
 
 
 def maker_of(
-    cluster: str,
-    of: api.Api,
+    name: str,
+    cluster: registrar.Cluster,
     reconciler: control.Reconciler,
     describer: describe.Describer,
     installed: Mapping[str, installed_clouds.Cloud],
@@ -38,8 +37,8 @@ def maker_of(
     if not any(True for _ in asking(reconciler.runtimes(), installed)):
         return None
     return fake_nodes.FakeNodes(
-        of,
-        cluster,
+        cluster.api,
+        name,
         sources=lambda: asking(reconciler.runtimes(), installed),
         shape=lambda machine: shape_of(reconciler.fleet, describer, machine),
         acts=lambda: not reconciler.fleet.standby,

@@ -37,6 +37,7 @@ def shadow(base: groups.NodeGroup) -> groups.NodeGroup:
         taints=(*base.taints, groups.Taint(key=TAINT, value=base.name, effect="NoSchedule")),
         target_cpu=None,
         headroom=groups.Headroom(),
+        repair_after_s=None,
         vps_node=False,
     )
 

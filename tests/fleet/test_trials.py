@@ -122,6 +122,13 @@ def test_a_server_that_stands_by_tries_and_clears_nothing():
     assert of.creates() == []
 
 
+def test_a_trial_is_ended_and_not_repaired():
+    of = scene.Scene(scene.group(repair_after_s=300.0))
+    tried(of)
+    assert of.fleet.groups["g"].repair_after_s == 300.0
+    assert of.fleet.groups[TRIAL].repair_after_s is None
+
+
 def test_there_is_one_at_a_time():
     of = scene.Scene(scene.group(), scene.group("h"))
     running(of)
