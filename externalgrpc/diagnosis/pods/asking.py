@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import grpc
 
+from externalgrpc.diagnosis.findings import names
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.pods import autoscaler, loose, matching, terms, wanted
 from externalgrpc.diagnosis.pods.seen import Claim, Seen
@@ -22,6 +23,10 @@ STATUS_NAMESPACES: Final = ("kube-system", "vps-autoscaler")
 
 _DAEMONS: Final = f"{cluster_probe.APPS}/daemonsets"
 _CLASSES: Final = "/apis/storage.k8s.io/v1/storageclasses"
+
+
+_PATIENCE: Final = 3
+"""So many templates that are not to be had end the asking for more."""
 
 
 class NoPod(Exception):
@@ -91,13 +96,19 @@ def _templates(server: Server, notes: Notes) -> dict[str, matching.Node]:
     found: dict[str, matching.Node] = {}
     if server.shown is None or server.channel is None:
         return found
+    missed: dict[str, str] = {}
     for each in server.shown.groups:
         if each.departed:
             continue
         try:
             found[each.id] = matching.node_of(client.template(server.channel, each.id))
         except client.CannotReach as error:
-            notes.missed(f"the template of group {each.id}", str(error))
+            missed[each.id] = str(error)
+            if len(missed) == _PATIENCE:
+                break  # each may take its whole time-out, and a person waits
+    if missed:
+        which = f"templates of groups, such as {names(missed)}"
+        notes.missed(which, next(iter(missed.values())))
     return found
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from externalgrpc import cli
 from externalgrpc.pb import externalgrpc_pb2
+from externalgrpc.rpc import client
 from tests import serving
 from tests.kube import apiserver
 
@@ -233,6 +234,20 @@ def test_what_could_not_be_seen_is_said_and_is_exit_code_3(ask, cluster) -> None
         "the autoscaler's own words, ConfigMap cluster-autoscaler-status",
         "DaemonSets",
     ]
+
+
+def test_templates_that_are_not_to_be_had_leave_it_open(ask, monkeypatch) -> None:
+    def refuses(_channel: object, group: str) -> None:
+        raise client.CannotReach(f"no template of group {group}: DEADLINE_EXCEEDED")
+
+    monkeypatch.setattr(client, "template", refuses)
+    done = ask("shop/web-0", "-o", "json")
+    assert done.exit_code == 3
+    found = json.loads(done.stdout)
+    assert [each["fits"] for each in found["groups"]] == [None, None]
+    assert "no group is known whose next node would take it" in found["findings"][0]["what"]
+    (missed,) = found["notLookedAt"]
+    assert missed["what"] == "templates of groups, such as alpha, beta"
 
 
 def test_without_a_server_the_clusters_half_is_answered(ask) -> None:
