@@ -73,3 +73,41 @@ def test_what_could_not_be_read_of_neighbours_is_not_known_and_asked_for_again()
     assert failed.neighbours is None
     assert failed.neighbours_at > there.now
     assert asked.fold(there.fleet, (), at).accounts[account].neighbours == ()
+
+
+class _Asked:
+    """A provider of which nothing may be asked."""
+
+    def _sent(self, *_args: object, **_fields: object) -> None:
+        raise AssertionError("it was sent")
+
+    create = delete = mark = finish = tidy = _sent
+
+
+@pytest.mark.parametrize(
+    "kind", [each for each in cloud_calls.KINDS.values() if each.writes], ids=lambda k: k.__name__
+)
+def test_every_write_asks_in_the_last_moment_whether_this_server_may_act(
+    kind: type[call.Call[typing.Any, typing.Any]],
+) -> None:
+    """It may have waited for its turn, and have minted a token, since it was decided."""
+    orders = kind.operation in ("create", "finish")
+    may = ["" if orders else "the Lease is held by another"]
+
+    def prepare(_request: object) -> object:
+        may[0] = "the Lease is held by another"
+        return types.SimpleNamespace(
+            user_data="x", node_name="n", group="g", image="i", machine_type=GOOD
+        )
+
+    tools = call.Tools(
+        typing.cast("contract.Provider", _Asked()),
+        typing.cast("call.Prepare", prepare),
+        clock.SystemClock(),
+        may_act=lambda: may[0],
+    )
+    request = types.SimpleNamespace(
+        order=None, instance=None, instance_id="1", put={}, remove=(), groups=(), nodes=()
+    )
+    with pytest.raises(errors.Throttled, match="not sent: the Lease is held by another"):
+        kind(request).run(tools)

@@ -7,6 +7,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
+from externalgrpc import fleet as fleets
 from externalgrpc.headroom import choice, loads
 from externalgrpc.headroom.status import By, Reason
 from externalgrpc.kube import errors, pods
@@ -44,6 +45,19 @@ def test_a_busy_group_gets_balloons_of_its_own_shape() -> None:
     )
     assert status.steady == "5 balloons of 500m cpu for 70 %"
     assert made.pausing is None
+
+
+def test_a_server_that_stands_by_keeps_no_room_until_it_leads() -> None:
+    made = stage.Stage(stage.group())
+    made.machines(1)
+    made.pod("app", "g-0", 500)
+    made.cores = 1.9
+    made.scene.fleet = fleets.stand_by(made.scene.fleet, "another leads")
+    made.rounds(10)
+    assert not made.api.writes
+    made.scene.fleet = fleets.stand_by(made.scene.fleet, "")
+    made.rounds(10)
+    assert made.replicas == 5
 
 
 def test_at_rest_nothing_is_written() -> None:

@@ -54,6 +54,17 @@ class TestInForce:
             world.until(lambda: world.fleet.groups["web"].max_size == 7)
             world.until(lambda: world.condition("web", "Accepted")[:2] == ("True", "Accepted"))
 
+    def test_who_stands_by_writes_nothing_and_serves_the_group(self, world: World):
+        with world.serving() as plant:
+            plant.reconciler.stand_by("another leads")
+            world.put("web")
+            world.until(lambda: world.served == ["web"])
+            plant.vps_nodes._step()
+            assert not world.status("web")
+            assert "finalizers" not in world.object("web")["metadata"]
+            plant.reconciler.take_over()
+            world.until(lambda: world.condition("web", "Accepted")[0] == "True")
+
     def test_a_change_of_the_defaults_is_taken_with_the_file(self, world: World):
         world.put("web")
         with world.serving() as plant:
