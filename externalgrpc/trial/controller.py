@@ -315,6 +315,9 @@ class Trials:
                 waits = "its kubelet to ask for a certificate, and its Node"
         journey = fleet.journeys.get(held.report.node_name)
         if journey is not None and held.report.watched:
+            if journey.node_at:
+                # What registers runs, whatever the last listing showed.
+                seen.append(Step.RUNNING)
             for step, at in (
                 (Step.CSR, journey.csr_at),
                 (Step.NODE, journey.node_at),
