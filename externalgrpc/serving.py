@@ -225,7 +225,7 @@ class _Http:
 def health(
     plant: assembly.Assembly, grpc_server: server.Server, time_source: clocks.Clock
 ) -> tuple[bool, str]:
-    """Tell whether the server is well: its ticker ticks, and calls of its own are answered.
+    """Return whether the server is well: its ticker ticks, and calls of its own are answered.
 
     A cloud that is down is no reason.
     """
@@ -236,7 +236,7 @@ def health(
 
 
 def try_lines(where: str, config_in_force: groups.Config) -> Mapping[str, str]:
-    """Give the grpcurl lines worth trying first, by what they show."""
+    """Return the grpcurl lines worth trying first, by what they show."""
     first = next(iter(config_in_force.groups), None)
     group = first.name if first is not None else "GROUP"
     call = f"grpcurl -plaintext {where} {service.SERVICE}"

@@ -8,5 +8,5 @@ DEPTH = float(os.environ.get("DEPTH", "1"))
 
 
 def examples(number: int) -> int:
-    """Give the number of examples at the depth that was asked for, one at least."""
+    """Return the number of examples at the depth that was asked for, one at least."""
     return max(1, round(number * DEPTH))

@@ -116,7 +116,7 @@ class Hostile:
 def answer(
     body: bytes | Any, *, status: str = "200 OK", headers: Iterable[tuple[str, str]] = ()
 ) -> bytes:
-    """Give the bytes of a whole and honest answer; what is not bytes goes as JSON."""
+    """Return the bytes of a whole and honest answer; what is not bytes goes as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers]

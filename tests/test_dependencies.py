@@ -18,7 +18,7 @@ CONFORMANCE = ROOT / "providers" / "conformance"
 
 
 def imported(folder: Path) -> dict[str, str]:
-    """Give the top-level modules that a package's files import, each with one of the files."""
+    """Return the top-level modules that a package's files import, each with one of the files."""
     found: dict[str, str] = {}
     for path in folder.rglob("*.py"):
         if CONFORMANCE in path.parents:
@@ -74,7 +74,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def floors() -> dict[str, tuple[int, ...]]:
-    """Give the oldest version of each dependency that we say to work with."""
+    """Return the oldest version of each dependency that we say to work with."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pairs = (each.split(">=") for each in project["dependencies"])
     return {normal(name): numbers(version) for name, version in pairs}

@@ -29,7 +29,7 @@ class Disked(memory.MemoryCloud):
 
 
 def promised(cloud: type[memory.MemoryCloud], options: object) -> int:
-    """Give the capacity of ephemeral storage, in bytes, that the template of a group promises."""
+    """Return the capacity of ephemeral storage, in bytes, that the template of a group promises."""
     group = scene.group(options=options)
     stage = scene.Scene(group)
     (account,) = stage.fleet.accounts.values()

@@ -59,7 +59,7 @@ def compared(source: str) -> Iterator[int]:
 
 
 def found(path: Path) -> list[str]:
-    """Give every place of a file that knows a vendor."""
+    """Return every place of a file that knows a vendor."""
     text = path.read_text()
     if path.suffix == ".py":
         named = [

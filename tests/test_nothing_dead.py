@@ -99,7 +99,7 @@ def used_by_page(text: str) -> Iterator[str]:
 
 
 def dead(texts: dict[str, str], scripts: Iterable[str] = ()) -> dict[str, list[str]]:
-    """Give what is defined and nowhere used, by file."""
+    """Return what is defined and nowhere used, by file."""
     trees = {name: ast.parse(text) for name, text in texts.items()}
     words = {word for tree in trees.values() for word in used(tree)}
     words |= {word for text in scripts for word in used_by_page(text)}

@@ -95,7 +95,7 @@ class Stage:
         )
 
     def calls(self) -> list[list[str]]:
-        """Give what was called since it was last asked."""
+        """Return what was called since it was last asked."""
         there = self.folder / "calls"
         if not there.exists():
             return []

@@ -87,7 +87,7 @@ def test_a_file_is_measured_on_every_cloud(tmp_path: Path, cloud: str) -> None:
 
 
 def page() -> dict[str, dict[str, str]]:
-    """Give the table of sizes in docs/joining.md: by row, by column."""
+    """Return the table of sizes in docs/joining.md: by row, by column."""
     lines = (ROOT / "docs" / "joining.md").read_text().partition("## Sizes")[2].splitlines()
     rows = [
         [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]

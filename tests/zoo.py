@@ -30,7 +30,7 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
 def raw(text: str, *, styled: bool = False) -> list[str]:
-    """Give what in an output steers, forges, reorders or hides; its line feeds are its own."""
+    """Return what in an output steers, forges, reorders or hides; its line feeds are its own."""
     shown = STYLE.sub("", text) if styled else text
     found = [
         f"U+{ord(each):04X}"

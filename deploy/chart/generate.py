@@ -66,7 +66,7 @@ def _close(part: object) -> None:
 
 
 def notes() -> dict[str, str]:
-    """Give what the comments of values.yaml say, by the key's whole path."""
+    """Return what the comments of values.yaml say, by the key's whole path."""
     found: dict[str, str] = {}
     path: list[tuple[int, str]] = []
     note = ""

@@ -159,7 +159,7 @@ def complete(path: Path) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """Give the lines that sha256sum --check reads."""
+    """Return the lines that sha256sum --check reads."""
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(folder.iterdir())

@@ -62,7 +62,7 @@ def install(room: Path) -> Path:
 
 
 def parts(python: Path) -> dict[str, list[Path]]:
-    """Give every distribution's files; compiled ones lie beside them."""
+    """Return every distribution's files; compiled ones lie beside them."""
     done = subprocess.run([python, "-c", PARTS], check=True, capture_output=True, text=True)
     found: dict[str, list[Path]] = {}
     for line in done.stdout.splitlines():
@@ -73,7 +73,7 @@ def parts(python: Path) -> dict[str, list[Path]]:
 
 
 def weigh(paths: list[Path]) -> tuple[int, int]:
-    """Give the bytes of files and folders, plain and as a gzip'd tar."""
+    """Return the bytes of files and folders, plain and as a gzip'd tar."""
     packed = io.BytesIO()
     plain = 0
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:

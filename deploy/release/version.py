@@ -20,12 +20,12 @@ FORM = re.compile(r"\d+\.\d+\.\d+")
 
 
 def current() -> str:
-    """Give the version that pyproject.toml says."""
+    """Return the version that pyproject.toml says."""
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 def said(root: Path = ROOT) -> dict[str, set[str]]:
-    """Give the versions that each file says."""
+    """Return the versions that each file says."""
     return {
         name: set(re.findall(pattern, (root / name).read_text(), re.MULTILINE))
         for name, pattern in PLACES.items()

@@ -264,7 +264,7 @@ class Assembly:
         made.start()
 
     def rooms(self) -> Mapping[str, status.Status]:
-        """Tell how the room is that groups keep, by the group's name."""
+        """Return how the room is that groups keep, by the group's name."""
         return self.headroom.statuses if self.headroom is not None else {}
 
     def keep_room(self) -> None:
@@ -382,7 +382,7 @@ class Assembly:
         )
 
     def _join_credentials(self, request: requests.Create) -> credentials.JoinCredentials:
-        """Give what a machine joins with; its token is minted now, as its order is sent."""
+        """Return what a machine joins with; its token is minted now, as its order is sent."""
         if self.registrar is None:
             raise errors.BadOrder(
                 "kubernetes: is in the configuration since the server started: start it again"

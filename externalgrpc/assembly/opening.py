@@ -63,7 +63,7 @@ class Opener:
 def budgets(
     runtimes: Mapping[str, reconciler.AccountRuntime],
 ) -> Mapping[str, contract.Budget | None]:
-    """Give each account's budget of requests; None where it is not known."""
+    """Return each account's budget of requests; None where it is not known."""
     found: dict[str, contract.Budget | None] = {}
     for name, runtime in runtimes.items():
         try:

@@ -48,7 +48,7 @@ def maker_of(
 def shape_of(
     fleet: state.Fleet, describer: describe.Describer, machine: contract.Instance
 ) -> contract.NodeShape | None:
-    """Say what the Node of a machine promises; None while its cloud's types are not known.
+    """Return what the Node of a machine promises; None while its cloud's types are not known.
 
     The group's template, of the one type in the one location that the machine is.
     """

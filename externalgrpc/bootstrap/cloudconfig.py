@@ -54,7 +54,7 @@ class File:
 
 
 def script(method: str) -> str:
-    """Give the script of a join method: its own part, then what all share.
+    """Return the script of a join method: its own part, then what all share.
 
     Without comments and indentation, which would count where user-data has a limit.
     """
@@ -83,7 +83,7 @@ def text(
     ipv6: bool,
     units: Iterable[str],
 ) -> str:
-    """Give the whole user-data of one machine; the same input gives the same text.
+    """Return the whole user-data of one machine; the same input gives the same text.
 
     ``endpoint`` is where the machine reaches the API server, as ``https://host:port``. ``ipv6``
     tells whether the cluster may have IPv6 addresses, ``units`` name what fetches images and asks
@@ -134,7 +134,7 @@ def text(
 def _proxied(
     of: machine.Machine, endpoint: str, env: Mapping[str, str], units: Iterable[str]
 ) -> list[File]:
-    """Give the files of a proxy; none where there is no proxy."""
+    """Return the files of a proxy; none where there is no proxy."""
     join = of.join
     if join.proxy is None:
         return []
@@ -155,7 +155,7 @@ def _proxied(
 
 
 def _forwards(of: machine.Machine, endpoint: str, *, ipv6: bool) -> bool:
-    """Tell whether the machine forwards IPv6."""
+    """Return whether the machine forwards IPv6."""
     match of.join.ipv6_forwarding:
         case "on":
             return True
@@ -169,7 +169,7 @@ def _forwards(of: machine.Machine, endpoint: str, *, ipv6: bool) -> bool:
 def _environment(
     of: machine.Machine, endpoint: str, *, ipv6: bool
 ) -> dict[str, str | tuple[str, ...]]:
-    """Give the variables that every join method needs."""
+    """Return the variables that every join method needs."""
     join, service = of.join, of.service
     return {
         "NODE_NAME": of.node_name,
@@ -206,7 +206,7 @@ def _flag(*, on: bool) -> str:
 
 
 def _request(url: str, headers: Iterable[str]) -> tuple[str, ...]:
-    """Give what curl takes to ask for something, nothing where nothing is asked."""
+    """Return what curl takes to ask for something, nothing where nothing is asked."""
     return (*(word for each in headers for word in ("-H", each)), url) if url else ()
 
 

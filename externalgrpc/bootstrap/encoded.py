@@ -55,7 +55,7 @@ def parts(text: str) -> Iterator[Part]:
 
 
 def _wrapped(lines: list[str]) -> bool:
-    """Tell whether lines are one text in base64: all of one length, but for the last."""
+    """Return whether lines are one text in base64: all of one length, but for the last."""
     first, last = lines[0], lines[-1]
     if len(lines) == 1:
         return True
@@ -78,7 +78,7 @@ def change(text: str, by: Callable[[str], str], depth: int = 0) -> str:
 
 
 def opened(text: str, depth: int = 0) -> str:
-    """Give a text followed by all that it holds in base64."""
+    """Return a text followed by all that it holds in base64."""
     if depth > _DEEPEST:
         return text
     return "\n".join([text, *(opened(part.inner, depth + 1) for part in parts(text))])

@@ -25,7 +25,7 @@ _PLAIN: Final = frozenset({"", "true", "false", "yes", "no", "null", "none", "~"
 
 
 def betrays(key: str, value: str = "") -> bool:
-    """Tell whether something called so is a secret, as far as its name goes."""
+    """Return whether something called so is a secret, as far as its name goes."""
     parts = [each.lower() for each in _PARTS.findall(key)]
     if _PLACE.search(key) and value.strip("\"' ")[:1] in {"/", "."}:
         return False
@@ -39,7 +39,7 @@ def betrays(key: str, value: str = "") -> bool:
 
 
 def innocent(value: str) -> bool:
-    """Tell whether a value is empty, yes or no, a variable, or masked already."""
+    """Return whether a value is empty, yes or no, a variable, or masked already."""
     bare = value.strip().lower()
     return (
         bare in _PLAIN

@@ -18,7 +18,7 @@ _SOCKET: Final = "unix:///run/containerd/containerd.sock"
 
 
 def unsupported(server_version: str, minor_number: int) -> str:
-    """Say why machines cannot join a cluster of this release with kubeadm, or ""."""
+    """Return why machines cannot join a cluster of this release with kubeadm, or ""."""
     if minor_number >= OLDEST_MINOR:
         return ""
     return (
@@ -124,7 +124,7 @@ def _join_configuration(
 
 
 def _discovery(join_credentials: credentials.JoinCredentials, endpoint: str) -> dict[str, Any]:
-    """Give the kubeconfig that pins the cluster's CA; kubeadm takes the file in.
+    """Return the kubeconfig that pins the cluster's CA; kubeadm takes the file in.
 
     It holds the token as well: where anonymous requests are refused altogether, kubeadm's first
     look at cluster-info must not be one.

@@ -79,7 +79,7 @@ def patch(
 
 
 def arguments(reservations_given: Reservations) -> dict[str, str]:
-    """Give the same as a kubelet's flags, for where there is no configuration to patch."""
+    """Return the same as a kubelet's flags, for where there is no configuration to patch."""
     return {
         "max-pods": str(reservations_given.max_pods),
         "system-reserved": ",".join(

@@ -44,7 +44,7 @@ def ordered(
     *,
     gpu_label: str,
 ) -> dict[str, str]:
-    """Give the labels to order for one machine, sorted; the group's own win.
+    """Return the labels to order for one machine, sorted; the group's own win.
 
     A label of the group that a kubelet may not set is not left out but stays in: a node without
     it would not be what the group promises. Who renders refuses it. One that says of the machine
@@ -65,7 +65,7 @@ def ordered(
 
 
 def kubelet_may_set(key: str) -> bool:
-    """Tell whether the kubelet and NodeRestriction let a node label itself with a key.
+    """Return whether the kubelet and NodeRestriction let a node label itself with a key.
 
     Anything outside ``kubernetes.io`` and ``k8s.io``; inside, what Kubernetes lists.
     """

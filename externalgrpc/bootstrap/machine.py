@@ -74,7 +74,7 @@ class Machine:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Give the labels that the kubelet is told to set, sorted."""
+        """Return the labels that the kubelet is told to set, sorted."""
         return labels.ordered(
             self.group, self.machine_type, self.cloud_labels, gpu_label=self.gpu_label
         )
@@ -86,17 +86,17 @@ class Machine:
 
     @property
     def provider_id(self) -> str:
-        """Give the Node's providerID, with ``@ID@`` for what only the machine knows."""
+        """Return the Node's providerID, with ``@ID@`` for what only the machine knows."""
         return self.service.provider_id(self.scheme, "@ID@")
 
     @property
     def kept(self) -> groups.KubeletReserve:
-        """Give what the kubelet keeps from pods: the numbers of the template."""
+        """Return what the kubelet keeps from pods: the numbers of the template."""
         return kubeletconfig.kept(self.group.reserve, self.machine_type, self.kubelets)
 
     @property
     def private(self) -> bool:
-        """Tell whether the node's address is the private network's."""
+        """Return whether the node's address is the private network's."""
         match self.join.node_address:
             case "private":
                 return True
@@ -107,5 +107,5 @@ class Machine:
 
     @property
     def timeout_s(self) -> int:
-        """Give the deadline of the join, in seconds: nobody waits longer than the group does."""
+        """Return the deadline of the join, in seconds: nobody waits longer than the group does."""
         return max(1, min(self.join.timeout_seconds, int(self.group.provision_timeout_s)))

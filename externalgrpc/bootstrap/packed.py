@@ -15,7 +15,7 @@ _GZIP: Final = b"\x1f\x8b"
 
 
 def opened(text: str) -> str | None:
-    """Give the text inside a text in base64, unpacked where it is gzip; None where there is none.
+    """Return the text inside a text in base64, unpacked where it is gzip; None where there is none.
 
     Blanks and line breaks inside do not count. What decodes to something else than text is none.
     """
@@ -42,7 +42,7 @@ def decoded(text: str) -> bytes | None:
 
 
 def zipped(raw: bytes) -> bool:
-    """Tell whether bytes are gzip, by their first two."""
+    """Return whether bytes are gzip, by their first two."""
     return raw.startswith(_GZIP)
 
 

@@ -64,7 +64,7 @@ def fill(
     scheme: str,
     cloud_labels: Mapping[str, str] | None = None,
 ) -> str:
-    """Give a machine's user-data: the group's file with every variable filled in.
+    """Return a machine's user-data: the group's file with every variable filled in.
 
     ``cloud_labels`` is what :meth:`providers.contract.Provider.node_labels` says of the machine:
     region and zone are its words, which need not be the location's name. None where nobody was

@@ -77,7 +77,7 @@ _MOST_NODES: Final = 20_000
 
 
 def mask(text: str) -> str:
-    """Give a text with every secret in it that a key word or a form betrays as ``***``."""
+    """Return a text with every secret in it that a key word or a form betrays as ``***``."""
     return masking.masked(_masked(text, 0))
 
 
@@ -169,7 +169,7 @@ class _Walk:
 
 
 def _about(node: yaml.MappingNode) -> str:
-    """Give the path or the name that a mapping says it is about, or ""."""
+    """Return the path or the name that a mapping says it is about, or ""."""
     return " ".join(
         value.value
         for key, value in node.value
@@ -273,7 +273,7 @@ def _blocks(text: str) -> str:
 
 
 def _takes(line: str) -> bool:
-    """Tell whether a line hands something to what takes or keeps secrets."""
+    """Return whether a line hands something to what takes or keeps secrets."""
     return any(keywords.betrays(word) for word in re.findall(r"[\w./-]+", line))
 
 
@@ -303,5 +303,5 @@ def _encoded(raw: str, depth: int) -> str:
 
 
 def _ours() -> frozenset[str]:
-    """Give the scripts that we send, which everybody may read."""
+    """Return the scripts that we send, which everybody may read."""
     return frozenset(cloudconfig.script(method) for method in joining.METHODS)

@@ -235,7 +235,7 @@ def _keys(root: yaml.Node) -> Iterator[Trouble]:
 
 
 def _is_mime(text: str) -> bool:
-    """Tell whether cloud-init takes a text for a MIME message."""
+    """Return whether cloud-init takes a text for a MIME message."""
     return "mime-version:" in text[:_MIME_WITHIN].lower()
 
 
@@ -284,7 +284,7 @@ def _mime_part(text: str, part: email.message.Message) -> Iterator[Trouble]:
 
 
 def _as_base64(text: str) -> str | None:
-    """Give what a text says that is base64 as a whole; None where it is not."""
+    """Return what a text says that is base64 as a whole; None where it is not."""
     if not re.fullmatch(r"[A-Za-z0-9+/\s]{16,}={0,2}\s*", text):
         return None
     return packed.opened(text)

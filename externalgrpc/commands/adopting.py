@@ -61,7 +61,7 @@ class Cluster:
     there: tuple[nodes.Node, ...]
 
     def claimants(self, provider_id: str) -> list[nodes.Node]:
-        """Give the Nodes that say they are a machine."""
+        """Return the Nodes that say they are a machine."""
         return [each for each in self.there if each.provider_id == provider_id]
 
 
@@ -212,7 +212,7 @@ def remarks(verdict: Verdict, group: groups.NodeGroup) -> Iterator[str]:
 
 
 def marks(verdict: Verdict, group: groups.NodeGroup, cluster: Cluster) -> dict[Mark, str]:
-    """Give the marks that make a machine a member.
+    """Return the marks that make a machine a member.
 
     The cluster's comes last: where marks go on one by one, a machine is nobody's until it has all.
     """
@@ -243,7 +243,7 @@ def undoable(
     cluster: Cluster,
     servers: Sequence[str] = (),
 ) -> list[contract.Candidate]:
-    """Give the machines that were adopted for a group, also those that were half let go."""
+    """Return the machines that were adopted for a group, also those that were half let go."""
     return [
         each
         for each in everything

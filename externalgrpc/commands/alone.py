@@ -24,7 +24,7 @@ FIRST_LISTING_S = 30.0
 
 
 def configuration(loaded: groups.Config, group: groups.NodeGroup) -> groups.Config:
-    """Give the configuration of a server that knows nothing but a trial of one group.
+    """Return the configuration of a server that knows nothing but a trial of one group.
 
     Of the accounts the group's own, and all where a cap bounds what all of them cost.
     """

@@ -35,7 +35,7 @@ class Reader:
         self.losses: list[str] = []
 
     def environ(self, container: Object) -> dict[str, str]:
-        """Give a container's variables, but for the token's; later ones win, as in Kubernetes."""
+        """Return a container's variables, but for the token's; later ones win, as in Kubernetes."""
         found: dict[str, str] = {}
         for each in mappings(container.get("envFrom")):
             prefix = str(each.get("prefix") or "")
@@ -56,7 +56,7 @@ class Reader:
         return found
 
     def files(self, container: Object, pod: Object, environ: Mapping[str, str]) -> dict[str, str]:
-        """Give the files that variables name and that a ConfigMap or Secret holds."""
+        """Return the files that variables name and that a ConfigMap or Secret holds."""
         volumes = {each.get("name"): each for each in mappings(pod.get("volumes"))}
         found: dict[str, str] = {}
         for path in {each for each in environ.values() if each.startswith("/")}:
@@ -157,7 +157,7 @@ def autoscaler(workload: Object) -> Object | None:
 
 
 def pod_spec(workload: Object) -> Object:
-    """Give the spec of the pods of a workload, or of a pod."""
+    """Return the spec of the pods of a workload, or of a pod."""
     spec = mapping(workload.get("spec"))
     if workload.get("kind") == "Pod":
         return spec
@@ -165,7 +165,7 @@ def pod_spec(workload: Object) -> Object:
 
 
 def words(container: Object) -> list[str]:
-    """Give a container's command line; what is one text for a shell is taken apart."""
+    """Return a container's command line; what is one text for a shell is taken apart."""
     found: list[str] = []
     for field in ("command", "args"):
         given = container.get(field)
@@ -189,7 +189,7 @@ def filled(text: str, environ: Mapping[str, str]) -> str:
 
 
 def _inside(path: str, mount: Object) -> str | None:
-    """Give the path of a file inside a volume; None where the mount does not hold it."""
+    """Return the path of a file inside a volume; None where the mount does not hold it."""
     at, below = PurePosixPath(str(mount.get("mountPath") or "/")), str(mount.get("subPath") or "")
     try:
         inner = PurePosixPath(path).relative_to(at)
@@ -199,10 +199,10 @@ def _inside(path: str, mount: Object) -> str | None:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Give what should be a mapping; an empty one where it is none."""
+    """Return what should be a mapping; an empty one where it is none."""
     return value if isinstance(value, dict) else {}
 
 
 def mappings(value: object) -> list[Mapping[str, Any]]:
-    """Give the mappings of what should be a list of such."""
+    """Return the mappings of what should be a list of such."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

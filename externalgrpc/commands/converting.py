@@ -49,7 +49,7 @@ class Group:
 
     @property
     def file(self) -> str:
-        """Give the name of its user-data's file; "" where it has none."""
+        """Return the name of its user-data's file; "" where it has none."""
         return f"{self.name}{SUFFIX}" if self.user_data else ""
 
 

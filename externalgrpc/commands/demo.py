@@ -133,7 +133,7 @@ class _Feed:
         self.lines: collections.deque[text.Text] = collections.deque(maxlen=_FEED_LINES)
 
     def elapsed_s(self) -> float:
-        """Tell how long the show has run."""
+        """Return how long the show has run."""
         return self._clock.monotonic() - self._began_at
 
     def emit(self, event: events.Event) -> None:

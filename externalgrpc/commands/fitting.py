@@ -45,7 +45,7 @@ class Fitting:
 
 
 def _between(table: Table) -> int:
-    """Give the cells that lines and paddings take: one each side of a cell, one between cells."""
+    """Return the cells that lines and paddings take: one each side of a cell, one between cells."""
     columns = len(table.columns)
     return 2 + (columns - 1) + 2 * columns - 2
 

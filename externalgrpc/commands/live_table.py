@@ -23,7 +23,7 @@ class Screen:
         self._console = terminal.console()
 
     def log_stream(self) -> IO[str]:
-        """Give the stream whose lines appear above the table."""
+        """Return the stream whose lines appear above the table."""
         return _Above(self._console)
 
     @contextlib.contextmanager

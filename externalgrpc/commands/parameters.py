@@ -47,7 +47,7 @@ class AddressType(click.ParamType):  # type: ignore[type-arg]  # older releases 
         self._listening, self._sockets = listening, sockets
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Give the address as gRPC reads it; the empty one is that of nothing."""
+        """Return the address as gRPC reads it; the empty one is that of nothing."""
         if not value and not self._sockets:
             return value
         try:
@@ -89,7 +89,7 @@ def connection(command: F) -> F:
 
 
 def source(path: Path, cluster: str) -> config.Source:
-    """Say where a configuration comes from, with this process's environment and clouds."""
+    """Return where a configuration comes from, with this process's environment and clouds."""
     return config.Source(
         path=path, cluster=cluster, environ=os.environ, installed=installed_clouds.installed()
     )

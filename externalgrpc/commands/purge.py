@@ -117,7 +117,7 @@ def _loaded(path: Path, cluster: str, *, named: bool) -> groups.Config:
 
 
 def _asked(loaded: groups.Config, provider_id: str | None) -> list[groups.Account]:
-    """Give the accounts that are asked: for one machine only those of its cloud."""
+    """Return the accounts that are asked: for one machine only those of its cloud."""
     every = list(loaded.accounts.values())
     if provider_id is None:
         return every

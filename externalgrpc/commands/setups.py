@@ -38,7 +38,7 @@ class Found:
     losses: tuple[str, ...] = ()
 
     def kept_flags(self) -> tuple[str, ...]:
-        """Give the flags that say nothing of the cloud: they go on to work with ours."""
+        """Return the flags that say nothing of the cloud: they go on to work with ours."""
         words = [each for each in self.setup.arguments if each.startswith("-")]
         return tuple(each for each in words if each.partition("=")[0] not in _OURS_TO_SAY)
 
@@ -136,7 +136,7 @@ def setup(
 
 
 def _config(text: str) -> str | None:
-    """Give a configuration in JSON, plain or in base64; None for anything else."""
+    """Return a configuration in JSON, plain or in base64; None for anything else."""
     for candidate in (text, _plain(text)):
         try:
             document = json.loads(candidate)

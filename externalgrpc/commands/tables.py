@@ -67,7 +67,7 @@ def fleet(shown: pb.ShowResponse, *, wide: bool = False) -> RenderableType:
 
 
 def as_dict(shown: pb.ShowResponse) -> dict[str, Any]:
-    """Give everything as plain values, with every field present; keys are those of the file."""
+    """Return everything as plain values, with every field present; keys are those of the file."""
     result = json_format.MessageToDict(shown, always_print_fields_with_no_presence=True)
     for listed, words in _WORDS.items():
         result[listed] = [
@@ -198,7 +198,7 @@ def _machines(shown: pb.ShowResponse, *, wide: bool) -> Table:
 
 
 def _failures(shown: pb.ShowResponse) -> list[RenderableType]:
-    """Say what went wrong below the machines, where there is room for sentences."""
+    """Return what went wrong below the machines, where there is room for sentences."""
     return [
         Text.assemble((f"{machine.error_code}: ", "red"), machine.error_message)
         if machine.name in machine.error_message
@@ -211,7 +211,7 @@ def _failures(shown: pb.ShowResponse) -> list[RenderableType]:
 
 
 def _way(machine: pb.Machine) -> str:
-    """Tell how far a machine has come to being a node, and for how long it has been there."""
+    """Return how far a machine has come to being a node, and for how long it has been there."""
     if machine.step:
         return f"{machine.step} for {seconds(machine.step_seconds_ago)}"
     return "yes" if machine.registered else "-"

@@ -55,7 +55,7 @@ def summary(over: pb.Trial) -> RenderableType:
 
 
 def phases(over: pb.Trial) -> list[tuple[str, float, float]]:
-    """Give each step with the seconds from the beginning, and from the step before it."""
+    """Return each step with the seconds from the beginning, and from the step before it."""
     found: list[tuple[str, float, float]] = []
     for number, step in enumerate(over.steps):
         before = over.steps[max(0, number - 1)].at
@@ -65,7 +65,7 @@ def phases(over: pb.Trial) -> list[tuple[str, float, float]]:
 
 
 def as_dict(over: pb.Trial) -> dict[str, Any]:
-    """Give the end of a trial as plain values, for ``-o json``."""
+    """Return the end of a trial as plain values, for ``-o json``."""
     return {
         "group": over.group,
         "trial": over.trial,

@@ -114,7 +114,7 @@ class Following:
         self.seen = found
 
     def left(self) -> str:
-        """Say what may be left, with the lines that delete it by hand."""
+        """Return what may be left, with the lines that delete it by hand."""
         lines = list(self.seen.left)
         if not lines and self.seen.phase != "over":
             if self.seen.provider_id:
@@ -232,7 +232,7 @@ class Following:
 
 
 def _of(step: str, found: pb.Trial) -> str:
-    """Give what is worth knowing beside a step."""
+    """Return what is worth knowing beside a step."""
     match step:
         case "asked":
             return f": one machine of {found.group}, as {found.trial}"

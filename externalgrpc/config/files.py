@@ -34,16 +34,16 @@ class Files:
         return raw
 
     def changed(self) -> bool:
-        """Tell whether any file that was read, or was not there, is different now."""
+        """Return whether any file that was read, or was not there, is different now."""
         return any(look(path) != seen for path, seen in self._seen.items())
 
     def fingerprint(self) -> tuple[str, ...]:
-        """Tell the state of every file that was read as it is now."""
+        """Return the state of every file that was read as it is now."""
         return tuple(look(path) for path in self._seen)
 
 
 def look(path: Path) -> str:
-    """Tell a file's state as a text that changes when its content does."""
+    """Return a file's state as a text that changes when its content does."""
     try:
         return _digest(regular_files.read(path))
     except Unreadable as error:

@@ -41,7 +41,7 @@ def apart(
 
 
 def shared(group: groups.NodeGroup, every: Iterable[groups.NodeGroup]) -> tuple[str, str] | None:
-    """Say whose nodes a group's room would do for, and the cure; None when only its own."""
+    """Return whose nodes a group's room would do for, and the cure; None when only its own."""
     if not group.keeps_room or not group.labels:
         return None
     others = (

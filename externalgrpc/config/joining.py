@@ -22,7 +22,7 @@ _FETCHED: Final = (
 
 
 def cannot_join(group: groups.NodeGroup, cloud: installed_clouds.Cloud) -> str:
-    """Say why a group's machines would never become nodes, or "" when they can.
+    """Return why a group's machines would never become nodes, or "" when they can.
 
     Such a group loads, ``check`` fails on it, and a running server leaves it out with this
     sentence as the reason: machines that nobody can use cost money all the same.

@@ -47,7 +47,7 @@ class Tree:
     found: tuple[tuple[Path, Mistake], ...] = ()
 
     def has(self, path: Path) -> bool:
-        """Tell whether the file says anything at this path."""
+        """Return whether the file says anything at this path."""
         return path in self.values
 
     def position(self, path: Path, *, key: bool = False) -> Position:

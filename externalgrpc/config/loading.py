@@ -167,7 +167,7 @@ def _vps_nodes(
 
 
 def _names(account_list: object) -> frozenset[str]:
-    """Give the names of all accounts in the file, also of those that are wrong otherwise."""
+    """Return the names of all accounts in the file, also of those that are wrong otherwise."""
     entries = account_list if isinstance(account_list, list) else []
     named = (each.get("name") for each in entries if isinstance(each, dict))
     return frozenset(each for each in named if isinstance(each, str))

@@ -88,7 +88,7 @@ def _placed(value: Any, resolve: Callable[[str], FilePath]) -> object:  # noqa: 
 
 
 def needed(cls: type) -> bool:
-    """Tell whether a cloud's settings have one that must be given."""
+    """Return whether a cloud's settings have one that must be given."""
     return dataclasses.is_dataclass(cls) and any(map(_needed, dataclasses.fields(cls)))
 
 
@@ -118,7 +118,7 @@ def _needed(field: dataclasses.Field[Any]) -> bool:
 
 
 def _shown(default: object) -> object:
-    """Give the default that an editor may show; the dataclass supplies the real one."""
+    """Return the default that an editor may show; the dataclass supplies the real one."""
     if isinstance(default, Decimal):
         return str(default)
     return default if isinstance(default, (str, int, float, bool)) else None

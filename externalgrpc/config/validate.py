@@ -30,7 +30,7 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """Tell whether more was found than will ever be told."""
+        """Return whether more was found than will ever be told."""
         return len(self._found) > mistakes.MAX_REPORTED
 
     def add(self, path: Path, message: str, cure: str = "", *, key: bool = False) -> None:
@@ -56,11 +56,11 @@ class Findings:
             self.add(path, "is missing", cure)
 
     def taken(self) -> tuple[Mistake, ...]:
-        """Give everything found so far."""
+        """Return everything found so far."""
         return tuple(self._found.values())
 
     def clean(self, path: Path) -> bool:
-        """Tell whether nothing was found at a path or below it."""
+        """Return whether nothing was found at a path or below it."""
         return path not in self._touched
 
     def _file(self, path: Path, mistake: Mistake) -> None:
@@ -149,7 +149,7 @@ _BOUNDS = frozenset({"greater_than", "greater_than_equal", "less_than", "less_th
 
 
 def _sentence(detail: ErrorDetails) -> tuple[str, str]:
-    """Say what is wrong and what to do, from one of pydantic's errors."""
+    """Return what is wrong and what to do, from one of pydantic's errors."""
     kind, given = detail["type"], detail["input"]
     context: Mapping[str, object] = detail.get("ctx", {})
     result, cure = detail["msg"].removeprefix("Input "), ""

@@ -30,7 +30,7 @@ class Watch:
 
     @property
     def config(self) -> groups.Config:
-        """Give the last good configuration."""
+        """Return the last good configuration."""
         return self._config
 
     def poll(self) -> groups.Config | None:

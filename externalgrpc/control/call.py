@@ -82,7 +82,7 @@ class Call(abc.ABC, Generic[Q, R]):
         self.request = request
 
     def cost(self, fleet: state.Fleet, costs: contract.Costs) -> int:  # noqa: ARG002
-        """Say how many requests of the cloud's budget it is expected to take."""
+        """Return how many requests of the cloud's budget it is expected to take."""
         return 1
 
     def not_wanted(self, fleet: state.Fleet) -> str:  # noqa: ARG002
@@ -102,11 +102,11 @@ class Call(abc.ABC, Generic[Q, R]):
 
     @abc.abstractmethod
     def line(self, answer: R | errors.CloudError) -> Line | None:
-        """Say what the cloud answered, as an event for the log; None for what needs none."""
+        """Return what the cloud answered, as an event for the log; None for what needs none."""
 
     @property
     def counted_by(self) -> tuple[str, str]:
-        """Give the label, and its value, by which answers are counted."""
+        """Return the label, and its value, by which answers are counted."""
         return "account", self.request.account
 
 
@@ -118,7 +118,7 @@ def kind(answer: object) -> str:
 
 
 def listed_cost(fleet: state.Fleet, account: str, costs: contract.Costs) -> int:
-    """Say what it costs to go through all machines of an account, by what it showed last."""
+    """Return what it costs to go through all machines of an account, by what it showed last."""
     held = fleet.accounts.get(account)
     shown = held.snapshot.instances if held is not None and held.snapshot else ()
     return 1 + len(shown) // costs.page

@@ -24,5 +24,5 @@ KINDS: Final[Mapping[type[requests.Request], type[call.Call[Any, Any]]]] = {
 
 
 def of(request: requests.Request) -> call.Call[Any, Any]:
-    """Give the call of a request; what its answer is, the call alone knows."""
+    """Return the call of a request; what its answer is, the call alone knows."""
     return KINDS[type(request)](request)

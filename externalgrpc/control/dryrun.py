@@ -25,7 +25,7 @@ class DryRun:
         return getattr(self._provider, name)
 
     def create(self, order: contract.Order) -> contract.Instance:
-        """Tell what would be ordered; raises BadOrder."""
+        """Return what would be ordered; raises BadOrder."""
         _LOG.warning(
             "dry run: would create",
             name=order.node_name,
@@ -49,7 +49,7 @@ class DryRun:
         put: Mapping[contract.Mark, str],
         remove: frozenset[contract.Mark] = frozenset(),
     ) -> contract.Instance:
-        """Tell which marks would change; raises Throttled, so that it stays owed."""
+        """Return which marks would change; raises Throttled, so that it stays owed."""
         _LOG.warning(
             "dry run: would mark",
             id=instance_id,
@@ -59,7 +59,7 @@ class DryRun:
         raise errors.Throttled("dry run: nothing is marked", retry_after_s=600.0)
 
     def finish(self, order: contract.Order, instance: contract.Instance) -> contract.Instance:
-        """Tell which machine would be finished; raises Throttled, so that it stays to be done."""
+        """Return which machine would be finished; raises Throttled, so that it stays to be done."""
         _LOG.warning(
             "dry run: would finish",
             id=instance.id,

@@ -91,7 +91,7 @@ class Bucket:
         self._spent_since: float | None = None
 
     def wait_s(self, now: float, cost: float, reserve: float) -> float:
-        """Say how long until ``cost`` requests may be sent, leaving ``reserve`` of the budget.
+        """Return how long until ``cost`` requests may be sent, leaving ``reserve`` of the budget.
 
         Who leaves a reserve may pass below it at a pace, whatever others take meanwhile: no
         earlier than the cloud can have refilled that much since it said that nothing is left.
@@ -170,7 +170,7 @@ class Window:
         self._not_before = -math.inf
 
     def wait_s(self, now: float) -> float:
-        """Say how long until one more may pass."""
+        """Return how long until one more may pass."""
         full = len(self._passed) == self._limit
         free_at = self._passed[0] + self._length_s if full else -math.inf
         return max(0.0, free_at - now, self._not_before - now)

@@ -113,7 +113,7 @@ class Metrics:
         self._waits.labels(group).observe(seconds)
 
     def observer(self, account: str) -> Callable[[str, str, float], None]:
-        """Give the function that a lane calls after each of its jobs, with seconds."""
+        """Return the function that a lane calls after each of its jobs, with seconds."""
 
         def observe(operation: str, outcome: str, seconds: float) -> None:
             self._requests.labels(account, operation, outcome).observe(seconds)

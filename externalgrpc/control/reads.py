@@ -22,7 +22,7 @@ class ListInstances(call.Call[requests.ListInstances, state.Snapshot]):
     operation = "instances"
 
     def cost(self, fleet: state.Fleet, costs: contract.Costs) -> int:
-        """Say how many pages the listing is expected to have."""
+        """Return how many pages the listing is expected to have."""
         return call.listed_cost(fleet, self.request.account, costs)
 
     def run(self, tools: call.Tools) -> state.Snapshot:
@@ -41,7 +41,7 @@ class ListInstances(call.Call[requests.ListInstances, state.Snapshot]):
         return fleets.observe(fleet, answer, now=at.now, unix_now=at.unix_now)
 
     def line(self, answer: state.Snapshot | errors.CloudError) -> call.Line:
-        """Say how many machines were listed, or why none."""
+        """Return how many machines were listed, or why none."""
         account = self.request.account
         if isinstance(answer, errors.CloudError):
             return call.Line(
@@ -57,7 +57,7 @@ class ReadCatalogue(call.Call[requests.ReadCatalogue, Sold]):
     operation = "catalogue"
 
     def cost(self, _fleet: state.Fleet, costs: contract.Costs) -> int:
-        """Say what the cloud says that it costs."""
+        """Return what the cloud says that it costs."""
         return costs.catalogue
 
     def run(self, tools: call.Tools) -> Sold:
@@ -81,7 +81,7 @@ class ReadCatalogue(call.Call[requests.ReadCatalogue, Sold]):
         return catalogue.read(fleet, account, *answer, now=at.now)
 
     def line(self, answer: Sold | errors.CloudError) -> call.Line | None:
-        """Say why it could not be read."""
+        """Return why it could not be read."""
         return _not_read("catalogue not read", self.request.account, answer)
 
 
@@ -91,7 +91,7 @@ class _LookUp(call.Call[call.Q, contract.Instance | None]):
     operation = "look_up"
 
     def cost(self, _fleet: state.Fleet, costs: contract.Costs) -> int:
-        """Say what the cloud says that it costs."""
+        """Return what the cloud says that it costs."""
         return costs.look_up
 
 
@@ -117,7 +117,7 @@ class LookUp(_LookUp[requests.LookUp]):
         return fleets.looked_up(fleet, self.request.name, answer, mint=mint, now=at.now)
 
     def line(self, answer: contract.Instance | errors.CloudError | None) -> call.Line:
-        """Say what kind of answer it was."""
+        """Return what kind of answer it was."""
         fields: dict[str, object] = {"name": self.request.name, "answer": call.kind(answer)}
         return call.Line("info", "launch looked up", fields)
 
@@ -143,7 +143,7 @@ class LookUpMissing(_LookUp[requests.LookUpMissing]):
         return fleets.missing_looked_up(fleet, provider_id, answer, now=at.now)
 
     def line(self, answer: contract.Instance | errors.CloudError | None) -> call.Line:
-        """Say which machine is missing, and what kind of answer it was."""
+        """Return which machine is missing, and what kind of answer it was."""
         instance = self.request.instance
         fields: dict[str, object] = {
             "name": instance.node_name,
@@ -179,7 +179,7 @@ class ReadNeighbours(call.Call[requests.ReadNeighbours, tuple[contract.Neighbour
         return neighbours.read(fleet, self.request.account, value, now=at.now)
 
     def line(self, answer: tuple[contract.Neighbour, ...] | errors.CloudError) -> call.Line | None:
-        """Say why it could not be read."""
+        """Return why it could not be read."""
         return _not_read("neighbours not read", self.request.account, answer)
 
 
@@ -205,7 +205,7 @@ class ReadLeftovers(call.Call[requests.ReadLeftovers, tuple[contract.Leftover, .
         return tidying.found(fleet, self.request.account, found, now=at.now)
 
     def line(self, answer: tuple[contract.Leftover, ...] | errors.CloudError) -> call.Line | None:
-        """Say why it could not be read."""
+        """Return why it could not be read."""
         return _not_read("leftovers not read", self.request.account, answer)
 
 

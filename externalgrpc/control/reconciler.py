@@ -303,7 +303,7 @@ class Reconciler:
             runtime.provider.close()
 
     def runtimes(self) -> Mapping[str, AccountRuntime]:
-        """Give the accounts at work."""
+        """Return the accounts at work."""
         return self._runtimes
 
     def _carry_out(self, of: call.Call[Any, Any], runtime: AccountRuntime) -> None:

@@ -32,7 +32,7 @@ class Create(call.Call[requests.Create, contract.Instance]):
         return "group", self.request.group.name
 
     def cost(self, _fleet: state.Fleet, costs: contract.Costs) -> int:
-        """Say what the cloud says that it costs."""
+        """Return what the cloud says that it costs."""
         return costs.create
 
     def not_wanted(self, fleet: state.Fleet) -> str:
@@ -56,7 +56,7 @@ class Create(call.Call[requests.Create, contract.Instance]):
         return fleets.ordered(fleet, self.request.name, answer, now=at.now)
 
     def line(self, answer: contract.Instance | errors.CloudError) -> call.Line:
-        """Say whether the order was taken."""
+        """Return whether the order was taken."""
         fields: dict[str, object] = {
             "account": self.request.account,
             "group": self.request.group.name,
@@ -104,7 +104,7 @@ class Finish(call.Call[requests.Finish, contract.Instance]):
         return fleets.finished(fleet, self.request, answer, mint=mint, now=at.now)
 
     def line(self, answer: contract.Instance | errors.CloudError) -> call.Line:
-        """Say whether it is finished."""
+        """Return whether it is finished."""
         fields: dict[str, object] = {
             "name": self.request.order.name,
             "provider_id": self.request.instance.provider_id,
@@ -122,7 +122,7 @@ class Delete(call.Call[requests.Delete, None]):
     counted = "deletions"
 
     def cost(self, _fleet: state.Fleet, costs: contract.Costs) -> int:
-        """Say what the cloud says that it costs."""
+        """Return what the cloud says that it costs."""
         return costs.delete
 
     def not_wanted(self, fleet: state.Fleet) -> str:
@@ -144,7 +144,7 @@ class Delete(call.Call[requests.Delete, None]):
         return fleets.deleted(fleet, self.request.key, answer, now=at.now)
 
     def line(self, answer: errors.CloudError | None) -> call.Line:
-        """Say whether the cloud took it."""
+        """Return whether the cloud took it."""
         fields: dict[str, object] = {"name": self.request.key, "id": self.request.instance_id}
         if answer is not None:
             return call.Line("warning", "deletion not taken", fields | {"error": str(answer)})
@@ -159,7 +159,7 @@ class Mark(call.Call[requests.Mark, contract.Instance]):
     counted = "marks"
 
     def cost(self, _fleet: state.Fleet, costs: contract.Costs) -> int:
-        """Say what the cloud says that it costs."""
+        """Return what the cloud says that it costs."""
         return costs.mark
 
     def run(self, tools: call.Tools) -> contract.Instance:
@@ -178,7 +178,7 @@ class Mark(call.Call[requests.Mark, contract.Instance]):
         return marking.marked(fleet, self.request, error, now=at.now, wait_s=wait_s)
 
     def line(self, answer: contract.Instance | errors.CloudError) -> call.Line:
-        """Say which marks were changed, or not."""
+        """Return which marks were changed, or not."""
         fields: dict[str, object] = {
             "provider_id": self.request.provider_id,
             "put": {mark.value: value for mark, value in self.request.put.items()},
@@ -210,7 +210,7 @@ class Tidy(call.Call[requests.Tidy, tuple[str, ...]]):
         return tidying.tidied(fleet, self.request, error, now=at.now)
 
     def line(self, answer: tuple[str, ...] | errors.CloudError) -> call.Line | None:
-        """Say what was cleared, if anything."""
+        """Return what was cleared, if anything."""
         if isinstance(answer, errors.CloudError):
             event = "what machines left behind not cleared"
             return call.Line("warning", event, {"error": str(answer)})

@@ -189,16 +189,16 @@ class Facts:
 
     @property
     def doubted(self) -> frozenset[str]:
-        """Give the provider ids of the machines of which the running server is not sure."""
+        """Return the provider ids of the machines of which the running server is not sure."""
         shown = self.server.machines if self.server is not None else ()
         return frozenset(each.provider_id for each in shown if each.doubt)
 
     def is_foreign(self, machine: contract.Instance) -> bool:
-        """Tell whether a machine is another cluster's: what it lacks here it may have there."""
+        """Return whether a machine is another cluster's: what it lacks here it may have there."""
         own = self.cluster.identity
         return bool(own and machine.identity) and machine.identity != own
 
     @property
     def joined_by_us(self) -> tuple[groups.NodeGroup, ...]:
-        """Give the groups whose machines join by kubeadm or k3s."""
+        """Return the groups whose machines join by kubeadm or k3s."""
         return tuple(each for each in self.config.groups if each.join in {"kubeadm", "k3s"})

@@ -63,12 +63,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing was found that costs money or blocks scaling."""
+        """Return whether nothing was found that costs money or blocks scaling."""
         return all(each.severity < Severity.TROUBLE for each in self.findings)
 
     @property
     def complete(self) -> bool:
-        """Tell whether all that should be looked at was; else silence about it is no health."""
+        """Return whether all that should be looked at was; else silence about it is no health."""
         return not any(each.failed for each in self.not_looked_at)
 
     @property

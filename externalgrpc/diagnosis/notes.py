@@ -21,12 +21,12 @@ class Notes:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Give what was looked at, in order."""
+        """Return what was looked at, in order."""
         return tuple(dict.fromkeys(self._seen))
 
     @property
     def unseen(self) -> tuple[Unseen, ...]:
-        """Give what was not looked at, and why."""
+        """Return what was not looked at, and why."""
         return tuple(dict.fromkeys(self._unseen))
 
     def saw(self, what: str) -> None:

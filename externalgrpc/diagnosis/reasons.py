@@ -41,7 +41,7 @@ _DOCS: Final = "Look at its serial console, and at docs/joining.md."
 
 
 def explain(shown: pb.ShowResponse, name: str) -> tuple[Finding, ...]:
-    """Say why of whatever has a name: a group, a machine, or a machine's provider id.
+    """Return why of whatever has a name: a group, a machine, or a machine's provider id.
 
     A group and a machine of one name are both answered. Empty where nothing has the name.
     """
@@ -116,7 +116,7 @@ def _amiss(machine: pb.Machine) -> tuple[Severity, str, str] | None:
 
 
 def _going(machine: pb.Machine) -> tuple[Severity, str, str] | None:
-    """Say what outweighs that it was a node once."""
+    """Return what outweighs that it was a node once."""
     if machine.phase not in ("deleting", "orphan", "trial", "stopped"):
         return None
     severity = Severity.NOTE if machine.phase == "deleting" else Severity.WARNING

@@ -250,7 +250,7 @@ def _is_believed(
     launch: state.Launch,
     answer: contract.Instance | errors.CloudError | None,
 ) -> bool:
-    """Tell whether a look-up speaks of the machine that was ordered.
+    """Return whether a look-up speaks of the machine that was ordered.
 
     A label can be edited: a machine that bears the name need not be it. And what was seen as a
     Node is there, even if the cloud says that it is not.
@@ -264,7 +264,7 @@ def _is_believed(
 
 
 def _is_lacking(fleet: state.Fleet, launch: state.Launch) -> bool:
-    """Tell whether a listing that began after the settling time lacks a launch's machine."""
+    """Return whether a listing that began after the settling time lacks a launch's machine."""
     account = fleet.accounts[launch.account]
     if account.snapshot is None or fleet.minted.get(launch.name) in fleet.index.by_provider_id:
         return False

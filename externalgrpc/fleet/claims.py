@@ -14,7 +14,7 @@ from providers import contract
 
 
 def agrees(fleet: state.Fleet, instance: contract.Instance, node_name: str) -> bool:
-    """Tell whether a Node that carries a machine's providerID may bear this name.
+    """Return whether a Node that carries a machine's providerID may bear this name.
 
     It bears the name in the machine's mark, unless its group says that its nodes are named
     otherwise.
@@ -26,7 +26,7 @@ def agrees(fleet: state.Fleet, instance: contract.Instance, node_name: str) -> b
 
 
 def fits(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
-    """Tell whether a real Node of a name may carry a providerID, whether or not it is listed yet.
+    """Return whether a real Node of a name may carry a providerID, whether or not it is listed yet.
 
     Nobody knows a machine before its listing but by its order: the name is that of the launch, and
     so it is where the id stands for a launch without a machine. Of other ids nothing is known.
@@ -48,7 +48,7 @@ def fits(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
 
 
 def claimed(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a Node of this cluster claims a machine by its name and its providerID."""
+    """Return whether a Node of this cluster claims a machine by its name and its providerID."""
     provider_id = instance.provider_id
     name = fleet.registered.get(provider_id)
     if fleet.nodes is None:
@@ -62,7 +62,7 @@ def claimed(fleet: state.Fleet, instance: contract.Instance) -> bool:
 
 
 def shows_life(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether any Node was seen that may be this machine, by one of the two alone."""
+    """Return whether any Node was seen that may be this machine, by one of the two alone."""
     return lives(fleet, instance.provider_id, instance.node_name)
 
 
@@ -79,7 +79,7 @@ def lives(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
 
 
 def is_well(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
-    """Tell whether any Node that may be a machine, by its name or providerID alone, is ready."""
+    """Return whether any Node that may be a machine, by its name or providerID alone, is ready."""
     names = {node_name, *by_provider_id(fleet).get(provider_id, ())}
     return any(name in names and seen.ready for name, seen in (fleet.nodes or {}).items())
 
@@ -95,7 +95,7 @@ def rival(fleet: state.Fleet, instance: contract.Instance) -> str:
 
 
 def usurped(fleet: state.Fleet, instance: contract.Instance) -> str:
-    """Give the providerID that the Node of a machine's name claims instead; empty for none.
+    """Return the providerID that the Node of a machine's name claims instead; empty for none.
 
     Of machines that share a name the Node may be another's: then nothing is wrong with it.
     """
@@ -112,7 +112,7 @@ def usurped(fleet: state.Fleet, instance: contract.Instance) -> str:
 
 
 def by_provider_id(fleet: state.Fleet) -> Mapping[str, tuple[str, ...]]:
-    """Give the names of the Nodes that claim a providerID."""
+    """Return the names of the Nodes that claim a providerID."""
     found = fleet.memo.claims
     if found is None:
         found = {}

@@ -87,7 +87,7 @@ def prune(fleet: state.Fleet) -> state.Fleet:
 def _trials(
     fleet: state.Fleet, wanted: Mapping[str, groups.NodeGroup]
 ) -> dict[str, groups.NodeGroup]:
-    """Give the trials that go on: their groups are still configured, at the same account."""
+    """Return the trials that go on: their groups are still configured, at the same account."""
     found: dict[str, groups.NodeGroup] = {}
     for name, trial in fleet.groups.items():
         base = wanted.get(trial.trial_of)
@@ -97,7 +97,7 @@ def _trials(
 
 
 def _alike(one: groups.NodeGroup, other: groups.NodeGroup) -> bool:
-    """Tell whether two groups differ in how much of them there may be at most."""
+    """Return whether two groups differ in how much of them there may be at most."""
     sized = dataclasses.replace(
         one,
         min_size=other.min_size,

@@ -43,7 +43,7 @@ class Departures:
         self._ledger = spending.Ledger(fleet)
 
     def accounts(self) -> dict[str, state.AccountState]:
-        """Give the accounts at which something was ordered, with the instants of that noted."""
+        """Return the accounts at which something was ordered, with the instants of that noted."""
         return {
             name: dataclasses.replace(
                 self._fleet.accounts[name],
@@ -53,7 +53,7 @@ class Departures:
         }
 
     def of(self, launches: Iterable[state.Launch]) -> tuple[list[state.Launch], list[str]]:
-        """Give the launches that change, as they become, and the names to be withdrawn."""
+        """Return the launches that change, as they become, and the names to be withdrawn."""
         flying, held = self._sorted(launches)
         changed: list[state.Launch] = []
         withdrawn: list[str] = []
@@ -119,7 +119,7 @@ class Departures:
         return self._send(launch, node_group)
 
     def _failure(self, launch: state.Launch) -> state.Failure | None:
-        """Say why a launch will not be sent; None when it may."""
+        """Return why a launch will not be sent; None when it may."""
         if launch.group in self._fleet.blocked:
             why = self._fleet.blocked[launch.group]
             return state.Failure(state.ErrorClass.OTHER, "BadOrder", why)
@@ -208,7 +208,7 @@ class Departures:
 
 
 def unknown(fleet: state.Fleet, account: state.AccountState) -> str:
-    """Say what we do not know yet that tells our machines from another cluster's; empty for all.
+    """Return what we do not know yet that tells our machines from another cluster's; empty for all.
 
     Where there is a cluster to ask, that is its identity, its Nodes, and, once at least asked for,
     whose machines stand in the project already.

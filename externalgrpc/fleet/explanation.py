@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
 
 def why_no_node(fleet: state.Fleet, group: str, *, now: float) -> Answer:
-    """Say what keeps a group from having another node, or that nothing does.
+    """Return what keeps a group from having another node, or that nothing does.
 
     ``now`` is the monotonic clock, in seconds.
     """
@@ -51,7 +51,7 @@ def why_no_node(fleet: state.Fleet, group: str, *, now: float) -> Answer:
 
 
 def refused_until(refusal: state.Refusal) -> float:
-    """Say until when a no puts what it was said to behind the others, by the monotonic clock."""
+    """Return until when a no puts what it was said to behind the others, by the monotonic clock."""
     return refusal.at + stock.SOLD_OUT_S
 
 
@@ -111,7 +111,7 @@ def _held_back(fleet: state.Fleet, group: groups.NodeGroup, now: float) -> Answe
 
 
 def _refused(fleet: state.Fleet, group: groups.NodeGroup, now: float) -> Answer | None:
-    """Say what was said no to at the whole account lately."""
+    """Return what was said no to at the whole account lately."""
     said = stock.account_refusal(fleet, group.account)
     if said is None or refused_until(said) <= now:
         return None
@@ -222,7 +222,7 @@ def candidate_refusal(
 
 
 def is_node(fleet: state.Fleet, member: state.Member) -> bool:
-    """Tell whether a member is a node, as far as the cluster or the autoscaler showed."""
+    """Return whether a member is a node, as far as the cluster or the autoscaler showed."""
     if member.instance is None:
         return False
     journey = fleet.journeys.get(member.name)

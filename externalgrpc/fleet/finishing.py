@@ -118,7 +118,7 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
 
 
 def wants(fleet: state.Fleet, provider_id: str) -> requests.Finish | None:
-    """Give the request that finishes a machine as things are now; None where it may not be sent.
+    """Return the request that finishes a machine as things are now; None where it may not be sent.
 
     Asked again right before it is sent. The machine must be ours beyond doubt, as for an order: it
     counts, carries our identity and ``unjoined``, and no Node claims it. It was ordered already,
@@ -190,7 +190,7 @@ def put(fleet: state.Fleet, provider_id: str, held: state.Finish) -> state.Fleet
 
 
 def launch_of(fleet: state.Fleet, instance: contract.Instance) -> state.Launch | None:
-    """Give the launch of this process that a machine came of."""
+    """Return the launch of this process that a machine came of."""
     launch = fleet.launches.get(instance.node_name)
     return launch if launch is not None and proof.is_our_order(fleet, instance) else None
 
@@ -215,7 +215,7 @@ def _any_unfinished(snapshot: state.Snapshot) -> bool:
 
 
 def _machine(fleet: state.Fleet, provider_id: str) -> contract.Instance | None:
-    """Give an unfinished machine as the listing shows it, or as its create did."""
+    """Return an unfinished machine as the listing shows it, or as its create did."""
     found = fleet.index.by_provider_id.get(provider_id)
     if found is None:
         found = next(
@@ -230,19 +230,19 @@ def _machine(fleet: state.Fleet, provider_id: str) -> contract.Instance | None:
 
 
 def _awaited(fleet: state.Fleet, provider_id: str) -> bool:
-    """Tell whether a machine that a listing lacks may be there all the same."""
+    """Return whether a machine that a listing lacks may be there all the same."""
     return provider_id in fleet.missing or _machine(fleet, provider_id) is not None
 
 
 def _is_sure(held: state.Finish, account: state.AccountState) -> bool:
-    """Tell whether a machine was seen unfinished after all that was asked of it had its time."""
+    """Return whether a machine was seen unfinished after all that was asked of it had its time."""
     if held.doubtful_since == state.NEVER:
         return True
     return held.seen_at >= held.doubtful_since + account.settle_s
 
 
 def _counts(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a machine is a member under its own name, and not given up."""
+    """Return whether a machine is a member under its own name, and not given up."""
     name, provider_id = instance.node_name, instance.provider_id
     if not name or provider_id in fleet.quarantine or view.is_retired(fleet, instance):
         return False
@@ -274,7 +274,7 @@ def _given_up(
     group: groups.NodeGroup,
     now: float,
 ) -> state.Failure | None:
-    """Say why a machine is not tried to be finished any longer; None while it is."""
+    """Return why a machine is not tried to be finished any longer; None while it is."""
     account, own = fleet.accounts[held.account], fleet.accounts[group.account].snapshot
     if group.account != account.name and (own is None or own.begun_at <= held.since):
         # The group's own login may look into the same project, and has not been heard since.
@@ -293,7 +293,7 @@ def _given_up(
 
 
 def retry_at(held: state.Finish, now: float) -> float:
-    """Say when a machine is tried again whose last try came to nothing."""
+    """Return when a machine is tried again whose last try came to nothing."""
     return now + backoff.wait_s(held.times + 1, base_s=stock.RETRY_S, longest_s=stock.MAX_RETRY_S)
 
 

@@ -23,7 +23,7 @@ def placeholder_name(provider_id: str) -> str:
 
 
 def name_is_taken(fleet: state.Fleet, name: str) -> bool:
-    """Tell whether a name was used for anything that this process knows of."""
+    """Return whether a name was used for anything that this process knows of."""
     return (
         name in fleet.minted
         or name in fleet.launches

@@ -161,7 +161,7 @@ def outage(
 
 
 def held_back(fleet: state.Fleet, group: str, now: float) -> str:
-    """Say why a group may not grow for now; empty when it may."""
+    """Return why a group may not grow for now; empty when it may."""
     left_s = held_back_s(fleet, group, now)
     if left_s <= 0:
         return ""
@@ -236,7 +236,7 @@ def _gone_off(
 
 
 def _next_limit(group: groups.NodeGroup, journey: state.Journey) -> tuple[Step, float | None]:
-    """Give the step that is due before there is a Node, and what it may take in seconds."""
+    """Return the step that is due before there is a Node, and what it may take in seconds."""
     limits = group.join_deadlines
     match journey.step:
         case Step.CREATED:

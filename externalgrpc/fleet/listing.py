@@ -271,7 +271,7 @@ def _launches(
 
 
 def _lacks_what_was_there(fleet: state.Fleet, before: Mapping[str, contract.Instance]) -> bool:
-    """Tell whether a listing lacks a machine that was there and that nobody deletes.
+    """Return whether a listing lacks a machine that was there and that nobody deletes.
 
     It may be gone; or the login sees another project, or a part of it. Until that is over for a
     settling time, that an order is not shown is no reason to send it again.
@@ -286,7 +286,7 @@ def _lacks_what_was_there(fleet: state.Fleet, before: Mapping[str, contract.Inst
 
 
 def _lost_node(fleet: state.Fleet, launch: state.Launch, before: float) -> contract.Instance | None:
-    """Give the machine of a launch that became a node and is not listed: it is no order any more.
+    """Return the machine of a launch that became a node and is not listed: it is no order any more.
 
     What was a node is not given up and ordered anew on the word of a cloud that does not show it.
     """
@@ -302,7 +302,7 @@ def _lost_node(fleet: state.Fleet, launch: state.Launch, before: float) -> contr
 def _stands_for_itself(
     fleet: state.Fleet, launch: state.Launch, landed: contract.Instance | None
 ) -> bool:
-    """Tell whether a launch's machine is shown, but with other marks than it was ordered with.
+    """Return whether a launch's machine is shown, but with other marks than it was ordered with.
 
     People change labels: it counts under what it carries now, and its launch is over.
     """

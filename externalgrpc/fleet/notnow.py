@@ -26,7 +26,7 @@ class NotNow(NamedTuple):
 
 
 def why(fleet: state.Fleet, group: str) -> NotNow | None:
-    """Say why a group gets no machine for now; None when it may."""
+    """Return why a group gets no machine for now; None when it may."""
     configured = fleet.groups[group]
     if configured.paused:
         return NotNow(PAUSED, pausing.of_group(fleet, group))
@@ -34,7 +34,7 @@ def why(fleet: state.Fleet, group: str) -> NotNow | None:
 
 
 def why_account(fleet: state.Fleet, name: str) -> NotNow | None:
-    """Say why an account gets no machine for now; None when it may."""
+    """Return why an account gets no machine for now; None when it may."""
     account = fleet.accounts.get(name)
     if account is None:
         return None
@@ -46,7 +46,7 @@ def why_account(fleet: state.Fleet, name: str) -> NotNow | None:
 
 
 def bounds(fleet: state.Fleet, group: str) -> tuple[int, int]:
-    """Give the sizes that CA is shown, least and most."""
+    """Return the sizes that CA is shown, least and most."""
     wanted = fleet.groups[group]
     size = view.target(fleet, group)
     if wanted.departed:
@@ -90,7 +90,7 @@ def _why(fleet: state.Fleet, account: state.AccountState) -> NotNow | None:
 
 
 def most_orders(fleet: state.Fleet, account: state.AccountState) -> int:
-    """Tell how many machines may be ordered at an account within an hour."""
+    """Return how many machines may be ordered at an account within an hour."""
     if account.max_orders_per_hour is not None:
         return account.max_orders_per_hour
     sizes = sum(

@@ -18,7 +18,7 @@ _AMOUNTS = tuple(field.name for field in dataclasses.fields(template.Observed))
 
 
 def make_of(group: groups.NodeGroup, machine_type: str) -> state.MachineProfile:
-    """Tell the make of a group's machines of one type."""
+    """Return the make of a group's machines of one type."""
     return state.MachineProfile(
         account=group.account,
         machine_type=machine_type,

@@ -15,12 +15,12 @@ UNREAD = "the annotation that may pause everything could not be read yet"
 
 
 def everything(fleet: state.Fleet) -> str:
-    """Say why all stands still; empty when it does not."""
+    """Return why all stands still; empty when it does not."""
     return "paused: true in the file" if fleet.paused else fleet.annotation or ""
 
 
 def of_account(fleet: state.Fleet, name: str) -> str:
-    """Say why all of an account stands still; empty when it does not."""
+    """Return why all of an account stands still; empty when it does not."""
     account = fleet.accounts.get(name)
     if account is not None and account.paused:
         return f"paused: true of account {name}"
@@ -28,7 +28,7 @@ def of_account(fleet: state.Fleet, name: str) -> str:
 
 
 def of_group(fleet: state.Fleet, group: str, account: str = "") -> str:
-    """Say why a group stands still; empty when it does not.
+    """Return why a group stands still; empty when it does not.
 
     ``account`` is that of the machine which is meant, where it may be another than the group's: a
     group that moved stands still if either is paused.
@@ -47,12 +47,12 @@ def of_object(name: str) -> str:
 
 
 def own_word(fleet: state.Fleet, group: str, account: str) -> str:
-    """Say why nothing of a group is deleted on our own word; empty when it may be."""
+    """Return why nothing of a group is deleted on our own word; empty when it may be."""
     return of_group(fleet, group, account) or ("" if fleet.annotation is not None else UNREAD)
 
 
 def holds(fleet: state.Fleet, retirement: state.Retirement) -> str:
-    """Say why a deletion waits, being on our own word; empty when it goes on."""
+    """Return why a deletion waits, being on our own word; empty when it goes on."""
     if not retirement.own:
         return ""
     if retirement.repair and (fleet.outage or fleet.nodes is None or fleet.nodes_stale):

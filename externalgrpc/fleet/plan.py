@@ -82,7 +82,7 @@ def _planned(fleet: state.Fleet, agenda: requests.Agenda) -> Plan:
 
 
 def busy(fleet: state.Fleet, account: str) -> bool:
-    """Tell whether something of an account is in the air."""
+    """Return whether something of an account is in the air."""
     found = fleet.memo.busy
     if found is None:
         names: set[str] = set()
@@ -112,7 +112,7 @@ def _busy(fleet: state.Fleet) -> Iterator[str]:
 
 
 def listing_interval_s(fleet: state.Fleet, account: state.AccountState) -> float:
-    """Say how far apart the beginnings of two listings are, by what they cost in requests."""
+    """Return how far apart the beginnings of two listings are, by what they cost in requests."""
     if account.failures:
         return backoff.wait_s(
             account.failures, base_s=LISTING_RETRY_S, longest_s=MAX_LISTING_RETRY_S
@@ -155,7 +155,7 @@ def _account(
 
 
 def _asks_for_neighbours(fleet: state.Fleet, account: state.AccountState) -> bool:
-    """Tell whether it is still to be asked whose machines are in an account's project."""
+    """Return whether it is still to be asked whose machines are in an account's project."""
     if not account.neighbourly or account.asking_neighbours or not fleet.identity:
         return False
     return account.neighbours is None or bool(notnow.renamed(fleet, account))

@@ -16,7 +16,7 @@ from providers import contract
 
 
 def never_joined(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
-    """Tell whether it is proved that a machine never was a node of any cluster."""
+    """Return whether it is proved that a machine never was a node of any cluster."""
     if fleet.nodes_stale or not looks_fresh(fleet, instance, account):
         # Its Node may have come since: who hears of no Node takes no mark off.
         return False
@@ -29,7 +29,7 @@ def never_joined(fleet: state.Fleet, instance: contract.Instance, account: str) 
 
 
 def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
-    """Tell whether a machine has all that an order of ours has before its Node is seen.
+    """Return whether a machine has all that an order of ours has before its Node is seen.
 
     No Node shows that it lives, it carries the identity of our cluster, and, where the cloud can
     change marks, still ``unjoined``: whoever sees its Node takes that off.
@@ -42,12 +42,12 @@ def looks_fresh(fleet: state.Fleet, instance: contract.Instance, account: str) -
 
 
 def carries_unjoined(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a machine carries ``unjoined`` since its order, as far as listings showed."""
+    """Return whether a machine carries ``unjoined`` since its order, as far as listings showed."""
     return instance.unjoined and instance.provider_id not in fleet.remarked
 
 
 def remarked(fleet: state.Fleet, instances: Iterable[contract.Instance]) -> frozenset[str]:
-    """Give the machines that carry ``unjoined`` again though a listing showed them without it.
+    """Return the machines that carry ``unjoined`` again though a listing showed them without it.
 
     We take it off and never put it on: whoever did, it is no proof any more. ``fleet`` still has
     the index of the listing before.
@@ -62,7 +62,7 @@ def remarked(fleet: state.Fleet, instances: Iterable[contract.Instance]) -> froz
 
 
 def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
-    """Tell whether a machine is a second one of an order of this process, and no node.
+    """Return whether a machine is a second one of an order of this process, and no node.
 
     That a machine bears the name of an order proves little, for anybody can edit a label: it must
     look fresh, have been made since this process started, and have come of no other order.
@@ -79,7 +79,7 @@ def is_double(fleet: state.Fleet, instance: contract.Instance, account: str) -> 
 
 
 def _is_configured(fleet: state.Fleet, group: str) -> bool:
-    """Tell whether a group is in the configuration: one that departed only waits to be empty."""
+    """Return whether a group is in the configuration: one that departed only waits to be empty."""
     known = fleet.groups.get(group)
     return known is not None and not known.departed
 
@@ -87,14 +87,14 @@ def _is_configured(fleet: state.Fleet, group: str) -> bool:
 def double_settled(
     fleet: state.Fleet, instance: contract.Instance, snapshot: state.Snapshot
 ) -> bool:
-    """Tell whether two listings a settling time apart show that a machine is a double."""
+    """Return whether two listings a settling time apart show that a machine is a double."""
     since = fleet.doubled.get(instance.provider_id)
     settle_s = fleet.accounts[snapshot.account].settle_s
     return since is not None and snapshot.begun_at >= since + settle_s
 
 
 def may_be_anothers(fleet: state.Fleet, double: contract.Instance) -> bool:
-    """Tell whether a double of one order may be the machine of another that nobody knows yet.
+    """Return whether a double of one order may be the machine of another that nobody knows yet.
 
     The name alone makes it a double, and an API may give one name to all: while an order that was
     sent when it was first seen may still land and has no machine, it is not deleted.
@@ -144,7 +144,7 @@ def _was_let_go(fleet: state.Fleet, name: str) -> bool:
 
 
 def _was_shown(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a listing before this one showed a machine, by whatever name."""
+    """Return whether a listing before this one showed a machine, by whatever name."""
     return view.known(fleet, instance.provider_id) is not None or instance.provider_id in fleet.gone
 
 
@@ -156,12 +156,12 @@ def _came_of_an_order(fleet: state.Fleet, provider_id: str) -> bool:
 
 
 def is_our_order(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a machine came of an order of this process: by name and by the cloud's id."""
+    """Return whether a machine came of an order of this process: by name and by the cloud's id."""
     return fleet.minted.get(instance.node_name) == instance.provider_id
 
 
 def settled(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
-    """Tell whether two complete listings a settling time apart agree on :func:`never_joined`."""
+    """Return whether two complete listings a settling time apart agree on :func:`never_joined`."""
     since = fleet.proved.get(instance.provider_id)
     held = fleet.accounts[account]
     if since is None or held.snapshot is None:
@@ -172,7 +172,7 @@ def settled(fleet: state.Fleet, instance: contract.Instance, account: str) -> bo
 
 
 def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) -> bool:
-    """Tell whether CA's word that a machine never registered may be believed.
+    """Return whether CA's word that a machine never registered may be believed.
 
     Where the cluster has no identity, CA is the witness for machines that this process, or the
     one right before it, may have ordered: those that were younger at our start than a machine may
@@ -198,7 +198,7 @@ def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) 
 def is_strange(
     fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
 ) -> bool:
-    """Tell whether a machine was made since we started, and not by us: by a second server.
+    """Return whether a machine was made since we started, and not by us: by a second server.
 
     None is to a server that stands by: the one that acts made them. What was adopted was made by
     whomever, and a person has said so.
@@ -211,7 +211,7 @@ def is_strange(
 
 
 def may_be_of(fleet: state.Fleet, name: str, instance: contract.Instance) -> bool:
-    """Tell whether a machine that was looked up by an order's name came of that order."""
+    """Return whether a machine that was looked up by an order's name came of that order."""
     bound = fleet.minted.get(name, "")
     if bound:
         return bound == instance.provider_id

@@ -54,25 +54,25 @@ def accuse(
 
 
 def word_on(account: state.AccountState, instance: contract.Instance) -> str:
-    """Give the operator's word on machines of one's identity; empty where he said none."""
+    """Return the operator's word on machines of one's identity; empty where he said none."""
     return account.foreign.get(instance.identity or NO_IDENTITY, "")
 
 
 def is_excused(
     fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
 ) -> bool:
-    """Tell whether the operator said that a machine is not ours, or is done with."""
+    """Return whether the operator said that a machine is not ours, or is done with."""
     ours = bool(fleet.identity) and instance.identity == fleet.identity
     return not ours and word_on(account, instance) in (IGNORE, GONE)
 
 
 def is_foreign(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a machine carries another cluster's identity."""
+    """Return whether a machine carries another cluster's identity."""
     return bool(instance.identity and fleet.identity) and instance.identity != fleet.identity
 
 
 def blocks(fleet: state.Fleet, account: state.AccountState) -> str:
-    """Say why an account may not grow for what is in quarantine there; empty when it may.
+    """Return why an account may not grow for what is in quarantine there; empty when it may.
 
     A server that has a living machine of its own identity there goes on, and tells.
     """
@@ -200,7 +200,7 @@ def _whose_unknown(fleet: state.Fleet, account: state.AccountState, unix_now: fl
 
 
 def _covers_all(fleet: state.Fleet, account: state.AccountState) -> bool:
-    """Tell whether no machine without identity of an account is a member."""
+    """Return whether no machine without identity of an account is a member."""
     return not any(
         not instance.identity
         and instance.provider_id not in fleet.quarantine

@@ -57,7 +57,7 @@ def judge(fleet: state.Fleet, *, now: float, unix_now: float, sure: bool = True)
 
 
 def begun(before: state.Fleet, after: state.Fleet) -> list[state.Retirement]:
-    """Give the machines that are let go since, for a repair."""
+    """Return the machines that are let go since, for a repair."""
     if before.retired is after.retired:
         return []
     return [
@@ -123,7 +123,7 @@ def _waits(
     now: float,
     unix_now: float,
 ) -> str:
-    """Say why a machine is not to be deleted yet, whatever the limits; empty when it may be."""
+    """Return why a machine is not to be deleted yet, whatever the limits; empty when it may be."""
     # By our own clock, and by the API server's: neither alone makes the time longer.
     seen_s = min(now - held.since, unix_now - held.changed_at)
     if seen_s < (group.repair_after_s or 0.0):
@@ -166,7 +166,7 @@ def _ready(fleet: state.Fleet, of: Iterable[str]) -> dict[str, bool]:
 
 
 def _left_alone(fleet: state.Fleet) -> frozenset[str]:
-    """Give the machines that a person said to leave alone, by the Node that there is, or was."""
+    """Return the machines that a person said to leave alone, by the Node that there is, or was."""
     claiming = claims.by_provider_id(fleet)
     said = {each.provider_id for each in (fleet.nodes or {}).values() if each.left_alone}
     said |= {each for each in fleet.left_alone if each not in claiming}

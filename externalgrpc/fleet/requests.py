@@ -133,7 +133,7 @@ class Agenda:
         self.wanted: list[Request] = []
 
     def due(self, at: float) -> bool:
-        """Tell whether an instant has come; if not, remember it."""
+        """Return whether an instant has come; if not, remember it."""
         if at <= self.now:
             return True
         self.wake_at = min(self.wake_at, at)

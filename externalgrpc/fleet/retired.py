@@ -80,7 +80,7 @@ def terminated(
 
 
 def _launch_of(fleet: state.Fleet, member: state.Member) -> state.Launch | None:
-    """Give the order that a machine came of, though another machine has its name for a key."""
+    """Return the order that a machine came of, though another machine has its name for a key."""
     launch = fleet.launches.get(member.name)
     if launch is None and member.instance is not None:
         named = fleet.launches.get(member.instance.node_name)
@@ -153,7 +153,7 @@ def is_spared(fleet: state.Fleet, key: str) -> bool:
 
 
 def _is_of_use(fleet: state.Fleet, held: state.Retirement) -> bool:
-    """Tell whether what a machine was let go for no longer holds of it."""
+    """Return whether what a machine was let go for no longer holds of it."""
     if not held.repair:
         return claims.lives(fleet, held.provider_id, held.name)
     group = fleet.groups.get(held.group)
@@ -170,7 +170,7 @@ def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
 
 
 def may_come_back(fleet: state.Fleet, provider_id: str) -> bool:
-    """Tell whether a machine is gone that was let go, and not drained: its Node is news."""
+    """Return whether a machine is gone that was let go, and not drained: its Node is news."""
     gone = fleet.gone.get(provider_id)
     return gone is not None and gone.terminated and not gone.drained
 
@@ -403,7 +403,7 @@ def _was_terminated(fleet: state.Fleet, key: str) -> bool:
 
 
 def _was_own(fleet: state.Fleet, name: str) -> bool:
-    """Tell whether a name was let go on our own word."""
+    """Return whether a name was let go on our own word."""
     held = fleet.retired.get(name) or fleet.gone.get(name)
     return held is not None and held.own
 

@@ -73,7 +73,7 @@ class Ledger:
         self._prices: dict[tuple[str, groups.Candidate, bool], Decimal | None] = {}
 
     def waits(self, group: groups.NodeGroup) -> str:
-        """Say what is not known yet that counts against the cap of all; empty when all is."""
+        """Return what is not known yet that counts against the cap of all; empty when all is."""
         if cap(self._fleet, _ALL).hourly is None:
             return ""
         unseen = [
@@ -111,7 +111,7 @@ class Ledger:
             self._add(self._spent, thing)
 
     def spent(self, scope: Scope) -> Spent:
-        """Give what is spent within a scope."""
+        """Return what is spent within a scope."""
         if self._spent is None:
             found: dict[Scope, Spent] = {}
             for thing in _things(self._fleet):
@@ -182,12 +182,12 @@ class Ledger:
 
 
 def _group_scope(group: groups.NodeGroup) -> Scope:
-    """Give the scope of a group: what a trial costs counts as the group's that is tried."""
+    """Return the scope of a group: what a trial costs counts as the group's that is tried."""
     return Scope("group", group.trial_of or group.name)
 
 
 def cap(fleet: state.Fleet, scope: Scope) -> groups.SpendCap:
-    """Give the cap of a scope; one without bounds where there is none."""
+    """Return the cap of a scope; one without bounds where there is none."""
     match scope.kind:
         case "group":
             found = (scope.name, names.trial_group(scope.name, groups.MAX_GROUP_NAME))
@@ -211,7 +211,7 @@ def capped(fleet: state.Fleet) -> Iterator[Scope]:
 
 
 def exceeded(fleet: state.Fleet, group: groups.NodeGroup, account: str) -> str:
-    """Say which cap is exceeded as things are, an order that waits to be sent included.
+    """Return which cap is exceeded as things are, an order that waits to be sent included.
 
     Empty for none: caps may have been lowered since it was planned.
     """

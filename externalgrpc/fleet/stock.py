@@ -28,7 +28,7 @@ MAX_RETRY_AFTER_S = 3600.0
 
 
 def failure_of(error: errors.CloudError) -> state.Failure:
-    """Say an error in CA's terms: a class, a code from a fixed set, a sentence."""
+    """Return an error in CA's terms: a class, a code from a fixed set, a sentence."""
     resources = state.ErrorClass.OUT_OF_RESOURCES
     match error:
         case errors.QuotaExceeded():
@@ -44,14 +44,14 @@ def failure_of(error: errors.CloudError) -> state.Failure:
 
 
 def another_may_do(error: errors.CloudError) -> bool:
-    """Tell whether what refused one candidate leaves the others."""
+    """Return whether what refused one candidate leaves the others."""
     if isinstance(error, errors.QuotaExceeded):
         return error.scope is not errors.Scope.ACCOUNT
     return isinstance(error, errors.OutOfStock)
 
 
 def retry_wait_s(error: errors.CloudError, attempts: int) -> float:
-    """Say how long to wait before the same request is sent again, after so many attempts."""
+    """Return how long to wait before the same request is sent again, after so many attempts."""
     retry_after_s = error.retry_after_s if isinstance(error, errors.Throttled) else None
     if retry_after_s is not None and math.isfinite(retry_after_s):
         return min(max(retry_after_s, 1.0), MAX_RETRY_AFTER_S)
@@ -139,7 +139,7 @@ def choose(
 def lately_refused(
     fleet: state.Fleet, launch: state.Launch, candidate: groups.Candidate, now: float
 ) -> bool:
-    """Tell whether a candidate was refused to anybody minutes ago."""
+    """Return whether a candidate was refused to anybody minutes ago."""
     return now - _refused_at(fleet, launch, candidate) < SOLD_OUT_S
 
 
@@ -184,7 +184,7 @@ def _refused_at(fleet: state.Fleet, launch: state.Launch, candidate: groups.Cand
 def keys_of(
     group: str, account: str, candidate: groups.Candidate
 ) -> tuple[state.RefusedThing, ...]:
-    """Give what a refusal of a candidate is remembered under; the order's own comes first."""
+    """Return what a refusal of a candidate is remembered under; the order's own comes first."""
     return (
         state.BadOrder(group, candidate),
         state.SoldOut(account, candidate),

@@ -25,7 +25,7 @@ class Surge:
         self._counts: dict[str, int] = {}
 
     def holds(self, group: groups.NodeGroup) -> bool:
-        """Tell whether one more machine of a group would be too many for now."""
+        """Return whether one more machine of a group would be too many for now."""
         if group.name not in self._counts:
             self._counts[group.name] = self._count(group.name)
         return self._counts[group.name] >= group.most_machines

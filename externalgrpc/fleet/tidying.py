@@ -107,7 +107,7 @@ def _in_the_air(fleet: state.Fleet) -> set[str]:
 
 
 def _is_empty(fleet: state.Fleet, group: str) -> bool:
-    """Tell whether nothing stands that carries a group's mark, whatever we think of it."""
+    """Return whether nothing stands that carries a group's mark, whatever we think of it."""
     if group in fleet.groups and view.target(fleet, group):
         return False
     return not any(each.group == group for each in fleet.index.by_provider_id.values())

@@ -140,12 +140,12 @@ def clear(fleet: state.Fleet, provider_id: str, *, now: float) -> state.Fleet:
 
 
 def under_way(fleet: state.Fleet) -> groups.NodeGroup | None:
-    """Give the group of the trial that is not over; None where there is none."""
+    """Return the group of the trial that is not over; None where there is none."""
     return next((each for each in fleet.groups.values() if _has_any(fleet, each)), None)
 
 
 def is_over(fleet: state.Fleet, trial: str) -> bool:
-    """Tell whether nothing that carries a trial's mark is there, in the air or to be deleted."""
+    """Return whether nothing that carries a trial's mark is there, in the air or to be deleted."""
     return (
         not any(each.group == trial for each in fleet.launches.values())
         and not any(each.group == trial for each in fleet.retired.values())
@@ -190,7 +190,7 @@ def _has_any(fleet: state.Fleet, group: groups.NodeGroup) -> bool:
 
 
 def _unfit(fleet: state.Fleet, base: groups.NodeGroup) -> str:
-    """Say why one more machine of a group may not be; empty when it may."""
+    """Return why one more machine of a group may not be; empty when it may."""
     if base.closing:
         return "it is no longer configured, and kept only until it is empty"
     if base.hold:

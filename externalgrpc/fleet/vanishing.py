@@ -31,7 +31,7 @@ LOOK_UPS = 2
 
 
 def is_outage(lost: int, of: int) -> bool:
-    """Tell whether so many lost machines, of so many that were nodes, are more than chance."""
+    """Return whether so many lost machines, of so many that were nodes, are more than chance."""
     return lost > max(LOST, LOST_SHARE * of)
 
 
@@ -75,7 +75,7 @@ def nodes_changed(fleet: state.Fleet, *, now: float) -> state.Fleet:
 
 
 def _wait_until(fleet: state.Fleet, held: state.Missing, now: float) -> float:
-    """Tell when to look again before a machine is believed gone; now when it is believed."""
+    """Return when to look again before a machine is believed gone; now when it is believed."""
     account = fleet.accounts[held.account]
     large = bool(vanished(fleet, held.account)) and not account.believe_vanished
     if node_is_ready(fleet, held.instance):
@@ -89,7 +89,7 @@ def _wait_until(fleet: state.Fleet, held: state.Missing, now: float) -> float:
 
 
 def node_is_ready(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a Node of the cluster that is a machine reports itself ready."""
+    """Return whether a Node of the cluster that is a machine reports itself ready."""
     if fleet.nodes is None:
         return False
     return any(

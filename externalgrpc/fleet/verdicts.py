@@ -34,7 +34,7 @@ class Court:
         *,
         doubtful: bool,
     ) -> state.Unjoined:
-        """Give a failed join as it stands now: shown to CA, or withheld for a reason."""
+        """Return a failed join as it stands now: shown to CA, or withheld for a reason."""
         account = view.account_of(self._fleet, instance)
         if not proof.settled(self._fleet, instance, account):
             return _withheld(failed, UNPROVED)

@@ -99,7 +99,7 @@ def marked(fleet: state.Fleet, group: str) -> int:
 
 
 def known(fleet: state.Fleet, provider_id: str) -> contract.Instance | None:
-    """Give a machine as a listing shows it, or as the last one that did; None for no such."""
+    """Return a machine as a listing shows it, or as the last one that did; None for no such."""
     shown = fleet.index.by_provider_id.get(provider_id)
     if shown is None and provider_id in fleet.missing:
         return fleet.missing[provider_id].instance
@@ -107,7 +107,7 @@ def known(fleet: state.Fleet, provider_id: str) -> contract.Instance | None:
 
 
 def room(fleet: state.Fleet, group: str) -> int:
-    """Tell how many members a group may have: maxSize less a trial of it, and the quarantine."""
+    """Return how many members a group may have: maxSize less a trial of it, and the quarantine."""
     most = fleet.groups[group].max_size
     trial = names.trial_group(group, groups.MAX_GROUP_NAME)
     if trial in fleet.groups and fleet.groups[trial].trial_of == group:
@@ -123,17 +123,17 @@ def room(fleet: state.Fleet, group: str) -> int:
 
 
 def machine_of(fleet: state.Fleet, retirement: state.Retirement) -> str:
-    """Give the provider id of the machine that a retired name means; empty for none so far."""
+    """Return the provider id of the machine that a retired name means; empty for none so far."""
     return retirement.provider_id or fleet.minted.get(retirement.name, "")
 
 
 def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Tell whether a machine was let go: this very one, whatever name anybody gave it since."""
+    """Return whether a machine was let go: this very one, whatever name anybody gave it since."""
     return bool(fleet.retired) and instance.provider_id in retired_names(fleet)
 
 
 def retired_names(fleet: state.Fleet) -> Mapping[str, str]:
-    """Give the names under which machines were let go, by provider id."""
+    """Return the names under which machines were let go, by provider id."""
     found = fleet.memo.retired
     if found is None:
         found = fleet.memo.retired = {
@@ -165,7 +165,7 @@ def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
 
 
 def _unlisted(fleet: state.Fleet) -> dict[str, str]:
-    """Give the machines that listings lack for now by name, the first of each."""
+    """Return the machines that listings lack for now by name, the first of each."""
     found = fleet.memo.unlisted
     if found is None:
         found = {}
@@ -330,7 +330,7 @@ def _accepted(fleet: state.Fleet) -> dict[str, tuple[str, str]]:
 
 
 def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
-    """Give the machines of a group by key: what listings show and what they lack for now."""
+    """Return the machines of a group by key: what listings show and what they lack for now."""
     found = fleet.memo.machines.get(group)
     if found is None:
         found = dict(fleet.index.members.get(group, {}))
@@ -372,7 +372,7 @@ def _strike(found: dict[str, Member], instance: contract.Instance) -> None:
 
 
 def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
-    """Give the launches of a group whose machines no listing shows."""
+    """Return the launches of a group whose machines no listing shows."""
     by_group = fleet.memo.launches
     if by_group is None:
         by_group = {}
@@ -388,7 +388,7 @@ def _airborne(fleet: state.Fleet, group: str) -> list[state.Launch]:
 def _is_shown(
     fleet: state.Fleet, launch: state.Launch, shown: Mapping[str, contract.Instance]
 ) -> bool:
-    """Tell whether the machine of a launch counts by itself: what somebody deletes does not.
+    """Return whether the machine of a launch counts by itself: what somebody deletes does not.
 
     One in quarantine does not count, and nor does its launch.
     """

@@ -73,7 +73,7 @@ class Way:
 def follow(
     ways: Mapping[str, Way], fleet: state.Fleet, *, now: float, unix_now: float, first: bool
 ) -> tuple[dict[str, Way], list[Way]]:
-    """Give the ways of all that is there, by key, and those that have ended since.
+    """Return the ways of all that is there, by key, and those that have ended since.
 
     ``first`` tells that nobody looked before: what stands then was not seen on its way.
     """

@@ -277,7 +277,7 @@ def _is_news(fleet: state.Fleet, provider_id: str, name: str, *, fits: bool) -> 
 
 
 def contradicts(fleet: state.Fleet, provider_id: str, name: str) -> bool:
-    """Tell whether a real Node of a name is not the machine whose providerID it carries."""
+    """Return whether a real Node of a name is not the machine whose providerID it carries."""
     return not claims.fits(fleet, provider_id, name)
 
 
@@ -324,7 +324,7 @@ def await_groups(fleet: state.Fleet, why: str) -> state.Fleet:
 
 
 def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
-    """Give a group by its id, or raise UnknownGroup; a trial's is none that CA may name."""
+    """Return a group by its id, or raise UnknownGroup; a trial's is none that CA may name."""
     found = fleet.groups.get(group)
     if found is None or found.trial_of:
         raise fleet_errors.UnknownGroup(f"no node group {group!r}")
@@ -332,7 +332,7 @@ def known(fleet: state.Fleet, group: str) -> groups.NodeGroup:
 
 
 def blind(account: state.AccountState, now: float) -> str:
-    """Say why nobody has seen for minutes what an account holds; empty when it was seen."""
+    """Return why nobody has seen for minutes what an account holds; empty when it was seen."""
     if account.snapshot is None:
         why = account.trouble or "the first listing is under way"
         return f"account {account.name} has not been listed yet: {why}"
@@ -355,14 +355,14 @@ def _named(node: NodeRef) -> str:
 
 
 def _contradicts(fleet: state.Fleet, node: NodeRef) -> bool:
-    """Tell whether a real Node bears another name than the machine that it claims."""
+    """Return whether a real Node bears another name than the machine that it claims."""
     if node.fake or node.name in ("", node.provider_id):
         return False
     return contradicts(fleet, node.provider_id, node.name)
 
 
 def _is_believed(fleet: state.Fleet, member: state.Member, node: NodeRef) -> bool:
-    """Tell whether a member may be deleted on CA's word.
+    """Return whether a member may be deleted on CA's word.
 
     A real Node was drained, a launch that no listing shows is an order of ours, if its machine is
     no node already. Of a machine that CA only misses among the Nodes it takes a proof that it never
@@ -386,7 +386,7 @@ def _is_live(member: state.Member, node: NodeRef) -> int:
 def _was_ours(  # noqa: PLR0911 - one for each memory
     fleet: state.Fleet, group: groups.NodeGroup, node: NodeRef
 ) -> bool:
-    """Tell whether a node that is no member once was one, so that deleting it is success."""
+    """Return whether a node that is no member once was one, so that deleting it is success."""
     name = identity.placeholder_name(node.provider_id) or node.name
     retirement = fleet.retired.get(name) or fleet.retired.get(node.provider_id)
     if retirement is not None:

@@ -39,7 +39,7 @@ class Buffer:
 
     @property
     def taken_up(self) -> bool:
-        """Tell whether an autoscaler has answered to what the buffer says now."""
+        """Return whether an autoscaler has answered to what the buffer says now."""
         if self.served is None or not self.injected:
             return False
         return self.limited or self.served == self.replicas
@@ -59,7 +59,7 @@ class Choice:
     served_at: float | None = None
 
     def waits(self, now: float) -> bool:
-        """Tell whether an autoscaler is waited for longer than one takes to answer a change."""
+        """Return whether an autoscaler is waited for longer than one takes to answer a change."""
         if self.waiting_since is None:
             return False
         return self.served_at is None or now - self.served_at > ANSWER_S

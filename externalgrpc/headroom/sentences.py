@@ -23,7 +23,7 @@ def reckoned(
     bounded: bool,
     let_go: bool,
 ) -> Status:
-    """Say what was reckoned, and what could not be seen: ``unmeasured`` should have been."""
+    """Return what was reckoned, and what could not be seen: ``unmeasured`` should have been."""
     status = Status(
         reason=Reason.ON_TARGET,
         message=_measured(group, carried) + _sum(group, of, count),
@@ -99,7 +99,7 @@ def no_pods(status: Status, why: str) -> Status:
 
 
 def not_taken(status: Status, why: str) -> Status:
-    """Say what the autoscaler has against our buffer."""
+    """Return what the autoscaler has against our buffer."""
     return _as(status, Reason.REFUSED, f"the autoscaler does not take the CapacityBuffer: {why}")
 
 

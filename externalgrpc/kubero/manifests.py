@@ -30,7 +30,7 @@ _WIDTH: Final = 110
 
 
 def policies(*, vpsnodes: bool = True) -> str:
-    """Give the policies as they stand, with their comments; without those that read VPSNodes."""
+    """Return the policies as they stand, with their comments; without those that read VPSNodes."""
     whole = _text("policies.yaml")
     if vpsnodes:
         return whole
@@ -44,7 +44,7 @@ def _keys(document: str) -> str:
 
 
 def placing(said: values.Values) -> list[Object]:
-    """Give the policies that hold what a values file says; none for what it leaves out."""
+    """Return the policies that hold what a values file says; none for what it leaves out."""
     apps, operator = said.default_app_config, said.operator
     made: list[Object] = []
     if apps.node_selector or apps.tolerations:
@@ -57,7 +57,7 @@ def placing(said: values.Values) -> list[Object]:
 
 
 def limit_ranges(namespaces: Sequence[str], resources: values.Resources) -> list[Object]:
-    """Give a LimitRange for each namespace: requests for containers that have none.
+    """Return a LimitRange for each namespace: requests for containers that have none.
 
     No limits: a default below what a container requests would have the pod refused.
     """

@@ -117,11 +117,11 @@ class Election:
         self._thread: threading.Thread | None = None
 
     def why_not(self) -> str:
-        """Say why nothing may be sent now; empty when it may. Never blocks."""
+        """Return why nothing may be sent now; empty when it may. Never blocks."""
         return self._over or self.standing.why_not(self._clock.monotonic())
 
     def refuses(self) -> str:
-        """Say why wishes are refused now; empty when they are taken, to be held if need be."""
+        """Return why wishes are refused now; empty when they are taken, to be held if need be."""
         if not self._way.refuses:
             return ""
         standing, now = self.standing, self._clock.monotonic()

@@ -73,15 +73,15 @@ class Seat:
                 raise CannotElect(f"--leader-elect: {error}") from error
 
     def why_not(self) -> str:
-        """Say why nothing may be sent now; empty when it may. Never blocks."""
+        """Return why nothing may be sent now; empty when it may. Never blocks."""
         return self._election.why_not() if self._election is not None else ""
 
     def refuses(self) -> str:
-        """Say why wishes are refused now; empty when they are taken."""
+        """Return why wishes are refused now; empty when they are taken."""
         return self._election.refuses() if self._election is not None else ""
 
     def leads(self) -> bool:
-        """Tell whether this server acts now."""
+        """Return whether this server acts now."""
         return not self.why_not()
 
     def stand_by(self, plant: Plant) -> None:

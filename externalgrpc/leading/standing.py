@@ -16,5 +16,5 @@ class Standing:
     why: str = ""
 
     def why_not(self, now: float) -> str:
-        """Say why we may not act at a monotonic instant; empty when we may."""
+        """Return why we may not act at a monotonic instant; empty when we may."""
         return self.term.why_not(now) if self.term is not None else self.why

@@ -52,7 +52,7 @@ class Term:
         return self.begins_at() <= now < self.ends_at()
 
     def why_not(self, now: float) -> str:
-        """Say why we may not act; empty when we may."""
+        """Return why we may not act; empty when we may."""
         if now < self.begins_at():
             return f"the Lease is ours, acting in {self.begins_at() - now:.1f} s"
         if now >= self.ends_at():

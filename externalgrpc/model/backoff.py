@@ -9,7 +9,7 @@ _DOUBLINGS: Final = 10
 
 
 def wait_s(failures: int, *, base_s: float, longest_s: float) -> float:
-    """Say how many seconds to wait after so many failures in a row: twice as long each time.
+    """Return how many seconds to wait after so many failures in a row: twice as long each time.
 
     After the first, or none, it is ``base_s``; never more than ``longest_s``, which is at most
     1,024 times as much. Spread is added by whoever wants it.

@@ -12,12 +12,12 @@ from providers import contract
 
 
 def purge(provider_id: str) -> str:
-    """Give the line that deletes one machine."""
+    """Return the line that deletes one machine."""
     return f"vps-autoscaler purge --machine {shlex.quote(provider_id)}"
 
 
 def purge_identity(identity: str) -> str:
-    """Give the line that deletes all machines of an identity; empty for those without one.
+    """Return the line that deletes all machines of an identity; empty for those without one.
 
     Machines of several identities go one by one.
     """

@@ -54,12 +54,12 @@ class JoinCredentials:
 
     @property
     def minor(self) -> str:
-        """Tell the minor release, such as "1.36"."""
+        """Return the minor release, such as "1.36"."""
         return f"1.{self.minor_number}"
 
     @property
     def minor_number(self) -> int:
-        """Tell the number of the minor release, such as 36."""
+        """Return the number of the minor release, such as 36."""
         match = _VERSION.fullmatch(self.server_version)
         assert match is not None  # noqa: S101 - held by the constructor
         return int(match[1])
@@ -74,7 +74,7 @@ class JoinCredentials:
 
     @property
     def k3s_token(self) -> str:
-        """Give the token in k3s's full form, which pins the cluster's certificate.
+        """Return the token in k3s's full form, which pins the cluster's certificate.
 
         k3s hashes the file of a single certificate and, of several, the root among them. Raises
         ValueError where several certificates hold no single root.
@@ -90,7 +90,7 @@ class JoinCredentials:
 
 
 def endpoint_problem(text: str) -> str:
-    """Say why a text is no address of an API server, as the rest of a sentence, or ""."""
+    """Return why a text is no address of an API server, as the rest of a sentence, or ""."""
     if not _ENDPOINT.fullmatch(text) or not 0 < int(text.rpartition(":")[2]) <= 65535:
         return "must look like https://host:6443"
     return ""
@@ -117,7 +117,7 @@ def certificates(pem: str) -> tuple[x509.Certificate, ...]:
 
 
 def _public_key_info(certificate: x509.Certificate) -> bytes:
-    """Give the SubjectPublicKeyInfo of a certificate as it stands there; else ValueError."""
+    """Return the SubjectPublicKeyInfo of a certificate as it stands there; else ValueError."""
     from cryptography import exceptions  # noqa: PLC0415
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 

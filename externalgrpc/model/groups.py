@@ -85,7 +85,7 @@ class AutoscalingOverrides:
 
     @property
     def any(self) -> bool:
-        """Tell whether the operator set anything at all."""
+        """Return whether the operator set anything at all."""
         return any(getattr(self, field.name) is not None for field in dataclasses.fields(self))
 
 
@@ -209,23 +209,23 @@ class NodeGroup:
 
     @property
     def keeps_room(self) -> bool:
-        """Tell whether balloons are kept for the group at all."""
+        """Return whether balloons are kept for the group at all."""
         return bool(self.target_cpu or self.headroom.machines or self.headroom.cpu_millis)
 
     @property
     def provision_timeout_s(self) -> float:
-        """Tell how long a machine may take to register, in seconds."""
+        """Return how long a machine may take to register, in seconds."""
         return self.overrides.max_node_provision_time_s or DEFAULT_PROVISION_TIMEOUT_S
 
     @property
     def most_machines(self) -> int:
-        """Tell how many machines may exist at once, those that are being deleted included."""
+        """Return how many machines may exist at once, those that are being deleted included."""
         surge = self.surge if self.surge is not None else max(2, math.ceil(self.max_size / 4))
         return self.max_size + surge
 
     @property
     def region_free(self) -> bool:
-        """Tell whether the group spans several locations, so that its template names none."""
+        """Return whether the group spans several locations, so that its template names none."""
         return len({candidate.location for candidate in self.candidates}) > 1
 
 
@@ -255,7 +255,7 @@ class Account:
 
     @property
     def login(self) -> Account:
-        """Give what an open connection depends on: all but the words that are only read."""
+        """Return what an open connection depends on: all but the words that are only read."""
         return dataclasses.replace(
             self,
             foreign={},

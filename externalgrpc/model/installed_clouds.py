@@ -90,7 +90,7 @@ def installed() -> Installed:
 
 
 def joins_by_itself(cloud: Cloud) -> bool:
-    """Tell whether a cloud's machines become nodes with nothing to write; False when unsaid."""
+    """Return whether a cloud's machines become nodes with nothing to write; False when unsaid."""
     return bool(getattr(cloud, "joins_by_itself", False))
 
 
@@ -104,18 +104,18 @@ def makes_nodes(cloud: Cloud, settings: object) -> bool:
 
 
 def metadata_service(cloud: Cloud | contract.Provider) -> metadata.Service:
-    """Give how a cloud's machines learn their ids; by cloud-init where the class does not say."""
+    """Return how a cloud's machines learn their ids; by cloud-init where the class does not say."""
     said = getattr(cloud, "metadata_service", None)
     return said if isinstance(said, metadata.Service) else metadata.Service()
 
 
 def says_ids(cloud: Cloud | contract.Provider) -> bool:
-    """Tell whether a cloud's class says how its machines learn their ids; older ones do not."""
+    """Return whether a cloud's class says how its machines learn their ids; older ones do not."""
     return isinstance(getattr(cloud, "metadata_service", None), metadata.Service)
 
 
 def user_data_bytes(cloud: Cloud | contract.Provider, text: str) -> int:
-    """Tell how much of a cloud's limit a user-data takes, as it is sent."""
+    """Return how much of a cloud's limit a user-data takes, as it is sent."""
     counts = getattr(cloud, "user_data_bytes", None)  # isinstance() sees through no wrapper
     return len(text.encode()) if counts is None else int(counts(text))
 
@@ -135,7 +135,7 @@ def _load(point: importlib.metadata.EntryPoint) -> Cloud:
 
 
 def problems(name: str, cloud: object) -> tuple[str, ...]:
-    """Tell what keeps a class from being a cloud; nothing when it is one."""
+    """Return what keeps a class from being a cloud; nothing when it is one."""
     if not isinstance(cloud, type):
         return ("the entry point does not name a class",)
     wrong = [] if _NAME.fullmatch(name) else [f"{name!r} is not a lower-case name"]

@@ -24,13 +24,13 @@ def mint(group: str, chance: random.Random) -> Iterator[str]:
 
 
 def minted_for(group: str, name: str) -> bool:
-    """Tell whether a name has the form that :func:`mint` gives to a group's machines."""
+    """Return whether a name has the form that :func:`mint` gives to a group's machines."""
     suffix = name.removeprefix(f"{group}-")
     return suffix != name and len(suffix) == SUFFIX_LENGTH and set(suffix) <= set(SUFFIX_LETTERS)
 
 
 def longest(group: str) -> str:
-    """Give a name as long as any that a group's machines get."""
+    """Return a name as long as any that a group's machines get."""
     return f"{group}-{SUFFIX_LETTERS[0] * SUFFIX_LENGTH}"
 
 

@@ -143,7 +143,7 @@ def _is_network(text: str) -> bool:
 
 
 def _cure(entry: str) -> str:
-    """Say what is wrong with an entry and what to write."""
+    """Return what is wrong with an entry and what to write."""
     if "@" in entry:
         return ", and no user or password: host.example.org, .example.org, 192.0.2.0/24"
     if entry == "*":

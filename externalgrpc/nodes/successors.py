@@ -24,7 +24,7 @@ class Money:
     price: Callable[[contract.Offer], Decimal | None]
 
     def rank(self, offer: contract.Offer) -> tuple[bool, Decimal]:
-        """Give what sorts the cheapest first and the unknown last."""
+        """Return what sorts the cheapest first and the unknown last."""
         price = self.price(offer)
         return (price is None, price or Decimal(0))
 
@@ -44,7 +44,7 @@ def nearest(
     money: Money,
     count: int = 3,
 ) -> tuple[tuple[contract.MachineType, contract.Offer], ...]:
-    """Give the types most like the one called ``name``, each with its cheapest offer.
+    """Return the types most like the one called ``name``, each with its cheapest offer.
 
     What is in stock in the wanted ``locations`` comes before what is elsewhere. With ``shape``
     known (the type is deprecated, or its siblings in the group tell), those of the same

@@ -151,7 +151,7 @@ class Server:
 
     @property
     def polls(self) -> bool:
-        """Tell whether calls that never block are answered in grpc's polling thread."""
+        """Return whether calls that never block are answered in grpc's polling thread."""
         return self._polling.on
 
     def _look_after_callers(self) -> None:

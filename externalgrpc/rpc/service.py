@@ -251,7 +251,7 @@ class CloudProvider:
         return caution is not options.Caution.NONE and caution not in self._cautioned
 
     def quick(self) -> Mapping[str, Callable[[Any], bytes | None]]:
-        """Give what never blocks, of the RPCs that a loop of CA calls for every node."""
+        """Return what never blocks, of the RPCs that a loop of CA calls for every node."""
         return {
             "NodeGroupForNode": self._group_for_known,
             "NodeGroupTargetSize": self.NodeGroupTargetSize,

@@ -28,7 +28,7 @@ class TrialService:
         return shown(self._trials.start(request.group))
 
     def GetTrial(self, _request: pb.GetTrialRequest) -> pb.Trial:  # noqa: N802
-        """Tell how the trial is that is under way, or was last."""
+        """Return how the trial is that is under way, or was last."""
         return shown(self._trials.look())
 
     def EndTrial(self, _request: pb.EndTrialRequest) -> pb.Trial:  # noqa: N802

@@ -31,11 +31,11 @@ class Known:
     watches_nodes: bool
 
     def unix(self, at: float) -> float:
-        """Give the Unix time of an instant of the monotonic clock."""
+        """Return the Unix time of an instant of the monotonic clock."""
         return self.unix_now - (self.now - at)
 
     def price(self, account: str, machine_type: str, location: str, group: str) -> Decimal | None:
-        """Give what an hour of a machine costs; None when nobody knows."""
+        """Return what an hour of a machine costs; None when nobody knows."""
         price = self.prices.prices.get(pricing.PriceKey(account, machine_type, location))
         if price is None:
             return None

@@ -275,7 +275,7 @@ def as_json(status: Status) -> bytes:
 
 
 def schema() -> dict[str, Any]:
-    """Give the JSON schema of what is written."""
+    """Return the JSON schema of what is written."""
     made = _ADAPTER.json_schema(mode="serialization", by_alias=True)
     for each in (made, *made["$defs"].values()):
         for described in each["properties"].values():

@@ -115,7 +115,7 @@ class Site:
         self.watcher.stop()
 
     def is_on(self) -> bool:
-        """Tell whether the page is served, by the configuration in force."""
+        """Return whether the page is served, by the configuration in force."""
         said = self._describer.config.status_page
         return self._on_loopback if said is None else said
 
@@ -168,13 +168,13 @@ class Site:
         return plaintext.every(document.build(what))
 
     def _may_ask(self, host: str) -> bool:
-        """Tell whether a request calls us by a name that nobody else can give to us."""
+        """Return whether a request calls us by a name that nobody else can give to us."""
         if self._describer.config.status_page or not host:
             return True
         return address.Address(host=_PORT.sub("", host).strip("[]")).stays_here
 
     def _json(self) -> bytes:
-        """Give the JSON; while it is made, others get the last one rather than wait."""
+        """Return the JSON; while it is made, others get the last one rather than wait."""
         if self._is_fresh() or not self._making.acquire(blocking=not self._made.content):
             return self._made.content
         try:

@@ -143,7 +143,7 @@ class Trials:
         return held.report
 
     def look(self) -> Report | None:
-        """Tell how the trial is that is under way, or was last; asking keeps it alive."""
+        """Return how the trial is that is under way, or was last; asking keeps it alive."""
         with self._lock:
             if self._held is None:
                 return None

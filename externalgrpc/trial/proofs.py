@@ -53,7 +53,7 @@ class Proving:
         self.found: tuple[str, ...] = ()
 
     def look(self, now: float) -> list[str]:
-        """Say what is left, or not known to be gone; nothing once it is proved. Never blocks."""
+        """Return what is left, or not known to be gone; nothing once it is proved. Never blocks."""
         if self._asking is not None and self._asking.is_alive():
             return list(self._left)
         if self._left and now >= self._again_at:

@@ -91,7 +91,7 @@ def keeping(items: Iterable[object], node: str) -> tuple[str, ...]:
 
 
 def reason(pod: Mapping[str, Any]) -> str:
-    """Say why the autoscaler does not move a pod; "" where the pod alone shows no reason."""
+    """Return why the autoscaler does not move a pod; "" where the pod alone shows no reason."""
     about = _mapping(pod.get("metadata"))
     said = _mapping(about.get("annotations"))
     owners = [str(each.get("kind")) for each in _list(about.get("ownerReferences"))]

@@ -114,7 +114,7 @@ def _by(before: Mapping[str, Any], field: str, key: str) -> dict[str, Mapping[st
 
 
 def _state(group: groups.NodeGroup | None, members: list[machines.Machine], ready: int) -> str:
-    """Say the state of the group as a whole, for whoever reads only that."""
+    """Return the state of the group as a whole, for whoever reads only that."""
     if group is None:
         return machines.FAILED
     states = {each.state for each in members}
@@ -179,7 +179,7 @@ def _ready(fleet: state.Fleet, group: groups.NodeGroup, ready: int) -> tuple[str
 def _cpu_target(
     of: objects.VpsNode, group: groups.NodeGroup | None, room: Room | None
 ) -> Room | None:
-    """Say how the room for a target of CPU use is; None where neither spec nor group has one."""
+    """Return how the room for a target of CPU use is; None where neither spec nor group has one."""
     if group is not None and group.target_cpu:
         return room or _UNKNOWN
     if not spec.target_cpu(of.spec):

@@ -37,7 +37,7 @@ class Adopting(ground.Ground):
         return provider
 
     def adoption(self, group: str = "web", node_name: str = OLD_NAME) -> dict[Mark, str]:
-        """Give the marks of an adoption, the cluster's last."""
+        """Return the marks of an adoption, the cluster's last."""
         return {
             Mark.ADOPTED: contract.UNJOINED_VALUE,
             Mark.IDENTITY: OURS,

@@ -312,7 +312,7 @@ class Histories:
         raise NotImplementedError("begin() makes the fake of this cloud")
 
     def stage(self) -> staging.Stage:
-        """Say what the histories of this cloud need."""
+        """Return what the histories of this cloud need."""
         return staging.Stage(
             provider=self.provider,
             cloud=self.cloud,

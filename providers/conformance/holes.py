@@ -24,14 +24,14 @@ def paths(value: Any, at: Path = ()) -> Iterator[Path]:
 
 
 def without(value: Any, path: Path) -> Any:
-    """Give the value with nothing at a place."""
+    """Return the value with nothing at a place."""
     torn, holder = _holder(value, path)
     del holder[path[-1]]
     return torn
 
 
 def with_(value: Any, path: Path, other: Any) -> Any:
-    """Give the value with something else at a place."""
+    """Return the value with something else at a place."""
     torn, holder = _holder(value, path)
     holder[path[-1]] = other
     return torn

@@ -43,7 +43,7 @@ POINTS = tuple(
 
 
 def patience_s(trouble: dict[str, Any]) -> float:
-    """Give the read timeout to meet a trouble with: short where it is silence."""
+    """Return the read timeout to meet a trouble with: short where it is silence."""
     return 0.5 if trouble["kind"] is KIND.HANG else 10.0
 
 

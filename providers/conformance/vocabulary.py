@@ -110,7 +110,7 @@ class Vocabulary(ground.Ground):
     def understood(
         self, meaning: type[errors.CloudError], operation: str
     ) -> type[errors.CloudError]:
-        """Say what a refusal means to a call that orders nothing."""
+        """Return what a refusal means to a call that orders nothing."""
         of_an_order = issubclass(meaning, errors.NoCapacity | errors.BadOrder)
         return errors.Unreachable if operation in self.no_orders and of_an_order else meaning
 

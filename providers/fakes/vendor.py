@@ -51,7 +51,7 @@ class Vendor(abc.ABC):
 
     @abc.abstractmethod
     def error(self, status: int, code: str, message: str) -> Reply:
-        """Say an error in the vendor's own body."""
+        """Return an error in the vendor's own body."""
 
     def authorised(self, request: wire.Request) -> bool:
         """Return whether the token is right."""

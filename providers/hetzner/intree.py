@@ -191,7 +191,7 @@ def _pool(
 
 
 def _image(spec: _Spec, own: Plain, config: Plain, losses: list[str]) -> str:
-    """Give the image of a pool's architecture: of its own list if it has one, else of all."""
+    """Return the image of a pool's architecture: of its own list if it has one, else of all."""
     said = own.get("imagesforarch") or config.get("imagesforarch") or {}
     images = _folded(said, "imagesForArch")
     found = _text(images.get(spec.arch))
@@ -294,7 +294,7 @@ def _text(value: object) -> str:
 
 
 def _folded(document: object, what: str) -> dict[str, Any]:
-    """Give a JSON object with its keys in small letters; Go takes any case, and the last one."""
+    """Return a JSON object with its keys in small letters; Go takes any case, and the last one."""
     if not isinstance(document, dict):
         raise ValueError(f"{what} is no JSON object")  # noqa: TRY004 - a person's file is wrong
     return {key.lower(): value for key, value in document.items()}
@@ -308,6 +308,6 @@ def _decoded(text: str, what: str) -> str:
 
 
 def _where(error: ValueError) -> str:
-    """Say where JSON breaks off without quoting it: it holds secrets."""
+    """Return where JSON breaks off without quoting it: it holds secrets."""
     at = isinstance(error, json.JSONDecodeError)
     return f"line {error.lineno}, column {error.colno}" if at else "it cannot be read"  # type: ignore[attr-defined]

@@ -141,7 +141,7 @@ class Line:
         return self._answer(response, raw)
 
     def _fence(self, method: str) -> Callable[[], None]:
-        """Give what is called right before bytes of a request are sent."""
+        """Return what is called right before bytes of a request are sent."""
 
         def fence() -> None:
             if method.upper() not in _READS and (why := self._may_send()):

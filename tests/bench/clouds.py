@@ -39,7 +39,7 @@ class Place:
 
     @staticmethod
     def labels(name: str, group: str) -> dict[str, str]:
-        """Give a machine's marks where they are labels."""
+        """Return a machine's marks where they are labels."""
         fields = {"cluster": CLUSTER, "group": group, "node": name}
         return {f"vps-autoscaler/{key}": value for key, value in fields.items()}
 
@@ -111,6 +111,6 @@ def _machine(place: Place) -> str:
 
 
 def installed() -> tuple[Place, ...]:
-    """Give the clouds whose provider is there."""
+    """Return the clouds whose provider is there."""
     known = installed_clouds.installed()
     return tuple(place for place in ALL if place.provider in known)

@@ -95,7 +95,7 @@ def _compared(here: rig.Process, there: rig.Process | None, machines: int) -> tu
 
 
 def loop(machines: int) -> Calls:
-    """Give the calls of one loop: about five a node, and three that go once a group."""
+    """Return the calls of one loop: about five a node, and three that go once a group."""
     group = [f"pool-{number}" for number in range(ours.POOLS)]
     calls: Calls = [("Refresh", b""), ("NodeGroups", b"")]
     for name in group:

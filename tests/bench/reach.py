@@ -112,7 +112,7 @@ def settle(plant: assembly.Assembly, fake: Any) -> None:
 
 
 def by_limit_s(provider: contract.Provider, machines: int) -> float:
-    """Say when the documented limits let the last create pass: the first full budget is free."""
+    """Return when the documented limits let the last create pass: the first full budget is free."""
     rates = [rate for rate in (provider.rate, provider.create_rate) if rate is not None]
     return max(max(0, machines - rate.requests) * rate.per_s / rate.requests for rate in rates)
 

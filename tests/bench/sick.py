@@ -107,7 +107,7 @@ class Bench:
         return bool(self.trouble(sick))
 
     def is_well(self, sick: str, since: float) -> bool:
-        """Tell whether the server was answered since an instant (Unix seconds), and says so."""
+        """Return whether the server was answered since an instant (Unix seconds), and says so."""
         answered = any(
             each.at >= since and each.sent and each.reply.status == 200
             for each in self.fakes[sick].exchanges[-20:]
@@ -115,7 +115,7 @@ class Bench:
         return answered and not self.trouble(sick)
 
     def trouble(self, account: str) -> str:
-        """Tell what the server says is wrong with an account."""
+        """Return what the server says is wrong with an account."""
         shown = client.show(self.process.channel, self.process.address)
         return next(each.trouble for each in shown.accounts if each.name == account)
 

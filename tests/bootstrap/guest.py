@@ -187,16 +187,16 @@ class Guest:
 
     @property
     def calls(self) -> list[str]:
-        """Give what was called, in order."""
+        """Return what was called, in order."""
         return self.recorded("calls").splitlines()
 
     def called(self, beginning: str) -> list[str]:
-        """Give the calls that begin like this."""
+        """Return the calls that begin like this."""
         return [each for each in self.calls if each.startswith(beginning)]
 
     @property
     def off(self) -> bool:
-        """Tell whether the machine powered itself off."""
+        """Return whether the machine powered itself off."""
         return "systemctl poweroff" in self.calls
 
     def secrets(self, secret: str) -> list[str]:
@@ -234,7 +234,7 @@ def parsed(user_data: str) -> dict[str, Any]:
 
 
 def content(entry: Mapping[str, str]) -> str:
-    """Give what an entry of write_files puts on disk."""
+    """Return what an entry of write_files puts on disk."""
     if entry.get("encoding") == "gz+b64":
         return gzip.decompress(base64.b64decode(entry["content"])).decode()
     assert "encoding" not in entry
@@ -242,5 +242,5 @@ def content(entry: Mapping[str, str]) -> str:
 
 
 def written(user_data: str) -> dict[str, str]:
-    """Give every file that user-data writes, by path."""
+    """Return every file that user-data writes, by path."""
     return {each["path"]: content(each) for each in parsed(user_data)["write_files"]}

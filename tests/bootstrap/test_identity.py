@@ -82,7 +82,7 @@ def answers() -> Iterator[dict[str, str]]:
 
 
 def here(answers: dict[str, str], **changed: Any) -> metadata.Service:
-    """Give the cloud's service, with its address on loopback."""
+    """Return the cloud's service, with its address on loopback."""
     return dataclasses.replace(SERVICE, url=f"{answers['url']}/conf?format=json", **changed)
 
 

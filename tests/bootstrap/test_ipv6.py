@@ -62,7 +62,7 @@ def test_a_kernel_without_ipv6(baked: Guest, method: str) -> None:
 
 
 def forwards(**value: Any) -> bool:
-    """Tell whether a machine of this order would forward."""
+    """Return whether a machine of this order would forward."""
     ipv6 = value.pop("ipv6", False)
     of = orders.machine_of(group={"join": "kubeadm"}, **value)
     data = joining.user_data(of, dataclasses.replace(orders.WAY_IN, ipv6=ipv6))

@@ -24,7 +24,7 @@ WHOLE: dict[str, Any] = {
 
 
 def after_join(machine: Guest, **value: Any) -> dict[str, Any]:
-    """Give the kubelet's configuration after a join to a cluster whose kubelet-config is this."""
+    """Return the kubelet's configuration after a join to a cluster whose kubelet-config is this."""
     machine.file(CA, "certificate")
     machine.sim(**{"kubelet-config": yaml.safe_dump({**WHOLE, **value})})
     done = machine.boot(orders.user_data())

@@ -269,7 +269,7 @@ def merged(target: Any, patch: dict[str, Any]) -> Any:
 
 
 def kept_by(config: dict[str, Any], signal: str, default: str, whole: int) -> int:
-    """Give a hard threshold as a kubelet with this configuration has it."""
+    """Return a hard threshold as a kubelet with this configuration has it."""
     named = config.get("evictionHard") or {}
     if not named or config.get("mergeDefaultEvictionSettings"):
         named = {signal: default, **named}

@@ -38,7 +38,7 @@ def method(request: pytest.FixtureRequest, fresh: Guest) -> str:
 
 
 def said(machine: Guest) -> dict[str, set[str]]:
-    """Give what each program had in its environment."""
+    """Return what each program had in its environment."""
     found: dict[str, set[str]] = {}
     for line in machine.recorded("environment").splitlines():
         name, _, rest = line.partition(" ")

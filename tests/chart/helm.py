@@ -78,12 +78,12 @@ def rendered(
 
 
 def file_of(name: str) -> Path:
-    """Give the path of values of ci/."""
+    """Return the path of values of ci/."""
     return VALUES / f"{name}-values.yaml"
 
 
 def objects(values: str | Object, *argv: str, **how: Any) -> list[Object]:
-    """Give what the chart makes; it must render."""
+    """Return what the chart makes; it must render."""
     done = rendered(values, *argv, **how)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]

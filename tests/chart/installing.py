@@ -108,7 +108,7 @@ def healthy(address: str) -> bool:
 
 
 def autoscalers() -> list[Path]:
-    """Give the real autoscalers that are at hand."""
+    """Return the real autoscalers that are at hand."""
     try:
         return list(binaries.find(os.environ))
     except binaries.MissingError:

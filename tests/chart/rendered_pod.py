@@ -66,7 +66,7 @@ class Pod:
 
     @property
     def socket(self) -> str:
-        """Give where the server listens."""
+        """Return where the server listens."""
         (said,) = (
             each.partition("=")[2]
             for each in self._container(SERVER)["args"]

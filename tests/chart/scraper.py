@@ -39,7 +39,7 @@ class Prometheus:
             raise AssertionError(f"{query}: {json.load(error)['error']}") from None
 
     def ready(self) -> bool:
-        """Tell whether it answers queries."""
+        """Return whether it answers queries."""
         try:
             with urllib.request.urlopen(f"{self._url}/-/ready", timeout=2) as answer:
                 return answer.status == 200

@@ -73,7 +73,7 @@ def test_the_chart_is_of_our_version() -> None:
 
 
 def _leaves(values: Any, path: str = "") -> list[str]:
-    """Give the paths of what the README explains, one by one."""
+    """Return the paths of what the README explains, one by one."""
     if path and (not isinstance(values, dict) or not values or OPEN.search(path)):
         return [path]
     begin = f"{path}." if path else ""
@@ -81,7 +81,7 @@ def _leaves(values: Any, path: str = "") -> list[str]:
 
 
 def _properties(schema: Any, path: str = "", within: Any = None) -> list[str]:
-    """Give the paths that the schema knows, as deep as the README explains them."""
+    """Return the paths that the schema knows, as deep as the README explains them."""
     within = within or schema
     while "$ref" in schema:
         schema = within["$defs"][schema["$ref"].rpartition("/")[2]]

@@ -141,7 +141,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
 
 
 def installed(plane: Plane) -> list[helm.Object]:
-    """Give what helm says that it installed."""
+    """Return what helm says that it installed."""
     done = helm.run(
         *("get", "manifest", RELEASE, f"--namespace={NAMESPACE}"),
         f"--kubeconfig={plane.kubeconfig}",

@@ -75,7 +75,7 @@ spec:
 
 
 def minor(binary: Path) -> str:
-    """Tell an autoscaler's minor by the name of its file."""
+    """Return an autoscaler's minor by the name of its file."""
     found = re.search(r"1\.\d+", binary.name)
     return found[0] if found else "1.36"
 

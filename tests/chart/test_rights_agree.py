@@ -42,7 +42,7 @@ def deployed(*names: str) -> list[helm.Object]:
 
 
 def grants(of: list[helm.Object]) -> set[str]:
-    """Give who may do what where, one right at a time; names of roles do not count."""
+    """Return who may do what where, one right at a time; names of roles do not count."""
     roles = {
         (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): each[
             "rules"
@@ -80,7 +80,7 @@ def _rights(rule: helm.Object) -> list[Any]:
 
 
 def policies(of: list[helm.Object]) -> dict[str, Any]:
-    """Give what each policy says, but for whom it is and the message about the schemes."""
+    """Return what each policy says, but for whom it is and the message about the schemes."""
     result = {}
     for each in helm.kind(of, "ValidatingAdmissionPolicy"):
         (whom,) = each["spec"].pop("matchConditions")

@@ -153,7 +153,7 @@ def kubeconfig(server: apiserver.FakeServer, folder: Path, token: str = "a-token
 
 
 def only_read(server: apiserver.FakeServer) -> bool:
-    """Tell whether nothing was asked of it but reads and access reviews."""
+    """Return whether nothing was asked of it but reads and access reviews."""
     return all(
         each.startswith(("GET ", f"POST {REVIEWS}self", f"POST {REVIEWS}subject"))
         and "/secrets" not in each

@@ -209,7 +209,7 @@ def line(finding: Finding) -> str:
 
 
 def only(of: Facts, judge: Callable[[Facts], Iterator[Finding]] | None = None) -> Finding:
-    """Give the single finding of all judgements; every finding must be complete."""
+    """Return the single finding of all judgements; every finding must be complete."""
     found = list(judge(of)) if judge else list(judging.judge(of).findings)
     assert len(found) == 1, "\n".join(line(each) for each in found)
     (one,) = found

@@ -139,7 +139,7 @@ class NoCluster:
         self._uid = uid
 
     def identity(self) -> str:
-        """Say what the API server would."""
+        """Return what the API server would."""
         return identity.shortened(self._uid)
 
     def paused(self) -> str:

@@ -76,7 +76,7 @@ class Autoscaler:
         return len(_LOOP.findall(self.program.output()))
 
     def given_up(self) -> list[str]:
-        """Give the ends of the loops that this process gave up, and count the errors that it had.
+        """Return the ends of the loops that this process gave up, and count the errors that it had.
 
         The last one may be under way.
         """

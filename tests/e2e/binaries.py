@@ -27,7 +27,7 @@ class MissingError(Exception):
 
 
 def find(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Give the autoscalers to test with; raises MissingError."""
+    """Return the autoscalers to test with; raises MissingError."""
     named = [each for each in environ.get(VARIABLE, "").split(os.pathsep) if each]
     if not named:
         found = shutil.which(NAME, path=environ.get("PATH"))
@@ -42,7 +42,7 @@ def find(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def labels(paths: tuple[Path, ...]) -> tuple[str, ...]:
-    """Give each path a short name for reports: what tells it from the others."""
+    """Return each path a short name for reports: what tells it from the others."""
     short = tuple(each.name.removeprefix(f"{NAME}-") for each in paths)
     if len(set(short)) == len(paths):
         return short

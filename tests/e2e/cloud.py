@@ -103,7 +103,7 @@ class Cloud:
         return sum(httpx.codes.is_success(each["status"]) for each in self._orders())
 
     def refused(self) -> list[float]:
-        """Tell when orders were refused, in Unix seconds."""
+        """Return when orders were refused, in Unix seconds."""
         return [each["at"] for each in self._orders() if 400 <= each["status"] < 500]
 
     def _orders(self) -> list[dict[str, Any]]:
@@ -124,12 +124,12 @@ class Cloud:
         return {int(each) if each.isdigit() else each for each in values}
 
     def log(self) -> list[dict[str, Any]]:
-        """Give every exchange."""
+        """Return every exchange."""
         found: list[dict[str, Any]] = self._control("GET", "log")
         return found
 
     def shapes(self) -> dict[str, Mapping[str, Any]]:
-        """Give the machine types by name: cores, memory in GiB, disk in GB, architecture."""
+        """Return the machine types by name: cores, memory in GiB, disk in GB, architecture."""
         found: dict[str, Mapping[str, Any]] = {}
         page: int | None = 1
         while page is not None:
@@ -160,5 +160,5 @@ def _group(body: Mapping[str, Any]) -> str:
 
 
 def marks(*, cluster: str, group: str, node: str) -> dict[str, str]:
-    """Give the labels of a server that another cluster's server would have made."""
+    """Return the labels of a server that another cluster's server would have made."""
     return {_CLUSTER_MARK: cluster, _GROUP_MARK: group, "vps-autoscaler/node": node}

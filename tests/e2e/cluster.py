@@ -42,12 +42,12 @@ class Cluster:
         self._api = api
 
     def nodes(self) -> dict[str, Object]:
-        """Give every Node by its name."""
+        """Return every Node by its name."""
         items = self._done(self._api.get(_NODES))["items"]
         return {item["metadata"]["name"]: item for item in items}
 
     def pods(self) -> dict[str, Object]:
-        """Give every pod by its name."""
+        """Return every pod by its name."""
         items = self._done(self._api.get(_PODS))["items"]
         return {item["metadata"]["name"]: item for item in items}
 

@@ -78,7 +78,7 @@ class ControlPlane:
 
     @property
     def programs(self) -> tuple[programs.Program, ...]:
-        """Give the processes, in the order in which they start."""
+        """Return the processes, in the order in which they start."""
         return (self._etcd, self._apiserver, self._scheduler)
 
     def start(self) -> None:

@@ -29,7 +29,7 @@ STAGES = "stage-fast.yaml"
 
 
 def version() -> str:
-    """Tell which release the playground's script takes."""
+    """Return which release the playground's script takes."""
     found = re.search(r"^KWOK_VERSION=(v[0-9.]+)$", SCRIPT.read_text(), re.MULTILINE)
     assert found, f"{SCRIPT} pins no KWOK_VERSION"
     return found[1]

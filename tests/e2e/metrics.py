@@ -38,7 +38,7 @@ class Prometheus:
 
     @property
     def address(self) -> str:
-        """Tell where it listens."""
+        """Return where it listens."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:

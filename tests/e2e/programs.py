@@ -72,13 +72,13 @@ class Program:
         )
 
     def output(self) -> str:
-        """Give what this run has written so far."""
+        """Return what this run has written so far."""
         with self.log.open("rb") as log:
             log.seek(self._begun)
             return log.read().decode(errors="replace")
 
     def tail(self, lines: int) -> str:
-        """Give the last lines of the log of all runs."""
+        """Return the last lines of the log of all runs."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -94,7 +94,7 @@ class Program:
         self._child.send_signal(number)
 
     def ended(self) -> int | None:
-        """Give the status with which it ended by itself; None while it runs."""
+        """Return the status with which it ended by itself; None while it runs."""
         return self._child.poll() if self._child is not None else None
 
     def kill(self) -> None:

@@ -117,7 +117,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Tell where it listens, as CA's cloud-config spells it."""
+        """Return where it listens, as CA's cloud-config spells it."""
         return self._listen
 
     def start(self) -> None:
@@ -170,23 +170,23 @@ class Server:
             return client.show(channel, self.address)
 
     def phases(self) -> list[str]:
-        """Tell what each of its machines is doing."""
+        """Return what each of its machines is doing."""
         return [machine.phase for machine in self.show().machines]
 
     def targets(self) -> dict[str, int]:
-        """Tell the size of each group that has any."""
+        """Return the size of each group that has any."""
         return {group.id: group.target for group in self.show().groups if group.target}
 
     def doubts(self) -> dict[str, str]:
-        """Tell why machines are in quarantine, by their provider ids."""
+        """Return why machines are in quarantine, by their provider ids."""
         return {each.provider_id: each.doubt for each in self.show().machines if each.doubt}
 
     def not_now(self) -> str:
-        """Tell the code of why its first account orders nothing; empty when it may."""
+        """Return the code of why its first account orders nothing; empty when it may."""
         return self.show().accounts[0].not_now_code
 
     def most(self) -> dict[str, int]:
-        """Tell the size up to which CA is shown that each group may grow."""
+        """Return the size up to which CA is shown that each group may grow."""
         with self._connection().open() as channel:
             stub = externalgrpc_pb2_grpc.CloudProviderStub(channel)  # type: ignore[no-untyped-call]
             reply = stub.NodeGroups(pb.NodeGroupsRequest(), timeout=5.0)

@@ -43,7 +43,7 @@ class Plane(planes.Plane):
 
     @property
     def programs(self) -> tuple[programs.Program, ...]:
-        """Give the processes, in the order in which they start."""
+        """Return the processes, in the order in which they start."""
         return (*super().programs, *self._beside)
 
     def start(self) -> None:
@@ -131,7 +131,7 @@ class Scene:
         waiting.until(condition, what, meanwhile=check)
 
     def nodes(self) -> dict[str, Object]:
-        """Give all Nodes by name."""
+        """Return all Nodes by name."""
         items = self.api.get(NODES).json()["items"]
         return {each["metadata"]["name"]: each for each in items}
 
@@ -145,7 +145,7 @@ class Scene:
         }
 
     def pods(self) -> list[Object]:
-        """Give all pods."""
+        """Return all pods."""
         return list(self.api.get("/api/v1/namespaces/default/pods").json()["items"])
 
     def running(self) -> list[str]:

@@ -22,7 +22,7 @@ LOOP = "Starting main loop"
 
 
 def names_hosts() -> bool:
-    """Tell whether a process may have a host name of its own here."""
+    """Return whether a process may have a host name of its own here."""
     try:
         return subprocess.run(["unshare", "--uts", "hostname", "x"], check=False).returncode == 0
     except OSError:

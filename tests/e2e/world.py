@@ -129,7 +129,7 @@ class World:
         stand_in.start()
 
     def _ordered(self, server: cloud.Server) -> bool:
-        """Tell whether a server was ordered by this world's server."""
+        """Return whether a server was ordered by this world's server."""
         return self._stamp in server.user_data
 
     def serve(self, *pools: Mapping[str, Any], known: bool = False, **how: Any) -> None:
@@ -194,7 +194,7 @@ class World:
         self._undo.close()
 
     def logs(self) -> list[tuple[str, str]]:
-        """Give the end of each program's log."""
+        """Return the end of each program's log."""
         return [(each.name, each.tail(60)) for each in self._programs]
 
     # -- waiting -------------------------------------------------------------------------------

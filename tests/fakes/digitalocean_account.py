@@ -127,7 +127,7 @@ class Account(engine.Fake):
         return engine.Reply(body={"account": fields})
 
     def shown_limit(self) -> int:
-        """Tell the droplet limit."""
+        """Return the droplet limit."""
         return 25
 
     @engine.route("GET", "/sizes")
@@ -170,7 +170,7 @@ class Account(engine.Fake):
     # -- tags -----------------------------------------------------------------------------------
 
     def tagged(self, values: Iterable[str]) -> list[str]:
-        """Give the tags that stick: in the spelling of their first use, none at all when one of
+        """Return the tags that stick: in the spelling of their first use, none at all when one of
         them is no tag, which the API does not say.
         """
         wanted = list(values)
@@ -179,7 +179,7 @@ class Account(engine.Fake):
         return [self.tags.setdefault(tag.lower(), tag) for tag in wanted]
 
     def same_tag(self, left: str, right: str) -> bool:
-        """Tell whether two spellings are one tag."""
+        """Return whether two spellings are one tag."""
         return left.lower() == right.lower()
 
     # -- what a test puts there -----------------------------------------------------------------

@@ -43,17 +43,17 @@ class Droplet:
 
     @property
     def has_gpu(self) -> bool:
-        """Tell whether the default lists leave it out."""
+        """Return whether the default lists leave it out."""
         return "gpu_info" in self.size
 
     def status(self, now: float) -> str:
-        """Tell the word that the API shows."""
+        """Return the word that the API shows."""
         if self.word:
             return self.word
         return "new" if now < self.up_at or self.fails else self.power
 
     def action_status(self, now: float) -> str:
-        """Tell how its create action stands."""
+        """Return how its create action stands."""
         if now < self.up_at:
             return "in-progress"
         return "errored" if self.fails else "completed"

@@ -21,7 +21,7 @@ class Action:
     error: dict[str, str] | None = None
 
     def status(self, now: float) -> str:
-        """Tell the word that the API shows."""
+        """Return the word that the API shows."""
         if now < self.ends:
             return RUNNING
         return ERROR if self.error else SUCCESS
@@ -78,7 +78,7 @@ class Server:
     booted: bool = False
 
     def status(self, now: float) -> str:
-        """Tell the word that the API shows."""
+        """Return the word that the API shows."""
         if self.word:
             return self.word
         if self.deleted_at is not None:
@@ -91,7 +91,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Give the public IPv4 address, of the range for benchmarks."""
+        """Return the public IPv4 address, of the range for benchmarks."""
         return f"198.18.{self.id // 250 % 250}.{self.id % 250 + 1}"
 
 

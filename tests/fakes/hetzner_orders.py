@@ -31,7 +31,7 @@ class Orders(hetzner_project.Project):
 
     @abc.abstractmethod
     def names(self) -> Collection[str]:
-        """Give the names that servers have."""
+        """Return the names that servers have."""
 
     def ordered(self, body: dict[str, Any], *, create_s: float, boot_s: float) -> Server:
         """Check an order as the API does, and make the server that it asks for."""
@@ -100,7 +100,7 @@ class Orders(hetzner_project.Project):
         return dict(labels)
 
     def _for(self, kind: Row) -> list[Row]:
-        """Give the images with those of the type's architecture first: a name is there twice."""
+        """Return the images with those of the type's architecture first: a name is there twice."""
         return sorted(self.images, key=lambda row: row["architecture"] != kind["architecture"])
 
     def wanted(self, what: str, rows: list[Row], given: Any) -> Row:

@@ -46,7 +46,7 @@ class Machine:
     booted: bool = False
 
     def status(self, now: float) -> str:
-        """Tell the word that the API shows."""
+        """Return the word that the API shows."""
         if self.word:
             return self.word
         if self.deleted_at is not None:
@@ -59,12 +59,12 @@ class Machine:
 
     @property
     def address(self) -> str:
-        """Give the public IPv4 address, of the range for benchmarks."""
+        """Return the public IPv4 address, of the range for benchmarks."""
         return f"198.19.{self.id // 250 % 250}.{self.id % 250 + 1}"
 
     @property
     def private_address(self) -> str:
-        """Give the address of the region's shared private network."""
+        """Return the address of the region's shared private network."""
         return f"192.168.{128 + self.id // 250 % 120}.{self.id % 250 + 1}"
 
 

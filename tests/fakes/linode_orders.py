@@ -43,7 +43,7 @@ class Orders(linode_account.Account):
 
     @abc.abstractmethod
     def labels(self) -> Collection[str]:
-        """Give the labels that machines have."""
+        """Return the labels that machines have."""
 
     def ordered(self, body: dict[str, Any], *, create_s: float, boot_s: float) -> Machine:
         """Check an order as the API does, and make the machine that it asks for."""

@@ -45,7 +45,7 @@ class Known:
     why: str
 
     def covers(self, where: str, route: str, problem: str) -> bool:
-        """Tell whether a problem is this one."""
+        """Return whether a problem is this one."""
         return (
             self.where == where
             and re.search(self.route, route) is not None
@@ -97,7 +97,7 @@ class Document:
         return [line for each in exchanges for line in self._check(each)]
 
     def enum(self, method: str, template: str, key: str, field: str) -> list[str]:
-        """Give the words that a field of a listed thing may have."""
+        """Return the words that a field of a listed thing may have."""
         operation = self._raw["paths"][template][method.lower()]
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         words: list[str] = schema["properties"][key]["items"]["properties"][field]["enum"]

@@ -98,7 +98,7 @@ class Account(engine.Fake):
         return engine.Reply(body={key: cut, "meta": meta})
 
     def _after(self, cursor: str, rows: Sequence[Row]) -> int:
-        """Give the place after the cursor's row."""
+        """Return the place after the cursor's row."""
         try:
             last = base64.urlsafe_b64decode(cursor).decode().removeprefix("next__")
             return [str(row["id"]) for row in rows].index(last) + 1

@@ -46,7 +46,7 @@ class Instance:
     booted: bool = False
 
     def status(self, now: float) -> dict[str, str]:
-        """Tell the three words that the API shows."""
+        """Return the three words that the API shows."""
         if now < self.made_at:
             value = ("pending", "running", "none")
         elif now < self.up_at:
@@ -59,7 +59,7 @@ class Instance:
 
     @property
     def number(self) -> int:
-        """Give a number for addresses."""
+        """Return a number for addresses."""
         return zlib.crc32(self.id.encode())
 
 

@@ -71,7 +71,7 @@ def machine(
 
 
 def unjoined(number: int | str, name: str, **fields) -> contract.Instance:
-    """Give a machine of ours whose Node nobody has seen, as its marks prove."""
+    """Return a machine of ours whose Node nobody has seen, as its marks prove."""
     return machine(number, name, **{"identity": IDENTITY, "unjoined": True, **fields})
 
 

@@ -26,7 +26,7 @@ OLD_S = 5000.0
 
 
 def seen(*numbers: int, **more: state.Seen) -> dict[str, state.Seen]:
-    """Give the Nodes of machines, each by the name and the id of its machine."""
+    """Return the Nodes of machines, each by the name and the id of its machine."""
     return {**{f"g-{n}": state.Seen(f"sky://{n}", ready=True) for n in numbers}, **more}
 
 

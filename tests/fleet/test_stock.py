@@ -155,7 +155,7 @@ FOUR = tuple(
 
 
 def four(*others, hands: int) -> Scene:
-    """Give a group that may order two types in two places."""
+    """Return a group that may order two types in two places."""
     scene = Scene(group("g", candidates=FOUR), *others, accounts=(account(hands=hands),))
     scene.sells("a", *FOUR)
     return scene

@@ -48,7 +48,7 @@ class Moment:
 
 
 def load_millis(at_s: int, chance: random.Random) -> int:
-    """Give the load: quiet at night, two humps by day, a crowd within minutes at 20:00."""
+    """Return the load: quiet at night, two humps by day, a crowd within minutes at 20:00."""
     hour = at_s / 3600
     day = 9.0 * math.exp(-(((hour - 11) / 2.5) ** 2)) + 11.0 * math.exp(-(((hour - 16) / 3) ** 2))
     crowd = 4.0 * (math.tanh((hour - 20) * 20) - math.tanh((hour - 21.5) * 10))

@@ -159,12 +159,12 @@ class Stage:
 
     @property
     def replicas(self) -> int | None:
-        """Tell what the CapacityBuffer of the group says; None where there is none."""
+        """Return what the CapacityBuffer of the group says; None where there is none."""
         return self._spec(f"{BUFFERS}/vps-headroom-g")
 
     @property
     def pausing(self) -> int | None:
-        """Tell what the Deployment of the group says; None where there is none."""
+        """Return what the Deployment of the group says; None where there is none."""
         return self._spec(f"{DEPLOYMENTS}/vps-headroom-g")
 
     def _spec(self, path: str) -> int | None:

@@ -53,7 +53,7 @@ class Rack:
         machine.start()
 
     def is_off(self, number: object) -> bool:
-        """Tell whether a machine was switched on and went off."""
+        """Return whether a machine was switched on and went off."""
         machine = self.machines.get(str(number))
         return machine is not None and machine.is_off
 
@@ -65,7 +65,7 @@ class Rack:
                 machine.kill()
 
     def guests(self) -> list[metadata.Guest]:
-        """Tell the metadata service what to tell whom."""
+        """Return the metadata service what to tell whom."""
         return [
             metadata.Guest(
                 pid=machine.pid,

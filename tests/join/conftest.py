@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def image() -> Path:
-    """Give the system that machines boot; tests/join/run builds it, where there is a network."""
+    """Return the system that machines boot; tests/join/run builds it, where there is a network."""
     found = images.folder()
     assert (found / "disk").exists(), f"{found} was not built: {ASK}"
     return found
@@ -63,7 +63,7 @@ def image() -> Path:
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """Give the folder of the built programs."""
+    """Return the folder of the built programs."""
     argv = [sys.executable, str(HERE.parent / "e2e" / "tools" / "build"), *plane.PROGRAMS]
     return Path(subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout.decode().strip())
 

@@ -91,7 +91,7 @@ class Mirror:
             self._server.server_close()
 
     def url(self, host: str) -> str:
-        """Give the source as joinOptions.kubernetesPackages takes it."""
+        """Return the source as joinOptions.kubernetesPackages takes it."""
         assert self._server is not None
         return f"http://{host}:{self._server.server_address[1]}/core:/stable:/v{{minor}}/deb/"
 

@@ -78,7 +78,7 @@ def probe(name: str, *, urls: dict[str, str], tolerates: str, host_network: bool
 
 
 def last_word(pod: dict[str, Any]) -> str:
-    """Give what a pod's container said as it ended, "" while it has not."""
+    """Return what a pod's container said as it ended, "" while it has not."""
     for each in pod.get("status", {}).get("containerStatuses", ()):
         ended = each["state"].get("terminated")
         if ended:

@@ -95,19 +95,19 @@ class Server:
         return list(self._call(lambda s: s.NodeGroupNodes(request, timeout=10.0)).instances)
 
     def target(self) -> int:
-        """Give the group's size, as CA sees it."""
+        """Return the group's size, as CA sees it."""
         request = pb.NodeGroupTargetSizeRequest(id=GROUP)
         reply = self._call(lambda stub: stub.NodeGroupTargetSize(request, timeout=10.0))
         return int(reply.targetSize)
 
     def template(self) -> core.Node:
-        """Give the node that CA simulates with."""
+        """Return the node that CA simulates with."""
         request = pb.NodeGroupTemplateNodeInfoRequest(id=GROUP)
         reply = self._call(lambda stub: stub.NodeGroupTemplateNodeInfo(request, timeout=10.0))
         return core.Node.FromString(reply.nodeBytes)
 
     def join_seconds(self) -> dict[str, float]:
-        """Give what each step of the one join took, by the server's own metrics."""
+        """Return what each step of the one join took, by the server's own metrics."""
         text = httpx.get(self.metrics_url).raise_for_status().text
         sums = re.findall(rf'^{_STEPS}_sum{{.*phase="(\w+)".*}} (\S+)$', text, re.MULTILINE)
         return {phase: float(seconds) for phase, seconds in sums}

@@ -94,7 +94,7 @@ def test_a_machine_joins_and_leaves(scene: world.World) -> None:
 
 
 def _waits(node: Mapping[str, Any]) -> bool:
-    """Tell whether the cluster's controllers still hold a Node for not ready, a moment longer."""
+    """Return whether the cluster's controllers still hold a Node for not ready, a moment longer."""
     taints = node.get("spec", {}).get("taints", ())
     return not node or any(each["key"].startswith("node.kubernetes.io/") for each in taints)
 

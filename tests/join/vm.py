@@ -98,7 +98,7 @@ class Machine:
 
     @property
     def is_off(self) -> bool:
-        """Tell whether it was on and is no longer."""
+        """Return whether it was on and is no longer."""
         return self._child is not None and self._child.poll() is not None
 
     def kill(self) -> None:
@@ -108,18 +108,18 @@ class Machine:
             self._child.wait(_KILL_S)
 
     def said(self) -> str:
-        """Give all that it wrote to its serial console."""
+        """Return all that it wrote to its serial console."""
         if not self.console.exists():
             return ""
         return self.console.read_text(errors="replace").replace("\r", "")
 
     def tail(self, lines: int) -> str:
-        """Give the end of its console, and what the emulator complained of."""
+        """Return the end of its console, and what the emulator complained of."""
         output = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join([*self.said().splitlines()[-lines:], output]).strip()
 
     def uptime_of(self, pattern: str) -> float | None:
-        """Tell when the console first showed a line, in seconds after the kernel began."""
+        """Return when the console first showed a line, in seconds after the kernel began."""
         line = re.search(rf"^.*(?:{pattern}).*$", self.said(), re.MULTILINE)
         stamp = line and re.search(r"Up (\d+\.\d+) seconds|\[ *(\d+\.\d+)\]", line[0])
         return float(stamp[1] or stamp[2]) if stamp else None
@@ -139,7 +139,7 @@ class Machine:
         return sorted(name for name in names if name not in {".", "..", ""})
 
     def read(self, path: str) -> str:
-        """Give a file of its disk; empty when there is none."""
+        """Return a file of its disk; empty when there is none."""
         return self._debugfs(f"cat {path}")
 
     def _debugfs(self, request: str) -> str:

@@ -120,7 +120,7 @@ class World:
         self._undo.close()
 
     def evidence(self) -> list[tuple[str, str]]:
-        """Give what a failed scenario left to look at: consoles and logs, by their ends."""
+        """Return what a failed scenario left to look at: consoles and logs, by their ends."""
         values = [("logs are kept in", f"{self.folder}, {self.plane.folder}")]
         for machine in self.rack.machines.values():
             values.append((f"console of {machine.name}", machine.tail(60)))
@@ -161,7 +161,7 @@ class World:
         return self.until(asked, what)
 
     def node(self, name: str) -> Mapping[str, Any] | None:
-        """Give a Node, None where there is none."""
+        """Return a Node, None where there is none."""
         return self.cluster.nodes().get(name)
 
     def tokens(self) -> list[str]:
@@ -202,6 +202,6 @@ def unix(stamp: str) -> float:
 
 
 def is_ready(node: Mapping[str, Any]) -> bool:
-    """Tell whether a Node's kubelet says that it is ready."""
+    """Return whether a Node's kubelet says that it is ready."""
     conditions = node["status"].get("conditions", ())
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -63,7 +63,7 @@ class Scene:
         return self.center.add(name=name, cluster=cluster, group="web", node_name=name)
 
     def there(self) -> dict[str, str]:
-        """Give the Nodes' providerIDs by name."""
+        """Return the Nodes' providerIDs by name."""
         found = map(nodes.read, self.server.items.values())
         return {each.name: each.provider_id for each in found if each is not None}
 

@@ -57,7 +57,7 @@ class Plane(controlplane.ControlPlane):
 
     @property
     def apiserver(self) -> programs.Program:
-        """Give the API server's process."""
+        """Return the API server's process."""
         return next(each for each in self.programs if each.name == "kube-apiserver")
 
     def start(self) -> None:

@@ -84,7 +84,7 @@ def await_approved(server: apiserver.FakeServer, *paths: str) -> None:
 
 
 def reported(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Give the lines of the log, with their fields."""
+    """Return the lines of the log, with their fields."""
     return [logs.KeyValueFormatter().format(each) for each in caplog.records]
 
 

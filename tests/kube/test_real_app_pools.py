@@ -132,7 +132,7 @@ class World:
         self.plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD_OF_APPS}")
 
     def vpsnode(self, name: str = "web", namespace: str = SHOP) -> Object:
-        """Give the pool of an app; empty when there is none."""
+        """Return the pool of an app; empty when there is none."""
         of = pools.name_of(namespace, name)
         found = self.plane.kubectl(
             *("get", "vpsnode", of, "--ignore-not-found", "-o", "json", "--show-managed-fields")
@@ -143,7 +143,7 @@ class World:
         return dict(self.vpsnode(name).get("spec", {}).get("autoScale", {}))
 
     def said(self, name: str = "web") -> list[tuple[str, str]]:
-        """Give what Events say of an app, as kubectl describe finds them."""
+        """Return what Events say of an app, as kubectl describe finds them."""
         selector = f"--field-selector=involvedObject.kind=KuberoApp,involvedObject.name={name}"
         found = self.plane.kubectl("-n", SHOP, "get", "events", "-o", "json", selector)
         return [(each["reason"], each["message"]) for each in json.loads(found)["items"]]

@@ -25,7 +25,7 @@ def minted(link: api.Api) -> tokens.Tokens:
 
 
 def _there(server: apiserver.FakeServer) -> dict[str, str]:
-    """Give the tokens that exist: id to secret."""
+    """Return the tokens that exist: id to secret."""
     return {
         base64.b64decode(each["data"]["token-id"]).decode(): base64.b64decode(
             each["data"]["token-secret"]

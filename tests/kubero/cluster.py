@@ -31,7 +31,7 @@ def shared(path: Path) -> str:
 
 
 def example(name: str = POOL, **spec: Any) -> Object:
-    """Give a VPSNode that says what the seed's example says, with fields set (None removes)."""
+    """Return a VPSNode that says what the seed's example says, with fields set (None removes)."""
     said: Object = {
         "provider": "hetzner",
         "region": "fsn1",
@@ -86,7 +86,7 @@ class Cluster(controlplane.ControlPlane):
         return said
 
     def refusal(self, what: Object) -> str:
-        """Give what kubectl says when it is refused; it must be."""
+        """Return what kubectl says when it is refused; it must be."""
         done = self.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(what))
         assert done.returncode != 0, done.stdout
         return done.stderr
@@ -96,7 +96,7 @@ class Cluster(controlplane.ControlPlane):
         return dict(yaml.safe_load(self.kubectl("get", *argv, "-o=yaml")))
 
     def tried(self, path: str, what: Object) -> Object:
-        """Give what would become of an object that is created, or say why it would not."""
+        """Return what would become of an object that is created, or say why it would not."""
         with self.client() as api:
             done = api.post(path, params={"dryRun": "All"}, json=what)
         assert done.is_success, done.text

@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """Give the folder of the programs; they are built when they are not there."""
+    """Return the folder of the programs; they are built when they are not there."""
     build = HERE.parent / "e2e" / "tools" / "build"
     built = subprocess.run(
         [sys.executable, str(build), *cluster.PROGRAMS], stdout=subprocess.PIPE, check=True

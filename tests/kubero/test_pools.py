@@ -59,7 +59,7 @@ def plan(
 def applied(
     planned: pools.Plan, nodes: Mapping[str, objects.VpsNode] | None = None
 ) -> dict[str, objects.VpsNode]:
-    """Give the VPSNodes as they are when a plan was written."""
+    """Return the VPSNodes as they are when a plan was written."""
     after = dict(nodes or {})
     for name, wanted in planned.write.items():
         made = objects.read({**wanted, "metadata": {**wanted["metadata"], "uid": f"pool-{name}"}})

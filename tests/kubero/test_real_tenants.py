@@ -71,12 +71,12 @@ def path_of(namespace: str = "shop") -> str:
 
 
 def tried(plane: Cluster, spec: Object, namespace: str = "shop") -> Object:
-    """Give what an app's spec would become."""
+    """Return what an app's spec would become."""
     return dict(plane.tried(path_of(namespace), app(spec, namespace=namespace))["spec"])
 
 
 def pod(plane: Cluster, spec: Object | None = None, namespace: str = "shop") -> Object:
-    """Give what a pod's spec would become."""
+    """Return what a pod's spec would become."""
     what = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -87,7 +87,7 @@ def pod(plane: Cluster, spec: Object | None = None, namespace: str = "shop") -> 
 
 
 def keys(spec: Object) -> list[str]:
-    """Give the keys that a pod tolerates, but for those that every pod gets."""
+    """Return the keys that a pod tolerates, but for those that every pod gets."""
     found = (each.get("key", "") for each in spec.get("tolerations", ()))
     return [each for each in found if not each.startswith("node.kubernetes.io/")]
 

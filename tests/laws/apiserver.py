@@ -100,7 +100,7 @@ class ApiServer:
         )
 
     def truth(self) -> dict[str, state.Seen]:
-        """Give the Nodes as they are, whether or not they are heard of."""
+        """Return the Nodes as they are, whether or not they are heard of."""
         return {
             name: state.Seen(node.provider_id, node.ready, left_alone=name in self.of.alone)
             for name, node in self.of.nodes.items()

@@ -168,7 +168,7 @@ class Sky:
     def look_up(
         self, *, node_name: str, instance_id: str, receipt: str
     ) -> contract.Instance | None:
-        """Tell the truth about one machine."""
+        """Return the truth about one machine."""
         failed_at = self.failed.get(receipt)
         if failed_at is not None and failed_at <= self.now:
             raise errors.OutOfStock("sold out after all")
@@ -222,11 +222,11 @@ class Sky:
         )
 
     def standing(self) -> list[Machine]:
-        """Give the machines that are really there."""
+        """Return the machines that are really there."""
         return [machine for machine in self.machines.values() if machine.deleted_at is None]
 
     def may_land(self, name: str) -> bool:
-        """Tell whether a create of this name is still on its way."""
+        """Return whether a create of this name is still on its way."""
         return any(pending.name == name for pending in self.pending)
 
     def _gone(self, machine: Machine, at: float, *, lag_s: float) -> None:

@@ -187,7 +187,7 @@ class History:
                 self._every(4.0, lambda one=one: one.server.sweep())
 
     def _common(self) -> list[Mishap]:
-        """Give what happens in every history, and how far apart on average, in seconds."""
+        """Return what happens in every history, and how far apart on average, in seconds."""
         return [
             (55.0, self._want),
             (240.0, self._kill_server),
@@ -199,7 +199,7 @@ class History:
         ]
 
     def _rare(self) -> list[Mishap]:
-        """Give what happens in some."""
+        """Return what happens in some."""
         ill = self.mishaps
         return [
             (350.0, ill.wrong_context),
@@ -282,7 +282,7 @@ class History:
         return {each: "adopt" if each in own else "ignore" for each in sorted(foreign)}
 
     def _is_hopeless(self, machine: datacenter.Server) -> bool:
-        """Tell whether a machine is nobody's: a half made one only where a server says so."""
+        """Return whether a machine is nobody's: a half made one only where a server says so."""
         if self.steps is None or machine.user_data or machine.runs_at < math.inf:
             return True
         for one in self.sides:

@@ -123,7 +123,7 @@ class Kubernetes:
 
     @property
     def sick(self) -> bool:
-        """Tell whether so many Nodes are not ready that an autoscaler does nothing."""
+        """Return whether so many Nodes are not ready that an autoscaler does nothing."""
         unready = sum(1 for node in self.nodes.values() if not node.ready)
         return unready > max(3, 0.45 * len(self.nodes))
 

@@ -32,7 +32,7 @@ class Watch(Protocol):
         ...
 
     def is_edited(self, cloud: WatchedCloud, server: datacenter.Server) -> bool:
-        """Tell whether somebody has changed a machine's labels."""
+        """Return whether somebody has changed a machine's labels."""
         ...
 
     def deletes(self, provider_id: str) -> None:

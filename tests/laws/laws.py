@@ -164,7 +164,7 @@ def _bounds(fleet: state.Fleet, name: str) -> None:
 
 
 def lives(fleet: state.Fleet, member: view.Member) -> bool:
-    """Tell whether a server has seen a Node of a member's, so that it need not believe CA."""
+    """Return whether a server has seen a Node of a member's, so that it need not believe CA."""
     instance = member.instance
     if instance is None and member.launch is not None:
         instance = member.launch.instance
@@ -182,12 +182,12 @@ def unsure(fleet: state.Fleet, group: str) -> int:
 
 
 def ids(fleet: state.Fleet, group: str) -> set[str]:
-    """Give the provider ids of a group's members."""
+    """Return the provider ids of a group's members."""
     return {member.provider_id for member in view.members(fleet, group)}
 
 
 def entered(before: state.Fleet, after: state.Fleet, group: str) -> set[str]:
-    """Give the members of a group that were put into quarantine."""
+    """Return the members of a group that were put into quarantine."""
     return {
         each
         for each in ids(before, group)
@@ -196,7 +196,7 @@ def entered(before: state.Fleet, after: state.Fleet, group: str) -> set[str]:
 
 
 def left(before: state.Fleet, after: state.Fleet, group: str) -> set[str]:
-    """Give the machines of a group that came out of quarantine."""
+    """Return the machines of a group that came out of quarantine."""
     return {
         each
         for each in ids(after, group)

@@ -33,7 +33,7 @@ class Liar:
     def listed(
         self, there: Sequence[contract.Instance], scheme: str
     ) -> tuple[contract.Instance, ...]:
-        """Give what a listing says of what is there."""
+        """Return what a listing says of what is there."""
         if self.kind == "empty":
             return ()
         said = tuple(self.said(instance) for instance in there)
@@ -42,7 +42,7 @@ class Liar:
         return said
 
     def said(self, instance: contract.Instance) -> contract.Instance:
-        """Give what is said of one machine."""
+        """Return what is said of one machine."""
         match self.kind:
             case "one name":
                 return dataclasses.replace(instance, node_name=self.value)

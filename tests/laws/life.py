@@ -38,15 +38,15 @@ class Life:
         return min(found, default=None)
 
     def last_ready(self, provider_id: str) -> float | None:
-        """Tell when a machine was a Ready node of some cluster last; None for never."""
+        """Return when a machine was a Ready node of some cluster last; None for never."""
         return self._last_ready.get(provider_id)
 
     def was_ready(self, provider_id: str) -> bool:
-        """Tell whether a machine ever was a Ready node of any cluster."""
+        """Return whether a machine ever was a Ready node of any cluster."""
         return provider_id in self._last_ready
 
     def is_ready(self, provider_id: str) -> bool:
-        """Tell whether a machine is a Ready node of any cluster."""
+        """Return whether a machine is a Ready node of any cluster."""
         return self.since(provider_id) is not None
 
 
@@ -77,7 +77,7 @@ class Judge:
                     self._pardoned.add(provider_id)
 
     def decided(self, provider_id: str) -> float | None:
-        """Tell when a machine was let go."""
+        """Return when a machine was let go."""
         return self._decided.get(provider_id)
 
     def deletes(self, provider_id: str) -> None:

@@ -65,17 +65,17 @@ class Operator:
         )
 
     def account(self, name: str) -> dict[str, Any]:
-        """Give what is said of an account."""
+        """Return what is said of an account."""
         cap = _cap(ACCOUNTS[name]) if self.capped and name in ACCOUNTS else groups.SpendCap()
         return {"paused": f"account {name}" in self.paused, "cap": cap}
 
     def everything(self) -> dict[str, Any]:
-        """Give what is said of everything: a month's bound, so that both are asked."""
+        """Return what is said of everything: a month's bound, so that both are asked."""
         cap = groups.SpendCap(per_month=Decimal(ALL * MONTH)) if self.capped else groups.SpendCap()
         return {"paused": "file" in self.paused, "spending": groups.Spending(cap=cap)}
 
     def stands_still(self, group: str, account: str, *, own: bool) -> bool:
-        """Tell whether something is paused, as far as a server can know."""
+        """Return whether something is paused, as far as a server can know."""
         said = {f"group {group}", f"account {account}", "file"} & self.paused
         return bool(said or self.heard or (own and self.heard is None))
 

@@ -33,7 +33,7 @@ def nothing_is_unnamed(sides: Sequence[side.Side], now: float) -> None:
 
 
 def restless(sides: Sequence[side.Side], node_groups: Sequence[groups.NodeGroup]) -> list[str]:
-    """Say what is not as it should be at rest; nothing at all is what should be."""
+    """Return what is not as it should be at rest; nothing at all is what should be."""
     return [wrong for one in sides for wrong in _restless_in(one, node_groups)]
 
 

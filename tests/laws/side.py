@@ -152,13 +152,13 @@ class Side:
             self.server.reload()
 
     def by_id(self) -> dict[str, datacenter.Server]:
-        """Give every machine of the clusters' name that stands, by provider id."""
+        """Return every machine of the clusters' name that stands, by provider id."""
         return {
             self._sim.provider_id(cloud, machine): machine for cloud, machine in self.standing()
         }
 
     def standing(self) -> list[tuple[datacenter.Datacenter, datacenter.Server]]:
-        """Give every machine of the clusters' name that stands, with its cloud."""
+        """Return every machine of the clusters' name that stands, with its cloud."""
         return list(simulator.standing(self._clouds))
 
     # ---- laws ----------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ Cloud = TypeVar("Cloud")
 
 
 def once(clouds: Iterable[Cloud]) -> tuple[Cloud, ...]:
-    """Give each cloud once: two accounts may look into one project."""
+    """Return each cloud once: two accounts may look into one project."""
     return tuple({id(each): each for each in clouds}.values())
 
 
@@ -59,11 +59,11 @@ class Simulation:
         return self.now
 
     def provider_id(self, cloud: datacenter.Datacenter, machine: datacenter.Server) -> str:
-        """Give the provider id of a machine in a data centre."""
+        """Return the provider id of a machine in a data centre."""
         return f"{self.scheme_of(cloud)}://{machine.id}"
 
     def scheme_of(self, cloud: datacenter.Datacenter) -> str:
-        """Give every data centre a scheme of its own."""
+        """Return every data centre a scheme of its own."""
         if not any(cloud is each for each in self._clouds):
             self._clouds.append(cloud)
         return f"cloud{next(i for i, each in enumerate(self._clouds) if each is cloud)}"

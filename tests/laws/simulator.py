@@ -153,7 +153,7 @@ class Server:
         self.configure(self._node_groups)
 
     def stands_still(self, group: str, *, own: bool = False) -> bool:
-        """Tell whether a group is paused, as far as this server can know."""
+        """Return whether a group is paused, as far as this server can know."""
         known = self.fleet.groups.get(group)
         said = self.setting.operator
         said.heard = self.fleet.annotation
@@ -209,7 +209,7 @@ class Server:
         laws.require(not landing, "nothing is finished while its create may land", order)
 
     def is_edited(self, cloud: lanes.WatchedCloud, server: datacenter.Server) -> bool:
-        """Tell whether somebody has changed a machine's labels."""
+        """Return whether somebody has changed a machine's labels."""
         return f"{cloud.scheme}://{server.id}" in self.setting.edited
 
     def deletes(self, provider_id: str) -> None:

@@ -113,7 +113,7 @@ def main() -> int:
 
 
 def rss_mib() -> float:
-    """Tell the resident memory of this process, after everything was collected."""
+    """Return the resident memory of this process, after everything was collected."""
     gc.collect()
     with contextlib.suppress(OSError):
         pages = int(Path("/proc/self/statm").read_text().split()[1])

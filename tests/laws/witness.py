@@ -36,7 +36,7 @@ class Witness:
                     )
 
     def _was_terminated(self, fleet: state.Fleet, member: view.Member) -> bool:
-        """Tell whether a member is what was let go: the machine, or the order that it came of.
+        """Return whether a member is what was let go: the machine, or the order that it came of.
 
         Another machine may bear the name: labels can be edited. And an order that was let go
         before anybody knew its machine stays let go only as long as that is no node.
@@ -355,7 +355,7 @@ def _others_stay(before: state.Fleet, after: state.Fleet, group: str) -> None:
 
 
 def _counted_twice(before: state.Fleet, answer: contract.Instance) -> bool:
-    """Tell whether an order's machine counted by itself already, or does not count: in doubt."""
+    """Return whether an order's machine counted by itself already, or does not count: in doubt."""
     return answer.provider_id in before.quarantine or (
         view.known(before, answer.provider_id) is not None
         and answer.provider_id not in before.minted.values()
@@ -389,7 +389,7 @@ def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Membe
 
 
 def _leaves_elsewhere(before: state.Fleet, after: state.Fleet, provider_id: str) -> bool:
-    """Tell whether the other login into one project shows a machine leave, in a later listing.
+    """Return whether the other login into one project shows a machine leave, in a later listing.
 
     Seed 197: it counted as the first login had shown it; the second one's listing of the instant at
     which the first one's next began, and lacked it, showed it as being deleted.

@@ -351,7 +351,7 @@ class World:
         )
 
     def restless(self) -> list[object]:
-        """Say what is not at rest yet."""
+        """Return what is not at rest yet."""
         flying = [each for each in self.fleet.launches.values() if not self._given_up(each)]
         return [
             *(launch for launch in flying if launch.failure is None),
@@ -375,7 +375,7 @@ class World:
         ]
 
     def _given_up(self, launch: state.Launch) -> bool:
-        """Tell whether a machine cannot be finished: it waits for CA, who is shown that."""
+        """Return whether a machine cannot be finished: it waits for CA, who is shown that."""
         provider_id = launch.instance.provider_id if launch.instance is not None else ""
         held = self.fleet.finishes.get(provider_id)
         return held is not None and held.failure is not None
@@ -584,7 +584,7 @@ class World:
         self.operator.allows(request, set(there), self.under_way, self.skies)
 
     def stands_still(self, group: str, account: str, *, own: bool = False) -> bool:
-        """Tell whether the operator paused something, as far as the server can know.
+        """Return whether the operator paused something, as far as the server can know.
 
         A group and an account that are configured no more are paused by nobody. While a server
         does not know yet, it does nothing of its ``own``.

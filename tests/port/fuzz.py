@@ -56,7 +56,7 @@ def say(line: str) -> None:
 
 
 def seeds() -> list[Case]:
-    """Give each different request once, with its method."""
+    """Return each different request once, with its method."""
     rpcs = [each.name for each in pb.DESCRIPTOR.services_by_name["CloudProvider"].methods]
     found = [(f"/{service.SERVICE}/{name}", b"") for name in rpcs]
     found += [(method, b"\x0a\x05alpha") for method, _ in found]

@@ -31,7 +31,7 @@ def document() -> spec.Document | None:
 
 
 def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
-    """Give the tags of a machine, none of an empty mark."""
+    """Return the tags of a machine, none of an empty mark."""
     fields = {marks.CLUSTER: cluster, marks.GROUP: group, marks.NODE: node if cluster else ""}
     return [prefix + name for prefix, name in fields.items() if name]
 

@@ -175,7 +175,7 @@ def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
 
 
 def tags(node_name: str, *, cluster: str = CLUSTER, group: str = "web") -> tuple[str, ...]:
-    """Give the tags of a machine of ours."""
+    """Return the tags of a machine of ours."""
     return marks.tags(cluster=cluster, group=group, node_name=node_name)
 
 

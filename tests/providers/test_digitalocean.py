@@ -56,7 +56,7 @@ def provider(fake: digitalocean.DigitalOceanFake) -> Iterator[DigitalOceanCloud]
 
 
 def sent(fake: digitalocean.DigitalOceanFake) -> dict[str, Any]:
-    """Give the body of the last create."""
+    """Return the body of the last create."""
     body: dict[str, Any] = fake.log("POST", "/droplets$")[-1].request.json()
     return body
 

@@ -64,7 +64,7 @@ def provider(fake: hetzner.HetznerFake) -> Iterator[HetznerCloud]:
 
 
 def sent(fake: hetzner.HetznerFake) -> dict[str, Any]:
-    """Give the body of the last create."""
+    """Return the body of the last create."""
     body: dict[str, Any] = fake.log("POST", "/servers$")[-1].request.json()
     return body
 

@@ -60,7 +60,7 @@ class TestWire(contract.Wire):
         return hetzner_bench.order(node_name, **changes)
 
     def secrets(self, fake: engine.Fake) -> set[str]:
-        """Give the root passwords that the vendor makes up where there is no key."""
+        """Return the root passwords that the vendor makes up where there is no key."""
         whole = [each.reply.json() for each in fake.log("POST", "/servers$") if not each.fault]
         passwords = {body["root_password"] for body in whole if body.get("root_password")}
         assert passwords

@@ -68,7 +68,7 @@ def provider(fake: linode.LinodeFake) -> Iterator[LinodeCloud]:
 
 
 def sent(fake: linode.LinodeFake) -> dict[str, Any]:
-    """Give the body of the last create."""
+    """Return the body of the last create."""
     body: dict[str, Any] = fake.log("POST", linode_bench.INSTANCES)[-1].request.json()
     return body
 

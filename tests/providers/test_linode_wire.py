@@ -66,7 +66,7 @@ class TestWire(contract.Wire):
         return {"check_order": lambda: provider.check_order(linode_bench.order())}
 
     def secrets(self, fake: engine.Fake) -> set[str]:
-        """Give the root passwords that we make up, and the user-data as it is sent."""
+        """Return the root passwords that we make up, and the user-data as it is sent."""
         bodies = [each.request.json() for each in fake.log("POST")]
         assert len(bodies) > 10
         sent = {body["metadata"]["user_data"] for body in bodies}

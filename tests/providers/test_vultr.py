@@ -56,7 +56,7 @@ def provider(fake: vultr.VultrFake) -> Iterator[VultrCloud]:
 
 
 def sent(fake: vultr.VultrFake) -> dict[str, Any]:
-    """Give the body of the last create."""
+    """Return the body of the last create."""
     body: dict[str, Any] = fake.log("POST", "/instances$")[-1].request.json()
     return body
 

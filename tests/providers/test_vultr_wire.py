@@ -62,7 +62,7 @@ class TestWire(contract.Wire):
         fake.drops_tags = True
 
     def secrets(self, fake: engine.Fake) -> set[str]:
-        """Give the passwords that the vendor makes up."""
+        """Return the passwords that the vendor makes up."""
         posts = [each for each in fake.log("POST") if each.reply.status == 202]
         rows = [each.reply.json()["instance"] for each in posts if each.fault is None]
         assert rows

@@ -63,7 +63,7 @@ class ThreeCalls(memory.MemoryCloud):
         return self._write("create", order.node_name, 0.0, work)
 
     def first(self, order: contract.Order) -> dict[str, object]:
-        """Say what a machine has after the first request, other than its order."""
+        """Return what a machine has after the first request, other than its order."""
         return {"runs_at": math.inf, "user_data": ""}
 
     def go_on(self, order: contract.Order, server_id: str, operation: str) -> contract.Instance:

@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 
 
 def grown(value: Any) -> Any:
-    """Give the value with a field more in every object."""
+    """Return the value with a field more in every object."""
     if isinstance(value, dict):
         more = {key: grown(inner) for key, inner in value.items()}
         return {**more, "brand_new": {"a": [1]}}
@@ -28,14 +28,14 @@ class Shapes:
         self._document = document
 
     def answer(self, method: str, template: str, status: str = "200") -> Schema:
-        """Give the schema of an answer."""
+        """Return the schema of an answer."""
         operation = self._document["paths"][template][method.lower()]
         answer = self._plain(operation["responses"][status])
         schema: Schema = answer["content"]["application/json"]["schema"]
         return schema
 
     def bare(self, schema: Schema, value: Any) -> Any:
-        """Give the value without everything that the schema does not require."""
+        """Return the value without everything that the schema does not require."""
         if isinstance(value, list):
             items = self._items(schema)
             return [self.bare(items, each) for each in value]

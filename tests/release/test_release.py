@@ -46,14 +46,14 @@ def git(*argv: str) -> str:
 
 @pytest.fixture(scope="module")
 def commit() -> str:
-    """Give a commit of what lies here; `stash create` changes neither files nor branch."""
+    """Return a commit of what lies here; `stash create` changes neither files nor branch."""
     identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
     return git(*identity, "stash", "create") or git("rev-parse", "HEAD")
 
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a Python with what builds a release."""
+    """Return a Python with what builds a release."""
     room = tmp_path_factory.mktemp("tools")
     venv.create(room, with_pip=True)
     install(room, "--require-hashes", "-r", str(ROOT / "requirements" / "release.txt"))

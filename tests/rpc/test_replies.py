@@ -127,7 +127,7 @@ def test_the_fleet_holds_no_bytes(house):
 
 
 def _leaves(value: object) -> list[object]:
-    """Give what a memo holds, out of its dictionaries and rows."""
+    """Return what a memo holds, out of its dictionaries and rows."""
     match value:
         case dict():
             return [leaf for each in value.values() for leaf in _leaves(each)]

@@ -94,7 +94,7 @@ class Browser:
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def complaints(self) -> list[str]:
-        """Give what the console said since the last time: errors, and what the CSP refused."""
+        """Return what the console said since the last time: errors, and what the CSP refused."""
         return [each["message"] for each in self._ask("POST", "/se/log", {"type": "browser"})]
 
     def text(self, selector: str = "body") -> str:

@@ -90,7 +90,7 @@ class World:
         return self.object(name).get("status", {})
 
     def condition(self, name: str, kind: str) -> tuple[str, str, str]:
-        """Give a condition's status, reason and message."""
+        """Return a condition's status, reason and message."""
         for each in self.status(name).get("conditions", ()):
             if each["type"] == kind:
                 return each["status"], each["reason"], each["message"]

@@ -24,7 +24,7 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def reasons() -> list[str]:
-    """Give every word of the room that reads as a reason of a condition."""
+    """Return every word of the room that reads as a reason of a condition."""
     found = {
         node.value
         for name in ("composing", "spec", "scalable", "status")

@@ -43,7 +43,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def _reason(facts: Facts, pod: Pod) -> tuple[str, str] | None:
-    """Say why a pod blocks its node, and the cure; None when it does not."""
+    """Return why a pod blocks its node, and the cure; None when it does not."""
     safe = pod.annotations.get(SAFE)
     if pod.owner in _NEVER or safe == "true":
         return None

@@ -43,7 +43,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def host_of(endpoint: str) -> str:
-    """Give the host of ``https://host:port``."""
+    """Return the host of ``https://host:port``."""
     try:
         return urllib.parse.urlsplit(endpoint).hostname or ""
     except ValueError:
@@ -136,7 +136,7 @@ def _private(address: Address) -> bool:
 
 
 def _inner(group: groups.NodeGroup) -> bool:
-    """Tell whether a group's machines are on some private network, as far as we are told."""
+    """Return whether a group's machines are on some private network, as far as we are told."""
     return bool(group.networks or group.join_settings.private_subnet or _gateway(group))
 
 

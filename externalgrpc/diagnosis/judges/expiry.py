@@ -45,7 +45,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def installs(facts: Facts) -> tuple[groups.NodeGroup, ...]:
-    """Give the groups whose machines install Kubernetes packages when they boot."""
+    """Return the groups whose machines install Kubernetes packages when they boot."""
     return tuple(
         each
         for each in facts.joined_by_us
@@ -54,7 +54,7 @@ def installs(facts: Facts) -> tuple[groups.NodeGroup, ...]:
 
 
 def key_cure() -> str:
-    """Say what to do about the key."""
+    """Return what to do about the key."""
     return (
         "Joins fetch the key when they boot, so a prolonged one is taken by itself; else set "
         "joinOptions.kubernetesPackages and kubernetesKey to a mirror, or use images that have "

@@ -30,21 +30,21 @@ class Autoscaler:
     minor: int | None = None
 
     def text(self, name: str, default: str = "") -> str:
-        """Give a flag's last value."""
+        """Return a flag's last value."""
         return self.flags.get(name, (default,))[-1]
 
     def on(self, name: str, *, default: bool) -> bool:
-        """Tell whether a switch is on."""
+        """Return whether a switch is on."""
         result = self.text(name, str(default)).lower()
         return result in {"", "true", "t", "1"}
 
     def seconds(self, name: str, default: float) -> float:
-        """Give a duration in seconds; the default where it makes no sense."""
+        """Return a duration in seconds; the default where it makes no sense."""
         result = duration_s(self.text(name))
         return default if result is None else result
 
     def number(self, name: str, default: float) -> float:
-        """Give a number; the default where it makes no sense."""
+        """Return a number; the default where it makes no sense."""
         try:
             return float(self.text(name))
         except ValueError:

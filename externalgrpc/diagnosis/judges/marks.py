@@ -38,7 +38,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def claims(machine: contract.Instance, group: groups.NodeGroup, node: nodes.Node) -> bool:
-    """Tell whether a Node with a machine's providerID may bear its name."""
+    """Return whether a Node with a machine's providerID may bear its name."""
     return group.any_node_name or not machine.node_name or node.name == machine.node_name
 
 

@@ -45,7 +45,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def lost(facts: Facts, node: nodes.Node) -> bool:
-    """Tell whether a Node was certainly made for a machine of ours that is not there."""
+    """Return whether a Node was certainly made for a machine of ours that is not there."""
     group = next((g for g in facts.config.groups if minting.minted_for(g.name, node.name)), None)
     if group is None or facts.now - node.created_at < FRESH_S or node.deleting:
         # Of another name it may be a machine that somebody made by hand at the same cloud.

@@ -39,7 +39,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def passing(key: str) -> bool:
-    """Tell whether a taint is one that a node only starts with."""
+    """Return whether a taint is one that a node only starts with."""
     return key.startswith(_PREFIXES) or bool(_STARTING.search(key))
 
 
@@ -121,7 +121,7 @@ def _holds_off(taint: groups.Taint, known: tuple[str, ...]) -> bool:
 
 
 def _known_to_autoscaler(facts: Facts) -> tuple[str, ...]:
-    """Give the keys that CA's flags call start-up or status taints; prefixes end with ``*``."""
+    """Return the keys that CA's flags call start-up or status taints; prefixes end with ``*``."""
     found: list[str] = []
     for each in flags.find(facts.cluster.workloads or ()):
         if each.text("cloud-provider") != PROVIDER:

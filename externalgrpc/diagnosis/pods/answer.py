@@ -35,7 +35,7 @@ class Answer:
 
     @property
     def complete(self) -> bool:
-        """Tell whether all was seen that there is to see of a pod without node."""
+        """Return whether all was seen that there is to see of a pod without node."""
         return not any(each.failed for each in self.seen.not_looked_at)
 
 
@@ -135,7 +135,7 @@ def _whose(seen: Seen) -> str:
 
 
 def _head(seen: Seen, groups: tuple[Verdict, ...]) -> Finding:
-    """Give the answer in one sentence."""
+    """Return the answer in one sentence."""
     fitting = [each for each in groups if each.fits]
     coming = [each for each in fitting if each.code in _COMING]
     unknown = [each for each in groups if each.fits is None]

@@ -81,7 +81,7 @@ def read_status(obj: api.Object) -> Status | None:
 
 
 def read_events(items: Iterable[Mapping[str, Any]], uid: str) -> tuple[Event, ...]:
-    """Give the newest Event of each reason that speaks of a pod's node, newest first."""
+    """Return the newest Event of each reason that speaks of a pod's node, newest first."""
     newest: dict[str, Event] = {}
     for each in items:
         reason = loose.text(each.get("reason"))

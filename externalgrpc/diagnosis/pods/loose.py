@@ -7,25 +7,25 @@ from typing import Any
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Give a mapping, an empty one for anything else."""
+    """Return a mapping, an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: object) -> list[Mapping[str, Any]]:
-    """Give the mappings of a list."""
+    """Return the mappings of a list."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def text(value: object) -> str:
-    """Give a text, the empty one for anything else."""
+    """Return a text, the empty one for anything else."""
     return value if isinstance(value, str) else ""
 
 
 def texts(value: object) -> dict[str, str]:
-    """Give what of a mapping are texts."""
+    """Return what of a mapping are texts."""
     return {key: each for key, each in mapping(value).items() if isinstance(each, str)}
 
 
 def words(value: object) -> tuple[str, ...]:
-    """Give the texts of a list."""
+    """Return the texts of a list."""
     return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()

@@ -83,7 +83,7 @@ def with_daemons(node: Node, daemons: Iterable[wanted.Needs]) -> Node:
 def misfits(
     needs: wanted.Needs, node: Node, volumes: Mapping[str, tuple[terms.Term, ...]]
 ) -> tuple[Misfit, ...]:
-    """Say all that keeps a pod off a node; empty where it fits.
+    """Return all that keeps a pod off a node; empty where it fits.
 
     ``volumes`` are the terms of its volumes' node affinity, by the name of the claim.
     """
@@ -115,7 +115,7 @@ def _places(needs: wanted.Needs, node: Node) -> Iterator[Misfit]:
 
 
 def tolerated(taint: Taint, tolerations: Iterable[wanted.Toleration]) -> bool:
-    """Tell whether one of the tolerations covers a taint; an unknown operator covers none."""
+    """Return whether one of the tolerations covers a taint; an unknown operator covers none."""
     return any(_tolerates(each, taint) for each in tolerations)
 
 

@@ -90,7 +90,7 @@ def misses(terms: Iterable[Term], labels: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
-    """Tell whether labels satisfy a condition; an operator that is not known holds never."""
+    """Return whether labels satisfy a condition; an operator that is not known holds never."""
     value = labels.get(requirement.key)
     match requirement.operator:
         case "In":
@@ -107,7 +107,7 @@ def holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
 
 
 def said(key: str, labels: Mapping[str, str]) -> str:
-    """Say what a node's label is."""
+    """Return what a node's label is."""
     return f"its nodes have {key}={labels[key]}" if key in labels else f"its nodes have no {key}"
 
 

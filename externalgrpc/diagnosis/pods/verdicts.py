@@ -32,7 +32,7 @@ class Verdict:
 
     @property
     def open(self) -> bool:
-        """Tell whether nothing that is known keeps a node for the pod from being asked for."""
+        """Return whether nothing that is known keeps a node for the pod from being asked for."""
         return self.fits is True and self.code == "NotAsked" and not self.autoscaler
 
 
@@ -63,7 +63,7 @@ def _verdict(seen: Seen, group: pb.Group) -> Verdict:
 
 
 def _words(status: autoscaler.Status | None, group: str) -> str:
-    """Say what the autoscaler has against a group; "" for nothing, or where it says nothing."""
+    """Return what the autoscaler has against a group; "" for nothing, or where it says nothing."""
     if status is None or status.state != "Running":
         return ""
     told = status.groups.get(group)

@@ -69,7 +69,7 @@ class Pod:
 
     @property
     def over(self) -> bool:
-        """Tell whether it came to its end."""
+        """Return whether it came to its end."""
         return self.phase in ("Succeeded", "Failed")
 
 

@@ -139,7 +139,7 @@ def _ask(about: str, question: Callable[[], T], findings: list[Finding]) -> T | 
 
 
 def _refusal(about: str, error: errors.CloudError) -> Finding:
-    """Say why a cloud did not answer, and what a person can do."""
+    """Return why a cloud did not answer, and what a person can do."""
     match error:
         case errors.BadCredentials():
             cure = "Give the account a token that is valid and may read and write servers"

@@ -133,7 +133,7 @@ def representative(asked: Sequence[contract.Order]) -> Iterator[contract.Order]:
 def size(
     group: groups.NodeGroup, asked: Sequence[contract.Order], cloud: contract.Provider
 ) -> list[Finding]:
-    """Tell when the user-data of any order is larger than the cloud takes."""
+    """Return when the user-data of any order is larger than the cloud takes."""
     limit_bytes = cloud.user_data_limit_bytes
     largest = max(
         (installed_clouds.user_data_bytes(cloud, order.user_data) for order in asked), default=0

@@ -17,7 +17,7 @@ _COMPASS: Final = ("north", "south", "east", "west", "central")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Give the cure for an unknown region: what was meant, what is around there, or all."""
+    """Return the cure for an unknown region: what was meant, what is around there, or all."""
     every = sorted(known)
     meant = [each for each in every if _same_place(name, each)]
     if meant:
@@ -40,7 +40,7 @@ def _same_place(name: str, other: str) -> bool:
 
 
 def _stem(name: str) -> str:
-    """Give a region's name without case, dashes and the number at its end."""
+    """Return a region's name without case, dashes and the number at its end."""
     return re.sub(r"[^a-z]", "", name.lower())
 
 
@@ -49,7 +49,7 @@ def _words(name: str) -> list[str]:
 
 
 def _swapped(one: str, other: str) -> bool:
-    """Tell whether two neighbouring letters were struck in the wrong order."""
+    """Return whether two neighbouring letters were struck in the wrong order."""
     apart = [at for at in range(min(len(one), len(other))) if one[at] != other[at]]
     return (
         len(one) == len(other)
@@ -60,7 +60,7 @@ def _swapped(one: str, other: str) -> bool:
 
 
 def _one_apart(one: str, other: str) -> bool:
-    """Tell whether one letter is wrong, missing or too many."""
+    """Return whether one letter is wrong, missing or too many."""
     short, long = sorted((one, other), key=len)
     if len(short) == len(long):
         return sum(a != b for a, b in zip(short, long, strict=True)) == 1

@@ -71,16 +71,16 @@ class Report:
 
     @property
     def severity(self) -> Severity:
-        """Give the worst severity of all findings."""
+        """Return the worst severity of all findings."""
         return max((finding.severity for finding in self.findings()), default=Severity.FINE)
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing would fail."""
+        """Return whether nothing would fail."""
         return self.severity < Severity.TROUBLE
 
     def summary(self) -> shared.Report:
-        """Give every finding with whom it is about, worst first, as any diagnosis does."""
+        """Return every finding with whom it is about, worst first, as any diagnosis does."""
         named = [
             ("kubernetes", self.kubernetes),
             *((each.name, each.findings) for each in self.accounts),
@@ -129,7 +129,7 @@ _WORDS = {"machineTypes": "instanceTypes"}
 
 
 def _candidate(value: CandidateReport) -> dict[str, Any]:
-    """Give a candidate as ``offers`` does; what the cloud does not sell is null."""
+    """Return a candidate as ``offers`` does; what the cloud does not sell is null."""
     kind, offer, price = value.machine_type, value.offer, value.price_per_hour
     return {
         "instanceType": value.name,

@@ -118,7 +118,7 @@ def _workloads(of: Reader) -> tuple[Workload, ...]:
 
 
 def _policies(of: Reader) -> frozenset[str]:
-    """Give the admission policies that are there and bound; none where the kind is unknown."""
+    """Return the admission policies that are there and bound; none where the kind is unknown."""
     try:
         there = {reading.name_of(each) for each in every(of, POLICIES)}
         bound = {reading.bound_policy(each) for each in every(of, POLICY_BINDINGS)}
@@ -128,7 +128,7 @@ def _policies(of: Reader) -> frozenset[str]:
 
 
 def _tenant_policies(of: Reader) -> frozenset[str]:
-    """Give the bound MutatingAdmissionPolicies that read VPSNodes."""
+    """Return the bound MutatingAdmissionPolicies that read VPSNodes."""
     try:
         there = {
             reading.name_of(each)
@@ -142,7 +142,7 @@ def _tenant_policies(of: Reader) -> frozenset[str]:
 
 
 def _vps_nodes_served(of: Reader) -> bool | None:
-    """Tell whether there are VPSNodes as a kind; None where nobody says."""
+    """Return whether there are VPSNodes as a kind; None where nobody says."""
     try:
         listed = of.get(f"/apis/{objects.VERSION}").get("resources")
     except errors.NotFound:

@@ -108,7 +108,7 @@ def of_packages(
 
 
 def key_urls(facts: Facts) -> dict[str, tuple[str, ...]]:
-    """Give where joins fetch the packages' keys, before the minor is filled in, and for whom."""
+    """Return where joins fetch the packages' keys, before the minor is filled in, and for whom."""
     urls: dict[str, tuple[str, ...]] = {}
     for group in expiry.installs(facts):
         settings = group.join_settings

@@ -19,7 +19,7 @@ class NoKey(ValueError):
 
 
 def ends_at(key: bytes) -> float | None:
-    """Give the instant, in Unix seconds, at which a primary key ends; None for one that does not.
+    """Return the instant, in Unix seconds, at which a primary key ends; None for one that does not.
 
     Of several keys the one that ends last. GnuPG keeps what it makes in a folder that goes again,
     and starts no agent. Raises NoKey, also where GnuPG is not installed.

@@ -112,7 +112,7 @@ def binding(obj: api.Object) -> Binding | None:
 
 
 def bound_policy(obj: api.Object) -> str:
-    """Give the name of the admission policy that a binding has enforced; "" for none."""
+    """Return the name of the admission policy that a binding has enforced; "" for none."""
     spec = _mapping(obj.get("spec"))
     actions = spec.get("validationActions")
     denies = isinstance(actions, list) and "Deny" in actions
@@ -120,18 +120,18 @@ def bound_policy(obj: api.Object) -> str:
 
 
 def policy_name(obj: api.Object) -> str:
-    """Give the name of the policy that a binding is of, whatever it does with it."""
+    """Return the name of the policy that a binding is of, whatever it does with it."""
     return _text(_mapping(obj.get("spec")).get("policyName"))
 
 
 def param_group(obj: api.Object) -> str:
-    """Give the API group of what an admission policy is parametrised by; "" for nothing."""
+    """Return the API group of what an admission policy is parametrised by; "" for nothing."""
     of = _mapping(_mapping(obj.get("spec")).get("paramKind"))
     return _text(of.get("apiVersion")).rpartition("/")[0]
 
 
 def name_of(obj: api.Object) -> str:
-    """Give an object's name."""
+    """Return an object's name."""
     return _text(_mapping(obj.get("metadata")).get("name"))
 
 

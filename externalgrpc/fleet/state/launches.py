@@ -73,5 +73,5 @@ class Launch:
 
     @property
     def outcome_unknown(self) -> bool:
-        """Tell whether its create was sent, no answer came, and nobody has seen its machine."""
+        """Return whether its create was sent, no answer came, and nobody has seen its machine."""
         return self.phase is Phase.UNSURE or (self.phase is Phase.FAILED and self.may_land)

@@ -58,17 +58,17 @@ class Journey:
 
     @property
     def instants(self) -> tuple[float, ...]:
-        """Give the instants by step."""
+        """Return the instants by step."""
         return (self.created_at, self.running_at, self.csr_at, self.node_at, self.ready_at)
 
     @property
     def step(self) -> Step:
-        """Tell the last step taken."""
+        """Return the last step taken."""
         return max((step for step in Step if self.instants[step]), default=Step.CREATED)
 
     @property
     def since(self) -> float:
-        """Tell when the last step was taken."""
+        """Return when the last step was taken."""
         return self.instants[self.step]
 
 

@@ -89,7 +89,7 @@ def key(*names: str) -> bytes:
 
 
 def binary(name: str) -> bytes:
-    """Give a key without its armour: blank line, lines of base64, checksum."""
+    """Return a key without its armour: blank line, lines of base64, checksum."""
     return base64.b64decode(b"".join(key(name).split(b"\n\n")[1].splitlines()[:-2]))
 
 
