@@ -281,8 +281,12 @@ def relaunch(
     """Give up an accepted order that failed: its name is retired, a new one takes its place.
 
     A name is never used for two machines: the first one may still be shown for a while. Where a
-    fresh CA's growth was to be covered by the old name, the new one covers it.
+    fresh CA's growth was to be covered by the old name, the new one covers it. A machine that is in
+    quarantine left the target when it came there: nothing takes its place, and it stays as it is.
     """
+    if launch.instance is not None and launch.instance.provider_id in fleet.quarantine:
+        kept = {key: held for key, held in fleet.launches.items() if key != launch.name}
+        return dataclasses.replace(fleet, launches=kept)
     retirements = dict(fleet.retired)
     if launch.instance is not None:
         retirements[launch.name] = retired.owed(

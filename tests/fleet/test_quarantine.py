@@ -8,6 +8,7 @@ import pytest
 
 from externalgrpc.fleet import notnow, quarantine, state, view, wishes
 from externalgrpc.model import fleet_errors
+from providers import errors
 from tests.fleet.scene import (
     CREATING,
     IDENTITY,
@@ -55,6 +56,23 @@ class Ours(Scene):
 
     def doubts(self) -> dict[str, str]:
         return {each: held.doubt.value for each, held in self.fleet.quarantine.items()}
+
+
+class TestOrdered:
+    def test_one_whose_order_failed_after_all_is_not_ordered_again(self):
+        scene = Ours()
+        (name,) = scene.grow(1)
+        scene.creates()
+        made = machine(1, name, state=CREATING, identity=IDENTITY, unjoined=True)
+        scene.ordered(name, made)
+        scene.show(dataclasses.replace(made, identity=OTHER))
+        assert scene.doubts() == {"sky://1": "Foreign"}
+        before = scene.target()
+        scene.looked_up(name, errors.OutOfStock("accepted, and sold out then"))
+        assert scene.target() == before == 0
+        assert not scene.fleet.launches
+        assert not scene.fleet.retired
+        assert scene.doubts() == {"sky://1": "Foreign"}
 
 
 class TestForeign:
