@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import notnow, quarantine, state, view, wishes
+from externalgrpc.fleet import notnow, proof, quarantine, state, view, wishes
 from externalgrpc.model import fleet_errors
 from providers import errors
 from tests.fleet.scene import (
@@ -73,6 +73,17 @@ class TestOrdered:
         assert not scene.fleet.launches
         assert not scene.fleet.retired
         assert scene.doubts() == {"sky://1": "Foreign"}
+
+
+class TestProof:
+    def test_nothing_is_proved_while_nobody_hears_of_the_nodes(self):
+        left = unjoined(1, "g-1")
+        scene = Ours(left)
+        assert proof.never_joined(scene.fleet, left, "a")
+        scene.fleet = wishes.lose_sight_of_nodes(scene.fleet)
+        assert not proof.never_joined(scene.fleet, left, "a"), "its Node may have come since"
+        scene.see({})
+        assert proof.never_joined(scene.fleet, left, "a")
 
 
 class TestForeign:
