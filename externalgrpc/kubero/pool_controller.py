@@ -86,7 +86,7 @@ class Controller:
         self._logged: set[str] = set()
         self._due = threading.Event()
         self._stopping = threading.Event()
-        self._following = following.Following(
+        self._following = following.follow(
             of,
             self._due.set,
             time_source=time_source,
@@ -120,7 +120,7 @@ class Controller:
             self._due.clear()
 
     def _step(self, now: float) -> None:
-        allowed, there, nodes = self._allowed(), self._following.there, self._nodes()
+        allowed, there, nodes = self._allowed(), self._following.seen, self._nodes()
         fleet = self._fleet()
         if allowed is None or there is None or nodes is None or fleet.standby:
             return

@@ -23,7 +23,7 @@ class Stub:
 
     def __init__(self) -> None:
         self.fleet = state.Fleet()
-        self.there: Mapping[str, apps.App] | None = {}
+        self.seen: Mapping[str, apps.App] | None = {}
         self.nodes: dict[str, objects.VpsNode] = {}
         self.told: list[tuple[str, str]] = []
         self.applied: list[str] = []
@@ -42,13 +42,13 @@ class Stub:
     def look(self, namespace: str, name: str) -> apps.App | None:
         self._asked()
         self.looked.append(f"{namespace}/{name}")
-        return (self.there or {}).get(f"{namespace}/{name}")
+        return (self.seen or {}).get(f"{namespace}/{name}")
 
     def delete(self, of: objects.VpsNode) -> None:
         self.deleted.append(of.name)
 
     def have(self, *every: apps.App) -> None:
-        self.there = {each.name: each for each in every}
+        self.seen = {each.name: each for each in every}
 
     def _asked(self) -> None:
         if self.refuses is not None:
@@ -59,7 +59,7 @@ class Stub:
 def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
     made = Stub()
     monkeypatch.setattr(pool_writing, "Writer", lambda *_: made)
-    monkeypatch.setattr(following, "Following", lambda *_, **__: made)
+    monkeypatch.setattr(following, "follow", lambda *_, **__: made)
     return made
 
 
@@ -166,7 +166,7 @@ def test_what_is_not_known_yet_changes_nothing(
 ) -> None:
     stub.nodes = applied(plan([app()]))
     if unknown == "apps":
-        stub.there = None
+        stub.seen = None
     else:
         stub.have(app("sign"))
         stub.nodes = None  # type: ignore[assignment]
