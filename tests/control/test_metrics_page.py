@@ -45,6 +45,7 @@ COUNTS = {
     "headroom_cpu_cores",
     "headroom_state",
     "app_pools",
+    "leader",
 }
 """Gauges of things that are counted, or that are or are not: they have no unit."""
 

@@ -151,7 +151,7 @@ class Replicas:
         return found
 
     def standing(self) -> list[str]:
-        return sorted(each.node_name for each in simulator.standing({"a": self.cloud}))
+        return sorted(each.node_name for _, each in simulator.standing({"a": self.cloud}))
 
     def _loop(self) -> None:
         """Run a loop of the autoscaler, at the server that the Service leads to."""

@@ -334,10 +334,12 @@ class Witness:
         self.terminated |= before.launches.keys() - after.launches.keys()
 
     def _renamed(self, before: state.Fleet, after: state.Fleet) -> None:
-        """Take a relaunch: its old name is let go."""
+        """Take a relaunch: its old name is let go, or its machine stays in quarantine."""
         for name in before.launches.keys() - after.launches.keys():
-            laws.require(name in after.retired, "a relaunch retires the old name", name)
-            self.terminated.add(name)
+            doubted = before.minted.get(name) in after.quarantine
+            laws.require(doubted or name in after.retired, "a relaunch retires the old name", name)
+            if not doubted:
+                self.terminated.add(name)
         for name in after.launches.keys() - before.launches.keys():
             laws.require(name not in self.ordered, "a relaunch gets a fresh name", name)
             self.ordered.add(name)
