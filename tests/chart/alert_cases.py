@@ -43,6 +43,22 @@ _DAYS = 86400
 
 CASES: dict[str, Case] = {
     "VpsAutoscalerGone": _case(({_VERSION: "1 _x30"}, {_VERSION: "1x60"}), 20, 14),
+    "VpsAutoscalerNobodyLeads": _case(
+        (
+            {
+                'vps_autoscaler_leader{namespace="n",job="j",pod="a"}': "0x30",
+                'vps_autoscaler_leader{namespace="n",job="j",pod="b"}': "0x30",
+            },
+            {
+                'vps_autoscaler_leader{namespace="n",job="j",pod="a"}': "0x30",
+                'vps_autoscaler_leader{namespace="n",job="j",pod="b"}': "1x30",
+            },
+        ),
+        6,
+        4,
+        namespace="n",
+        job="j",
+    ),
     "VpsAutoscalerGroupLeftOut": _case(
         _gauge("group_served", "0x30", "1x30", 'group="web"'), 20, 14, group="web"
     ),
