@@ -97,7 +97,7 @@ def draft(
             select = f" --label {label}={pool.name}" if label else ""
             group.losses.append(
                 f"it was called {pool.name!r}, which is no name here: its machines are adopted by "
-                f"vps-autoscaler adopt {name}{select}"
+                f"vps-autoscaler adopt {name} --config FILE{select}"
             )
         group.losses += pool.losses
         group.entry |= pool.settings

@@ -89,7 +89,7 @@ def _by_hand(untouched: list[pb.Machine], *, wide: bool) -> Iterator[RenderableT
     if len(untouched) == 1:
         line = by_hand.purge(untouched[0].provider_id)
     else:
-        line = "vps-autoscaler purge --machine PROVIDER_ID"
+        line = "vps-autoscaler purge --config FILE --machine PROVIDER_ID"
         line += "" if wide else " (ls --wide shows provider ids)"
     yield Text(f"nothing deletes these by itself; by hand: {line}", style="dim")
 

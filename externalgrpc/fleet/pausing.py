@@ -35,7 +35,11 @@ def of_group(fleet: state.Fleet, group: str, account: str = "") -> str:
     """
     configured = fleet.groups.get(group)
     if configured is not None and configured.paused:
-        return of_object(group) if configured.vps_node else f"paused: true of group {group}"
+        return (
+            of_object(group)
+            if configured.vps_node
+            else f"paused: true of group {configured.trial_of or group}"
+        )
     own = configured.account if configured is not None else ""
     said = (of_account(fleet, name) for name in (account, own))
     return next(filter(None, said), "")

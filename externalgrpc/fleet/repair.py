@@ -91,6 +91,9 @@ def _ill(fleet: state.Fleet, group: str) -> Iterator[tuple[state.Member, contrac
             continue
         if member.provider_id in fleet.left_alone or instance.state not in STANDS:
             continue
+        if instance.adopted:
+            # Another made it: what took its place would be another machine.
+            continue
         changed_at = _unready_since(fleet, instance)
         if changed_at is not None:
             yield member, instance, changed_at

@@ -13,7 +13,7 @@ from providers import contract
 
 def purge(provider_id: str) -> str:
     """Return the line that deletes one machine."""
-    return f"vps-autoscaler purge --machine {shlex.quote(provider_id)}"
+    return f"vps-autoscaler purge --config FILE --machine {shlex.quote(provider_id)}"
 
 
 def purge_identity(identity: str) -> str:
@@ -22,5 +22,5 @@ def purge_identity(identity: str) -> str:
     Machines of several identities go one by one.
     """
     if identity == contract.NOBODYS:
-        return "vps-autoscaler purge --machine PROVIDER_ID"
-    return f"vps-autoscaler purge --identity {shlex.quote(identity or 'none')}"
+        return "vps-autoscaler purge --config FILE --machine PROVIDER_ID"
+    return f"vps-autoscaler purge --config FILE --identity {shlex.quote(identity or 'none')}"

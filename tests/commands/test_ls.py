@@ -71,7 +71,7 @@ def test_a_machine_in_quarantine_is_shown_with_its_doubt(foreign):
     assert (plain["doubt"], plain["identity"]) == ("Foreign", OTHERS)
     screen = drawn(shown)
     assert f"Foreign: alpha-foreign, for 0s: it carries the identity {OTHERS}" in screen
-    assert f"by hand: vps-autoscaler purge --machine {machine.provider_id}" in screen
+    assert f"by hand: vps-autoscaler purge --config FILE --machine {machine.provider_id}" in screen
     assert OTHERS in drawn(shown, wide=True)
 
 
@@ -115,7 +115,7 @@ def test_an_orphan_has_its_line_and_other_machines_have_none(tmp_path):
         assert "by hand" not in drawn(up.show())
         machine = made(up, "gone-one", group="gone")
         serving.until(lambda: phase(up, machine.provider_id) == "orphan")
-        assert f"purge --machine {machine.provider_id}" in drawn(up.show())
+        assert f"purge --config FILE --machine {machine.provider_id}" in drawn(up.show())
 
 
 def test_the_second_of_a_name_is_shown_under_its_provider_id(tmp_path):
@@ -180,13 +180,13 @@ def test_a_hundred_of_one_doubt_are_one_sentence():
     screen = drawn(pb.ShowResponse(machines=machines))
     assert "web-5 and 94 more, for 0s: nobody claims it" in screen
     assert screen.count("nobody claims it") == 1
-    assert "purge --machine PROVIDER_ID (ls --wide shows provider ids)" in screen
+    assert "purge --config FILE --machine PROVIDER_ID (ls --wide shows provider ids)" in screen
 
 
 @pytest.mark.parametrize("hostile", ["hcloud://1; rm -rf ~", "x://$(id)", "a\nb", "-x", "it's"])
 def test_a_line_for_the_shell_is_one_command_whatever_the_id(hostile):
-    assert shlex.split(by_hand.purge(hostile))[2:] == ["--machine", hostile]
-    assert shlex.split(by_hand.purge_identity(hostile))[2:] == ["--identity", hostile]
+    assert shlex.split(by_hand.purge(hostile))[4:] == ["--machine", hostile]
+    assert shlex.split(by_hand.purge_identity(hostile))[4:] == ["--identity", hostile]
     assert "--identity" not in by_hand.purge_identity(contract.NOBODYS)
 
 

@@ -105,8 +105,8 @@ def test_with_kubernetes_only_our_own_and_the_unmarked_go(sky, kube):
     sky.make("web-theirs", "db-theirs", identity=OTHERS)
     output = purge(sky, "--dry-run")
     assert "2 machines would be deleted" in output
-    line = f"left alone: 2 of identity {OTHERS}; vps-autoscaler purge --identity {OTHERS} deletes"
-    assert line in output
+    line = f"vps-autoscaler purge --config FILE --identity {OTHERS} deletes"
+    assert f"left alone: 2 of identity {OTHERS}; {line}" in output
     assert len(sky.names()) == 4
     output = purge(sky, "--yes")
     assert line in output
@@ -143,8 +143,8 @@ def test_without_kubernetes_several_identities_are_not_guessed_at(sky, words):
     sky.make("web-b", "web-c")
     output = purge(sky, *words, code=1)
     assert "nothing was deleted" in output
-    assert f"1 of identity {HAND}: vps-autoscaler purge --identity {HAND}" in output
-    assert "2 without identity: vps-autoscaler purge --identity none" in output
+    assert f"1 of identity {HAND}: vps-autoscaler purge --config FILE --identity {HAND}" in output
+    assert "2 without identity: vps-autoscaler purge --config FILE --identity none" in output
     assert len(sky.names()) == 3
     assert "[2/2]" in purge(sky, "--yes", "--identity", "none")
     assert sky.names() == ["web-a"]
@@ -158,7 +158,7 @@ def test_a_cluster_that_does_not_answer_is_no_leave_to_guess(sky, kube, fault):
     kube.fail("GET", fault, path=identity.PATH, times=9)
     output = purge(sky, "--yes", code=1)
     assert "the cluster does not tell its identity" in output
-    assert f"vps-autoscaler purge --identity {OTHERS}" in output
+    assert f"vps-autoscaler purge --config FILE --identity {OTHERS}" in output
     assert sky.names() == ["web-a"]
 
 

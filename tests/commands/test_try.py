@@ -188,7 +188,7 @@ def test_what_is_not_proved_to_be_ours_is_left_with_the_line_against_it(tmp_path
         left = leave(up, identity=identity)
         code, _out, err = said("--clean", "--address", up.address, "--yes")
         assert code == 1
-        assert f"purge --machine {left.provider_id}" in err
+        assert f"purge --config FILE --machine {left.provider_id}" in err
         assert len(up.cloud.servers()) == 1
 
 

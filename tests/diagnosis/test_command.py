@@ -315,7 +315,7 @@ def test_the_screen_tells_everything_at_any_width(sick: Path, width: int) -> Non
     assert max(map(len, done.stdout.splitlines())) <= width
     flat = " ".join(done.stdout.split())
     assert flat.startswith("TROUBLE machines:")
-    assert "vps-autoscaler purge --machine hcloud://" in flat
+    assert "vps-autoscaler purge --config FILE --machine hcloud://" in flat
     assert "kubectl delete node web-ghstgh" in flat
     assert "16 troubles that cost money or block scaling" in flat
     assert "asking" not in done.stdout

@@ -361,6 +361,15 @@ def test_a_node_that_this_process_never_saw_is_not_absent() -> None:
     assert there.going == []
 
 
+def test_what_was_adopted_is_not_replaced_by_another_machine() -> None:
+    there = Ill()
+    there.shown[0] = dataclasses.replace(there.shown[0], adopted=True)
+    there.listed(*there.shown)
+    there.turn("g-1", "g-2")
+    there.pass_(2 * AFTER_S)
+    assert there.going == ["g-2"]
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_what_a_person_said_to_leave_alone_is_left_alone(lost) -> None:
     there = Ill()

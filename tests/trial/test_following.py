@@ -107,7 +107,7 @@ def test_one_that_started_anew_is_asked_to_delete_what_the_one_before_it_left():
 def test_one_that_does_not_come_back_leaves_the_lines_that_delete_by_hand():
     with pytest.raises(trialing.GivenUp) as given_up:
         followed(Server("joining", "silent"))
-    assert f"purge --machine {MACHINE}" in str(given_up.value)
+    assert f"purge --config FILE --machine {MACHINE}" in str(given_up.value)
 
 
 def test_what_a_new_one_will_not_delete_is_said_with_its_line():
@@ -115,7 +115,7 @@ def test_what_a_new_one_will_not_delete_is_said_with_its_line():
     server.refuses = True
     with pytest.raises(trialing.GivenUp, match="nothing proves") as given_up:
         followed(server)
-    assert f"purge --machine {MACHINE}" in str(given_up.value)
+    assert f"purge --config FILE --machine {MACHINE}" in str(given_up.value)
 
 
 def test_what_stays_is_said_with_the_line_against_it():

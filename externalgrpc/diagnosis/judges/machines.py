@@ -202,7 +202,8 @@ def _same_name(facts: Facts, name: str, found: Mapping[str, contract.Instance]) 
             what,
             "Marks were edited, or one is left over from an order whose answer was lost.",
             "See which of them are Nodes, by providerID, and correct the marks of those at the "
-            "cloud; one that is none can go: vps-autoscaler purge --machine PROVIDER_ID",
+            "cloud; one that is none can go: "
+            "vps-autoscaler purge --config FILE --machine PROVIDER_ID",
         )
     oldest = min(found.values(), key=lambda each: each.created_at)
     kept = found[living[0]] if living else oldest

@@ -28,7 +28,7 @@ def test_a_machine_of_a_group_that_nobody_configures() -> None:
     )
     assert "old-bcdfgh (hcloud://7, cx23 in fsn1, 24h old)" in found.what
     assert "Put old back with minSize: 0" in found.cure
-    assert "vps-autoscaler purge --machine hcloud://7" in found.cure
+    assert "vps-autoscaler purge --config FILE --machine hcloud://7" in found.cure
 
 
 def test_a_machine_with_the_mark_and_no_group() -> None:
@@ -43,7 +43,7 @@ def test_many_are_one_finding_and_counted() -> None:
     found = given.trouble(given.facts(machines=(given.machine(), *unmarked)))
     assert "8 of group old" in found.what
     assert found.what.endswith("and 2 more")
-    assert found.cure.count("vps-autoscaler purge --machine hcloud://7") == 6
+    assert found.cure.count("vps-autoscaler purge --config FILE --machine hcloud://7") == 6
     assert found.cure.endswith("and 2 more")
 
 
@@ -68,7 +68,7 @@ def test_a_machine_that_never_joined() -> None:
     assert "of group web never joined, within 15m" in found.what
     assert "/var/lib/vps-autoscaler/failed" in found.cure
     assert "serial console" in found.cure
-    assert "vps-autoscaler purge --machine hcloud://7" in found.cure
+    assert "vps-autoscaler purge --config FILE --machine hcloud://7" in found.cure
 
 
 def test_a_machine_within_its_time_is_no_finding() -> None:
@@ -152,7 +152,7 @@ def test_two_machines_of_one_name() -> None:
     found = given.trouble(given.facts(machines=(twin, given.machine())))
     assert "2 machines are called web-bcdfgh: hcloud://2, hcloud://1" in found.what
     assert "Keep hcloud://1, the Node" in found.cure
-    assert found.cure.endswith("vps-autoscaler purge --machine hcloud://2")
+    assert found.cure.endswith("vps-autoscaler purge --config FILE --machine hcloud://2")
 
 
 def test_of_two_of_a_name_the_node_is_kept_not_the_oldest() -> None:
@@ -162,7 +162,7 @@ def test_of_two_of_a_name_the_node_is_kept_not_the_oldest() -> None:
         given.facts(machines=(twin, given.machine()), cluster={"nodes": (younger,)})
     )
     assert "Keep hcloud://2, the Node" in found.cure
-    assert found.cure.endswith("purge --machine hcloud://1")
+    assert found.cure.endswith("purge --config FILE --machine hcloud://1")
 
 
 def test_of_two_of_a_name_nobody_is_called_dead_that_may_live() -> None:
@@ -194,7 +194,7 @@ def test_another_clusters_machine_is_not_said_to_have_never_joined() -> None:
     found = given.warning(of)
     assert "2 machines of this cluster's name carry the identity bbbbbbbbbb" in found.what
     assert "--machine" not in found.cure
-    assert found.cure.endswith("vps-autoscaler purge --identity bbbbbbbbbb")
+    assert found.cure.endswith("vps-autoscaler purge --config FILE --identity bbbbbbbbbb")
 
 
 def test_one_that_was_a_node_is_not_said_to_have_never_joined() -> None:
@@ -219,7 +219,7 @@ def test_a_machine_of_any_cloud_has_its_line() -> None:
     of = given.facts(machines=(given.machine(),))
     other = Listing(account="v", machines=(stray,))
     found = given.trouble(given.change(of, listings=(*of.listings, other)))
-    assert "vps-autoscaler purge --machine vendor://7" in found.cure
+    assert "vps-autoscaler purge --config FILE --machine vendor://7" in found.cure
 
 
 def test_without_a_server_a_stray_is_a_stray() -> None:
@@ -240,7 +240,10 @@ def test_a_stray_without_group_or_age_is_reported_without() -> None:
     stray = given.machine("x", id="7", group="", created_at=0.0)
     found = given.trouble(given.facts(machines=(given.machine(), stray)))
     assert "x (hcloud://7, cx23 in fsn1)" in found.what
-    assert found.cure == "Drain and delete them: vps-autoscaler purge --machine hcloud://7"
+    assert (
+        found.cure
+        == "Drain and delete them: vps-autoscaler purge --config FILE --machine hcloud://7"
+    )
 
 
 def test_a_node_of_another_name_is_the_machines_where_its_group_says_so() -> None:

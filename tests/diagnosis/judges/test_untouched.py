@@ -42,9 +42,9 @@ def saying(of: Facts, **words: object) -> Facts:
 @pytest.mark.parametrize(
     ("doubt", "identity", "cure"),
     [
-        ("Foreign", OTHERS, f"vps-autoscaler purge --identity {OTHERS}"),
+        ("Foreign", OTHERS, f"vps-autoscaler purge --config FILE --identity {OTHERS}"),
         ("Unclaimed", "", "accounts[].foreign: {none: ignore}"),
-        ("Unregistered", OURS, "vps-autoscaler purge --machine hcloud://1"),
+        ("Unregistered", OURS, "vps-autoscaler purge --config FILE --machine hcloud://1"),
     ],
 )
 def test_quarantine_is_reported_by_doubt_with_its_cure(
@@ -76,10 +76,10 @@ def test_what_the_operator_excused_is_reported_only_when_it_should_be_gone() -> 
     assert given.judged(saying(of, foreign={OTHERS: "ignore"})) == []
     found = given.warning(saying(of, foreign={OTHERS: "gone"}))
     assert "1 machines of a cluster that the file calls gone are still there: hcl" in found.what
-    assert found.cure == f"vps-autoscaler purge --identity {OTHERS}"
+    assert found.cure == f"vps-autoscaler purge --config FILE --identity {OTHERS}"
     nobodys = shown(doubted("Unclaimed", excused=True))
     found = given.warning(saying(nobodys, foreign={"none": "gone"}))
-    assert found.cure == "vps-autoscaler purge --identity none"
+    assert found.cure == "vps-autoscaler purge --config FILE --identity none"
 
 
 @pytest.mark.parametrize(

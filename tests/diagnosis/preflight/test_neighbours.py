@@ -56,7 +56,7 @@ def test_another_identity_under_our_name_is_a_warning_until_the_operator_said_hi
     found = (("demo", OURS, 3), ("demo", OTHERS, 2))
     (one,) = judged(*found)
     assert one.startswith(f"WARNING 2 machines of this cluster's name carry the identity {OTHERS}")
-    assert f"purge --identity {OTHERS}" in one
+    assert f"purge --config FILE --identity {OTHERS}" in one
     (said,) = judged(*found, words={OTHERS: "ignore"})
     assert said.startswith("NOTE")
     assert "foreign says: ignore" in said
