@@ -287,6 +287,8 @@ class Assembly:
         """
         if self.registrar is None or self._parts.dry_run:
             return
+        if any(group.trial_of for group in self._config.groups):
+            return  # ``try`` without a server: the Nodes are those of a server's machines elsewhere
         from externalgrpc.assembly import posing  # noqa: PLC0415 - raw groups never need it
 
         with self._applying:

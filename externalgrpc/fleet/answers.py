@@ -72,7 +72,8 @@ def looked_up(
     launch = dataclasses.replace(launch, looking=False, look_at=math.inf)
     if not _is_believed(fleet, launch, answer):
         # Whoever is asked for one machine and shows another: nothing it said till now counts.
-        since = now if launch.outcome_unknown else launch.doubtful_since
+        another = isinstance(answer, contract.Instance) and answer.node_name != name
+        since = now if launch.outcome_unknown and another else launch.doubtful_since
         wait = dataclasses.replace(launch, look_at=now + stock.MAX_RETRY_S, doubtful_since=since)
         return _put(fleet, wait)
     match answer:

@@ -49,6 +49,15 @@ def configure(
             wanted[name] = dataclasses.replace(
                 group, min_size=0, departed=True, paused=False, repair_after_s=None
             )
+    # What nothing can be made of can no trial be made of.
+    blocked = {
+        **blocked,
+        **{
+            name: blocked[group.trial_of]
+            for name, group in wanted.items()
+            if group.trial_of in blocked
+        },
+    }
     strikes = {
         name: held
         for name, held in fleet.strikes.items()
@@ -63,7 +72,11 @@ def prune(fleet: state.Fleet) -> state.Fleet:
     node_groups = {
         name: group
         for name, group in fleet.groups.items()
-        if not group.departed or view.target(fleet, name) or view.leaving(fleet, name)
+        if not group.departed
+        or view.target(fleet, name)
+        or view.leaving(fleet, name)
+        # A trial's order may land yet: until then its caps are those of the group that is tried.
+        or (group.trial_of and any(held.group == name for held in fleet.retired.values()))
     }
     pending_at_start = {
         name: held for name, held in fleet.pending_at_start.items() if name in node_groups
@@ -92,7 +105,13 @@ def _trials(
     for name, trial in fleet.groups.items():
         base = wanted.get(trial.trial_of)
         if base is not None and base.account == trial.account and name not in wanted:
-            found[name] = dataclasses.replace(trial, paused=base.paused, cap=base.cap)
+            found[name] = dataclasses.replace(
+                trial,
+                paused=base.paused,
+                cap=base.cap,
+                hold=base.hold,
+                departed=trial.departed or base.closing,
+            )
     return found
 
 
@@ -107,6 +126,10 @@ def _alike(one: groups.NodeGroup, other: groups.NodeGroup) -> bool:
         paused=other.paused,
         deletion=other.deletion,
         cap=other.cap,
+        surge=other.surge,
+        repair_after_s=other.repair_after_s,
+        target_cpu=other.target_cpu,
+        headroom=other.headroom,
     )
     return sized == other
 

@@ -175,7 +175,7 @@ def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
             or instance.node_name in fleet.launches
             or view.is_retired(fleet, instance)
         )
-        known = known or quarantine.is_foreign(fleet, instance)
+        known = known or instance.adopted or quarantine.is_foreign(fleet, instance)
         if not known and instance.state is not contract.InstanceState.DELETING:
             arrived[instance.group] = arrived.get(instance.group, 0) + 1
     return arrived

@@ -22,6 +22,8 @@ CODES = frozenset({UNREADY, ABSENT})
 
 SIBLINGS = "its Node is absent, and not all other machines of the group are ready nodes"
 
+ADOPTED = "it was adopted: it is deleted on the autoscaler's word alone"
+
 STANDS = (contract.InstanceState.RUNNING, contract.InstanceState.STOPPED)
 
 
@@ -32,11 +34,12 @@ def judge(fleet: state.Fleet, *, now: float, unix_now: float, sure: bool = True)
     be called only when the API server was just heard of.
     """
     groups_ = [each for each in fleet.groups.values() if each.repair_after_s is not None]
-    if not sure or not groups_ or fleet.nodes is None or fleet.nodes_stale:
-        return dataclasses.replace(fleet, unready={}) if fleet.unready else fleet
-    alone = _left_alone(fleet)
-    if alone != fleet.left_alone:
+    known = fleet.nodes is not None and not fleet.nodes_stale
+    # Also where nobody asks for repair yet, or another acts: what a person said holds later too.
+    if known and (alone := _left_alone(fleet)) != fleet.left_alone:
         fleet = dataclasses.replace(fleet, left_alone=alone)
+    if not sure or not groups_ or not known:
+        return dataclasses.replace(fleet, unready={}) if fleet.unready else fleet
     court = verdicts.Court(fleet, now)
     unready: dict[str, state.Unready] = {}
     going: list[state.Member] = []
@@ -91,9 +94,6 @@ def _ill(fleet: state.Fleet, group: str) -> Iterator[tuple[state.Member, contrac
             continue
         if member.provider_id in fleet.left_alone or instance.state not in STANDS:
             continue
-        if instance.adopted:
-            # Another made it: what took its place would be another machine.
-            continue
         changed_at = _unready_since(fleet, instance)
         if changed_at is not None:
             yield member, instance, changed_at
@@ -131,6 +131,8 @@ def _waits(
     seen_s = min(now - held.since, unix_now - held.changed_at)
     if seen_s < (group.repair_after_s or 0.0):
         return verdicts.NOT_YET
+    if instance.adopted:
+        return ADOPTED
     if lost_at_large(fleet, view.account_of(fleet, instance)):
         return verdicts.OUTAGE
     if not held.changed_at and not _siblings_are_ready(fleet, group.name, instance):
@@ -173,4 +175,4 @@ def _left_alone(fleet: state.Fleet) -> frozenset[str]:
     claiming = claims.by_provider_id(fleet)
     said = {each.provider_id for each in (fleet.nodes or {}).values() if each.left_alone}
     said |= {each for each in fleet.left_alone if each not in claiming}
-    return frozenset(said & fleet.index.by_provider_id.keys())
+    return frozenset(said & (fleet.index.by_provider_id.keys() | fleet.missing.keys()))

@@ -52,6 +52,7 @@ def take_over(fleet: state.Fleet, *, now: float, unix_now: float) -> state.Fleet
         minted={name: "" for name in launches if name in fleet.minted},
         asked={name: fleet.asked[name] for name in launches if name in fleet.asked},
         remarked=fleet.remarked,
+        left_alone=fleet.left_alone,
         limits=fleet.limits,
         awaited=fleet.awaited,
         paused=fleet.paused,

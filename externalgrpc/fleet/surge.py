@@ -8,7 +8,7 @@ minutes, no longer. What the operator said is not ours does not count.
 from __future__ import annotations
 
 from externalgrpc.fleet import requests, state, view
-from externalgrpc.model import groups
+from externalgrpc.model import groups, names
 
 STUCK_S = 600.0
 """A deletion that is older holds no order any more."""
@@ -26,13 +26,15 @@ class Surge:
 
     def holds(self, group: groups.NodeGroup) -> bool:
         """Return whether one more machine of a group would be too many for now."""
-        if group.name not in self._counts:
-            self._counts[group.name] = self._count(group.name)
-        return self._counts[group.name] >= group.most_machines
+        name = group.trial_of or group.name
+        if name not in self._counts:
+            trial = names.trial_group(name, groups.MAX_GROUP_NAME)
+            self._counts[name] = self._count(name) + self._count(trial)
+        return self._counts[name] >= group.most_machines
 
     def sent(self, group: groups.NodeGroup) -> None:
         """Note that a machine of a group was ordered."""
-        self._counts[group.name] += 1
+        self._counts[group.trial_of or group.name] += 1
 
     def _count(self, group: str) -> int:
         fleet, shown = self._fleet, self._fleet.index

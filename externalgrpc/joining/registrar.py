@@ -246,7 +246,9 @@ class Registrar:
             }
         )
         if self._reconciler.fleet.standby:
-            # Another server judges, revokes and removes; this one keeps its eyes open.
+            # Another server judges, revokes and removes; this one keeps its eyes open. Repair hears
+            # of the gap, and what people say to leave alone.
+            self._repair(sure=False)
             self._learn(there)
             return
         self._register(self._reconciler.fleet, there)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import pausing, state, view
 from externalgrpc.kube import api, errors, events, reflector
 from externalgrpc.kubero import apps, following, pool_writing, pools, proof
 from externalgrpc.model import app_pools
@@ -179,7 +179,12 @@ class Controller:
             self._outage = outage
             return len(without), len(ours)
         self._outage = ""
+        fleet = self._fleet()
+        all_stands = pausing.everything(fleet) or fleet.annotation is None or fleet.outage
         for uid in sorted(without):
+            of = ours[uid][0]
+            if all_stands or (of.spec.get("paused") is True and pools.PAUSED not in of.annotations):
+                continue  # nobody could take the deletion of an object back
             if proof.due(self._proof, uid, now=now, apart_s=self._timing.apart_s):
                 of, whose = ours[uid]
                 look = functools.partial(self._look_at, of, whose, now)

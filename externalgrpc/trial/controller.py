@@ -172,8 +172,16 @@ class Trials:
         """
         cluster = self._cluster()
         if cluster is not None:
+            fleet = self._reconciler.fleet
+            if fleet.nodes is None or fleet.nodes_stale:
+                raise fleet_errors.NotReady(
+                    f"{provider_id}: the cluster's Nodes are not known now, and one may be it"
+                )
+            shown = view.known(fleet, provider_id)
             for node in cluster.node_list.items.values():
-                if node.provider_id == provider_id and not _tainted(node):
+                named = shown is not None and node.name == shown.node_name
+                its = node.provider_id == provider_id or (named and not node.provider_id)
+                if its and not _tainted(node):
                     raise fleet_errors.NotOurs(
                         f"{provider_id} is the Node {node.name}, which has no taint "
                         f"{trials.TAINT}: it may be somebody's working node"

@@ -228,7 +228,7 @@ def test_the_oldest_way_with_one_cloud_init_for_all(here):
     assert one.image == "ubuntu-20.04", "its default"
     assert one.user_data == two.user_data == CLOUD_INIT
     assert "it was called 'Pool.Two'" in lost
-    assert "vps-autoscaler adopt pool-two --label hcloud/node-group=Pool.Two" in lost
+    assert "vps-autoscaler adopt pool-two --config FILE --label hcloud/node-group=Pool.Two" in lost
     assert "the Deployment itself, where whoever reads it has it" in text
 
 

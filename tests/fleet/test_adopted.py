@@ -134,3 +134,17 @@ def test_one_that_is_let_go_while_we_run_is_neither_deleted_nor_replaced_while_i
         scene.listed()
         assert scene.target() == 1
     assert not scene.fleet.gone
+
+
+def test_it_is_nothing_that_a_process_before_us_ordered() -> None:
+    there = Scene(
+        settled=False,
+        identity=IDENTITY,
+        nodes={NAME: state.Seen("sky://1", ready=True)},
+        accounts=(account(marking=True),),
+    )
+    there.listed()
+    there.grow()
+    there.now += 10
+    there.listed(adopted())
+    assert there.target() == 2

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import catalogue, listing, requests, view, wishes
-from externalgrpc.model import fleet_errors
+from externalgrpc.fleet import catalogue, joins, listing, requests, state, view, wishes
+from externalgrpc.model import fleet_errors, groups
 from providers import errors
 from tests.fleet.scene import (
     CREATING,
@@ -216,3 +216,20 @@ def test_an_answer_for_a_machine_type_that_left_while_it_was_ordered():
 def _seen(scene: Scene) -> dict:
     held = scene.fleet.accounts["a"]
     return {"snapshot": held.snapshot, "catalogue": held.catalogue, "settled": True}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"repair_after_s": 600.0},
+        {"target_cpu": 50},
+        {"surge": 1},
+        {"headroom": groups.Headroom(machines=1)},
+    ],
+)
+def test_what_makes_no_other_machines_forgets_no_failed_joins(change) -> None:
+    there = Scene()
+    strikes = {"g": state.Strikes(3, there.now)}
+    there.fleet = dataclasses.replace(there.fleet, strikes=strikes)
+    there.configure(group(**change))
+    assert joins.held_back(there.fleet, "g", there.now)

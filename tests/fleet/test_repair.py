@@ -6,7 +6,17 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import history, repair, requests, retired, state, verdicts, view, wishes
+from externalgrpc.fleet import (
+    history,
+    repair,
+    requests,
+    retired,
+    state,
+    succession,
+    verdicts,
+    view,
+    wishes,
+)
 from externalgrpc.model import groups
 from providers import errors
 from tests.fleet.scene import (
@@ -513,3 +523,56 @@ def test_the_same_value_comes_back_where_nothing_changed() -> None:
     assert repair.judge(there.fleet, now=there.now + 1, unix_now=there.now + 1) is there.fleet
     none = Ill(repair_after_s=None)
     assert repair.judge(none.fleet, now=none.now, unix_now=none.now) is none.fleet
+
+
+def test_what_was_to_be_left_alone_before_anybody_asked_for_repair_is_left_alone() -> None:
+    there = Ill(repair_after_s=None)
+    there.turn("g-1", left_alone=True)
+    there.sweep()
+    there.lose("g-1")
+    there.sweep()
+    there.configure(group(max_size=99, repair_after_s=AFTER_S))
+    there.pass_(AFTER_S + 30.0)
+    assert there.going == []
+
+
+def test_a_listing_that_lacks_a_machine_does_not_forget_that_it_is_left_alone() -> None:
+    there = Ill()
+    there.turn("g-1", left_alone=True)
+    there.sweep()
+    there.lose("g-1")
+    there.pass_(60.0)
+    there.listed(*there.shown[1:])
+    there.sweep()
+    there.plan()
+    there.missing_looked_up("sky://1", there.shown[0])
+    there.now += 5.0
+    there.listed(*there.shown)
+    there.sweep()
+    assert there.fleet.registered["sky://1"] == "g-1"
+    there.pass_(AFTER_S + 30.0)
+    assert there.going == []
+
+
+def test_who_takes_over_leaves_alone_what_was_left_alone() -> None:
+    there = Ill()
+    there.turn("g-1", left_alone=True)
+    there.sweep()
+    there.lose("g-1")
+    there.sweep()
+    there.fleet = succession.take_over(there.fleet, now=there.now, unix_now=there.now)
+    for _ in range(2):
+        there.now += SETTLE_S + 1
+        there.listed(*there.shown)
+    there.pass_(AFTER_S + 30.0)
+    assert there.going == []
+
+
+def test_that_ca_takes_it_for_unregistered_makes_a_repair_no_wish_of_its_own() -> None:
+    there = Ill()
+    there.turn("g-1")
+    there.pass_(AFTER_S + 5.0)
+    assert there.going == ["g-1"]
+    there.retire(node(1, fake=True))
+    there.fleet = dataclasses.replace(there.fleet, outage="all are lost")
+    assert there.deletes() == []

@@ -289,3 +289,42 @@ def test_where_no_identity_is_known_nothing_is_cleared():
     of = scene.Scene(shown=(scene.machine(1, NODE, group=TRIAL),))
     with pytest.raises(fleet_errors.NotOurs, match="nothing proves"):
         trials.clear(of.fleet, "sky://1", now=of.now)
+
+
+def test_a_trial_stands_under_the_surge_of_the_group_that_is_tried():
+    shown = (scene.machine(1, "g-1"), scene.machine(2, "g-2"))
+    of = scene.Scene(scene.group(max_size=2, surge=0), shown=shown)
+    of.retire(scene.node(2, "g-2"))
+    of.plan()
+    tried(of)
+    assert of.creates() == [], "two exist, and more may not"
+
+
+@pytest.mark.parametrize(
+    "bound", [{"max_size": 1, "surge": 0}, {"cap": groups.SpendCap(per_hour=Decimal("1.5"))}]
+)
+def test_an_order_of_a_trial_that_ended_counts_until_it_is_known_what_came_of_it(bound):
+    of = scene.Scene(scene.group(**bound))
+    tried(of)
+    assert of.creates()
+    ended(of)
+    of.grow()
+    assert of.creates() == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"deletion": "WaitForEmpty", "min_size": 0}, {"hold": "no finalizer yet"}]
+)
+def test_what_may_order_nothing_any_more_is_not_tried_either(change):
+    group = scene.group(vps_node=True)
+    of = scene.Scene(group)
+    tried(of)
+    of.configure(dataclasses.replace(group, **change))
+    assert of.creates() == []
+
+
+def test_nor_is_what_cannot_join():
+    of = scene.Scene()
+    tried(of)
+    of.configure(scene.group(), blocked={"g": "its image knows no cloud-init"})
+    assert of.creates() == []

@@ -186,3 +186,25 @@ def test_a_server_that_stands_by_looks_at_nothing(
     steps(controller, 900.0, 910.0)
     assert stub.applied
     assert not stub.deleted
+
+
+@pytest.mark.parametrize(
+    "fleet",
+    [
+        state.Fleet(annotation="audit until Monday"),
+        state.Fleet(annotation=None),
+        state.Fleet(paused=True),
+        state.Fleet(outage="9 of 9 nodes are not ready"),
+    ],
+)
+def test_no_pool_is_deleted_while_everything_stands_still(
+    stub: Stub, controller: pool_controller.Controller, fleet: state.Fleet
+) -> None:
+    stub.nodes = applied(plan([app()]))
+    stub.have()
+    stub.fleet = fleet
+    steps(controller, 0.0, 400.0)
+    assert stub.deleted == []
+    stub.fleet = state.Fleet()
+    steps(controller, 400.0, 1000.0)
+    assert stub.deleted

@@ -210,7 +210,7 @@ PLANTS = (
     Plant(
         "send again though a look-up showed another machine",
         f"{FLEET}/answers.py",
-        "since = now if launch.outcome_unknown else launch.doubtful_since",
+        "since = now if launch.outcome_unknown and another else launch.doubtful_since",
         "since = launch.doubtful_since",
     ),
     # 7. The configuration.

@@ -343,7 +343,7 @@ PLANTS = (
     Plant(
         "order whatever exists",
         f"{FLEET}/surge.py",
-        "return self._counts[group.name] >= group.most_machines",
+        "return self._counts[name] >= group.most_machines",
         "return False",
     ),
     Plant(

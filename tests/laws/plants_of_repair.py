@@ -60,14 +60,14 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "repair: go on counting over a gap in sight",
         REPAIR,
-        "if not sure or not groups_ or fleet.nodes is None or fleet.nodes_stale:",
-        "if not groups_ or fleet.nodes is None or fleet.nodes_stale:",
+        "if not sure or not groups_ or not known:",
+        "if not groups_ or not known:",
     ),
     Plant(
         "repair: judge by Nodes that are not heard of",
         REPAIR,
-        "if not sure or not groups_ or fleet.nodes is None or fleet.nodes_stale:",
-        "if not sure or not groups_ or fleet.nodes is None:",
+        "known = fleet.nodes is not None and not fleet.nodes_stale",
+        "known = fleet.nodes is not None",
     ),
     Plant(
         "repair: judge on what was heard before the last sweep",

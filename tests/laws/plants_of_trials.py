@@ -104,8 +104,8 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "clear a node that has no taint of a trial",
         "externalgrpc/trial/controller.py",
-        "if node.provider_id == provider_id and not _tainted(node):",
-        "if node.provider_id == provider_id and node.deleting:",
+        "if its and not _tainted(node):",
+        "if its and node.deleting:",
     ),
     Plant(
         "leave the machine of a client that was killed",

@@ -355,7 +355,8 @@ class World:
         flying = [each for each in self.fleet.launches.values() if not self._given_up(each)]
         return [
             *(launch for launch in flying if launch.failure is None),
-            *(launch for launch in flying if launch.may_land),
+            # A look-up that shows a machine of the name in doubt (an edited mark) ends nothing.
+            *(launch for launch in flying if launch.may_land and not self._in_doubt(launch.name)),
             *self.fleet.retired.values(),
             *self.fleet.missing.values(),
             *(pending for cloud in self.skies.values() for pending in cloud.pending),
@@ -373,6 +374,13 @@ class World:
                 if held.failure is None and provider_id not in self.fleet.quarantine
             ),
         ]
+
+    def _in_doubt(self, name: str) -> bool:
+        """Return whether a machine that bears a name is in quarantine: that ends with a person."""
+        shown = self.fleet.index.by_provider_id
+        return any(
+            each in shown and shown[each].node_name == name for each in self.fleet.quarantine
+        )
 
     def _given_up(self, launch: state.Launch) -> bool:
         """Return whether a machine cannot be finished: it waits for CA, who is shown that."""

@@ -8,10 +8,12 @@ import grpc
 import pytest
 
 from externalgrpc.joining import registrar
-from externalgrpc.model import groups
+from externalgrpc.kube import nodes
+from externalgrpc.model import fleet_errors, groups
 from externalgrpc.pb import externalgrpc_pb2, fleet_pb2, fleet_pb2_grpc
 from externalgrpc.trial import controller
 from tests import serving
+from tests.joining.test_registrar import IDENTITY
 from tests.joining.test_registrar import Cluster as Standin
 
 PACE = registrar.Pace(sweep_s=0.1, gather_s=0.0, settle_s=0.0)
@@ -200,3 +202,25 @@ def test_people_see_a_trial_while_it_lasts_and_nothing_of_it_after(tmp_path):
         until_phase(stub, "over")
         assert [each.id for each in up.show().groups] == ["alpha"]
         assert not up.show().machines
+
+
+@pytest.mark.parametrize("unknown", ["silent", "named only"])
+def test_a_leftover_that_may_be_a_node_is_not_cleared(tmp_path, unknown):
+    with server(tmp_path) as (up, cluster, _):
+        plant = up.plant.reconciler
+        serving.until(lambda: plant.fleet.identity)
+        name = "vps-trial-alpha-bcdfgh"
+        number = up.cloud.add(
+            name=name, cluster="test", group="vps-trial-alpha", node_name=name, identity=IDENTITY
+        )
+        provider_id = f"memory://{number}"
+        serving.until(lambda: provider_id in plant.fleet.index.by_provider_id, 30)
+        if unknown == "silent":
+            cluster.silent_s = 3600.0
+            serving.until(lambda: plant.fleet.nodes_stale)
+        else:
+            # Its kubelet says no providerID, and a person took the taint off.
+            cluster.adopt = lambda *_: None
+            cluster.nodes[name] = nodes.Node(name=name, uid="u", provider_id="", ready=True)
+        with pytest.raises(fleet_errors.FleetError):
+            up.plant.trials.clear(provider_id)
