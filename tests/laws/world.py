@@ -355,7 +355,8 @@ class World:
         flying = [each for each in self.fleet.launches.values() if not self._given_up(each)]
         return [
             *(launch for launch in flying if launch.failure is None),
-            # A look-up that shows a machine of the name in doubt (an edited mark) ends nothing.
+            # A machine of the name whose marks were edited proves nothing: it waits for CA, who is
+            # shown the failure.
             *(launch for launch in flying if launch.may_land and not self._in_doubt(launch.name)),
             *self.fleet.retired.values(),
             *self.fleet.missing.values(),
@@ -376,10 +377,9 @@ class World:
         ]
 
     def _in_doubt(self, name: str) -> bool:
-        """Return whether a machine that bears a name is in quarantine: that ends with a person."""
-        shown = self.fleet.index.by_provider_id
-        return any(
-            each in shown and shown[each].node_name == name for each in self.fleet.quarantine
+        """Return whether a machine bears an order's name and is not known to have come of it."""
+        return not self.fleet.minted.get(name) and any(
+            each.node_name == name for each in self.fleet.index.by_provider_id.values()
         )
 
     def _given_up(self, launch: state.Launch) -> bool:
