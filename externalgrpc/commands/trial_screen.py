@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
+from externalgrpc.commands.fitting import Fitting
+from externalgrpc.commands.tables import ruled
 from externalgrpc.support import plaintext
 
 if TYPE_CHECKING:
@@ -27,17 +28,12 @@ def is_ready(over: pb.Trial) -> bool:
 
 def summary(over: pb.Trial) -> RenderableType:
     """Draw the end of a trial, for a person."""
-    times = Table(title=f"trial of {plaintext.line(over.group)}", title_justify="left")
-    times.add_column("step")
-    times.add_column("after", justify="right")
-    times.add_column("took", justify="right")
+    times = ruled("step", "after", "took")
     for name, after, took in phases(over):
         times.add_row(plaintext.line(name), f"{after:.1f} s", f"{took:.1f} s")
-    parts: list[RenderableType] = [times]
+    parts: list[RenderableType] = [f"trial of {plaintext.line(over.group)}", Fitting(times)]
     if over.differences:
-        found = Table(title="template and Node differ", title_justify="left")
-        for column in ("what", "promised", "found", ""):
-            found.add_column(column)
+        found = ruled("label, taint or amount", "promised", "found", "verdict")
         for each in over.differences:
             found.add_row(
                 plaintext.line(each.what),
@@ -45,7 +41,7 @@ def summary(over: pb.Trial) -> RenderableType:
                 plaintext.line(each.found) or "-",
                 "wrong" if each.wrong else "",
             )
-        parts.append(found)
+        parts += ["template and Node differ", Fitting(found)]
     elif over.compared:
         parts.append("template and Node agree")
     if not over.watched:
@@ -73,8 +69,8 @@ def as_dict(over: pb.Trial) -> dict[str, Any]:
         "machine": {
             "name": over.node_name,
             "providerID": over.provider_id,
-            "type": over.machine_type,
-            "location": over.location,
+            "instanceType": over.machine_type,
+            "region": over.location,
         },
         "watched": over.watched,
         "ready": is_ready(over),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from externalgrpc.commands import tables
+from externalgrpc.commands import tables, trial_screen
 from externalgrpc.commands.fitting import Fitting
 from externalgrpc.diagnosis import preflight
 from externalgrpc.diagnosis.findings import Finding, Severity
@@ -153,3 +153,19 @@ def test_one_word_for_one_thing_in_every_table() -> None:
     listed = drawn(tables.fleet(shown()), 240)
     assert {"group", "account", "type", "region", "price/h"} <= set(listed.split())
     assert "location" not in listed
+
+
+def test_a_trial_that_finds_a_difference_shows_all_of_it() -> None:
+    over = pb.Trial(group="eu-workers-general-purpose", watched=True, compared=True)
+    over.steps.add(name="asked", at=1.0)
+    over.steps.add(name="node ready", at=75.3)
+    words = (
+        "node.kubernetes.io/instance-type",
+        "dedicated-cpu-16gb-general",
+        "dedicated-cpu-16gb-memory-optimized",
+    )
+    over.differences.add(what=f"label {words[0]}", promised=words[1], found=words[2], wrong=True)
+    screen = drawn(trial_screen.summary(over))
+    assert max(map(len, screen.splitlines())) <= 80
+    for word in (over.group, *words):
+        assert word in screen

@@ -84,6 +84,7 @@ def test_through_a_server_to_a_ready_node_and_back(tmp_path):
         assert told["machine"]["name"] == made.node_name
         assert [step["name"] for step in told["steps"]][-1] == "nothing left"
         assert told["left"] == []
+        assert told["machine"].keys() == {"name", "providerID", "instanceType", "region"}
         assert len(told["proofs"]) == 4
         assert "EUR an hour" in err
         for step in ("order accepted", "machine running", "node ready", "machine gone"):
