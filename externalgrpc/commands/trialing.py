@@ -79,7 +79,7 @@ class Following:
         self._said: set[str] = set()
         self._waits = ""
         self._pause = threading.Event()
-        self.interrupted = 0
+        self.interrupted = self._heard = 0
         self.seen = pb.Trial(group=group)
 
     def to_its_end(self) -> pb.Trial:
@@ -96,6 +96,7 @@ class Following:
                 self._take(self._server.start(self._group))
                 self._until_ready()
             except Interrupted:
+                self._heard = self.interrupted
                 self._say("interrupted: what was ordered is deleted; again to stop waiting for it")
                 if not self.seen.trial:
                     self._was_started()
@@ -135,6 +136,16 @@ class Following:
         # An exception, and no lock: it may come between any two steps.
         raise Interrupted
 
+    def _wait(self, looks: float = 1.0) -> None:
+        """Wait for the next look; raises Interrupted where a signal was heard and not noticed.
+
+        What a signal raises is lost where Python runs callbacks of libraries and finalizers.
+        """
+        self._pause.wait(looks * self._look_s)
+        if self.interrupted > self._heard:
+            self._heard = self.interrupted
+            raise Interrupted
+
     def _until_ready(self) -> None:
         ready_at = 0.0
         while True:
@@ -148,7 +159,7 @@ class Following:
                 unseen = self.seen.watched and not self.seen.compared
                 if not (wrong or unseen) or now - ready_at > self._late_labels_s:
                     return
-            self._pause.wait(self._look_s)
+            self._wait()
 
     def _until_over(self) -> pb.Trial:
         ends_at = self._clock.monotonic() + CLEAN_S
@@ -156,7 +167,7 @@ class Following:
         while self.seen.phase != "over":
             if self._clock.monotonic() > ends_at:
                 raise GivenUp(f"after {CLEAN_S:.0f} s: {self.left()}")
-            self._pause.wait(self._look_s)
+            self._wait()
             self._take(self._answered(self._server.look))
         return self.seen
 
@@ -170,7 +181,7 @@ class Following:
                 self._note(f"waiting: {error}")
                 if self._clock.monotonic() > given_up_at:
                     raise GivenUp(f"{error}; {self.left()}") from error
-                self._pause.wait(2 * self._look_s)
+                self._wait(2.0)
                 continue
             if found.trial:
                 return found
@@ -202,7 +213,7 @@ class Following:
                 over.ClearField("left")
                 over.proofs.append(f"machines: none of {self.seen.trial} for {SILENT_S:.0f} s")
                 return over
-            self._pause.wait(2 * self._look_s)
+            self._wait(2.0)
         raise GivenUp(self.left())
 
     def _take(self, found: pb.Trial) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+
 import pytest
 
 from externalgrpc.commands import trialing
@@ -88,6 +91,27 @@ def test_a_trial_is_ended_once_it_is_ready():
     over, _ = followed(server)
     assert over.phase == "over"
     assert server.ended == 1
+
+
+class Swallowing(Server):
+    """Takes a signal in its second look where an exception is lost, as in a finalizer."""
+
+    looks = 0
+
+    def look(self) -> pb.Trial:
+        self.looks += 1
+        if self.looks == 2:
+            with contextlib.suppress(trialing.Interrupted):
+                signal.raise_signal(signal.SIGHUP)
+        return super().look()
+
+
+def test_a_signal_that_no_exception_tells_of_ends_the_trial_too():
+    server = Swallowing("joining", "joining", "joining", "ending", "over")
+    over, said = followed(server)
+    assert server.ended == 1
+    assert over.phase == "over"
+    assert any(line.startswith("interrupted") for line in said)
 
 
 def test_a_server_that_is_away_for_a_while_is_awaited():
