@@ -115,10 +115,7 @@ def asked_for(
     changed = {
         key: dataclasses.replace(held, own=False, drained=held.repair and key in drained)
         for key in keys
-        if (held := fleet.retired.get(key)) is not None
-        and held.own
-        # Of what was a node, CA's word that it is unregistered is none.
-        and (not held.repair or key in drained)
+        if (held := fleet.retired.get(key)) is not None and held.own
     }
     if not changed:
         return fleet

@@ -566,13 +566,3 @@ def test_who_takes_over_leaves_alone_what_was_left_alone() -> None:
         there.listed(*there.shown)
     there.pass_(AFTER_S + 30.0)
     assert there.going == []
-
-
-def test_that_ca_takes_it_for_unregistered_makes_a_repair_no_wish_of_its_own() -> None:
-    there = Ill()
-    there.turn("g-1")
-    there.pass_(AFTER_S + 5.0)
-    assert there.going == ["g-1"]
-    there.retire(node(1, fake=True))
-    there.fleet = dataclasses.replace(there.fleet, outage="all are lost")
-    assert there.deletes() == []

@@ -37,6 +37,7 @@ def valued(plane: Cluster) -> Cluster:
     seeds = cluster.shared(cluster.SEED / "10-values-custom.yaml")
     plane.kubectl("apply", "-f", "-", stdin=printed("--values", seeds))
     waiting.until(lambda: in_force(plane, lambda: tried(plane, {})), "the apps' policy is in force")
+    waiting.until(lambda: "resources" in tried(plane, {}), "the sizes' policy is in force")
     waiting.until(lambda: in_force(plane, lambda: pod(plane)), "the pods' policy is in force")
     return plane
 
