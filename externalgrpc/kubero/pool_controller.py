@@ -182,11 +182,10 @@ class Controller:
         fleet = self._fleet()
         all_stands = pausing.everything(fleet) or fleet.annotation is None or fleet.outage
         for uid in sorted(without):
-            of = ours[uid][0]
+            of, whose = ours[uid]
             if all_stands or (of.spec.get("paused") is True and pools.PAUSED not in of.annotations):
                 continue  # nobody could take the deletion of an object back
             if proof.due(self._proof, uid, now=now, apart_s=self._timing.apart_s):
-                of, whose = ours[uid]
                 look = functools.partial(self._look_at, of, whose, now)
                 self._try(f"look {uid}", look, now)
         return len(without), len(ours)
