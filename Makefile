@@ -12,7 +12,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws soak mutations fuzz stubs stubs-check lock schema status-picture release release-test version image sizes clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws machine soak mutations fuzz stubs stubs-check lock schema status-picture release release-test version image sizes clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench: $(VENV)/.dev ## Measure: RPCs, loops of CA (PEER=<upstream's server> comp
 
 laws: $(VENV)/.dev ## Run thousands of whole-server fault histories (SEEDS=0-2000).
 	@$(BIN)/python -m tests.laws.histories --seeds $(or $(SEEDS),0-2000)
+
+machine: $(VENV)/.dev ## Drive the fleet's state machine through new random examples (EXAMPLES=2000).
+	@FLEET_RANDOM=yes FLEET_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q tests/laws/test_machine.py
 
 soak: $(VENV)/.dev ## Replay simulated weeks with hostile neighbours in one process (SECONDS=3600): memory stays flat.
 	@SECONDS_TO_SOAK=$(or $(SECONDS),3600) $(BIN)/python -m tests.laws.soak

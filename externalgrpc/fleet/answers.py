@@ -226,6 +226,8 @@ def _certainly_none(
     if not _is_lacking(fleet, launch):
         # The look-up alone proves nothing: a listing that lacks it brings the next one.
         return _put(fleet, launch)
+    if launch.outcome_unknown:
+        fleet = proof.never_shown(fleet, launch)
     match launch.phase:
         case state.Phase.UNSURE:
             wait_s = backoff.wait_s(

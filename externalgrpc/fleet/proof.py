@@ -96,16 +96,41 @@ def double_settled(
 def may_be_anothers(fleet: state.Fleet, double: contract.Instance) -> bool:
     """Return whether a double of one order may be the machine of another that nobody knows yet.
 
-    The name alone makes it a double, and an API may give one name to all: while an order that was
-    sent when it was first seen may still land and has no machine, it is not deleted.
+    The name alone makes it a double, and an API may give one name to all, or somebody edit it:
+    while an order that was sent when it was first seen may still land and has no machine, it is
+    not deleted. An order that was let go is still one. Where the order ends without a machine, see
+    :func:`never_shown`.
     """
     seen_at = fleet.doubled[double.provider_id]
+    orders: list[state.Launch | state.Retirement] = [
+        *(launch for launch in fleet.launches.values() if launch.may_land),
+        *(held for held in fleet.retired.values() if held.deletion is state.Deletion.AWAITED),
+    ]
     return any(
-        launch.may_land
-        and not fleet.minted.get(launch.name)
-        and launch.asked_at < seen_at + fleet.accounts[launch.account].settle_s
-        for launch in fleet.launches.values()
+        not fleet.minted.get(order.name) and _was_sent_before(fleet, order, seen_at)
+        for order in orders
     )
+
+
+def never_shown(fleet: state.Fleet, order: state.Launch | state.Retirement) -> state.Fleet:
+    """Acquit the doubles that may be the machine of an order whose create made nothing, it seems.
+
+    Its answer was lost and nothing bears its name: the create failed, or its machine stands there
+    under the name of the order of which it is taken for a double. From now on it counts by itself.
+    """
+    left = {
+        provider_id: seen_at
+        for provider_id, seen_at in fleet.doubled.items()
+        if not _was_sent_before(fleet, order, seen_at)
+    }
+    return dataclasses.replace(fleet, doubled=left)
+
+
+def _was_sent_before(
+    fleet: state.Fleet, order: state.Launch | state.Retirement, seen_at: float
+) -> bool:
+    account = fleet.accounts.get(order.account)
+    return account is None or order.asked_at < seen_at + account.settle_s
 
 
 def bind(fleet: state.Fleet, account: str) -> dict[str, str]:

@@ -338,7 +338,7 @@ def looked_up(
         case contract.Instance():
             return _put(proof.bound(fleet, name, answer), _landed(retirement, answer))
         case None if retirement.looking:
-            return _forget(fleet, retirement)
+            return _forget(proof.never_shown(fleet, retirement), retirement)
         case None:
             # Asked while it was a launch still: not after two listings that lack it.
             return fleet
@@ -394,6 +394,7 @@ def _tombstone(launch: state.Launch, now: float, *, own: bool) -> state.Retireme
         doubtful_since=state.NEVER if asked else launch.doubtful_since,
         own=own,
         candidate=launch.candidate,
+        asked_at=launch.asked_at,
     )
 
 

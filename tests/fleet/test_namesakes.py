@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from externalgrpc.fleet import joins, journeys, view, wishes
-from providers import contract
+from providers import contract, errors
 from tests.fleet.scene import (
     CREATING,
     DELETING,
@@ -132,6 +132,33 @@ def test_it_is_one_once_every_order_that_it_may_be_of_has_its_own() -> None:
     assert scene.creates()
     scene.listed(one, two, machine(3, second, created_at=scene.now))
     assert set(scene.fleet.retired) == {"sky://2"}, f"{third} was asked for later"
+
+
+@pytest.mark.parametrize("let_go", [False, True])
+def test_it_is_none_where_an_order_that_it_may_be_of_ends_without_a_machine(let_go) -> None:
+    """Its answer was lost, and somebody gave its machine the name of another order."""
+    scene = Scene(started_at=500.0)
+    first, second = scene.grow(2)
+    scene.creates()
+    one = machine(1, first, created_at=scene.now)
+    renamed = machine(2, first, created_at=scene.now)
+    scene.ordered(first, one)
+    scene.ordered(second, errors.Unreachable("cut"))
+    scene.listed(one, renamed)
+    if let_go:
+        scene.retire(placeholder(second))
+    for _ in range(3):
+        scene.now += SETTLE_S + 1
+        scene.listed(one, renamed)
+        scene.plan()
+    scene.looked_up(second, None)
+    assert second not in scene.fleet.retired
+    assert let_go or not scene.fleet.launches[second].may_land
+    for _ in range(3):
+        scene.now += SETTLE_S + 1
+        scene.listed(one, renamed)
+    assert not scene.fleet.retired
+    assert scene.target() == (2 if let_go else 3), "what is sent again counts, and what is there"
 
 
 def test_the_machine_of_one_order_is_not_taken_for_that_of_another() -> None:

@@ -34,7 +34,8 @@ class Retirement:
     that CA let its real Node go; without that it is spared should its Node come after all. ``own``
     tells that it was let go on our own word, and not CA's: such wait while their group is paused.
     ``repair`` tells that its Node was not ready for too long: it is spared should that end.
-    ``candidate`` is what was ordered, as far as that is known.
+    ``candidate`` is what was ordered, as far as that is known, and ``asked_at`` when the create
+    was sent whose machine nobody knows.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Retirement:
     own: bool = False
     repair: bool = False
     candidate: groups.Candidate | None = None
+    asked_at: float = NEVER
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
