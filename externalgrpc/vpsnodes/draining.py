@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from externalgrpc.kube import api, errors, pods
+from externalgrpc.model import loose
 from externalgrpc.support import plaintext
 
 AGAIN_S: Final = 30.0
@@ -81,9 +82,9 @@ def keeping(items: Iterable[object], node: str) -> tuple[str, ...]:
     """Name the pods on a Node that the autoscaler does not move, each with the reason, sorted."""
     found = []
     for each in items:
-        if not isinstance(each, dict) or _mapping(each.get("spec")).get("nodeName") != node:
+        if not isinstance(each, dict) or loose.mapping(each.get("spec")).get("nodeName") != node:
             continue
-        about = _mapping(each.get("metadata"))
+        about = loose.mapping(each.get("metadata"))
         if why := reason(each):
             name = f"{about.get('namespace')}/{about.get('name')}"
             found.append(plaintext.line(f"{name} ({why})"))
@@ -92,10 +93,10 @@ def keeping(items: Iterable[object], node: str) -> tuple[str, ...]:
 
 def reason(pod: Mapping[str, Any]) -> str:
     """Return why the autoscaler does not move a pod; "" where the pod alone shows no reason."""
-    about = _mapping(pod.get("metadata"))
-    said = _mapping(about.get("annotations"))
-    owners = [str(each.get("kind")) for each in _list(about.get("ownerReferences"))]
-    over = _mapping(pod.get("status")).get("phase") in ("Succeeded", "Failed")
+    about = loose.mapping(pod.get("metadata"))
+    said = loose.mapping(about.get("annotations"))
+    owners = [str(each.get("kind")) for each in loose.sequence(about.get("ownerReferences"))]
+    over = loose.mapping(pod.get("status")).get("phase") in ("Succeeded", "Failed")
     if over or about.get("deletionTimestamp") or MIRROR in said or "DaemonSet" in owners:
         return ""
     volumes = _local(pod, str(said.get(SAFE_VOLUMES) or ""))
@@ -117,18 +118,10 @@ def _local(pod: Mapping[str, Any], safe: str) -> list[str]:
     """Name the volumes that lie on the node's disk, but those that may be lost."""
     return [
         str(each.get("name"))
-        for each in _list(_mapping(pod.get("spec")).get("volumes"))
+        for each in loose.sequence(loose.mapping(pod.get("spec")).get("volumes"))
         if ("hostPath" in each or _on_disk(each)) and each.get("name") not in safe.split(",")
     ]
 
 
 def _on_disk(volume: Mapping[str, Any]) -> bool:
-    return "emptyDir" in volume and _mapping(volume["emptyDir"]).get("medium") != "Memory"
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return "emptyDir" in volume and loose.mapping(volume["emptyDir"]).get("medium") != "Memory"

@@ -11,10 +11,11 @@ import grpc
 
 from externalgrpc.diagnosis.findings import names
 from externalgrpc.diagnosis.notes import Notes
-from externalgrpc.diagnosis.pods import autoscaler, loose, matching, terms, wanted
+from externalgrpc.diagnosis.pods import autoscaler, matching, terms, wanted
 from externalgrpc.diagnosis.pods.seen import Claim, Seen
 from externalgrpc.diagnosis.probes import cluster_probe
 from externalgrpc.kube import api, errors
+from externalgrpc.model import loose
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.rpc import client
 
