@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from externalgrpc.diagnosis.findings import Unseen
-from externalgrpc.kube import access, nodes
+from externalgrpc.kube import access, eviction, nodes
 from externalgrpc.model import groups
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.vpsnodes import objects
@@ -55,19 +55,6 @@ class Workload:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Pod:
-    """A pod of kube-system, as far as it may keep a node from being removed."""
-
-    name: str
-    node_name: str
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    owner: str = ""
-    local_storage: tuple[str, ...] = ()
-    done: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +136,7 @@ class Cluster:
     version: str = ""
     nodes: tuple[nodes.Node, ...] | None = None
     workloads: tuple[Workload, ...] | None = None
-    pods: tuple[Pod, ...] | None = None
+    pods: tuple[eviction.Pod, ...] | None = None
     budgets: tuple[Budget, ...] | None = None
     rights: Rights | None = None
     policies: frozenset[str] | None = None

@@ -6,14 +6,11 @@ What makes no sense counts as not said: these objects are written by anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from externalgrpc.diagnosis.facts import Binding, Budget, Container, Pod, Workload
-from externalgrpc.kube import api
+from externalgrpc.diagnosis.facts import Binding, Budget, Container, Workload
+from externalgrpc.kube import api, eviction
 from externalgrpc.model import loose
-
-MIRROR: Final = "kubernetes.io/config.mirror"
-_OVER: Final = frozenset({"Succeeded", "Failed"})
 
 
 def workload(kind: str, obj: api.Object) -> Workload | None:
@@ -41,7 +38,7 @@ def static_pod(obj: api.Object) -> Workload | None:
     """Read a pod as the workload that it is when a kubelet starts it from a file; else None."""
     about, spec = loose.mapping(obj.get("metadata")), loose.mapping(obj.get("spec"))
     name = loose.text(about.get("name"))
-    if not name or MIRROR not in loose.mapping(about.get("annotations")):
+    if not name or eviction.MIRROR not in loose.mapping(about.get("annotations")):
         return None
     return Workload(
         kind="Pod",
@@ -51,32 +48,10 @@ def static_pod(obj: api.Object) -> Workload | None:
     )
 
 
-def pod(obj: api.Object) -> Pod | None:
+def pod(obj: api.Object) -> eviction.Pod | None:
     """Read a pod; None when it has no name."""
-    about, spec = loose.mapping(obj.get("metadata")), loose.mapping(obj.get("spec"))
-    name = loose.text(about.get("name"))
-    annotations = _texts(about.get("annotations"))
-    owners = [loose.text(each.get("kind")) for each in loose.sequence(about.get("ownerReferences"))]
-    local = [
-        loose.text(each.get("name"))
-        for each in loose.sequence(spec.get("volumes"))
-        if "hostPath" in each
-        or ("emptyDir" in each and loose.mapping(each["emptyDir"]).get("medium") != "Memory")
-    ]
-    return (
-        Pod(
-            name=name,
-            node_name=loose.text(spec.get("nodeName")),
-            labels=_texts(about.get("labels")),
-            annotations=annotations,
-            owner="Node" if MIRROR in annotations else next(iter(owners), ""),
-            local_storage=tuple(local),
-            done=loose.mapping(obj.get("status")).get("phase") in _OVER
-            or bool(about.get("deletionTimestamp")),
-        )
-        if name
-        else None
-    )
+    read = eviction.read(obj)
+    return read if read.name else None
 
 
 def budget(obj: api.Object) -> Budget | None:
