@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import grpc
 
+from externalgrpc.diagnosis.facts import scaled
 from externalgrpc.diagnosis.findings import names
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.pods import autoscaler, matching, terms, wanted
@@ -98,7 +99,7 @@ def _templates(server: Server, notes: Notes) -> dict[str, matching.Node]:
     if server.shown is None or server.channel is None:
         return found
     missed: dict[str, str] = {}
-    for each in server.shown.groups:
+    for each in scaled(server.shown):
         if each.departed:
             continue
         try:
