@@ -262,7 +262,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "leave no reserve to writes",
-        "externalgrpc/control/lane.py",
+        "externalgrpc/control/budgets.py",
         "RESERVE = 0.10",
         "RESERVE = 0.0",
     ),
