@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from externalgrpc.model import loose
+
 Object = Mapping[str, Any]
 Fetch = Callable[[str, str, str], Object | None]
 """Give an object by kind, namespace and name; None where it is not to be had."""
@@ -37,15 +39,15 @@ class Reader:
     def environ(self, container: Object) -> dict[str, str]:
         """Return a container's variables, but for the token's; later ones win, as in Kubernetes."""
         found: dict[str, str] = {}
-        for each in mappings(container.get("envFrom")):
+        for each in loose.sequence(container.get("envFrom")):
             prefix = str(each.get("prefix") or "")
             for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
                 if key in each:
-                    data = self._data(kind, mapping(each[key]), "all of its variables")
+                    data = self._data(kind, loose.mapping(each[key]), "all of its variables")
                     found |= {f"{prefix}{name}": value for name, value in data.items()}
         if self._token_variable and found.pop(self._token_variable, None) is not None:
             self.token = "what envFrom of the Deployment refers to"  # noqa: S105 - no token
-        for each in mappings(container.get("env")):
+        for each in loose.sequence(container.get("env")):
             name = str(each.get("name") or "")
             if name == self._token_variable:
                 self.token = self._origin(each)
@@ -57,10 +59,10 @@ class Reader:
 
     def files(self, container: Object, pod: Object, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the files that variables name and that a ConfigMap or Secret holds."""
-        volumes = {each.get("name"): each for each in mappings(pod.get("volumes"))}
+        volumes = {each.get("name"): each for each in loose.sequence(pod.get("volumes"))}
         found: dict[str, str] = {}
         for path in {each for each in environ.values() if each.startswith("/")}:
-            for mount in mappings(container.get("volumeMounts")):
+            for mount in loose.sequence(container.get("volumeMounts")):
                 inner = _inside(path, mount)
                 volume = volumes.get(mount.get("name"))
                 if inner is None or volume is None:
@@ -71,7 +73,7 @@ class Reader:
         return found
 
     def _origin(self, entry: Object) -> str:
-        reference = mapping(mapping(entry.get("valueFrom")).get("secretKeyRef"))
+        reference = loose.mapping(loose.mapping(entry.get("valueFrom")).get("secretKeyRef"))
         if reference:
             name, key = reference.get("name"), reference.get("key")
             return f"Secret {self.namespace}/{name}, key {key}"
@@ -80,10 +82,10 @@ class Reader:
     def _value(self, name: str, entry: Object) -> str | None:
         if "value" in entry:
             return str(entry["value"])
-        said = mapping(entry.get("valueFrom"))
+        said = loose.mapping(entry.get("valueFrom"))
         for key, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
             if key in said:
-                reference = mapping(said[key])
+                reference = loose.mapping(said[key])
                 data = self._data(kind, reference, f"the variable {name}")
                 if not data:
                     return None
@@ -99,19 +101,19 @@ class Reader:
 
     def _file(self, volume: Object, inner: str) -> str | None:
         sources = [
-            *mappings(mapping(volume.get("projected")).get("sources")),
+            *loose.sequence(loose.mapping(volume.get("projected")).get("sources")),
             volume,
         ]
         for source in sources:
             for key, kind in (("configMap", "ConfigMap"), ("secret", "Secret")):
                 if key not in source:
                     continue
-                reference = mapping(source[key])
+                reference = loose.mapping(source[key])
                 name = reference.get("name") or reference.get("secretName")
                 data = self._data(kind, {**reference, "name": name}, f"the file {inner}")
                 items = {
                     str(each.get("path")): str(each.get("key"))
-                    for each in mappings(reference.get("items"))
+                    for each in loose.sequence(reference.get("items"))
                 }
                 text = data.get(items.get(inner, "") if items else inner)
                 if text is not None:
@@ -133,9 +135,9 @@ class Reader:
 
 def data_of(held: Object) -> dict[str, str]:
     """Read what a ConfigMap or a Secret holds as texts; what is no text is left out."""
-    found = {key: str(value) for key, value in mapping(held.get("stringData")).items()}
+    found = {key: str(value) for key, value in loose.mapping(held.get("stringData")).items()}
     for field in ("data", "binaryData"):
-        for key, value in mapping(held.get(field)).items():
+        for key, value in loose.mapping(held.get(field)).items():
             if held.get("kind") == "Secret" or field == "binaryData":
                 try:
                     found.setdefault(key, base64.b64decode(str(value)).decode())
@@ -149,7 +151,10 @@ def data_of(held: Object) -> dict[str, str]:
 def autoscaler(workload: Object) -> Object | None:
     """Find the container that runs a Cluster Autoscaler, by its command line."""
     pod = pod_spec(workload)
-    for each in (*mappings(pod.get("containers")), *mappings(pod.get("initContainers"))):
+    for each in (
+        *loose.sequence(pod.get("containers")),
+        *loose.sequence(pod.get("initContainers")),
+    ):
         flags = {word.partition("=")[0] for word in words(each)}
         if flags & {"--nodes", "--cloud-provider"}:
             return each
@@ -158,10 +163,10 @@ def autoscaler(workload: Object) -> Object | None:
 
 def pod_spec(workload: Object) -> Object:
     """Return the spec of the pods of a workload, or of a pod."""
-    spec = mapping(workload.get("spec"))
+    spec = loose.mapping(workload.get("spec"))
     if workload.get("kind") == "Pod":
         return spec
-    return mapping(mapping(spec.get("template")).get("spec"))
+    return loose.mapping(loose.mapping(spec.get("template")).get("spec"))
 
 
 def words(container: Object) -> list[str]:
@@ -196,13 +201,3 @@ def _inside(path: str, mount: Object) -> str | None:
     except ValueError:
         return None
     return str(PurePosixPath(below) / inner) if below else str(inner)
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return what should be a mapping; an empty one where it is none."""
-    return value if isinstance(value, dict) else {}
-
-
-def mappings(value: object) -> list[Mapping[str, Any]]:
-    """Return the mappings of what should be a list of such."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

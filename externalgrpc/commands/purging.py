@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from externalgrpc.kube import connection, identity
+from externalgrpc.kube import connection, identity, refusals
 from externalgrpc.model import by_hand, groups
 from externalgrpc.support import clock
 from providers import contract, errors
@@ -64,7 +64,7 @@ def whose(config: groups.Config) -> identity.Answer | None:
             time_source=clock.SystemClock(),
         )
     except connection.CannotConnect as error:
-        return identity.NotYet(str(error))
+        return refusals.NotYet(str(error))
     try:
         return identity.read(link.api)
     finally:

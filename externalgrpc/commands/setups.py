@@ -16,6 +16,7 @@ from typing import Final
 import yaml
 
 from externalgrpc.commands import containers
+from externalgrpc.model import loose
 from providers import contract
 
 WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod")
@@ -63,7 +64,7 @@ class Given:
     def fetch(self, kind: str, namespace: str, name: str) -> containers.Object | None:
         """Find an object among those that were given; one without a namespace is of any."""
         for each in self.objects:
-            about = containers.mapping(each.get("metadata"))
+            about = loose.mapping(each.get("metadata"))
             here = about.get("namespace") in (None, namespace)
             if here and each.get("kind") == kind and about.get("name") == name:
                 return each
@@ -78,7 +79,7 @@ class Given:
         ]
         if len(found) > 1:
             names = ", ".join(
-                str(containers.mapping(each.get("metadata")).get("name")) for each in found
+                str(loose.mapping(each.get("metadata")).get("name")) for each in found
             )
             raise containers.Unreadable(
                 f"several objects run an autoscaler ({names}): give one of them"
@@ -102,7 +103,7 @@ def setup(
     environ: dict[str, str] = {}
     files: dict[str, str] = {}
     if workload is not None:
-        about = containers.mapping(workload.get("metadata"))
+        about = loose.mapping(workload.get("metadata"))
         reader.namespace = str(about.get("namespace") or "default")
         origin = f"{workload.get('kind')} {reader.namespace}/{about.get('name')}"
         container = containers.autoscaler(workload)

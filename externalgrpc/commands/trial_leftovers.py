@@ -30,8 +30,7 @@ def offer(
     yes: bool,
 ) -> None:
     """Show what earlier trials left; delete it if a person says so now."""
-    left = _left(shown)
-    _show(left, shown, say)
+    left = _left(shown, say)
     if not left:
         return
     if yes or not sys.stdin.isatty():
@@ -48,8 +47,7 @@ def clean(
     yes: bool,
 ) -> None:
     """Show what earlier trials left, and delete it; raises Failure for what is not proved ours."""
-    left = _left(shown)
-    _show(left, shown, say)
+    left = _left(shown, say)
     if not left:
         terminal.say("no trial has left anything")
         return
@@ -60,11 +58,9 @@ def clean(
     _clear(server, left, shown, say)
 
 
-def _left(shown: pb.ShowResponse) -> list[pb.Machine]:
-    return [each for each in shown.machines if each.phase == "trial"]
-
-
-def _show(left: list[pb.Machine], shown: pb.ShowResponse, say: Callable[[str], None]) -> None:
+def _left(shown: pb.ShowResponse, say: Callable[[str], None]) -> list[pb.Machine]:
+    """Find what earlier trials left, and show it."""
+    left = [each for each in shown.machines if each.phase == "trial"]
     for each in left:
         age = f"{each.age_seconds / 60:.0f} min old" if each.age_seconds >= 0 else "of unknown age"
         whose = "ours" if _is_ours(each, shown) else "not proved to be ours"
@@ -72,6 +68,7 @@ def _show(left: list[pb.Machine], shown: pb.ShowResponse, say: Callable[[str], N
             f"left by a trial: {each.provider_id}  {each.name}  {each.group}  {age}  "
             f"{each.identity or 'no identity'} ({whose})"
         )
+    return left
 
 
 def _is_ours(machine: pb.Machine, shown: pb.ShowResponse) -> bool:

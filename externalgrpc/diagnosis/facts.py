@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from externalgrpc.diagnosis.findings import Unseen
-from externalgrpc.kube import access, nodes
+from externalgrpc.kube import access, eviction, nodes
 from externalgrpc.model import groups
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.vpsnodes import objects
@@ -55,19 +55,6 @@ class Workload:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Pod:
-    """A pod of kube-system, as far as it may keep a node from being removed."""
-
-    name: str
-    node_name: str
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    owner: str = ""
-    local_storage: tuple[str, ...] = ()
-    done: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +136,7 @@ class Cluster:
     version: str = ""
     nodes: tuple[nodes.Node, ...] | None = None
     workloads: tuple[Workload, ...] | None = None
-    pods: tuple[Pod, ...] | None = None
+    pods: tuple[eviction.Pod, ...] | None = None
     budgets: tuple[Budget, ...] | None = None
     rights: Rights | None = None
     policies: frozenset[str] | None = None
@@ -188,6 +175,17 @@ class Facts:
     not_looked_at: tuple[Unseen, ...] = ()
 
     @property
+    def server_groups(self) -> tuple[pb.Group, ...]:
+        """Return the groups that the running server shows, but that of a trial; see scaled."""
+        return scaled(self.server)
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """Return the groups of trials that are under way in the running server."""
+        shown = self.server.groups if self.server is not None else ()
+        return frozenset(each.id for each in shown if each.trial_of)
+
+    @property
     def doubted(self) -> frozenset[str]:
         """Return the provider ids of the machines of which the running server is not sure."""
         shown = self.server.machines if self.server is not None else ()
@@ -202,3 +200,12 @@ class Facts:
     def joined_by_us(self) -> tuple[groups.NodeGroup, ...]:
         """Return the groups whose machines join by kubeadm or k3s."""
         return tuple(each for each in self.config.groups if each.join in {"kubeadm", "k3s"})
+
+
+def scaled(shown: pb.ShowResponse | None) -> tuple[pb.Group, ...]:
+    """Return the groups that the autoscaler knows: the group of a trial is not shown to it.
+
+    A trial is what somebody does by hand at this moment, with a screen of its own: no group that
+    pods could come to, no trouble, and nothing that the file should have.
+    """
+    return tuple(each for each in shown.groups if not each.trial_of) if shown is not None else ()

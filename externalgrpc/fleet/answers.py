@@ -14,7 +14,7 @@ from externalgrpc.fleet import (
     claims,
     finishing,
     identity,
-    listing,
+    landing,
     proof,
     retired,
     state,
@@ -133,7 +133,7 @@ def _accepted(launch: state.Launch, instance: contract.Instance, now: float) -> 
         instance=instance,
         doubtful_since=now,
         may_land=True,
-        look_at=now + listing.FATE_AFTER_S,
+        look_at=now + landing.FATE_AFTER_S,
     )
 
 
@@ -205,7 +205,7 @@ def _not_made(fleet: state.Fleet, launch: state.Launch) -> state.Fleet:
 
 def _found(launch: state.Launch, instance: contract.Instance, now: float) -> state.Launch:
     """Note that the machine is there; from time to time its fate is looked up again."""
-    waited = max(now - launch.doubtful_since, listing.FATE_AFTER_S)
+    waited = max(now - launch.doubtful_since, landing.FATE_AFTER_S)
     if launch.phase is state.Phase.ASKED:
         return dataclasses.replace(launch, instance=instance)
     if launch.phase is state.Phase.ACCEPTED:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from externalgrpc.fleet import answers, claims, finishing, listing, proof, requests, state, stock
+from externalgrpc.fleet import (
+    answers,
+    claims,
+    finishing,
+    landing,
+    proof,
+    requests,
+    state,
+    stock,
+)
 from providers import contract, errors
 
 
@@ -77,7 +86,7 @@ def _done(
     launch = dataclasses.replace(
         launch,
         instance=dataclasses.replace(answer, receipt=receipt),
-        look_at=now + listing.FATE_AFTER_S,
+        look_at=now + landing.FATE_AFTER_S,
     )
     return dataclasses.replace(fleet, launches={**fleet.launches, launch.name: launch})
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from externalgrpc.headroom.status import By
 from externalgrpc.kube import api, pods
+from externalgrpc.model import loose
 
 PATIENCE_S = 180.0
 """An autoscaler that is there takes up a buffer within one of its loops; it may be restarting."""
@@ -91,7 +92,7 @@ def choose(before: Choice, buffers: Mapping[str, Buffer] | None, *, now: float) 
 
 def read(obj: api.Object) -> Buffer | None:
     """Read a CapacityBuffer; None for what has no name."""
-    about, spec, status = (_mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
+    about, spec, status = (loose.mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
     name, replicas, served = about.get("name"), spec.get("replicas"), status.get("replicas")
     if not isinstance(name, str):
         return None
@@ -105,14 +106,10 @@ def read(obj: api.Object) -> Buffer | None:
     bad = ready.get("status") == "False"
     return Buffer(
         name=name,
-        group=str(_mapping(about.get("labels")).get(pods.BALLOON) or ""),
+        group=str(loose.mapping(about.get("labels")).get(pods.BALLOON) or ""),
         replicas=replicas if isinstance(replicas, int) else 0,
         served=(served if isinstance(served, int) else 0) if ready else None,
         injected="Provisioning" in conditions,
         limited=conditions.get("LimitedByQuotas", {}).get("status") == "True",
         message=str(ready.get("message") or "it says no more") if bad else "",
     )
-
-
-def _mapping(value: object) -> api.Object:
-    return value if isinstance(value, dict) else {}

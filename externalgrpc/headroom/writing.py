@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from typing import Final
 
 from externalgrpc.headroom import choice, objects, wanted
 from externalgrpc.headroom.status import By
 from externalgrpc.kube import api, errors
-from externalgrpc.model import groups
+from externalgrpc.model import groups, loose
 from externalgrpc.support import clock, logs
 
 _LOG = logs.Log("headroom")
@@ -112,7 +111,7 @@ class Writer:
 
 
 def _deployment(obj: api.Object) -> Pods | None:
-    about, spec, status = (_mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
+    about, spec, status = (loose.mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
     name, replicas, found = about.get("name"), spec.get("replicas"), status.get("conditions")
     if not isinstance(name, str):
         return None
@@ -128,7 +127,3 @@ def _deployment(obj: api.Object) -> Pods | None:
         replicas=replicas if isinstance(replicas, int) else 0,
         message=failures[0] if failures else "",
     )
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}

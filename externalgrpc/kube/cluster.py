@@ -23,6 +23,7 @@ from externalgrpc.kube import (
     nodes,
     pause,
     reflector,
+    refusals,
     tokens,
     work_queue,
 )
@@ -153,9 +154,9 @@ class Cluster:
         match self._identity.read():
             case identity.Known(found):
                 return found
-            case identity.Withheld():
+            case refusals.Withheld():
                 return ""
-            case identity.NotYet():
+            case refusals.NotYet():
                 return None
 
     def paused(self) -> str | None:
@@ -167,9 +168,9 @@ class Cluster:
         match self._pause.read():
             case pause.Known(said):
                 return said
-            case pause.Withheld():
+            case refusals.Withheld():
                 return ""
-            case pause.NotYet():
+            case refusals.NotYet():
                 return None
 
     def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:

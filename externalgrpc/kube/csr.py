@@ -14,10 +14,11 @@ import datetime
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from externalgrpc.kube import api
+from externalgrpc.model import loose
 
 SIGNER: Final = "kubernetes.io/kube-apiserver-client-kubelet"
 NODE: Final = "system:node:"
@@ -77,19 +78,19 @@ class Request:
 
 def read(obj: api.Object) -> Request | None:
     """Read a CertificateSigningRequest object; None when it has no name."""
-    about, spec, status = (_mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
+    about, spec, status = (loose.mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
     name = about.get("name")
     if not isinstance(name, str) or not name:
         return None
-    conditions, username = status.get("conditions"), _text(spec.get("username"))
+    conditions, username = status.get("conditions"), loose.text(spec.get("username"))
     ours = username.startswith(TOKEN_USER)
     return Request(
         name=name,
-        uid=_text(about.get("uid")),
-        signer=_text(spec.get("signerName")),
+        uid=loose.text(about.get("uid")),
+        signer=loose.text(spec.get("signerName")),
         username=username,
-        groups=_texts(spec.get("groups")),
-        usages=_texts(spec.get("usages")),
+        groups=loose.words(spec.get("groups")),
+        usages=loose.words(spec.get("usages")),
         wanted=subject(_bytes(spec.get("request"))) if ours else UNREAD,
         created_at=_unix(about.get("creationTimestamp")),
         decided=isinstance(conditions, list) and bool(conditions),
@@ -165,30 +166,18 @@ def _subject(pem: bytes) -> Subject:
 
 def _bytes(value: object) -> bytes:
     try:
-        return base64.b64decode(_text(value), validate=True)
+        return base64.b64decode(loose.text(value), validate=True)
     except (binascii.Error, ValueError):
         return b""
 
 
 def _types(conditions: object) -> tuple[str, ...]:
     every = conditions if isinstance(conditions, list) else []
-    return tuple(_text(_mapping(each).get("type")) for each in every)
+    return tuple(loose.text(loose.mapping(each).get("type")) for each in every)
 
 
 def _unix(value: object) -> float:
     try:
-        return datetime.datetime.fromisoformat(_text(value)).timestamp()
+        return datetime.datetime.fromisoformat(loose.text(value)).timestamp()
     except (ValueError, OverflowError):
         return 0.0
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -28,21 +28,8 @@ class Known:
     identity: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Withheld:
-    """We may not read it and may read all else: served as a cluster without identity."""
-
-    why: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NotYet:
-    """Nobody knows: ask again, and take it for neither of the others meanwhile."""
-
-    why: str
-
-
-Answer = Known | Withheld | NotYet
+Answer = Known | refusals.Withheld | refusals.NotYet
+"""Where it is withheld, we serve as a cluster without identity."""
 
 
 def shortened(uid: str) -> str:
@@ -59,13 +46,13 @@ def read(of: api.Api) -> Answer:
     try:
         namespace = refusals.get(of, PATH)
     except refusals.Refused as error:
-        return Withheld(str(error))
+        return refusals.Withheld(str(error))
     except errors.KubeError as error:
-        return NotYet(str(error))
+        return refusals.NotYet(str(error))
     about = namespace.get("metadata")
     uid = about.get("uid") if isinstance(about, dict) else None
     if not isinstance(uid, str) or not uid:
-        return NotYet(f"GET {PATH}: the answer names no uid")
+        return refusals.NotYet(f"GET {PATH}: the answer names no uid")
     return Known(shortened(uid))
 
 
@@ -89,12 +76,12 @@ class Reader:
         match answer:
             case Known(identity):
                 _LOG.info("cluster identity", identity=identity)
-            case Withheld(why):
+            case refusals.Withheld(why):
                 _LOG.warning(
                     "cluster identity not readable: another cluster of this name looks the same",
                     cure="kubectl apply -f deploy/rbac.yaml (get of the namespace kube-system)",
                     error=why,
                 )
-            case NotYet(why):
+            case refusals.NotYet(why):
                 _LOG.warning("cluster identity not known yet: asking again", error=why)
         return answer

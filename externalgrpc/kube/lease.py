@@ -7,6 +7,7 @@ import datetime
 from typing import Final
 
 from externalgrpc.kube import api, errors
+from externalgrpc.model import loose
 
 DEFAULT_S: Final = 15.0
 """The duration of a Lease that names none: client-go's default."""
@@ -107,22 +108,14 @@ class Store:
 
 def parsed(thing: api.Object) -> Lease:
     """Read a Lease as JSON has it, whatever it holds."""
-    about, spec = (_mapping(thing.get(key)) for key in ("metadata", "spec"))
+    about, spec = (loose.mapping(thing.get(key)) for key in ("metadata", "spec"))
     duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
     usable = isinstance(duration, int) and 0 < duration <= LONGEST_S
     return Lease(
-        uid=_text(about.get("uid")),
-        holder=_text(spec.get("holderIdentity")),
-        renewed=_text(spec.get("renewTime")),
+        uid=loose.text(about.get("uid")),
+        holder=loose.text(spec.get("holderIdentity")),
+        renewed=loose.text(spec.get("renewTime")),
         transitions=transitions if isinstance(transitions, int) else 0,
         duration_s=float(duration) if usable and isinstance(duration, int) else DEFAULT_S,
         raw=thing,
     )
-
-
-def _mapping(value: object) -> api.Object:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from externalgrpc.kube import api, errors, reflector
-from externalgrpc.model import groups, quantity
+from externalgrpc.model import groups, loose, quantity
 from externalgrpc.nodes import template
 from externalgrpc.support import clock
 
@@ -151,7 +151,7 @@ def remove(of: api.Api, node: Node, *, still: Callable[[Node], bool]) -> bool:
 
 def read(obj: api.Object) -> Node | None:
     """Read a Node object, None when it has no name; what makes no sense counts as not said."""
-    about, spec, status = (_mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
+    about, spec, status = (loose.mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
     name = about.get("name")
     if not isinstance(name, str) or not name:
         return None
@@ -159,50 +159,50 @@ def read(obj: api.Object) -> Node | None:
     cidrs = spec.get("podCIDRs")
     return Node(
         name=name,
-        uid=_text(about.get("uid")),
-        provider_id=_text(spec.get("providerID")),
+        uid=loose.text(about.get("uid")),
+        provider_id=loose.text(spec.get("providerID")),
         labels={
             key: value
-            for key, value in _mapping(about.get("labels")).items()
+            for key, value in loose.mapping(about.get("labels")).items()
             if isinstance(value, str)
         },
         taints=tuple(
             groups.Taint(
-                key=_text(each.get("key")),
-                value=_text(each.get("value")),
-                effect=_text(each.get("effect")),
+                key=loose.text(each.get("key")),
+                value=loose.text(each.get("value")),
+                effect=loose.text(each.get("effect")),
             )
-            for each in _list(spec.get("taints"))
+            for each in loose.sequence(spec.get("taints"))
         ),
         ready=ready,
         ready_since=ready_since,
         created_at=_unix(about.get("creationTimestamp")),
         deleting=bool(about.get("deletionTimestamp")),
         left_alone=bool(spec.get("unschedulable"))
-        or any(_mapping(about.get("annotations")).get(key) == "true" for key in LEAVE_ALONE),
-        kubelet_version=_text(_mapping(status.get("nodeInfo")).get("kubeletVersion")),
+        or any(loose.mapping(about.get("annotations")).get(key) == "true" for key in LEAVE_ALONE),
+        kubelet_version=loose.text(loose.mapping(status.get("nodeInfo")).get("kubeletVersion")),
         capacity=_observed(status.get("capacity")),
         allocatable=_observed(status.get("allocatable")),
-        pod_cidrs=tuple(map(_text, cidrs)) if isinstance(cidrs, list) else (),
+        pod_cidrs=tuple(map(loose.text, cidrs)) if isinstance(cidrs, list) else (),
         addresses=tuple(
-            _text(each.get("address"))
-            for each in _list(status.get("addresses"))
+            loose.text(each.get("address"))
+            for each in loose.sequence(status.get("addresses"))
             if each.get("type") == "InternalIP"
         ),
     )
 
 
 def _ready(status: Mapping[str, Any]) -> tuple[bool, float]:
-    for each in _list(status.get("conditions")):
+    for each in loose.sequence(status.get("conditions")):
         if each.get("type") == "Ready":
-            value = _text(each.get("status"))
+            value = loose.text(each.get("status"))
             since = _unix(each.get("lastTransitionTime"))
             return value == "True", since if value in _STATUSES else 0.0
     return False, 0.0
 
 
 def _observed(value: object) -> template.Observed:
-    amounts = _mapping(value)
+    amounts = loose.mapping(value)
     return template.Observed(
         cpu_millis=_amount(amounts.get("cpu"), quantity.millis),
         memory_bytes=_amount(amounts.get("memory"), quantity.units),
@@ -220,18 +220,6 @@ def _amount(value: object, reader: Callable[[str], int]) -> int | None:
 
 def _unix(value: object) -> float:
     try:
-        return datetime.datetime.fromisoformat(_text(value)).timestamp()
+        return datetime.datetime.fromisoformat(loose.text(value)).timestamp()
     except (ValueError, OverflowError):
         return 0.0
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

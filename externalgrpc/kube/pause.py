@@ -25,21 +25,8 @@ class Known:
     said: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Withheld:
-    """We may not read our ConfigMap and may read all else: nobody can pause us there."""
-
-    why: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NotYet:
-    """Nobody knows: what was known stays."""
-
-    why: str
-
-
-Answer = Known | Withheld | NotYet
+Answer = Known | refusals.Withheld | refusals.NotYet
+"""Where it is withheld, nobody can pause us there; while nobody knows, what was known stays."""
 
 
 def read(of: api.Api, *, namespace: str, name: str) -> Answer:
@@ -54,9 +41,9 @@ def read(of: api.Api, *, namespace: str, name: str) -> Answer:
     except errors.NotFound:
         return Known("")
     except refusals.Refused as error:
-        return Withheld(str(error))
+        return refusals.Withheld(str(error))
     except errors.KubeError as error:
-        return NotYet(str(error))
+        return refusals.NotYet(str(error))
 
 
 class Reader:
@@ -86,11 +73,11 @@ class Reader:
             known = self._known
         if new:
             self._report(answer)
-        return NotYet(answer.why) if known else answer
+        return refusals.NotYet(answer.why) if known else answer
 
-    def _report(self, answer: Withheld | NotYet) -> None:
+    def _report(self, answer: refusals.Withheld | refusals.NotYet) -> None:
         where = f"{self._namespace}/{self._name}"
-        if isinstance(answer, Withheld):
+        if isinstance(answer, refusals.Withheld):
             _LOG.warning(
                 f"ConfigMap not readable: its annotation {ANNOTATION} cannot pause anything",
                 config_map=where,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from externalgrpc.kube import api, reflector
-from externalgrpc.model import quantity
+from externalgrpc.model import loose, quantity
 from externalgrpc.support import clock
 
 PATH: Final = "/api/v1/pods"
@@ -59,12 +59,12 @@ class Pods(reflector.Reflector[Pod]):
 
 def read(obj: api.Object) -> Pod | None:
     """Read a pod, None when it has no node or no name; what makes no sense counts as not said."""
-    about, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
+    about, spec = loose.mapping(obj.get("metadata")), loose.mapping(obj.get("spec"))
     node = spec.get("nodeName")
     if not isinstance(node, str) or not node or not about.get("name"):
         return None
     cpu_millis, memory_bytes = requests(spec)
-    owners = _list(about.get("ownerReferences"))
+    owners = loose.sequence(about.get("ownerReferences"))
     return Pod(
         name=reflector.qualified(dict(about)),
         uid=str(about.get("uid") or ""),
@@ -72,7 +72,7 @@ def read(obj: api.Object) -> Pod | None:
         cpu_millis=cpu_millis,
         memory_bytes=memory_bytes,
         daemon=any(each.get("kind") == "DaemonSet" for each in owners),
-        balloon=BALLOON in _mapping(about.get("labels")),
+        balloon=BALLOON in loose.mapping(about.get("labels")),
     )
 
 
@@ -92,21 +92,21 @@ def every_request(spec: Mapping[str, Any]) -> dict[str, int]:
     before it; what the pod says for all its containers together (``spec.resources``) counts
     instead of theirs; its overhead comes on top.
     """
-    running = _sum(_of(each) for each in _list(spec.get("containers")))
+    running = _sum(_of(each) for each in loose.sequence(spec.get("containers")))
     sidecars: dict[str, int] = {}
     peak: dict[str, int] = {}
-    for each in _list(spec.get("initContainers")):
+    for each in loose.sequence(spec.get("initContainers")):
         if each.get("restartPolicy") == "Always":
             sidecars = _sum((sidecars, _of(each)))
         else:
             peak = _most(peak, _sum((sidecars, _of(each))))
     together = _most(_sum((running, sidecars)), peak)
-    own = _amounts(_mapping(_mapping(spec.get("resources")).get("requests")))
-    return _sum(({**together, **own}, _amounts(_mapping(spec.get("overhead")))))
+    own = _amounts(loose.mapping(loose.mapping(spec.get("resources")).get("requests")))
+    return _sum(({**together, **own}, _amounts(loose.mapping(spec.get("overhead")))))
 
 
 def _of(container: Mapping[str, Any]) -> dict[str, int]:
-    return _amounts(_mapping(_mapping(container.get("resources")).get("requests")))
+    return _amounts(loose.mapping(loose.mapping(container.get("resources")).get("requests")))
 
 
 def _amounts(named: Mapping[str, Any]) -> dict[str, int]:
@@ -131,11 +131,3 @@ def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -6,6 +6,7 @@ rights, or on what the cluster has.
 
 from __future__ import annotations
 
+import dataclasses
 import http
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -24,6 +25,20 @@ class Refused(Exception):
     def __init__(self, error: errors.KubeError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Withheld:
+    """The API server lets us read Nodes and not this: an answer, which may be acted upon."""
+
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nobody knows: ask again, and take it for no answer meanwhile."""
+
+    why: str
 
 
 def get(

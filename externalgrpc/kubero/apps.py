@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from externalgrpc.kube import access, api, reflector
+from externalgrpc.model import loose
 
 VERSION: Final = f"{access.KUBERO_APPS}/v1alpha1"
 KIND: Final = "KuberoApp"
@@ -56,11 +57,11 @@ def labels(namespace: str, app: str) -> dict[str, str]:
 
 def read(obj: api.Object) -> App | None:
     """Read an object; None when it has no name, namespace or uid. Every other shape is expected."""
-    about, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
+    about, spec = loose.mapping(obj.get("metadata")), loose.mapping(obj.get("spec"))
     namespace, app, uid = about.get("namespace"), about.get("name"), about.get("uid")
     if not all(isinstance(each, str) and each for each in (namespace, app, uid)):
         return None
-    selector = _mapping(spec.get("nodeSelector"))
+    selector = loose.mapping(spec.get("nodeSelector"))
     wanted = labels(str(namespace), str(app))
     return App(
         name=reflector.qualified(dict(about)),
@@ -73,10 +74,10 @@ def read(obj: api.Object) -> App | None:
 
 
 def _ask(spec: Mapping[str, Any]) -> Ask | None:
-    scaling = _mapping(spec.get("autoScaling"))
+    scaling = loose.mapping(spec.get("autoScaling"))
     if scaling.get("enabled") is not True:
         return None
-    chosen = _mapping(spec.get("customNodeSelector"))
+    chosen = loose.mapping(spec.get("customNodeSelector"))
     return Ask(
         choice={
             key: value[:_LONGEST] if isinstance(value := chosen.get(key), str) else ""
@@ -91,7 +92,3 @@ def _ask(spec: Mapping[str, Any]) -> Ask | None:
 def _number(value: object) -> int | None:
     # type(): True is an int to isinstance, and no number to anybody.
     return value if value is None or type(value) is int else -1
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from externalgrpc.kube import api, errors, pods
+from externalgrpc.kube import api, errors, eviction, pods
+from externalgrpc.model import loose
 from externalgrpc.support import plaintext
 
 AGAIN_S: Final = 30.0
@@ -18,10 +19,6 @@ AGAIN_S: Final = 30.0
 
 MOST_NODES: Final = 10
 """So many Nodes are asked for, each by a list of its own."""
-
-SAFE: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
-MIRROR: Final = "kubernetes.io/config.mirror"
 
 NO_RIGHT: Final = (
     "Which pods keep them is not known: the server may not list pods, which deploy/headroom.yaml "
@@ -81,54 +78,25 @@ def keeping(items: Iterable[object], node: str) -> tuple[str, ...]:
     """Name the pods on a Node that the autoscaler does not move, each with the reason, sorted."""
     found = []
     for each in items:
-        if not isinstance(each, dict) or _mapping(each.get("spec")).get("nodeName") != node:
-            continue
-        about = _mapping(each.get("metadata"))
-        if why := reason(each):
-            name = f"{about.get('namespace')}/{about.get('name')}"
-            found.append(plaintext.line(f"{name} ({why})"))
+        pod = eviction.read(loose.mapping(each))
+        if pod.node_name == node and (why := reason(pod)):
+            found.append(plaintext.line(f"{pod.namespace}/{pod.name} ({why})"))
     return tuple(sorted(found))
 
 
-def reason(pod: Mapping[str, Any]) -> str:
+def reason(pod: eviction.Pod) -> str:
     """Return why the autoscaler does not move a pod; "" where the pod alone shows no reason."""
-    about = _mapping(pod.get("metadata"))
-    said = _mapping(about.get("annotations"))
-    owners = [str(each.get("kind")) for each in _list(about.get("ownerReferences"))]
-    over = _mapping(pod.get("status")).get("phase") in ("Succeeded", "Failed")
-    if over or about.get("deletionTimestamp") or MIRROR in said or "DaemonSet" in owners:
-        return ""
-    volumes = _local(pod, str(said.get(SAFE_VOLUMES) or ""))
-    found = ""
-    if said.get(SAFE) == "false":
-        found = f"it is annotated {SAFE}: false"
-    elif said.get(SAFE) == "true":
-        pass
-    elif not owners:
-        found = "no controller makes it anew elsewhere"
-    elif volumes:
-        found = f"it keeps data on the node: volume {', '.join(volumes)}"
-    elif about.get("namespace") == "kube-system":
-        found = "of kube-system, it needs a PodDisruptionBudget that lets it go"
-    return found
-
-
-def _local(pod: Mapping[str, Any], safe: str) -> list[str]:
-    """Name the volumes that lie on the node's disk, but those that may be lost."""
-    return [
-        str(each.get("name"))
-        for each in _list(_mapping(pod.get("spec")).get("volumes"))
-        if ("hostPath" in each or _on_disk(each)) and each.get("name") not in safe.split(",")
-    ]
-
-
-def _on_disk(volume: Mapping[str, Any]) -> bool:
-    return "emptyDir" in volume and _mapping(volume["emptyDir"]).get("medium") != "Memory"
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    match eviction.judge(pod):
+        case eviction.Verdict.MOVED:
+            return ""
+        case eviction.Verdict.REFUSES:
+            return f"it is annotated {eviction.SAFE}: false"
+        case eviction.Verdict.UNOWNED:
+            return "no controller makes it anew elsewhere"
+        case eviction.Verdict.OPEN:
+            # What is certain goes first: whether a budget covers the pod is not read here.
+            if volumes := eviction.kept_volumes(pod):
+                return f"it keeps data on the node: volume {', '.join(volumes)}"
+            if pod.namespace == "kube-system":
+                return "of kube-system, it needs a PodDisruptionBudget that lets it go"
+            return ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from externalgrpc.kube import access, api
+from externalgrpc.model import loose
 
 VERSION: Final = f"{access.VPS_NODES}/v1alpha1"
 KIND: Final = "VPSNode"
@@ -55,12 +56,12 @@ class VpsNode:
     @property
     def accepted_spec(self) -> Spec:
         """Return the last good spec that its status keeps; empty for none."""
-        return _mapping(self.status.get("acceptedSpec"))
+        return loose.mapping(self.status.get("acceptedSpec"))
 
 
 def read(obj: api.Object) -> VpsNode | None:
     """Read an object, None when it has no name; what makes no sense counts as not said."""
-    about = _mapping(obj.get("metadata"))
+    about = loose.mapping(obj.get("metadata"))
     name, uid, generation = about.get("name"), about.get("uid"), about.get("generation")
     finalizers = about.get("finalizers")
     if not isinstance(name, str) or not name:
@@ -69,17 +70,13 @@ def read(obj: api.Object) -> VpsNode | None:
         name=name,
         uid=uid if isinstance(uid, str) else "",
         generation=generation if isinstance(generation, int) else 0,
-        spec=_mapping(obj.get("spec")),
+        spec=loose.mapping(obj.get("spec")),
         finalizers=tuple(map(str, finalizers)) if isinstance(finalizers, list) else (),
         deleting=bool(about.get("deletionTimestamp")),
         annotations={
             str(key): str(value)
-            for key, value in _mapping(about.get("annotations")).items()
+            for key, value in loose.mapping(about.get("annotations")).items()
             if str(key).startswith(_OURS)
         },
-        status=_mapping(obj.get("status")),
+        status=loose.mapping(obj.get("status")),
     )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from externalgrpc.control import lane
+from externalgrpc.control import budgets, lane
 from externalgrpc.support import clock
 from providers import contract, errors
 from tests import serving
@@ -16,7 +16,7 @@ from tests import serving
 
 @pytest.mark.parametrize("opened_at", [0.0, 0.3, 7.0, 14.9])
 def test_no_window_of_the_cloud_holds_more_than_its_limit(opened_at):
-    window = lane.Window(contract.Rate(requests=20, per_s=15.0), 1.0)
+    window = budgets.Window(contract.Rate(requests=20, per_s=15.0), 1.0)
     now, sent = 0.0, []
     while len(sent) < 100:
         now += window.wait_s(now)
@@ -30,8 +30,8 @@ def test_no_window_of_the_cloud_holds_more_than_its_limit(opened_at):
 
 
 def test_a_share_of_a_window_is_kept_to_and_never_nothing():
-    half = lane.Window(contract.Rate(requests=20, per_s=15.0), 0.5)
-    least = lane.Window(contract.Rate(requests=20, per_s=15.0), 0.01)
+    half = budgets.Window(contract.Rate(requests=20, per_s=15.0), 0.5)
+    least = budgets.Window(contract.Rate(requests=20, per_s=15.0), 0.01)
     for _ in range(10):
         assert half.wait_s(0.0) == 0
         half.take(0.0)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import answers, listing, requests, state, view
+from externalgrpc.fleet import answers, landing, listing, requests, state, view
 from providers import contract, errors
 from tests.fleet.scene import (
     CREATING,
@@ -235,16 +235,16 @@ class TestLookedUp:
 
     def test_an_accepted_launch_is_looked_up_from_time_to_time(self):
         scene, name = accepted()
-        scene.now += listing.FATE_AFTER_S
+        scene.now += landing.FATE_AFTER_S
         assert requests.LookUp("a", name, "1", "r") in scene.plan()
         scene.looked_up(name, machine(1, name, state=CREATING))
         assert requests.LookUp("a", name, "1", "r") not in scene.plan()
-        scene.now += listing.FATE_AFTER_S
+        scene.now += landing.FATE_AFTER_S
         assert requests.LookUp("a", name, "1", "r") in scene.plan()
 
     def test_a_look_up_alone_does_not_end_an_accepted_launch(self):
         scene, name = accepted()
-        scene.now += listing.FATE_AFTER_S
+        scene.now += landing.FATE_AFTER_S
         scene.plan()
         scene.looked_up(name, None)
         assert scene.names() == [name]

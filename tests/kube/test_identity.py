@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from externalgrpc.kube import api, identity
+from externalgrpc.kube import api, identity, refusals
 from externalgrpc.support import logs
 from tests.kube import apiserver
 
@@ -35,7 +35,7 @@ def test_a_right_that_lacks_makes_a_cluster_without_identity(
 ) -> None:
     server.fail("GET", 403, path=identity.PATH, times=2)
     answer = identity.read(link)
-    assert isinstance(answer, identity.Withheld)
+    assert isinstance(answer, refusals.Withheld)
     assert "kube-system" in answer.why
 
 
@@ -43,29 +43,29 @@ def test_a_server_that_refuses_everything_says_nothing_of_our_rights(
     server: apiserver.FakeServer, link: api.Api
 ) -> None:
     server.fail("GET", 403, path="/", times=2)
-    assert isinstance(identity.read(link), identity.NotYet)
+    assert isinstance(identity.read(link), refusals.NotYet)
     # It learns its roles between our questions.
     server.fail("GET", 403, path=identity.PATH)
     assert isinstance(identity.read(link), identity.Known)
     server.fail("GET", 403, path=identity.PATH)
     server.fail("GET", 503, path="/api/v1/nodes")
-    assert isinstance(identity.read(link), identity.NotYet)
+    assert isinstance(identity.read(link), refusals.NotYet)
     # It goes away before it has confirmed the refusal.
     server.fail("GET", 403, path=identity.PATH)
     server.fail("GET", 503, path=identity.PATH)
-    assert isinstance(identity.read(link), identity.NotYet)
+    assert isinstance(identity.read(link), refusals.NotYet)
     assert isinstance(identity.read(link), identity.Known)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 408, 409, 410, 429, 500, 502, 503, 504, 302])
 def test_trouble_is_no_answer(server: apiserver.FakeServer, link: api.Api, status: int) -> None:
     server.fail("GET", status, path=identity.PATH)
-    assert isinstance(identity.read(link), identity.NotYet)
+    assert isinstance(identity.read(link), refusals.NotYet)
 
 
 def test_a_lost_answer_is_no_answer(server: apiserver.FakeServer, link: api.Api) -> None:
     server.fail("GET", apiserver.LOST, path=identity.PATH)
-    assert isinstance(identity.read(link), identity.NotYet)
+    assert isinstance(identity.read(link), refusals.NotYet)
 
 
 def test_a_server_that_is_not_there_is_no_answer(
@@ -73,7 +73,7 @@ def test_a_server_that_is_not_there_is_no_answer(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    assert isinstance(identity.read(server.api(tmp_path)), identity.NotYet)
+    assert isinstance(identity.read(server.api(tmp_path)), refusals.NotYet)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_an_answer_that_makes_no_sense_is_none(
     server: apiserver.FakeServer, link: api.Api, text: str
 ) -> None:
     server.fail("GET", 200, path=identity.PATH, body=lambda _asked: text)
-    assert isinstance(identity.read(link), identity.NotYet)
+    assert isinstance(identity.read(link), refusals.NotYet)
 
 
 def test_each_thing_is_reported_once(
@@ -106,8 +106,8 @@ def test_each_thing_is_reported_once(
             server.fail("GET", status, path=identity.PATH, times=2 if status == 403 else 1)
             answers.append(type(reader.read()))
     answers += [type(reader.read()), type(reader.read())]
-    refused = [identity.Withheld] * 2 + [identity.NotYet] + [identity.Withheld]
-    assert answers == [identity.NotYet] * 3 + refused + [identity.Known] * 2
+    refused = [refusals.Withheld] * 2 + [refusals.NotYet] + [refusals.Withheld]
+    assert answers == [refusals.NotYet] * 3 + refused + [identity.Known] * 2
     lines = [logs.KeyValueFormatter().format(each) for each in caplog.records]
     mine = [each for each in lines if "identity" in each]
     assert len(mine) == 3

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc.kube import api, pause
+from externalgrpc.kube import api, pause, refusals
 from externalgrpc.support import logs
 from tests.kube import apiserver
 
@@ -64,8 +64,8 @@ def test_a_right_that_lacks_pauses_nothing_and_is_said_once(
     caplog.set_level("INFO")
     server.fail("GET", 403, path=PATH, times=4)
     reader = pause.Reader(link, **WHERE)
-    assert isinstance(reader.read(), pause.Withheld)
-    assert isinstance(reader.read(), pause.Withheld)
+    assert isinstance(reader.read(), refusals.Withheld)
+    assert isinstance(reader.read(), refusals.Withheld)
     lines = [logs.KeyValueFormatter().format(each) for each in caplog.records]
     said = [each for each in lines if "ConfigMap not readable" in each]
     assert len(said) == 1
@@ -80,14 +80,14 @@ def test_a_right_that_is_taken_away_changes_nothing(
     reader = pause.Reader(link, **WHERE)
     assert isinstance(reader.read(), pause.Known)
     server.fail("GET", 403, path=PATH, times=2)
-    assert isinstance(reader.read(), pause.NotYet)
+    assert isinstance(reader.read(), refusals.NotYet)
 
 
 def test_a_server_that_refuses_everything_says_nothing_of_our_rights(
     server: apiserver.FakeServer, link: api.Api
 ) -> None:
     server.fail("GET", 403, path="/", times=2)
-    assert isinstance(pause.read(link, **WHERE), pause.NotYet)
+    assert isinstance(pause.read(link, **WHERE), refusals.NotYet)
     server.fail("GET", 403, path=PATH)
     assert pause.read(link, **WHERE) == pause.Known("")
 
@@ -96,4 +96,4 @@ def test_a_server_that_refuses_everything_says_nothing_of_our_rights(
 def test_trouble_is_no_answer(server: apiserver.FakeServer, link: api.Api, status: int) -> None:
     annotate(server, "true")
     server.fail("GET", status, path=PATH)
-    assert isinstance(pause.read(link, **WHERE), pause.NotYet)
+    assert isinstance(pause.read(link, **WHERE), refusals.NotYet)

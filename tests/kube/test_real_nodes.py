@@ -12,7 +12,16 @@ import httpx
 import pytest
 import yaml
 
-from externalgrpc.kube import cluster, connection, events, facts, identity, nodes, reflector
+from externalgrpc.kube import (
+    cluster,
+    connection,
+    events,
+    facts,
+    identity,
+    nodes,
+    reflector,
+    refusals,
+)
 from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import idle
@@ -131,12 +140,12 @@ def test_without_the_new_right_it_says_nothing_and_that_is_reported(plane: plane
         try:
             admin.patch(at, json={"rules": older}, headers=merge)
             waiting.until(
-                lambda: isinstance(identity.read(link), identity.Withheld), "the right is gone"
+                lambda: isinstance(identity.read(link), refusals.Withheld), "the right is gone"
             )
             # No rights at all are no word on this one.
             admin.patch(at, json={"rules": []}, headers=merge)
             waiting.until(
-                lambda: isinstance(identity.read(link), identity.NotYet), "all rights are gone"
+                lambda: isinstance(identity.read(link), refusals.NotYet), "all rights are gone"
             )
         finally:
             admin.patch(at, json={"rules": role["rules"]}, headers=merge)
@@ -152,8 +161,8 @@ def test_a_restart_of_the_api_server_is_never_taken_for_a_refusal(plane: planes.
             seen.append(type(identity.read(link)))
         restart.result()
     waiting.until(lambda: isinstance(identity.read(link), identity.Known), "it is known again")
-    assert identity.Withheld not in seen
-    assert identity.NotYet in seen
+    assert refusals.Withheld not in seen
+    assert refusals.NotYet in seen
 
 
 def test_credentials_are_complete(plane: planes.Plane, seen: Seen) -> None:

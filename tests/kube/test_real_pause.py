@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from externalgrpc.kube import cluster, pause
+from externalgrpc.kube import cluster, pause, refusals
 from externalgrpc.support import clock
 from tests.e2e import waiting
 from tests.kube import plane as planes
@@ -56,7 +56,9 @@ def test_without_the_right_nothing_is_paused_there(plane: planes.Plane) -> None:
     plane.kubectl(*OURS, "delete", "rolebinding", ROLE)
     try:
         answer = waiting.until(
-            lambda: said if isinstance(said := pause.read(of, **where), pause.Withheld) else None,
+            lambda: (
+                said if isinstance(said := pause.read(of, **where), refusals.Withheld) else None
+            ),
             "the right is gone",
         )
         assert 'cannot get resource "configmaps"' in answer.why

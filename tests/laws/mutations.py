@@ -27,6 +27,7 @@ COPIED = ("externalgrpc", "providers", "tests", "pyproject.toml")
 MACHINE = ("tests/laws/test_machine.py",)
 UNITS = (
     "tests/fleet",
+    "tests/control/test_budgets.py",
     "tests/control/test_lane.py",
     "tests/joining/test_stale_nodes.py",
     "tests/control/test_reconciler.py",

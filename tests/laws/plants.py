@@ -29,13 +29,13 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "look an unseen launch up before the settling time is over",
-        f"{FLEET}/listing.py",
+        f"{FLEET}/landing.py",
         "if doubtful and begun_at > launch.doubtful_since + settle_s:",
         "if doubtful:",
     ),
     Plant(
         "measure the settling time from the end of a listing",
-        f"{FLEET}/listing.py",
+        f"{FLEET}/landing.py",
         "launches[name] = _unseen(launch, snapshot.begun_at, settle_s, now)",
         "launches[name] = _unseen(launch, now, settle_s, now)",
     ),
@@ -262,7 +262,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "leave no reserve to writes",
-        "externalgrpc/control/lane.py",
+        "externalgrpc/control/budgets.py",
         "RESERVE = 0.10",
         "RESERVE = 0.0",
     ),

@@ -215,13 +215,13 @@ PLANTS = (
     ),
     Plant(
         "send again what a listing lacks with others that were there",
-        f"{FLEET}/listing.py",
+        f"{FLEET}/landing.py",
         "        elif blind and launch.outcome_unknown:\n",
         "        elif blind and not launch.name:\n",
     ),
     Plant(
         "wait for ever to send again because of what we delete",
-        f"{FLEET}/listing.py",
+        f"{FLEET}/landing.py",
         "        and not view.is_retired(fleet, instance)\n        for provider_id",
         "        for provider_id",
     ),

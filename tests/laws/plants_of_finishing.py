@@ -13,13 +13,13 @@ PLANTS = (
     ),
     Plant(
         "finish a machine while its create is under way",
-        f"{FLEET}/listing.py",
+        f"{FLEET}/landing.py",
         "    if unfinished and launch.phase is state.Phase.ASKED:",
         "    if unfinished and launch.phase is state.Phase.HELD:",
     ),
     Plant(
         "forget the id of a half made machine that the next listing lacks",
-        f"{FLEET}/listing.py",
+        f"{FLEET}/landing.py",
         "        return dataclasses.replace(launch, instance=instance)\n    held =",
         "        return launch\n    held =",
     ),

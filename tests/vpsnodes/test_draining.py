@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from externalgrpc.kube import api
+from externalgrpc.kube import api, eviction
 from externalgrpc.vpsnodes import draining
 from tests.kube import apiserver
 
@@ -37,24 +37,31 @@ BARE: dict[str, Any] = {"ownerReferences": []}
     [
         (pod(), ""),
         (pod(metadata=BARE), "no controller makes it anew"),
-        (pod(metadata=annotated(draining.SAFE, "false")), "safe-to-evict: false"),
-        (pod(metadata=annotated(draining.SAFE, "true", **BARE)), ""),
+        (pod(metadata=annotated(eviction.SAFE, "false")), "safe-to-evict: false"),
+        (pod(metadata=annotated(eviction.SAFE, "true", **BARE)), ""),
         (pod(metadata={"ownerReferences": [{"kind": "DaemonSet"}]}, spec=volumes(EMPTY)), ""),
-        (pod(metadata=annotated(draining.MIRROR, "x", **BARE)), ""),
+        (
+            pod(
+                metadata={"ownerReferences": [{"kind": "X"}, {"kind": "DaemonSet"}]},
+                spec=volumes(EMPTY),
+            ),
+            "",
+        ),
+        (pod(metadata=annotated(eviction.MIRROR, "x", **BARE)), ""),
         (pod(metadata=BARE, status={"phase": "Succeeded"}), ""),
         (pod(metadata={**BARE, "deletionTimestamp": "2026-11-28T05:49:30Z"}), ""),
         (pod(spec=volumes(EMPTY)), "keeps data on the node: volume cache"),
         (pod(spec=volumes({"name": "h", "hostPath": {}})), "volume h"),
         (pod(spec=volumes({"name": "m", "emptyDir": {"medium": "Memory"}})), ""),
         (pod(spec=volumes({"name": "c", "configMap": {}})), ""),
-        (pod(metadata=annotated(draining.SAFE_VOLUMES, "x,cache"), spec=volumes(EMPTY)), ""),
+        (pod(metadata=annotated(eviction.SAFE_VOLUMES, "x,cache"), spec=volumes(EMPTY)), ""),
         (pod(metadata={"namespace": "kube-system"}), "needs a PodDisruptionBudget"),
         ({}, "no controller makes it anew"),
         ({"metadata": 7, "spec": {"volumes": 7}, "status": []}, "no controller"),
     ],
 )
 def test_a_pod(of: dict[str, Any], words: str) -> None:
-    found = draining.reason(of)
+    found = draining.reason(eviction.read(of))
     assert words in found
     assert bool(found) is bool(words)
 

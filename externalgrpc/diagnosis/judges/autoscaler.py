@@ -202,7 +202,7 @@ def _prices(facts: Facts, of: flags.Autoscaler) -> Iterator[Finding]:
     if facts.server is None or "price" not in of.text("expander").split(","):
         return
     priceless = [
-        each.id for each in facts.server.groups if not each.price_per_hour and not each.departed
+        each.id for each in facts.server_groups if not each.price_per_hour and not each.departed
     ]
     if priceless:
         yield trouble(

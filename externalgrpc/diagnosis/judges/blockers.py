@@ -1,7 +1,7 @@
 """Find pods of kube-system that keep the autoscaler from removing nodes of ours.
 
-Its rules, as read in simulator/drainability/rules: DaemonSet and static pods never block, nor does
-a pod annotated as safe to evict.
+What a pod alone shows is judged by :mod:`externalgrpc.kube.eviction`; PodDisruptionBudgets and the
+autoscaler's flags here.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from externalgrpc.diagnosis.facts import Budget, Facts, Pod
+from externalgrpc.diagnosis.facts import Budget, Facts
 from externalgrpc.diagnosis.findings import Finding, names, warning
 from externalgrpc.diagnosis.judges import flags
 from externalgrpc.diagnosis.judges.autoscaler import PROVIDER
+from externalgrpc.kube import eviction
 
 SUBJECT: Final = "pods"
-SAFE: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-SAFE_VOLUMES: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
-
-_NEVER: Final = frozenset({"DaemonSet", "Node"})
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
@@ -29,7 +26,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
     ours = {each.name for each in facts.cluster.nodes if each.provider_id in machines}
     held: dict[tuple[str, str], list[str]] = {}
     for pod in facts.cluster.pods:
-        if pod.node_name in ours and not pod.done:
+        if pod.node_name in ours:
             found = _reason(facts, pod)
             if found is not None:
                 held.setdefault(found, []).append(f"{pod.name} (on {pod.node_name})")
@@ -42,20 +39,22 @@ def judge(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _reason(facts: Facts, pod: Pod) -> tuple[str, str] | None:
+def _reason(facts: Facts, pod: eviction.Pod) -> tuple[str, str] | None:
     """Return why a pod blocks its node, and the cure; None when it does not."""
-    safe = pod.annotations.get(SAFE)
-    if pod.owner in _NEVER or safe == "true":
-        return None
-    allow = f"annotate them with {SAFE}: 'true'"
-    if safe == "false":
-        return f"are annotated {SAFE}=false", "Remove the annotation, or keep them off these nodes"
-    if not pod.owner:
-        return "have no controller that would start them elsewhere", f"Delete them, or {allow}"
-    return _uncovered(facts, pod, allow) or _storage(facts, pod)
+    allow = f"annotate them with {eviction.SAFE}: 'true'"
+    match eviction.judge(pod):
+        case eviction.Verdict.MOVED:
+            return None
+        case eviction.Verdict.REFUSES:
+            cure = "Remove the annotation, or keep them off these nodes"
+            return f"are annotated {eviction.SAFE}=false", cure
+        case eviction.Verdict.UNOWNED:
+            return "have no controller that would start them elsewhere", f"Delete them, or {allow}"
+        case eviction.Verdict.OPEN:
+            return _uncovered(facts, pod, allow) or _storage(facts, pod)
 
 
-def _uncovered(facts: Facts, pod: Pod, allow: str) -> tuple[str, str] | None:
+def _uncovered(facts: Facts, pod: eviction.Pod, allow: str) -> tuple[str, str] | None:
     if facts.cluster.budgets is None:
         return None
     covering = [each for each in facts.cluster.budgets if _covers(each, pod)]
@@ -73,18 +72,17 @@ def _uncovered(facts: Facts, pod: Pod, allow: str) -> tuple[str, str] | None:
     return None
 
 
-def _storage(facts: Facts, pod: Pod) -> tuple[str, str] | None:
-    volumes = pod.annotations.get(SAFE_VOLUMES, "").split(",")
-    if set(pod.local_storage) - set(volumes) and _skips(facts, "skip-nodes-with-local-storage"):
+def _storage(facts: Facts, pod: eviction.Pod) -> tuple[str, str] | None:
+    if eviction.kept_volumes(pod) and _skips(facts, "skip-nodes-with-local-storage"):
         return (
             "have local storage",
-            f"Annotate them with {SAFE_VOLUMES}: VOLUMES, or start the autoscaler with "
+            f"Annotate them with {eviction.SAFE_VOLUMES}: VOLUMES, or start the autoscaler with "
             "--skip-nodes-with-local-storage=false",
         )
     return None
 
 
-def _covers(budget: Budget, pod: Pod) -> bool:
+def _covers(budget: Budget, pod: eviction.Pod) -> bool:
     # One whose selector we do not read is taken to cover: silence rather than a wrong word.
     return budget.odd or all(pod.labels.get(key) == value for key, value in budget.labels.items())
 

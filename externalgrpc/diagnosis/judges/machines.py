@@ -9,6 +9,7 @@ from externalgrpc.diagnosis.facts import Facts, Listing
 from externalgrpc.diagnosis.findings import MOST_NAMES, Finding, age, names, trouble, warning
 from externalgrpc.kube import nodes
 from externalgrpc.model import by_hand, groups
+from externalgrpc.model import names as group_names
 from providers import contract
 
 SUBJECT: Final = "machines"
@@ -49,6 +50,15 @@ def _unclaimed(
     for group, machines in by_group.items():
         listed = names(_described(each, facts.now) for each in machines)
         where = f"at account {listing.account}"
+        if group_names.is_trial(group):
+            if group not in facts.tried:
+                yield warning(
+                    SUBJECT,
+                    f"{len(machines)} with the mark of a trial still there {where}: {listed}",
+                    "They are paid for, and no trial of the running server is known to be theirs.",
+                    "Where no trial is under way: vps-autoscaler try --clean",
+                )
+            continue
         if group in leaving:
             yield warning(
                 SUBJECT,

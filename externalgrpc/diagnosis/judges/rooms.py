@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from externalgrpc.config import headroom
 from externalgrpc.diagnosis.facts import Facts, KeptRoom
 from externalgrpc.diagnosis.findings import Finding, Severity, names, warning
-from externalgrpc.pb import fleet_pb2 as pb
 
 SUBJECT: Final = "room"
 
@@ -26,7 +25,7 @@ def _left(facts: Facts) -> Iterator[Finding]:
     A group that is not known may be a VPSNode where those were not seen: nothing is said of it.
     """
     asking = {each.name for each in facts.config.groups if each.keeps_room}
-    asking |= {each.id for each in _shown(facts) if each.HasField("headroom")}
+    asking |= {each.id for each in facts.server_groups if each.HasField("headroom")}
     known = {each.name for each in facts.config.groups}
     surely = facts.vps_nodes is not None or facts.cluster.vps_nodes_served is False
     by_group: dict[tuple[str, str], list[KeptRoom]] = {}
@@ -62,10 +61,6 @@ def _shared(facts: Facts) -> Iterator[Finding]:
             f"That is a VPSNode: the room of {group.name} may come to its machines instead.",
             f"{said[1]}; or take a label off the VPSNode.",
         )
-
-
-def _shown(facts: Facts) -> Iterable[pb.Group]:
-    return facts.server.groups if facts.server is not None else ()
 
 
 def _names(its: list[KeptRoom]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from externalgrpc.diagnosis.facts import Container, Facts, Workload
@@ -37,7 +37,9 @@ def judge(facts: Facts) -> Iterator[Finding]:
         )
     if facts.server is not None:
         yield from _itself(facts, facts.server)
-        yield from _groups(facts, facts.server)
+        yield from _groups(facts.server_groups)
+        yield from _machines(facts, facts.server)
+        yield from _other_groups(facts, facts.server)
         yield from _accounts(facts.server)
     if facts.cluster.workloads is not None:
         yield from _alone(facts.cluster.workloads)
@@ -68,8 +70,8 @@ def _itself(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
         )
 
 
-def _groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
-    for group in server.groups:
+def _groups(shown: Iterable[pb.Group]) -> Iterator[Finding]:
+    for group in shown:
         if group.trouble and not group.departed:
             yield trouble(
                 SUBJECT,
@@ -86,7 +88,12 @@ def _groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
                 "Load may come sooner than machines.",
                 _ROOM_CURE.get(room.reason, "vps-autoscaler ls --wide shows whether it goes on"),
             )
+
+
+def _machines(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
     for machine in server.machines:
+        if machine.group in facts.tried:
+            continue
         if machine.error_code in repair.CODES:
             yield warning(
                 SUBJECT,
@@ -103,9 +110,12 @@ def _groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
                 "The autoscaler is told, and holds the group back for a while.",
                 "vps-autoscaler ls --wide shows whether it goes on",
             )
+
+
+def _other_groups(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
     if server.cluster != facts.config.cluster:
         return
-    shown = {each.id: (each.min, each.max) for each in server.groups if not each.departed}
+    shown = {each.id: (each.min, each.max) for each in facts.server_groups if not each.departed}
     wanted = {each.name: (each.min_size, each.max_size) for each in facts.config.groups}
     if shown != wanted:
         differing = sorted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from externalgrpc.diagnosis.facts import Facts
+from externalgrpc.diagnosis.facts import Facts, scaled
 from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
 from externalgrpc.fleet import notnow, pausing, state
 from externalgrpc.kube import pause
@@ -167,10 +167,10 @@ def _not_now(server: pb.ShowResponse) -> Iterator[Finding]:
     for account in server.accounts:
         said = (account.not_now_code, account.not_now_reason)
         places.setdefault(said, f"at account {account.name}")
-    for group in server.groups:
+    for group in scaled(server):
         said = (group.not_now_code, group.not_now_reason)
         places.setdefault(said, f"for group {group.id}")
-    objects = {pausing.of_object(each.id): each.id for each in server.groups if each.vps_node}
+    objects = {pausing.of_object(each.id): each.id for each in scaled(server) if each.vps_node}
     for (code, reason), where in places.items():
         if not code:
             continue

@@ -9,12 +9,14 @@ from typing import Final, NamedTuple
 
 import grpc
 
+from externalgrpc.diagnosis.facts import scaled
 from externalgrpc.diagnosis.findings import names
 from externalgrpc.diagnosis.notes import Notes
-from externalgrpc.diagnosis.pods import autoscaler, loose, matching, terms, wanted
+from externalgrpc.diagnosis.pods import autoscaler, matching, terms, wanted
 from externalgrpc.diagnosis.pods.seen import Claim, Seen
 from externalgrpc.diagnosis.probes import cluster_probe
 from externalgrpc.kube import api, errors
+from externalgrpc.model import loose
 from externalgrpc.pb import fleet_pb2 as pb
 from externalgrpc.rpc import client
 
@@ -97,7 +99,7 @@ def _templates(server: Server, notes: Notes) -> dict[str, matching.Node]:
     if server.shown is None or server.channel is None:
         return found
     missed: dict[str, str] = {}
-    for each in server.shown.groups:
+    for each in scaled(server.shown):
         if each.departed:
             continue
         try:

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import yaml
 
-from externalgrpc.diagnosis.pods import loose
 from externalgrpc.kube import api
+from externalgrpc.model import loose
 
 CONFIG_MAP: Final = "cluster-autoscaler-status"
 KEY: Final = "status"

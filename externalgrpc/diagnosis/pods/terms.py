@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
-from externalgrpc.diagnosis.pods import loose
+from externalgrpc.model import loose
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _SHOWN: Final = 4
@@ -140,5 +140,5 @@ def _requirement(of: Mapping[str, object]) -> Requirement:
     )
 
 
-def _list(term: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+def _list(term: Mapping[str, object], key: str) -> list[dict[str, Any]]:
     return loose.sequence(term.get(key))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from externalgrpc.diagnosis.facts import scaled
 from externalgrpc.diagnosis.pods import autoscaler, matching
 from externalgrpc.diagnosis.pods.seen import Seen
 from externalgrpc.pb import fleet_pb2 as pb
@@ -40,7 +41,7 @@ def judge(seen: Seen) -> tuple[Verdict, ...]:
     """Judge every group that is shown: first those that fit, then those of which it is unknown."""
     if seen.shown is None:
         return ()
-    made = [_verdict(seen, each) for each in seen.shown.groups]
+    made = [_verdict(seen, each) for each in scaled(seen.shown)]
     order = {True: 0, None: 1, False: 2}
     return tuple(sorted(made, key=lambda each: (order[each.fits], each.group)))
 

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-from externalgrpc.diagnosis.pods import loose, terms
+from externalgrpc.diagnosis.pods import terms
 from externalgrpc.kube import api, pods
+from externalgrpc.model import loose
 
 EXPENDABLE: Final = -10
 """Cluster Autoscaler passes over pods below it (--expendable-pods-priority-cutoff)."""

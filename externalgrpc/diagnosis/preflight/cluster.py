@@ -46,7 +46,7 @@ def _ask(
     config: groups.Config, kubernetes: groups.Kubernetes
 ) -> Iterator[Finding | str | credentials.JoinCredentials]:
     """Give findings, the cluster's identity where it can be read, and a way in where there is."""
-    from externalgrpc.kube import connection, errors, facts, identity  # noqa: PLC0415 - slow
+    from externalgrpc.kube import connection, errors, facts, identity, refusals  # noqa: PLC0415 - slow
 
     try:
         link = connection.connect(
@@ -68,7 +68,7 @@ def _ask(
             case identity.Known(own):
                 yield own
                 yield _fine("identity", f"{own} tells it from other clusters of its name")
-            case identity.Withheld(why):
+            case refusals.Withheld(why):
                 yield Finding(
                     severity=Severity.WARNING,
                     subject="identity",
@@ -76,7 +76,7 @@ def _ask(
                     f"credentials may not read the namespace kube-system ({why})",
                     cure="kubectl apply -f deploy/rbac.yaml",
                 )
-            case identity.NotYet(why):
+            case refusals.NotYet(why):
                 told_so = f"the cluster's identity cannot be read: {why}"
                 yield _fails("identity", told_so, "The server orders nothing until it can be")
         yield from _release(config, version.git_version, version.minor)

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 from externalgrpc.diagnosis.facts import Binding, Cluster, Workload
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import reading
-from externalgrpc.kube import access, api, errors, facts, identity, nodes
+from externalgrpc.kube import access, api, errors, facts, identity, nodes, refusals
 from externalgrpc.vpsnodes import objects
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ def _identity(of: api.Api, notes: Notes) -> str:
         case identity.Known(own):
             notes.saw(IDENTITY)
             return own
-        case identity.Withheld(why) | identity.NotYet(why):
+        case refusals.Withheld(why) | refusals.NotYet(why):
             notes.missed(IDENTITY, why)
             return ""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from externalgrpc.diagnosis.facts import KeptRoom
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import cluster_probe
 from externalgrpc.headroom import objects
 from externalgrpc.kube import api, errors, pods
+from externalgrpc.model import loose
 
 WHAT: Final = "objects that keep room in groups"
 PATHS: Final = {
@@ -33,8 +33,8 @@ def _of_kind(of: cluster_probe.Reader, kind: str) -> tuple[KeptRoom, ...]:
 
 
 def _read(kind: str, obj: api.Object) -> KeptRoom | None:
-    about, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
-    labels, name = _mapping(about.get("labels")), about.get("name")
+    about, spec = loose.mapping(obj.get("metadata")), loose.mapping(obj.get("spec"))
+    labels, name = loose.mapping(about.get("labels")), about.get("name")
     ours = objects.OWNER.items() <= labels.items() and pods.BALLOON in labels
     if not ours or not isinstance(name, str):
         return None
@@ -47,7 +47,3 @@ def _read(kind: str, obj: api.Object) -> KeptRoom | None:
         cluster=str(labels.get(objects.CLUSTER) or ""),
         replicas=replicas if isinstance(replicas, int) else 0,
     )
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc.diagnosis.facts import Budget, Pod
-from externalgrpc.diagnosis.judges import blockers
+from externalgrpc.diagnosis.facts import Budget
+from externalgrpc.kube import eviction
+from externalgrpc.kube.eviction import Pod
 from tests.diagnosis import given
 
 COVER = Budget(name="b", labels={"app": "dns"}, allowed=1)
@@ -60,13 +61,13 @@ def test_a_pod_that_nobody_would_start_elsewhere() -> None:
 def test_a_pod_that_must_not_be_evicted() -> None:
     assert (
         "safe-to-evict=false"
-        in given.warning(with_pod(COVER, annotations={blockers.SAFE: "false"})).what
+        in given.warning(with_pod(COVER, annotations={eviction.SAFE: "false"})).what
     )
 
 
 def test_local_storage() -> None:
     assert "have local storage" in given.warning(with_pod(COVER, local_storage=("tmp",))).what
-    named = {blockers.SAFE_VOLUMES: "x,tmp"}
+    named = {eviction.SAFE_VOLUMES: "x,tmp"}
     assert given.judged(with_pod(COVER, local_storage=("tmp",), annotations=named)) == []
     flag = "--skip-nodes-with-local-storage=false"
     assert given.judged(with_pod(COVER, local_storage=("tmp",), flag=flag)) == []
@@ -77,7 +78,7 @@ def test_local_storage() -> None:
     [
         {"owner": "DaemonSet"},
         {"owner": "Node"},
-        {"annotations": {blockers.SAFE: "true"}},
+        {"annotations": {eviction.SAFE: "true"}},
         {"node_name": "control-1"},
         {"done": True},
     ],

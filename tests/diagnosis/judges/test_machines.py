@@ -55,6 +55,13 @@ def test_a_group_that_the_server_still_empties_is_a_warning() -> None:
     assert "group old, which was removed, still there" in found.what
 
 
+def test_what_a_trial_left_is_cleaned_as_such() -> None:
+    left = given.machine("t", id="7", group="vps-trial-web")
+    found = given.warning(given.facts(machines=(given.machine(), left)))
+    assert "1 with the mark of a trial still there at account hetzner: t (hcloud://7" in found.what
+    assert "vps-autoscaler try --clean" in found.cure
+
+
 @pytest.mark.parametrize("group", ["old", "web"])
 def test_a_machine_on_its_way_out_is_nobodys_trouble(group: str) -> None:
     leaving = given.machine("x", id="7", group=group, state=LEAVING)

@@ -46,6 +46,24 @@ def test_another_file_than_the_servers() -> None:
     assert given.warning(of).what.endswith("than this file: gone, sized")
 
 
+def trial_of(base: str) -> pb.Group:
+    return pb.Group(id=f"vps-trial-{base}", trial_of=base, trouble=f"a trial of {base}", max=5)
+
+
+def test_a_trial_under_way_is_no_group_of_the_file() -> None:
+    of = given.show(given.group())
+    of.groups.append(trial_of("web"))
+    of.machines.append(
+        pb.Machine(name="t", group="vps-trial-web", error_code="E", error_message="no stock")
+    )
+    machine = given.machine("t", id="7", group="vps-trial-web")
+    there = (given.machine(), machine)
+    assert given.judged(given.facts(shown=of, machines=there)) == []
+    of.groups[1].not_now_code = "SpendCap"
+    of.groups[1].headroom.status = "False"
+    assert given.judged(given.facts(shown=of, machines=there)) == []
+
+
 def test_an_account_that_is_not_listed() -> None:
     for ago, word in ((301, "last listed 5m ago"), (-1, "last listed never")):
         account = pb.Account(name="h", listed_seconds_ago=ago, trouble="bad token", budget_limit=-1)

@@ -194,6 +194,13 @@ def test_those_that_fit_come_first() -> None:
     assert [each.group for each in answer.answer(of).groups] == ["b", "c", "a"]
 
 
+def test_the_group_of_a_trial_is_none_that_a_pod_could_come_to() -> None:
+    of = seen(web="AtMaxSize", tried="NotAsked")
+    of.shown.groups[1].trial_of = "web"
+    assert [each.group for each in answer.answer(of).groups] == ["web"]
+    assert "tried" not in said(of)
+
+
 def test_a_server_that_is_older_than_the_command() -> None:
     old = dataclasses.replace(
         seen(web="NotAsked"), shown=pb.ShowResponse(groups=[pb.Group(id="web")])

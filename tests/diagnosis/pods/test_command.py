@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from externalgrpc import cli
-from externalgrpc.pb import externalgrpc_pb2
+from externalgrpc.pb import externalgrpc_pb2, fleet_pb2, fleet_pb2_grpc
 from externalgrpc.rpc import client
 from tests import serving
 from tests.kube import apiserver
@@ -169,6 +169,15 @@ def test_what_the_server_has_against_a_group_is_said(ask, up) -> None:
     assert alpha["code"] in ("Settling", "OnTheWay")
     assert found["findings"][0]["severity"] == "note"
     assert "would take it, was asked for, and is on the way" in found["findings"][0]["what"]
+
+
+def test_a_trial_under_way_is_no_group_that_a_pod_could_come_to(ask, up) -> None:
+    stub = fleet_pb2_grpc.FleetStub(up.channel)
+    stub.StartTrial(fleet_pb2.StartTrialRequest(group="alpha"))
+    assert "vps-trial-alpha" in {each.id for each in up.show().groups}
+    done = ask("shop/web-0", "-o", "json")
+    assert done.exit_code == 0
+    assert set(groups(as_json(done))) == {"alpha", "beta"}
 
 
 def test_a_pod_that_has_a_node(ask, cluster) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies
 
 from externalgrpc.diagnosis.facts import Binding, Budget, Container
 from externalgrpc.diagnosis.probes import cluster_probe, reading
+from externalgrpc.kube import eviction
 from tests.diagnosis import cluster
 from tests.kube import apiserver
 
@@ -74,7 +75,7 @@ def test_no_object_however_odd_breaks_a_reader(value: Any) -> None:
         each(thing)
 
 
-@pytest.mark.parametrize("fields", [{}, {"metadata": {"annotations": {reading.MIRROR: "x"}}}])
+@pytest.mark.parametrize("fields", [{}, {"metadata": {"annotations": {eviction.MIRROR: "x"}}}])
 def test_what_has_no_name_is_nothing(fields: dict[str, Any]) -> None:
     assert reading.workload("Deployment", fields) is None
     assert reading.static_pod(fields) is None
@@ -112,7 +113,7 @@ def test_sidecars_are_containers_and_init_containers_are_not() -> None:
 def test_a_static_pod_is_a_workload_and_another_is_not() -> None:
     pod: dict[str, Any] = {"metadata": {"name": "p", "namespace": "kube-system"}, "spec": {}}
     assert reading.static_pod(pod) is None
-    pod["metadata"]["annotations"] = {reading.MIRROR: "x"}
+    pod["metadata"]["annotations"] = {eviction.MIRROR: "x"}
     found = reading.static_pod(pod)
     assert found is not None
     assert str(found) == "Pod kube-system/p"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> dict[str, Any]:
     """Return a mapping, an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-def sequence(value: object) -> list[Mapping[str, Any]]:
+def sequence(value: object) -> list[dict[str, Any]]:
     """Return the mappings of a list."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from externalgrpc.control import lane
+from externalgrpc.control import budgets
 from providers import contract
 from providers.digitalocean import DigitalOceanCloud
 from providers.hetzner import HetznerCloud
@@ -73,15 +73,15 @@ def test_after_a_429_a_listing_passes_soon(
     *,
     busy: bool,
 ) -> None:
-    bucket = lane.Bucket(RATES[scheme], share, NOW)
+    bucket = budgets.Bucket(RATES[scheme], share, NOW)
     bucket.take(NOW, spent * bucket.capacity, 0.0)
     bucket.correct(NOW, reported(remaining, limit, 1.0))
     bucket.pause(NOW, retry_after_s)
-    pause_s = min(retry_after_s, lane.LONGEST_PAUSE_S) if retry_after_s > 0 else 0.0
+    pause_s = min(retry_after_s, budgets.LONGEST_PAUSE_S) if retry_after_s > 0 else 0.0
     refill_s = min(pages, bucket.capacity) / bucket.refill_per_s
     latest = NOW + max(pause_s, refill_s if remaining is not None and remaining <= 0 else 0.0)
     now = NOW
-    while (wait_s := bucket.wait_s(now, pages, lane.RESERVE)) > 1e-9:
+    while (wait_s := bucket.wait_s(now, pages, budgets.RESERVE)) > 1e-9:
         step_s = min(wait_s, 1.0)
         now += step_s
         if busy and now >= NOW + pause_s and bucket.wait_s(now, 1, 0.0) <= 0:
@@ -90,20 +90,20 @@ def test_after_a_429_a_listing_passes_soon(
             bucket.correct(now, reported(0 if remaining == 0 else remaining, limit, now))
         assert now <= latest + 1e-6
     # and the next one at its pace, not when the reserve is there again
-    bucket.take(now, pages, lane.RESERVE)
-    pace_s = max(lane.TRICKLE_S, refill_s / lane.TRICKLE)
-    assert bucket.wait_s(now, pages, lane.RESERVE) <= pace_s + 1e-6
+    bucket.take(now, pages, budgets.RESERVE)
+    pace_s = max(budgets.TRICKLE_S, refill_s / budgets.TRICKLE)
+    assert bucket.wait_s(now, pages, budgets.RESERVE) <= pace_s + 1e-6
 
 
 @pytest.mark.parametrize("scheme", sorted(RATES))
 def test_a_limit_that_was_raised_keeps_no_larger_reserve(scheme: str) -> None:
     """A tenth of ten times the limit would be all that we have."""
-    bucket = lane.Bucket(RATES[scheme], 1.0, NOW)
+    bucket = budgets.Bucket(RATES[scheme], 1.0, NOW)
     raised = int(bucket.capacity * 10)
     bucket.correct(NOW, reported(raised, raised, 1.0))
     for _ in range(5):
-        assert bucket.wait_s(NOW, 1, lane.RESERVE) == 0
-        bucket.take(NOW, 1, lane.RESERVE)
+        assert bucket.wait_s(NOW, 1, budgets.RESERVE) == 0
+        bucket.take(NOW, 1, budgets.RESERVE)
 
 
 @given(
@@ -115,13 +115,13 @@ def test_a_limit_that_was_raised_keeps_no_larger_reserve(scheme: str) -> None:
 def test_a_pause_takes_no_tokens(
     scheme: str, share: float, refusals: list[float], spent: float
 ) -> None:
-    paused, free = (lane.Bucket(RATES[scheme], share, NOW) for _ in range(2))
+    paused, free = (budgets.Bucket(RATES[scheme], share, NOW) for _ in range(2))
     for bucket in (paused, free):
         bucket.take(NOW, spent * bucket.capacity, 0.0)
     for each in refusals:
         paused.pause(NOW, each)
-    assert paused.wait_s(NOW, 1, 0.0) <= max(lane.LONGEST_PAUSE_S, free.wait_s(NOW, 1, 0.0))
-    after = NOW + lane.LONGEST_PAUSE_S
+    assert paused.wait_s(NOW, 1, 0.0) <= max(budgets.LONGEST_PAUSE_S, free.wait_s(NOW, 1, 0.0))
+    after = NOW + budgets.LONGEST_PAUSE_S
     for cost in (1, paused.capacity / 2, paused.capacity):
         assert paused.wait_s(after, cost, 0.0) == free.wait_s(after, cost, 0.0)
 
@@ -130,16 +130,16 @@ def test_a_pause_takes_no_tokens(
 @pytest.mark.parametrize("pages", [1, 4])
 def test_reads_alone_never_eat_what_writes_need(scheme: str, pages: int) -> None:
     """An hour of reads as fast as they may, from an empty budget: half is left to writes."""
-    bucket = lane.Bucket(RATES[scheme], 1.0, NOW)
+    bucket = budgets.Bucket(RATES[scheme], 1.0, NOW)
     bucket.take(NOW, bucket.capacity, 0.0)
     now, passed = NOW, 0
     while now < NOW + 3600 and bucket.wait_s(now, 1, 0.0) >= 0:
-        now += max(bucket.wait_s(now, pages, lane.RESERVE), 1e-3)
-        if bucket.wait_s(now, pages + lane.RESERVE * bucket.capacity, 0.0) <= 0:
+        now += max(bucket.wait_s(now, pages, budgets.RESERVE), 1e-3)
+        if bucket.wait_s(now, pages + budgets.RESERVE * bucket.capacity, 0.0) <= 0:
             break  # the reserve is back
-        if bucket.wait_s(now, pages, lane.RESERVE) <= 0:
-            bucket.take(now, pages, lane.RESERVE)
+        if bucket.wait_s(now, pages, budgets.RESERVE) <= 0:
+            bucket.take(now, pages, budgets.RESERVE)
             passed += pages
     else:
         raise AssertionError("the reserve never came back")
-    assert passed / max(now - NOW, 1.0) <= bucket.refill_per_s * lane.TRICKLE + pages
+    assert passed / max(now - NOW, 1.0) <= bucket.refill_per_s * budgets.TRICKLE + pages
