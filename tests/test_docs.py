@@ -12,6 +12,7 @@ import yaml
 from externalgrpc import cli, config
 from externalgrpc.config import schema
 from externalgrpc.model import installed_clouds
+from externalgrpc.rpc import polling
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -201,3 +202,43 @@ def test_a_number_without_a_decision_is_said_to_be_empty():
 def test_words_that_are_no_settings_are_found():
     assert "instanceTypes" in SETTINGS
     assert "publicIpv4" not in SETTINGS | OTHERS_WORDS
+
+
+SIZES = {
+    "docs/adding-a-cloud.md": [
+        ("examples/cloud-plugin/toycloud.py", r"It is (\d+) lines of cloud"),
+        ("examples/cloud-plugin/tests/toyapi.py", r", (\d+) of fake"),
+        ("examples/cloud-plugin/tests/test_toycloud.py", r" and (\d+) of tests"),
+        ("tests/providers/threecalls.py", r"such a cloud in (\d+) lines"),
+    ],
+    "docs/decisions/0040-answers-in-the-polling-thread.md": [
+        ("externalgrpc/rpc/polling.py", r"`polling.py` has (\d+) lines"),
+    ],
+}
+"""Where a page says how long a file is: the file, and how the page says it."""
+
+
+@pytest.mark.parametrize(
+    ("page", "file", "words"),
+    [(page, *each) for page, said in SIZES.items() for each in said],
+)
+def test_a_number_of_lines_is_that_of_the_file(page, file, words):
+    said = re.findall(words, (ROOT / page).read_text())
+    assert said == [str(len((ROOT / file).read_text().splitlines()))]
+
+
+def test_no_other_number_of_lines_is_said_in_the_page_for_new_clouds():
+    """One that no test holds grows stale with the next change."""
+    text = (ROOT / "docs" / "adding-a-cloud.md").read_text()
+    known = [words for _file, words in SIZES["docs/adding-a-cloud.md"]]
+    for words in known:
+        text = re.sub(words, "", text)
+    assert re.findall(r"\d+ lines", text) == []
+
+
+def test_the_range_of_grpcio_that_the_decision_names_is_the_tested_one():
+    text = (ROOT / "docs/decisions/0040-answers-in-the-polling-thread.md").read_text()
+    first, last = (".".join(map(str, each)) for each in polling.TESTED)
+    assert first == last, "say both in the decision"
+    assert f"grpcio {first} is the only version in `TESTED`" in text
+    assert f"A range wider than {first} would be" in text
