@@ -213,7 +213,8 @@ class Reader:
                 self.findings.add(at, f"{fields.describe(entry.account)} is no account", cure)
             elif account is not None and entry.provider not in {None, account.provider}:
                 message = f"account {account.name} is at {account.provider}"
-                self.findings.add((*path, "provider"), message, "Remove provider, or correct one")
+                cure = f"Name an account at {entry.provider}, or correct provider"
+                self.findings.add((*path, "provider"), message, cure)
             return account
         at = (*path, "provider")
         if entry.provider is None:
@@ -275,7 +276,8 @@ class Reader:
             where = at if one is not None else (*at, index)
             wrong = rules.ware(name)
             if wrong:
-                self.findings.add(where, f"{fields.describe(name)} {wrong}")
+                cure = "Write the name that the cloud itself gives it"
+                self.findings.add(where, f"{fields.describe(name)} {wrong}", cure)
             elif name in named[:index]:
                 self.findings.add(where, f"{fields.describe(name)} is there twice", "Remove one")
         return named
@@ -295,7 +297,8 @@ class Reader:
                 self.findings.add((*path, key), message, "Choose another key", key=True)
             wrong = rules.value(value)
             if wrong:
-                self.findings.add((*path, key), f"the label value {fields.describe(value)} {wrong}")
+                message = f"the label value {fields.describe(value)} {wrong}"
+                self.findings.add((*path, key), message, "Choose another value")
 
     def _taints(self, entries: Sequence[model.TaintEntry], path: Path) -> tuple[groups.Taint, ...]:
         taints: list[groups.Taint] = []
@@ -312,11 +315,13 @@ class Reader:
             wrong = rules.value(entry.value)
             if wrong:
                 message = f"the taint value {fields.describe(entry.value)} {wrong}"
-                self.findings.add((*at, "value"), message)
+                self.findings.add((*at, "value"), message, "Choose another value")
             taint = groups.Taint(key=entry.key or "", value=entry.value, effect=entry.effect or "")
             if any((each.key, each.effect) == (taint.key, taint.effect) for each in taints):
                 message = f"{taint.key}:{taint.effect} is there twice"
-                self.findings.add(at, message, "A node has one taint of a key and effect")
+                self.findings.add(
+                    at, message, "Remove one: a node has one taint of a key and effect"
+                )
             taints.append(taint)
         return tuple(taints)
 

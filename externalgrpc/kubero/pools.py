@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from externalgrpc.kubero import apps
 from externalgrpc.model import app_pools
+from externalgrpc.support import plaintext
 from externalgrpc.vpsnodes import objects
 
 NAMESPACE: Final = "vps-autoscaler/app-namespace"
@@ -198,10 +199,10 @@ def _spec(app: apps.App, ask: apps.Ask, allowed: app_pools.AppPools) -> dict[str
         )
     sold = allowed.providers.get(ask.choice["provider"])
     if sold is None:
-        raise _among("provider", allowed.providers)
+        raise _among("provider", ask.choice["provider"], allowed.providers)
     for key, among in (("region", sold.regions), ("instanceType", sold.instance_types)):
         if ask.choice[key] not in among:
-            raise _among(key, among)
+            raise _among(key, ask.choice[key], among)
     scale = _scale(ask, allowed)
     if not app.placed:
         raise Refused(
@@ -223,11 +224,18 @@ def _spec(app: apps.App, ask: apps.Ask, allowed: app_pools.AppPools) -> dict[str
 
 def _scale(ask: apps.Ask, allowed: app_pools.AppPools) -> dict[str, Any]:
     least, most = 0 if ask.least is None else ask.least, ask.most
-    if most is None or not 0 <= least <= most or most < 1:
+    if most is None or most < 1:
+        wrong = "is missing" if most is None else "is not a whole number of at least 1"
         raise Refused(
             INVALID,
-            "autoScaling needs whole numbers: maxNodes of at least 1, and minNodes between 0 "
-            "and maxNodes.",
+            f"autoScaling.maxNodes {wrong}: write the most nodes that the app may have, "
+            f"1 to {allowed.max_nodes_per_app}.",
+        )
+    if not 0 <= least <= most:
+        raise Refused(
+            INVALID,
+            f"autoScaling.minNodes is not a whole number between 0 and maxNodes ({most}): "
+            "write one, or remove it for 0.",
         )
     if most > allowed.max_nodes_per_app:
         raise Refused(
@@ -239,15 +247,18 @@ def _scale(ask: apps.Ask, allowed: app_pools.AppPools) -> dict[str, Any]:
     if ask.target_cpu is not None:
         if not 0 <= ask.target_cpu <= 100:
             raise Refused(
-                INVALID, "autoScaling.targetCPU must be a whole number of percent, 0 to 100."
+                INVALID,
+                "autoScaling.targetCPU is not a whole number of percent between 0 and 100: "
+                "write one, or remove it for no target.",
             )
         scale["targetCPU"] = ask.target_cpu
     return scale
 
 
-def _among(key: str, among: Iterable[str]) -> Refused:
+def _among(key: str, said: str, among: Iterable[str]) -> Refused:
+    wrong = f'is "{plaintext.line(said)}", which no pool may have' if said else "is missing"
     return Refused(
-        NOT_ALLOWED, f"customNodeSelector.{key} must be one of: {', '.join(sorted(among))}."
+        NOT_ALLOWED, f"customNodeSelector.{key} {wrong}: write one of {', '.join(sorted(among))}."
     )
 
 

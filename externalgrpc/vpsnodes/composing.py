@@ -235,7 +235,7 @@ def _verdict(
     sold: Sold,
 ) -> Verdict:
     if judged.group is None or judged.account is None:
-        message = "; ".join(spec.sentence(each, given) for each in judged.wrong)
+        message = "; ".join(dict.fromkeys(spec.sentence(each, given) for each in judged.wrong))
         why = spec.reason(judged.wrong[0]) if judged.wrong else spec.INVALID
         return refused(why, message or "the spec describes no node group")
     if (trouble := unusable.get(judged.account.name)) is not None:

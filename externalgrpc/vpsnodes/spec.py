@@ -87,6 +87,9 @@ def sentence(wrong: config_objects.Wrong, spec: objects.Spec) -> str:
         where = "metadata.name"
     elif wrong.key == "targetCPU" and target_cpu(spec) is None:
         where = f"vpsNodes.defaults.{spec.get('provider')}.targetCPU in the server's file"
+    elif wrong.key == "maxSize" and not scaled(spec):
+        # A fixed number of machines is said once, as minNodes.
+        where = f"spec.{_SCALE['minSize']}"
     elif wrong.key in _SCALE:
         where = f"spec.{_SCALE[wrong.key]}"
     elif not wrong.key:

@@ -188,8 +188,8 @@ def _cpu_target(
         return Room("False", "Deleting", "no room is kept on machines that are to go")
     if not spec.scaled(of.spec):
         message = (
-            "autoScale.enabled is not true: the number of machines is fixed, and none can be added "
-            "for the target"
+            "spec.autoScale.enabled is not true: the number of machines is fixed, and none can be "
+            "added for the target. Set it to true, with maxNodes, or remove targetCPU"
         )
         return Room("False", "FixedSize", message)
     return Room("False", scalable.NOT_IN_FORCE, "the target is not in force: see Accepted")

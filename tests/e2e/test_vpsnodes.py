@@ -23,6 +23,7 @@ CRD = ROOT / "deploy" / "crds" / "vpsnodes.yaml"
 EXAMPLE = ROOT.parent / "shared" / "seed" / "blocks" / "06-vpsnode.yaml"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAME = "vps-hetzner-fsn1"
+OK = ("True", "Accepted")
 
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -47,10 +48,17 @@ def kube(plane: controlplane.ControlPlane) -> Iterator[httpx.Client]:
             waiting.until(lambda: client.get(objects.PATH).status_code == 404, "it is gone")
 
 
-def conditions(kube: httpx.Client) -> dict[str, tuple[str, str]]:
-    found: dict[str, Any] = kube.get(f"{objects.PATH}/{NAME}").json()
+def conditions(kube: httpx.Client, name: str = NAME) -> dict[str, tuple[str, str]]:
+    found: dict[str, Any] = kube.get(f"{objects.PATH}/{name}").json()
     there = found.get("status", {}).get("conditions", ())
     return {each["type"]: (each["status"], each["reason"]) for each in there}
+
+
+def said(kube: httpx.Client, kind: str, name: str = NAME) -> str:
+    """Return the sentence of a condition."""
+    found: dict[str, Any] = kube.get(f"{objects.PATH}/{name}").json()
+    there = found.get("status", {}).get("conditions", ())
+    return next((str(each["message"]) for each in there if each["type"] == kind), "")
 
 
 def test_the_seeds_example_is_a_pool(scene: World, kube: httpx.Client) -> None:
@@ -62,6 +70,9 @@ def test_the_seeds_example_is_a_pool(scene: World, kube: httpx.Client) -> None:
     scene.until(
         lambda: conditions(kube).get("Accepted") == ("False", "TypeGone"), "its type is gone"
     )
+    gone = said(kube, "Accepted")
+    assert gone.startswith("hetzner has no machine type cx21, or sells it no more. Nearest: cx23")
+    assert gone.endswith("Write it as spec.instanceTypes: [cx23], which counts before instanceType")
     successor = {"spec": {"instanceTypes": [HETZNER.machine_type]}}
     assert kube.patch(f"{objects.PATH}/{NAME}", json=successor, headers=_MERGE).is_success
     scene.autoscale("--enforce-node-group-min-size=true")
@@ -95,3 +106,68 @@ def test_the_seeds_example_is_a_pool(scene: World, kube: httpx.Client) -> None:
         lambda: kube.get(f"{objects.PATH}/{NAME}").status_code == 404, "and the object with it"
     )
     scene.note("deleted")
+
+
+FIXED = {
+    "apiVersion": objects.VERSION,
+    "kind": objects.KIND,
+    "metadata": {"name": "fixed"},
+    "spec": {
+        "provider": "hetzner",
+        "region": HETZNER.region,
+        "instanceType": HETZNER.machine_type,
+        "autoScale": {"enabled": False, "minNodes": 2, "maxNodes": 9},
+    },
+}
+
+
+def of_fixed_size(scene: World, kube: httpx.Client) -> None:
+    scene.build()
+    defaults = {"image": HETZNER.image, "userDataFile": "join.sh"}
+    scene.serve(
+        known=True,
+        vps_nodes={"hetzner": defaults},
+        settleS=4.0,
+        module="tests.e2e.quick_minimum",
+    )
+    assert kube.post(objects.PATH, json=FIXED).is_success
+    scene.until(lambda: conditions(kube, "fixed").get("Accepted") == OK, "it is accepted")
+
+
+def test_a_fixed_number_comes_up_where_the_minimum_is_enforced(
+    scene: World, kube: httpx.Client
+) -> None:
+    """And stays: idle as they are, min is max, and neither the autoscaler nor we go below."""
+    of_fixed_size(scene, kube)
+    scene.autoscale("--enforce-node-group-min-size=true")
+    scene.until(lambda: scene.alive() == {"fixed": 2}, "as many machines as it says")
+    scene.note("both there")
+    assert scene.server.most() == {"fixed": 2}, "maxNodes counts only where autoScale is enabled"
+    ready, may = ("True", "EnoughNodes"), ("True", "Scalable")
+    scene.until(lambda: conditions(kube, "fixed").get("Ready") == ready, "both are ready")
+    scene.until(lambda: conditions(kube, "fixed").get("Scalable") == may, "nothing is amiss")
+    scene.rests(created=2, fixed=2)
+
+
+def test_a_fixed_number_is_missed_aloud_where_the_minimum_is_not_enforced(
+    scene: World, kube: httpx.Client
+) -> None:
+    """The server orders nothing by itself: it says what is missing, and which flag brings it."""
+    of_fixed_size(scene, kube)
+    scene.autoscale()
+    missed = ("False", "MinimumNotEnforced")
+    scene.until(lambda: conditions(kube, "fixed").get("Scalable") == missed, "it is said")
+    scene.note("said")
+    message = said(kube, "Scalable", "fixed")
+    assert message.startswith("0 of at least 2 machines are there or ordered")
+    assert "run cluster-autoscaler with --enforce-node-group-min-size" in message
+    scene.later()
+    assert (scene.cloud.created(), scene.alive()) == (0, {}), "nothing was ordered"
+    assert conditions(kube, "fixed")["Ready"] == ("False", "TooFewNodes")
+    scene.autoscaler.program.kill()
+    scene.autoscale("--enforce-node-group-min-size=true")
+    scene.until(lambda: scene.alive() == {"fixed": 2}, "the flag brings them")
+    scene.until(
+        lambda: conditions(kube, "fixed").get("Scalable") == ("True", "Scalable"), "it is unsaid"
+    )
+    scene.note("cured")

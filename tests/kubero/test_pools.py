@@ -107,24 +107,24 @@ REFUSED: dict[str, tuple[apps.App, str, str]] = {
     "another cloud": (
         app(customNodeSelector={**CHOICE, "provider": "linode"}),
         pools.NOT_ALLOWED,
-        "customNodeSelector.provider must be one of: hetzner, vultr.",
+        'provider is "linode", which no pool may have: write one of hetzner, vultr.',
     ),
     "another region": (
         app(customNodeSelector={**CHOICE, "region": "ams"}),
         pools.NOT_ALLOWED,
-        "region must be one of: fsn1.",
+        'region is "ams", which no pool may have: write one of fsn1.',
     ),
     "another cloud's type": (
         app(customNodeSelector={**CHOICE, "instanceType": "vc2-1c-2gb"}),
         pools.NOT_ALLOWED,
-        "instanceType must be one of: cx23, cx33.",
+        'instanceType is "vc2-1c-2gb", which no pool may have: write one of cx23, cx33.',
     ),
     "a list for a type": (
         app(customNodeSelector={**CHOICE, "instanceType": ["cx23"]}),
         pools.NOT_ALLOWED,
         "instanceType",
     ),
-    "no most": (app(autoScaling={"enabled": True}), pools.INVALID, "maxNodes of at least 1"),
+    "no most": (app(autoScaling={"enabled": True}), pools.INVALID, "maxNodes is missing"),
     "a most of none": (app(autoScaling={"enabled": True, "maxNodes": 0}), pools.INVALID, "least 1"),
     "more at least than at most": (
         app(autoScaling={"enabled": True, "minNodes": 3, "maxNodes": 2}),
@@ -139,13 +139,17 @@ REFUSED: dict[str, tuple[apps.App, str, str]] = {
     "a switch for a number": (
         app(autoScaling={"enabled": True, "maxNodes": True}),
         pools.INVALID,
-        "whole numbers",
+        "whole number of at least 1",
     ),
-    "a fraction": (app(autoScaling={**SCALING, "maxNodes": 2.0}), pools.INVALID, "whole numbers"),
+    "a fraction": (
+        app(autoScaling={**SCALING, "maxNodes": 2.0}),
+        pools.INVALID,
+        "whole number of at least 1",
+    ),
     "a percentage that is none": (
         app(autoScaling={**SCALING, "targetCPU": 101}),
         pools.INVALID,
-        "0 to 100",
+        "between 0 and 100",
     ),
     "more than an app may have": (
         app(autoScaling={**SCALING, "maxNodes": 4}),

@@ -140,7 +140,7 @@ WRONG: dict[str, tuple[Object, str]] = {
     ),
     "another's host name": (example(labels={"kubernetes.io/hostname": "a"}), "own name"),
     "a label of another type": (example(labels={"gpu": True}), "must be of type string"),
-    "a label with a blank": (example(labels={"a": "b c"}), "spec.labels.a"),
+    "a label with a blank": (example(labels={"a": "b c"}), "spec.labels[a]"),
     "an effect that is none": (
         example(taints=[{"key": "a", "effect": "NoShedule"}]),
         'supported values: "NoSchedule"',
