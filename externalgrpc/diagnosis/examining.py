@@ -19,6 +19,7 @@ from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import (
     cloud_probe,
     cluster_probe,
+    election_probe,
     endpoint_probe,
     expiry_probe,
     object_probe,
@@ -154,7 +155,11 @@ def _with_cluster(found: Facts, ways: Ways, notes: Notes) -> Facts:
         cluster = cluster_probe.ask(link.api, notes)
         if cluster is None:
             return found
-        cluster = dataclasses.replace(cluster, rooms=room_probe.ask(link.api, notes))
+        cluster = dataclasses.replace(
+            cluster,
+            rooms=room_probe.ask(link.api, notes),
+            elections=election_probe.ask(link.api, cluster.workloads, notes),
+        )
         ends = tuple(expiry_probe.of_kubeconfig(own, context, notes)) if own else ()
         if settings is None:
             notes.skipped(rights_probe.WHAT, "the configuration has no kubernetes:, it needs none")

@@ -98,6 +98,29 @@ class Rights:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Election:
+    """How a workload's servers find out which of them acts, as their flags say it.
+
+    ``elect`` is ``follow`` or ``own``; ``namespace`` is the Lease's, which may be another than the
+    workload's. ``service`` is empty where none leads to the one that acts.
+    """
+
+    workload: Workload
+    elect: str
+    namespace: str
+    lease: str
+    service: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ElectionRights:
+    """What the account of a workload of servers may not do of what their election takes."""
+
+    election: Election
+    missing: tuple[access.Deed, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """Something that ends: ``what`` it is, when in Unix seconds, and how to renew it."""
 
@@ -139,6 +162,7 @@ class Cluster:
     pods: tuple[eviction.Pod, ...] | None = None
     budgets: tuple[Budget, ...] | None = None
     rights: Rights | None = None
+    elections: tuple[ElectionRights, ...] | None = None
     policies: frozenset[str] | None = None
     bindings: tuple[Binding, ...] | None = None
     skew_s: float | None = None

@@ -216,6 +216,48 @@ def needs_of_app_pools() -> tuple[Deed, ...]:
     )
 
 
+def needs_of_election(
+    *, elect: str, namespace: str, lease: str, service: str = "", at: str = ""
+) -> tuple[Deed, ...]:
+    """List what it takes to be one of several servers (deploy/leader-election.yaml).
+
+    ``namespace`` is the Lease's, ``at`` the server's own, where its Service is if it has one.
+    """
+    group = "coordination.k8s.io"
+    reads = Deed(
+        verb="get",
+        resource="leases",
+        group=group,
+        namespace=namespace,
+        name=lease,
+        why="see who holds the Lease",
+    )
+    if elect != "own":
+        return (reads,)
+    holds = dataclasses.replace(reads, why="hold the Lease")
+    kept = (
+        reads,
+        dataclasses.replace(holds, verb="create", name=""),
+        dataclasses.replace(holds, verb="update"),
+    )
+    if not service:
+        return kept
+    leads = Deed(
+        verb="get",
+        resource="services",
+        namespace=at,
+        name=service,
+        why="lead the Service to the server that acts",
+    )
+    slices = dataclasses.replace(leads, resource="endpointslices", group="discovery.k8s.io")
+    return (
+        *kept,
+        leads,
+        dataclasses.replace(slices, verb="create", name=""),
+        dataclasses.replace(slices, verb="patch", name=f"{service}-leader"),
+    )
+
+
 EXCESS: Final = (
     *(
         Deed(verb=verb, resource="secrets", namespace=where)

@@ -127,6 +127,71 @@ def test_the_autoscaler_of_deploy_is_fine(fenced: planes.Plane, tmp_path: Path) 
     assert reported(of, "rights") == []
 
 
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: vps-autoscaler, namespace: vps-autoscaler}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: a}}}}
+  template:
+    metadata: {{labels: {{app: a}}}}
+    spec:
+      serviceAccountName: vps-autoscaler
+      containers:
+      - {{name: vps-autoscaler, image: "vps-autoscaler:1", args: [serve, {flags}]}}
+"""
+OWN = "--leader-elect=own, --leader-elect-service=vps-autoscaler"
+
+
+def test_rights_to_elect_before_and_after_the_cure_that_it_names(
+    fenced: planes.Plane, tmp_path: Path
+) -> None:
+    words = ("{}", "--kubeconfig", fenced.kubeconfig)
+
+    def elected(flags: str) -> list[dict[str, Any]]:
+        fenced.kubectl("apply", "-f", "-", stdin=DEPLOYMENT.format(flags=flags))
+        of = report(tmp_path, *words)
+        assert "the rights to elect one of several servers" in of["lookedAt"]
+        assert reported(of, "server") == [], "two replicas are no second server"
+        assert reported(of, "rights") == []
+        return [each for each in of["findings"] if each["subject"] == "election"]
+
+    undo = []
+    try:
+        (own,) = elected(OWN)
+        assert (
+            "may not get leases.coordination.k8s.io vps-autoscaler in vps-autoscaler"
+            in (own["what"])
+        )
+        assert own["cure"] == "kubectl apply -f deploy/leader-election.yaml"
+        path = planes.ROOT / own["cure"].rpartition(" ")[2]
+        undo.append(("delete", "-f", str(path)))
+        fenced.kubectl("apply", "-f", str(path))
+        assert elected(OWN) == []
+
+        (follow,) = elected("--leader-elect=follow")
+        assert "leases.coordination.k8s.io cluster-autoscaler" in follow["what"]
+        for each in follow["cure"].split("; "):
+            program, *argv = each.split()
+            assert program == "kubectl"
+            kind, name = argv[argv.index("create") + 1 :][:2]
+            undo.append(("-n", "vps-autoscaler", "delete", kind, name))
+            fenced.kubectl(*argv)
+        assert elected("--leader-elect=follow") == []
+    finally:
+        fenced.kubectl("-n", "vps-autoscaler", "delete", "deployment", "vps-autoscaler")
+        for each in undo:
+            fenced.kubectl(*each)
+
+
+def test_rights_to_elect_are_not_known_without_the_workloads(
+    plane: planes.Plane, tmp_path: Path
+) -> None:
+    of = report(tmp_path, f"{{kubeconfig: {plane.account()}}}")
+    assert "flags are in its workload" in missed(of)["the rights to elect one of several servers"]
+
+
 def test_the_kubeconfig_of_an_administrator_ends_one_day(
     plane: planes.Plane, tmp_path: Path
 ) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from externalgrpc.diagnosis.facts import Container, Facts, Workload
+from externalgrpc.diagnosis.facts import Container, Election, Facts, Workload
 from externalgrpc.diagnosis.findings import Finding, age, names, trouble, warning
+from externalgrpc.diagnosis.judges import flags
 from externalgrpc.fleet import repair
 from externalgrpc.pb import fleet_pb2 as pb
 
 SUBJECT: Final = "server"
 PROGRAM: Final = "vps-autoscaler"
+
+_LEASES: Final = {"follow": flags.PROGRAM, "own": PROGRAM}
+"""The Lease's name where no flag says it (leading/connecting)."""
 
 _STALE_S: Final = 300.0
 _LITTLE_LEFT: Final = 0.05
@@ -50,6 +54,31 @@ def deployed(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
     return tuple(
         each for each in workloads if each.replicas and any(map(_is_server, each.containers))
     )
+
+
+def elections(workloads: tuple[Workload, ...]) -> tuple[Election, ...]:
+    """Find the workloads whose servers let one of several act (``serve --leader-elect``)."""
+    found = ((each, _flags(each)) for each in deployed(workloads))
+    return tuple(
+        Election(
+            workload=each,
+            elect=elect,
+            namespace=_last(of, "leader-elect-resource-namespace") or each.namespace,
+            lease=_last(of, "leader-elect-resource-name") or _LEASES[elect],
+            service=_last(of, "leader-elect-service") if elect == "own" else "",
+        )
+        for each, of in found
+        if (elect := _last(of, "leader-elect")) in _LEASES
+    )
+
+
+def _flags(of: Workload) -> Mapping[str, tuple[str, ...]]:
+    (first, *_) = filter(_is_server, of.containers)
+    return flags.parse(first.words)
+
+
+def _last(of: Mapping[str, tuple[str, ...]], name: str) -> str:
+    return of.get(name, ("",))[-1]
 
 
 def _itself(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
@@ -162,14 +191,19 @@ def _accounts(server: pb.ShowResponse) -> Iterator[Finding]:
 
 def _alone(workloads: tuple[Workload, ...]) -> Iterator[Finding]:
     ours = deployed(workloads)
-    if sum(each.replicas for each in ours) > 1:
+    electing = elections(workloads)
+    lone = [each for each in ours if each not in [one.workload for one in electing]]
+    leases = {(each.namespace, each.lease) for each in electing}
+    if len(leases) + sum(each.replicas for each in lone) > 1:
         yield trouble(
             SUBJECT,
-            "more than one server runs: " + names(f"{each} x{each.replicas}" for each in ours),
+            "more than one server runs, and each acts: "
+            + names(f"{each} x{each.replicas}" for each in ours),
             "Each orders machines for the same wish, and takes the other's for a stranger's.",
-            "Keep one, with replicas: 1, unless the others look after other clusters",
+            "Keep one, with replicas: 1, or give all of them --leader-elect and one Lease "
+            "(docs/high-availability.md), unless the others look after other clusters",
         )
-    rolling = [str(each) for each in ours if each.kind == "Deployment" and not each.recreate]
+    rolling = [str(each) for each in lone if each.kind == "Deployment" and not each.recreate]
     if rolling:
         yield warning(
             SUBJECT,

@@ -14,6 +14,8 @@ from externalgrpc.pb import fleet_pb2 as pb
 
 SUBJECT: Final = "untouched"
 
+_STANDS_BY: Final = "this server stands by"
+
 _WHY: Final = "Nothing deletes them and the autoscaler does not see them; they are paid for."
 
 _NOT_NOW: Final[Mapping[str, str]] = {
@@ -43,7 +45,15 @@ def judge(facts: Facts) -> Iterator[Finding]:
 
 
 def _waiting(server: pb.ShowResponse) -> Iterator[Finding]:
-    if server.orders_held:
+    if server.orders_held.startswith(_STANDS_BY):
+        yield warning(
+            SUBJECT,
+            f"{server.orders_held}; it orders nothing",
+            "Of several servers one acts; where none does, nothing is ordered at all.",
+            "Ask the one that acts: sum(vps_autoscaler_leader) is 1 where there is one "
+            "(docs/high-availability.md)",
+        )
+    elif server.orders_held:
         yield trouble(
             SUBJECT,
             f"orders are held: {server.orders_held}",

@@ -78,7 +78,7 @@ def of_the_server(
             fake_nodes=fake_nodes,
             app_pools=app_pools,
         )
-        return _rights(user, needed, lambda deed: _may(of, user, namespace, deed))
+        return _rights(user, needed, lambda deed: may(of, user, namespace, deed))
 
     return notes.look(f"{WHAT} ({user})", ask)
 
@@ -116,7 +116,8 @@ def _rights(who: str, needed: Iterable[access.Deed], allowed: Allowed) -> Rights
     )
 
 
-def _may(of: api.Api, user: str, namespace: str, deed: access.Deed) -> bool:
+def may(of: api.Api, user: str, namespace: str, deed: access.Deed) -> bool:
+    """Ask whether a service account of a namespace may do something; raises KubeError."""
     response = of.post(
         _OF_OTHERS,
         {

@@ -68,4 +68,4 @@ def test_every_judgement_is_made() -> None:
         if "def judge(facts: Facts) -> Iterator[Finding]" in path.read_text()
     }
     assert judges == set(JUDGES)
-    assert len(JUDGES) == 16
+    assert len(JUDGES) == 17

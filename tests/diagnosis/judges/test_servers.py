@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from externalgrpc.pb import fleet_pb2 as pb
 from tests.diagnosis import given
 
@@ -83,7 +85,7 @@ def with_servers(*made: object) -> object:
 
 def test_two_servers_would_both_order() -> None:
     assert (
-        "more than one server"
+        "more than one server runs"
         in given.trouble(
             with_servers(
                 given.deployed("vps-autoscaler:1"), given.deployed("mine:1", *SHELL, name="b")
@@ -99,6 +101,39 @@ def test_two_servers_would_both_order() -> None:
 def test_a_rolling_update_is_two_servers_for_a_while() -> None:
     found = given.warning(with_servers(given.deployed("vps-autoscaler:1", recreate=False)))
     assert "Recreate" in found.cure
+
+
+FOLLOW, OWN = "--leader-elect=follow", "--leader-elect=own"
+
+
+@pytest.mark.parametrize("flag", [FOLLOW, OWN])
+def test_replicas_that_let_one_act_are_one_server_also_while_they_are_rolled(flag: str) -> None:
+    two = given.deployed("vps-autoscaler:1", "serve", flag, replicas=2, recreate=False)
+    assert given.judged(with_servers(two)) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        given.deployed("vps-autoscaler:1", "serve", name="b"),
+        given.deployed("vps-autoscaler:1", "serve", FOLLOW, name="b"),
+        given.deployed("vps-autoscaler:1", "serve", OWN, namespace="elsewhere", name="b"),
+        given.deployed(
+            "vps-autoscaler:1", "serve", OWN, "--leader-elect-resource-name=c", name="b"
+        ),
+    ],
+)
+def test_servers_of_two_leases_or_of_none_both_act(other: object) -> None:
+    two = given.deployed("vps-autoscaler:1", "serve", OWN, replicas=2, recreate=False)
+    found = given.trouble(with_servers(two, other))
+    assert "more than one server runs" in found.what
+    assert "--leader-elect" in found.cure
+
+
+def test_one_lease_for_two_workloads_is_one_server() -> None:
+    one = given.deployed("vps-autoscaler:1", "serve", OWN)
+    words = ("serve", OWN, "--leader-elect-resource-namespace", "kube-system")
+    assert given.judged(with_servers(one, given.deployed("x/vps-autoscaler", *words))) == []
 
 
 def test_workloads_that_were_not_seen_are_not_missed() -> None:
