@@ -229,6 +229,9 @@ def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> sta
         stays = not drained and lives(fleet, instance.provider_id, instance.node_name)
         if by_name or (by_id and not stays):
             key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
+            if key in again:
+                # Several bear one name, by an API that lies or by edited labels: each goes again.
+                key = instance.provider_id
             why = gone if by_id else fleet.gone.get(instance.node_name)
             own, repair = why is not None and why.own, why is not None and why.repair
             again[key] = owed(

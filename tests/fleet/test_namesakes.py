@@ -223,3 +223,27 @@ def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is
     assert not scene.fleet.retired
     scene.listed(machine(1, name, state=RUNNING))
     assert scene.names() == [name]
+
+
+def test_all_that_was_let_go_and_is_shown_again_under_one_name_goes_again() -> None:
+    """A soak's fourth day: one of them was let go again, the others were members."""
+    scene = known(shown=tuple(machine(each, f"g-{each}", identity=IDENTITY) for each in (1, 2, 3)))
+    scene.register("sky://1", name="g-1")
+    scene.register("sky://2", name="g-2")
+    scene.register("sky://3", name="g-3")
+    scene.retire(node(1, "g-1"), node(2, "g-2"), node(3, "g-3"))
+    for name in ("g-1", "g-2", "g-3"):
+        scene.plan()
+        scene.deleted(name)
+    for _ in range(3):
+        scene.now += SETTLE_S + 1
+        scene.listed()
+    assert not scene.fleet.retired
+    scene.listed(*(machine(each, "g-2", identity=IDENTITY) for each in (1, 2, 3)))
+    assert scene.target() == 0
+    assert {each.provider_id for each in scene.fleet.retired.values()} == {
+        "sky://1",
+        "sky://2",
+        "sky://3",
+    }
+    assert len(scene.fleet.retired) == 3

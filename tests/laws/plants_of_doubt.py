@@ -159,6 +159,12 @@ PLANTS = (
     ),
     # 6. Two machines of one name.
     Plant(
+        "let one go again of several that come back under one name",
+        f"{FLEET}/retired.py",
+        "            if key in again:",
+        "            if False:",
+    ),
+    Plant(
         "take the machine of an order under way for a double",
         f"{FLEET}/retired.py",
         " or proof.may_be_anothers(fleet, instance):",
