@@ -240,7 +240,7 @@ PLANTS = (
     ),
     Plant(
         "never acquit whom CA has accused",
-        f"{FLEET}/wishes.py",
+        f"{FLEET}/registering.py",
         "        return provider_id in fleet.accused or not fits\n",
         "        return not fits\n",
     ),
@@ -260,7 +260,7 @@ PLANTS = (
     Plant(
         "delete whom another Node names",
         f"{FLEET}/wishes.py",
-        "    return contradicts(fleet, node.provider_id, node.name)",
+        "    return registering.contradicts(fleet, node.provider_id, node.name)",
         "    return False",
     ),
     Plant(
