@@ -3,7 +3,8 @@
 ``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
 ``answers`` the way up, ``landing`` what a listing means for orders, ``registering`` which Nodes
 there are, ``joins`` who became one, ``observed_capacity`` what they have, ``repair`` who no longer
-is of use, ``retired`` what must not exist, ``stock`` what clouds said no to, ``plan`` what is due,
+is of use, ``retired`` what must not exist, ``sparing`` what may after all,
+``stock`` what clouds said no to, ``plan`` what is due,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
 ``succession`` what a server keeps that takes over from another,
 ``configured``, ``pausing`` and ``spending`` what the operator asks for, ``view`` what is read,

@@ -18,6 +18,7 @@ from externalgrpc.fleet import (
     proof,
     quarantine,
     retired,
+    sparing,
     state,
     view,
 )
@@ -67,7 +68,7 @@ def observe(
     fleet = _missing(fleet, snapshot, before, now)
     fleet = landing.survey(fleet, snapshot, before, now)
     fleet = _stand_in(fleet, arrivals)
-    fleet = retired.spare(retired.listed(fleet, snapshot, now=now))
+    fleet = sparing.spare(retired.listed(fleet, snapshot, now=now))
     fleet = marking.survey(_going(_tidy(fleet), now))
     fleet = finishing.survey(fleet, account.name, now=now)
     fleet = quarantine.review(fleet, now=now, unix_now=unix_now)
@@ -249,7 +250,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     fleet = configured.prune(fleet)
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
-    known |= {each for each in fleet.registered if retired.may_come_back(fleet, each)}
+    known |= {each for each in fleet.registered if sparing.may_come_back(fleet, each)}
     known |= view.retired_names(fleet).keys()
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED

@@ -12,7 +12,7 @@ from externalgrpc.fleet import (
     joins,
     marking,
     quarantine,
-    retired,
+    sparing,
     state,
     vanishing,
     view,
@@ -91,7 +91,7 @@ def _is_news(fleet: state.Fleet, provider_id: str, name: str, *, fits: bool) -> 
     return (
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
-        or retired.may_come_back(fleet, provider_id)
+        or sparing.may_come_back(fleet, provider_id)
         # The machine of an order whose id nobody has told us yet.
         or name in fleet.launches
         or name in fleet.retired

@@ -11,7 +11,7 @@ from externalgrpc.fleet import (
     registering,
     repair,
     requests,
-    retired,
+    sparing,
     state,
     succession,
     verdicts,
@@ -422,7 +422,7 @@ def test_a_deletion_that_was_not_sent_is_withdrawn_when_anything_speaks_for_the_
     else:
         there.turn("g-1", ready=then == "ready", left_alone=then == "alone")
         there.sweep()
-    assert retired.is_spared(there.fleet, "g-1")
+    assert sparing.is_spared(there.fleet, "g-1")
     there.now += SETTLE_S
     assert there.deletes() == []
     assert there.target() == MANY, "it counts again"

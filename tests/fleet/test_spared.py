@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import registering, requests, retired, state, view
+from externalgrpc.fleet import registering, requests, sparing, state, view
 from externalgrpc.model import fleet_errors
 from providers import contract, errors
 from tests.fleet.scene import (
@@ -61,7 +61,7 @@ def test_a_machine_that_joins_while_the_cloud_takes_no_deletion_is_spared() -> N
     assert scene.deletes() == [name]
     scene.deleted(name, errors.Unreachable("503"))
     scene.see(**{name: "sky://1"})
-    assert retired.is_spared(scene.fleet, name)
+    assert sparing.is_spared(scene.fleet, name)
     scene.now += SETTLE_S
     assert scene.deletes() == []
     scene.listed(made)

@@ -48,14 +48,14 @@ PLANTS = (
     ),
     Plant(
         "delete what became a node while its deletion waited",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/sparing.py",
         "    return _is_of_use(fleet, held)\n",
         "    return False\n",
     ),
     Plant(
         "look no more at what is deleted right before that",
         "externalgrpc/control/writes.py",
-        "        if retired.is_spared(fleet, self.request.key):",
+        "        if sparing.is_spared(fleet, self.request.key):",
         "        if not self.request.key:",
     ),
     Plant(
