@@ -4,6 +4,7 @@
 ``answers`` the way up, ``landing`` what a listing means for orders, ``registering`` which Nodes
 there are, ``joins`` who became one, ``observed_capacity`` what they have, ``repair`` who no longer
 is of use, ``retired`` what must not exist, ``sparing`` what may after all,
+``returning`` what comes back,
 ``stock`` what clouds said no to, ``plan`` what is due,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
 ``succession`` what a server keeps that takes over from another,

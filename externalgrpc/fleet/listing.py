@@ -18,6 +18,7 @@ from externalgrpc.fleet import (
     proof,
     quarantine,
     retired,
+    returning,
     sparing,
     state,
     view,
@@ -61,8 +62,8 @@ def observe(
     fleet = dataclasses.replace(fleet, remarked=proof.remarked(fleet, snapshot.instances))
     fleet = dataclasses.replace(fleet, minted=proof.bind(fleet, account.name))
     fleet = _proved(fleet, account.name, snapshot.begun_at)
-    fleet = retired.returned(fleet, snapshot, now=now)
-    fleet = retired.doubles(fleet, snapshot, now=now)
+    fleet = returning.retire_again(fleet, snapshot, now=now)
+    fleet = returning.doubles(fleet, snapshot, now=now)
     built = index.build(fleet.accounts.values(), fleet.retired)
     fleet = dataclasses.replace(fleet, index=built)
     fleet = _missing(fleet, snapshot, before, now)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from externalgrpc.fleet import claims, identity, proof, state, stock, tidying, view
+from externalgrpc.fleet import proof, state, stock, tidying, view
 from externalgrpc.model import backoff, groups
 from providers import contract, errors
 
@@ -151,64 +151,6 @@ def owed(
     )
 
 
-def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
-    """Retire again what CA let go, what was gone, and is shown again: that very machine.
-
-    By the cloud's id, or by its name where it came of the order of that name: a tombstone's
-    machine had no id when it was let go. Any other machine may bear the name; see :func:`doubles`.
-    """
-    again: dict[str, state.Retirement] = {}
-    for instance in snapshot.instances if fleet.gone else ():
-        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
-            continue
-        came = proof.is_our_order(fleet, instance) and _was_terminated(fleet, instance.node_name)
-        by_name = came and not claims.shows_life(fleet, instance)
-        gone = fleet.gone.get(instance.provider_id)
-        drained = gone is not None and gone.drained
-        by_id = gone is not None and gone.terminated
-        lives = claims.is_well if gone is not None and gone.repair else claims.lives
-        stays = not drained and lives(fleet, instance.provider_id, instance.node_name)
-        if by_name or (by_id and not stays):
-            key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
-            why = gone if by_id else fleet.gone.get(instance.node_name)
-            own, repair = why is not None and why.own, why is not None and why.repair
-            again[key] = owed(
-                instance,
-                snapshot.account,
-                now,
-                key=key,
-                drained=drained,
-                own=own,
-                repair=repair,
-            )
-    if not again:
-        return fleet
-    return dataclasses.replace(fleet, retired={**fleet.retired, **again})
-
-
-def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
-    """Retire second machines of our own orders (some clouds allow two of a name).
-
-    Where the name was let go, at once; where it is in use, when two listings a settling time apart
-    have proved it. Whatever else shares a name stays, and is shown.
-    """
-    surplus: dict[str, state.Retirement] = {}
-    for instance in snapshot.instances if fleet.minted else ():
-        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
-            continue
-        account, name = snapshot.account, instance.node_name
-        if instance.provider_id not in fleet.doubled or proof.may_be_anothers(fleet, instance):
-            continue
-        over = name in fleet.retired or _was_terminated(fleet, name)
-        if over or proof.double_settled(fleet, instance, snapshot):
-            key = instance.provider_id
-            own = not over or _was_own(fleet, name)
-            surplus[key] = owed(instance, account, now, key=key, surplus=True, own=own)
-    if not surplus:
-        return fleet
-    return dataclasses.replace(fleet, retired={**fleet.retired, **surplus})
-
-
 def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
     """Bring the retired names of an account nearer to being forgotten, or delete them again."""
     if not fleet.retired:
@@ -337,17 +279,6 @@ def _tombstone(launch: state.Launch, now: float, *, own: bool) -> state.Retireme
         candidate=launch.candidate,
         asked_at=launch.asked_at,
     )
-
-
-def _was_terminated(fleet: state.Fleet, key: str) -> bool:
-    gone = fleet.gone.get(key)
-    return gone is not None and gone.terminated
-
-
-def _was_own(fleet: state.Fleet, name: str) -> bool:
-    """Return whether a name was let go on our own word."""
-    held = fleet.retired.get(name) or fleet.gone.get(name)
-    return held is not None and held.own
 
 
 def _landed(retirement: state.Retirement, instance: contract.Instance) -> state.Retirement:

@@ -142,7 +142,7 @@ PLANTS = (
     # 6. Two machines of one name.
     Plant(
         "take the machine of an order under way for a double",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/returning.py",
         " or proof.may_be_anothers(fleet, instance):",
         ":",
     ),
