@@ -9,8 +9,8 @@ is of use, ``retired`` what must not exist, ``sparing`` what may after all,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
 ``succession`` what a server keeps that takes over from another,
 ``configured``, ``pausing`` and ``spending`` what the operator asks for, ``view`` what is read,
-``memo`` what was derived. Time, randomness and I/O are handed in: a whole history replays from a
-seed.
+``keys`` which machine a name means, ``memo`` what was derived. Time, randomness and I/O are handed
+in: a whole history replays from a seed.
 """
 
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered

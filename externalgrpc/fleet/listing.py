@@ -13,6 +13,7 @@ from externalgrpc.fleet import (
     configured,
     finishing,
     index,
+    keys,
     landing,
     marking,
     proof,
@@ -172,7 +173,7 @@ def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
             instance.provider_id in fleet.index.by_provider_id
             or instance.provider_id in fleet.missing
             or instance.node_name in fleet.launches
-            or view.is_retired(fleet, instance)
+            or keys.is_retired(fleet, instance)
         )
         known = known or instance.adopted or quarantine.is_foreign(fleet, instance)
         if not known and instance.state is not contract.InstanceState.DELETING:
@@ -227,7 +228,7 @@ def _missing(
         launch = fleet.launches.get(instance.node_name)
         if launch is not None and fleet.minted.get(launch.name) == provider_id:
             continue
-        if view.is_retired(fleet, instance):
+        if keys.is_retired(fleet, instance):
             continue
         if instance.state is contract.InstanceState.DELETING:
             lost = state.Gone(instance.group, terminated=False, at=snapshot.begun_at)
@@ -252,7 +253,7 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
     known |= {each for each in fleet.registered if sparing.may_come_back(fleet, each)}
-    known |= view.retired_names(fleet).keys()
+    known |= keys.retired_names(fleet).keys()
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED
     if excess > 0:

@@ -10,6 +10,7 @@ from externalgrpc.fleet import (
     claims,
     identity,
     joins,
+    keys,
     marking,
     quarantine,
     sparing,
@@ -95,7 +96,7 @@ def _is_news(fleet: state.Fleet, provider_id: str, name: str, *, fits: bool) -> 
         # The machine of an order whose id nobody has told us yet.
         or name in fleet.launches
         or name in fleet.retired
-        or provider_id in view.retired_names(fleet)
+        or provider_id in keys.retired_names(fleet)
         or view.whose(fleet, provider_id) is not None
     )
 

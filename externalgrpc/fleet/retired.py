@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from externalgrpc.fleet import proof, state, stock, tidying, view
+from externalgrpc.fleet import keys, proof, state, stock, tidying, view
 from externalgrpc.model import backoff, groups
 from providers import contract, errors
 
@@ -72,7 +72,7 @@ def terminated(
         missing={
             provider_id: held
             for provider_id, held in fleet.missing.items()
-            if view.key_of(fleet, held.instance) not in names
+            if keys.key_of(fleet, held.instance) not in names
         },
         retired=retired,
         gone=gone,
@@ -106,7 +106,7 @@ def withdraw(fleet: state.Fleet, names: Iterable[str], *, own: bool = True) -> s
 
 
 def asked_for(
-    fleet: state.Fleet, keys: Iterable[str], *, drained: frozenset[str] = frozenset()
+    fleet: state.Fleet, asked: Iterable[str], *, drained: frozenset[str] = frozenset()
 ) -> state.Fleet:
     """Note that CA asks for what was let go on our own word: it waits for nothing any more.
 
@@ -114,7 +114,7 @@ def asked_for(
     """
     changed = {
         key: dataclasses.replace(held, own=False, drained=held.repair and key in drained)
-        for key in keys
+        for key in asked
         if (held := fleet.retired.get(key)) is not None and held.own
     }
     if not changed:
@@ -164,7 +164,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             retired[key] = retirement
             continue
         # Any account's listing will do to show it: two logins may look into one project.
-        instance = fleet.index.by_provider_id.get(view.machine_of(fleet, retirement))
+        instance = fleet.index.by_provider_id.get(keys.machine_of(fleet, retirement))
         after = snapshot.begun_at > retirement.doubtful_since + settle_s
         left = (
             _shown(retirement, instance, now, after=after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from externalgrpc.fleet import claims, identity, proof, retired, state, view
+from externalgrpc.fleet import claims, identity, keys, proof, retired, state
 from providers import contract
 
 
@@ -16,7 +16,7 @@ def retire_again(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) ->
     """
     again: dict[str, state.Retirement] = {}
     for instance in snapshot.instances if fleet.gone else ():
-        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
+        if instance.state is contract.InstanceState.DELETING or keys.is_retired(fleet, instance):
             continue
         came = proof.is_our_order(fleet, instance) and _was_terminated(fleet, instance.node_name)
         by_name = came and not claims.shows_life(fleet, instance)
@@ -26,7 +26,7 @@ def retire_again(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) ->
         lives = claims.is_well if gone is not None and gone.repair else claims.lives
         stays = not drained and lives(fleet, instance.provider_id, instance.node_name)
         if by_name or (by_id and not stays):
-            key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
+            key = identity.key_of(instance) if by_name else keys.key_of(fleet, instance)
             why = gone if by_id else fleet.gone.get(instance.node_name)
             own, repair = why is not None and why.own, why is not None and why.repair
             again[key] = retired.owed(
@@ -51,7 +51,7 @@ def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> stat
     """
     surplus: dict[str, state.Retirement] = {}
     for instance in snapshot.instances if fleet.minted else ():
-        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
+        if instance.state is contract.InstanceState.DELETING or keys.is_retired(fleet, instance):
             continue
         account, name = snapshot.account, instance.node_name
         if instance.provider_id not in fleet.doubled or proof.may_be_anothers(fleet, instance):

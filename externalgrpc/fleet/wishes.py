@@ -13,6 +13,7 @@ from externalgrpc.fleet import (
     claims,
     identity,
     joins,
+    keys,
     proof,
     quarantine,
     registering,
@@ -138,7 +139,7 @@ def retire(
             foreign.append(_named(node))
         else:
             name = identity.placeholder_name(node.provider_id) or node.name
-            known_as = view.retired_names(fleet).get(node.provider_id, "")
+            known_as = keys.retired_names(fleet).get(node.provider_id, "")
             again |= {name, node.provider_id, known_as}
             if not node.fake and node.name == known_as:
                 drained |= {known_as, node.provider_id}

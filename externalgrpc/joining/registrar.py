@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from externalgrpc.control.reconciler import Reconciler
-from externalgrpc.fleet import claims, joins, quarantine, repair, state, view
+from externalgrpc.fleet import claims, joins, keys, quarantine, repair, state, view
 from externalgrpc.joining import join_events, observations, stale_nodes
 from externalgrpc.kube import api, events, facts, nodes, reflector, tokens
 from externalgrpc.kube import cluster as kube
@@ -437,7 +437,7 @@ class Registrar:
             launch = fleet.launches.get(name)
             flying = launch is not None and launch.phase is not state.Phase.FAILED
             shown = fleet.index.by_name.get(name)
-            alive = shown is not None and not view.is_retired(fleet, shown)
+            alive = shown is not None and not keys.is_retired(fleet, shown)
             given_up = name in fleet.unjoined and not fleet.unjoined[name].withheld
             if _is_node(fleet, there.get(name)) or not (flying or alive) or given_up:
                 self._cluster.revoke(name)
@@ -452,7 +452,7 @@ def only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
     ordered under the name is not listed, another whose label says so.
     """
     named = fleet.index.by_name.get(name)
-    if named is None or view.is_retired(fleet, named) or quarantine.is_foreign(fleet, named):
+    if named is None or keys.is_retired(fleet, named) or quarantine.is_foreign(fleet, named):
         return None
     provider_id = named.provider_id
     was_another = fleet.registered.get(provider_id, name) != name

@@ -204,7 +204,7 @@ PLANTS = (
     Plant(
         "wait for ever to send again because of what we delete",
         f"{FLEET}/landing.py",
-        "        and not view.is_retired(fleet, instance)\n        for provider_id",
+        "        and not keys.is_retired(fleet, instance)\n        for provider_id",
         "        for provider_id",
     ),
     Plant(

@@ -296,7 +296,7 @@ PLANTS = (
     ),
     Plant(
         "lose sight of what was let go when its label is edited",
-        f"{FLEET}/view.py",
+        f"{FLEET}/keys.py",
         "    return bool(fleet.retired) and instance.provider_id in retired_names(fleet)\n",
         "    return instance.node_name in fleet.retired and "
         "instance.provider_id in retired_names(fleet)\n",
