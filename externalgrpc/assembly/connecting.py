@@ -7,10 +7,10 @@ import random
 from typing import TYPE_CHECKING
 
 from externalgrpc.assembly import parts as made_of
+from externalgrpc.joining import cluster
 from externalgrpc.model import groups
 
 if TYPE_CHECKING:
-    from externalgrpc.joining import registrar
     from externalgrpc.kube import cluster as kube
     from externalgrpc.kube import connection
 
@@ -38,7 +38,7 @@ def link(config: groups.Config, parts: made_of.Parts) -> connection.Connection:
 
 def connect(
     config: groups.Config, parts: made_of.Parts, listeners: kube.Listeners
-) -> registrar.Cluster:
+) -> cluster.Cluster:
     """Connect to the cluster that the configuration names; raises NoCluster."""
     from externalgrpc.kube import cluster, events  # noqa: PLC0415 - raw groups never need it
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from externalgrpc.config import loading as config_source
 from externalgrpc.control import call, lane
 from externalgrpc.fleet import state
+from externalgrpc.joining import cluster
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.support import clock
 from providers import contract
@@ -45,7 +46,7 @@ class Parts:
     )
     make_lane: MakeLane | None = None
     pace: state.Pace = dataclasses.field(default_factory=state.Pace)
-    connect: Callable[[groups.Config, Parts, kube.Listeners], registrar.Cluster] | None = None
+    connect: Callable[[groups.Config, Parts, kube.Listeners], cluster.Cluster] | None = None
     joining: registrar.Pace | None = None
     source: config_source.Source | None = None
     writing: status_pace.Pace | None = None

@@ -8,7 +8,7 @@ from typing import cast
 
 from externalgrpc.control import reconciler as control
 from externalgrpc.fleet import state
-from externalgrpc.joining import fake_nodes, registrar
+from externalgrpc.joining import cluster, fake_nodes
 from externalgrpc.model import groups, installed_clouds
 from externalgrpc.nodes import template
 from externalgrpc.rpc import describe
@@ -28,7 +28,7 @@ def asking(
 
 def maker_of(
     name: str,
-    cluster: registrar.Cluster,
+    cluster: cluster.Cluster,
     reconciler: control.Reconciler,
     describer: describe.Describer,
     installed: Mapping[str, installed_clouds.Cloud],

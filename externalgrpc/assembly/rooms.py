@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from externalgrpc.fleet import state
 from externalgrpc.headroom import controller, wanted
-from externalgrpc.joining import registrar
+from externalgrpc.joining import cluster
 from externalgrpc.model import groups
 from externalgrpc.rpc import describe
 from externalgrpc.support import clock
@@ -14,7 +14,7 @@ from externalgrpc.support import clock
 
 def controller_of(
     config: groups.Config,
-    cluster: registrar.Cluster,
+    cluster: cluster.Cluster,
     fleet: Callable[[], state.Fleet],
     describer: describe.Describer,
     time_source: clock.Clock,

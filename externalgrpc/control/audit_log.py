@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from externalgrpc.control import call
-from externalgrpc.fleet import joins, notnow, pausing, proof, repair, state, verdicts, view, wishes
-from externalgrpc.fleet import retired as retirements
+from externalgrpc.fleet import (
+    joins,
+    notnow,
+    pausing,
+    proof,
+    repair,
+    sparing,
+    state,
+    verdicts,
+    view,
+    wishes,
+)
 from externalgrpc.model import by_hand
 from externalgrpc.support import logs
 
@@ -50,7 +60,7 @@ def spared(before: state.Fleet, after: state.Fleet) -> None:
         return
     for key in before.retired.keys() - after.retired.keys():
         held = before.retired[key]
-        if not retirements.was_spared(after, held):
+        if not sparing.was_spared(after, held):
             # It is proved gone, or its account is another cloud's now.
             continue
         _LOG.warning(

@@ -9,7 +9,7 @@ from externalgrpc.fleet import (
     marking,
     pausing,
     requests,
-    retired,
+    sparing,
     spending,
     state,
     stock,
@@ -127,7 +127,7 @@ class Delete(call.Call[requests.Delete, None]):
 
     def not_wanted(self, fleet: state.Fleet) -> str:
         """Say that the machine became a node meanwhile, or that its group was paused."""
-        if retired.is_spared(fleet, self.request.key):
+        if sparing.is_spared(fleet, self.request.key):
             return "the machine became a node meanwhile"
         held = fleet.retired.get(self.request.key)
         return pausing.holds(fleet, held) if held is not None else ""

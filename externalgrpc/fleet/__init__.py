@@ -1,14 +1,16 @@
 """THE state: one frozen value, and pure functions over it.
 
 ``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
-``answers`` the way up, ``joins`` who became a node, ``observed_capacity`` what nodes have,
-``repair`` who no longer is of use, ``retired`` what must not exist, ``stock`` what clouds said no
-to, ``plan`` what is due,
+``answers`` the way up, ``landing`` what a listing means for orders, ``registering`` which Nodes
+there are, ``joins`` who became one, ``observed_capacity`` what they have, ``repair`` who no longer
+is of use, ``retired`` what must not exist, ``sparing`` what may after all,
+``returning`` what comes back,
+``stock`` what clouds said no to, ``plan`` what is due,
 ``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
 ``succession`` what a server keeps that takes over from another,
 ``configured``, ``pausing`` and ``spending`` what the operator asks for, ``view`` what is read,
-``memo`` what was derived. Time, randomness and I/O are handed in: a whole history replays from a
-seed.
+``keys`` which machine a name means, ``memo`` what was derived. Time, randomness and I/O are handed
+in: a whole history replays from a seed.
 """
 
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered
@@ -18,6 +20,12 @@ from externalgrpc.fleet.joins import judge as judge_joins
 from externalgrpc.fleet.joins import outage, overdue
 from externalgrpc.fleet.listing import not_listed, observe
 from externalgrpc.fleet.observed_capacity import kubelets, learn
+from externalgrpc.fleet.registering import (
+    identify,
+    lose_sight_of_nodes,
+    register,
+    see_nodes,
+)
 from externalgrpc.fleet.repair import judge as repair_nodes
 from externalgrpc.fleet.retired import deleted, terminated
 from externalgrpc.fleet.state import AccountState, Fleet, Snapshot
@@ -28,11 +36,7 @@ from externalgrpc.fleet.wishes import (
     autoscaler_started,
     await_groups,
     grow,
-    identify,
-    lose_sight_of_nodes,
-    register,
     retire,
-    see_nodes,
     shrink,
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from externalgrpc.fleet import identity, state, view
+from externalgrpc.fleet import identity, keys, state, view
 from providers import contract
 
 
@@ -38,7 +38,7 @@ def fits(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
         instance = missing.instance
     if instance is not None:
         return agrees(fleet, instance, node_name)
-    if (terminated := view.retired_names(fleet).get(provider_id)) is not None:
+    if (terminated := keys.retired_names(fleet).get(provider_id)) is not None:
         return node_name == terminated
     owner = view.whose(fleet, provider_id)
     if owner is None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from externalgrpc.fleet import (
     dispatch,
+    keys,
     notnow,
     pausing,
     proof,
@@ -75,7 +76,7 @@ def survey(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
             continue
         launch = launch_of(fleet, instance)
         under_way = launch is not None and launch.phase is state.Phase.ASKED
-        nobodys = instance.group not in fleet.groups or view.is_retired(fleet, instance)
+        nobodys = instance.group not in fleet.groups or keys.is_retired(fleet, instance)
         if instance.state is not _UNFINISHED or under_way or nobodys:
             found.pop(provider_id, None)
             continue
@@ -171,7 +172,7 @@ def judge(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
             finishes[provider_id] = dataclasses.replace(held, since=now)
             continue
         failure = held.failure or _given_up(fleet, held, instance, group, now)
-        member = view.find(fleet, group.name, view.key_of(fleet, instance))
+        member = view.find(fleet, group.name, keys.key_of(fleet, instance))
         if failure is None or member is None or member.provider_id != provider_id:
             continue
         finishes[provider_id] = dataclasses.replace(held, failure=failure)
@@ -244,14 +245,14 @@ def _is_sure(held: state.Finish, account: state.AccountState) -> bool:
 def _counts(fleet: state.Fleet, instance: contract.Instance) -> bool:
     """Return whether a machine is a member under its own name, and not given up."""
     name, provider_id = instance.node_name, instance.provider_id
-    if not name or provider_id in fleet.quarantine or view.is_retired(fleet, instance):
+    if not name or provider_id in fleet.quarantine or keys.is_retired(fleet, instance):
         return False
     launch = fleet.launches.get(name)
     if launch is not None and launch.phase is not state.Phase.ACCEPTED:
         return False
     failed = fleet.unjoined.get(name)
     given_up = failed is not None and failed.provider_id in ("", provider_id)
-    return not given_up and view.key_of(fleet, instance) == name
+    return not given_up and keys.key_of(fleet, instance) == name
 
 
 def _never(fleet: state.Fleet, group: groups.NodeGroup, account: state.AccountState) -> str:

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from externalgrpc.fleet import joins, notnow, repair, state, view, ways
+from externalgrpc.fleet import joins, keys, notnow, repair, state, view, ways
 
 ENDED: Final = 50
 HAPPENINGS: Final = 100
@@ -256,7 +256,7 @@ def _doubted(before: state.Fleet, after: state.Fleet) -> Iterator[_Said]:
         if provider_id in before.quarantine:
             continue
         instance = view.known(after, provider_id)
-        name = view.key_of(after, instance) if instance is not None else provider_id
+        name = keys.key_of(after, instance) if instance is not None else provider_id
         yield _Said(
             weight=Weight.WARNING,
             text=f"{name} is in quarantine: {held.doubt.value}: {held.message}",

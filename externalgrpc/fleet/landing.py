@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from externalgrpc.fleet import claims, state, view
+from externalgrpc.fleet import claims, keys, state
 from providers import contract
 
 FATE_AFTER_S = 20.0
@@ -59,7 +59,7 @@ def _lacks_what_was_there(fleet: state.Fleet, before: Mapping[str, contract.Inst
     return any(
         provider_id not in shown
         and instance.state is not contract.InstanceState.DELETING
-        and not view.is_retired(fleet, instance)
+        and not keys.is_retired(fleet, instance)
         for provider_id, instance in before.items()
     )
 

@@ -13,11 +13,14 @@ from externalgrpc.fleet import (
     configured,
     finishing,
     index,
+    keys,
     landing,
     marking,
     proof,
     quarantine,
     retired,
+    returning,
+    sparing,
     state,
     view,
 )
@@ -60,14 +63,14 @@ def observe(
     fleet = dataclasses.replace(fleet, remarked=proof.remarked(fleet, snapshot.instances))
     fleet = dataclasses.replace(fleet, minted=proof.bind(fleet, account.name))
     fleet = _proved(fleet, account.name, snapshot.begun_at)
-    fleet = retired.returned(fleet, snapshot, now=now)
-    fleet = retired.doubles(fleet, snapshot, now=now)
+    fleet = returning.retire_again(fleet, snapshot, now=now)
+    fleet = returning.doubles(fleet, snapshot, now=now)
     built = index.build(fleet.accounts.values(), fleet.retired)
     fleet = dataclasses.replace(fleet, index=built)
     fleet = _missing(fleet, snapshot, before, now)
     fleet = landing.survey(fleet, snapshot, before, now)
     fleet = _stand_in(fleet, arrivals)
-    fleet = retired.spare(retired.listed(fleet, snapshot, now=now))
+    fleet = sparing.spare(retired.listed(fleet, snapshot, now=now))
     fleet = marking.survey(_going(_tidy(fleet), now))
     fleet = finishing.survey(fleet, account.name, now=now)
     fleet = quarantine.review(fleet, now=now, unix_now=unix_now)
@@ -170,7 +173,7 @@ def _arrivals(fleet: state.Fleet, snapshot: state.Snapshot) -> dict[str, int]:
             instance.provider_id in fleet.index.by_provider_id
             or instance.provider_id in fleet.missing
             or instance.node_name in fleet.launches
-            or view.is_retired(fleet, instance)
+            or keys.is_retired(fleet, instance)
         )
         known = known or instance.adopted or quarantine.is_foreign(fleet, instance)
         if not known and instance.state is not contract.InstanceState.DELETING:
@@ -225,7 +228,7 @@ def _missing(
         launch = fleet.launches.get(instance.node_name)
         if launch is not None and fleet.minted.get(launch.name) == provider_id:
             continue
-        if view.is_retired(fleet, instance):
+        if keys.is_retired(fleet, instance):
             continue
         if instance.state is contract.InstanceState.DELETING:
             lost = state.Gone(instance.group, terminated=False, at=snapshot.begun_at)
@@ -249,8 +252,8 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     fleet = configured.prune(fleet)
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
-    known |= {each for each in fleet.registered if retired.may_come_back(fleet, each)}
-    known |= view.retired_names(fleet).keys()
+    known |= {each for each in fleet.registered if sparing.may_come_back(fleet, each)}
+    known |= keys.retired_names(fleet).keys()
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED
     if excess > 0:

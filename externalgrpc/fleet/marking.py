@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from externalgrpc.fleet import claims, quarantine, requests, state, view
+from externalgrpc.fleet import claims, keys, quarantine, requests, state
 from externalgrpc.model import backoff, foreign_words
 from providers import contract, errors
 
@@ -122,7 +122,7 @@ def _wanted(
     fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
 ) -> tuple[Mapping[contract.Mark, str], frozenset[contract.Mark]]:
     nothing: Mapping[contract.Mark, str] = {}
-    of_ours = instance.group in fleet.groups and not view.is_retired(fleet, instance)
+    of_ours = instance.group in fleet.groups and not keys.is_retired(fleet, instance)
     if not of_ours or not claims.claimed(fleet, instance):
         return nothing, frozenset()
     remove = frozenset({contract.Mark.UNJOINED}) if instance.unjoined else frozenset()

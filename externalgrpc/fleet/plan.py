@@ -19,6 +19,7 @@ from externalgrpc.fleet import (
     pausing,
     requests,
     retired,
+    sparing,
     state,
     tidying,
 )
@@ -68,7 +69,7 @@ def plan(fleet: state.Fleet, now: float) -> Plan:
     if fleet.standby:
         # Whoever acts looks after the rest; launches are looked up, or have waited too long.
         return _planned(_missing(_launches(fleet, agenda), agenda), agenda)
-    fleet = _deletions(retired.spare(fleet), agenda)
+    fleet = _deletions(sparing.spare(fleet), agenda)
     fleet = _launches(fleet, agenda)
     fleet = finishing.plan(fleet, agenda)
     fleet = _missing(fleet, agenda)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-from externalgrpc.fleet import claims, proof, state, view
+from externalgrpc.fleet import claims, keys, proof, state
 from externalgrpc.model.foreign_words import ADOPT, GONE, IGNORE, NO_IDENTITY
 from providers import contract
 
@@ -124,7 +124,7 @@ def _machines(
         if (
             held.account == account.name
             and held.instance.group in fleet.groups
-            and not view.is_retired(fleet, held.instance)
+            and not keys.is_retired(fleet, held.instance)
         ):
             yield held.instance
     for instance in shown:
@@ -132,7 +132,7 @@ def _machines(
             instance.group in fleet.groups
             and account_of.get(instance.provider_id) == account.name
             and instance.state is not contract.InstanceState.DELETING
-            and not view.is_retired(fleet, instance)
+            and not keys.is_retired(fleet, instance)
         ):
             yield instance
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from externalgrpc.fleet import claims, identity, index, proof, state, stock, tidying, view
+from externalgrpc.fleet import keys, proof, state, stock, tidying, view
 from externalgrpc.model import backoff, groups
 from providers import contract, errors
 
@@ -72,7 +72,7 @@ def terminated(
         missing={
             provider_id: held
             for provider_id, held in fleet.missing.items()
-            if view.key_of(fleet, held.instance) not in names
+            if keys.key_of(fleet, held.instance) not in names
         },
         retired=retired,
         gone=gone,
@@ -106,7 +106,7 @@ def withdraw(fleet: state.Fleet, names: Iterable[str], *, own: bool = True) -> s
 
 
 def asked_for(
-    fleet: state.Fleet, keys: Iterable[str], *, drained: frozenset[str] = frozenset()
+    fleet: state.Fleet, asked: Iterable[str], *, drained: frozenset[str] = frozenset()
 ) -> state.Fleet:
     """Note that CA asks for what was let go on our own word: it waits for nothing any more.
 
@@ -114,71 +114,12 @@ def asked_for(
     """
     changed = {
         key: dataclasses.replace(held, own=False, drained=held.repair and key in drained)
-        for key in keys
+        for key in asked
         if (held := fleet.retired.get(key)) is not None and held.own
     }
     if not changed:
         return fleet
     return dataclasses.replace(fleet, retired={**fleet.retired, **changed})
-
-
-def spare(fleet: state.Fleet) -> state.Fleet:
-    """Withdraw the deletions, not under way, of machines that are nodes after all, or ready again.
-
-    They were let go because they were not; they count again. A deletion that the cloud took and
-    whose machine is shown all the same is withdrawn as well.
-    """
-    spared = frozenset(
-        key
-        for key, held in fleet.retired.items()
-        if _may_be_withdrawn(fleet, held) and is_spared(fleet, key)
-    )
-    if not spared:
-        return fleet
-    left = {key: held for key, held in fleet.retired.items() if key not in spared}
-    return dataclasses.replace(
-        fleet,
-        retired=left,
-        unjoined={key: held for key, held in fleet.unjoined.items() if key not in spared},
-        index=index.build(fleet.accounts.values(), left),
-    )
-
-
-def is_spared(fleet: state.Fleet, key: str) -> bool:
-    """Tell whether a retired machine that CA did not drain shows life: it is not to be deleted."""
-    held = fleet.retired.get(key)
-    if held is None or held.drained or not held.provider_id:
-        return False
-    return _is_of_use(fleet, held)
-
-
-def _is_of_use(fleet: state.Fleet, held: state.Retirement) -> bool:
-    """Return whether what a machine was let go for no longer holds of it."""
-    if not held.repair:
-        return claims.lives(fleet, held.provider_id, held.name)
-    group = fleet.groups.get(held.group)
-    if group is None or group.repair_after_s is None or held.provider_id in fleet.left_alone:
-        return True
-    return claims.is_well(fleet, held.provider_id, held.name)
-
-
-def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
-    """Tell of a retirement that is no more whether it was withdrawn; else it is proved gone."""
-    if held.drained or not _is_of_use(after, held):
-        return False
-    return held.deletion is state.Deletion.OWED or held.provider_id in after.index.by_provider_id
-
-
-def may_come_back(fleet: state.Fleet, provider_id: str) -> bool:
-    """Return whether a machine is gone that was let go, and not drained: its Node is news."""
-    gone = fleet.gone.get(provider_id)
-    return gone is not None and gone.terminated and not gone.drained
-
-
-def _may_be_withdrawn(fleet: state.Fleet, held: state.Retirement) -> bool:
-    if held.deletion is state.Deletion.DONE:
-        return held.provider_id in fleet.index.by_provider_id
-    return held.deletion is state.Deletion.OWED
 
 
 def owed(
@@ -210,67 +151,6 @@ def owed(
     )
 
 
-def returned(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
-    """Retire again what CA let go, what was gone, and is shown again: that very machine.
-
-    By the cloud's id, or by its name where it came of the order of that name: a tombstone's
-    machine had no id when it was let go. Any other machine may bear the name; see :func:`doubles`.
-    """
-    again: dict[str, state.Retirement] = {}
-    for instance in snapshot.instances if fleet.gone else ():
-        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
-            continue
-        came = proof.is_our_order(fleet, instance) and _was_terminated(fleet, instance.node_name)
-        by_name = came and not claims.shows_life(fleet, instance)
-        gone = fleet.gone.get(instance.provider_id)
-        drained = gone is not None and gone.drained
-        by_id = gone is not None and gone.terminated
-        lives = claims.is_well if gone is not None and gone.repair else claims.lives
-        stays = not drained and lives(fleet, instance.provider_id, instance.node_name)
-        if by_name or (by_id and not stays):
-            key = identity.key_of(instance) if by_name else view.key_of(fleet, instance)
-            if key in again:
-                # Several bear one name, by an API that lies or by edited labels: each goes again.
-                key = instance.provider_id
-            why = gone if by_id else fleet.gone.get(instance.node_name)
-            own, repair = why is not None and why.own, why is not None and why.repair
-            again[key] = owed(
-                instance,
-                snapshot.account,
-                now,
-                key=key,
-                drained=drained,
-                own=own,
-                repair=repair,
-            )
-    if not again:
-        return fleet
-    return dataclasses.replace(fleet, retired={**fleet.retired, **again})
-
-
-def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
-    """Retire second machines of our own orders (some clouds allow two of a name).
-
-    Where the name was let go, at once; where it is in use, when two listings a settling time apart
-    have proved it. Whatever else shares a name stays, and is shown.
-    """
-    surplus: dict[str, state.Retirement] = {}
-    for instance in snapshot.instances if fleet.minted else ():
-        if instance.state is contract.InstanceState.DELETING or view.is_retired(fleet, instance):
-            continue
-        account, name = snapshot.account, instance.node_name
-        if instance.provider_id not in fleet.doubled or proof.may_be_anothers(fleet, instance):
-            continue
-        over = name in fleet.retired or _was_terminated(fleet, name)
-        if over or proof.double_settled(fleet, instance, snapshot):
-            key = instance.provider_id
-            own = not over or _was_own(fleet, name)
-            surplus[key] = owed(instance, account, now, key=key, surplus=True, own=own)
-    if not surplus:
-        return fleet
-    return dataclasses.replace(fleet, retired={**fleet.retired, **surplus})
-
-
 def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
     """Bring the retired names of an account nearer to being forgotten, or delete them again."""
     if not fleet.retired:
@@ -284,7 +164,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
             retired[key] = retirement
             continue
         # Any account's listing will do to show it: two logins may look into one project.
-        instance = fleet.index.by_provider_id.get(view.machine_of(fleet, retirement))
+        instance = fleet.index.by_provider_id.get(keys.machine_of(fleet, retirement))
         after = snapshot.begun_at > retirement.doubtful_since + settle_s
         left = (
             _shown(retirement, instance, now, after=after)
@@ -399,17 +279,6 @@ def _tombstone(launch: state.Launch, now: float, *, own: bool) -> state.Retireme
         candidate=launch.candidate,
         asked_at=launch.asked_at,
     )
-
-
-def _was_terminated(fleet: state.Fleet, key: str) -> bool:
-    gone = fleet.gone.get(key)
-    return gone is not None and gone.terminated
-
-
-def _was_own(fleet: state.Fleet, name: str) -> bool:
-    """Return whether a name was let go on our own word."""
-    held = fleet.retired.get(name) or fleet.gone.get(name)
-    return held is not None and held.own
 
 
 def _landed(retirement: state.Retirement, instance: contract.Instance) -> state.Retirement:

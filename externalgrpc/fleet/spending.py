@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import keys, state
 from externalgrpc.model import groups, names
 from externalgrpc.nodes import pricing
 from providers import contract
@@ -257,7 +257,7 @@ def _things(fleet: state.Fleet) -> Iterator[_Thing]:
         if flies and fleet.minted.get(launch.name) not in standing:
             yield _Thing(launch.name, launch.group, launch.account, launch.candidate, "coming")
     for held in fleet.retired.values():
-        if held.deletion is state.Deletion.DONE or view.machine_of(fleet, held) in standing:
+        if held.deletion is state.Deletion.DONE or keys.machine_of(fleet, held) in standing:
             continue
         yield _Thing(held.name or held.key, held.group, held.account, held.candidate, "going")
 

@@ -7,7 +7,7 @@ minutes, no longer. What the operator said is not ours does not count.
 
 from __future__ import annotations
 
-from externalgrpc.fleet import requests, state, view
+from externalgrpc.fleet import keys, requests, state
 from externalgrpc.model import groups, names
 
 STUCK_S = 600.0
@@ -56,7 +56,7 @@ class Surge:
         for retirement in fleet.retired.values():
             if retirement.group != group:
                 continue
-            provider_id = view.machine_of(fleet, retirement)
+            provider_id = keys.machine_of(fleet, retirement)
             if self._agenda.due(retirement.since + STUCK_S):
                 standing.discard(provider_id)
             elif provider_id not in standing and retirement.deletion is not state.Deletion.DONE:

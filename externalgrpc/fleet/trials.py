@@ -16,7 +16,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from externalgrpc.fleet import configured, identity, joins, notnow, proof, retired, state, view
+from externalgrpc.fleet import (
+    configured,
+    identity,
+    joins,
+    keys,
+    notnow,
+    proof,
+    retired,
+    state,
+    view,
+)
 from externalgrpc.fleet import wishes as asked
 from externalgrpc.model import fleet_errors, groups, names
 from providers import contract
@@ -99,7 +109,7 @@ def end(fleet: state.Fleet, trial: str, *, now: float) -> state.Fleet:
     members = [each for each in view.members(fleet, trial) if _came_of_us(fleet, each)]
     members += [
         state.Member(
-            name=view.key_of(fleet, each),
+            name=keys.key_of(fleet, each),
             provider_id=each.provider_id,
             showing=state.Showing.RUNNING,
             instance=each,
@@ -123,7 +133,7 @@ def clear(fleet: state.Fleet, provider_id: str, *, now: float) -> state.Fleet:
     """
     _acts(fleet)
     found = fleet.index.by_provider_id.get(provider_id)
-    if found is None or view.is_retired(fleet, found):
+    if found is None or keys.is_retired(fleet, found):
         return fleet
     if found.group in fleet.groups or not names.is_trial(found.group):
         raise fleet_errors.NotOurs(f"{provider_id} was not left by a trial: it is not touched")
@@ -134,7 +144,7 @@ def clear(fleet: state.Fleet, provider_id: str, *, now: float) -> state.Fleet:
             f"{fleet.identity or 'not known'}: nothing proves that it is ours"
         )
     account = view.account_of(fleet, found)
-    key = view.key_of(fleet, found)
+    key = keys.key_of(fleet, found)
     owed = retired.owed(found, account, now, key=key, drained=True)
     return dataclasses.replace(fleet, retired={**fleet.retired, key: owed})
 
@@ -162,7 +172,7 @@ def leftovers(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
         if names.is_trial(each.group)
         and each.group not in fleet.groups
         and each.state is not contract.InstanceState.DELETING
-        and not view.is_retired(fleet, each)
+        and not keys.is_retired(fleet, each)
     )
 
 

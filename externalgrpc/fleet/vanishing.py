@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from externalgrpc.fleet import claims, state, tidying, view
+from externalgrpc.fleet import claims, keys, state, tidying
 from providers import contract
 
 LOST = 3
@@ -100,7 +100,7 @@ def node_is_ready(fleet: state.Fleet, instance: contract.Instance) -> bool:
 
 def _gone(fleet: state.Fleet, held: state.Missing, now: float) -> state.Fleet:
     provider_id = held.instance.provider_id
-    key = view.key_of(fleet, held.instance)
+    key = keys.key_of(fleet, held.instance)
     lost = state.Gone(held.instance.group, terminated=False, at=now)
     gone = {**fleet.gone, provider_id: lost}
     gone.setdefault(key, lost)
@@ -126,7 +126,7 @@ def _vanished(fleet: state.Fleet, account: str) -> str:
             for each in fleet.index.deleting.get(name, ())
             if each.provider_id in fleet.registered
             and fleet.index.account_of.get(each.provider_id) == account
-            and not view.is_retired(fleet, each)
+            and not keys.is_retired(fleet, each)
         }
     if len(lost) <= LOST:
         return ""

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from externalgrpc.fleet import identity, index, state
+from externalgrpc.fleet import identity, index, keys, state
 from externalgrpc.model import groups, names
 from providers import contract
 
@@ -61,7 +61,7 @@ def leaving(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
         if _launch_of(fleet, instance) is None
     }
     for retirement in fleet.retired.values():
-        instance = shown.by_provider_id.get(machine_of(fleet, retirement))
+        instance = shown.by_provider_id.get(keys.machine_of(fleet, retirement))
         if instance is not None and instance.group == group:
             found.setdefault(instance.provider_id, instance)
     return tuple(found.values())
@@ -122,61 +122,8 @@ def room(fleet: state.Fleet, group: str) -> int:
     return max(0, most - counted)
 
 
-def machine_of(fleet: state.Fleet, retirement: state.Retirement) -> str:
-    """Return the provider id of the machine that a retired name means; empty for none so far."""
-    return retirement.provider_id or fleet.minted.get(retirement.name, "")
-
-
-def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Return whether a machine was let go: this very one, whatever name anybody gave it since."""
-    return bool(fleet.retired) and instance.provider_id in retired_names(fleet)
-
-
-def retired_names(fleet: state.Fleet) -> Mapping[str, str]:
-    """Return the names under which machines were let go, by provider id."""
-    found = fleet.memo.retired
-    if found is None:
-        found = fleet.memo.retired = {
-            provider_id: retirement.name
-            for retirement in fleet.retired.values()
-            if (provider_id := machine_of(fleet, retirement))
-        }
-    return found
-
-
-def key_of(fleet: state.Fleet, instance: contract.Instance) -> str:
-    """Name a machine: by its node name, or by its provider id where that is another's or lost.
-
-    The name is another's where an older machine bears it too, and where it is that of a launch or
-    a retirement which means another machine. Of those that no listing shows the first has it.
-    """
-    name, provider_id = instance.node_name, instance.provider_id
-    shown = fleet.index.by_name.get(name)
-    if shown is not None and shown.provider_id != provider_id:
-        return provider_id
-    if shown is None and _unlisted(fleet).get(name, provider_id) != provider_id:
-        return provider_id
-    if name in fleet.launches and fleet.minted.get(name) != provider_id:
-        return provider_id
-    retirement = fleet.retired.get(name)
-    if retirement is not None and machine_of(fleet, retirement) != provider_id:
-        return provider_id
-    return identity.key_of(instance)
-
-
-def _unlisted(fleet: state.Fleet) -> dict[str, str]:
-    """Return the machines that listings lack for now by name, the first of each."""
-    found = fleet.memo.unlisted
-    if found is None:
-        found = {}
-        for provider_id, missing in fleet.missing.items():
-            found.setdefault(missing.instance.node_name, provider_id)
-        fleet.memo.unlisted = found
-    return found
-
-
 def find(fleet: state.Fleet, group: str, name: str) -> Member | None:
-    """Find a member of a group by its key; see :func:`key_of` for that of a machine."""
+    """Find a member of a group by its key; see :func:`keys.key_of` for that of a machine."""
     machine = _machines(fleet, group).get(name)
     if machine is not None:
         return machine
@@ -200,14 +147,14 @@ def whose(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | None:
     instance = fleet.index.by_provider_id.get(provider_id)
     if instance is None:
         return _whose_unlisted(fleet, provider_id)
-    if instance.group not in fleet.groups or is_retired(fleet, instance):
+    if instance.group not in fleet.groups or keys.is_retired(fleet, instance):
         return None
     if provider_id in fleet.quarantine:
         return None
     if instance.state is contract.InstanceState.DELETING:
         launch = _launch_of(fleet, instance)
         return (launch.group, launch.name) if launch is not None else None
-    return instance.group, key_of(fleet, instance)
+    return instance.group, keys.key_of(fleet, instance)
 
 
 def account_of(fleet: state.Fleet, instance: contract.Instance) -> str:
@@ -263,7 +210,7 @@ def orphans(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
             for group, shown in fleet.index.members.items()
             if group not in fleet.groups and not fleet.awaited and not names.is_trial(group)
             for member in shown.values()
-            if member.instance is not None and not is_retired(fleet, member.instance)
+            if member.instance is not None and not keys.is_retired(fleet, member.instance)
         )
     return found
 
@@ -312,9 +259,9 @@ def _whose_unlisted(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | N
     if provider_id in fleet.quarantine:
         return None
     missing = fleet.missing.get(provider_id)
-    if missing is not None and not is_retired(fleet, missing.instance):
+    if missing is not None and not keys.is_retired(fleet, missing.instance):
         group = missing.instance.group
-        return (group, key_of(fleet, missing.instance)) if group in fleet.groups else None
+        return (group, keys.key_of(fleet, missing.instance)) if group in fleet.groups else None
     return _accepted(fleet).get(provider_id)
 
 
@@ -335,21 +282,21 @@ def _machines(fleet: state.Fleet, group: str) -> dict[str, Member]:
     if found is None:
         found = dict(fleet.index.members.get(group, {}))
         if fleet.retired:
-            retired = retired_names(fleet)
+            retired = keys.retired_names(fleet)
             found = {key: held for key, held in found.items() if held.provider_id not in retired}
         for instance in quarantined(fleet, group):
             _strike(found, instance)
         for name in found.keys() & (fleet.launches.keys() | fleet.retired.keys()):
             held = found[name]
-            if held.instance is not None and (key := key_of(fleet, held.instance)) != name:
+            if held.instance is not None and (key := keys.key_of(fleet, held.instance)) != name:
                 found[key] = dataclasses.replace(held, name=key)
                 del found[name]
         for provider_id, missing in fleet.missing.items():
             instance = missing.instance
             if instance.group != group or provider_id in fleet.quarantine:
                 continue
-            if not is_retired(fleet, instance):
-                key = key_of(fleet, instance)
+            if not keys.is_retired(fleet, instance):
+                key = keys.key_of(fleet, instance)
                 lost = dataclasses.replace(index.machine(instance), name=key)
                 found.setdefault(key, lost)
         for key in fleet.unjoined.keys() & found.keys():

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 from collections.abc import Iterator, Mapping
 
-from externalgrpc.fleet import state, stock, view
+from externalgrpc.fleet import keys, state, stock, view
 from externalgrpc.model import groups
 from providers import contract
 
@@ -120,7 +120,7 @@ def _lingering(fleet: state.Fleet) -> Iterator[str]:
     """Name what is no member and is still there: on its way out."""
     for group in fleet.groups:
         for instance in view.leaving(fleet, group):
-            yield view.retired_names(fleet).get(instance.provider_id, instance.node_name)
+            yield keys.retired_names(fleet).get(instance.provider_id, instance.node_name)
 
 
 def _further(

@@ -10,18 +10,22 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from externalgrpc.control.reconciler import Reconciler
-from externalgrpc.fleet import claims, joins, quarantine, repair, state, view
-from externalgrpc.joining import join_events, observations, stale_nodes
-from externalgrpc.kube import api, events, facts, nodes, reflector, tokens
+from externalgrpc.fleet import claims, joins, keys, quarantine, repair, state, view
+from externalgrpc.joining import (
+    cluster,
+    join_events,
+    join_tokens,
+    observations,
+    readings,
+    stale_nodes,
+)
 from externalgrpc.kube import cluster as kube
-from externalgrpc.kube import errors as kube_errors
+from externalgrpc.kube import nodes, tokens
 from externalgrpc.model import credentials
-from externalgrpc.nodes import kubeletconfig
 from externalgrpc.support import clock, logs
-from providers import contract, errors
+from providers import contract
 
 _LOG = logs.Log("registrar")
 
@@ -51,76 +55,6 @@ class Pace:
     patience_s: float = joins.PATIENCE_S
 
 
-class Cluster(Protocol):
-    """What is asked of :class:`externalgrpc.kube.cluster.Cluster`."""
-
-    @property
-    def node_list(self) -> reflector.Listing[nodes.Node]:
-        """Return the Nodes as they are known now."""
-        ...
-
-    @property
-    def skew_s(self) -> float:
-        """Return how far the API server's clock is ahead of ours, in seconds."""
-        ...
-
-    @property
-    def home(self) -> events.Regarding:
-        """Return the object on which Events about groups are written."""
-        ...
-
-    @property
-    def api(self) -> api.Api:
-        """Return the connection, for what else is kept in the cluster."""
-        ...
-
-    def identity(self) -> str | None:
-        """Read what distinguishes the cluster from others of its name; blocks. None: not now."""
-        ...
-
-    def paused(self) -> str | None:
-        """Read whether our ConfigMap pauses everything; blocks. Empty: not; None: not known now."""
-        ...
-
-    def kubelet_config(self) -> kubeletconfig.KubeletConfig | None:
-        """Read what every kubelet keeps from pods; blocks. Raises KubeError."""
-        ...
-
-    def publish(self, event: events.Event) -> None:
-        """Have an Event written."""
-        ...
-
-    def credentials(
-        self, node_name: str, group: str, *, provision_timeout_s: float
-    ) -> credentials.JoinCredentials:
-        """Mint a machine's join credentials."""
-        ...
-
-    def revoke(self, node_name: str) -> None:
-        """Have a machine's token deleted."""
-        ...
-
-    def end_token(self, node_name: str) -> None:
-        """Delete a machine's token now, if there is one; blocks. Raises KubeError."""
-        ...
-
-    def adopt(self, node: nodes.Node, provider_id: str) -> None:
-        """Have a Node without a providerID given the one of its machine."""
-        ...
-
-    def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
-        """Have a Node object deleted."""
-        ...
-
-    def start(self) -> None:
-        """Begin to watch."""
-        ...
-
-    def stop(self, within_s: float = 10.0) -> None:
-        """Stop watching."""
-        ...
-
-
 class Registrar:
     """Stand between a reconciler and a cluster; :meth:`sweep` does one round.
 
@@ -131,7 +65,7 @@ class Registrar:
 
     def __init__(
         self,
-        connect: Callable[[kube.Listeners], Cluster],
+        connect: Callable[[kube.Listeners], cluster.Cluster],
         reconciler: Reconciler,
         *,
         time_source: clock.Clock,
@@ -148,16 +82,12 @@ class Registrar:
         self._count = count
         self._took = observe_phase
         self._waited = observe_wait
-        self._minted: set[str] = set()
         self._asked: dict[str, float] = {}
         self._joined: frozenset[str] = frozenset()
         self._misnamed: set[tuple[str, str]] = set()
         self._seeing_since: float | None = None
         self._heard_at = float("-inf")
         self._leftovers = stale_nodes.Leftovers()
-        self._kubelets_at = float("-inf")
-        self._identify_at = float("-inf")
-        self._pause_at = float("-inf")
         self._lock = threading.Lock()
         self._sweeping = threading.Lock()
         self._due = threading.Event()
@@ -166,9 +96,18 @@ class Registrar:
         self._cluster = connect(
             kube.Listeners(node=self._changed, asking=self._asking, expected=self._expected)
         )
+        self._tokens = join_tokens.JoinTokens(self._cluster, reconciler)
+        self._readings = readings.Readings(
+            self._cluster,
+            reconciler,
+            time_source=time_source,
+            pause_s=self._pace.pause_s,
+            kubelets_s=self._pace.kubelets_s,
+            retry_s=self._pace.retry_s,
+        )
 
     @property
-    def cluster(self) -> Cluster:
+    def cluster(self) -> cluster.Cluster:
         """Return the cluster that is spoken with."""
         return self._cluster
 
@@ -182,19 +121,7 @@ class Registrar:
         self, node_name: str, group: str, *, provision_timeout_s: float
     ) -> credentials.JoinCredentials:
         """Mint what a machine joins with; blocks. Raises Throttled (later) or BadOrder."""
-        try:
-            join_credentials = self._cluster.credentials(
-                node_name, group, provision_timeout_s=provision_timeout_s
-            )
-        except facts.Unusable as error:
-            raise errors.BadOrder(f"no way to join: {error}") from error
-        except tokens.Withdrawn as error:
-            raise errors.BadOrder(f"given up meanwhile: {error}") from error
-        except kube_errors.KubeError as error:
-            raise errors.Throttled(f"no join token: {error}", retry_after_s=10.0) from error
-        with self._lock:
-            self._minted.add(node_name)
-        return join_credentials
+        return self._tokens.mint(node_name, group, provision_timeout_s=provision_timeout_s)
 
     def start(self) -> None:
         """Watch the cluster, and sweep every few seconds on a thread of its own."""
@@ -252,7 +179,7 @@ class Registrar:
             self._learn(there)
             return
         self._register(self._reconciler.fleet, there)
-        self._revoke(there)
+        self._tokens.revoke(there)
         sure = now - self._seeing_since >= self._pace.settle_s
         self._judge(there, sure=sure)
         # A node is deleted on no older word than what was heard since the last sweep.
@@ -278,8 +205,9 @@ class Registrar:
         )
 
     def _run(self) -> None:
+        read = self._readings
         while not self._stopping.is_set():
-            for work in (self._identify, self._read_pause, self._read_kubelets, self.sweep):
+            for work in (read.identity, read.pause, read.kubelets, self.sweep):
                 try:
                     work()
                 except Exception:  # noqa: BLE001 - the next round comes; it is logged
@@ -288,46 +216,6 @@ class Registrar:
                 # An outage changes every Node: one sweep will do for many.
                 self._stopping.wait(self._pace.gather_s)
             self._due.clear()
-
-    def _identify(self) -> None:
-        """Read the cluster's identity until it is known: no order is sent before.
-
-        Where we may not read it, it is asked for again now and then: the right may be given.
-        """
-        now = self._clock.monotonic()
-        known = self._reconciler.fleet.identity
-        if known or (known == "" and now < self._identify_at):
-            return
-        self._identify_at = now + self._pace.kubelets_s
-        found = self._cluster.identity()
-        if found is not None:
-            self._reconciler.identified(found)
-
-    def _read_pause(self) -> None:
-        """Read whether we are paused when it is due; while nobody answers, less often."""
-        now = self._clock.monotonic()
-        if now < self._pause_at:
-            return
-        said, known = self._cluster.paused(), self._reconciler.fleet.annotation
-        # Orders are held until it is known.
-        hurry = said is not None or known is None
-        wait_s = self._pace.pause_s if hurry else self._pace.retry_s
-        self._pause_at = self._clock.monotonic() + wait_s
-        if said is not None and said != known:
-            self._reconciler.annotated(said)
-
-    def _read_kubelets(self) -> None:
-        """Read the cluster's kubelet-config when it is due; what was read stays till then."""
-        now = self._clock.monotonic()
-        if now < self._kubelets_at:
-            return
-        self._kubelets_at = now + self._pace.retry_s
-        try:
-            self._reconciler.kubelets(self._cluster.kubelet_config())
-        except kube_errors.KubeError as error:
-            _LOG.warning("kubelet-config not read", error=str(error))
-        else:
-            self._kubelets_at = now + self._pace.kubelets_s
 
     # ---- what the cluster reports, on its threads ------------------------------------------------
 
@@ -427,23 +315,6 @@ class Registrar:
             self._count("misnamed_nodes", {"group": machine.group})
         self._misnamed = misnamed
 
-    def _revoke(self, there: Mapping[str, nodes.Node]) -> None:
-        """Revoke tokens of machines that are nodes or were given up."""
-        with self._lock:
-            minted = tuple(self._minted)
-        # Read after them: whatever a token was minted for is in it, or was given up.
-        fleet = self._reconciler.fleet
-        for name in minted:
-            launch = fleet.launches.get(name)
-            flying = launch is not None and launch.phase is not state.Phase.FAILED
-            shown = fleet.index.by_name.get(name)
-            alive = shown is not None and not view.is_retired(fleet, shown)
-            given_up = name in fleet.unjoined and not fleet.unjoined[name].withheld
-            if _is_node(fleet, there.get(name)) or not (flying or alive) or given_up:
-                self._cluster.revoke(name)
-                with self._lock:
-                    self._minted.discard(name)
-
 
 def only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
     """Find the machine of a Node that names none, if there is one of the name and it is ours.
@@ -452,7 +323,7 @@ def only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
     ordered under the name is not listed, another whose label says so.
     """
     named = fleet.index.by_name.get(name)
-    if named is None or view.is_retired(fleet, named) or quarantine.is_foreign(fleet, named):
+    if named is None or keys.is_retired(fleet, named) or quarantine.is_foreign(fleet, named):
         return None
     provider_id = named.provider_id
     was_another = fleet.registered.get(provider_id, name) != name
@@ -462,11 +333,3 @@ def only_one(fleet: state.Fleet, name: str) -> contract.Instance | None:
         return None
     same = sum(1 for each in fleet.index.by_provider_id.values() if each.node_name == name)
     return named if same == 1 else None
-
-
-def _is_node(fleet: state.Fleet, node: nodes.Node | None) -> bool:
-    """Return whether a Node of a machine's name is that machine, as far as it says."""
-    if node is None:
-        return False
-    ordered = fleet.minted.get(node.name, "")
-    return not node.provider_id or not ordered or node.provider_id == ordered

@@ -17,6 +17,7 @@ from externalgrpc.fleet import (
     dispatch,
     explanation,
     joins,
+    keys,
     notnow,
     pausing,
     proof,
@@ -283,7 +284,7 @@ def _machine(
     account = fleet.index.account_of.get(instance.provider_id, "")
     claimed = claims.claimed(fleet, instance)
     return pb.Machine(
-        name=plaintext.line(view.key_of(fleet, instance)),
+        name=plaintext.line(keys.key_of(fleet, instance)),
         group=plaintext.line(instance.group),
         account=account,
         provider_id=plaintext.line(instance.provider_id),

@@ -13,7 +13,7 @@ import grpc
 
 from externalgrpc import fleet
 from externalgrpc.control.reconciler import Reconciler
-from externalgrpc.fleet import view, wishes
+from externalgrpc.fleet import registering, view, wishes
 from externalgrpc.model import fleet_errors, groups
 from externalgrpc.nodes import pricing
 from externalgrpc.pb import externalgrpc_pb2 as pb
@@ -24,7 +24,7 @@ SERVICE = "clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider"
 FAKE_NODE = "k8s.io/cluster-autoscaler/fake-node-reason"
 _TEMPLATE_PREFIX = "template-node-for-"
 _NO_GROUP = pb.NodeGroupForNodeResponse(nodeGroup=pb.NodeGroup()).SerializeToString()
-_MADE_UP = wishes.Claim(fits=True, news=False)
+_MADE_UP = registering.Claim(fits=True, news=False)
 """Of what is no Node of the cluster nothing is noted, and its providerID is enough."""
 _STATES = {
     view.Showing.RUNNING: pb.InstanceStatus.InstanceState.instanceRunning,
@@ -90,7 +90,7 @@ class CloudProvider:
         said = _claim(state, request.node)
         return None if said.news else self._group_for(state, request.node.providerID, said)
 
-    def _group_for(self, state: fleet.Fleet, provider_id: str, said: wishes.Claim) -> bytes:
+    def _group_for(self, state: fleet.Fleet, provider_id: str, said: registering.Claim) -> bytes:
         owner = view.whose(state, provider_id)
         if owner is None or not said.fits:
             return _NO_GROUP
@@ -274,10 +274,10 @@ def register(server: grpc.Server, made: calls.Calls, service: CloudProvider) -> 
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
 
-def _claim(state: fleet.Fleet, node: pb.ExternalGrpcNode) -> wishes.Claim:
+def _claim(state: fleet.Fleet, node: pb.ExternalGrpcNode) -> registering.Claim:
     if not _is_real(node):
         return _MADE_UP
-    return wishes.claim(state, node.providerID, node.name)
+    return registering.claim(state, node.providerID, node.name)
 
 
 def _is_real(node: pb.ExternalGrpcNode) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from externalgrpc.fleet import repair, state, trials, view, ways
+from externalgrpc.fleet import keys, repair, state, trials, view, ways
 from externalgrpc.status import known as of
 from externalgrpc.status import shape
 from providers import contract
@@ -73,7 +73,7 @@ def _standing(
 ) -> shape.Machine:
     """Show a machine that is no member, under the way that was seen of it, where one was."""
     fleet = known.fleet
-    name = view.retired_names(fleet).get(instance.provider_id) or view.key_of(fleet, instance)
+    name = keys.retired_names(fleet).get(instance.provider_id) or keys.key_of(fleet, instance)
     way = known.past.standing.get(name)
     if way is None or way.provider_id != instance.provider_id:
         way = ways.Way(

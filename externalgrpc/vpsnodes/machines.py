@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import keys, state, view
 from externalgrpc.support import plaintext
 from providers import contract
 
@@ -133,7 +133,7 @@ def _shown(
     fleet: state.Fleet, instance: contract.Instance, how: str, message: str, *, counts: bool
 ) -> Machine:
     return Machine(
-        name=plaintext.line(view.key_of(fleet, instance)),
+        name=plaintext.line(keys.key_of(fleet, instance)),
         state=how,
         counts=counts,
         created_at=instance.created_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from externalgrpc.fleet import joins, proof, requests, state, view, wishes
+from externalgrpc.fleet import joins, proof, registering, requests, state, view
 from externalgrpc.fleet import journeys as ways
 from tests.fleet.scene import (
     IDENTITY,
@@ -46,7 +46,7 @@ class Adopted(Scene):
         self.listed(*shown)
 
     def see(self, nodes: dict[str, state.Seen]) -> None:
-        self.fleet = wishes.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
+        self.fleet = registering.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
 
     def deletes(self) -> list[str]:
         return [each.key for each in self.plan() if isinstance(each, requests.Delete)]

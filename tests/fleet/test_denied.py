@@ -10,7 +10,7 @@ import math
 
 import pytest
 
-from externalgrpc.fleet import notnow, requests, state, wishes
+from externalgrpc.fleet import notnow, registering, requests, state, wishes
 from providers import errors
 from tests.fleet.scene import CREATING, IDENTITY, SETTLE_S, Scene, account, machine
 
@@ -49,9 +49,9 @@ class Denied(Scene):
     def becomes_a_node(self) -> None:
         if self.known:
             nodes = {self.name: state.Seen("sky://1", ready=True)}
-            self.fleet = wishes.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
+            self.fleet = registering.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
         else:
-            assert wishes.claim(self.fleet, "sky://1", self.name).news
+            assert registering.claim(self.fleet, "sky://1", self.name).news
             self.register("sky://1", name=self.name)
 
     def is_shown(self) -> None:
@@ -102,7 +102,7 @@ def test_many_of_them_are_an_outage():
     scene.now += SETTLE_S + 1
     scene.listed()
     nodes = {name: state.Seen(f"sky://{n}", ready=True) for n, name in enumerate(names)}
-    scene.fleet = wishes.see_nodes(scene.fleet, nodes, now=scene.now, unix_now=scene.now)
+    scene.fleet = registering.see_nodes(scene.fleet, nodes, now=scene.now, unix_now=scene.now)
     for name in names:
         scene.looked_up(name, None)
     scene.listed()

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from externalgrpc.fleet import marking, proof, requests, state, wishes
+from externalgrpc.fleet import marking, proof, registering, requests, state
 from providers import contract, errors
 from tests.fleet.scene import IDENTITY, Scene, account, machine, node, unjoined
 
@@ -23,7 +23,7 @@ class Marked(Scene):
     def see(self, **nodes: str) -> None:
         seen = {name: state.Seen(each, ready=True) for name, each in nodes.items()}
         seen = {name.replace("_", "-"): each for name, each in seen.items()}
-        self.fleet = wishes.see_nodes(self.fleet, seen, now=self.now, unix_now=self.now)
+        self.fleet = registering.see_nodes(self.fleet, seen, now=self.now, unix_now=self.now)
 
     def marks(self) -> list[requests.Mark]:
         return [each for each in self.plan() if isinstance(each, requests.Mark)]

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import joins, journeys, view, wishes
+from externalgrpc.fleet import joins, journeys, registering, view
 from providers import contract, errors
 from tests.fleet.scene import (
     CREATING,
@@ -69,7 +69,7 @@ def test_a_failure_does_not_pass_with_the_name() -> None:
 
 def test_what_was_let_go_stays_so_under_another_name() -> None:
     scene = known(shown=(machine(1, "g-1", identity=IDENTITY),))
-    scene.fleet = wishes.register(
+    scene.fleet = registering.register(
         scene.fleet, {"sky://1": "g-1"}, now=scene.now, unix_now=scene.now
     )
     scene.retire(node(1, "g-1"))
@@ -217,7 +217,7 @@ def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is
     scene.creates()
     scene.retire(placeholder(name))
     scene.ordered(name, machine(1, name, state=RUNNING))
-    assert wishes.claim(scene.fleet, "sky://1", name).news
+    assert registering.claim(scene.fleet, "sky://1", name).news
     scene.register("sky://1", name=name)
     scene.plan()
     assert not scene.fleet.retired

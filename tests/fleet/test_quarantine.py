@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import notnow, proof, quarantine, state, view, wishes
+from externalgrpc.fleet import notnow, proof, quarantine, registering, state, view
 from externalgrpc.model import fleet_errors
 from providers import errors
 from tests.fleet.scene import (
@@ -52,7 +52,7 @@ class Ours(Scene):
         self.listed(*shown)
 
     def see(self, nodes: dict[str, state.Seen]) -> None:
-        self.fleet = wishes.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
+        self.fleet = registering.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
 
     def doubts(self) -> dict[str, str]:
         return {each: held.doubt.value for each, held in self.fleet.quarantine.items()}
@@ -80,7 +80,7 @@ class TestProof:
         left = unjoined(1, "g-1")
         scene = Ours(left)
         assert proof.never_joined(scene.fleet, left, "a")
-        scene.fleet = wishes.lose_sight_of_nodes(scene.fleet)
+        scene.fleet = registering.lose_sight_of_nodes(scene.fleet)
         assert not proof.never_joined(scene.fleet, left, "a"), "its Node may have come since"
         scene.see({})
         assert proof.never_joined(scene.fleet, left, "a")
@@ -195,7 +195,7 @@ class TestUnclaimed:
         (name,) = scene.grow(1)
         assert not scene.creates()
         assert scene.launch(name).phase is state.Phase.HELD
-        scene.fleet = wishes.identify(scene.fleet, "", now=scene.now, unix_now=scene.now)
+        scene.fleet = registering.identify(scene.fleet, "", now=scene.now, unix_now=scene.now)
         assert len(scene.creates()) == 1
 
     @pytest.mark.parametrize(
@@ -298,24 +298,24 @@ class TestMisnamed:
             scene.listed(machine(1, "g-1"), machine(2, "g-1"))
         assert not scene.fleet.retired
         assert scene.target() == 2
-        assert wishes.contradicts(scene.fleet, "sky://2", "g-2")
+        assert registering.contradicts(scene.fleet, "sky://2", "g-2")
 
     def test_a_name_label_edited_on_a_node_that_ca_showed_before_is_news(self):
         """Else the machine counts and its Node does not: CA skips every loop to mend the size."""
         scene = Scene(shown=(machine(1, "g-1"),))
         scene.register("sky://1")
-        assert not wishes.claim(scene.fleet, "sky://1", "g-1").news
+        assert not registering.claim(scene.fleet, "sky://1", "g-1").news
         scene.listed(machine(1, "g-zzz"))
-        assert wishes.claim(scene.fleet, "sky://1", "g-1").news
+        assert registering.claim(scene.fleet, "sky://1", "g-1").news
         scene.register("sky://1", name="g-1")
         assert {each.doubt.value for each in scene.fleet.quarantine.values()} == {"Misnamed"}
         assert (scene.target(), scene.fleet.retired) == (0, {})
-        assert not wishes.claim(scene.fleet, "sky://1", "g-1").news
+        assert not registering.claim(scene.fleet, "sky://1", "g-1").news
         scene.listed(machine(1, "g-1"))
-        assert wishes.claim(scene.fleet, "sky://1", "g-1").news
+        assert registering.claim(scene.fleet, "sky://1", "g-1").news
         scene.register("sky://1")
         assert (scene.target(), scene.fleet.quarantine) == (1, {})
-        assert not wishes.claim(scene.fleet, "sky://1", "g-1").news
+        assert not registering.claim(scene.fleet, "sky://1", "g-1").news
 
 
 class TestUnregistered:
@@ -379,7 +379,7 @@ class TestUnregistered:
             scene.creates()
             scene.ordered(name, unjoined(1, name))
         scene.listed(unjoined(1, name, created_at=OLD_S))
-        scene.fleet = wishes.lose_sight_of_nodes(scene.fleet)
+        scene.fleet = registering.lose_sight_of_nodes(scene.fleet)
         scene.retire(node(1, fake=True))
         assert not scene.fleet.retired, "its Node may have come since"
         assert scene.doubts() == {"sky://1": "Unregistered"}
@@ -392,7 +392,7 @@ class TestUnregistered:
 
     def test_a_node_that_came_while_nobody_heard_of_them_keeps_its_machine(self):
         scene = Ours(unjoined(1, "g-1", created_at=OLD_S))
-        scene.fleet = wishes.lose_sight_of_nodes(scene.fleet)
+        scene.fleet = registering.lose_sight_of_nodes(scene.fleet)
         scene.retire(node(1, fake=True))
         scene.see(seen(1))
         assert (scene.doubts(), scene.target(), scene.fleet.retired) == ({}, 1, {})

@@ -8,14 +8,14 @@ import pytest
 
 from externalgrpc.fleet import (
     history,
+    registering,
     repair,
     requests,
-    retired,
+    sparing,
     state,
     succession,
     verdicts,
     view,
-    wishes,
 )
 from externalgrpc.model import groups
 from providers import errors
@@ -70,7 +70,9 @@ class Ill(Scene):
             del self.seen[name]
 
     def sweep(self, *, sure: bool = True) -> None:
-        self.fleet = wishes.see_nodes(self.fleet, dict(self.seen), now=self.now, unix_now=self.now)
+        self.fleet = registering.see_nodes(
+            self.fleet, dict(self.seen), now=self.now, unix_now=self.now
+        )
         self.fleet = repair.judge(self.fleet, now=self.now, unix_now=self.now, sure=sure)
 
     def pass_(self, seconds: float, *, sure: bool = True) -> None:
@@ -166,7 +168,7 @@ def test_a_gap_in_sight_begins_the_time_anew() -> None:
     there.sweep(sure=False)
     there.pass_(AFTER_S)
     assert there.going == []
-    there.fleet = wishes.lose_sight_of_nodes(there.fleet)
+    there.fleet = registering.lose_sight_of_nodes(there.fleet)
     there.fleet = repair.judge(there.fleet, now=there.now + 99, unix_now=there.now + 99)
     assert not there.fleet.unready
     assert there.going == []
@@ -420,7 +422,7 @@ def test_a_deletion_that_was_not_sent_is_withdrawn_when_anything_speaks_for_the_
     else:
         there.turn("g-1", ready=then == "ready", left_alone=then == "alone")
         there.sweep()
-    assert retired.is_spared(there.fleet, "g-1")
+    assert sparing.is_spared(there.fleet, "g-1")
     there.now += SETTLE_S
     assert there.deletes() == []
     assert there.target() == MANY, "it counts again"
@@ -434,7 +436,7 @@ def test_while_nobody_can_tell_how_its_node_is_the_deletion_waits(then) -> None:
     if then == "outage":
         there.fleet = dataclasses.replace(there.fleet, outage="all are lost")
     else:
-        there.fleet = wishes.lose_sight_of_nodes(there.fleet)
+        there.fleet = registering.lose_sight_of_nodes(there.fleet)
     assert there.deletes() == []
     assert there.target() == MANY - 1
     there.fleet = dataclasses.replace(there.fleet, outage="", nodes_stale=False)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import requests, retired, state, view, wishes
+from externalgrpc.fleet import registering, requests, sparing, state, view
 from externalgrpc.model import fleet_errors
 from providers import contract, errors
 from tests.fleet.scene import (
@@ -39,7 +39,7 @@ class Ours(Scene):
         seen = {
             name.replace("_", "-"): state.Seen(each, ready=True) for name, each in nodes.items()
         }
-        self.fleet = wishes.see_nodes(self.fleet, seen, now=self.now, unix_now=self.now)
+        self.fleet = registering.see_nodes(self.fleet, seen, now=self.now, unix_now=self.now)
 
     def accepted(self, number: int) -> tuple[str, contract.Instance]:
         """Order one machine; no listing shows it yet."""
@@ -61,7 +61,7 @@ def test_a_machine_that_joins_while_the_cloud_takes_no_deletion_is_spared() -> N
     assert scene.deletes() == [name]
     scene.deleted(name, errors.Unreachable("503"))
     scene.see(**{name: "sky://1"})
-    assert retired.is_spared(scene.fleet, name)
+    assert sparing.is_spared(scene.fleet, name)
     scene.now += SETTLE_S
     assert scene.deletes() == []
     scene.listed(made)
@@ -171,7 +171,7 @@ class TestLiars:
         scene.see(g_3="sky://9", **({name: "sky://9"} if own_node else {}))
         with pytest.raises(fleet_errors.NotOurs):
             scene.retire(node(9, "g-3"))
-        assert wishes.contradicts(scene.fleet, "sky://9", "g-3")
+        assert registering.contradicts(scene.fleet, "sky://9", "g-3")
         scene.register("sky://9", name="g-3")
         assert "sky://9" not in scene.fleet.registered
         assert not scene.fleet.retired
@@ -187,12 +187,12 @@ class TestLiars:
         with pytest.raises(fleet_errors.NotOurs):
             scene.retire(fleets.NodeRef(provider_id=held, name="g-3"))
         assert name in scene.fleet.launches
-        assert wishes.contradicts(scene.fleet, held, "g-3")
-        assert not wishes.claim(scene.fleet, held, "g-3").news
+        assert registering.contradicts(scene.fleet, held, "g-3")
+        assert not registering.claim(scene.fleet, held, "g-3").news
 
     def test_the_id_of_one_that_a_listing_lacks(self) -> None:
         scene = Ours(machine(1, "g-1", identity=IDENTITY))
         scene.listed()
         assert "sky://1" in scene.fleet.missing
-        assert wishes.contradicts(scene.fleet, "sky://1", "g-3")
-        assert not wishes.contradicts(scene.fleet, "sky://1", "g-1")
+        assert registering.contradicts(scene.fleet, "sky://1", "g-3")
+        assert not registering.contradicts(scene.fleet, "sky://1", "g-1")

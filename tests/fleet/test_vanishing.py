@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import notnow, requests, state, vanishing, view, wishes
+from externalgrpc.fleet import notnow, registering, requests, state, vanishing, view
 from tests.fleet.scene import DELETING, IDENTITY, SETTLE_S, Scene, account, group, machine
 
 
@@ -33,7 +33,7 @@ class Many(Scene):
             each.node_name: state.Seen(each.provider_id, ready=n < ready)
             for n, each in enumerate(self.shown[:there])
         }
-        self.fleet = wishes.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
+        self.fleet = registering.see_nodes(self.fleet, nodes, now=self.now, unix_now=self.now)
 
     def lose(self, count: int) -> None:
         """Let a listing lack the first ones, and their look-ups say that they are not there."""

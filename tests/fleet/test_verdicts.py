@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import joins, journeys, state, verdicts, wishes
+from externalgrpc.fleet import joins, journeys, registering, state, verdicts
 from externalgrpc.model import groups
 from providers import contract
 from tests.fleet.scene import IDENTITY, RUNNING, SETTLE_S, Scene, account, group, machine, unjoined
@@ -117,7 +117,7 @@ def test_the_limits_are_the_operators() -> None:
 def test_a_verdict_is_taken_back_when_a_node_shows_life() -> None:
     there = Late(*many(1))
     assert there.judge() == ["g-1"]
-    there.fleet = wishes.see_nodes(
+    there.fleet = registering.see_nodes(
         there.fleet,
         {"somebody": state.Seen("sky://1", ready=True)},
         now=there.now,

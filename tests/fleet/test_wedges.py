@@ -13,12 +13,12 @@ from externalgrpc.fleet import (
     neighbours,
     notnow,
     quarantine,
+    registering,
     requests,
     state,
     surge,
     tidying,
     view,
-    wishes,
 )
 from externalgrpc.model import fleet_errors
 from providers import contract, errors
@@ -142,7 +142,7 @@ class TestMarks:
     def two(self) -> Scene:
         scene = ours(unjoined(1, "g-1"), unjoined(2, "g-2"))
         seen = {f"g-{n}": state.Seen(f"sky://{n}", ready=True) for n in (1, 2)}
-        scene.fleet = wishes.see_nodes(scene.fleet, seen, now=scene.now, unix_now=scene.now)
+        scene.fleet = registering.see_nodes(scene.fleet, seen, now=scene.now, unix_now=scene.now)
         return scene
 
     @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_five_thousand_nodes_of_machines_in_quarantine_are_shown_in_seconds(clus
     assert len(scene.fleet.quarantine) == 5000
     began = time.process_time()
     for name, seen in nodes.items():
-        assert wishes.claim(scene.fleet, seen.provider_id, name).news
+        assert registering.claim(scene.fleet, seen.provider_id, name).news
         scene.register(seen.provider_id, name=name)
     assert time.process_time() - began < 15.0, "a review of all for each would take minutes"
     assert len(scene.fleet.quarantine) == (5000 if cluster else 0)

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import marking, state, view, wishes
+from externalgrpc.fleet import marking, registering, state, view
 from externalgrpc.fleet import requests as asked
 from providers import contract, errors
 from tests.fleet import scene
@@ -20,7 +20,7 @@ def seen(*machines, ready=True):
 
 
 def see(there, nodes):
-    there.fleet = wishes.see_nodes(there.fleet, nodes, now=there.now, unix_now=there.now)
+    there.fleet = registering.see_nodes(there.fleet, nodes, now=there.now, unix_now=there.now)
 
 
 def keys(there, group="g"):
@@ -50,7 +50,7 @@ def test_without_nodes_the_last_word_of_ca_counts():
     assert there.retire(node(1, fake=True)) == ("g-1",)
     assert there.target() == 0
     assert not there.fleet.retired
-    assert wishes.claim(there.fleet, "sky://1", "g-1").news
+    assert registering.claim(there.fleet, "sky://1", "g-1").news
     there.register("sky://1")
     assert there.target() == 1
 
@@ -87,16 +87,16 @@ def test_what_was_let_go_is_known_by_its_id_when_its_label_is_edited():
 def test_a_node_that_agrees_again_with_the_mark_is_news():
     there = Scene(shown=(machine(1, "g-other"),))
     there.register("sky://1", name="g-1")
-    assert not wishes.claim(there.fleet, "sky://1", "g-1").news
+    assert not registering.claim(there.fleet, "sky://1", "g-1").news
     there.listed(machine(1, "g-1"))
-    assert wishes.claim(there.fleet, "sky://1", "g-1").news
+    assert registering.claim(there.fleet, "sky://1", "g-1").news
 
 
 def test_a_node_that_disagrees_is_nobodys_while_its_machine_is_not_listed():
     there = Scene(shown=(machine(1, "g-1"),))
     there.now += 10
     there.listed()
-    assert wishes.contradicts(there.fleet, "sky://1", "g-2")
+    assert registering.contradicts(there.fleet, "sky://1", "g-2")
 
 
 def test_without_an_identity_the_operator_s_word_puts_away_what_is_another_s():
@@ -138,7 +138,7 @@ def test_a_node_of_an_order_is_remembered_before_its_machine_is_listed():
     there = Scene(started_at=900.0)
     name = asked_for(there)
     there.ordered(name, errors.Unreachable("cut"))
-    assert wishes.claim(there.fleet, "sky://7", name).news
+    assert registering.claim(there.fleet, "sky://7", name).news
     there.register("sky://7", name=name)
     there.listed()
     there.retire(placeholder(name))

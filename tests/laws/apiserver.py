@@ -15,7 +15,7 @@ from tests.laws import kubernetes, laws, life, simulation
 
 class ApiServer:
     """One server's connection to one cluster, after
-    :class:`externalgrpc.joining.registrar.Cluster`.
+    :class:`externalgrpc.joining.cluster.Cluster`.
 
     While it is ``away``, nothing is heard; what was heard before is remembered. ``terminated``
     tells which machines the server has let go.

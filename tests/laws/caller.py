@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import joins, state, view, wishes
+from externalgrpc.fleet import joins, registering, state, view
 from externalgrpc.model import fleet_errors, names
 from tests.laws import laws, world
 
@@ -137,7 +137,7 @@ def retire(there: world.World, name: str, picks: Sequence[tuple[str, int]]) -> N
 def show(there: world.World) -> None:
     """Show every Node, as CA does when a loop begins."""
     for name, seen in there.nodes().items():
-        if wishes.claim(there.fleet, seen.provider_id, name).news:
+        if registering.claim(there.fleet, seen.provider_id, name).news:
             there.fleet = fleets.register(
                 there.fleet, {seen.provider_id: name}, now=there.now, unix_now=there.now
             )

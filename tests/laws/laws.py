@@ -10,7 +10,7 @@ import collections
 import dataclasses
 from collections.abc import Set
 
-from externalgrpc.fleet import claims, notnow, state, view
+from externalgrpc.fleet import claims, keys, notnow, state, view
 
 
 class LawBroken(AssertionError):
@@ -131,7 +131,7 @@ def _quarantine(fleet: state.Fleet, shown: Set[str]) -> None:
         if instance is None:
             continue
         require(instance.group in fleet.groups, "others' groups are not judged", instance)
-        require(not view.is_retired(fleet, instance), "quarantine deletes nothing", instance)
+        require(not keys.is_retired(fleet, instance), "quarantine deletes nothing", instance)
         node = (fleet.nodes or {}).get(instance.node_name)
         sure = (
             node is not None

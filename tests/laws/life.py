@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from externalgrpc.fleet import state, view
+from externalgrpc.fleet import keys, state
 from tests.laws import laws
 
 SIGHT_S = 10.0
@@ -70,7 +70,7 @@ class Judge:
             return
         self._seen = fleet.retired
         for retirement in fleet.retired.values():
-            provider_id = view.machine_of(fleet, retirement)
+            provider_id = keys.machine_of(fleet, retirement)
             if provider_id and provider_id not in self._decided:
                 self._decided[provider_id] = retirement.since
                 if self._excused(provider_id):

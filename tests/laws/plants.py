@@ -96,12 +96,12 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "take a ghost back",
         f"{FLEET}/listing.py",
-        "    fleet = retired.returned(fleet, snapshot, now=now)\n",
+        "    fleet = returning.retire_again(fleet, snapshot, now=now)\n",
         "",
     ),
     Plant(
         "know a ghost by its id alone",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/returning.py",
         "by_name = came and not claims.shows_life(fleet, instance)",
         "by_name = False",
     ),
@@ -177,7 +177,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "keep both machines of one name",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/returning.py",
         "        if over or proof.double_settled(fleet, instance, snapshot):",
         "        if False:",
     ),

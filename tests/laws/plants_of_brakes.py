@@ -99,13 +99,13 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "paused: take the second machine of an order for CA's word",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/returning.py",
         "own = not over or _was_own(fleet, name)",
         "own = False",
     ),
     Plant(
         "paused: forget whose word let a machine go that comes back",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/returning.py",
         "own, repair = why is not None and why.own, why is not None and why.repair",
         "own, repair = False, why is not None and why.repair",
     ),

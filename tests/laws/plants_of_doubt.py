@@ -66,14 +66,14 @@ PLANTS = (
     ),
     Plant(
         "delete what became a node while its deletion waited",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/sparing.py",
         "    return _is_of_use(fleet, held)\n",
         "    return False\n",
     ),
     Plant(
         "look no more at what is deleted right before that",
         "externalgrpc/control/writes.py",
-        "        if retired.is_spared(fleet, self.request.key):",
+        "        if sparing.is_spared(fleet, self.request.key):",
         "        if not self.request.key:",
     ),
     Plant(
@@ -160,13 +160,13 @@ PLANTS = (
     # 6. Two machines of one name.
     Plant(
         "let one go again of several that come back under one name",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/returning.py",
         "            if key in again:",
         "            if False:",
     ),
     Plant(
         "take the machine of an order under way for a double",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/returning.py",
         " or proof.may_be_anothers(fleet, instance):",
         ":",
     ),
@@ -228,7 +228,7 @@ PLANTS = (
     Plant(
         "wait for ever to send again because of what we delete",
         f"{FLEET}/landing.py",
-        "        and not view.is_retired(fleet, instance)\n        for provider_id",
+        "        and not keys.is_retired(fleet, instance)\n        for provider_id",
         "        for provider_id",
     ),
     Plant(

@@ -32,8 +32,8 @@ PLANTS = (
     Plant(
         "note an orphan as one to be finished",
         f"{FLEET}/finishing.py",
-        "nobodys = instance.group not in fleet.groups or view.is_retired(fleet, instance)",
-        "nobodys = view.is_retired(fleet, instance)",
+        "nobodys = instance.group not in fleet.groups or keys.is_retired(fleet, instance)",
+        "nobodys = keys.is_retired(fleet, instance)",
     ),
     Plant(
         "finish on a listing that is older than the last answer",

@@ -240,7 +240,7 @@ PLANTS = (
     ),
     Plant(
         "never acquit whom CA has accused",
-        f"{FLEET}/wishes.py",
+        f"{FLEET}/registering.py",
         "        return provider_id in fleet.accused or not fits\n",
         "        return not fits\n",
     ),
@@ -260,7 +260,7 @@ PLANTS = (
     Plant(
         "delete whom another Node names",
         f"{FLEET}/wishes.py",
-        "    return contradicts(fleet, node.provider_id, node.name)",
+        "    return registering.contradicts(fleet, node.provider_id, node.name)",
         "    return False",
     ),
     Plant(
@@ -296,7 +296,7 @@ PLANTS = (
     ),
     Plant(
         "lose sight of what was let go when its label is edited",
-        f"{FLEET}/view.py",
+        f"{FLEET}/keys.py",
         "    return bool(fleet.retired) and instance.provider_id in retired_names(fleet)\n",
         "    return instance.node_name in fleet.retired and "
         "instance.provider_id in retired_names(fleet)\n",

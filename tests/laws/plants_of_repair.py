@@ -224,13 +224,13 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "repair: delete who became ready meanwhile",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/sparing.py",
         "    return claims.is_well(fleet, held.provider_id, held.name)\n",
         "    return False\n",
     ),
     Plant(
         "repair: delete whom somebody said to leave alone meanwhile",
-        f"{FLEET}/retired.py",
+        f"{FLEET}/sparing.py",
         "group.repair_after_s is None or held.provider_id in fleet.left_alone:",
         "group.repair_after_s is None:",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from externalgrpc.fleet import retired, state, view
+from externalgrpc.fleet import sparing, state, view
 from providers import contract
 from tests.laws import laws
 
@@ -306,7 +306,7 @@ class Witness:
         spared = [
             held
             for key, held in before.retired.items()
-            if key not in after.retired and retired.was_spared(after, held)
+            if key not in after.retired and sparing.was_spared(after, held)
         ]
         for held in spared:
             self.terminated -= {held.key, held.name, held.provider_id}
