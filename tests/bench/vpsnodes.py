@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import logging
 import random
+import statistics
 import sys
 import tempfile
 import threading
@@ -40,8 +41,18 @@ WATCHED_S = 60.0
 _RPCS = ("NodeGroups", "NodeGroupTargetSize", "NodeGroupNodes", "NodeGroupTemplateNodeInfo")
 
 
+SHOWN = 10
+"""So many objects are made one after the other, each timed until CA is shown it."""
+
+
 def run(say: Callable[[str], None]) -> None:
-    """Compare 200 groups of 2,000 machines; count the writes of 100 groups of 1,000."""
+    """Compare 200 groups of 2,000 machines; count writes; time objects until they are groups."""
+    _compare(say)
+    _count(say)
+    _time(say)
+
+
+def _compare(say: Callable[[str], None]) -> None:
     say("\n200 groups, 2,000 machines: from the file, and as VPSNodes (interleaved rounds)")
     with _server(200, 2000, "file") as (file, _), _server(200, 2000, "objects") as (own, kube):
         _until(lambda: _answered(kube) == 200)
@@ -55,6 +66,10 @@ def run(say: Callable[[str], None]) -> None:
             one, other = measured[rpc, "file"].median_us, measured[rpc, "objects"].median_us
             say(f"{rpc:<28}{one:>8.0f} us{other:>8.0f} us{other / one:>7.2f}")
         say(f"{'RSS':<28}{file.rss_mib():>8.0f} MiB{own.rss_mib():>7.0f} MiB")
+
+
+def _count(say: Callable[[str], None]) -> None:
+    """Count all that is written: statuses, finalizers, Events; of 100 groups, 1,000 machines."""
     limit = pace.Pace()
     say(f"\n100 VPSNodes, 1,000 machines: writes a minute, of {limit.a_minute:.0f} at most")
     for churn in (0.0, 20.0):
@@ -64,28 +79,63 @@ def run(say: Callable[[str], None]) -> None:
             say(f"all were answered after {time.monotonic() - began:.0f} s")
             # What a start brings about, and the burst that a rest has earned, are over by then.
             time.sleep(2 * WATCHED_S)
-            before = kube.count("PATCH")
+            before = _written(kube)
             time.sleep(WATCHED_S)
-            writes = (kube.count("PATCH") - before) * 60.0 / WATCHED_S
+            writes = (_written(kube) - before) * 60.0 / WATCHED_S
             say(f"machines that come or go a second: {churn:>4.0f}; writes a minute: {writes:.0f}")
+
+
+def _time(say: Callable[[str], None]) -> None:
+    """Time objects from the instant the API server has them until NodeGroups shows them."""
+    say(f"\n{SHOWN} VPSNodes, one after the other: from kubectl apply until NodeGroups shows it")
+    with _server(0, 0, "objects") as (process, kube):
+        groups = process.call("NodeGroups")
+        waited = []
+        for number in range(SHOWN):
+            name = f"pool-{number:03}"
+            began = time.monotonic()
+            _put(kube, name)
+            _until(lambda name=name: name.encode() in groups(b""), every_s=0.005)
+            waited.append((time.monotonic() - began) * 1000)
+        first, *rest = waited
+        say(
+            f"the very first: {first:.0f} ms; the others: {statistics.median(rest):.0f} ms, "
+            f"at most {max(rest):.0f} ms"
+        )
+
+
+def _written(kube: apiserver.FakeServer) -> int:
+    return sum(kube.count(method) for method in ("POST", "PUT", "PATCH", "DELETE"))
 
 
 def _answered(kube: apiserver.FakeServer) -> int:
     return sum(bool(each.get("status")) for each in kube.items.values())
 
 
-def _until(condition: Callable[[], bool], within_s: float = 300.0) -> None:
+def _until(condition: Callable[[], bool], within_s: float = 300.0, every_s: float = 0.2) -> None:
     ends = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > ends:
             raise RuntimeError("it did not come")
-        time.sleep(0.2)
+        time.sleep(every_s)
 
 
 def _request(rpc: str, number: int) -> bytes:
     if rpc == "NodeGroups":
         return b""
     return pb.NodeGroupTargetSizeRequest(id=f"pool-{number % 200:03}").SerializeToString()
+
+
+def _put(kube: apiserver.FakeServer, name: str) -> None:
+    spec = {
+        "provider": "memory",
+        "instanceType": "small",
+        "region": "north",
+        "autoScale": {"enabled": True, "minNodes": 0, "maxNodes": 100},
+        "labels": {"pool": name},
+    }
+    about = {"name": name, "generation": 1}
+    kube.put(f"{objects.PATH}/{name}", {"metadata": about, "spec": spec})
 
 
 @contextlib.contextmanager
@@ -95,17 +145,7 @@ def _server(
     kube = apiserver.FakeServer()
     if by == "objects":
         for number in range(pools):
-            name = f"pool-{number:03}"
-            scale = {"enabled": True, "minNodes": 0, "maxNodes": 100}
-            spec = {
-                "provider": "memory",
-                "instanceType": "small",
-                "region": "north",
-                "autoScale": scale,
-                "labels": {"pool": name},
-            }
-            about = {"name": name, "generation": 1}
-            kube.put(f"{objects.PATH}/{name}", {"metadata": about, "spec": spec})
+            _put(kube, f"pool-{number:03}")
     kube.start()
     with tempfile.TemporaryDirectory() as folder:
         kube.link(Path(folder))

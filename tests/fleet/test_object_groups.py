@@ -7,8 +7,10 @@ import dataclasses
 import pytest
 
 from externalgrpc import fleet as fleets
+from externalgrpc.control import cloud_calls
 from externalgrpc.fleet import dispatch, notnow, requests, state, view
 from externalgrpc.model import fleet_errors
+from providers import errors
 from tests.fleet.scene import Scene, group, machine, node
 
 WAITS = "the VPSNodes of the cluster could not be listed yet"
@@ -107,6 +109,20 @@ class TestDeletion:
         scene = Scene(group(hold="x"))
         scene.grow(2)
         scene.configure(group(deletion=policy))
+        scene.plan()
+        assert view.target(scene.fleet, "g") == 0
+
+    def test_what_waits_for_its_turn_is_not_sent(self, policy):
+        scene = Scene(group())
+        scene.grow(1)
+        (create,) = scene.creates()
+        waiting = cloud_calls.of(create)
+        assert waiting.not_wanted(scene.fleet) == ""
+        scene.configure(group(hold="no finalizer yet"))
+        assert waiting.not_wanted(scene.fleet) == "no finalizer yet"
+        scene.configure(group(deletion=policy))
+        assert "being deleted" in waiting.not_wanted(scene.fleet)
+        scene.ordered(create.name, errors.Throttled("not sent: its VPSNode is being deleted"))
         scene.plan()
         assert view.target(scene.fleet, "g") == 0
 

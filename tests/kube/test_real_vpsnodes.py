@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from externalgrpc.fleet import state, view
 from externalgrpc.joining import registrar
 from externalgrpc.kube import access
 from externalgrpc.model import installed_clouds
+from externalgrpc.pb import externalgrpc_pb2 as pb
+from externalgrpc.pb import externalgrpc_pb2_grpc
+from externalgrpc.rpc import client, fleet_service, server, service
 from externalgrpc.support import clock
 from externalgrpc.vpsnodes import draining, objects, pace
 from providers import memory
@@ -69,9 +72,9 @@ class World:
     plant: assembly.Assembly | None = None
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[assembly.Assembly]:
+    def serving(self, text: str = FILE) -> Iterator[assembly.Assembly]:
         path = self.folder / "pools.yaml"
-        path.write_text(FILE.format(kubeconfig=self.plane.account()))
+        path.write_text(text.format(kubeconfig=self.plane.account()))
         source = config.Source(
             path=path,
             cluster="",
@@ -150,16 +153,41 @@ def test_our_account_may_do_what_it_needs_and_no_more(world: World) -> None:
     assert access.excess(link.api) == ()
 
 
-def test_an_object_is_a_group_within_three_seconds(world: World) -> None:
-    with world.serving():
+@contextlib.contextmanager
+def asked(plant: assembly.Assembly) -> Iterator[Callable[[], set[str]]]:
+    """Serve gRPC; give what NodeGroups shows to the autoscaler."""
+    serving = server.Server(
+        server.Listening(address="127.0.0.1:0"),
+        service.CloudProvider(plant.reconciler, plant.describer),
+        fleet_service.Show(plant.reconciler, plant.describer, clock.SystemClock(), version="test"),
+    )
+    serving.start()
+    try:
+        with client.Connection(address=serving.address).open() as channel:
+            stub = externalgrpc_pb2_grpc.CloudProviderStub(channel)  # type: ignore[no-untyped-call]
+            yield lambda: {
+                each.id for each in stub.NodeGroups(pb.NodeGroupsRequest(), timeout=5.0).nodeGroups
+            }
+    finally:
+        serving.stop(0.5)
+
+
+@pytest.mark.parametrize("defaults", [True, False], ids=["known before", "with the object"])
+def test_an_object_is_in_node_groups_within_three_seconds(world: World, *, defaults: bool) -> None:
+    """The very first one too, by which an account is opened and listed that nobody spoke of."""
+    text = FILE if defaults else FILE.partition("vpsNodes:")[0] + "vpsNodes: {{}}\n"
+    own = {} if defaults else {"image": "debian-13", "join": "image"}
+    with world.serving(text) as plant, asked(plant) as node_groups:
         world.until(lambda: not world.fleet.awaited, "the VPSNodes are listed")
-        # The first object of a cloud opens its account; the second is what is measured.
-        world.apply(made("first"))
-        world.until(lambda: world.served() == ["first"], "the first is served")
-        began = clock.SystemClock().monotonic()
-        world.apply(made("web"))
-        world.until(lambda: "web" in world.served(), "web is served", within_s=3.0)
-        assert clock.SystemClock().monotonic() - began < 3.0
+        assert node_groups() == set()
+        assert bool(world.fleet.accounts) is defaults
+        there: set[str] = set()
+        for name in ("first", "web"):
+            began = clock.SystemClock().monotonic()
+            world.apply(made(name, **own))
+            there.add(name)
+            world.until(lambda: node_groups() == there, f"{name} is shown", within_s=3.0)
+            assert clock.SystemClock().monotonic() - began < 3.0, f"{name}, kubectl included"
         world.until(
             lambda: world.condition("web", "Accepted")[:2] == ("True", "Accepted"), "accepted"
         )

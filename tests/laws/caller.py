@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from externalgrpc import fleet as fleets
 from externalgrpc.fleet import joins, registering, state, view
 from externalgrpc.model import fleet_errors, names
-from tests.laws import laws, world
+from tests.laws import laws, vps_nodes, world
 
 BLIND_S = 300.0
 
@@ -29,6 +29,7 @@ def grow(there: world.World, name: str, delta: int, *, cover: bool) -> None:
     except fleet_errors.FleetError as error:
         _refused_for_a_reason(there, name, delta, error)
         return
+    vps_nodes.may_grow(before, name)
     still = there.promised.pop(name, frozenset()) & air
     if cover:
         laws.require(
@@ -199,14 +200,15 @@ def _refused_for_a_reason(
     elif isinstance(error, fleet_errors.OutOfBounds):
         size = view.target(there.fleet, name)
         unsure = laws.unsure(there.fleet, name)
-        beyond = delta <= 0 or size + delta > wanted.max_size - unsure or wanted.departed
+        beyond = delta <= 0 or size + delta > wanted.max_size - unsure or wanted.closing
         laws.require(beyond, "a growth within bounds is not refused", name, delta)
     else:
         seen = there.fleet.accounts[wanted.account].snapshot
         blind = seen is None or there.now - seen.begun_at > BLIND_S
         trouble = view.trouble(there.fleet, name)
         tired = joins.held_back(there.fleet, name, there.now)
-        laws.require(blind or trouble or tired, "a growth is refused for a reason", error)
+        reason = blind or trouble or tired or there.fleet.awaited
+        laws.require(reason, "a growth is refused for a reason", error)
 
 
 def _node(provider_id: str, name: str, fake: bool) -> fleets.NodeRef:  # noqa: FBT001

@@ -147,7 +147,7 @@ def _bounds(fleet: state.Fleet, name: str) -> None:
     size = view.target(fleet, name)
     require(least <= most, "a minimum is no maximum", name, least, most)
     group = fleet.groups[name]
-    if group.departed:
+    if group.closing:
         return
     if notnow.why(fleet, name) is not None:
         require(most == size, "not now: the shown maxSize is the target", name, most, size)

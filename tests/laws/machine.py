@@ -371,6 +371,26 @@ class FleetMachine(RuleBasedStateMachine):
         self.calm = 0
         self.there.reconfigure(which)
 
+    @precondition(lambda self: self.calm > 6)
+    @rule(
+        which=st.sampled_from(("g is being deleted", "g is held")),
+        first_s=st.sampled_from((0.0, 2.0, 4.0, 6.0)),
+        then_s=st.sampled_from((6.0, 40.0)),
+        create=CREATE,
+        on=st.booleans(),
+    )
+    def object_changes(self, *, which, first_s, then_s, create, on):
+        """A VPSNode loses its finalizer, or is deleted, while CA asks for machines of it."""
+        self.calm = 0
+        fate = fates.Fate(create=create)
+        self._grow("g", 1)
+        self.there.run(first_s, 2.0, fate)
+        self.there.reconfigure(which)
+        self._grow("g", 1)
+        self.there.run(then_s, 2.0, fate)
+        if not on:
+            self.there.reconfigure("as it was")
+
     @rule(what=st.sampled_from(operator.WHAT), on=st.sampled_from((True, False, False)))
     def pause(self, *, what, on):
         """Pause something; or have everything go on."""
@@ -426,10 +446,17 @@ class FleetMachine(RuleBasedStateMachine):
             caller.grow(self.there, name, min(most, room), cover=True)
 
     @precondition(lambda self: self.calm > 10)
-    @rule(lost=st.booleans())
-    def restart(self, *, lost):
+    @rule(lost=st.booleans(), unread=st.sampled_from((False, False, True)))
+    def restart(self, *, lost, unread):
+        """Kill the process; the next may not know at first which VPSNodes there are."""
         self.calm = 0
+        self.there.awaits = "the VPSNodes could not be listed yet" if unread else ""
         self.there.kill_process(lost=lost)
+
+    @precondition(lambda self: self.there is not None and self.there.awaits)
+    @rule()
+    def list_objects(self):
+        self.there.objects_listed()
 
     # ---- laws --------------------------------------------------------------------------------
 
@@ -449,6 +476,7 @@ class FleetMachine(RuleBasedStateMachine):
         for each in self._machines():
             self._turn(each, ready=True)
         there.operator.capped = False
+        there.objects_listed()
         there.pause("", on=False)
         there.say(there.words, believe_vanished=True)
         for _ in range(300):

@@ -14,6 +14,24 @@ PLANTS = (
         "known = not unknown(fleet, account)",
     ),
     Plant(
+        "send an order that waited for its turn when its object was deleted",
+        "externalgrpc/control/writes.py",
+        "        if group.deletion:\n",
+        "        if group.deletion and group.departed:\n",
+    ),
+    Plant(
+        "send an order that waited for its turn when its finalizer was taken away",
+        "externalgrpc/control/writes.py",
+        "        if group.hold:\n",
+        "        if group.hold and group.departed:\n",
+    ),
+    Plant(
+        "let a group grow before the objects were listed",
+        f"{FLEET}/wishes.py",
+        "    if fleet.awaited:\n        raise",
+        "    if fleet.awaited and not fleet.groups:\n        raise",
+    ),
+    Plant(
         "order for an object that is being deleted",
         "externalgrpc/model/groups.py",
         "return self.departed or bool(self.deletion)",

@@ -287,7 +287,7 @@ class Witness:
                 self._lets_go(after, member.name, member.provider_id)
 
     def planned(self, before: state.Fleet, after: state.Fleet) -> None:
-        """Check what planning changed: launches of departed groups are withdrawn, nothing else."""
+        """Check what planning changed: launches of closing groups are withdrawn, nothing else."""
         if after is before:
             return
         spared = self._spared(before, after)
@@ -295,7 +295,7 @@ class Witness:
             was, now = view.target(before, name), view.target(after, name)
             back = sum(_group_of(after, held) == name for held in spared)
             laws.require(
-                now <= was + back and (group.departed or now >= was),
+                now <= was + back and (group.closing or now >= was),
                 "planning moves no target, but for what is spared",
                 name,
             )

@@ -24,7 +24,18 @@ from externalgrpc.fleet import (
 )
 from externalgrpc.model import groups
 from providers import contract, errors
-from tests.laws import caps, fake_cloud, fates, laws, life, operator, repairs, simulation, witness
+from tests.laws import (
+    caps,
+    fake_cloud,
+    fates,
+    laws,
+    life,
+    operator,
+    repairs,
+    simulation,
+    vps_nodes,
+    witness,
+)
 
 HANDS = 3
 
@@ -46,6 +57,17 @@ CONFIGURATIONS: dict[str, tuple[groups.NodeGroup, ...]] = {
     "h moved": (group("g", "a", 1, 6), group("h", "b", 0, 4), group("k", "b", 0, 5)),
     "b is gone": (group("g", "a", 1, 6), group("h", "a", 0, 4)),
     "g is smaller": (group("g", "a", 2, 3), group("h", "a", 0, 4), group("k", "b", 0, 5)),
+    # As vpsnodes/composing makes them of a VPSNode that is being deleted, and of a new one.
+    "g is being deleted": (
+        dataclasses.replace(group("g", "a", 0, 6), deletion="WaitForEmpty", vps_node=True),
+        group("h", "a", 0, 4),
+        group("k", "b", 0, 5),
+    ),
+    "g is held": (
+        dataclasses.replace(group("g", "a", 1, 6), hold="no finalizer yet", vps_node=True),
+        group("h", "a", 0, 4),
+        group("k", "b", 0, 5),
+    ),
 }
 
 
@@ -103,6 +125,7 @@ class World:
         self.words: dict[str, str] = {}
         self.believe_vanished = False
         self.usurped: dict[str, str] = {}
+        self.awaits = ""
         self.truth = life.Life()
         self.ever: set[str] = set()
         self.orders: dict[str, list[tuple[str, float]]] = {}
@@ -120,6 +143,7 @@ class World:
         )
         self.operator.heard = None if self.with_nodes else ""
         self.fleet = fleets.annotated(self.fleet, self.operator.heard)
+        self.fleet = fleets.await_groups(self.fleet, self.awaits)
         self.witness = witness.Witness()
         self.judge = life.Judge(self.truth, self._nobody_could_tell)
         self.caps = caps.Caps()
@@ -166,6 +190,11 @@ class World:
                 self.deletes(cloud, request.instance_id)
                 cloud.delete(request.instance_id, lag_s=1.0)
         self.start_process()
+
+    def objects_listed(self) -> None:
+        """Have all groups known: the VPSNodes were listed, or there are none to be had."""
+        self.awaits = ""
+        self.fleet = fleets.await_groups(self.fleet, "")
 
     def pause(self, what: str, *, on: bool) -> None:
         """Have the operator pause something, or everything go on."""
@@ -272,6 +301,7 @@ class World:
         self.judge.follow(self.fleet)
         self.caps.check(self.fleet, self.now)
         self._what_is_paused_stands_still()
+        vps_nodes.check(self.fleet)
 
     def deletes(self, cloud: fake_cloud.Sky, machine_id: str) -> None:
         """Hold a deletion that reaches a cloud to the law of life."""
@@ -511,6 +541,7 @@ class World:
             seen,
         )
         laws.require(not request.group.departed, "a departed group orders nothing", request)
+        vps_nodes.may_order(before, request)
         laws.require(request.account == request.group.account, "orders go to the group's account")
         laws.require(request.name not in self.witness.terminated, "what was let go is not ordered")
 
@@ -625,6 +656,7 @@ class World:
             case requests.Create():
                 still = self.stands_still(request.group.name, request.account)
                 laws.require(not still, "paused: no order is sent", request)
+                vps_nodes.may_order(self.fleet, request)
             case requests.Delete():
                 machine = cloud.machines.get(request.instance_id)
                 if machine is None or machine.deleted_at is not None or machine.edited:
