@@ -13,7 +13,7 @@ import dataclasses
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from externalgrpc.fleet import view
+from externalgrpc.fleet import plan, view
 from externalgrpc.model import foreign_words
 from tests.laws import caller, fake_cloud, fates, laws, operator, simulation, world
 
@@ -416,6 +416,23 @@ class FleetMachine(RuleBasedStateMachine):
             caller.retire(self.there, name, [(let_go, 0)])
         self._grow(name, 3)
         self.there.run(12.0, 2.0, dataclasses.replace(fate, create="made"))
+
+    @precondition(lambda self: self.there is not None and self.there.operator.capped)
+    @rule(
+        where=st.sampled_from("ab"),
+        north=st.sampled_from((1, 2)),
+        south=st.integers(1, operator.DEAREST),
+        name=NAMES,
+        read=READ,
+    )
+    def reprice(self, *, where, north, south, name, read):
+        """A cloud asks other prices, which are read within the hour, and groups want to grow."""
+        self.there.skies[where].prices = {"north": north, "south": south}
+        self._grow(name, 1)
+        self.there.wait(plan.CATALOGUE_S)
+        self.there.run(12.0, 2.0, fates.Fate(read=read))
+        self._grow(name, 3)
+        self.there.run(12.0, 2.0, fates.GOOD)
 
     def _grow(self, name, most):
         """Grow as far as there is room."""

@@ -131,6 +131,8 @@ class World:
         )
         self.orders = {}
         self.tries: dict[str, int] = {}
+        self.prices: dict[str, dict[str, int]] = {}
+        """What each account was read to ask, last by this process."""
         self._swept_at = float("-inf")
         self.flights: list[fates.Flight] = []
         self.terminated: list[str] = []
@@ -452,6 +454,9 @@ class World:
             case requests.ListInstances() if isinstance(flight.answer, state.Snapshot):
                 self._listed(before, flight.answer)
             case requests.ListInstances() | requests.ReadCatalogue():
+                if isinstance(request, requests.ReadCatalogue) and isinstance(flight.answer, tuple):
+                    sold = {each.location: int(each.price_per_hour) for each in flight.answer[1]}
+                    self.prices[request.account] = sold
                 laws.require(
                     laws.targets(before) == laws.targets(self.fleet),
                     "a failed listing and a catalogue change nothing",
@@ -555,7 +560,7 @@ class World:
         )
 
     def _spending_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
-        """Check what exists within each cap, the order included; every machine costs one."""
+        """Check what exists within each cap, the order included, at the prices read last."""
         machines = [
             (where, machine)
             for where, cloud in self.skies.items()
@@ -570,26 +575,26 @@ class World:
             if held.deletion in (state.Deletion.OWED, state.Deletion.SENT)
         }
         there = [
-            (where, machine.made_for, machine.provider_id)
+            operator.Paid(where, machine.made_for, machine.provider_id, machine.location)
             for where, machine in machines
             if self.judge.decided(machine.provider_id) is None or machine.provider_id in owed
         ]
         there += [
-            (flight.request.account, flight.request.group.name, flight.request.name)
+            _paid(flight.request, flight.request.group.name)
             for flight in self.flights
             if isinstance(flight.request, requests.Create) and flight.stage != "done"
         ]
         there += [
-            (flight.request.account, flight.lands.group, flight.lands.name)
+            _paid(flight.request, flight.lands.group)
             for flight in self.flights
             if flight.lands is not None
         ]
         there += [
-            (where, pending.group, pending.name)
+            operator.Paid(where, pending.group, pending.name, pending.location)
             for where, cloud in self.skies.items()
             for pending in cloud.pending
         ]
-        self.operator.allows(request, set(there), self.under_way, self.skies)
+        self.operator.allows(request, set(there), self.under_way, self.skies, self.prices)
 
     def stands_still(self, group: str, account: str, *, own: bool = False) -> bool:
         """Return whether the operator paused something, as far as the server can know.
@@ -702,7 +707,13 @@ class World:
         )
 
     def _pending(self, request: requests.Create) -> fake_cloud.Pending:
-        return fake_cloud.Pending(request.name, request.group.name, 0.0, identity=self.identity)
+        return fake_cloud.Pending(
+            request.name,
+            request.group.name,
+            0.0,
+            identity=self.identity,
+            location=request.candidate.location,
+        )
 
     def _every_sky(self) -> Iterator[fake_cloud.Sky]:
         yield from simulation.once(self.skies.values())
@@ -724,3 +735,7 @@ class World:
             (each.provider_id, each.node_name, each.group)
             for each in self.fleet.index.by_provider_id.values()
         }
+
+
+def _paid(request: requests.Create, group: str) -> operator.Paid:
+    return operator.Paid(request.account, group, request.name, request.candidate.location)
