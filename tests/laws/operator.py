@@ -110,7 +110,7 @@ class Operator:
             its = [prices[each] for each in prices if of.account in ("", each)]
             return min((each[of.location] for each in its), default=1)
 
-        group, account = request.group.name, request.account
+        group, account = request.group.trial_of or request.group.name, request.account
         left = DEAREST * sum(under_way.values())
         bounds = [(ALL, there, left)]
         if group in GROUPS:

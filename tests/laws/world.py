@@ -20,9 +20,10 @@ from externalgrpc.fleet import (
     quarantine,
     requests,
     state,
+    trials,
     view,
 )
-from externalgrpc.model import groups
+from externalgrpc.model import groups, names
 from providers import contract, errors
 from tests.laws import caps, fake_cloud, fates, laws, life, operator, repairs, simulation, witness
 
@@ -144,10 +145,10 @@ class World:
     def kill_process(self, *, lost: bool) -> None:
         """Kill the server: what is under way is ``lost`` or lands, nobody hears of it."""
         self.under_way.update(
-            pending.group for cloud in self._every_sky() for pending in cloud.pending
+            base(pending.group) for cloud in self._every_sky() for pending in cloud.pending
         )
         self.under_way.update(
-            flight.request.group.name
+            base(flight.request.group.name)
             for flight in self.flights
             if isinstance(flight.request, requests.Create) and flight.stage != "done"
         )
@@ -405,7 +406,9 @@ class World:
                 name,
                 shown,
             )
-        orphans = sorted(orphan.provider_id for orphan in view.orphans(self.fleet))
+        orphans = sorted(
+            each.provider_id for each in (*view.orphans(self.fleet), *trials.leftovers(self.fleet))
+        )
         left = sorted(each for group_ids in there.values() for each in group_ids)
         laws.require(orphans == left, "at rest what has no group is told", orphans, left)
 
@@ -501,7 +504,7 @@ class World:
         lately = sum(1 for _, at in sent if at > self.now - 3600.0)
         most = notnow.most_orders(before, before.accounts[request.account])
         laws.require(lately <= most, "the brake bounds the orders an hour", lately, most)
-        self._surge_is_lawful(request)
+        self._surge_is_lawful(before, request)
         self._spending_is_lawful(before, request)
         laws.require(
             not self.may_exist(request.name),
@@ -519,14 +522,14 @@ class World:
         laws.require(request.account == request.group.account, "orders go to the group's account")
         laws.require(request.name not in self.witness.terminated, "what was let go is not ordered")
 
-    def _surge_is_lawful(self, request: requests.Create) -> None:
+    def _surge_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
         """Check what exists of a group at once, the order included; labels may have been edited."""
-        group = request.group.name
+        group = base(request.group.name)
         machines = [
             machine
             for cloud in self._every_sky()
             for machine in cloud.standing()
-            if machine.made_for == group and machine.cluster == fake_cloud.OURS
+            if counts_in(before, machine.made_for) == group and machine.cluster == fake_cloud.OURS
         ]
         if any(machine.edited for machine in machines):
             return
@@ -541,13 +544,18 @@ class World:
             for flight in self.flights
             if isinstance(flight.request, requests.Create)
             and flight.stage != "done"
-            and flight.request.group.name == group
+            and base(flight.request.group.name) == group
         )
         there += sum(
-            1 for flight in self.flights if flight.lands is not None and flight.lands.group == group
+            1
+            for flight in self.flights
+            if flight.lands is not None and base(flight.lands.group) == group
         )
         there += sum(
-            1 for cloud in self._every_sky() for pending in cloud.pending if pending.group == group
+            1
+            for cloud in self._every_sky()
+            for pending in cloud.pending
+            if counts_in(before, pending.group) == group
         )
         most = max(each.most_machines for each in CONFIGURATIONS["as it was"] if each.name == group)
         laws.require(
@@ -575,22 +583,20 @@ class World:
             if held.deletion in (state.Deletion.OWED, state.Deletion.SENT)
         }
         there = [
-            operator.Paid(where, machine.made_for, machine.provider_id, machine.location)
+            operator.Paid(
+                where, counts_in(before, machine.made_for), machine.provider_id, machine.location
+            )
             for where, machine in machines
             if self.judge.decided(machine.provider_id) is None or machine.provider_id in owed
         ]
         there += [
-            _paid(flight.request, flight.request.group.name)
+            _paid(flight.request)
             for flight in self.flights
             if isinstance(flight.request, requests.Create) and flight.stage != "done"
         ]
+        there += [_paid(flight.request) for flight in self.flights if flight.lands is not None]
         there += [
-            _paid(flight.request, flight.lands.group)
-            for flight in self.flights
-            if flight.lands is not None
-        ]
-        there += [
-            operator.Paid(where, pending.group, pending.name, pending.location)
+            operator.Paid(where, counts_in(before, pending.group), pending.name, pending.location)
             for where, cloud in self.skies.items()
             for pending in cloud.pending
         ]
@@ -628,7 +634,7 @@ class World:
         """Hold what reaches a cloud to the operator's word as it is by then."""
         match request:
             case requests.Create():
-                still = self.stands_still(request.group.name, request.account)
+                still = self.stands_still(base(request.group.name), request.account)
                 laws.require(not still, "paused: no order is sent", request)
             case requests.Delete():
                 machine = cloud.machines.get(request.instance_id)
@@ -737,5 +743,19 @@ class World:
         }
 
 
-def _paid(request: requests.Create, group: str) -> operator.Paid:
+def _paid(request: requests.Create) -> operator.Paid:
+    group = base(request.group.name)
     return operator.Paid(request.account, group, request.name, request.candidate.location)
+
+
+def base(group: str) -> str:
+    """Return the group that is tried, of a trial's; any other is its own."""
+    return group.removeprefix(names.TRIAL_PREFIX)
+
+
+def counts_in(fleet: state.Fleet, mark: str) -> str:
+    """Return the group under whose bounds a machine with a group's mark is: of a trial the tried.
+
+    What a trial of an earlier process left is no group's (docs/try.md).
+    """
+    return base(mark) if mark in fleet.groups else mark
