@@ -26,6 +26,8 @@ class Caps:
             return
         shown: dict[str, tuple[str, str]] = {}
         for group in fleet.groups:
+            if fleet.groups[group].trial_of:
+                continue  # nobody is shown it
             for member in view.members(fleet, group):
                 if member.instance is not None and member.failure is not None:
                     account = view.account_of(fleet, member.instance)

@@ -44,6 +44,7 @@ class Machine:
     deleted_at: float | None = None
     shown_until: float | None = None
     fails_at: float | None = None
+    location: str = "north"
     identity: str = ""
     unjoined: bool = True
     cluster: str = OURS
@@ -69,6 +70,7 @@ class Pending:
     lands_at: float
     identity: str = ""
     half: bool = False
+    location: str = "north"
 
 
 class Sky:
@@ -81,6 +83,8 @@ class Sky:
         self.machines: dict[str, Machine] = {}
         self.pending: list[Pending] = []
         self.failed: dict[str, float] = {}
+        self.prices = {"north": 1, "south": 1}
+        """What a machine costs an hour, by location."""
         self._last_id = 0
 
     def advance(self, to: float) -> None:
@@ -95,6 +99,7 @@ class Sky:
                     lag_s=SETTLE_S / 2,
                     identity=pending.identity,
                     half=pending.half,
+                    location=pending.location,
                 )
         self.now = to
         for machine in self.machines.values():
@@ -111,6 +116,7 @@ class Sky:
         identity: str = "",
         joins: bool = True,
         half: bool = False,
+        location: str = "north",
     ) -> Machine:
         """Make a machine, or find the one that has the name where names are unique."""
         if self.unique_names:
@@ -126,6 +132,7 @@ class Sky:
             group=group,
             hostname=name,
             made_for=group,
+            location=location,
             identity=identity,
             joins_at=self.now + BOOT_S + JOIN_S if joins and not half else math.inf,
             created_at=self.now,
@@ -215,7 +222,7 @@ class Sky:
             identity=machine.identity,
             unjoined=machine.unjoined,
             machine_type="small",
-            location="north",
+            location=machine.location,
             state=state,
             created_at=machine.created_at,
             receipt=machine.id,

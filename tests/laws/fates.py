@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,15 +16,20 @@ MACHINE_TYPE = contract.MachineType(
     name="small", cpu_millis=2000, memory_bytes=4 << 30, disk_bytes=40 << 30
 )
 CANDIDATES = (groups.Candidate("small", "north"), groups.Candidate("small", "south"))
-OFFERS = tuple(
-    contract.Offer(
-        machine_type=candidate.machine_type,
-        location=candidate.location,
-        price_per_hour=Decimal(1),
-        currency="EUR",
+
+
+def offers(prices: Mapping[str, int]) -> tuple[contract.Offer, ...]:
+    """Sell the candidates at a price for each location."""
+    return tuple(
+        contract.Offer(
+            machine_type=candidate.machine_type,
+            location=candidate.location,
+            price_per_hour=Decimal(prices[candidate.location]),
+            currency="EUR",
+        )
+        for candidate in CANDIDATES
     )
-    for candidate in CANDIDATES
-)
+
 
 CREATES = (
     *("made",) * 6,
@@ -101,7 +107,7 @@ class Flight:
                 account=request.account, begun_at=self.begun_at, instances=cloud.listing()
             )
         if isinstance(request, requests.ReadCatalogue):
-            return (MACHINE_TYPE,), OFFERS
+            return (MACHINE_TYPE,), offers(cloud.prices)
         if isinstance(request, requests.Mark):
             return cloud.mark(request.instance_id, request.put, request.remove)
         if isinstance(request, requests.ReadNeighbours):
@@ -115,26 +121,35 @@ class Flight:
 
     def _made(self, cloud: fake_cloud.Sky, request: requests.Create, fate: Fate) -> Any:
         name, group = request.name, request.group.name
-        carried = self.identity
+        carried, at = self.identity, request.candidate.location
         match fate.create:
             case "made" | "made, fails later" | "made, never joins":
                 fails = fate.create == "made, fails later"
                 joins = fate.create != "made, never joins"
                 machine = cloud.make(
-                    name, group, lag_s=fate.lag_s, fails=fails, identity=carried, joins=joins
+                    name,
+                    group,
+                    lag_s=fate.lag_s,
+                    fails=fails,
+                    identity=carried,
+                    joins=joins,
+                    location=at,
                 )
                 return cloud.instance(machine)
             case "half made" if self.several:
-                machine = cloud.make(name, group, lag_s=fate.lag_s, identity=carried, half=True)
+                machine = cloud.make(
+                    name, group, lag_s=fate.lag_s, identity=carried, half=True, location=at
+                )
                 return cloud.instance(machine)
             case "nobody knows: half made" if self.several:
-                cloud.make(name, group, lag_s=fate.lag_s, identity=carried, half=True)
+                cloud.make(name, group, lag_s=fate.lag_s, identity=carried, half=True, location=at)
             case "half made":
-                return cloud.instance(cloud.make(name, group, lag_s=fate.lag_s, identity=carried))
+                machine = cloud.make(name, group, lag_s=fate.lag_s, identity=carried, location=at)
+                return cloud.instance(machine)
             case "nobody knows: done" | "nobody knows: half made":
-                cloud.make(name, group, lag_s=fate.lag_s, identity=carried)
+                cloud.make(name, group, lag_s=fate.lag_s, identity=carried, location=at)
             case "nobody knows: lands later":
-                self.lands = fake_cloud.Pending(name, group, 0.0, identity=carried)
+                self.lands = fake_cloud.Pending(name, group, 0.0, identity=carried, location=at)
             case other:
                 raise REFUSALS.get(other, errors.Unreachable("cut"))
         raise errors.Unreachable("cut")

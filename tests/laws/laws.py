@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Set
 
 from externalgrpc.fleet import claims, keys, notnow, state, view
+from externalgrpc.model import names
 
 
 class LawBroken(AssertionError):
@@ -82,8 +83,8 @@ def memos_are_true(fleet: state.Fleet) -> None:
 
 def _of_a_group(fleet: state.Fleet, name: str, seen_ids: set[str]) -> None:
     members = view.members(fleet, name)
-    names = collections.Counter(member.name for member in members)
-    require(max(names.values(), default=1) == 1, "a name counts once", names)
+    counts = collections.Counter(member.name for member in members)
+    require(max(counts.values(), default=1) == 1, "a name counts once", counts)
     require(view.target(fleet, name) == len(members), "target is the number of members", name)
     for member in members:
         require(member.provider_id not in seen_ids, "ids are unique in Nodes", member)
@@ -155,7 +156,7 @@ def _bounds(fleet: state.Fleet, name: str) -> None:
     doubtful = unsure(fleet, name)
     require(
         most == (min(group.max_size, max(size, group.max_size - doubtful)) if doubtful else most),
-        "what is in quarantine counts against maxSize",
+        "what is in quarantine, or on trial, counts against maxSize",
         name,
         most,
         doubtful,
@@ -172,8 +173,12 @@ def lives(fleet: state.Fleet, member: view.Member) -> bool:
 
 
 def unsure(fleet: state.Fleet, group: str) -> int:
-    """Count the machines in quarantine that a group's maxSize makes room for."""
-    return sum(
+    """Count what a group's maxSize makes room for: machines in quarantine, and its trial's."""
+    trial = f"{names.TRIAL_PREFIX}{group}"
+    on_trial = (
+        view.target(fleet, trial) + len(view.leaving(fleet, trial)) if trial in fleet.groups else 0
+    )
+    return on_trial + sum(
         not held.ignored
         and (instance := view.known(fleet, provider_id)) is not None
         and instance.group == group

@@ -13,9 +13,9 @@ import dataclasses
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from externalgrpc.fleet import view
+from externalgrpc.fleet import plan, view
 from externalgrpc.model import foreign_words
-from tests.laws import caller, fake_cloud, fates, laws, operator, simulation, world
+from tests.laws import caller, fake_cloud, fates, laws, operator, simulation, tries, world
 
 NAMES = st.sampled_from("ghk")
 INDEX = st.integers(0, 30)
@@ -437,6 +437,62 @@ class FleetMachine(RuleBasedStateMachine):
         self._grow(name, 3)
         self.there.run(12.0, 2.0, dataclasses.replace(fate, create="made"))
 
+    @rule(
+        name=NAMES,
+        create=CREATE,
+        delete=DELETE,
+        seconds=st.sampled_from((3.0, 40.0, 80.0)),
+        amid=st.sampled_from(("", "", "grow", "kill", "kill", "lost", "reconfigure")),
+        then_s=st.sampled_from((0.0, 12.0, 80.0)),
+        ends=st.sampled_from((True, True, False)),
+        lag_s=LAG_S,
+    )
+    def try_one(self, *, name, create, delete, seconds, amid, then_s, ends, lag_s):
+        """Try a group; something happens meanwhile, a kill perhaps; then it is ended, or not."""
+        there, fate = self.there, fates.Fate(create=create, delete=delete, lag_s=lag_s)
+        tries.start(there, name)
+        there.run(seconds, 2.0, fate)
+        match amid:
+            case "grow":
+                self._grow(name, 3)
+            case "kill" | "lost" if self.calm > 10:
+                self.calm = 0
+                there.kill_process(lost=amid == "lost")
+            case "reconfigure" if self.calm > 6:
+                self.calm = 0
+                there.reconfigure(sorted(world.CONFIGURATIONS)[0])
+            case _:
+                pass
+        there.run(then_s, 4.0, fates.Fate(lag_s=lag_s))
+        if ends:
+            tries.end(there)
+            there.run(12.0, 4.0, fates.Fate(delete=delete, lag_s=lag_s))
+
+    @rule(which=INDEX, every=st.booleans())
+    def clean(self, *, which, every):
+        """A person has what earlier trials left deleted, or names any machine as such."""
+        if every:
+            tries.clear_all(self.there)
+        else:
+            tries.clear(self.there, which)
+
+    @precondition(lambda self: self.there is not None and self.there.operator.capped)
+    @rule(
+        where=st.sampled_from("ab"),
+        north=st.sampled_from((1, 2)),
+        south=st.integers(1, operator.DEAREST),
+        name=NAMES,
+        read=READ,
+    )
+    def reprice(self, *, where, north, south, name, read):
+        """A cloud asks other prices, which are read within the hour, and groups want to grow."""
+        self.there.skies[where].prices = {"north": north, "south": south}
+        self._grow(name, 1)
+        self.there.wait(plan.CATALOGUE_S)
+        self.there.run(12.0, 2.0, fates.Fate(read=read))
+        self._grow(name, 3)
+        self.there.run(12.0, 2.0, fates.GOOD)
+
     def _grow(self, name, most):
         """Grow as far as there is room."""
         fleet = self.there.fleet
@@ -465,6 +521,7 @@ class FleetMachine(RuleBasedStateMachine):
         if self.there is not None:
             self.calm += 1
             self.there.check()
+            tries.check(self.there)
             laws.memos_are_true(self.there.fleet)
 
     def teardown(self):
@@ -482,6 +539,8 @@ class FleetMachine(RuleBasedStateMachine):
         for _ in range(300):
             for flight in tuple(there.flights):
                 there.finish(flight)
+            tries.end(there)
+            tries.clear_all(there)
             there.check()
             if not there.restless():
                 break

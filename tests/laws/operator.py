@@ -6,7 +6,7 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from externalgrpc.fleet import requests
 from externalgrpc.model import groups
@@ -15,18 +15,26 @@ from tests.laws import laws
 WHAT = ("group g", "group h", "account a", "account b", "file", "annotation")
 MONTH = groups.HOURS_A_MONTH
 
-Place = tuple[str, str, str]
-"""Account, group and name of something that costs one an hour."""
+
+class Paid(NamedTuple):
+    """Something that is paid for: at which account, for which group, its name, and where it is."""
+
+    account: str
+    group: str
+    name: str
+    location: str
 
 
-def _cap(machines: int) -> groups.SpendCap:
-    return groups.SpendCap(per_hour=Decimal(machines))
+def _cap(most: int) -> groups.SpendCap:
+    return groups.SpendCap(per_hour=Decimal(most))
 
 
 GROUPS = {"g": 4, "h": 3}
 ACCOUNTS = {"a": 6}
 ALL = 8
-"""So many machines may be paid for, where what they cost is bounded: fewer than sizes allow."""
+"""So much an hour may be paid, where that is bounded: less than sizes allow at a price of one."""
+
+DEAREST = 3
 
 
 class Operator:
@@ -82,30 +90,42 @@ class Operator:
     def allows(
         self,
         request: requests.Create,
-        there: set[Place],
+        there: set[Paid],
         under_way: collections.Counter[str],
         skies: Mapping[str, object],
+        prices: Mapping[str, Mapping[str, int]],
     ) -> None:
-        """Hold an order to the caps; what each kill left under way is excused."""
+        """Hold an order to the caps; what each kill left under way is excused.
+
+        ``prices`` are what each account was last read to ask: those that a server can know.
+        """
         if not self.capped:
             return
         one_project = skies["a"] is skies["b"]
         if one_project:
             # Both logins show it: whose it is nobody can tell.
-            there = {("", group, name) for _, group, name in there}
-        group, account = request.group.name, request.account
-        left = sum(under_way.values())
+            there = {each._replace(account="") for each in there}
+
+        def price(of: Paid) -> int:
+            its = [prices[each] for each in prices if of.account in ("", each)]
+            return min((each[of.location] for each in its), default=1)
+
+        group, account = request.group.trial_of or request.group.name, request.account
+        left = DEAREST * sum(under_way.values())
         bounds = [(ALL, there, left)]
         if group in GROUPS:
-            bounds.append((GROUPS[group], {e for e in there if e[1] == group}, under_way[group]))
+            its = {each for each in there if each.group == group}
+            bounds.append((GROUPS[group], its, DEAREST * under_way[group]))
         if account in ACCOUNTS and not one_project:
-            bounds.append((ACCOUNTS[account], {e for e in there if e[0] == account}, left))
+            bounds.append((ACCOUNTS[account], {e for e in there if e.account == account}, left))
+        own = prices.get(account, {}).get(request.candidate.location, 1)
         for most, found, excused in bounds:
             laws.require(
-                len(found) + 1 <= most + excused,
+                sum(map(price, found)) + own <= most + excused,
                 "no order is sent with which a cap is exceeded, and what each kill left",
                 request,
                 sorted(found),
+                prices,
                 most,
                 excused,
             )

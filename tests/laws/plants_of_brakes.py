@@ -237,6 +237,18 @@ PLANTS: tuple[Plant, ...] = (
         "priced = sold",
     ),
     Plant(
+        "cap: keep the price at which something was first sold",
+        f"{FLEET}/catalogue.py",
+        "priced = {**held.catalogue.priced, **sold} if held.catalogue is not None else sold",
+        "priced = {**sold, **held.catalogue.priced} if held.catalogue is not None else sold",
+    ),
+    Plant(
+        "cap: reckon what is there at the price of what is ordered",
+        f"{FLEET}/spending.py",
+        "            if spent.per_hour + price > bound.hourly:",
+        "            if (spent.machines + spent.coming + spent.going + 1) * price > bound.hourly:",
+    ),
+    Plant(
         "cap: forget the address in the price",
         f"{FLEET}/spending.py",
         "found.total(public_ipv4=public_ipv4)",

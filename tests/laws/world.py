@@ -20,9 +20,10 @@ from externalgrpc.fleet import (
     quarantine,
     requests,
     state,
+    trials,
     view,
 )
-from externalgrpc.model import groups
+from externalgrpc.model import groups, names
 from providers import contract, errors
 from tests.laws import (
     caps,
@@ -155,6 +156,8 @@ class World:
         )
         self.orders = {}
         self.tries: dict[str, int] = {}
+        self.prices: dict[str, dict[str, int]] = {}
+        """What each account was read to ask, last by this process."""
         self._swept_at = float("-inf")
         self.flights: list[fates.Flight] = []
         self.terminated: list[str] = []
@@ -166,10 +169,10 @@ class World:
     def kill_process(self, *, lost: bool) -> None:
         """Kill the server: what is under way is ``lost`` or lands, nobody hears of it."""
         self.under_way.update(
-            pending.group for cloud in self._every_sky() for pending in cloud.pending
+            base(pending.group) for cloud in self._every_sky() for pending in cloud.pending
         )
         self.under_way.update(
-            flight.request.group.name
+            base(flight.request.group.name)
             for flight in self.flights
             if isinstance(flight.request, requests.Create) and flight.stage != "done"
         )
@@ -433,7 +436,9 @@ class World:
                 name,
                 shown,
             )
-        orphans = sorted(orphan.provider_id for orphan in view.orphans(self.fleet))
+        orphans = sorted(
+            each.provider_id for each in (*view.orphans(self.fleet), *trials.leftovers(self.fleet))
+        )
         left = sorted(each for group_ids in there.values() for each in group_ids)
         laws.require(orphans == left, "at rest what has no group is told", orphans, left)
 
@@ -482,6 +487,9 @@ class World:
             case requests.ListInstances() if isinstance(flight.answer, state.Snapshot):
                 self._listed(before, flight.answer)
             case requests.ListInstances() | requests.ReadCatalogue():
+                if isinstance(request, requests.ReadCatalogue) and isinstance(flight.answer, tuple):
+                    sold = {each.location: int(each.price_per_hour) for each in flight.answer[1]}
+                    self.prices[request.account] = sold
                 laws.require(
                     laws.targets(before) == laws.targets(self.fleet),
                     "a failed listing and a catalogue change nothing",
@@ -526,7 +534,7 @@ class World:
         lately = sum(1 for _, at in sent if at > self.now - 3600.0)
         most = notnow.most_orders(before, before.accounts[request.account])
         laws.require(lately <= most, "the brake bounds the orders an hour", lately, most)
-        self._surge_is_lawful(request)
+        self._surge_is_lawful(before, request)
         self._spending_is_lawful(before, request)
         laws.require(
             not self.may_exist(request.name),
@@ -545,14 +553,14 @@ class World:
         laws.require(request.account == request.group.account, "orders go to the group's account")
         laws.require(request.name not in self.witness.terminated, "what was let go is not ordered")
 
-    def _surge_is_lawful(self, request: requests.Create) -> None:
+    def _surge_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
         """Check what exists of a group at once, the order included; labels may have been edited."""
-        group = request.group.name
+        group = base(request.group.name)
         machines = [
             machine
             for cloud in self._every_sky()
             for machine in cloud.standing()
-            if machine.made_for == group and machine.cluster == fake_cloud.OURS
+            if counts_in(before, machine.made_for) == group and machine.cluster == fake_cloud.OURS
         ]
         if any(machine.edited for machine in machines):
             return
@@ -567,13 +575,18 @@ class World:
             for flight in self.flights
             if isinstance(flight.request, requests.Create)
             and flight.stage != "done"
-            and flight.request.group.name == group
+            and base(flight.request.group.name) == group
         )
         there += sum(
-            1 for flight in self.flights if flight.lands is not None and flight.lands.group == group
+            1
+            for flight in self.flights
+            if flight.lands is not None and base(flight.lands.group) == group
         )
         there += sum(
-            1 for cloud in self._every_sky() for pending in cloud.pending if pending.group == group
+            1
+            for cloud in self._every_sky()
+            for pending in cloud.pending
+            if counts_in(before, pending.group) == group
         )
         most = max(each.most_machines for each in CONFIGURATIONS["as it was"] if each.name == group)
         laws.require(
@@ -586,7 +599,7 @@ class World:
         )
 
     def _spending_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
-        """Check what exists within each cap, the order included; every machine costs one."""
+        """Check what exists within each cap, the order included, at the prices read last."""
         machines = [
             (where, machine)
             for where, cloud in self.skies.items()
@@ -601,26 +614,24 @@ class World:
             if held.deletion in (state.Deletion.OWED, state.Deletion.SENT)
         }
         there = [
-            (where, machine.made_for, machine.provider_id)
+            operator.Paid(
+                where, counts_in(before, machine.made_for), machine.provider_id, machine.location
+            )
             for where, machine in machines
             if self.judge.decided(machine.provider_id) is None or machine.provider_id in owed
         ]
         there += [
-            (flight.request.account, flight.request.group.name, flight.request.name)
+            _paid(flight.request)
             for flight in self.flights
             if isinstance(flight.request, requests.Create) and flight.stage != "done"
         ]
+        there += [_paid(flight.request) for flight in self.flights if flight.lands is not None]
         there += [
-            (flight.request.account, flight.lands.group, flight.lands.name)
-            for flight in self.flights
-            if flight.lands is not None
-        ]
-        there += [
-            (where, pending.group, pending.name)
+            operator.Paid(where, counts_in(before, pending.group), pending.name, pending.location)
             for where, cloud in self.skies.items()
             for pending in cloud.pending
         ]
-        self.operator.allows(request, set(there), self.under_way, self.skies)
+        self.operator.allows(request, set(there), self.under_way, self.skies, self.prices)
 
     def stands_still(self, group: str, account: str, *, own: bool = False) -> bool:
         """Return whether the operator paused something, as far as the server can know.
@@ -654,7 +665,7 @@ class World:
         """Hold what reaches a cloud to the operator's word as it is by then."""
         match request:
             case requests.Create():
-                still = self.stands_still(request.group.name, request.account)
+                still = self.stands_still(base(request.group.name), request.account)
                 laws.require(not still, "paused: no order is sent", request)
                 vps_nodes.may_order(self.fleet, request)
             case requests.Delete():
@@ -734,7 +745,13 @@ class World:
         )
 
     def _pending(self, request: requests.Create) -> fake_cloud.Pending:
-        return fake_cloud.Pending(request.name, request.group.name, 0.0, identity=self.identity)
+        return fake_cloud.Pending(
+            request.name,
+            request.group.name,
+            0.0,
+            identity=self.identity,
+            location=request.candidate.location,
+        )
 
     def _every_sky(self) -> Iterator[fake_cloud.Sky]:
         yield from simulation.once(self.skies.values())
@@ -756,3 +773,21 @@ class World:
             (each.provider_id, each.node_name, each.group)
             for each in self.fleet.index.by_provider_id.values()
         }
+
+
+def _paid(request: requests.Create) -> operator.Paid:
+    group = base(request.group.name)
+    return operator.Paid(request.account, group, request.name, request.candidate.location)
+
+
+def base(group: str) -> str:
+    """Return the group that is tried, of a trial's; any other is its own."""
+    return group.removeprefix(names.TRIAL_PREFIX)
+
+
+def counts_in(fleet: state.Fleet, mark: str) -> str:
+    """Return the group under whose bounds a machine with a group's mark is: of a trial the tried.
+
+    What a trial of an earlier process left is no group's (docs/try.md).
+    """
+    return base(mark) if mark in fleet.groups else mark
