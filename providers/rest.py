@@ -267,6 +267,18 @@ def shortened(text: str) -> str:
     return masking.one_line(text, operation.LONGEST_SENTENCE)
 
 
+def object_in(answer: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the JSON object that an answer holds below a key: a machine, an order.
+
+    Raises NoAnswerError where there is none: ``{"machine": null}`` is an answer that nobody can
+    read, not the word of the cloud that the machine is gone.
+    """
+    value = answer.get(key)
+    if not isinstance(value, dict):
+        raise NoAnswerError(f"answered without an object {key!r}")
+    return value
+
+
 def server_fault(status: int) -> bool:
     """Return whether a status says that something broke over there."""
     return status >= _SERVER_ERROR

@@ -155,7 +155,7 @@ class ToyCloud:
             for problem in _impossible(order):
                 raise errors.BadOrder(problem)
             answer = self._connection.ask("POST", "/machines", body=_body(order))
-            return self._instance(answer["machine"], receipt=str(answer["order"]))
+            return self._instance(rest.object_in(answer, "machine"), receipt=str(answer["order"]))
 
     def look_up(
         self, *, node_name: str, instance_id: str, receipt: str
@@ -174,12 +174,12 @@ class ToyCloud:
 
     def _by_id(self, instance_id: str) -> Row | None:
         try:
-            row: Row = self._connection.get(f"/machines/{_quoted(instance_id)}")["machine"]
+            answer = self._connection.get(f"/machines/{_quoted(instance_id)}")
         except rest.SaidNoError as error:
             if _code(error) == NOT_FOUND:  # the vendor's own word: any other 404 proves nothing
                 return None
             raise
-        return row
+        return rest.object_in(answer, "machine")  # and null is no word at all
 
     def _by_name(self, node_name: str) -> Row | None:
         rows = self._listed(tag=marks.node_tag(node_name))
@@ -188,7 +188,7 @@ class ToyCloud:
 
     def _raise_fate(self, receipt: str) -> None:
         """Raise what an accepted order failed with, if it did."""
-        order = self._connection.get(f"/orders/{_quoted(receipt)}")["order"]
+        order = rest.object_in(self._connection.get(f"/orders/{_quoted(receipt)}"), "order")
         if order["state"] == "failed":
             raise _fate(str(order["code"]))(f"{order['message']} ({order['code']})")
 

@@ -40,7 +40,7 @@ except ImportError as error:
 
 from providers.conformance.behind import HistoryControls
 from providers.conformance.controls import Bench, Controls, HTTPControls
-from providers.conformance.faking import FakeContract, FakeControls
+from providers.conformance.faking import FakeBench, FakeContract, FakeControls
 from providers.conformance.ground import GROUP_SETTINGS, REGION_LABEL
 from providers.conformance.suite import HTTPContract, ProviderContract
 from providers.conformance.vocabulary import Refusal, Vocabulary, refused
@@ -51,6 +51,7 @@ __all__ = [
     "REGION_LABEL",
     "Bench",
     "Controls",
+    "FakeBench",
     "FakeContract",
     "FakeControls",
     "HTTPContract",

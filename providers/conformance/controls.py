@@ -104,6 +104,14 @@ class Controls(abc.ABC):
         del instance_id
         return ""
 
+    def shorten_pages(self, rows: int) -> bool:
+        """Let the listing give no more than so many rows a page, whatever it is asked for.
+
+        Return whether the fake can; a test is skipped where it cannot.
+        """
+        del rows
+        return False
+
     # What only clouds need whose create takes more than one request.
 
     def cut(self, step: int, *, after_work: bool, for_good: bool) -> None:

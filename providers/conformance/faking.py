@@ -9,6 +9,8 @@ say is how a machine is marked, where its user-data is, and the vendor's words.
 from __future__ import annotations
 
 import abc
+import contextlib
+import dataclasses
 import functools
 import re
 import time
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from providers import contract
-from providers.conformance import behind, suite
+from providers.conformance import behind, ground, suite
 from providers.conformance.controls import Bench, HTTPControls
 from providers.fakes import engine, machines
 
@@ -34,7 +36,8 @@ class FakeControls(HTTPControls, behind.HistoryControls):
 
     fake: machines.Cloud
     opening: Callable[[], contract.Provider]
-    """Opens the suite's login; :class:`FakeContract` sets it."""
+    """Opens the suite's login, :attr:`login`; :class:`FakeBench` sets both."""
+    login: contract.Login
 
     def __init__(self, fake: machines.Cloud) -> None:
         self.fake = fake
@@ -50,7 +53,11 @@ class FakeControls(HTTPControls, behind.HistoryControls):
 
     def run(self, instance_id: str) -> None:
         self.fake.advance(self.fake.boot_s + self.fake.lag_s)
-        assert self.running(instance_id)  # noqa: S101 - a hook that does not work is a broken test
+        if not self.running(instance_id):
+            raise AssertionError(
+                f"the machine {instance_id} does not run, {self.fake.boot_s:g} s (boot_s of the "
+                "fake) after it was made: was it started, and by the last request of its create?"
+            )
 
     def settle(self) -> None:
         self.fake.advance(self.fake.delete_s + self.fake.lag_s)
@@ -116,6 +123,11 @@ class FakeControls(HTTPControls, behind.HistoryControls):
 
         self.fake.before = vanish
 
+    def shorten_pages(self, rows: int) -> bool:
+        """Have :meth:`machines.Cloud.page` cut; True, where the listing goes through it."""
+        self.fake.most_a_page = rows
+        return self.fake.pages
+
     def lose_reply(self, *, after_work: bool) -> None:
         self.fake.fail(engine.FaultKind.LOST, method="POST", path=self.creates, after=after_work)
 
@@ -147,16 +159,18 @@ class FakeControls(HTTPControls, behind.HistoryControls):
 
     def mend(self) -> None:
         self.calm()
+        self.fake.most_a_page = None
         self.fake.faults.revive()
         self.fake.release()
         self.fake.token = self.token
 
 
-class FakeContract(suite.HTTPContract):
-    """What is true of every cloud, for one whose fake stands on our engine.
+class FakeBench(ground.Ground):
+    """A bench for a cloud whose fake stands on our engine, whatever of the suite is held to it.
 
-    ``cloud`` is the class, ``settings`` what its account is configured with. Add
-    :class:`providers.conformance.histories.Histories` to the bases and whole servers work with it.
+    ``cloud`` is the class, ``settings`` what its account is configured with. Write these and
+    :meth:`begin` once, and inherit it with each suite: :class:`FakeContract`,
+    :class:`~providers.conformance.Vocabulary`, :class:`~providers.conformance.Wire`.
     """
 
     cloud: ClassVar[type[contract.Provider]]
@@ -179,5 +193,26 @@ class FakeContract(suite.HTTPContract):
                 read_timeout_s=self.read_timeout_s,
                 settings=self.settings,
             )
+            controls.login = login
             controls.opening = functools.partial(self.cloud.open, login)
-            yield Bench(provider=controls.opening(), controls=controls)
+            yield Bench(provider=controls.opening(), controls=controls, again=controls.open_again)
+
+    @contextlib.contextmanager
+    def opened(self, bench: Bench, *, read_timeout_s: float = 10.0) -> Iterator[contract.Provider]:
+        """Open the bench's login once more, and close it; see :class:`conformance.Wire`."""
+        if not isinstance(bench.controls, FakeControls):
+            raise TypeError("opened() needs a bench of make(), whose controls are FakeControls")
+        login = dataclasses.replace(bench.controls.login, read_timeout_s=read_timeout_s)
+        provider = self.cloud.open(login)
+        try:
+            yield provider
+        finally:
+            provider.close()
+
+
+class FakeContract(FakeBench, suite.HTTPContract):
+    """What is true of every cloud, for one whose fake stands on our engine.
+
+    Add :class:`providers.conformance.histories.Histories` to the bases and whole servers work with
+    it.
+    """

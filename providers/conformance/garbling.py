@@ -64,3 +64,16 @@ class Garbling(ground.Ground):
         assert type(caught.value) is errors.Unreachable
         self.check_error(caught.value, operation)
         assert bench.controls.count() == 1
+
+    @pytest.mark.parametrize("status", [200, 404, 502])
+    def test_a_page_of_a_gateway_does_not_say_that_a_name_has_no_machine(
+        self, bench: Bench, status: int
+    ) -> None:
+        """The order would be sent again: by name the answer is a list, or two requests."""
+        self.calls(bench)  # puts web-a0 there, and knows the names that an order needs
+        controls = self.wire(bench)
+        controls.babble(status)
+        with pytest.raises(errors.CloudError) as caught:
+            bench.provider.look_up(node_name="web-a0", instance_id="", receipt="")
+        assert type(caught.value) is errors.Unreachable
+        self.check_error(caught.value, "look_up")

@@ -33,6 +33,8 @@ class Ground(abc.ABC):
     cloud refuses two machines of one name. ``page_size`` is how many machines a page of the
     listing holds as the provider asks for it; 0 where the listing is one answer. ``region`` is what
     the region label of a machine in ``location`` says, "" where that is the location itself.
+    ``shows_deleting`` is False where the API goes on showing a deleted machine as it was, without a
+    word for its being on the way out.
     """
 
     machine_type: str
@@ -42,6 +44,7 @@ class Ground(abc.ABC):
     names_unique: bool = True
     page_size: int = 50
     region: str = ""
+    shows_deleting: bool = True
 
     cluster = "blue"
     account = "the-account"

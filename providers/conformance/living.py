@@ -65,6 +65,27 @@ class Living(ground.Ground):
         bench.provider.delete(made.id)
         assert bench.controls.count() == 0
 
+    def test_deleting_what_is_going_is_success(self, bench: Bench) -> None:
+        made = bench.provider.create(self.order(bench, "web-a1"))
+        bench.controls.run(made.id)
+        for _ in range(3):
+            bench.provider.delete(made.id)
+        bench.controls.settle()
+        assert bench.controls.count() == 0
+
+    def test_a_machine_that_is_being_deleted_counts_no_more(self, bench: Bench) -> None:
+        """Between the delete and the end it is shown as such, or not at all."""
+        if not self.shows_deleting:
+            pytest.skip("shows_deleting says that this API shows such machines as before")
+        standing = {contract.InstanceState.CREATING, contract.InstanceState.RUNNING}
+        ours = bench.provider.create(self.order(bench, "web-a1")).id
+        bench.controls.run(ours)
+        bench.provider.delete(ours)
+        by_id = bench.provider.look_up(node_name="web-a1", instance_id=ours, receipt="")
+        by_name = bench.provider.look_up(node_name="web-a1", instance_id="", receipt="")
+        for shown in (*bench.provider.instances(), by_id, by_name):
+            assert shown is None or shown.state not in standing, "it would count as a node to come"
+
     def test_looking_up_what_never_was_is_none(self, bench: Bench) -> None:
         assert bench.provider.look_up(node_name="ghost", instance_id="", receipt="") is None
         made = bench.provider.create(self.order(bench, "web-a1"))
@@ -131,6 +152,20 @@ class Living(ground.Ground):
             bench.controls.add(cluster=self.cluster, group="web", node_name=f"web-{number}")
         bench.controls.settle()
         assert len(bench.provider.instances()) == self.page_size
+
+    def test_a_short_page_is_not_the_last(self, bench: Bench) -> None:
+        """An API may give fewer rows a page than it is asked for: what follows says its answer."""
+        names = [f"web-{number}" for number in range(7)]
+        for name in names:
+            bench.controls.add(cluster=self.cluster, group="web", node_name=name)
+        bench.controls.settle()
+        assert len(bench.provider.instances()) == len(names)
+        if not bench.controls.shorten_pages(3):
+            pytest.skip("shorten_pages() of the controls cannot have short pages here")
+        before = bench.controls.requests()
+        listed = bench.provider.instances()
+        assert sorted(one.node_name for one in listed) == sorted(names)
+        assert bench.controls.requests() - before >= 3, "shorten_pages(3) made no page short"
 
     @pytest.mark.parametrize("page", [1, 2, 3])
     def test_a_torn_listing_is_an_error_never_a_part(self, bench: Bench, page: int) -> None:

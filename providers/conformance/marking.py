@@ -8,6 +8,7 @@ the cloud has none, and needs its hooks of :class:`~providers.conformance.Contro
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -95,6 +96,40 @@ class Marking(ground.Ground):
         found = bench.provider.look_up(node_name="web-a2", instance_id="", receipt="")
         assert self.described(found) == ("web-a2", "web", THEIRS, True)
 
+    @pytest.mark.parametrize("length", [30, 45, 63, 64, 128, 300])
+    @pytest.mark.parametrize("field", ["group", "node_name"])
+    def test_a_long_mark_is_whole_or_refused(self, bench: Bench, field: str, length: int) -> None:
+        """Cut, it would be another group's machine, or two machines of one name."""
+        name = ("web-" + "a1b2c3d4e5f6" * 30)[:length]
+        changes: dict[str, Any] = {field: name}
+        order = dataclasses.replace(self.order(bench, "web-a1"), **changes)
+        try:
+            made = bench.provider.create(order)
+        except errors.BadOrder as error:
+            self.check_error(error, "create")
+            assert bench.controls.count() == 0
+            return
+        bench.controls.run(made.id)
+        bench.controls.settle()
+        (listed,) = bench.provider.instances()
+        for shown in (made, listed):
+            assert (shown.node_name, shown.group) == (order.node_name, order.group)
+
+    @pytest.mark.parametrize("length", [45, 63, 64, 300])
+    def test_a_long_group_that_is_put_is_whole_or_refused(self, bench: Bench, length: int) -> None:
+        provider = self.marking(bench)
+        ours = self.standing(bench, "web-a1")
+        name = ("web-" + "a1b2c3d4e5f6" * 30)[:length]
+        group = "web"
+        try:
+            provider.mark(ours, put={Mark.GROUP: name})
+            group = name
+        except errors.BadOrder as error:
+            self.check_error(error, "mark")
+        bench.controls.settle()
+        (listed,) = bench.provider.instances()
+        assert listed.group == group
+
     @pytest.mark.parametrize("other", [THEIRS, ""])
     def test_a_machine_of_another_identity_is_not_taken_for_the_order_s(
         self, bench: Bench, other: str
@@ -156,6 +191,16 @@ class Marking(ground.Ground):
         bench.controls.settle()
         shown = {one.id: one.identity for one in bench.provider.instances()}
         assert shown == {older: OURS, other: ""}
+
+    def test_a_mark_that_is_put_leaves_the_others(self, bench: Bench) -> None:
+        """A machine that lost ``unjoined`` so would be a node that nobody has seen."""
+        provider = self.marking(bench)
+        ours = self.standing(bench, "web-a1")
+        result = provider.mark(ours, put={Mark.IDENTITY: OURS})
+        bench.controls.settle()
+        (listed,) = bench.provider.instances()
+        for shown in (result, listed):
+            assert self.described(shown) == ("web-a1", "web", OURS, True)
 
     @pytest.mark.parametrize("after_work", [True, False])
     def test_marking_outlives_a_lost_answer(self, bench: Bench, after_work: bool) -> None:  # noqa: FBT001

@@ -62,7 +62,7 @@ class Refusing(ground.Ground):
         with pytest.raises(errors.CloudError) as caught:
             call()
         assert type(caught.value) is errors.Throttled
-        assert caught.value.retry_after_s is None or caught.value.retry_after_s >= 0
+        assert caught.value.retry_after_s is None or 1 <= caught.value.retry_after_s <= 60
         self.check_error(caught.value, operation, words)
         assert bench.controls.count() == 1
         bench.controls.mend()

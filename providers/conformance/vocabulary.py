@@ -137,7 +137,8 @@ class Vocabulary(ground.Ground):
         assert error.message == self.as_said(refusal)
         assert bool(error.request_id) == self.numbers_requests
         assert error.request_id in str(error)
-        assert len(fake.log("POST")) == 1, "nothing below us may send a create again"
+        asked = fake.log("POST", self.creates)
+        assert len(asked) == 1, "nothing below us may send a create again"
         assert bench.controls.count() == 0
 
     @pytest.mark.parametrize("operation", ASKING)
@@ -188,3 +189,14 @@ class Vocabulary(ground.Ground):
         reply = engine.Reply(status=status, body=odd_body)
         fake.fail(engine.FaultKind.CHANGED, method=method, path=path, change=lambda _: reply)
         refused(call, errors.Unreachable, operation)
+
+    @pytest.mark.parametrize("reset_s", [-3600.0, -1.0, 0.0, 0.2, 30.0, 3600.0, 1e8])
+    def test_a_wait_that_the_vendor_asks_for_is_kept_within_reason(
+        self, bench: Bench, reset_s: float
+    ) -> None:
+        """Vendors say -3 and a day: 1 to 60 s, or no figure. Your fake's ``throttled`` says it."""
+        fake, call = self.fake(bench), self.calls(bench)["instances"]
+        fake.fail(engine.FaultKind.THROTTLED, reset_s=reset_s)
+        error = refused(call, errors.Throttled, "instances")
+        assert isinstance(error, errors.Throttled)
+        assert error.retry_after_s is None or 1 <= error.retry_after_s <= 60

@@ -42,7 +42,9 @@ def fake_of(bench: Bench) -> engine.Fake:
 class Wire(ground.Ground):
     """One login at a fake, in trouble.
 
-    ``listing`` is a regular expression for the path of the listing of machines, and ``listed`` says
+    ``listing`` is a regular expression for the path of the listing of machines, ``creates`` one for
+    the path of the POST that orders a machine (any POST, unless yours takes several requests, of
+    which others are POSTs too), and ``listed`` says
     which of the answers of one listing has them. ``marks_at`` are keys of an answer below which the
     marks are: without them a machine may be nobody's. ``asked_once`` is the path of a name that all
     orders need and that is asked for once. ``delete_answers`` says that a delete's answer has a
@@ -51,6 +53,7 @@ class Wire(ground.Ground):
     """
 
     listing: ClassVar[str]
+    creates: ClassVar[str] = ""
     listed: ClassVar[int] = -1
     marks_at: ClassVar[Collection[str]] = ("tags",)
     asked_once: ClassVar[str] = ""
@@ -71,7 +74,7 @@ class Wire(ground.Ground):
 
     def refuse(self, fake: engine.Fake) -> None:
         """Let the next create be BadOrder."""
-        fake.fail(KIND.ERROR, method="POST", **self.refusal)
+        fake.fail(KIND.ERROR, method="POST", path=self.creates, **self.refusal)
 
     def secrets(self, fake: engine.Fake) -> set[str]:
         """Return what the vendor and the provider made up that nobody may see."""
@@ -145,12 +148,13 @@ class Wire(ground.Ground):
         fake, order = fake_of(bench), self.order(bench, "web-a1")
         with self.opened(bench, read_timeout_s=0.2) as provider:
             provider.check_order(order)
-            fake.slow(0.5, method="POST")
+            fake.slow(0.5, method="POST", path=self.creates)
             with pytest.raises(errors.Unreachable, match="no answer in time"):
                 provider.create(order)
             assert bench.controls.count() == 0
             fake.wait_for(lambda: bool(bench.controls.count()))
-        assert len(fake.log("POST")) == 1
+        asked = fake.log("POST", self.creates)
+        assert len(asked) == 1, "nothing below us may send a create again"
         with self.opened(bench) as provider:
             found = provider.look_up(node_name="web-a1", instance_id="", receipt="")
             assert found is not None

@@ -198,7 +198,7 @@ class DigitalOceanCloud:
         response = self._maybe(f"/droplets/{instance_id}")
         if response is None:
             return None
-        row: Row = response["droplet"]
+        row: Row = rest.object_in(response, "droplet")
         if (shown := reading.identity(row)) != instance_id:
             raise rest.NoAnswerError(f"asked for droplet {instance_id}, was shown {shown}")
         return row

@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from providers.fakes import engine
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -44,7 +46,8 @@ class Cloud(engine.Fake):
 
     ``boot_s`` is what a boot takes, ``delete_s`` how long a deleted machine is still shown,
     ``lag_s`` how late lists show a new one (a look at one machine shows it at once). ``limit`` is
-    the quota, None for none; ``sold_out`` holds (machine type, location).
+    the quota, None for none; ``sold_out`` holds (machine type, location). ``most_a_page`` is how
+    many rows :meth:`page` gives at most, None for as many as asked; ``pages`` says that it is used.
     """
 
     boot_s: float = 30.0
@@ -58,6 +61,8 @@ class Cloud(engine.Fake):
         self.machines: dict[str, Machine] = {}
         self.sold_out: set[tuple[str, str]] = set()
         self.limit: int | None = None
+        self.most_a_page: int | None = None
+        self.pages = False
         self._numbers = itertools.count(1)
 
     def new_id(self) -> str:
@@ -84,6 +89,11 @@ class Cloud(engine.Fake):
         """Return what a list shows now, the oldest first."""
         now = self.now()
         return [machine for machine in self.machines.values() if machine.seen_at <= now]
+
+    def page(self, rows: Sequence[T], number: int, size: int) -> tuple[Sequence[T], int]:
+        """Return one page of a list, numbered from 1, and how many there are."""
+        self.pages = True
+        return engine.page(rows, number, min(size, self.most_a_page or size))
 
     def full(self) -> bool:
         """Return whether the quota leaves no room for one machine more."""

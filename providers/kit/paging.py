@@ -61,8 +61,9 @@ def whole(
 
     Raises NoAnswerError: :class:`ChangedError` when two pages state different lengths or one row
     comes twice or more rows come than were announced, :class:`ShortListError` when fewer do, and
-    when pages lead in a circle or do not end. A deletion and a creation between the same two
-    pages keep the length and show no row twice: who misses a machine looks it up by id.
+    when pages lead in a circle or do not end, or one's rows are no list. A deletion and a creation
+    between the same two pages keep the length and show no row twice: who misses a machine looks it
+    up by id.
     """
     ids: set[Hashable] = set()
     kept: list[T] = []
@@ -73,6 +74,10 @@ def whole(
     for number in range(1, MOST_PAGES + 1):
         asked.add(at)
         page = read(at)
+        if not isinstance(page.rows, list | tuple):
+            # An empty text or object would pass for "no rows", and every machine be gone.
+            kind = type(page.rows).__name__
+            raise network.NoAnswerError(f"page {number} of {path} holds no list but a {kind}")
         new = [key(row) for row in page.rows]
         last = page.following is None or page.following == ""
         if number > 1 and page.total != total:

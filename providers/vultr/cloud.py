@@ -179,7 +179,7 @@ class VultrCloud:
         if not reading.is_id(instance_id):
             return None
         try:
-            row: Row = self._connection.get(f"/instances/{instance_id}")["instance"]
+            row: Row = rest.object_in(self._connection.get(f"/instances/{instance_id}"), "instance")
         except rest.SaidNoError as error:
             if vocabulary.is_gone(error):
                 return None

@@ -138,6 +138,7 @@ def login(**changes: object) -> cloud.Login:
 
 class TestMemory(contract.ProviderContract):
     machine_type, location, image = "small", "north", "debian-13"
+    shows_deleting = False  # lists are late here
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         time = Time()

@@ -111,6 +111,20 @@ def test_a_204_is_empty_and_a_read_has_no_body() -> None:
     assert [each.request.body for each in fake.exchanges] == [b"", b""]
 
 
+@pytest.mark.parametrize("odd", [None, "", "odd", 0, 7, [], [{}], True, "missing"], ids=repr)
+def test_what_is_no_object_is_no_answer(odd: object) -> None:
+    """``{"machine": null}`` taken for "there is none" would give a running machine up."""
+    body = {} if odd == "missing" else {"machine": odd}
+    with (
+        talking(engine.Reply(body=body)) as (_, talk),
+        pytest.raises(errors.Unreachable) as caught,
+        talk.operation("look_up"),
+    ):
+        rest.object_in(talk.get("/thing"), "machine")
+    assert "answered without an object 'machine'" in caught.value.message
+    assert rest.object_in({"machine": {}}, "machine") == {}
+
+
 # What is a vendor's own: headers, bodies that are no JSON, what an answer's headers say.
 
 

@@ -13,7 +13,7 @@ import toycloud
 
 from providers import conformance, contract, errors
 from providers.conformance import histories
-from providers.fakes.engine import FaultKind
+from providers.fakes.engine import FaultKind, Reply
 from providers.kit import marks
 
 
@@ -56,10 +56,10 @@ class ToyControls(conformance.FakeControls):
         self.fake.failing.clear()
 
 
-class TestToyCloud(conformance.FakeContract, histories.Histories):
-    """What is true of every cloud, of this one too."""
+class ToyBench(conformance.FakeBench):
+    """One login at a fake of ours, for all of the suite."""
 
-    provider, cloud = "toycloud", toycloud.ToyCloud
+    cloud = toycloud.ToyCloud
     settings = toycloud.AccountOptions()
     machine_type, location, image = "small", "north", "debian-13"
     names_unique = False
@@ -68,19 +68,13 @@ class TestToyCloud(conformance.FakeContract, histories.Histories):
     def begin(self, *, token: str, clock: Callable[[], float]) -> ToyControls:
         return ToyControls(toyapi.Api(token=token, clock=clock))
 
-    # And what is only this cloud's own.
 
-    @pytest.mark.parametrize("code", sorted(toycloud.CODES))
-    def test_every_word_means_what_the_table_says(
-        self, bench: conformance.Bench, code: str
-    ) -> None:
-        order = self.order(bench, "web-a1")
-        self.refuse(bench, 422, code, "the vendor's own sentence")
-        with pytest.raises(errors.CloudError) as caught:
-            bench.provider.create(order)
-        assert type(caught.value) is toycloud.CODES[code]
-        self.check_error(caught.value, "create", f"the vendor's own sentence ({code})")
-        assert caught.value.request_id.startswith("r-")
+class TestToyCloud(ToyBench, conformance.FakeContract, histories.Histories):
+    """What is true of every cloud, of this one too."""
+
+    provider = "toycloud"
+
+    # And what is only this cloud's own.
 
     @pytest.mark.parametrize(
         ("status", "meaning"),
@@ -197,6 +191,17 @@ class TestToyCloud(conformance.FakeContract, histories.Histories):
         with pytest.raises(ValueError, match="settleS must be greater than 0"):
             toycloud.AccountOptions(settle_s=0)
 
+    @pytest.mark.parametrize("odd", [None, "", [], {}, 7], ids=repr)
+    def test_an_answer_without_a_machine_does_not_say_gone(
+        self, bench: conformance.Bench, odd: object
+    ) -> None:
+        ours = bench.controls.add(cluster=self.cluster, group="web", node_name="web-a1")
+        for answer in ({"machine": odd}, {}):
+            change = Reply(body=answer)
+            self.api(bench).fail(FaultKind.CHANGED, change=lambda _, reply=change: reply)
+            with pytest.raises(errors.Unreachable):
+                bench.provider.look_up(node_name="web-a1", instance_id=ours, receipt="")
+
     def api(self, bench: conformance.Bench) -> toyapi.Api:
         controls: Any = bench.controls
         api: toyapi.Api = controls.fake
@@ -206,3 +211,47 @@ class TestToyCloud(conformance.FakeContract, histories.Histories):
         """Answer every request with this no."""
         fault = {"status": status, "code": code, "message": message}
         self.api(bench).fail(FaultKind.ERROR, **fault, times=None)
+
+
+ROWS = (
+    (409, "sold_out", errors.OutOfStock),
+    (409, "no_host_left", errors.OutOfStock),
+    (409, "machine_limit", errors.QuotaExceeded),
+    (429, "too_many_requests", errors.Throttled),
+    (423, "machine_busy", errors.Throttled),
+    (401, "bad_token", errors.BadCredentials),
+    (403, "token_may_not", errors.BadCredentials),
+    (422, "bad_request", errors.BadOrder),
+    (422, "size_not_found", errors.BadOrder),
+    (422, "image_not_found", errors.BadOrder),
+    (422, "key_not_found", errors.BadOrder),
+    (404, "machine_not_found", errors.BadOrder),
+    (500, "internal", errors.Unreachable),
+    # What nobody has seen yet.
+    (422, "sold_outish", errors.BadOrder),
+    (500, "sold_outish", errors.Unreachable),
+)
+
+
+class TestToyVocabulary(ToyBench, conformance.Vocabulary):
+    """Every row of the two tables, to every call."""
+
+    creates, machines = "/machines$", "/machines"
+    numbers_requests = True
+    refusals = tuple(
+        conformance.Refusal(
+            status, code, "the vendor's own sentence", meaning, gone=code == toycloud.NOT_FOUND
+        )
+        for status, code, meaning in ROWS
+    )
+
+    def test_every_word_of_the_table_has_a_row(self) -> None:
+        rows = {(code, meaning) for _, code, meaning in ROWS}
+        assert toycloud.CODES.items() <= rows
+
+
+class TestToyWire(ToyBench, conformance.Wire):
+    """Answers torn apart, trouble at every request, and no secret in a log."""
+
+    creates, listing = "/machines$", "/machines$"
+    refusal: ClassVar = {"status": 422, "code": "bad_request", "message": "that cannot be"}

@@ -52,7 +52,7 @@ class Api(machines.Cloud):
 
     def throttled(self, limiter: engine.Limiter, now: float) -> Reply:
         problem = self.error(429, "too_many_requests", "not so fast")
-        return problem.with_headers({"Retry-After": "7"})
+        return problem.with_headers({"Retry-After": f"{limiter.reset_at(now) - now:.0f}"})
 
     def rate_headers(self, limiter: engine.Limiter, now: float) -> Mapping[str, str]:
         value = (limiter.limit, limiter.remaining(now), int(limiter.reset_at(now) - now))
@@ -90,7 +90,7 @@ class Api(machines.Cloud):
         there = self.listed()
         if tag and self.filters:
             there = [each for each in there if tag in each.asked["tags"]]
-        rows, pages = engine.page(there, number, int(request.one("per_page")))
+        rows, pages = self.page(there, number, int(request.one("per_page")))
         following = number + 1 if number < pages else None
         fields = {"machines": [self.shown(each) for each in rows], "next_page": following}
         return Reply(body={**fields, "total": len(there), **self.lies})

@@ -72,6 +72,15 @@ def test_fewer_rows_than_announced_are_a_short_list() -> None:
         paging.whole("/things", lambda _: page_of([1], None, 2), first=1, key=lambda row: row)
 
 
+@pytest.mark.parametrize("odd", [None, "", "odd", {}, {"id": 1}, 0, 7, 1.5, True, b""], ids=repr)
+@pytest.mark.parametrize("number", [1, 2])
+def test_rows_that_are_no_list_are_no_empty_list(odd: Any, number: int) -> None:
+    pages = {1: paging.Page(rows=[{"id": 1}], total=None, following=2)}
+    pages[number] = paging.Page(rows=odd, total=None, following=None)
+    with pytest.raises(network.NoAnswerError, match=f"page {number} of /things holds no list"):
+        paging.whole("/things", pages.__getitem__, first=1)
+
+
 def test_pages_in_a_circle_end() -> None:
     pages = {"": ([1], "a"), "a": ([2], "b"), "b": ([3], "a")}
     with pytest.raises(network.NoAnswerError, match="lead in a circle"):
