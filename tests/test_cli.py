@@ -153,6 +153,14 @@ def test_a_wrong_file_is_reported_mistake_by_mistake(tmp_path):
     assert {each["line"] for each in output["mistakes"]} == {1, 3}
 
 
+def test_one_mistake_is_counted_as_one(tmp_path):
+    path = tmp_path / "pools.yaml"
+    for text, words in (("cluster: test\n", "1 mistake"), ("cluster: Test\n", "2 mistakes")):
+        path.write_text(text)
+        output = run_process("check", "--config", path, code=1).stderr
+        assert f"\n{words}; nothing was started" in output
+
+
 def test_check_online_asks_the_cloud():
     output = run("check", "--config", EXAMPLE, "--online").stdout
     assert "sold out" in output

@@ -53,7 +53,9 @@ def check(
             terminal.say_lines(json.dumps({"ok": False, "mistakes": mistakes}, indent=2))
         else:
             terminal.say_lines(str(error), err=True)
-            terminal.say(f"{len(error.mistakes)} mistakes; nothing was started", err=True)
+            count = len(error.mistakes)
+            noun = "mistake" if count == 1 else "mistakes"
+            terminal.say(f"{count} {noun}; nothing was started", err=True)
         context.exit(1)
     except installed_clouds.BrokenCloud as error:
         raise parameters.failure(error) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TypeVar
 
+from providers import errors
+
 T = TypeVar("T")
 
 
@@ -28,5 +30,26 @@ class AccountOptions:
 
 
 def or_defaults(settings: object, kind: type[T]) -> T:
-    """Return a login's or an order's own settings; the defaults where it was made by hand."""
-    return settings if isinstance(settings, kind) else kind()
+    """Return a login's or an order's own settings; the defaults where it was made by hand.
+
+    Raises BadOrder where a field without a default is missing then: it is the configuration's to
+    say, and nobody can guess it.
+    """
+    if isinstance(settings, kind):
+        return settings
+    lacking = [
+        _in_the_file(field.name)
+        for field in (dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ())
+        if field.init
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if lacking:
+        raise errors.BadOrder(f"the options lack {', '.join(lacking)}, which has no default")
+    return kind()
+
+
+def _in_the_file(name: str) -> str:
+    """Write a field's name as the configuration does: settleS for settle_s."""
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)

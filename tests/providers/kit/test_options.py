@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from providers import errors
 from providers.digitalocean import DigitalOceanCloud
 from providers.hetzner import HetznerCloud
 from providers.kit import options
@@ -31,3 +32,18 @@ def test_settings_made_by_hand_are_the_defaults() -> None:
     assert options.or_defaults(own, options.AccountOptions) is own
     for wrong in (None, object()):
         assert options.or_defaults(wrong, options.AccountOptions) == options.AccountOptions()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Required(options.AccountOptions):
+    project_id: str
+    default_zone: str
+    tags: tuple[str, ...] = ()
+
+
+def test_an_option_without_a_default_is_asked_for_by_the_name_that_the_file_has() -> None:
+    own = _Required(project_id="p-1", default_zone="z")
+    assert options.or_defaults(own, _Required) is own
+    for wrong in (None, object(), options.AccountOptions()):
+        with pytest.raises(errors.BadOrder, match="the options lack projectId, defaultZone, which"):
+            options.or_defaults(wrong, _Required)
