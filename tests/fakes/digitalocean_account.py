@@ -40,6 +40,7 @@ class Account(engine.Fake):
         self, *, token: str = engine.FAKE_TOKEN, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__(token=token, clock=clock)
+        self.max_per_page = MAX_PER_PAGE
         self.ids = itertools.count(500_001)
         self.catalogue = digitalocean_catalogue.load()
         self.images: list[Row] = self.catalogue["images"]
@@ -94,7 +95,7 @@ class Account(engine.Fake):
         number, size = int(request.one("page", "1")), int(request.one("per_page", "20"))
         if number < 1 or not 1 <= size <= MAX_PER_PAGE:
             self.refuse_with(422, "page and per_page must be within bounds")
-        cut, pages = engine.page(chosen, number, size)
+        cut, pages = engine.page(chosen, number, min(size, self.max_per_page))
         near: dict[str, int] = {}
         if number > 1:
             near |= {"first": 1, "prev": number - 1}

@@ -29,6 +29,7 @@ class Project(engine.Fake):
         self, *, token: str = engine.FAKE_TOKEN, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__(token=token, clock=clock)
+        self.max_per_page = MAX_PER_PAGE
         self.ids = itertools.count(4_711_001)
         self.catalogue = hetzner_catalogue.load()
         self.pricing = hetzner_catalogue.pricing(self.catalogue)
@@ -83,7 +84,7 @@ class Project(engine.Fake):
         """Filter by name and labels, sort, and answer one page."""
         chosen = self.filtered(rows, request)
         number, size = self._count(request, "page", 1), self._count(request, "per_page", 25)
-        size = min(MAX_PER_PAGE, size)
+        size = min(self.max_per_page, size)
         cut, pages = engine.page(chosen, number, size)
         pagination = {
             "page": number,

@@ -27,6 +27,7 @@ class Account(engine.Fake):
         self, *, token: str = engine.FAKE_TOKEN, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__(token=token, clock=clock)
+        self.max_per_page = PAGE_SIZES[-1]
         self.ids = itertools.count(71_000_001)
         self.catalogue = linode_catalogue.load()
         self.availability: list[Row] = []
@@ -95,7 +96,7 @@ class Account(engine.Fake):
         )
         if size not in PAGE_SIZES:
             self.refuse_with(400, "Must be 25-500", "page_size")
-        cut, pages = engine.page(found, number, size)
+        cut, pages = engine.page(found, number, min(size, self.max_per_page))
         if not 1 <= number <= pages:
             self.refuse_with(404, "Not found")
         body = {"data": list(cut), "page": number, "pages": pages, "results": len(found)}

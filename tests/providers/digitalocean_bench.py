@@ -90,6 +90,10 @@ class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path="/droplets$", skip=number - 1)
 
+    def shorten_pages(self, rows: int) -> bool:
+        self.fake.max_per_page = rows
+        return True
+
     def vanish_before_page(self, number: int) -> None:
         tearing.before_page(
             self.fake, "/droplets", number, lambda: self.fake.droplets.pop(min(self.fake.droplets))

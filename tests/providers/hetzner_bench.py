@@ -97,6 +97,10 @@ class HetznerControls(steps.Cutting, contract.Controls):
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path="/servers$", skip=number - 1)
 
+    def shorten_pages(self, rows: int) -> bool:
+        self.fake.max_per_page = rows
+        return True
+
     def vanish_before_page(self, number: int) -> None:
         tearing.before_page(
             self.fake, "/servers", number, lambda: self.fake.servers.pop(min(self.fake.servers))

@@ -110,6 +110,10 @@ class LinodeControls(steps.Cutting, contract.HTTPControls):
     def fail_page(self, number: int) -> None:
         self.fake.fail(engine.FaultKind.CUT, method="GET", path=INSTANCES, skip=number - 1)
 
+    def shorten_pages(self, rows: int) -> bool:
+        self.fake.max_per_page = rows
+        return True
+
     def vanish_before_page(self, number: int) -> None:
         tearing.before_page(
             self.fake,
