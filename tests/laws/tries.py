@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from externalgrpc.fleet import state, trials, view
+from externalgrpc.fleet import keys, state, trials, view
 from externalgrpc.model import fleet_errors, groups, names
 from tests.laws import fake_cloud, laws, world
 
@@ -104,7 +104,7 @@ def _let_go(there: world.World, before: state.Fleet, trial: str) -> None:
     standing = machines(there)
     for key in there.fleet.retired.keys() - before.retired.keys():
         held = there.fleet.retired[key]
-        machine = standing.get(view.machine_of(there.fleet, held))
+        machine = standing.get(keys.machine_of(there.fleet, held))
         laws.require(
             held.group == trial and (machine is None or machine.edited or tried(machine)),
             "the end of a trial lets go what was ordered for it, and nothing else",
@@ -116,7 +116,7 @@ def _let_go(there: world.World, before: state.Fleet, trial: str) -> None:
 
 def _note(there: world.World, held: state.Retirement) -> None:
     """Take a machine of a trial for drained: nobody's work was on it."""
-    there.truth.drained.add(view.machine_of(there.fleet, held))
+    there.truth.drained.add(keys.machine_of(there.fleet, held))
     there.asked |= {held.name, held.key, held.provider_id} - {""}
     there.witness.terminated |= {held.name, held.provider_id} - {""}
 
