@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from externalgrpc import fleet as fleets
-from externalgrpc.control import audit_log, call, cloud_calls, lane, outcomes
+from externalgrpc.control import account_runtime, audit_log, call, cloud_calls, outcomes
 from externalgrpc.fleet import (
     journeys,
     marking,
@@ -28,19 +28,8 @@ from externalgrpc.nodes import kubeletconfig, template
 from externalgrpc.support import clock
 from providers import contract, errors
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AccountRuntime:
-    """An account at work: its configuration, its provider and its lane."""
-
-    account: groups.Account
-    provider: contract.Provider
-    lane: lane.Lane
-    pace: state.Pace = dataclasses.field(default_factory=state.Pace)
-
-
 T = TypeVar("T")
-_Runtimes: TypeAlias = Mapping[str, AccountRuntime]
+_Runtimes: TypeAlias = Mapping[str, account_runtime.AccountRuntime]
 
 
 class Reconciler:
@@ -71,7 +60,7 @@ class Reconciler:
         self._beside = beside
         self._may_act = may_act
         self._lock = threading.Lock()
-        self._runtimes: Mapping[str, AccountRuntime] = {}
+        self._runtimes: Mapping[str, account_runtime.AccountRuntime] = {}
         self._listed = threading.Condition()
         self.fleet = fleets.Fleet(started_at=time_source.unix())
 
@@ -80,7 +69,7 @@ class Reconciler:
     def configure(
         self,
         node_groups: Sequence[groups.NodeGroup],
-        runtimes: Mapping[str, AccountRuntime],
+        runtimes: Mapping[str, account_runtime.AccountRuntime],
         blocked: Mapping[str, str],
         *,
         cluster: str = "",
@@ -96,7 +85,7 @@ class Reconciler:
             held = self._runtimes.get(name)
             if held is not None and held.account.provider != runtime.account.provider:
                 audit_log.replaced(name)
-        accounts = [_account_state(runtime) for runtime in runtimes.values()]
+        accounts = [account_runtime.state_of(runtime) for runtime in runtimes.values()]
         now, unix_now = self._clock.monotonic(), self._clock.unix()
 
         def configure(fleet: state.Fleet) -> state.Fleet:
@@ -302,11 +291,11 @@ class Reconciler:
         for runtime in self._runtimes.values():
             runtime.provider.close()
 
-    def runtimes(self) -> Mapping[str, AccountRuntime]:
+    def runtimes(self) -> Mapping[str, account_runtime.AccountRuntime]:
         """Return the accounts at work."""
         return self._runtimes
 
-    def _carry_out(self, of: call.Call[Any, Any], runtime: AccountRuntime) -> None:
+    def _carry_out(self, of: call.Call[Any, Any], runtime: account_runtime.AccountRuntime) -> None:
         tools = call.Tools(
             runtime.provider, self._prepare, self._clock, self._beside, self._may_act
         )
@@ -326,7 +315,9 @@ class Reconciler:
         cost = of.cost(self.fleet, contract.costs_of(runtime.provider))
         send(of.operation, job, done, cost=cost)
 
-    def _answered(self, of: call.Call[Any, Any], answer: object, runtime: AccountRuntime) -> None:
+    def _answered(
+        self, of: call.Call[Any, Any], answer: object, runtime: account_runtime.AccountRuntime
+    ) -> None:
         at = call.Moment(self._clock.monotonic(), self._clock.unix(), self._chance)
 
         def fold(fleet: state.Fleet) -> state.Fleet:
@@ -376,27 +367,3 @@ class Reconciler:
             for account in self.fleet.accounts.values()
             if not account.departed
         )
-
-
-def _account_state(runtime: AccountRuntime) -> state.AccountState:
-    provider = runtime.provider
-    return state.AccountState(
-        name=runtime.account.name,
-        provider=runtime.account.provider,
-        scheme=provider.scheme,
-        settle_s=provider.settle_s,
-        rate_per_s=provider.rate.requests / provider.rate.per_s * runtime.account.budget_share,
-        hands=provider.hands,
-        costs=contract.costs_of(provider),
-        pace=runtime.pace,
-        marking=isinstance(provider, contract.Marking),
-        neighbourly=isinstance(provider, contract.Neighbourly),
-        tidying=isinstance(provider, contract.Tidying),
-        finishing=isinstance(provider, contract.Finishing),
-        leaving=isinstance(provider, contract.Leaving),
-        foreign=runtime.account.foreign,
-        believe_vanished=runtime.account.believe_vanished,
-        max_orders_per_hour=runtime.account.max_orders_per_hour,
-        paused=runtime.account.paused,
-        cap=runtime.account.cap,
-    )

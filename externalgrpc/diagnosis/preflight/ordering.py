@@ -10,7 +10,7 @@ from externalgrpc.bootstrap import joining, machine, preview
 from externalgrpc.diagnosis.findings import Finding, Severity
 from externalgrpc.diagnosis.preflight import places
 from externalgrpc.diagnosis.preflight.report import CandidateReport
-from externalgrpc.model import credentials, groups, installed_clouds, names
+from externalgrpc.model import credentials, groups, installed_clouds, names, ordering
 from externalgrpc.nodes import pricing, successors, template
 from providers import contract
 
@@ -107,7 +107,7 @@ def orders(
             refused[message] = Finding(severity=Severity.TROUBLE, subject="join", what=message)
             text = render()
         asked.append(
-            groups.order_for(
+            ordering.order_for(
                 group,
                 cluster=config.cluster,
                 node_name=name,
