@@ -188,7 +188,7 @@ class Assembly:
         )
 
     def _take(self, config: groups.Config) -> None:
-        """Take a configuration: open the accounts that are new or changed, tell the fleet.
+        """Take a configuration: open the accounts that are new or changed, hand on groups.
 
         An account that is no longer configured keeps its provider: its machines still count. One
         that logs in as before stays open, whatever else was said of it.

@@ -56,7 +56,7 @@ class Reader:
     findings: validate.Findings
     kubernetes: bool = False
     listed: frozenset[str] = frozenset()
-    """The names under accounts, those of wrong entries included: one mistake is told once."""
+    """The names under accounts, those of wrong entries included: one mistake is reported once."""
 
     def read(self, entries: Iterable[tuple[int, model.NodeEntry]]) -> tuple[groups.NodeGroup, ...]:
         """Make every group that is right; the others are filed."""

@@ -105,7 +105,7 @@ class Reconciler:
         self._wake()
 
     def identified(self, identity: str | None) -> None:
-        """Take what tells our cluster from others of its name: None not yet known, "" has none."""
+        """Take our cluster's identity among others of its name: None not yet known, "" has none."""
         now, unix_now = self._clock.monotonic(), self._clock.unix()
         self._change(lambda fleet: fleets.identify(fleet, identity, now=now, unix_now=unix_now))
         self._wake()
@@ -157,7 +157,7 @@ class Reconciler:
         return grown
 
     def retire(self, group: str, nodes: Sequence[fleets.NodeRef]) -> tuple[str, ...]:
-        """Let nodes of a group go; see :func:`externalgrpc.fleet.wishes.retire`."""
+        """Retire nodes of a group; see :func:`externalgrpc.fleet.wishes.retire`."""
         _, _, going = self._swap(
             lambda fleet: fleets.retire(
                 fleet, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
@@ -201,10 +201,10 @@ class Reconciler:
         patience_s: float,
         sure: bool = True,
     ) -> tuple[state.Fleet, state.Fleet]:
-        """Watch machines become nodes, and let go what failed to and CA left for ``patience_s``.
+        """Watch machines become nodes, and terminate what failed to and CA left for ``patience_s``.
 
         ``sights`` holds what the cluster shows, by Node name and provider id; who is not ``sure``
-        of it blames nobody. Returns the fleets before and after, for whoever tells the difference.
+        of it blames nobody. Returns the fleets before and after, so that both can be compared.
         """
         now, unix_now = self._clock.monotonic(), self._clock.unix()
         before, after = self._change(
@@ -225,7 +225,7 @@ class Reconciler:
         return before, after
 
     def repair(self, *, sure: bool) -> tuple[state.Fleet, state.Fleet]:
-        """Let go machines whose Nodes are not ready for long; see :mod:`externalgrpc.fleet.repair`.
+        """Retire machines whose Nodes are not ready for long: :mod:`externalgrpc.fleet.repair`.
 
         To be called when the Nodes were just heard of. Returns the fleets before and after.
         """
@@ -244,7 +244,7 @@ class Reconciler:
         audit_log.learned(*self._change(lambda fleet: fleets.learn(fleet, reports)))
 
     def kubelets(self, config: kubeletconfig.KubeletConfig | None) -> None:
-        """Take what the cluster tells all of its kubelets."""
+        """Take what the cluster sets for all of its kubelets."""
         self._change(lambda fleet: fleets.kubelets(fleet, config))
 
     def change(self, by: Callable[[state.Fleet], tuple[state.Fleet, T]]) -> T:
