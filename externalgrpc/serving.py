@@ -1,4 +1,4 @@
-"""Run a server until it is told to stop: signals, reloads, the live table."""
+"""Run a server until a signal stops it: signals, reloads, the live table."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _watch(
     stop: threading.Event,
     signals: queue.SimpleQueue[int],
 ) -> None:
-    """Look after the files every few seconds, and at once on SIGHUP, until told to stop."""
+    """Look after the files every few seconds, and at once on SIGHUP, until stopped."""
     while not stop.is_set():
         heard = _heard(signals)
         if _LOST in heard:

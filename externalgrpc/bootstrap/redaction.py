@@ -118,7 +118,7 @@ def _structured(text: str, documents: list[yaml.Node], depth: int) -> str:
 
 
 class _Walk:
-    """Go through a document and tell which of its scalars are secrets."""
+    """Go through a document and find which of its scalars are secrets."""
 
     def __init__(self, text: str, depth: int) -> None:
         self._text = text
@@ -287,7 +287,7 @@ def _heard(found: re.Match[str]) -> str:
     if not _takes(found["head"]):
         return found[0]
     if re.search(r"\.(?:ya?ml|json|conf|toml|env|sh)\b", found["head"]):
-        return found[0]  # its keys tell which of it is secret
+        return found[0]  # its keys say which of it is secret
     return f"{found['head']}{keywords.MASK}\n{found['tail']}"
 
 

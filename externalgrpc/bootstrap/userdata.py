@@ -87,7 +87,7 @@ def decoded(raw: bytes) -> str:
 def judge(text: str, *, decodes_base64: bool) -> Iterator[Trouble]:
     """Say what cloud-init on the usual images of a cloud would not run of this user-data.
 
-    ``text`` has its variables filled in. ``decodes_base64`` tells whether the cloud's cloud-init
+    ``text`` has its variables filled in. ``decodes_base64`` says whether the cloud's cloud-init
     decodes user-data that is base64 as a whole.
     """
     for part in encoded.parts(text):

@@ -9,7 +9,7 @@ from externalgrpc.fleet import index, retired, state, verdicts, view
 from externalgrpc.model import groups
 
 ORPHAN = "Orphan"
-"""The deletionPolicy of a VPSNode whose machines are let go of as soon as it is deleted."""
+"""The deletionPolicy of a VPSNode whose machines are given up as soon as it is deleted."""
 
 
 def configure(
@@ -25,7 +25,7 @@ def configure(
     and refuses growth, until it is empty; its launches that were not sent are withdrawn. An
     account that is gone is listed for as long as something of ours hangs on it. A group whose
     machines are made otherwise from now on starts with a clean slate: the joins that failed were
-    of other machines. A group that was let go on purpose (:data:`ORPHAN`) is forgotten at once,
+    of other machines. A group that was given up on purpose (:data:`ORPHAN`) is forgotten at once,
     unless something of it is in the air. ``blocked`` says of groups that cannot work as configured
     why.
     """

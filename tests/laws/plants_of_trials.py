@@ -103,7 +103,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "clear a node that has no taint of a trial",
-        "externalgrpc/trial/controller.py",
+        "externalgrpc/trial/leftovers.py",
         "if its and not _tainted(node):",
         "if its and node.deleting:",
     ),
