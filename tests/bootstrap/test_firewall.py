@@ -284,7 +284,7 @@ iptables -A INPUT -p tcp --dport 22 -j ACCEPT
 ip6tables -P INPUT DROP
 ip6tables -P FORWARD DROP
 """
-# As on Vultr's Debian and Ubuntu. What ufw writes down goes to copies that only this namespace sees.
+# As on Vultr's images. What ufw writes down goes to copies that only this namespace sees.
 UFW = """
 for each in /etc/ufw /etc/default; do
   mkdir -p "$JOIN_ROOT/copy$each"
