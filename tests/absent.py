@@ -22,6 +22,7 @@ class Need(enum.Enum):
     SHARED = "../shared beside this checkout (the vendors' documents, recorded requests, the seed)"
     NETWORK_NAMESPACES = "root, nft, ip and unshare on a kernel that makes network namespaces"
     IPTABLES = "iptables, installed"
+    UFW = "ufw, installed: the firewall of Vultr's images"
     CURL = "curl, installed"
     GPG = "gpg, installed (package gnupg)"
     SHELLCHECK = "shellcheck, installed"
