@@ -93,8 +93,9 @@ def run(
         trial=plant.trials,
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
-    http = _Http(serving, plant, grpc_server, time_source) if serving.metrics_address else None
+    # Before anybody can ask: until it is watched the gauge says that this server acts.
     plant.metrics.watch_leader(seat.leads)
+    http = _Http(serving, plant, grpc_server, time_source) if serving.metrics_address else None
     seat.stand_by(plant.reconciler)
     plant.start()
     plant.reconciler.await_first_listings(serving.first_listing_s)

@@ -21,6 +21,8 @@ class Need(enum.Enum):
     IMPURE = "sockets and processes, which `make quick` refuses: make test"
     SHARED = "../shared beside this checkout (the vendors' documents, recorded requests, the seed)"
     NETWORK_NAMESPACES = "root, nft, ip and unshare on a kernel that makes network namespaces"
+    LOCKED = "root, setpriv and unshare, to run with a read-only root and as another user"
+    SYSTEM_PYTHON = "a Python that every user may run, with venv: package python3-venv"
     IPTABLES = "iptables, installed"
     UFW = "ufw, installed: the firewall of Vultr's images"
     CURL = "curl, installed"

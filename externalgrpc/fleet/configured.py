@@ -82,7 +82,18 @@ def prune(fleet: state.Fleet) -> state.Fleet:
         name: held for name, held in fleet.pending_at_start.items() if name in node_groups
     }
     if len(node_groups) < len(fleet.groups) or len(pending_at_start) < len(fleet.pending_at_start):
-        fleet = dataclasses.replace(fleet, groups=node_groups, pending_at_start=pending_at_start)
+        quarantine = {
+            # A machine of no group of ours is nobody's to judge.
+            provider_id: held
+            for provider_id, held in fleet.quarantine.items()
+            if (shown := view.known(fleet, provider_id)) is None or shown.group in node_groups
+        }
+        fleet = dataclasses.replace(
+            fleet,
+            groups=node_groups,
+            pending_at_start=pending_at_start,
+            quarantine=quarantine if len(quarantine) < len(fleet.quarantine) else fleet.quarantine,
+        )
     if not any(account.departed for account in fleet.accounts.values()):
         return fleet
     needed = _accounts_needed(fleet)

@@ -36,11 +36,15 @@ def clear(there: world.World, which: int) -> None:
 
     As the server does, not one whose Node lacks the taint of trials.
     """
-    before = there.fleet
-    listed = sorted(before.index.by_provider_id)
+    found = there.fleet.index.by_provider_id
+    listed = sorted(each for each in found if which % 3 or names.is_trial(found[each].group))
     if not listed:
         return
-    wanted = listed[which % len(listed)]
+    _clear(there, listed[which % len(listed)])
+
+
+def _clear(there: world.World, wanted: str) -> None:
+    before = there.fleet
     machine = machines(there).get(wanted)
     if machine is None or (machine in there.joined() and not tried(machine)):
         return
@@ -67,7 +71,7 @@ def clear(there: world.World, which: int) -> None:
 def clear_all(there: world.World) -> None:
     """Have all that earlier trials left deleted, as ``try --clean`` does."""
     for left in trials.leftovers(there.fleet):
-        clear(there, sorted(there.fleet.index.by_provider_id).index(left.provider_id))
+        _clear(there, left.provider_id)
 
 
 def tried(machine: fake_cloud.Machine) -> bool:
@@ -106,7 +110,7 @@ def _let_go(there: world.World, before: state.Fleet, trial: str) -> None:
         held = there.fleet.retired[key]
         machine = standing.get(keys.machine_of(there.fleet, held))
         laws.require(
-            held.group == trial and (machine is None or machine.edited or tried(machine)),
+            held.group == trial and (machine is None or tried(machine)),
             "the end of a trial lets go what was ordered for it, and nothing else",
             held,
             machine,
