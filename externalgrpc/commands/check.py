@@ -53,7 +53,8 @@ def check(
             terminal.say_lines(json.dumps({"ok": False, "mistakes": mistakes}, indent=2))
         else:
             terminal.say_lines(str(error), err=True)
-            terminal.say(f"{len(error.mistakes)} mistakes; nothing was started", err=True)
+            count = len(error.mistakes)
+            terminal.say(f"{count} mistake{'s' * (count > 1)}; nothing was started", err=True)
         context.exit(1)
     except installed_clouds.BrokenCloud as error:
         raise parameters.failure(error) from error

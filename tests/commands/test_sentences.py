@@ -28,9 +28,14 @@ LINES = {
     "check": ("", "-o json", "--online", "--online -o json"),
     "render": ("pool", "pool -o json", "pool --show-secrets", "another"),
     "offers": ("", "-o json", "--cpu 4 --memory 8Gi --no-ipv4"),
-    "doctor": ("", "-o json", "--online", "--kubeconfig none"),
+    "doctor": ("", "-o json", "--online", "--kubeconfig none", "--kubeconfig ~nobody-here/x"),
     "purge": ("--dry-run", "--yes", "--yes --identity c0ffee0123", "--yes --machine 1"),
-    "adopt": ("pool -n --label a", "pool --undo --yes", "pool --server 1 --yes", "another -n"),
+    "adopt": (
+        "pool -n --label a --kubeconfig ~nobody-here/x",
+        "pool --undo --yes",
+        "pool --server 1 --yes",
+        "another -n",
+    ),
     "try": ("pool --yes", "pool --yes --no-taint -o json", "--clean --yes", "another --yes"),
     "demo": ("",),
 }
@@ -41,9 +46,13 @@ SILENT = {
         f"pool --address {NOBODY_HERE}",
         f"pod/pool --address {NOBODY_HERE} -o json",
         "pool -n default --kubeconfig none",
+        "pool -n default --kubeconfig ~nobody-here/x",
     ),
     "try": (f"pool --yes --address {NOBODY_HERE}", "pool"),
-    "convert": ("--cluster test none.yaml", "--cluster test pools.yaml", "--cluster test own.sh"),
+    "convert": (
+        *("--cluster test none.yaml", "--cluster test pools.yaml", "--cluster test own.sh"),
+        "--cluster test --from-deployment a/b --kubeconfig ~nobody-here/x",
+    ),
     "kubero": ("--values none.yaml", "--values pools.yaml", "--values own.sh"),
 }
 """What is typed where no configuration is loaded."""

@@ -17,6 +17,7 @@ from externalgrpc.diagnosis.facts import Certificate, Facts
 from externalgrpc.diagnosis.judges import expiry
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import package_key
+from externalgrpc.kube import connection
 from externalgrpc.model import credentials
 from externalgrpc.support import regular_files
 
@@ -44,7 +45,7 @@ def of_kubeconfig(path: str, context: str, notes: Notes) -> Iterator[Certificate
     """Return when the credentials of a kubeconfig's context end, where they say it."""
     what = f"the credentials of {path}"
     try:
-        user, folder = _user(Path(path).expanduser(), context)
+        user, folder = _user(connection.at_home(path), context)
         certificate = _text_of(user, "client-certificate", folder)
         token = str(user.get("token") or "") or _text_of(user, "tokenFile", folder)
     except regular_files.Unreadable as error:
