@@ -29,6 +29,24 @@ PLANTS = (
     ),
     # 2. Proof before deletion.
     Plant(
+        "take a double for one once the order that it may be of is given up",
+        f"{FLEET}/answers.py",
+        "fleet = proof.never_shown(fleet, launch)",
+        "pass",
+    ),
+    Plant(
+        "take a double for one once the order that was let go is forgotten",
+        f"{FLEET}/retired.py",
+        "return _forget(proof.never_shown(fleet, retirement), retirement)",
+        "return _forget(fleet, retirement)",
+    ),
+    Plant(
+        "ask only orders in the air whether a double is theirs",
+        f"{FLEET}/proof.py",
+        "*(held for held in fleet.retired.values() if held.deletion is state.Deletion.AWAITED),",
+        "",
+    ),
+    Plant(
         "believe a mark that somebody put back",
         f"{FLEET}/proof.py",
         "return instance.unjoined and instance.provider_id not in fleet.remarked",

@@ -293,7 +293,7 @@ class Witness:
         spared = self._spared(before, after)
         for name, group in before.groups.items():
             was, now = view.target(before, name), view.target(after, name)
-            back = sum(held.group == name for held in spared)
+            back = sum(_group_of(after, held) == name for held in spared)
             laws.require(
                 now <= was + back and (group.departed or now >= was),
                 "planning moves no target, but for what is spared",
@@ -434,3 +434,9 @@ def _may_go(
     surplus = member.provider_id in after.retired.keys() - before.retired.keys()
     deleting = instance.state is contract.InstanceState.DELETING
     return deleting or surplus or instance.group != name
+
+
+def _group_of(fleet: state.Fleet, held: state.Retirement) -> str:
+    """Return the group that a machine which is spared carries: its label may have been edited."""
+    shown = fleet.index.by_provider_id.get(held.provider_id)
+    return shown.group if shown is not None else held.group
