@@ -125,4 +125,10 @@ PLANTS: tuple[Plant, ...] = (
         "                self._cluster.end_token(name)\n",
         "                pass\n",
     ),
+    Plant(
+        "keep in quarantine what is of a group that was forgotten",
+        f"{FLEET}/configured.py",
+        "            if (shown := view.known(fleet, provider_id)) is None or shown.group in node_groups\n",
+        "",
+    ),
 )
