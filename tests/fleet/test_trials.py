@@ -203,6 +203,18 @@ def test_its_end_touches_nothing_that_it_did_not_order():
     assert [each.instance_id for each in of.plan() if isinstance(each, requests.Delete)] == ["1"]
 
 
+def test_its_end_touches_no_machine_that_this_process_ordered_for_a_group():
+    of = scene.Scene()
+    (name,) = of.grow()
+    of.creates()
+    of.ordered(name, scene.machine(2, name))
+    running(of)
+    made = scene.machine(1, NODE, group=TRIAL)
+    of.listed(made, scene.machine(2, name, group=TRIAL))
+    ended(of)
+    assert [each.instance_id for each in of.plan() if isinstance(each, requests.Delete)] == ["1"]
+
+
 def test_its_end_leaves_nobody_in_quarantine_whose_group_is_gone():
     of = scene.Scene(identity=scene.IDENTITY, nodes={})
     of.fleet = dataclasses.replace(of.fleet, annotation="")

@@ -477,6 +477,32 @@ class FleetMachine(RuleBasedStateMachine):
             tries.end(there)
             there.run(12.0, 4.0, fates.Fate(delete=delete, lag_s=lag_s))
 
+    @precondition(lambda self: self.calm > 10)
+    @rule(name=NAMES, kills=st.booleans(), delete=DELETE)
+    def strangers_beside_a_trial(self, *, name, kills, delete):
+        """Amid a trial one of ours is led into it, a stranger has one, and one is nobody's."""
+        there, cloud = self.there, self.there.skies["a"]
+        trial = tries.start(there, name)
+        there.run(40.0, 4.0, fates.GOOD)
+        for machine in [each for each in self._machines() if not each.edited][:1]:
+            if trial and not tries.tried(machine):
+                machine.group, machine.edited = trial, True
+        for group, identity, cluster in (
+            ("vps-trial-x", world.THEIRS, fake_cloud.THEIRS),
+            ("nobodys", there.identity, fake_cloud.OURS),
+        ):
+            if not any(each.made_for == group for each in self._machines()):
+                made = cloud.make(f"{group}-1", group, lag_s=0.0, identity=identity, joins=False)
+                made.cluster = cluster
+        if kills:
+            self.calm = 0
+            there.kill_process(lost=False)
+        there.run(40.0, 4.0, fates.GOOD)
+        tries.end(there)
+        for provider_id in sorted(there.fleet.index.by_provider_id):
+            tries.clear_one(there, provider_id)
+        there.run(12.0, 4.0, fates.Fate(delete=delete))
+
     @rule(which=INDEX, every=st.booleans())
     def clean(self, *, which, every):
         """A person has what earlier trials left deleted, or names any machine as such."""

@@ -40,10 +40,11 @@ def clear(there: world.World, which: int) -> None:
     listed = sorted(each for each in found if which % 3 or names.is_trial(found[each].group))
     if not listed:
         return
-    _clear(there, listed[which % len(listed)])
+    clear_one(there, listed[which % len(listed)])
 
 
-def _clear(there: world.World, wanted: str) -> None:
+def clear_one(there: world.World, wanted: str) -> None:
+    """Have one machine deleted as what an earlier trial left, if it is."""
     before = there.fleet
     machine = machines(there).get(wanted)
     if machine is None or (machine in there.joined() and not tried(machine)):
@@ -71,7 +72,7 @@ def _clear(there: world.World, wanted: str) -> None:
 def clear_all(there: world.World) -> None:
     """Have all that earlier trials left deleted, as ``try --clean`` does."""
     for left in trials.leftovers(there.fleet):
-        _clear(there, left.provider_id)
+        clear_one(there, left.provider_id)
 
 
 def tried(machine: fake_cloud.Machine) -> bool:
