@@ -1,4 +1,4 @@
-"""Run a server until it is told to stop: signals, reloads, the live table."""
+"""Run a server until a signal stops it: signals, reloads, the live table."""
 
 from __future__ import annotations
 
@@ -93,8 +93,9 @@ def run(
         trial=plant.trials,
     )
     grpc_server = server.Server(serving.listening, cloud_provider, fleet_view)
-    http = _Http(serving, plant, grpc_server, time_source) if serving.metrics_address else None
+    # Before anybody can ask: until it is watched the gauge says that this server acts.
     plant.metrics.watch_leader(seat.leads)
+    http = _Http(serving, plant, grpc_server, time_source) if serving.metrics_address else None
     seat.stand_by(plant.reconciler)
     plant.start()
     plant.reconciler.await_first_listings(serving.first_listing_s)
@@ -120,7 +121,7 @@ def _watch(
     stop: threading.Event,
     signals: queue.SimpleQueue[int],
 ) -> None:
-    """Look after the files every few seconds, and at once on SIGHUP, until told to stop."""
+    """Look after the files every few seconds, and at once on SIGHUP, until stopped."""
     while not stop.is_set():
         heard = _heard(signals)
         if _LOST in heard:

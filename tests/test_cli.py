@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -167,47 +166,6 @@ def test_check_online_asks_the_cloud():
     assert "nothing is wrong in what was looked at" in output
     report = json.loads(run("check", "--config", EXAMPLE, "--online", "-o", "json").stdout)
     assert report["ok"]
-
-
-FREE = {"labels", "capacity", "allocatable"}
-"""What users and Kubernetes name themselves."""
-
-
-def keys(given):
-    if isinstance(given, dict):
-        for key, value in given.items():
-            yield key
-            if key not in FREE or not all(isinstance(each, str) for each in value.values()):
-                yield from keys(value)
-    elif isinstance(given, list):
-        for each in given:
-            yield from keys(each)
-
-
-OTHER_WORDS = {"location", "locations", "machineType", "machineTypes", "min", "max", "target", "id"}
-"""What the configuration calls region, instanceType, minSize, maxSize, name."""
-
-
-def test_json_of_every_command_is_camel_case_and_speaks_as_the_file_does():
-    own = ("--config", EXAMPLE, "-o", "json")
-    said = [
-        run("check", *own).stdout,
-        run("check", "--online", *own).stdout,
-        run("offers", *own).stdout,
-        run("render", "web", *own).stdout,
-    ]
-    with served(EXAMPLE) as (_, address):
-        grown = serving_grow(address, "web", 1)
-        serving.until(lambda: grown() == 1, timeout_s=30)
-        said.append(run("ls", "--address", address, "-o", "json").stdout)
-        said.append(run("doctor", *own, "--address", address).stdout)
-    for each in said:
-        found = set(keys(json.loads(each)))
-        assert found
-        assert not found & OTHER_WORDS
-        assert [
-            key for key in found if not re.fullmatch(r"[a-z]+([A-Z0-9][A-Za-z0-9]*)?", key)
-        ] == []
 
 
 def test_render_masks_secrets(tmp_path):

@@ -130,3 +130,16 @@ def test_dead_words_are_found() -> None:
     text = "import x\nCONST: int = 1\nclass A:\n  field: int\n  def go(self): self.field = 2\n"
     assert set(dead({"a": text})["a"]) == {"CONST", "A", "field", "go"}
     assert "go" not in dead({"a": text + "A().go()\n"})["a"]
+
+
+def test_what_was_once_found_dead_is_gone_or_used() -> None:
+    """By name: the test above takes a word of many classes for used when one of them uses it."""
+    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in FILES}
+    names = {name for path in trees for name in defined(trees[path])}
+    assert not names & {"issued", "watch_requests", "await_nodes", "await_idle"}
+    assert not {"node_labels", "open"} & set(defined(trees["externalgrpc/control/dryrun.py"]))
+    assert "version" not in set(defined(trees["externalgrpc/kube/cluster.py"]))
+    text = (ROOT / "externalgrpc/nodes/template.py").read_text()
+    assert len(re.findall(r"\bZONE\b", text)) > 1
+    for path, word in (("kube/events.py", "_instance"), ("assembly/connecting.py", "instance=")):
+        assert word in (ROOT / "externalgrpc" / path).read_text()

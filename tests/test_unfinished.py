@@ -8,7 +8,7 @@ import random
 import pytest
 
 from externalgrpc import fleet as fleets
-from externalgrpc.control import dryrun, reconciler
+from externalgrpc.control import account_runtime, dryrun, reconciler
 from externalgrpc.fleet import finishing, requests, view
 from externalgrpc.model import groups
 from providers import contract, errors
@@ -39,7 +39,7 @@ class Plant(test_reconciler.Plant):
             wake=self.wake,
             count=lambda name, labels: self.counted.append((name, dict(labels))),
         )
-        self.runtime = reconciler.AccountRuntime(
+        self.runtime = account_runtime.AccountRuntime(
             account=groups.Account(name="a", provider="memory"),
             provider=dryrun.DryRun(self.provider) if dry_run else self.provider,
             lane=self.lane,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import json
 import random
+from email.mime import multipart, text
 from pathlib import Path
 from typing import cast
 
@@ -137,6 +139,74 @@ def test_lines_around_a_join_are_measured_on_every_cloud(
         assert load(tmp_path, cloud, more(4096)).groups, "room for lines of anybody's own"
     with pytest.raises(config.ConfigError, match=f"bytes of user-data; {cloud} takes"):
         load(tmp_path, cloud, more(LIMITS[cloud] - (2_000 if cloud == "linode" else 6_000)))
+
+
+def mime(size: int) -> str:
+    """Make user-data of two MIME parts, which nobody packs much below ``size``."""
+    made = multipart.MIMEMultipart()
+    made.attach(text.MIMEText("#cloud-config\npackages: [git]\n", "cloud-config", "us-ascii"))
+    made.attach(text.MIMEText(f"#!/bin/sh\n# {noise(size)}\n", "x-shellscript", "us-ascii"))
+    return made.as_string()
+
+
+KINDS = [
+    *(pytest.param(join, hook) for join in joining.METHODS for hook in ("pre_join", "post_join")),
+    pytest.param("raw", "user_data"),
+]
+
+
+def pool(join: str, what: str, size: int) -> groups.NodeGroup:
+    own = {} if join == "raw" else {what: ("# " + noise(size),)}
+    return groups.NodeGroup(
+        name="pool",
+        account="a",
+        candidates=(groups.Candidate("small", "here"),),
+        min_size=0,
+        max_size=3,
+        join=join,
+        join_settings=join_settings.JoinSettings(**own),  # type: ignore[arg-type]
+        user_data=mime(size) if join == "raw" else "",
+    )
+
+
+@pytest.mark.parametrize(("join", "what"), KINDS)
+@pytest.mark.parametrize("cloud", REAL)
+def test_what_is_added_is_counted_in_the_file_and_online(
+    tmp_path: Path, cloud: str, join: str, what: str
+) -> None:
+    """By lines around the join, and by MIME parts: what would be sent is what is measured."""
+    provider = opened(cloud)
+    account = groups.Account(name="a", provider=cloud)
+    for size, goes in ((1_000, True), (2 * LIMITS[cloud], False)):
+        group = pool(join, what, size)
+        found = groups.Config(cluster="c", accounts={"a": account}, groups=(group,))
+        kind = contract.MachineType(
+            name="small", cpu_millis=2000, memory_bytes=4 * GIB, disk_bytes=0
+        )
+        offer = contract.Offer(
+            machine_type="small",
+            location="here",
+            price_per_hour=test_online.Decimal(1),
+            currency="EUR",
+            in_stock=True,
+        )
+        report = CandidateReport(
+            name="small", location="here", machine_type=kind, offer=offer, price_per_hour=None
+        )
+        orders, problems = ordering.orders(found, group, [report], provider, None)
+        assert problems == []
+        assert noise(size) in orders[0].user_data.replace("\\n", "")
+        assert bool(ordering.size(group, orders, provider)) is not goes
+    provider.close()
+    key = {"pre_join": "preJoin", "post_join": "postJoin"}.get(what)
+    for size, goes in ((1_000, True), (2 * LIMITS[cloud], False)):
+        (tmp_path / "own.txt").write_text(mime(size), newline="")
+        lines = json.dumps("# " + noise(size))
+        more = (
+            f"join: {join}, joinOptions: {{{key}: [{lines}]}}" if key else "userDataFile: own.txt"
+        )
+        with contextlib.nullcontext() if goes else pytest.raises(config.ConfigError, match="takes"):
+            load(tmp_path, cloud, more)
 
 
 @pytest.mark.parametrize("location", ["here", "fsn1", "us-southeast"])

@@ -1,6 +1,6 @@
 """Put a server together from a configuration, and take a new one while it runs.
 
-The one place where accounts become providers and lanes, and where groups are told whether they
+The one place where accounts become providers and lanes, and where groups learn whether they
 can work. The command line, the tests and the benchmarks all build their server here.
 """
 

@@ -13,6 +13,7 @@ from externalgrpc.assembly import parts as made_of
 from externalgrpc.config import cannot_join, formats
 from externalgrpc.config import loading as config_source
 from externalgrpc.control import (
+    account_runtime,
     call,
     lane,
     metrics,
@@ -62,7 +63,7 @@ class Assembly:
         self._parts = parts
         self._config = self._file = config
         self._applying = threading.RLock()
-        self._opened: dict[str, reconciler.AccountRuntime] = {}
+        self._opened: dict[str, account_runtime.AccountRuntime] = {}
         self._providers: dict[str, contract.Provider] = {}
         self.metrics = metrics.Metrics()
         self._opener = opening.Opener(installed, parts, self.metrics.observer)
@@ -187,7 +188,7 @@ class Assembly:
         )
 
     def _take(self, config: groups.Config) -> None:
-        """Take a configuration: open the accounts that are new or changed, tell the fleet.
+        """Take a configuration: open the accounts that are new or changed, hand on groups.
 
         An account that is no longer configured keeps its provider: its machines still count. One
         that logs in as before stays open, whatever else was said of it.
@@ -201,8 +202,8 @@ class Assembly:
         if config.kubernetes != self._config.kubernetes:
             _LOG.warning("kubernetes: has changed; it is taken at the next start")
         held = self.reconciler.runtimes()
-        runtimes: dict[str, reconciler.AccountRuntime] = {}
-        replaced: list[reconciler.AccountRuntime] = []
+        runtimes: dict[str, account_runtime.AccountRuntime] = {}
+        replaced: list[account_runtime.AccountRuntime] = []
         for name, account in config.accounts.items():
             before = held.get(name)
             if before is not None and before.account.login == account.login:

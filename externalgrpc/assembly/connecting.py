@@ -52,7 +52,7 @@ def connect(
         link(config, parts),
         cluster.Settings(
             name=config.cluster,
-            # A pod's host name is the pod's, so that Events tell which of two servers wrote them.
+            # A pod's host name is the pod's, so that Events show which of two servers wrote them.
             instance=f"{events.CONTROLLER}-{platform.node() or 'unnamed'}",
             endpoint=kubernetes.api_server,
             own_approval=kubernetes.own_approval,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from externalgrpc.assembly import parts as made_of
-from externalgrpc.control import dryrun, lane, reconciler
+from externalgrpc.control import account_runtime, dryrun, lane
 from externalgrpc.model import groups, installed_clouds
 from providers import contract
 
@@ -24,7 +24,7 @@ class Opener:
         self._parts = parts
         self._observer = observer
 
-    def open(self, cluster: str, account: groups.Account) -> reconciler.AccountRuntime:
+    def open(self, cluster: str, account: groups.Account) -> account_runtime.AccountRuntime:
         """Open an account; raises BrokenCloud, and CloudError as the cloud does."""
         login = contract.Login(
             account=account.name,
@@ -41,7 +41,7 @@ class Opener:
             raise installed_clouds.BrokenCloud(message) from error
         if self._parts.dry_run:
             provider = cast("contract.Provider", dryrun.DryRun(provider))
-        return reconciler.AccountRuntime(
+        return account_runtime.AccountRuntime(
             account=account,
             provider=provider,
             lane=self._lane(account, provider),
@@ -61,7 +61,7 @@ class Opener:
 
 
 def budgets(
-    runtimes: Mapping[str, reconciler.AccountRuntime],
+    runtimes: Mapping[str, account_runtime.AccountRuntime],
 ) -> Mapping[str, contract.Budget | None]:
     """Return each account's budget of requests; None where it is not known."""
     found: dict[str, contract.Budget | None] = {}

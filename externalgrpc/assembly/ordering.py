@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from externalgrpc.bootstrap import machine, raw, rendering
 from externalgrpc.fleet import requests, state
-from externalgrpc.model import credentials, groups, installed_clouds
+from externalgrpc.model import credentials, groups, installed_clouds, ordering
 from externalgrpc.rpc import describe
 from providers import contract, errors
 
@@ -45,7 +45,7 @@ def order(
         raise errors.BadOrder(
             f"user-data has {size} bytes, {cloud} takes {provider.user_data_limit_bytes}"
         )
-    return groups.order_for(
+    return ordering.order_for(
         request.group,
         cluster=config.cluster,
         node_name=request.name,

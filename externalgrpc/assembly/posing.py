@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from externalgrpc.control import account_runtime
 from externalgrpc.control import reconciler as control
 from externalgrpc.fleet import state
 from externalgrpc.joining import cluster, fake_nodes
@@ -16,7 +17,7 @@ from providers import contract
 
 
 def asking(
-    runtimes: Mapping[str, control.AccountRuntime],
+    runtimes: Mapping[str, account_runtime.AccountRuntime],
     installed: Mapping[str, installed_clouds.Cloud],
 ) -> Iterator[contract.Posing]:
     """Yield the clouds whose accounts ask for Nodes; none of them is a real one."""

@@ -86,7 +86,7 @@ def text(
     """Return the whole user-data of one machine; the same input gives the same text.
 
     ``endpoint`` is where the machine reaches the API server, as ``https://host:port``. ``ipv6``
-    tells whether the cluster may have IPv6 addresses, ``units`` name what fetches images and asks
+    says whether the cluster may have IPv6 addresses, ``units`` name what fetches images and asks
     the API server on the node.
     """
     join = of.join

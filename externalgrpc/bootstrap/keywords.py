@@ -1,4 +1,4 @@
-"""Tell by its name whether a value is a secret, and by its look that it is none."""
+"""Judge by its name whether a value is a secret, and by its look that it is none."""
 
 from __future__ import annotations
 

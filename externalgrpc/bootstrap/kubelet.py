@@ -1,7 +1,7 @@
-"""Tell a kubelet what to keep from pods: the numbers that the template subtracts.
+"""Configure what a kubelet keeps from pods: the numbers that the template subtracts.
 
 Where the cluster's own ``kubelet-config`` is known, the kubelet has most of it from there, and is
-told only what the group wants otherwise; where it is not, it is told everything.
+given only what the group wants otherwise; where it is not, it is given everything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OTHER_EVICTION = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reservations:
-    """What a kubelet is told, in its own words (quantities and percentages)."""
+    """What a kubelet is given, in its own words (quantities and percentages)."""
 
     max_pods: int
     system_reserved: Mapping[str, str]

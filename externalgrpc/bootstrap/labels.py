@@ -1,4 +1,4 @@
-"""Decide which labels a machine's kubelet is told to put on its Node.
+"""Decide which labels a machine's kubelet is to put on its Node.
 
 The template promises labels (:mod:`externalgrpc.nodes.template`); this is the other end of the
 promise: all of them are ordered, but for those that every kubelet sets by itself and those that a
@@ -23,7 +23,7 @@ KUBELETS_OWN: Final = frozenset(
         "beta.kubernetes.io/arch",
     }
 )
-"""What every kubelet sets without being told."""
+"""What every kubelet sets by itself."""
 
 _ALLOWED: Final = KUBELETS_OWN | {
     "topology.kubernetes.io/zone",

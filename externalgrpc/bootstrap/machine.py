@@ -74,7 +74,7 @@ class Machine:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Return the labels that the kubelet is told to set, sorted."""
+        """Return the labels that the kubelet is to set, sorted."""
         return labels.ordered(
             self.group, self.machine_type, self.cloud_labels, gpu_label=self.gpu_label
         )

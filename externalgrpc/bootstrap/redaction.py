@@ -62,6 +62,10 @@ _SHORT: Final = re.compile(
 _SAID: Final = re.compile(
     r"(?P<head>\b(?:echo|printf)\b[ \t]+)(?P<value>[^\n|>]+?)(?P<tail>[ \t]*[|>][^\n]*)"
 )
+_SUBSTITUTED: Final = re.compile(
+    r"(?P<head>(?<![\w.-])(?P<key>[\w.-]{1,120})[ \t=]+<\([ \t]*(?:echo|printf)\b[ \t]+)"
+    r"(?P<value>[^\n)]+)"
+)
 _HERE: Final = re.compile(
     r"^(?P<head>[^\n]*<<-?[ \t]*\\?[\"']?(?P<end>\w+)[\"']?[^\n]*\n)(?P<body>.*?)"
     r"(?P<tail>^[ \t]*(?P=end)[ \t]*$)",
@@ -118,7 +122,7 @@ def _structured(text: str, documents: list[yaml.Node], depth: int) -> str:
 
 
 class _Walk:
-    """Go through a document and tell which of its scalars are secrets."""
+    """Go through a document and find which of its scalars are secrets."""
 
     def __init__(self, text: str, depth: int) -> None:
         self._text = text
@@ -195,6 +199,10 @@ def _plain(text: str, depth: int) -> str:
         lambda found: found["head"] + keywords.MASK if _takes(found[0]) else found[0], text
     )
     text = _SAID.sub(_said, text)
+    text = _SUBSTITUTED.sub(
+        lambda found: found["head"] + keywords.MASK if keywords.betrays(found["key"]) else found[0],
+        text,
+    )
     text = _blocks(text)
     text = _PAIR.sub(_flag, text)
     text = _again(_FLAG, _flag, text)
@@ -207,17 +215,17 @@ def _plain(text: str, depth: int) -> str:
 
 
 def _again(pattern: re.Pattern[str], change: Callable[[re.Match[str]], str], text: str) -> str:
-    """Replace matches that may begin inside what an earlier one, left as it is, has taken."""
-    parts: list[str] = []
+    """Replace matches that may begin inside what an earlier one has taken and not masked."""
     at = 0
     while found := pattern.search(text, at):
         new = change(found)
-        until = found.end() if new != found[0] else found.start("value")
-        parts.append(
-            text[at : found.start()] + (new if new != found[0] else text[found.start() : until])
-        )
-        at = until
-    return "".join(parts) + text[at:]
+        if new == found[0]:
+            at = found.start("value")
+            continue
+        text = text[: found.start()] + new + text[found.end() :]
+        # What a line has behind the first secret may be the next.
+        at = found.start() + new.index(keywords.MASK) + len(keywords.MASK)
+    return text
 
 
 def _set(found: re.Match[str]) -> str:
@@ -287,7 +295,7 @@ def _heard(found: re.Match[str]) -> str:
     if not _takes(found["head"]):
         return found[0]
     if re.search(r"\.(?:ya?ml|json|conf|toml|env|sh)\b", found["head"]):
-        return found[0]  # its keys tell which of it is secret
+        return found[0]  # its keys say which of it is secret
     return f"{found['head']}{keywords.MASK}\n{found['tail']}"
 
 

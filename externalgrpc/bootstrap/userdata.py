@@ -52,6 +52,13 @@ _TYPES: Final = {
 }
 _LOOKED_AT: Final = frozenset({"text/plain", "text/x-not-multipart", "application/octet-stream"})
 _SETTING: Final = "or set userDataFormat: other where the image reads it (Talos, Ignition)"
+_PACKERS: Final = {
+    "xz": b"\xfd7zXZ\x00",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "bzip2": b"BZh",
+    "zip": b"PK\x03\x04",
+}
+"""How files of other packers begin."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +82,9 @@ def decoded(raw: bytes) -> str:
     """
     if packed.zipped(raw):
         raise ValueError("is gzip, and clouds take text only: give it unpacked")
+    for name, magic in _PACKERS.items():
+        if raw.startswith(magic):
+            raise ValueError(f"is {name}, which cloud-init does not unpack: give it unpacked")
     if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         raise ValueError("is UTF-16: save it as UTF-8")
     try:
@@ -87,7 +97,7 @@ def decoded(raw: bytes) -> str:
 def judge(text: str, *, decodes_base64: bool) -> Iterator[Trouble]:
     """Say what cloud-init on the usual images of a cloud would not run of this user-data.
 
-    ``text`` has its variables filled in. ``decodes_base64`` tells whether the cloud's cloud-init
+    ``text`` has its variables filled in. ``decodes_base64`` says whether the cloud's cloud-init
     decodes user-data that is base64 as a whole.
     """
     for part in encoded.parts(text):
@@ -206,6 +216,33 @@ def _document(text: str, kind: str) -> Iterator[Trouble]:
         )
     if root is not None:
         yield from _keys(root)
+    if kind == "#cloud-config-archive" and isinstance(root, yaml.SequenceNode):
+        yield from _archived(root)
+
+
+def _archived(root: yaml.SequenceNode) -> Iterator[Trouble]:
+    """Judge the parts of an archive where they stand.
+
+    One without a type is what its first characters say, else a cloud-config.
+    """
+    for item in root.value:
+        fields: dict[str, yaml.Node] = {"content": item}
+        if isinstance(item, yaml.MappingNode):
+            fields = {str(key.value): value for key, value in item.value}
+        content, said = fields.get("content"), fields.get("type")
+        if not isinstance(content, yaml.ScalarNode):
+            continue
+        kind = str(said.value).lower() if said is not None and said.value else ""
+        if kind in _LOOKED_AT or (not kind and _kind(content.value)):
+            found = _one(content.value)
+        elif kind in {"", "text/cloud-config"}:
+            found = _document(content.value, "#cloud-config")
+        else:
+            continue
+        above, block = content.start_mark.line + 1, content.style in {"|", ">"}
+        for each in found:
+            column = 1 if block else content.start_mark.column + 1
+            yield dataclasses.replace(each, line=above + each.line * block, column=column)
 
 
 def _keys(root: yaml.Node) -> Iterator[Trouble]:

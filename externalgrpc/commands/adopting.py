@@ -243,7 +243,7 @@ def undoable(
     cluster: Cluster,
     servers: Sequence[str] = (),
 ) -> list[contract.Candidate]:
-    """Return the machines that were adopted for a group, also those that were half let go."""
+    """Return the machines that were adopted for a group, also those that were half given back."""
     return [
         each
         for each in everything

@@ -54,8 +54,7 @@ def check(
         else:
             terminal.say_lines(str(error), err=True)
             count = len(error.mistakes)
-            noun = "mistake" if count == 1 else "mistakes"
-            terminal.say(f"{count} {noun}; nothing was started", err=True)
+            terminal.say(f"{count} mistake{'s' * (count > 1)}; nothing was started", err=True)
         context.exit(1)
     except installed_clouds.BrokenCloud as error:
         raise parameters.failure(error) from error

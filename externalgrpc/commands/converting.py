@@ -84,7 +84,7 @@ def draft(
 ) -> Draft:
     """Put what a cloud read into our words; ``label`` is the other autoscaler's for groups.
 
-    ``decodes_base64`` tells whether the cloud's cloud-init decodes user-data. ``folder`` is where
+    ``decodes_base64`` says whether the cloud's cloud-init decodes user-data. ``folder`` is where
     the user-data will lie, as seen from the file, "" beside it.
     """
     found: list[Group] = []

@@ -204,7 +204,7 @@ def _play(
 
 
 def _look(driver: loop.StandIn) -> None:
-    # Between two loops only the eyes move; the next loop tells what is wrong with the server.
+    # Between two loops only the eyes move; the next loop shows what is wrong with the server.
     with contextlib.suppress(grpc.RpcError):
         driver.kubelets.look()
 

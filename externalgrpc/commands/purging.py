@@ -80,7 +80,7 @@ def ours(found: Sequence[Found], cluster: identity.Answer | None) -> Choice:
     """Choose this cluster's machines: of its identity, and without any.
 
     ``cluster`` is what was read of its identity, None where no cluster is configured. Raises
-    Unsure when machines may be another cluster's, and nobody can tell.
+    Unsure when machines may be another cluster's, and nobody knows.
     """
     if isinstance(cluster, identity.Known):
         mine = ("", cluster.identity)

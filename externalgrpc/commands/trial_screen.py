@@ -21,7 +21,7 @@ UNWATCHED = (
 
 
 def is_ready(over: pb.Trial) -> bool:
-    """Tell whether the machine became what it should: a ready node, or one that runs, unwatched."""
+    """Return whether the machine became a ready node, or runs where nobody watches."""
     wanted = "node ready" if over.watched else "machine running"
     return any(step.name == wanted for step in over.steps)
 

@@ -104,12 +104,12 @@ def _text(theirs: str) -> str:
 def _lines(ask: Ask, first: pb.ShowResponse, *, as_json: bool, pause: Pause) -> None:
     before, shown, away = pb.ShowResponse(), first, ""
     while True:
-        told = list(changes(before, shown))
+        lines = list(changes(before, shown))
         if as_json:
-            if told:
+            if lines:
                 terminal.say_lines(json.dumps(tables.as_dict(shown)))
         else:
-            for line in told:
+            for line in lines:
                 terminal.say(f"{_now()} {line}")
         before = shown
         if pause(LOOK_S):

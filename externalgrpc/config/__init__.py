@@ -2,7 +2,7 @@
 
 * :func:`load` reads a file once; :class:`ConfigError` carries every :class:`Mistake` in it.
 * :mod:`externalgrpc.config.watch` reads it again when it, or a file that it names, changes.
-* :func:`cannot_join` tells why a group that loads can still not work.
+* :func:`cannot_join` says why a group that loads can still not work.
 """
 
 from __future__ import annotations

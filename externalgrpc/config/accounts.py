@@ -187,7 +187,7 @@ def _token(
     around: Surroundings,
     findings: validate.Findings,
 ) -> str:
-    """Find an account's token: its file, else the cloud's variable; never tell what it is."""
+    """Find an account's token: its file, else the cloud's variable; never say what it is."""
     at = (*path, "tokenFile")
     if entry.token_file is not None:
         return _token_in_file(entry.token_file, at, around, findings)

@@ -36,6 +36,9 @@ def read(
         path: Path = (*_AT, "providers", provider)
         accounts.cloud(provider, path, around, findings)
         for key, among in (("regions", sold.regions), ("instanceTypes", sold.instance_types)):
+            if not among:
+                cure = f"Name what apps may order, or remove {provider}"
+                findings.add((*path, key), "is empty, and allows nothing", cure)
             for index, each in enumerate(among):
                 if wrong := rules.ware(each):
                     at = (*path, key, index)

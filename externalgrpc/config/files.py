@@ -15,7 +15,7 @@ _ABSENT: Final = "absent"
 
 
 class Files:
-    """Read files and keep the digest of each, so that a later look can tell a change.
+    """Read files and keep the digest of each, so that a later look can see a change.
 
     Only regular files of at most MAX_BYTES are read (:mod:`externalgrpc.support.regular_files`).
     """

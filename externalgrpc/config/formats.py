@@ -1,4 +1,4 @@
-"""Tell what cloud-init would make of a group's user-data, with file, line and column."""
+"""Judge what cloud-init would make of a group's user-data, with file, line and column."""
 
 from __future__ import annotations
 

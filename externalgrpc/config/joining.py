@@ -1,4 +1,4 @@
-"""Tell how the machines of a group become nodes, and whether they can at all."""
+"""Judge how the machines of a group become nodes, and whether they can at all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def method(
     kubernetes: bool,
     user_data: str,
 ) -> str:
-    """Tell how a group joins: as it says, by its file, or by kubeadm where the cluster is known."""
+    """Return how a group joins: as it says, by its file, or by kubeadm in a known cluster."""
     join = entry.join or ""
     if not join and user_data:
         join = "raw"
@@ -96,7 +96,7 @@ def fetched_in_the_clear(
 def rendered_bytes(group: groups.NodeGroup, of: installed_clouds.Cloud) -> int:
     """Measure the largest user-data that we would render for a group, as its cloud counts it.
 
-    What only a login or a cluster could tell (the cloud's labels, a card's name, the CA) is as
+    What only a login or a cluster could know (the cloud's labels, a card's name, the CA) is as
     long as it usually is at most: ``check --online`` measures with the real ones. Raises
     Unjoinable when a machine of the group could not join any cluster.
     """

@@ -269,7 +269,7 @@ def _shift(outer: str, node: yaml.ScalarNode) -> Shift:
     """Map places in an inner text to the outer file.
 
     Exact for a literal block (``|``), where lines correspond one to one; any other style folds
-    or escapes lines, so all of it is told as the place where the text begins.
+    or escapes lines, so all of it is reported at the place where the text begins.
     """
     start = _place(node.start_mark)
     if node.style != "|":

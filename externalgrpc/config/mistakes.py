@@ -1,4 +1,4 @@
-"""Tell a person what is wrong with a file: where, what, and what to do about it."""
+"""Say what is wrong with a file: where, what, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from externalgrpc.bootstrap import keywords
 from externalgrpc.support import plaintext
 
 MAX_REPORTED = 200
-"""Mistakes told at once; a file with more is not a configuration."""
+"""Mistakes reported at once; a file with more is not a configuration."""
 
 _USER = re.compile(r"[^\s/:@\"']+:[^\s/\"']+@")
 

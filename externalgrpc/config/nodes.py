@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from externalgrpc.bootstrap import joining as joins
-from externalgrpc.bootstrap import machine, raw, userdata
 from externalgrpc.config import (
     accounts,
     fields,
-    files,
-    formats,
     headroom,
     joining,
-    mistakes,
+    labels,
     model,
     options,
     settings,
+    user_data,
     validate,
 )
-from externalgrpc.config.mistakes import Mistake, Path
+from externalgrpc.config.mistakes import Path
 from externalgrpc.model import groups, installed_clouds, join_settings, names, rules
 
 MOST_CANDIDATES: Final = 64
@@ -60,7 +56,7 @@ class Reader:
     findings: validate.Findings
     kubernetes: bool = False
     listed: frozenset[str] = frozenset()
-    """The names under accounts, those of wrong entries included: one mistake is told once."""
+    """The names under accounts, those of wrong entries included: one mistake is reported once."""
 
     def read(self, entries: Iterable[tuple[int, model.NodeEntry]]) -> tuple[groups.NodeGroup, ...]:
         """Make every group that is right; the others are filed."""
@@ -103,13 +99,13 @@ class Reader:
         of = self.around.installed[account.provider] if account is not None else None
         candidates = self._candidates(entry, path)
         self._sizes(entry, path)
-        self._labels(entry.labels, (*path, "labels"), rules.node_label)
+        labels.check(entry.labels, (*path, "labels"), rules.node_label, self.findings)
         types = [each.machine_type for each in candidates]
         for key, value in entry.labels.items():
             if wrong := rules.identity(key, value, types):
                 message = f"the label {fields.describe(key)} {wrong}"
                 self.findings.add((*path, "labels", key), message, "Remove it", key=True)
-        taints = self._taints(entry.taints, (*path, "taints"))
+        taints = labels.taints(entry.taints, (*path, "taints"), self.findings)
         if entry.repair.not_ready_for is not None and not self.kubernetes:
             message = "needs to know the cluster: whether a Node is ready is seen there"
             cure = "Add kubernetes: to the file, or remove repair"
@@ -129,7 +125,7 @@ class Reader:
             join=made.join,
             join_settings=made.join_settings,
             user_data=made.user_data,
-            user_data_file=self._user_data_place(entry),
+            user_data_file=user_data.place(entry, self.around),
             user_data_format=entry.user_data_format,
             ssh_keys=tuple(entry.ssh_keys),
             networks=tuple(entry.networks),
@@ -150,7 +146,7 @@ class Reader:
             paused=entry.paused,
             cap=settings.cap(entry),
         )
-        self._user_data_size(group, account, of, path)
+        user_data.measure(group, account, of, path, self.findings, cluster=self.cluster)
         headroom.possible(group, path, self.findings, kubernetes=self.kubernetes)
         return group
 
@@ -177,10 +173,12 @@ class Reader:
         self, entry: model.NodeDefaults, of: installed_clouds.Cloud | None, path: Path
     ) -> _Made:
         """Read how a group's machines are made and join; what is wrong is filed."""
-        self._labels(entry.server_labels, (*path, "serverLabels"), rules.server_label)
-        user_data = self._user_data(entry, path)
+        labels.check(
+            entry.server_labels, (*path, "serverLabels"), rules.server_label, self.findings
+        )
+        script = user_data.read(entry, path, self.around, self.findings)
         join = joining.method(
-            entry, of, path, self.findings, kubernetes=self.kubernetes, user_data=user_data
+            entry, of, path, self.findings, kubernetes=self.kubernetes, user_data=script
         )
         at = (*path, "joinOptions")
         how = options.read(join_settings.JoinSettings, entry.join_options, at, self.findings)
@@ -197,7 +195,7 @@ class Reader:
         return _Made(
             join=join,
             join_settings=given or join_settings.JoinSettings(),
-            user_data=user_data,
+            user_data=script,
             options=own,
         )
 
@@ -288,113 +286,6 @@ class Reader:
         elif entry.min_size > entry.max_size:
             message = f"{entry.min_size} is more than maxSize {entry.max_size}"
             self.findings.add((*path, "minSize"), message, "Lower minSize or raise maxSize")
-
-    def _labels(self, labels: Mapping[str, str], path: Path, further: Callable[[str], str]) -> None:
-        for key, value in labels.items():
-            wrong = rules.key(key) or further(key)
-            if wrong:
-                message = f"the label key {fields.describe(key)} {wrong}"
-                self.findings.add((*path, key), message, "Choose another key", key=True)
-            wrong = rules.value(value)
-            if wrong:
-                message = f"the label value {fields.describe(value)} {wrong}"
-                self.findings.add((*path, key), message, "Choose another value")
-
-    def _taints(self, entries: Sequence[model.TaintEntry], path: Path) -> tuple[groups.Taint, ...]:
-        taints: list[groups.Taint] = []
-        for index, entry in enumerate(entries):
-            at = (*path, index)
-            if entry.key is None:
-                self.findings.missing((*at, "key"), "Add the taint's key")
-            if entry.effect is None:
-                self.findings.missing((*at, "effect"), f"Add one of {', '.join(rules.EFFECTS)}")
-            wrong = rules.key(entry.key) if entry.key is not None else ""
-            if wrong:
-                message = f"the taint key {fields.describe(entry.key)} {wrong}"
-                self.findings.add((*at, "key"), message, "Choose another key")
-            wrong = rules.value(entry.value)
-            if wrong:
-                message = f"the taint value {fields.describe(entry.value)} {wrong}"
-                self.findings.add((*at, "value"), message, "Choose another value")
-            taint = groups.Taint(key=entry.key or "", value=entry.value, effect=entry.effect or "")
-            if any((each.key, each.effect) == (taint.key, taint.effect) for each in taints):
-                message = f"{taint.key}:{taint.effect} is there twice"
-                self.findings.add(
-                    at, message, "Remove one: a node has one taint of a key and effect"
-                )
-            taints.append(taint)
-        return tuple(taints)
-
-    def _user_data(self, entry: model.NodeDefaults, path: Path) -> str:
-        """Read a group's user-data file and look for variables that stand for nothing."""
-        at = (*path, "userDataFile")
-        if entry.user_data_file is None:
-            if entry.join == "raw":
-                self.findings.missing(at, "join: raw needs the file that does it")
-            return ""
-        where = self.around.resolve(entry.user_data_file)
-        message = f"the user-data file {mistakes.file_name(where)}"
-        try:
-            text = userdata.decoded(self.around.files.read(where))
-        except files.Unreadable as error:
-            self.findings.add(at, f"{message} {error}", "Create it, or correct the path")
-            return ""
-        except ValueError as error:
-            self.findings.add(at, f"{message} {error}")
-            return ""
-        if not text.strip():
-            self.findings.add(at, f"{message} is empty", "Write into it how a machine joins")
-        for variable in raw.unknown(text):
-            self.findings.add_elsewhere(
-                Mistake(
-                    file=str(where),
-                    line=variable.line,
-                    column=variable.column,
-                    path=mistakes.shorten(f"@@{variable.name}@@"),
-                    message="is no variable",
-                    cure=validate.nearest(variable.name, raw.VARIABLES),
-                )
-            )
-        return text
-
-    def _user_data_place(self, entry: model.NodeDefaults) -> str:
-        return str(self.around.resolve(entry.user_data_file)) if entry.user_data_file else ""
-
-    def _user_data_size(
-        self,
-        group: groups.NodeGroup,
-        account: groups.Account,
-        of: installed_clouds.Cloud,
-        path: Path,
-    ) -> None:
-        """Render what a machine would get, whatever its cloud takes, and measure it."""
-        limit = of.user_data_limit_bytes
-        if not (self.findings.clean(path) and self.findings.clean(("cluster",))):
-            return
-        if group.join in joins.METHODS:
-            try:
-                size = joining.rendered_bytes(group, of)
-            except (machine.Unjoinable, ValueError) as error:
-                self.findings.add(path, f"cannot join: {error}")
-                return
-        elif group.user_data:
-            for trouble in formats.fatal(
-                group, cluster=self.cluster, provider=account.provider, of=of
-            ):
-                self.findings.add_elsewhere(trouble)
-            size = raw.worst_case_bytes(
-                group,
-                cluster=self.cluster,
-                provider=account.provider,
-                scheme=of.scheme,
-                measure=functools.partial(installed_clouds.user_data_bytes, of),
-            )
-        else:
-            return
-        if size > limit:
-            message = f"becomes {size} bytes of user-data; {account.provider} takes {limit}"
-            cure = "Shorten it, or fetch the larger part at boot"
-            self.findings.add((*path, "userDataFile" if group.user_data else "join"), message, cure)
 
     def _supported(self, entry: model.NodeDefaults, of: installed_clouds.Cloud, path: Path) -> None:
         """Refuse a common setting that this cloud cannot do, where it was set to matter."""

@@ -19,7 +19,7 @@ Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
 class Findings:
-    """Collect mistakes about one file; the first one about a path is the one that is told."""
+    """Collect mistakes about one file; the first one about a path is the one that is reported."""
 
     def __init__(self, tree: lines.Tree) -> None:
         self.tree = tree
@@ -30,7 +30,7 @@ class Findings:
 
     @property
     def full(self) -> bool:
-        """Return whether more was found than will ever be told."""
+        """Return whether more was found than will ever be reported."""
         return len(self._found) > mistakes.MAX_REPORTED
 
     def add(self, path: Path, message: str, cure: str = "", *, key: bool = False) -> None:

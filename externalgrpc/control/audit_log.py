@@ -1,4 +1,4 @@
-"""Tell an operator what the reconciler did and what became of it: one event a line."""
+"""Log for an operator what the reconciler did and what became of it: one event a line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOG = logs.Log("reconciler")
 
 
 def grown(group: str, delta: int, came_to: wishes.Grown) -> None:
-    """Tell a growth, and loudly that part of it needed no order."""
+    """Log a growth, and loudly that part of it needed no order."""
     if came_to.covered:
         _LOG.warning(
             "growth covered: a new autoscaler process asked again for machines in the air",
@@ -37,7 +37,7 @@ def grown(group: str, delta: int, came_to: wishes.Grown) -> None:
 
 
 def shrunk(group: str, delta: int, withdrawn: tuple[str, ...]) -> None:
-    """Tell which launches were withdrawn, and loudly that machines were not touched."""
+    """Log which launches were withdrawn, and loudly that machines were not touched."""
     if len(withdrawn) < -delta:
         _LOG.warning(
             "target not lowered: the machines exist or are being made",
@@ -50,12 +50,12 @@ def shrunk(group: str, delta: int, withdrawn: tuple[str, ...]) -> None:
 
 
 def retired(group: str, going: tuple[str, ...], asked: list[str]) -> None:
-    """Tell which of the nodes that CA named were let go."""
+    """Log which of the nodes that CA named were retired."""
     _LOG.info("nodes let go", group=group, names=list(going), asked=asked)
 
 
 def spared(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell of machines whose deletion was withdrawn: they are nodes after all."""
+    """Log machines whose deletion was withdrawn: they are nodes after all."""
     if before.retired is after.retired:
         return
     for key in before.retired.keys() - after.retired.keys():
@@ -75,7 +75,7 @@ def spared(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def autoscaler_started(fleet: state.Fleet) -> None:
-    """Tell that a new CA process came, and what is in the air for it."""
+    """Log that a new CA process came, and what is in the air for it."""
     air = {group: len(names) for group, names in fleet.pending_at_start.items() if names}
     _LOG.info("autoscaler started", in_the_air=" ".join(f"{g}:{n}" for g, n in air.items()))
 
@@ -89,12 +89,12 @@ def answered(line: call.Line | None) -> None:
 
 
 def unusable(account: str, operation: str) -> None:
-    """Tell of an answer that is none of the contract's values, while its error is handled."""
+    """Log an answer that is none of the contract's values, while its error is handled."""
     _LOG.exception("answer cannot be used", account=account, operation=operation)
 
 
 def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Launch]:
-    """Tell and give the launches that have failed since."""
+    """Log and return the launches that have failed since."""
     if before.launches is after.launches:
         return
     for name, launch in after.launches.items():
@@ -114,7 +114,7 @@ def newly_failed(before: state.Fleet, after: state.Fleet) -> Iterator[state.Laun
 
 
 def _listing(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell the orphans that a listing was the first to show."""
+    """Log the orphans that a listing was the first to show."""
     found = view.orphans(after)
     known = {orphan.provider_id for orphan in view.orphans(before)} if found else set()
     for orphan in found:
@@ -129,7 +129,7 @@ def _listing(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def standing(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell what a change brought: doubts, half made machines, what accounts show, brakes."""
+    """Log what a change brought: doubts, half made machines, what accounts show, brakes."""
     spared(before, after)
     _unfinished(before, after)
     if before.quarantine is not after.quarantine:
@@ -156,7 +156,7 @@ def standing(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def _paused(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell which groups were paused, or go on."""
+    """Log which groups were paused, or go on."""
     for name, group in after.groups.items():
         known = before.groups.get(name)
         was = known is not None and known.paused
@@ -168,7 +168,7 @@ def _paused(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def _heard(before: state.Fleet, after: state.Fleet, account: str) -> None:
-    """Tell what an account's answers were the first to show."""
+    """Log what an account's answers were the first to show."""
     held, known = after.accounts[account], before.accounts.get(account)
     if known is None or known is held:
         return
@@ -181,7 +181,7 @@ def _heard(before: state.Fleet, after: state.Fleet, account: str) -> None:
 
 
 def _unfinished(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell which machines are half made, and which of them will not be finished."""
+    """Log which machines are half made, and which of them will not be finished."""
     if before.finishes is after.finishes:
         return
     for provider_id, held in after.finishes.items():
@@ -207,8 +207,8 @@ def _unfinished(before: state.Fleet, after: state.Fleet) -> None:
 
 def _quarantined(fleet: state.Fleet, provider_id: str, held: state.Quarantine) -> None:
     instance = fleet.index.by_provider_id.get(provider_id)
-    tell = _LOG.info if held.ignored else _LOG.warning
-    tell(
+    log = _LOG.info if held.ignored else _LOG.warning
+    log(
         "machine in quarantine: it is not counted, and nothing deletes it",
         account=fleet.index.account_of.get(provider_id, ""),
         provider_id=provider_id,
@@ -222,7 +222,7 @@ def _quarantined(fleet: state.Fleet, provider_id: str, held: state.Quarantine) -
 
 
 def _second_server(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell machines of our name that were made since we started, and not by us."""
+    """Log machines of our name that were made since we started, and not by us."""
     for provider_id, instance in after.index.by_provider_id.items():
         if provider_id in before.index.by_provider_id:
             continue
@@ -239,7 +239,7 @@ def _second_server(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def _neighbours(fleet: state.Fleet, account: str) -> None:
-    """Tell which other clusters have machines in an account's project: one line."""
+    """Log which other clusters have machines in an account's project: one line."""
     held = fleet.accounts[account]
     if held.neighbours is None:
         return
@@ -253,14 +253,14 @@ def _neighbours(fleet: state.Fleet, account: str) -> None:
 
 
 def _catalogue(fleet: state.Fleet, account: str) -> None:
-    """Tell which groups of an account cannot get a machine, by what it sells."""
+    """Log which groups of an account cannot get a machine, by what it sells."""
     for name, group in fleet.groups.items():
         if group.account == account and (trouble := view.trouble(fleet, name)):
             _LOG.error("group left out", group=name, reason=trouble)
 
 
 def departed(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell which groups a configuration has no more, and how many machines they have."""
+    """Log which groups a configuration has no more, and how many machines they have."""
     for name, held in before.groups.items():
         now = after.groups.get(name)
         if held.departed or (now is not None and not now.departed):
@@ -288,7 +288,7 @@ def departed(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def replaced(account: str) -> None:
-    """Tell that an account's name now belongs to another cloud."""
+    """Log that an account's name now belongs to another cloud."""
     _LOG.warning(
         "account belongs to another cloud now: machines at the old one are left alone",
         account=account,
@@ -296,12 +296,12 @@ def replaced(account: str) -> None:
 
 
 def left_under_way(account: str) -> None:
-    """Tell that a stop did not wait for everything."""
+    """Log that a stop did not wait for everything."""
     _LOG.warning("requests left under way: the next listing decides", account=account)
 
 
 def joins_went(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell what machines have failed to join, and the groups that are held back."""
+    """Log what machines have failed to join, and the groups that are held back."""
     for name, held in after.unjoined.items():
         if name not in before.unjoined:
             failure = held.failure
@@ -317,7 +317,7 @@ def joins_went(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def outage(sick: str) -> None:
-    """Tell that the cluster has lost its nodes, so that nobody is judged; or that it has them."""
+    """Log that the cluster has lost its nodes, so that nobody is judged; or that it has them."""
     if sick:
         _LOG.error("outage: no join is judged until nodes are ready again", why=sick)
     else:
@@ -325,12 +325,12 @@ def outage(sick: str) -> None:
 
 
 def overdue(names: Sequence[str]) -> None:
-    """Tell which machines we let go ourselves, since they never joined."""
+    """Log which machines we terminate ourselves, since they never joined."""
     _LOG.warning("machines that never joined are let go", names=list(names))
 
 
 def repaired(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell whose machines are let go, their Nodes being not ready for long, and why others stay."""
+    """Log whose machines are retired, their Nodes being not ready for long, and why others stay."""
     for provider_id, held in after.unready.items():
         known = before.unready.get(provider_id)
         if held.withheld != verdicts.NOT_YET and (known is None or known.withheld != held.withheld):
@@ -345,7 +345,7 @@ def repaired(before: state.Fleet, after: state.Fleet) -> None:
 
 
 def learned(before: state.Fleet, after: state.Fleet) -> None:
-    """Tell what a make of machines was found to have."""
+    """Log what a make of machines was found to have."""
     for make, result in after.learned.items():
         if result != before.learned.get(make):
             _LOG.info(

@@ -20,7 +20,7 @@ LONGEST_PAUSE_S = 60.0
 """A cloud that asks for more patience than this is asked again all the same."""
 
 WINDOW_SLACK = 1.02
-"""Requests overtake each other on their way: windows are kept apart by a little more than told."""
+"""Requests overtake each other on their way: windows are kept apart by a little more."""
 
 
 class Bucket:
@@ -46,7 +46,7 @@ class Bucket:
         """
         self._fill(now)
         if reserve > 0:
-            # The limit that a cloud tells may be any number; what we can fill is not.
+            # The limit that a cloud reports may be any number; what we can fill is not.
             kept = reserve * min(self.capacity, self._documented)
             enough_s = min(self._lacking_s(cost + kept), self._trickles_at(cost) - now)
         else:

@@ -57,7 +57,7 @@ class Moment(NamedTuple):
 
 
 class Line(NamedTuple):
-    """An event for the audit log: what a good answer is told with at ``level``, and its fields."""
+    """An event of the audit log: what a good answer is logged with, at ``level``, and fields."""
 
     level: str
     event: str

@@ -38,7 +38,7 @@ class DryRun:
         raise errors.BadOrder("dry run: nothing is created")
 
     def delete(self, instance_id: str) -> None:
-        """Tell what would be deleted; raises Throttled, so that it stays owed."""
+        """Log what would be deleted; raises Throttled, so that it stays owed."""
         _LOG.warning("dry run: would delete", id=instance_id)
         raise errors.Throttled("dry run: nothing is deleted", retry_after_s=600.0)
 
@@ -70,7 +70,7 @@ class DryRun:
         raise errors.Throttled("dry run: nothing is finished", retry_after_s=600.0)
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
-        """Pass on; a cloud that cannot tell has none."""
+        """Pass on; a cloud that cannot say has none."""
         if isinstance(self._provider, contract.Neighbourly):
             return self._provider.neighbours()
         return ()

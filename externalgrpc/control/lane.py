@@ -56,7 +56,7 @@ class Lane(Protocol):
         ...
 
     def close(self, timeout_s: float) -> bool:
-        """Take no more jobs and wait for the writes under way; tell whether all came to an end."""
+        """Take no more jobs, await the writes under way; return whether all came to an end."""
         ...
 
 
@@ -231,7 +231,7 @@ class ThreadLane:
             return
         spent = budget is not None and budget.remaining <= 0
         # Only a deletion meets a busy machine; what else is refused while there is budget left
-        # has met a shorter limit than the budget tells of (DigitalOcean's by the minute).
+        # has met a shorter limit than the budget shows (DigitalOcean's by the minute).
         account = refusal.retry_after_s is not None and (budget is None or operation != "delete")
         if spent or account:
             self._bucket.pause(now, refusal.retry_after_s or 1.0)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from externalgrpc import fleet as fleets
-from externalgrpc.control import audit_log, call, cloud_calls, lane, outcomes
+from externalgrpc.control import account_runtime, audit_log, call, cloud_calls, outcomes
 from externalgrpc.fleet import (
     journeys,
     marking,
@@ -28,19 +28,8 @@ from externalgrpc.nodes import kubeletconfig, template
 from externalgrpc.support import clock
 from providers import contract, errors
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AccountRuntime:
-    """An account at work: its configuration, its provider and its lane."""
-
-    account: groups.Account
-    provider: contract.Provider
-    lane: lane.Lane
-    pace: state.Pace = dataclasses.field(default_factory=state.Pace)
-
-
 T = TypeVar("T")
-_Runtimes: TypeAlias = Mapping[str, AccountRuntime]
+_Runtimes: TypeAlias = Mapping[str, account_runtime.AccountRuntime]
 
 
 class Reconciler:
@@ -71,7 +60,7 @@ class Reconciler:
         self._beside = beside
         self._may_act = may_act
         self._lock = threading.Lock()
-        self._runtimes: Mapping[str, AccountRuntime] = {}
+        self._runtimes: Mapping[str, account_runtime.AccountRuntime] = {}
         self._listed = threading.Condition()
         self.fleet = fleets.Fleet(started_at=time_source.unix())
 
@@ -80,7 +69,7 @@ class Reconciler:
     def configure(
         self,
         node_groups: Sequence[groups.NodeGroup],
-        runtimes: Mapping[str, AccountRuntime],
+        runtimes: Mapping[str, account_runtime.AccountRuntime],
         blocked: Mapping[str, str],
         *,
         cluster: str = "",
@@ -96,7 +85,7 @@ class Reconciler:
             held = self._runtimes.get(name)
             if held is not None and held.account.provider != runtime.account.provider:
                 audit_log.replaced(name)
-        accounts = [_account_state(runtime) for runtime in runtimes.values()]
+        accounts = [account_runtime.state_of(runtime) for runtime in runtimes.values()]
         now, unix_now = self._clock.monotonic(), self._clock.unix()
 
         def configure(fleet: state.Fleet) -> state.Fleet:
@@ -116,7 +105,7 @@ class Reconciler:
         self._wake()
 
     def identified(self, identity: str | None) -> None:
-        """Take what tells our cluster from others of its name: None not yet known, "" has none."""
+        """Take our cluster's identity among others of its name: None not yet known, "" has none."""
         now, unix_now = self._clock.monotonic(), self._clock.unix()
         self._change(lambda fleet: fleets.identify(fleet, identity, now=now, unix_now=unix_now))
         self._wake()
@@ -168,7 +157,7 @@ class Reconciler:
         return grown
 
     def retire(self, group: str, nodes: Sequence[fleets.NodeRef]) -> tuple[str, ...]:
-        """Let nodes of a group go; see :func:`externalgrpc.fleet.wishes.retire`."""
+        """Retire nodes of a group; see :func:`externalgrpc.fleet.wishes.retire`."""
         _, _, going = self._swap(
             lambda fleet: fleets.retire(
                 fleet, group, nodes, now=self._clock.monotonic(), unix_now=self._clock.unix()
@@ -212,10 +201,10 @@ class Reconciler:
         patience_s: float,
         sure: bool = True,
     ) -> tuple[state.Fleet, state.Fleet]:
-        """Watch machines become nodes, and let go what failed to and CA left for ``patience_s``.
+        """Watch machines become nodes, and terminate what failed to and CA left for ``patience_s``.
 
         ``sights`` holds what the cluster shows, by Node name and provider id; who is not ``sure``
-        of it blames nobody. Returns the fleets before and after, for whoever tells the difference.
+        of it blames nobody. Returns the fleets before and after, so that both can be compared.
         """
         now, unix_now = self._clock.monotonic(), self._clock.unix()
         before, after = self._change(
@@ -236,7 +225,7 @@ class Reconciler:
         return before, after
 
     def repair(self, *, sure: bool) -> tuple[state.Fleet, state.Fleet]:
-        """Let go machines whose Nodes are not ready for long; see :mod:`externalgrpc.fleet.repair`.
+        """Retire machines whose Nodes are not ready for long: :mod:`externalgrpc.fleet.repair`.
 
         To be called when the Nodes were just heard of. Returns the fleets before and after.
         """
@@ -255,7 +244,7 @@ class Reconciler:
         audit_log.learned(*self._change(lambda fleet: fleets.learn(fleet, reports)))
 
     def kubelets(self, config: kubeletconfig.KubeletConfig | None) -> None:
-        """Take what the cluster tells all of its kubelets."""
+        """Take what the cluster sets for all of its kubelets."""
         self._change(lambda fleet: fleets.kubelets(fleet, config))
 
     def change(self, by: Callable[[state.Fleet], tuple[state.Fleet, T]]) -> T:
@@ -302,11 +291,11 @@ class Reconciler:
         for runtime in self._runtimes.values():
             runtime.provider.close()
 
-    def runtimes(self) -> Mapping[str, AccountRuntime]:
+    def runtimes(self) -> Mapping[str, account_runtime.AccountRuntime]:
         """Return the accounts at work."""
         return self._runtimes
 
-    def _carry_out(self, of: call.Call[Any, Any], runtime: AccountRuntime) -> None:
+    def _carry_out(self, of: call.Call[Any, Any], runtime: account_runtime.AccountRuntime) -> None:
         tools = call.Tools(
             runtime.provider, self._prepare, self._clock, self._beside, self._may_act
         )
@@ -326,7 +315,9 @@ class Reconciler:
         cost = of.cost(self.fleet, contract.costs_of(runtime.provider))
         send(of.operation, job, done, cost=cost)
 
-    def _answered(self, of: call.Call[Any, Any], answer: object, runtime: AccountRuntime) -> None:
+    def _answered(
+        self, of: call.Call[Any, Any], answer: object, runtime: account_runtime.AccountRuntime
+    ) -> None:
         at = call.Moment(self._clock.monotonic(), self._clock.unix(), self._chance)
 
         def fold(fleet: state.Fleet) -> state.Fleet:
@@ -376,27 +367,3 @@ class Reconciler:
             for account in self.fleet.accounts.values()
             if not account.departed
         )
-
-
-def _account_state(runtime: AccountRuntime) -> state.AccountState:
-    provider = runtime.provider
-    return state.AccountState(
-        name=runtime.account.name,
-        provider=runtime.account.provider,
-        scheme=provider.scheme,
-        settle_s=provider.settle_s,
-        rate_per_s=provider.rate.requests / provider.rate.per_s * runtime.account.budget_share,
-        hands=provider.hands,
-        costs=contract.costs_of(provider),
-        pace=runtime.pace,
-        marking=isinstance(provider, contract.Marking),
-        neighbourly=isinstance(provider, contract.Neighbourly),
-        tidying=isinstance(provider, contract.Tidying),
-        finishing=isinstance(provider, contract.Finishing),
-        leaving=isinstance(provider, contract.Leaving),
-        foreign=runtime.account.foreign,
-        believe_vanished=runtime.account.believe_vanished,
-        max_orders_per_hour=runtime.account.max_orders_per_hour,
-        paused=runtime.account.paused,
-        cap=runtime.account.cap,
-    )

@@ -86,7 +86,7 @@ class Finish(call.Call[requests.Finish, contract.Instance]):
         return costs.create
 
     def not_wanted(self, fleet: state.Fleet) -> str:
-        """Say that the machine was let go meanwhile."""
+        """Say that the machine was retired meanwhile."""
         if finishing.wants(fleet, self.request.instance.provider_id) is None:
             return "the machine is not to be finished any more"
         return ""

@@ -21,7 +21,7 @@ from providers import contract
 class Listing:
     """All machines with our mark at one account: a complete listing, never a part.
 
-    ``marking`` tells whether the cloud can change the marks of a machine that stands.
+    ``marking`` says whether the cloud can change the marks of a machine that stands.
     """
 
     account: str
@@ -131,7 +131,7 @@ class Certificate:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointProbe:
-    """The API server as machines of some groups are told to reach it, tried from here.
+    """The API server as machines of some groups are to reach it, tried from here.
 
     ``addresses`` are the IP addresses of its host. ``trouble`` says how a connection with the
     cluster's CA failed, "" when it did not; ``untrusted`` that TLS was what failed. ``names`` are
@@ -148,9 +148,9 @@ class EndpointProbe:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """What the API server told; every None was not to be had.
+    """What the API server answered; every None was not to be had.
 
-    ``identity`` is what tells the cluster from others of its name, "" where it was not to be had.
+    ``identity`` distinguishes the cluster from others of its name, "" where it was not to be had.
     ``tenant_policies`` are those bound policies that read VPSNodes, ``vps_nodes_served`` whether
     the cluster has that kind.
     """

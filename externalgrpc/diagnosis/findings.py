@@ -43,7 +43,7 @@ class Finding:
 class Unseen:
     """Something that was not looked at, and the reason.
 
-    ``failed`` tells that it should have been and could not be; else nobody asked for it, or there
+    ``failed`` says that it should have been and could not be; else nobody asked for it, or there
     is nothing of the kind.
     """
 

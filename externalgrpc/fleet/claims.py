@@ -67,7 +67,7 @@ def shows_life(fleet: state.Fleet, instance: contract.Instance) -> bool:
 
 
 def lives(fleet: state.Fleet, provider_id: str, node_name: str) -> bool:
-    """Tell :func:`shows_life` of a machine that is known by its provider id and name alone."""
+    """Return :func:`shows_life` of a machine that is known by its provider id and name alone."""
     if provider_id in fleet.registered or provider_id in fleet.misnamed:
         return True
     if fleet.nodes is None:

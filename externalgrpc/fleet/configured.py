@@ -9,7 +9,7 @@ from externalgrpc.fleet import index, retired, state, verdicts, view
 from externalgrpc.model import groups
 
 ORPHAN = "Orphan"
-"""The deletionPolicy of a VPSNode whose machines are let go of as soon as it is deleted."""
+"""The deletionPolicy of a VPSNode whose machines are given up as soon as it is deleted."""
 
 
 def configure(
@@ -25,7 +25,7 @@ def configure(
     and refuses growth, until it is empty; its launches that were not sent are withdrawn. An
     account that is gone is listed for as long as something of ours hangs on it. A group whose
     machines are made otherwise from now on starts with a clean slate: the joins that failed were
-    of other machines. A group that was let go on purpose (:data:`ORPHAN`) is forgotten at once,
+    of other machines. A group that was given up on purpose (:data:`ORPHAN`) is forgotten at once,
     unless something of it is in the air. ``blocked`` says of groups that cannot work as configured
     why.
     """
@@ -82,7 +82,18 @@ def prune(fleet: state.Fleet) -> state.Fleet:
         name: held for name, held in fleet.pending_at_start.items() if name in node_groups
     }
     if len(node_groups) < len(fleet.groups) or len(pending_at_start) < len(fleet.pending_at_start):
-        fleet = dataclasses.replace(fleet, groups=node_groups, pending_at_start=pending_at_start)
+        quarantine = {
+            # A machine of no group of ours is nobody's to judge.
+            provider_id: held
+            for provider_id, held in fleet.quarantine.items()
+            if (shown := view.known(fleet, provider_id)) is None or shown.group in node_groups
+        }
+        fleet = dataclasses.replace(
+            fleet,
+            groups=node_groups,
+            pending_at_start=pending_at_start,
+            quarantine=quarantine if len(quarantine) < len(fleet.quarantine) else fleet.quarantine,
+        )
     if not any(account.departed for account in fleet.accounts.values()):
         return fleet
     needed = _accounts_needed(fleet)

@@ -106,7 +106,7 @@ class Departures:
             return None
         if launch.account != node_group.account:
             if launch.asked_at > state.NEVER:
-                # Its name was told to the old account: one name must not be ordered at two.
+                # Its name was sent to the old account: one name must not be ordered at two.
                 return _failed(launch, _moved(node_group))
             launch = dataclasses.replace(launch, account=node_group.account)
         if (failure := self._failure(launch)) is not None:
@@ -208,7 +208,7 @@ class Departures:
 
 
 def unknown(fleet: state.Fleet, account: state.AccountState) -> str:
-    """Return what we do not know yet that tells our machines from another cluster's; empty for all.
+    """Return what is not known yet by which our machines differ from another cluster's; or empty.
 
     Where there is a cluster to ask, that is its identity, its Nodes, and, once at least asked for,
     whose machines stand in the project already.

@@ -26,7 +26,7 @@ def finished(
     mint: Iterator[str],
     now: float,
 ) -> state.Fleet:
-    """Take the answer to a finish; a machine that was let go meanwhile is known no more.
+    """Take the answer to a finish; a machine that was retired meanwhile is known no more.
 
     A machine that can never run gives way to the next candidate where its launch is one of this
     process; where nobody remembers the order, CA is shown the error once that is proved.

@@ -58,8 +58,8 @@ def noted(
 def survey(fleet: state.Fleet, account: str, *, now: float) -> state.Fleet:
     """Take what a listing of an account shows unfinished, and forget what is finished or gone.
 
-    Of a launch whose create is under way nothing is taken: its answer decides. An orphan is told as
-    such, and nothing is done about it.
+    Of a launch whose create is under way nothing is taken: its answer decides. An orphan is shown
+    as such, and nothing is done about it.
     """
     known = fleet.accounts.get(account)
     snapshot = known.snapshot if known is not None else None

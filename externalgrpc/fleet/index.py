@@ -17,7 +17,7 @@ _RUNNING = state.Showing.RUNNING
 
 
 def build(accounts: Iterable[state.AccountState], retired: Container[str]) -> state.Index:
-    """Index the snapshots of all accounts; ``retired`` holds the keys of what was let go.
+    """Index the snapshots of all accounts; ``retired`` holds the keys of what was retired.
 
     Two logins into one project show one machine twice: the first counts. Of several machines with
     one name, whatever their groups, the oldest has it as its key, and the others have their

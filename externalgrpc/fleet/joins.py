@@ -3,7 +3,7 @@
 Judged only where the cluster is known and its Nodes were listed. A machine that failed to join is
 shown to CA as being created, with the error: CA deletes such at once, without a drain. So it takes
 the proof that the machine never was a node (:mod:`externalgrpc.fleet.proof`), and is done to a few
-in ten minutes only; what is held back of it is told. What CA leaves is let go by :func:`overdue`. A
+in ten minutes only; what is held back is reported. What CA leaves is retired by :func:`overdue`. A
 group whose joins fail in a row is held back, so that it does not burn an hourly minimum in a loop.
 """
 
@@ -172,7 +172,7 @@ def held_back(fleet: state.Fleet, group: str, now: float) -> str:
 
 
 def held_back_s(fleet: state.Fleet, group: str, now: float) -> float:
-    """Tell for how many seconds a group may not grow; 0 when it may."""
+    """Return for how many seconds a group may not grow; 0 when it may."""
     strikes = fleet.strikes.get(group)
     if strikes is None or strikes.count < STRIKES:
         return 0.0

@@ -1,4 +1,4 @@
-"""Name machines: under which key each stands, and which of them were let go."""
+"""Name machines: under which key each stands, and which of them were retired."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def machine_of(fleet: state.Fleet, retirement: state.Retirement) -> str:
 
 
 def is_retired(fleet: state.Fleet, instance: contract.Instance) -> bool:
-    """Return whether a machine was let go: this very one, whatever name anybody gave it since."""
+    """Return whether a machine was retired: this very one, whatever name anybody gave it since."""
     return bool(fleet.retired) and instance.provider_id in retired_names(fleet)
 
 
 def retired_names(fleet: state.Fleet) -> Mapping[str, str]:
-    """Return the names under which machines were let go, by provider id."""
+    """Return the names under which machines were retired, by provider id."""
     found = fleet.memo.retired
     if found is None:
         found = fleet.memo.retired = {

@@ -98,7 +98,7 @@ def marked(
     return dataclasses.replace(
         fleet,
         accounts={**fleet.accounts, account.name: account},
-        # The next listing tells whether it still wants to be changed.
+        # The next listing says whether it still wants to be changed.
         unmarked=fleet.unmarked - {request.provider_id} if error is None or own else fleet.unmarked,
         mark_tries={**fleet.mark_tries, request.provider_id: state.Tries(tried, turn_at)},
     )
@@ -111,7 +111,7 @@ def _wait_s(times: int) -> float:
 def _lacks_identity(
     fleet: state.Fleet, instance: contract.Instance, account: state.AccountState
 ) -> bool:
-    """Tell whether a machine lacks our identity and may have it: another cluster's, if adopted."""
+    """Return whether a machine lacks our identity and may have it; another's may, if adopted."""
     if not fleet.identity or instance.identity == fleet.identity:
         return False
     adopted = quarantine.word_on(account, instance) == foreign_words.ADOPT

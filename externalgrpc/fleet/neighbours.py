@@ -14,7 +14,7 @@ from providers import contract
 RETRY_S = 60.0
 MAX_RETRY_S = 3600.0
 AGAIN_S = 600.0
-"""While orders are held for what was told."""
+"""While orders are held for what was said."""
 
 
 def read(

@@ -58,7 +58,7 @@ def learn(fleet: state.Fleet, reports: Mapping[str, template.Learned]) -> state.
 
 
 def kubelets(fleet: state.Fleet, config: kubeletconfig.KubeletConfig | None) -> state.Fleet:
-    """Take what the cluster tells all of its kubelets; None where it does not tell."""
+    """Take what the cluster sets for all of its kubelets; None where it does not say."""
     return fleet if config == fleet.kubelets else dataclasses.replace(fleet, kubelets=config)
 
 

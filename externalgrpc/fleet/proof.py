@@ -98,7 +98,7 @@ def may_be_anothers(fleet: state.Fleet, double: contract.Instance) -> bool:
 
     The name alone makes it a double, and an API may give one name to all, or somebody edit it:
     while an order that was sent when it was first seen may still land and has no machine, it is
-    not deleted. An order that was let go is still one. Where the order ends without a machine, see
+    not deleted. An order that was retired is still one. Where the order ends without a machine, see
     :func:`never_shown`.
     """
     seen_at = fleet.doubled[double.provider_id]
@@ -134,10 +134,10 @@ def _was_sent_before(
 
 
 def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
-    """Find the machines that came of orders of this process whose id nobody has told us yet.
+    """Find the machines that came of orders of this process whose id we do not know yet.
 
     Of several the older. What was known by another name before is none of them. Nor is, of an order
-    that was let go, what is a node (a Node has claimed it since) or what any listing showed before:
+    that was retired, what is a node (a Node has claimed it since) or what a listing showed before:
     that counted as a machine of its own, and a label, or an API that lies, takes nothing away.
     """
     minted = dict(fleet.minted)
@@ -201,7 +201,7 @@ def unregistered(fleet: state.Fleet, instance: contract.Instance, account: str) 
 
     Where the cluster has no identity, CA is the witness for machines that this process, or the
     one right before it, may have ordered: those that were younger at our start than a machine may
-    take to register, and that no second server has made since. What is older, or tells no age,
+    take to register, and that no second server has made since. What is older, or says no age,
     was there before us, and the Node that CA misses may be another cluster's.
     """
     if fleet.nodes_stale or (fleet.identity and fleet.nodes is None):

@@ -1,7 +1,7 @@
 """Decide of which machines with our mark we cannot be sure.
 
 A machine in quarantine is no member: it is in nobody's Nodes and TargetSize, its Node has an empty
-group, and nothing deletes it; it counts against maxSize, and it is told. It leaves when a Node of
+group, and nothing deletes it; it counts against maxSize, and is reported. It leaves when a Node of
 this cluster claims it by name and providerID, and, where it carries another cluster's identity,
 the operator says that it is ours. Absence of evidence is not evidence.
 """
@@ -74,7 +74,7 @@ def is_foreign(fleet: state.Fleet, instance: contract.Instance) -> bool:
 def blocks(fleet: state.Fleet, account: state.AccountState) -> str:
     """Return why an account may not grow for what is in quarantine there; empty when it may.
 
-    A server that has a living machine of its own identity there goes on, and tells.
+    A server that has a living machine of its own identity there goes on, and says so.
     """
     if not fleet.identity:
         return ""
@@ -182,7 +182,7 @@ def _doubt(  # noqa: PLR0911 - one for each doubt
 
 
 def _whose_unknown(fleet: state.Fleet, account: state.AccountState, unix_now: float) -> bool:
-    """Tell whether an account's machines without identity look like another cluster's, all of them.
+    """Return whether all of an account's machines without identity look like another cluster's.
 
     There are such that are older than a machine may take to register, and no Node of this cluster
     claims any of them.
@@ -210,7 +210,7 @@ def _covers_all(fleet: state.Fleet, account: state.AccountState) -> bool:
 
 
 def _is_old(fleet: state.Fleet, instance: contract.Instance, unix_now: float) -> bool:
-    """Tell whether a machine has had its time to register; one that tells no age, once it runs."""
+    """Return whether a machine has had its time to register; one that says no age, once it runs."""
     if not instance.created_at:
         never_ran = (contract.InstanceState.CREATING, contract.InstanceState.UNFINISHED)
         return instance.state not in never_ran

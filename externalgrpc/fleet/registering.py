@@ -52,7 +52,7 @@ def register(
     if fleet.nodes is None:
         standing = frozenset(fleet.quarantine.keys() & agreed.keys()) | misnamed.keys()
     else:
-        # Whose a machine is the Nodes themselves tell; only CA's own word is taken back by CA.
+        # Whose a machine is the Nodes themselves say; only CA's own word is taken back by CA.
         standing = fleet.accused & agreed.keys()
     if len(late) < len(fleet.unjoined):
         fresh = dataclasses.replace(fresh, unjoined=late)
@@ -66,7 +66,7 @@ def register(
 class Claim(NamedTuple):
     """What a real Node that carries a providerID is to us.
 
-    ``fits`` tells that it may be the machine whose providerID it carries. ``news`` tells that its
+    ``fits`` says that it may be the machine whose providerID it carries. ``news`` says that its
     claim to a machine that we know was not noted yet; or says again of one that CA called
     unregistered meanwhile that it is a node; or no longer disagrees with the machine's mark, or
     disagrees since that was edited.
@@ -93,7 +93,7 @@ def _is_news(fleet: state.Fleet, provider_id: str, name: str, *, fits: bool) -> 
         provider_id in fleet.index.by_provider_id
         or provider_id in fleet.missing
         or sparing.may_come_back(fleet, provider_id)
-        # The machine of an order whose id nobody has told us yet.
+        # The machine of an order whose id we do not know yet.
         or name in fleet.launches
         or name in fleet.retired
         or provider_id in keys.retired_names(fleet)
@@ -136,7 +136,7 @@ def lose_sight_of_nodes(fleet: state.Fleet) -> state.Fleet:
 def identify(
     fleet: state.Fleet, identity: str | None, *, now: float, unix_now: float
 ) -> state.Fleet:
-    """Take what tells our cluster from others of its name; None while nobody knows."""
+    """Take what distinguishes our cluster from others of its name; None while nobody knows."""
     if identity == fleet.identity:
         return fleet
     fresh = dataclasses.replace(fleet, identity=identity, proved={})

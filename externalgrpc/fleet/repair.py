@@ -28,7 +28,7 @@ STANDS = (contract.InstanceState.RUNNING, contract.InstanceState.STOPPED)
 
 
 def judge(fleet: state.Fleet, *, now: float, unix_now: float, sure: bool = True) -> state.Fleet:
-    """Note which machines have no ready Node, and let go those whose time is over.
+    """Note which machines have no ready Node, and retire those whose time is over.
 
     ``sure`` says that the Nodes have been seen without a gap: else the time of all begins anew. To
     be called only when the API server was just heard of.
@@ -60,7 +60,7 @@ def judge(fleet: state.Fleet, *, now: float, unix_now: float, sure: bool = True)
 
 
 def begun(before: state.Fleet, after: state.Fleet) -> list[state.Retirement]:
-    """Return the machines that are let go since, for a repair."""
+    """Return the machines that are retired since, for a repair."""
     if before.retired is after.retired:
         return []
     return [
@@ -100,7 +100,7 @@ def _ill(fleet: state.Fleet, group: str) -> Iterator[tuple[state.Member, contrac
 
 
 def _unready_since(fleet: state.Fleet, instance: contract.Instance) -> float | None:
-    """Tell since when a machine's Node says that it is not ready; 0: it was seen and is absent.
+    """Return since when a machine's Node says that it is not ready; 0: it was seen and is absent.
 
     None for a Node that is ready or does not say, and where names and providerIDs do not agree.
     """
@@ -147,7 +147,7 @@ def _siblings_are_ready(fleet: state.Fleet, group: str, instance: contract.Insta
 
 
 def lost_at_large(fleet: state.Fleet, account: str) -> bool:
-    """Tell whether an account, or the cluster, has lost so many nodes that nothing is repaired."""
+    """Return whether an account or the cluster has lost too many nodes for any to be repaired."""
     if fleet.outage or vanishing.vanished(fleet, account):
         return True
     ready = _ready(fleet, fleet.groups)
@@ -156,7 +156,7 @@ def lost_at_large(fleet: state.Fleet, account: str) -> bool:
 
 
 def _ready(fleet: state.Fleet, of: Iterable[str]) -> dict[str, bool]:
-    """Tell of the machines of groups, by provider id, whether their Nodes are ready.
+    """Return of the machines of groups, by provider id, whether their Nodes are ready.
 
     What is proved never to have been a node is left out; what was one before this process started,
     and is absent since, is not.

@@ -2,9 +2,9 @@
 
 A retired name stops counting at once. Its deletion is repeated until two listings that began after
 the cloud's settling time agree that it is gone; a name whose create may still land is a tombstone
-until then. What was let go is remembered, and let go again should a cloud show it once more.
+until then. What was retired is remembered, and retired again should a cloud show it once more.
 
-Only what CA drained goes whatever its Node says. All else was let go because it never was a node,
+Only what CA drained goes whatever its Node says. All else was retired because it never was a node,
 or because its Node was not ready for long: it is spared if it becomes one, or ready, before the
 cloud took its deletion, be that late or again.
 """
@@ -38,7 +38,7 @@ def terminated(
 ) -> state.Fleet:
     """Retire members: a launch that was never sent vanishes, all else is deleted and awaited.
 
-    ``drained`` are the keys of those whose real Nodes CA let go; ``own`` says that it is not CA
+    ``drained`` are the keys of those whose real Nodes CA deleted; ``own`` says that it is not CA
     who asks for it, ``repair`` that their Nodes are not ready.
     """
     if not members:
@@ -89,7 +89,7 @@ def _launch_of(fleet: state.Fleet, member: state.Member) -> state.Launch | None:
 
 
 def withdraw(fleet: state.Fleet, names: Iterable[str], *, own: bool = True) -> state.Fleet:
-    """Forget held launches; those that were sent once stay let go, should they land after all.
+    """Forget held launches; those that were sent once stay retired, should they land after all.
 
     ``own`` says that it is not CA who asks for it.
     """
@@ -108,9 +108,9 @@ def withdraw(fleet: state.Fleet, names: Iterable[str], *, own: bool = True) -> s
 def asked_for(
     fleet: state.Fleet, asked: Iterable[str], *, drained: frozenset[str] = frozenset()
 ) -> state.Fleet:
-    """Note that CA asks for what was let go on our own word: it waits for nothing any more.
+    """Note that CA asks for what was retired on our own word: it waits for nothing any more.
 
-    ``drained`` are the keys of those whose real Nodes CA let go.
+    ``drained`` are the keys of those whose real Nodes CA deleted.
     """
     changed = {
         key: dataclasses.replace(held, own=False, drained=held.repair and key in drained)
@@ -190,7 +190,7 @@ def listed(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state
 def ordered(
     fleet: state.Fleet, name: str, answer: contract.Instance | errors.CloudError, *, now: float
 ) -> state.Fleet:
-    """Take the answer to a create whose launch was let go while it was under way."""
+    """Take the answer to a create whose launch was retired while it was under way."""
     retirement = fleet.retired.get(name)
     if retirement is None or retirement.deletion is not state.Deletion.AWAITED:
         return fleet

@@ -1,4 +1,4 @@
-"""Retire again what a listing shows once more: what was let go, and second machines of an order."""
+"""Retire again what a listing shows once more, and the second machines of orders."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from providers import contract
 
 
 def retire_again(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
-    """Retire again what CA let go, what was gone, and is shown again: that very machine.
+    """Retire again what CA deleted, what was gone, and is shown again: that very machine.
 
     By the cloud's id, or by its name where it came of the order of that name: a tombstone's
-    machine had no id when it was let go. Any other machine may bear the name; see :func:`doubles`.
+    machine had no id when it was retired. Any other machine may bear the name; see :func:`doubles`.
     """
     again: dict[str, state.Retirement] = {}
     for instance in snapshot.instances if fleet.gone else ():
@@ -49,7 +49,7 @@ def retire_again(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) ->
 def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> state.Fleet:
     """Retire second machines of our own orders (some clouds allow two of a name).
 
-    Where the name was let go, at once; where it is in use, when two listings a settling time apart
+    Where the name was retired, at once; where it is in use, when two listings a settling time apart
     have proved it. Whatever else shares a name stays, and is shown.
     """
     surplus: dict[str, state.Retirement] = {}
@@ -75,6 +75,6 @@ def _was_terminated(fleet: state.Fleet, key: str) -> bool:
 
 
 def _was_own(fleet: state.Fleet, name: str) -> bool:
-    """Return whether a name was let go on our own word."""
+    """Return whether a name was retired on our own word."""
     held = fleet.retired.get(name) or fleet.gone.get(name)
     return held is not None and held.own

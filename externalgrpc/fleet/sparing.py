@@ -1,4 +1,4 @@
-"""Withdraw deletions: of what was let go because it was of no use, and is of use after all."""
+"""Withdraw deletions: of what was retired because it was of no use, and is of use after all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from externalgrpc.fleet import claims, index, state
 def spare(fleet: state.Fleet) -> state.Fleet:
     """Withdraw the deletions, not under way, of machines that are nodes after all, or ready again.
 
-    They were let go because they were not; they count again. A deletion that the cloud took and
+    They were retired because they were not; they count again. A deletion that the cloud took and
     whose machine is shown all the same is withdrawn as well.
     """
     spared = frozenset(
@@ -30,7 +30,7 @@ def spare(fleet: state.Fleet) -> state.Fleet:
 
 
 def is_spared(fleet: state.Fleet, key: str) -> bool:
-    """Tell whether a retired machine that CA did not drain shows life: it is not to be deleted."""
+    """Return whether a retired machine that CA did not drain lives: it is not to be deleted."""
     held = fleet.retired.get(key)
     if held is None or held.drained or not held.provider_id:
         return False
@@ -38,7 +38,7 @@ def is_spared(fleet: state.Fleet, key: str) -> bool:
 
 
 def _is_of_use(fleet: state.Fleet, held: state.Retirement) -> bool:
-    """Return whether what a machine was let go for no longer holds of it."""
+    """Return whether what a machine was retired for no longer holds of it."""
     if not held.repair:
         return claims.lives(fleet, held.provider_id, held.name)
     group = fleet.groups.get(held.group)
@@ -48,14 +48,14 @@ def _is_of_use(fleet: state.Fleet, held: state.Retirement) -> bool:
 
 
 def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
-    """Tell of a retirement that is no more whether it was withdrawn; else it is proved gone."""
+    """Return of a retirement that is no more whether it was withdrawn; else it is proved gone."""
     if held.drained or not _is_of_use(after, held):
         return False
     return held.deletion is state.Deletion.OWED or held.provider_id in after.index.by_provider_id
 
 
 def may_come_back(fleet: state.Fleet, provider_id: str) -> bool:
-    """Return whether a machine is gone that was let go, and not drained: its Node is news."""
+    """Return whether a machine is gone that was retired, and not drained: its Node is news."""
     gone = fleet.gone.get(provider_id)
     return gone is not None and gone.terminated and not gone.drained
 

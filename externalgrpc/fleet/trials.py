@@ -115,7 +115,7 @@ def end(fleet: state.Fleet, trial: str, *, now: float) -> state.Fleet:
             instance=each,
         )
         for each in view.quarantined(fleet, trial)
-        if proof.is_our_order(fleet, each)
+        if _ordered_for_a_trial(fleet, each)
     ]
     drained = frozenset(member.name for member in members)
     fleet = retired.terminated(fleet, members, now=now, drained=drained)
@@ -219,4 +219,12 @@ def _unfit(fleet: state.Fleet, base: groups.NodeGroup) -> str:
 
 
 def _came_of_us(fleet: state.Fleet, member: state.Member) -> bool:
-    return member.instance is None or proof.is_our_order(fleet, member.instance)
+    return member.instance is None or _ordered_for_a_trial(fleet, member.instance)
+
+
+def _ordered_for_a_trial(fleet: state.Fleet, instance: contract.Instance) -> bool:
+    """Return whether a machine came of an order of this process for a trial, by the name minted.
+
+    The group's mark alone does not say it: somebody may have edited it on another machine of ours.
+    """
+    return names.is_trial(instance.node_name) and proof.is_our_order(fleet, instance)

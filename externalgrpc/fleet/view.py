@@ -53,7 +53,7 @@ def live(fleet: state.Fleet, group: str) -> int:
 
 
 def leaving(fleet: state.Fleet, group: str) -> tuple[contract.Instance, ...]:
-    """List the machines of a group that the cloud still shows and that are let go."""
+    """List the machines of a group that the cloud still shows and that are retired."""
     shown = fleet.index
     found = {
         instance.provider_id: instance
@@ -139,7 +139,7 @@ def group_of(fleet: state.Fleet, name: str) -> str:
 
 
 def whose(fleet: state.Fleet, provider_id: str) -> tuple[str, str] | None:
-    """Tell group and key of a node by its provider id; None for one that is not a member.
+    """Return group and key of a node by its provider id; None for one that is not a member.
 
     Nodes of machines that are being deleted or are gone belong to no group: CA would otherwise
     take its deletion taint off them when it starts. Nor do those of machines in quarantine.
@@ -219,7 +219,7 @@ def in_the_air(fleet: state.Fleet, group: str, unix_now: float) -> frozenset[str
     """Name the members that may still register: launches, and young machines never seen as Nodes.
 
     ``unix_now`` is Unix time in seconds, compared with the machines' creation; where a cloud does
-    not tell that, a machine is young while it boots.
+    not say that, a machine is young while it boots.
     """
     young = unix_now - fleet.groups[group].provision_timeout_s
     return frozenset(

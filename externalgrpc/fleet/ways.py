@@ -39,7 +39,7 @@ class End(enum.Enum):
     DRAINED = "drained"
     """The autoscaler drained its node and let it go."""
     DELETED = "deleted"
-    """It was let go without having been drained."""
+    """It was retired without having been drained."""
     VANISHED = "vanished"
     """The cloud has it no more, and nobody here deleted it."""
     WITHDRAWN = "withdrawn"
@@ -53,7 +53,7 @@ class Way:
     """The way of one machine; instants are Unix seconds.
 
     ``taken`` has, for each step that was taken, when; None where nobody was looking. ``code`` and
-    ``message`` say what went wrong last. ``end`` is set once it is let go, ``ended_at`` when it is
+    ``message`` say what went wrong last. ``end`` is set once it is retired, ``ended_at`` when it is
     no more.
     """
 
@@ -75,7 +75,7 @@ def follow(
 ) -> tuple[dict[str, Way], list[Way]]:
     """Return the ways of all that is there, by key, and those that have ended since.
 
-    ``first`` tells that nobody looked before: what stands then was not seen on its way.
+    ``first`` says that nobody looked before: what stands then was not seen on its way.
     """
     found: dict[str, Way] = {}
     ended: list[Way] = []
@@ -111,7 +111,7 @@ def _group_of(fleet: state.Fleet, member: state.Member) -> str:
 
 
 def _may_be(known: Way, member: state.Member) -> bool:
-    """Tell whether a member is the machine of a way: keys may pass to another of the same name."""
+    """Return whether a member is the machine of a way: keys may pass to a namesake."""
     instance = member.instance
     return instance is None or known.provider_id in ("", instance.provider_id)
 

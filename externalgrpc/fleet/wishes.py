@@ -106,9 +106,9 @@ def grow(
 def retire(
     fleet: state.Fleet, group: str, nodes: Sequence[NodeRef], *, now: float, unix_now: float
 ) -> tuple[state.Fleet, tuple[str, ...]]:
-    """Let nodes of a group go; returns the names that were counted and are no more.
+    """Retire nodes of a group; returns the names that were counted and are no more.
 
-    The whole batch is checked before anything is done. Nodes that are gone or already let go are
+    The whole batch is checked before anything is done. Nodes that are gone or already retired are
     success. A machine that CA merely calls unregistered is deleted only where that is proved; else
     it goes into quarantine, which is success too: it no longer counts. Raises UnknownGroup; NotOurs
     naming every foreign node; OutOfBounds when live machines would fall below the group's minimum.

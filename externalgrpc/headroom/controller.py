@@ -130,7 +130,7 @@ class Headroom:
         while not self._stopping.is_set():
             try:
                 self.round()
-            except Exception:  # noqa: BLE001 - the next round may do better; the log tells
+            except Exception:  # noqa: BLE001 - the next round may do better; it is logged
                 _LOG.exception("headroom failed")
             self._due.wait(self._parts.round_s)
             self._due.clear()

@@ -11,7 +11,7 @@ from externalgrpc.headroom.status import Status
 
 
 class Rooms(registry.Collector):
-    """Tell balloons, what they are reckoned from, and what stands in the way, by group."""
+    """Measure balloons, what they are reckoned from, and what stands in the way, by group."""
 
     def __init__(self, statuses: Callable[[], Mapping[str, Status]]) -> None:
         self._statuses = statuses

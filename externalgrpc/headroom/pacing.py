@@ -2,7 +2,7 @@
 
 More is believed when it has been wanted for a while, and comes in steps; less when more has not
 been wanted for longer. What is seen in part may raise the number and not lower it. Where nothing
-is seen the number is held, and after a while let go: a server that is blind spends no money.
+is seen the number is held, and after a while given up: a server that is blind spends no money.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def changes(
 def repairs(
     before: state.Fleet, after: state.Fleet, home: events.Regarding
 ) -> Iterator[events.Event]:
-    """Yield the Events for machines that are let go since, for their Nodes are not ready."""
+    """Yield the Events for machines that are retired since, for their Nodes are not ready."""
     for held in repair.begun(before, after)[:MOST]:
         was = before.unready.get(held.provider_id)
         state_ = "absent" if was is not None and not was.changed_at else "not ready"

@@ -77,8 +77,11 @@ def connect(
     settings.keep_alive = True
     try:
         if kubeconfig:
-            path = str(Path(kubeconfig).expanduser())
-            _only_regular(Path(path))
+            found = at_home(kubeconfig)
+            if not found.exists():
+                raise CannotConnect(f"{where}: there is no such file")
+            path = str(found)
+            _only_regular(found)
             config.load_kube_config(
                 config_file=path,
                 context=context or None,
@@ -140,13 +143,19 @@ def _context_namespace(config: ModuleType, path: str, context: str) -> str:
     return str(chosen["context"].get("namespace") or "default")
 
 
+def at_home(name: str) -> Path:
+    """Return the path of a file; ~ is a user's home, where somebody knows that user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # then it is a name like any other
+        return Path(name)
+
+
 def _only_regular(path: Path) -> None:
     """Refuse a kubeconfig that is a pipe or a device, or names one: the client would wait for it.
 
-    What is not there, or is no kubeconfig, the client reports by itself.
+    What is no kubeconfig the client reports by itself.
     """
-    if not path.exists():
-        return
     loaded = yaml.safe_load(regular_files.text(path))
     for entries, kind in (("users", "user"), ("clusters", "cluster")):
         for entry in (loaded.get(entries) or ()) if isinstance(loaded, dict) else ():

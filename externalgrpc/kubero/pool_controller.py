@@ -72,7 +72,7 @@ class Controller:
         self._fleet = fleet
         self._clock = time_source
         self._timing = timing or Timing()
-        # A pod's host name is the pod's, so that Events tell which of two servers wrote them.
+        # A pod's host name is the pod's, so that Events show which of two servers wrote them.
         instance = f"{events.CONTROLLER}-{platform.node() or 'unnamed'}"
         notices = events.EventWriter(of, instance=instance, time_source=time_source)
         self._writer = pool_writing.Writer(of, notices)

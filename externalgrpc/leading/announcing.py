@@ -1,6 +1,6 @@
 """Lead a Service to the server that acts: the one endpoint of an EndpointSlice is its holder.
 
-Readiness is not what tells them apart: a server that stands by is well, and a Deployment with one
+Readiness is not what distinguishes them: a server that stands by is well, and a Deployment with one
 pod that is never ready never comes to the end of a roll-out. A label on the own pod would take the
 right to change any pod of the namespace, and stays on the pod of a node that died.
 """

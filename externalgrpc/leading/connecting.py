@@ -25,7 +25,7 @@ CannotConnect = connection.CannotConnect
 def elect(
     replica: seat.Replica, kubernetes: groups.Kubernetes | None
 ) -> tuple[election.Election, announcing.Announcer | None]:
-    """Make an election, over a connection of its own, and who tells the Service of it.
+    """Make an election, over a connection of its own, and who marks it for the Service.
 
     Raises CannotConnect.
 

@@ -1,4 +1,4 @@
-"""Ask the Lease again and again, and tell everything that is about to be sent whether it may be.
+"""Ask the Lease again and again, and say of everything that is about to be sent whether it may be.
 
 A process leads once at most: when it has led and another holds the Lease, it ends, as Cluster
 Autoscaler and the controllers of Kubernetes do, and whoever started it starts it again.
@@ -36,7 +36,7 @@ class Way(Protocol):
         ...
 
     def release(self) -> None:
-        """Let go of what we hold; blocks, raises KubeError."""
+        """Release what we hold; blocks, raises KubeError."""
         ...
 
 
@@ -150,7 +150,7 @@ class Election:
         self._thread.start()
 
     def stop(self, within_s: float) -> None:
-        """Act no more from now on, and let go of the Lease; waits up to ``within_s`` seconds.
+        """Act no more from now on, and release the Lease; waits up to ``within_s`` seconds.
 
         Call it when nothing is under way any more: whoever takes the Lease may act soon.
         """

@@ -21,11 +21,6 @@ class Sold:
         metadata={"description": "Which machine types apps may have, as [cx23]."}
     )
 
-    def __post_init__(self) -> None:
-        """Refuse what allows nothing."""
-        if not self.regions or not self.instance_types:
-            raise ValueError("allows nothing: name at least one of regions and of instanceTypes")
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AppPools:
@@ -51,6 +46,11 @@ class AppPools:
         if not self.providers:
             raise ValueError("providers is empty: name a cloud, or remove appPools")
         if not 1 <= self.max_nodes_per_app <= LARGEST:
-            raise ValueError(f"maxNodesPerApp must be between 1 and {LARGEST}")
+            raise ValueError(
+                f"maxNodesPerApp is {self.max_nodes_per_app}: it must be between 1 and {LARGEST}"
+            )
         if self.max_nodes < self.max_nodes_per_app:
-            raise ValueError("maxNodes is less than maxNodesPerApp: raise it, or lower the other")
+            raise ValueError(
+                f"maxNodes is {self.max_nodes}, less than maxNodesPerApp "
+                f"({self.max_nodes_per_app}): raise it, or lower the other"
+            )

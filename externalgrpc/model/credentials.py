@@ -1,7 +1,7 @@
 """Say what a machine needs to join a cluster once.
 
 The token is the secret: it never shows in ``repr``, in a message or in a log. Everything else is
-told to whoever asks the cluster anyway.
+shown to whoever asks the cluster anyway.
 """
 
 from __future__ import annotations

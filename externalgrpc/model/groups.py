@@ -13,7 +13,6 @@ from typing import Any
 
 from externalgrpc.model import app_pools as app_pools_of
 from externalgrpc.model import credentials, join_settings, rules
-from providers import contract
 
 MAX_CLUSTER_NAME = 32
 """Longest cluster name: its mark must fit a 50-character tag (Linode's limit)."""
@@ -394,34 +393,3 @@ class Config:
     def spending(self) -> Spending:
         """Return what may be spent in all, and how prices are converted."""
         return Spending(cap=self.cap, currency=self.currency, rates=self.rates)
-
-
-def order_for(
-    group: NodeGroup,
-    *,
-    cluster: str,
-    node_name: str,
-    machine_type: contract.MachineType,
-    location: str,
-    user_data: str,
-    identity: str = "",
-) -> contract.Order:
-    """Make the order for one machine of a group."""
-    return contract.Order(
-        node_name=node_name,
-        cluster=cluster,
-        group=group.name,
-        identity=identity,
-        machine_type=machine_type,
-        location=location,
-        image=group.image,
-        user_data=user_data,
-        ssh_keys=group.ssh_keys,
-        networks=group.networks,
-        firewalls=group.firewalls,
-        placement_group=group.placement_group,
-        public_ipv4=group.public_ipv4,
-        public_ipv6=group.public_ipv6,
-        labels=group.server_labels,
-        options=group.options,
-    )

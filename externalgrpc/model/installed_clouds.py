@@ -95,7 +95,7 @@ def joins_by_itself(cloud: Cloud) -> bool:
 
 
 def makes_nodes(cloud: Cloud, settings: object) -> bool:
-    """Tell whether an account asks for Nodes of machines that are pretended; never at a real cloud.
+    """Return whether an account asks for Nodes of pretended machines; never at a real cloud.
 
     A cloud that does not join by itself is not even asked.
     """

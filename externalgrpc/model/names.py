@@ -35,7 +35,7 @@ def longest(group: str) -> str:
 
 
 def is_trial(group: str) -> bool:
-    """Tell by a group's mark whether a machine was ordered for a trial."""
+    """Return, by a group's mark, whether a machine was ordered for a trial."""
     return group.startswith(TRIAL_PREFIX)
 
 

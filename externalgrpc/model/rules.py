@@ -97,7 +97,7 @@ def node_label(text: str) -> str:
 
 
 def identity(text: str, value: str, types: Sequence[str]) -> str:
-    """Judge whether a label says of a machine what it is not, as far as the file can tell.
+    """Judge whether a label says of a machine what it is not, as far as the file can know.
 
     ``types`` are the group's machine types. What only a cloud knows (the architecture of a type,
     its names of regions and zones) is judged when it is asked.

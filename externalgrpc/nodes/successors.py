@@ -47,7 +47,7 @@ def nearest(
     """Return the types most like the one called ``name``, each with its cheapest offer.
 
     What is in stock in the wanted ``locations`` comes before what is elsewhere. With ``shape``
-    known (the type is deprecated, or its siblings in the group tell), those of the same
+    known (the type is deprecated, or its siblings in the group say), those of the same
     architecture, cpu and memory come first, cheapest first; without it, likeness of name
     decides, then price.
     """

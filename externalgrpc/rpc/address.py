@@ -57,9 +57,11 @@ class Address:
         if self.socket or self.host.lower() == "localhost":
             return True
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            host = ipaddress.ip_address(self.host)
         except ValueError:
             return False
+        # Newer Pythons see through ::ffff:127.0.0.1, older ones do not.
+        return (getattr(host, "ipv4_mapped", None) or host).is_loopback
 
 
 def read(text: str, *, listening: bool = False, sockets: bool = True) -> Address:

@@ -26,7 +26,7 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Message = TypeVar("Message", bound=protobuf.Message)
 
 REFUSALS_A_MINUTE = 30
-"""Log lines for each RPC and code: a fleet of many groups in trouble is told, a flood counted."""
+"""Log lines for each RPC and code: a fleet of many groups in trouble is logged, a flood counted."""
 
 SMALL_BYTES = 64 * 1024
 """The longest request to health and reflection, which are asked for names."""
@@ -123,7 +123,7 @@ class Calls:
             yield
 
     def flush(self) -> None:
-        """Log what was only counted, when no other line has told it; call it now and then."""
+        """Log what was only counted, when no other line has reported it; call it now and then."""
         self._malformed.flush(lambda _kind, count: _LOG.warning("malformed requests", more=count))
         self._refused.flush(
             lambda kind, count: _LOG.warning("rpcs refused", rpc=kind[0], code=kind[1], more=count)

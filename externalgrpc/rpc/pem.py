@@ -50,7 +50,7 @@ def authority(path: Path, what: str = "CA") -> bytes:
 
 
 def ends_at(certificates: bytes) -> tuple[float, ...]:
-    """Tell when each certificate of a PEM ends, in Unix seconds; none where that cannot be read."""
+    """Return when each certificate of a PEM ends, in Unix seconds; none where unreadable."""
     from cryptography import x509  # noqa: PLC0415 - slow, and only TLS needs it
 
     try:

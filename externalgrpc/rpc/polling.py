@@ -201,8 +201,8 @@ def _broken() -> str:
         with probe.open_channel(f"127.0.0.1:{port}") as channel:
             one = channel.unary_unary(method, None, None)
             none = channel.stream_unary(method, None, None)
-            told = [one(b"at once", timeout=CHECK_S), one(b"it", timeout=CHECK_S)]
-            told.append(none(iter(()), timeout=CHECK_S))
+            replies = [one(b"at once", timeout=CHECK_S), one(b"it", timeout=CHECK_S)]
+            replies.append(none(iter(()), timeout=CHECK_S))
         surprised = not polling.on
     except (grpc.RpcError, RuntimeError) as error:
         return f"a call of our own failed: {error}"
@@ -210,6 +210,6 @@ def _broken() -> str:
         server.stop(None)
         polling.shutdown(wait=False)
     wanted = [b"at once", b"worker took it", b"worker took "]
-    if told != wanted or surprised or patience.listening():
-        return f"calls of our own were answered with {told}, not {wanted}"
+    if replies != wanted or surprised or patience.listening():
+        return f"calls of our own were answered with {replies}, not {wanted}"
     return ""

@@ -15,7 +15,7 @@ from providers import contract
 class Known:
     """What is known at an instant; ``now`` is the monotonic clock, ``unix_now`` Unix time.
 
-    ``budgets`` are those of the accounts whose cloud has shown one; ``watches_nodes`` tells whether
+    ``budgets`` are those of the accounts whose cloud has shown one; ``watches_nodes`` says whether
     the cluster's Nodes are followed.
     """
 

@@ -51,7 +51,7 @@ class Node(Protocol):
 class Difference:
     """Where template and Node differ: of what, and the two figures; empty for what is not there.
 
-    ``wrong`` tells that it makes the autoscaler reckon wrongly; else it is only worth knowing.
+    ``wrong`` says that it makes the autoscaler reckon wrongly; else it is only worth knowing.
     """
 
     what: str

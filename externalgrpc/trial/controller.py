@@ -12,18 +12,19 @@ import dataclasses
 import random
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from externalgrpc.control.reconciler import Reconciler
 from externalgrpc.fleet import dispatch, pausing, state, trials, view
 from externalgrpc.model import by_hand, fleet_errors, groups, names
 from externalgrpc.support import clock, logs
-from externalgrpc.trial import comparison, proofs
+from externalgrpc.trial import cluster as asked
+from externalgrpc.trial import comparison, leftovers, proofs
 from externalgrpc.trial.report import Phase, Report, Step
 from providers import contract
 
 if TYPE_CHECKING:
-    from externalgrpc.kube import nodes, reflector
+    pass
 
 _LOG = logs.Log("trial")
 
@@ -37,28 +38,8 @@ LOOK_S = 0.5
 REMOVE_S = 5.0
 """How often a Node that is still there is asked to go."""
 
-CLEAR_TRIES = 120
-"""How often it is looked whether the Node of a leftover is still there: for ten minutes."""
-
 PATIENCE_S = 20.0
 """How long a stop of the server waits for a cloud to take a deletion."""
-
-
-class Cluster(Protocol):
-    """What is asked of :class:`externalgrpc.kube.cluster.Cluster`."""
-
-    @property
-    def node_list(self) -> reflector.Listing[nodes.Node]:
-        """Return the Nodes as they are known now."""
-        ...
-
-    def remove(self, node: nodes.Node, *, still: Callable[[nodes.Node], bool]) -> None:
-        """Have a Node object deleted."""
-        ...
-
-    def end_token(self, node_name: str) -> None:
-        """Delete a machine's token now, if there is one; blocks. Raises KubeError."""
-        ...
 
 
 @dataclasses.dataclass(slots=True)
@@ -83,7 +64,7 @@ class Trials:
     def __init__(
         self,
         reconciler: Reconciler,
-        cluster: Callable[[], Cluster | None],
+        cluster: Callable[[], asked.Cluster | None],
         template: Callable[[state.Fleet, groups.NodeGroup], bytes],
         *,
         time_source: clock.Clock,
@@ -99,6 +80,9 @@ class Trials:
         self._lock = threading.Lock()
         self._held: _Trial | None = None
         self._closing = threading.Event()
+        self._leftovers = leftovers.Leftovers(
+            reconciler, cluster, time_source=time_source, closing=self._closing
+        )
 
     # ---- what is asked for --------------------------------------------------------------------
 
@@ -160,60 +144,9 @@ class Trials:
             self._end(held)
             return held.report
 
-    def leftovers(self) -> tuple[contract.Instance, ...]:
-        """List the machines that trials of other processes left."""
-        return trials.leftovers(self._reconciler.fleet)
-
     def clear(self, provider_id: str) -> None:
-        """Delete what a trial of another process left: its machine, and the Node of that.
-
-        Raises NotOurs where nothing proves that it is such; a Node of the machine that lacks the
-        taint of trials says that it is not.
-        """
-        cluster = self._cluster()
-        if cluster is not None:
-            fleet = self._reconciler.fleet
-            if fleet.nodes is None or fleet.nodes_stale:
-                raise fleet_errors.NotReady(
-                    f"{provider_id}: the cluster's Nodes are not known now, and one may be it"
-                )
-            shown = view.known(fleet, provider_id)
-            for node in cluster.node_list.items.values():
-                named = shown is not None and node.name == shown.node_name
-                its = node.provider_id == provider_id or (named and not node.provider_id)
-                if its and not _tainted(node):
-                    raise fleet_errors.NotOurs(
-                        f"{provider_id} is the Node {node.name}, which has no taint "
-                        f"{trials.TAINT}: it may be somebody's working node"
-                    )
-        now = self._clock.monotonic()
-        self._reconciler.change(lambda fleet: (trials.clear(fleet, provider_id, now=now), None))
-        _LOG.info("leftover of a trial is deleted", provider_id=provider_id)
-        if cluster is not None:
-            work = threading.Thread(
-                target=self._clear_node,
-                args=(cluster, provider_id),
-                name="trial-node",
-                daemon=True,
-            )
-            work.start()
-
-    def _clear_node(self, cluster: Cluster, provider_id: str) -> None:
-        """Have the Node of a leftover removed once its machine is gone; it must be tainted."""
-        pause = threading.Event()
-        for _ in range(CLEAR_TRIES):
-            fleet = self._reconciler.fleet
-            there = [
-                node
-                for node in cluster.node_list.items.values()
-                if node.provider_id == provider_id and _tainted(node)
-            ]
-            if not there or self._closing.is_set():
-                return
-            if view.known(fleet, provider_id) is None:
-                for node in there:
-                    cluster.remove(node, still=_tainted)
-            pause.wait(REMOVE_S)
+        """Delete what a trial of another process left; see :meth:`leftovers.Leftovers.clear`."""
+        self._leftovers.clear(provider_id)
 
     def close(self, patience_s: float = PATIENCE_S) -> None:
         """End the trial under way, and wait a little until the cloud took that."""
@@ -433,7 +366,3 @@ def _held_for(fleet: state.Fleet, trial: str, launch: state.Launch) -> str:
     if not why and not account.settled:
         why = "the listings after the start to settle"
     return why or account.trouble or "the order's turn"
-
-
-def _tainted(node: nodes.Node) -> bool:
-    return any(taint.key == trials.TAINT for taint in node.taints)

@@ -28,7 +28,7 @@ class Tokens(Protocol):
 
 
 class Proving:
-    """Ask, in a thread of its own, until nothing is left; :meth:`look` tells how far that is.
+    """Ask, in a thread of its own, until nothing is left; :meth:`look` says how far that is.
 
     Begun when listings agree that the machine is gone and the cluster shows no Node of it.
     """

@@ -45,7 +45,7 @@ class Report:
     ``steps`` are the Unix seconds of what was seen. ``waits`` says what is waited for, ``code`` and
     ``reason`` why it failed. ``left`` are the things that are still there, each with the line that
     deletes it by hand; ``proofs`` are what was looked for in the end and not found. ``watched``
-    tells that the cluster is known, so that a ready Node is what is waited for.
+    says that the cluster is known, so that a ready Node is what is waited for.
     """
 
     group: str

@@ -248,7 +248,7 @@ def _as_it_stands(of: objects.VpsNode, group: groups.NodeGroup) -> groups.NodeGr
     paused = of.spec.get("paused") is True
     group = dataclasses.replace(group, vps_node=True, paused=paused)
     if of.deleting:
-        # Balloons would hold the nodes that are to go, and what is let go is not repaired.
+        # Balloons would hold the nodes that are to go, and what is retired is not repaired.
         return dataclasses.replace(
             _roomless(group), min_size=0, deletion=of.deletion_policy, repair_after_s=None
         )

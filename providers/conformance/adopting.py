@@ -26,7 +26,7 @@ class Cloud(contract.Marking, contract.Adopting, contract.Provider, Protocol):
 
 
 class Adopting(ground.Ground):
-    """A machine that was not made for us becomes a member, and is let go again."""
+    """A machine that was not made for us becomes a member, and is given back."""
 
     def adopter(self, bench: Bench) -> Cloud:
         """Return the cloud as one that adopts, or skip."""

@@ -1,5 +1,5 @@
 # ruff: noqa: D102, S101 - the tests' names say what they hold
-"""Hold what passes between a cloud and us: nothing sent twice, nothing half taken, nothing told.
+"""Hold what passes between a cloud and us: nothing sent twice, nothing half taken, nothing leaked.
 
 For fakes on our engine (:mod:`providers.fakes`). :class:`providers.conformance.HTTPContract` asks
 the same of any fake, one thing at a time; this does it at every request and every field.

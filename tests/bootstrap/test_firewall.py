@@ -135,6 +135,19 @@ def test_a_network_of_other_customers_is_not_the_nodes(baked: Guest, method: str
     assert [each for each in appended(baked) if "192.168" in each] == []
 
 
+def test_a_network_that_is_named_shuts_out_the_public_addresses(baked: Guest, method: str) -> None:
+    """So that docs/clouds/linode.md warns of naming the data centre's: the overlay is public."""
+    with_ufw(baked)
+    alias = "2: eth0 inet 192.168.133.7/17 scope global eth0:1\n"
+    baked.sim(addresses=guest.PUBLIC_ONLY + alias, routes="192.168.128.0/17 proto kernel\n")
+    data = orders.user_data(
+        method=method, scheme="linode", node_address="private", private_subnet="192.168.128.0/17"
+    )
+    assert baked.boot(data).returncode == 0
+    assert "-s 192.168.128.0/17 -j ACCEPT" in appended(baked)
+    assert [each for each in appended(baked) if "dports" in each] == []
+
+
 def test_firewalld(baked: Guest, method: str) -> None:
     baked.sim(firewalld="")
     assert baked.boot(private(baked, "10.0.0.0/16 via x\n", method=method)).returncode == 0
@@ -271,17 +284,31 @@ iptables -A INPUT -p tcp --dport 22 -j ACCEPT
 ip6tables -P INPUT DROP
 ip6tables -P FORWARD DROP
 """
+# As on Vultr's images. What ufw writes down goes to copies that only this namespace sees.
+UFW = """
+for each in /etc/ufw /etc/default; do
+  mkdir -p "$JOIN_ROOT/copy$each"
+  cp -a "$each/." "$JOIN_ROOT/copy$each"
+  mount --bind "$JOIN_ROOT/copy$each" "$each"
+done
+ufw default deny incoming >>"$LOG"
+ufw default deny routed >>"$LOG"
+ufw allow 22/tcp >>"$LOG"
+ufw --force enable >>"$LOG"
+"""
 
 
 @pytest.mark.parametrize("wish", ["open", "off"])
-@pytest.mark.parametrize("firewall", [NFT, IPT], ids=["nftables", "iptables"])
+@pytest.mark.parametrize("firewall", [NFT, IPT, UFW], ids=["nftables", "iptables", "ufw"])
 def test_on_a_real_kernel(tmp_path: Path, firewall: str, wish: str) -> None:
     """Who reaches the kubelet: a stranger, a neighbour on the private network, a pod.
 
     Then: does a pod get out, and a stranger to a pod?
     """
-    if firewall == IPT and shutil.which("iptables") is None:
+    if firewall != NFT and shutil.which("iptables") is None:
         absent.skip(absent.Need.IPTABLES)
+    if firewall == UFW and shutil.which("ufw") is None:
+        absent.skip(absent.Need.UFW)
     if test_block.cannot_run():
         absent.skip(absent.Need.NETWORK_NAMESPACES)
     data = orders.user_data(

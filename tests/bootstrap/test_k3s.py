@@ -91,6 +91,25 @@ def test_the_private_address(machine_at_boot: Guest) -> None:
     assert "cloud-provider=external" in config["kubelet-arg"]
 
 
+@pytest.mark.parametrize("vpc", [False, True])
+def test_linodes_private_address_is_the_nodes_and_flannel_is_given_its_nic(
+    machine_at_boot: Guest, *, vpc: bool
+) -> None:
+    """k3s takes the name of a NIC, no address: which of eth0's two flannel takes is its own affair.
+
+    A VPC has a NIC of its own, so that there both are sure.
+    """
+    fake_metadata.CLOUDS["linode"][0](machine_at_boot)
+    alias = "2: eth0 inet 192.168.133.7/17 scope global eth0:1\n"
+    inner = "3: eth1 inet 10.0.0.2/24 scope global eth1\n" if vpc else ""
+    machine_at_boot.sim(addresses=guest.PUBLIC_ONLY + alias + inner)
+    data = user_data(scheme="linode", node_address="private")
+    assert machine_at_boot.boot(data).returncode == 0
+    config = joined_with(machine_at_boot)
+    expected = ("10.0.0.2", "eth1") if vpc else ("192.168.133.7", "eth0")
+    assert (config["node-ip"], config["flannel-iface"]) == expected
+
+
 def test_an_image_with_the_agent_needs_no_installer(machine_at_boot: Guest) -> None:
     machine_at_boot.has("k3s", "v1.36.2+k3s1")
     machine_at_boot.file("/etc/systemd/system/k3s-agent.service", "[Service]\n")

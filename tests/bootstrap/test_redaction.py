@@ -111,6 +111,14 @@ def test_key_words_in_every_spelling_shape_and_nesting(shape: str) -> None:
         "K3S_TOKEN  :  {}",
         "TOKEN:={}",
         "$env:TOKEN = '{}'",
+        "export TOKEN=a SECRET={}",
+        "export TOKEN=$(cat x) SECRET={}",
+        "A_TOKEN=x B_PASSWORD={} cmd",
+        "TOKEN=a; PASSWORD={}",
+        "TOKEN=a cmd --password {}",
+        "env TOKEN='a b' PASSWORD='{} x' C_KEY=z run",
+        "cmd --token a --password {} --api-key=b",
+        "wg set wg0 private-key <(echo {})",
     ],
 )  # fmt: skip
 def test_what_people_write(text: str) -> None:
@@ -118,6 +126,19 @@ def test_what_people_write(text: str) -> None:
     shown = redaction.mask(whole)
     assert SECRET not in shown
     assert keywords.MASK in shown
+
+
+@pytest.mark.parametrize("second", ["TOKEN={}", "--token {}", "B_SECRET='{}'", 'c_key="{}"'])
+@pytest.mark.parametrize("first", ["TOKEN=a", "--token a", "A_PASSWORD='b c'", "--api-key=d"])
+@pytest.mark.parametrize("between", [" ", "; ", " && x ", " | y "])
+def test_the_second_secret_of_a_line_is_masked_as_well(
+    first: str, between: str, second: str
+) -> None:
+    text = f"run {first}{between}{second.format(SECRET)} end"
+    shown = redaction.mask(text)
+    assert SECRET not in shown
+    assert shown.count(keywords.MASK) == 2
+    assert redaction.mask(shown) == shown
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,9 @@ class Pod:
 
 
 def account(kubeconfig: Path, token: str, to: Path) -> Path:
-    """Write a kubeconfig that shows a service account's token."""
+    """Write a kubeconfig with what a pod has of its account: its token, and its namespace."""
     document = yaml.safe_load(kubeconfig.read_text())
     document["users"] = [{"name": "admin", "user": {"token": token}}]
+    document["contexts"][0]["context"]["namespace"] = helm.NAMESPACE
     to.write_text(yaml.safe_dump(document))
     return to

@@ -1,4 +1,4 @@
-"""Run a real Prometheus that scrapes one address every second, and ask it."""
+"""Run a real Prometheus that scrapes servers every second, and ask it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def running(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
+def running(folder: Path, targets: Sequence[str], rules: Path) -> Iterator[Prometheus]:
     """Run one with its files in a folder, and end it."""
     program = prometheus.find("prometheus")
     assert program is not None
@@ -71,7 +71,7 @@ def running(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
         "global": {"scrape_interval": f"{INTERVAL_S}s", "evaluation_interval": f"{INTERVAL_S}s"},
         "rule_files": [str(rules)],
         "scrape_configs": [
-            {"job_name": "vps-autoscaler", "static_configs": [{"targets": [target]}]}
+            {"job_name": "vps-autoscaler", "static_configs": [{"targets": list(targets)}]}
         ],
     }
     path = folder / "prometheus.json"

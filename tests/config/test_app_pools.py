@@ -40,7 +40,7 @@ WRONG = {
         "appPools: {namespaces: [a], providers: {}, maxNodesPerApp: 1, maxNodes: 1}\n",
         "providers is empty",
     ),
-    "no type": (WHOLE.replace("[small]", "[]"), "allows nothing"),
+    "no type": (WHOLE.replace("[small]", "[]"), "instanceTypes: is empty, and allows nothing"),
     "a cloud that is none": (WHOLE.replace("memory:", "memry:"), '"memry" is not an installed'),
     "a namespace that is none": (
         WHOLE.replace("[shop]", "['*']"),

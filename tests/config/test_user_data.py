@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
+import lzma
 import textwrap
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -72,6 +74,9 @@ def test_a_byte_order_mark_goes_and_lines_end_as_linux_ends_them(tmp_path: Path)
     assert warnings(tmp_path, data) == []
 
 
+ARCHIVE = "#cloud-config-archive\n"
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [
@@ -81,6 +86,9 @@ def test_a_byte_order_mark_goes_and_lines_end_as_linux_ends_them(tmp_path: Path)
         ),
         ("#!/bin/sh\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
         (b"#!/bin/sh\n# \xff\n", "is not UTF-8 text: save it as UTF-8"),
+        (lzma.compress(b"#!/bin/sh\n"), "is xz, which cloud-init does not unpack: give it"),
+        (bz2.compress(b"#!/bin/sh\n"), "is bzip2, which cloud-init does not unpack: give it"),
+        (b"\x28\xb5\x2f\xfd\x00", "is zstd, which cloud-init does not unpack: give it"),
     ],
 )
 def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, text: str) -> None:
@@ -101,6 +109,8 @@ def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, text: str) -> Non
         "#include-once\nhttps://a.example/x\n",
         "#cloud-boothook\n#!/bin/sh\n",
         "#cloud-config-archive\n- type: text/x-shellscript\n",
+        f"{ARCHIVE}- 'a: b'\n- '#!/bin/sh'\n- content: |\n    #cloud-config\n    a: b\n",
+        "#cloud-config-archive\n- [a]\n- {type: text/x-shellscript, content: '#!/bin/sh'}\n",
         "#part-handler\n",
     ],
 )
@@ -154,6 +164,12 @@ def test_base64_of_a_whole_file_is_looked_into_where_the_cloud_decodes_it(tmp_pa
         ("#cloud-config\na:\n\t- b\n", "join:3:1: this cloud-config is no YAML"),
         ("#cloud-config\n- a\n", "join:2:1: this cloud-config is no mapping"),
         ("#cloud-config-archive\na: b\n", "join:2:1: this cloud-config-archive is no list"),
+        (f"{ARCHIVE}- content: |\n    a: b\n    c: [\n", "join:5:1: this cloud-config is no YAML"),
+        (
+            f"{ARCHIVE}- {{content: 'a: [', type: text/cloud-config}}\n",
+            "join:2:13: this cloud-config",
+        ),
+        (f'{ARCHIVE}- "#cloud-config\\n- a"\n- a: b\n', "join:2:3: this cloud-config is no"),
         ("#cloud-config-jsonp\n[{\n", "join:3:1: this cloud-config is no YAML"),
         ("#cloud-config\nsome words\n", "join:2:1: this cloud-config is no mapping"),
         ("#cloud-config\nhostname: {{ a }}\n", "join:2:12: this cloud-config is no YAML that can"),

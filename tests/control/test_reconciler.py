@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from externalgrpc import fleet as fleets
-from externalgrpc.control import audit_log, cloud_calls, reconciler
+from externalgrpc.control import account_runtime, audit_log, cloud_calls, reconciler
 from externalgrpc.fleet import requests, state, view
-from externalgrpc.model import fleet_errors, groups
+from externalgrpc.model import fleet_errors, groups, ordering
 from providers import contract, errors, memory
 from providers.memory import datacenter
 from tests.fleet import scene
@@ -90,7 +90,7 @@ class Plant:
             wake=self.wake,
             count=lambda name, labels: self.counted.append((name, dict(labels))),
         )
-        self.runtime = reconciler.AccountRuntime(
+        self.runtime = account_runtime.AccountRuntime(
             account=groups.Account(name="a", provider="memory"),
             provider=self.provider,
             lane=self.lane,
@@ -101,7 +101,7 @@ class Plant:
         return self.preparing(request)
 
     def plain(self, request: requests.Create) -> contract.Order:
-        return groups.order_for(
+        return ordering.order_for(
             request.group,
             cluster="c",
             node_name=request.name,
@@ -313,7 +313,7 @@ class TestFirstListings:
     def test_not_those_of_accounts_that_departed(self, plant):
         plant.reconciler.grow("g", 1, cover=True)
         plant.run(1.0)
-        other = reconciler.AccountRuntime(
+        other = account_runtime.AccountRuntime(
             account=groups.Account(name="b", provider="memory"),
             provider=plant.provider,
             lane=plant.lane,
@@ -328,7 +328,9 @@ class TestFirstListings:
 class TestConfigure:
     def test_an_account_that_changes_its_cloud_is_reported(self, plant, caplog):
         account = groups.Account(name="a", provider="other")
-        other = reconciler.AccountRuntime(account=account, provider=plant.provider, lane=plant.lane)
+        other = account_runtime.AccountRuntime(
+            account=account, provider=plant.provider, lane=plant.lane
+        )
         with caplog.at_level(logging.WARNING, logger="vps_autoscaler.reconciler"):
             plant.reconciler.configure((GROUP,), {"a": other}, {})
         assert "another cloud now" in caplog.text
@@ -340,7 +342,7 @@ class TestConfigure:
         plant.reconciler.pump()
         assert "instances" in [operation for operation, _, _ in plant.lane.waiting]
         account = groups.Account(name="a", provider="other")
-        other = reconciler.AccountRuntime(
+        other = account_runtime.AccountRuntime(
             account=account, provider=plant.provider, lane=SteppedLane()
         )
         plant.reconciler.configure((GROUP,), {"a": other}, {})
@@ -359,7 +361,9 @@ class TestConfigure:
         plant.reconciler.retire("g", [node])
         account = groups.Account(name="a", provider="other")
         elsewhere = SteppedLane()
-        other = reconciler.AccountRuntime(account=account, provider=plant.provider, lane=elsewhere)
+        other = account_runtime.AccountRuntime(
+            account=account, provider=plant.provider, lane=elsewhere
+        )
         spared = audit_log.spared
 
         def meanwhile(*fleets_: state.Fleet) -> None:

@@ -169,12 +169,14 @@ class World:
         pod.start()
         return pod
 
-    def autoscale(self, *flags: str, expander: str = "least-waste") -> None:
-        """Start the autoscaler."""
+    def autoscale(
+        self, *flags: str, expander: str = "least-waste", kubeconfig: Path | None = None
+    ) -> None:
+        """Start the autoscaler, as the administrator unless a kubeconfig says who else it is."""
         self.autoscaler = autoscaler.Autoscaler(
             self._binary,
             self.folder,
-            kubeconfig=self._plane.kubeconfig,
+            kubeconfig=kubeconfig or self._plane.kubeconfig,
             server=self.server,
             expander=expander,
             flags=flags,

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from externalgrpc import fleet as fleets
-from externalgrpc.fleet import notnow, requests, state, trials, view, wishes
+from externalgrpc.fleet import configured, notnow, requests, state, trials, view, wishes
 from externalgrpc.model import fleet_errors, groups
 from tests.fleet import scene
 
@@ -201,6 +201,38 @@ def test_its_end_touches_nothing_that_it_did_not_order():
     of.listed(made, relabelled, scene.machine(3, "g-other"))
     ended(of)
     assert [each.instance_id for each in of.plan() if isinstance(each, requests.Delete)] == ["1"]
+
+
+def test_its_end_touches_no_machine_that_this_process_ordered_for_a_group():
+    of = scene.Scene()
+    (name,) = of.grow()
+    of.creates()
+    of.ordered(name, scene.machine(2, name))
+    running(of)
+    made = scene.machine(1, NODE, group=TRIAL)
+    of.listed(made, scene.machine(2, name, group=TRIAL))
+    ended(of)
+    assert [each.instance_id for each in of.plan() if isinstance(each, requests.Delete)] == ["1"]
+
+
+def test_its_end_leaves_nobody_in_quarantine_whose_group_is_gone():
+    of = scene.Scene(identity=scene.IDENTITY, nodes={})
+    of.fleet = dataclasses.replace(of.fleet, annotation="")
+    tried(of)
+    of.creates()
+    made = scene.machine(1, NODE, group=TRIAL, identity=scene.IDENTITY)
+    of.ordered(NODE, made)
+    # Somebody took its name away; whose machine it is nobody can tell.
+    nameless = dataclasses.replace(made, node_name="", identity="ffffffffff")
+    of.listed(nameless)
+    assert nameless.provider_id in of.fleet.quarantine
+    trial = dataclasses.replace(of.fleet.groups[TRIAL], departed=True)
+    groups_then = {**of.fleet.groups, TRIAL: trial}
+    empty = dataclasses.replace(of.fleet, launches={}, groups=groups_then)
+    pruned = configured.prune(empty)
+    assert TRIAL not in pruned.groups
+    assert pruned.quarantine == {}
+    assert [each.provider_id for each in trials.leftovers(pruned)] == [nameless.provider_id]
 
 
 def test_an_end_of_what_is_no_trial_changes_nothing():

@@ -62,7 +62,7 @@ def test_a_wrong_kubeconfig_is_reported_without_its_secrets(tmp_path: Path, why:
 
 
 def test_a_missing_kubeconfig_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(connection.CannotConnect, match=r"Invalid kube-config|cannot be used"):
+    with pytest.raises(connection.CannotConnect, match="there is no such file"):
         _connect(tmp_path / "none")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -14,7 +15,7 @@ import yaml
 
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc
-from tests.e2e import cloud, server, waiting
+from tests.e2e import cloud, leaders, server, service, waiting
 from tests.kube import plane as planes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{planes.NAMESPACE}/leases"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{planes.NAMESPACE}/endpointslices"
 LASTS_S = 3.0
+NAMES = ("0", "1")
+MERGE = {"Content-Type": "application/merge-patch+json"}
 SERVICE = f"""
 apiVersion: v1
 kind: Service
@@ -33,22 +36,34 @@ spec: {{ports: [{{name: grpc, port: 8086, targetPort: 8086}}]}}
 class Pair:
     """Two servers over one cloud, as one Deployment would run them."""
 
-    def __init__(self, folder: Path, plane: planes.Plane, *flags: str) -> None:
+    def __init__(
+        self, folder: Path, plane: planes.Plane, *flags: str, hosts: Sequence[str] = ("", "")
+    ) -> None:
+        """``hosts`` are names of hosts of their own, as pods have them; empty: this one's."""
         self.plane = plane
+        metrics = [leaders.metrics_flag() for _ in range(2)]
+        self.watch = leaders.Watch(dict(zip(NAMES, metrics, strict=True)))
         self.cloud = cloud.Cloud(folder, create_s=0.2, boot_s=0.2, delete_s=0.2)
         self.cloud.start()
         self.servers: list[server.Server] = []
         self._account = plane.account()
+        port = int(plane.url.rpartition(":")[2])
+        self.wires = [service.Service(lambda: "api", {"api": port}) for _ in range(2)]
+        """Between each of them and the API server."""
         for number in range(2):
             home = folder / str(number)
             home.mkdir()
+            kubeconfig = home / "account"
+            text = self._account.read_text()
+            kubeconfig.write_text(text.replace(plane.url, f"https://{self.wires[number].address}"))
             made = server.Server(
                 home,
                 {"hetzner": self.cloud.endpoint},
                 [server.pool("web", join="image")],
-                kubeconfig=self._account,
+                kubeconfig=kubeconfig,
                 flags=[
                     *flags,
+                    metrics[number],
                     f"--leader-elect-lease-duration={LASTS_S}",
                     "--leader-elect-service=vps-autoscaler",
                     f"--leader-elect-endpoint=10.0.0.{number}:8086",
@@ -56,6 +71,8 @@ class Pair:
                 settleS=0.5,
             )
             self.servers.append(made)
+            if host := hosts[number]:
+                made.program.within = within(host)
             made.start()
             # Its machines never join, and would answer every growth after a take-over.
             made.change(coverForgottenMachines=False)
@@ -63,6 +80,8 @@ class Pair:
     def close(self) -> None:
         for each in self.servers:
             each.program.kill()
+        for wire in self.wires:
+            wire.stop()
         self.cloud.stop()
 
     def acting(self, among: list[server.Server] | None = None) -> server.Server | None:
@@ -80,6 +99,11 @@ class Pair:
 
     def created(self, count: int) -> None:
         waiting.until(lambda: self.cloud.created() == count, f"{count} machines")
+
+
+def within(host: str) -> list[str]:
+    """Give what runs a program on a host of that name."""
+    return ["unshare", "--uts", "sh", "-c", f'hostname {host}; exec "$@"', "--"]
 
 
 def held(of: server.Server) -> str:
@@ -133,6 +157,74 @@ def test_one_acts_and_the_other_answers_what_only_looks(pair: Pair) -> None:
     waiting.until(lambda: standby.targets() == {"web": 1}, "it sees what the other made")
     assert "stands by: the Lease is held by" in held(standby)
     assert not standby.doubts()
+
+
+def test_a_standby_that_is_killed_changes_nothing_for_the_one_that_acts(pair: Pair) -> None:
+    """SIGKILL, again and again, also while it begins: the Lease, its holder and orders stay."""
+    with pair.watch:
+        leader = pair.await_acting()
+        standby = pair.other(leader)
+        before = the_lease(pair.plane)
+        acted = pair.watch.await_acted(NAMES)
+        for number in range(1, 4):
+            standby.program.kill()
+            assert grow(leader) == grpc.StatusCode.OK
+            pair.created(number)
+            standby.start()
+            assert grow(standby) == grpc.StatusCode.UNAVAILABLE
+        pair.watch.later()
+        after = the_lease(pair.plane)
+        assert after["renewTime"] > before["renewTime"]
+        assert {**after, "renewTime": ""} == {**before, "renewTime": ""}
+        assert pair.watch.acted == [acted]
+        assert pair.watch.at_once == []
+        assert not leader.doubts()
+        waiting.until(lambda: standby.targets() == {"web": 3}, "it knows what the other made")
+
+
+def the_lease(plane: planes.Plane, name: str = "vps-autoscaler") -> dict[str, object]:
+    with plane.client() as api:
+        return dict(api.get(f"{LEASES}/{name}").json()["spec"])
+
+
+def test_of_two_that_live_one_acts_through_every_take_over(pair: Pair) -> None:
+    """Asked all the while: through SIGKILL, SIGTERM, SIGSTOP, a cut wire and a stolen Lease."""
+    with pair.watch:
+        leader = pair.await_acting()
+        pair.watch.await_acted(NAMES)
+        for number, blow in enumerate(("kill", "stop", "pause", "cut", "steal"), start=1):
+            last = pair.watch.acted[-1]
+            match blow:
+                case "kill":
+                    leader.program.kill()
+                case "stop":
+                    leader.program.stop()
+                case "pause":
+                    leader.program.signal(signal.SIGSTOP)
+                case "cut":
+                    # It lives and asks for its Lease, and hears nothing of the other that took it.
+                    pair.wires[pair.servers.index(leader)].cut.set()
+                case "steal":
+                    with pair.plane.client() as api:
+                        path, how = f"{LEASES}/vps-autoscaler", {"holderIdentity": "nobody"}
+                        done = api.patch(path, json={"spec": how}, headers=MERGE)
+                        assert done.is_success
+            gone, leader = leader, pair.await_acting([pair.other(leader)])
+            if blow == "pause":
+                gone.program.signal(signal.SIGCONT)
+            pair.watch.later()
+            pair.wires[pair.servers.index(gone)].cut.clear()
+            if blow in {"pause", "cut", "steal"}:
+                assert waiting.until(gone.program.ended, "who led ends") == 1
+                gone.program.stop()
+            assert grow(leader) == grpc.StatusCode.OK
+            pair.watch.await_acted([each for each in NAMES if each != last])
+            pair.created(number)
+            gone.start()
+        pair.watch.later()
+        assert pair.watch.at_once == []
+        assert len(pair.watch.acted) == 6
+        assert all(a != b for a, b in itertools.pairwise(pair.watch.acted))
 
 
 def test_kill_and_stop(pair: Pair) -> None:

@@ -167,6 +167,37 @@ def test_pods_of_cronjobs_and_builds_are_placed_one_by_one(operated: Cluster) ->
         assert keys(placed) == ["paas-tier"]
 
 
+ADDONS = (
+    *("kuberoaddonmemcached", "kuberoaddonmongodb", "kuberoaddonmysql", "kuberoaddonpostgres"),
+    *("kuberoaddonrabbitmq", "kuberoaddonredis"),
+    # Of older versions, which Kubero still installs: with several kinds of pods, and affinities.
+    *("kuberopostgresql", "kuberoredis", "kuberokafka", "kuberoelasticsearch"),
+)
+
+
+@pytest.mark.parametrize("chart", ADDONS)
+def test_pods_of_addons_are_placed_one_by_one(operated: Cluster, chart: str) -> None:
+    """Each chart would have a selector at another depth, and Kubero's form sends none."""
+    made = rendered(chart, {}, "db")
+    owners = [*helm.kind(made, "StatefulSet"), *helm.kind(made, "Deployment")]
+    assert owners
+    for each in owners:
+        spec = each["spec"]["template"]["spec"]
+        assert not spec.get("nodeSelector"), "the chart gives it none"
+        assert not spec.get("tolerations")
+        claims = [
+            {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-db-0"}}
+            for claim in each["spec"].get("volumeClaimTemplates", ())
+            if (name := claim["metadata"]["name"])
+        ]
+        # As the controller of StatefulSets makes a pod of it.
+        placed = pod(
+            operated, {**spec, "volumes": [*(spec.get("volumes") or ()), *claims]}, NAMESPACE
+        )
+        assert placed["nodeSelector"] == SELECTOR, each["metadata"]["name"]
+        assert keys(placed) == ["paas-tier"]
+
+
 def test_the_operators_own_deployment_is_placed(operated: Cluster) -> None:
     seeds = cluster.shared(cluster.SEED / "10-values-custom.yaml")
     operated.kubectl("apply", "-f", "-", stdin=printed("--values", seeds))

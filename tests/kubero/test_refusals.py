@@ -14,11 +14,12 @@ import pytest
 from externalgrpc import config
 from externalgrpc.config import objects
 from externalgrpc.kubero import pools
-from externalgrpc.model import installed_clouds
+from externalgrpc.model import groups, installed_clouds
 from externalgrpc.vpsnodes import composing, spec
 from tests.kubero import refusals
 from tests.kubero.cluster import Object, example
 from tests.kubero.refusals import Said
+from tests.kubero.refused_files import FILES
 from tests.kubero.refused_specs import GROWING, SPECS
 from tests.kubero.test_pools import CHOICE, SCALING, app, applied, plan
 
@@ -87,6 +88,55 @@ def test_a_fixed_number_is_refused_once_and_by_the_field_that_is_there(judging: 
     message = judging(example(autoScale={"minNodes": -1})).message
     assert message.count("out of bounds") == 1
     assert "maxNodes" not in message
+
+
+def test_names_and_nodes_that_others_have() -> None:
+    """What only shows beside the file and other objects is said at its field too."""
+    fine = composing.Verdict(ok=True, reason=composing.ACCEPTED)
+
+    def group(name: str, target: int | None = None) -> groups.NodeGroup:
+        of = (groups.Candidate("cx23", "fsn1"),)
+        return groups.NodeGroup(
+            name=name,
+            account="a",
+            candidates=of,
+            min_size=0,
+            max_size=3,
+            labels={"a": "b"},
+            target_cpu=target,
+        )
+
+    account = groups.Account(name="a", provider="hetzner")
+    file = groups.Config(cluster="test", accounts={"a": account}, groups=(group("alpha"),))
+    given = example(autoScale={**GROWING, "targetCPU": 70})["spec"]
+    composer = composing.Composer(
+        lambda name, _given: objects.Judged(group=group(name, 70), account=account)
+    )
+    there = {
+        name: composing.objects.VpsNode(name=name, uid=name, spec=given)
+        for name in ("alpha", "web")
+    }
+    made = composer.compose(file, there, sold=lambda _group: fine, unusable={}).standings
+    taken = Said(field="alpha", wrong="the file wins", cure="give the VPSNode another name, or")
+    assert taken.of(made["alpha"].verdict.message) == []
+    shared = Said(
+        field="spec.autoScale.targetCPU",
+        wrong='would be kept on nodes of "alpha" as well',
+        cure="Give this group a label of its own, as pool: web",
+    )
+    assert shared.of(made["web"].verdict.message) == []
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_file_that_is_refused(tmp_path: Path, what: str) -> None:
+    """Of appPools, and of room: who writes it is the operator."""
+    text, said = FILES[what]
+    path = tmp_path / "pools.yaml"
+    path.write_text(text)
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(path, cluster="", environ={}, clouds=installed_clouds.installed())
+    (line,) = (each for each in str(caught.value).splitlines() if said.field in each)
+    assert said.of(line) == [], line
 
 
 # Pools of apps: what an Event on the KuberoApp says.

@@ -24,11 +24,14 @@ class Life:
         self.drained: set[str] = set()
         self._ready_since: dict[object, dict[str, float]] = {}
         self._last_ready: dict[str, float] = {}
+        self._longest: dict[str, float] = {}
 
     def ready(self, cluster: object, provider_ids: Collection[str], now: float) -> None:
         """Take all machines that are Ready nodes of one cluster now."""
         before = self._ready_since.get(cluster, {})
         self._ready_since[cluster] = {each: before.get(each, now) for each in provider_ids}
+        for each, since in before.items():
+            self._longest[each] = max(now - since, self._longest.get(each, 0.0))
         # Who is no longer ready was so until now: somebody looks whenever that changes.
         self._last_ready |= dict.fromkeys((*before, *provider_ids), now)
 
@@ -44,6 +47,10 @@ class Life:
     def was_ready(self, provider_id: str) -> bool:
         """Return whether a machine ever was a Ready node of any cluster."""
         return provider_id in self._last_ready
+
+    def was_ready_long(self, provider_id: str) -> bool:
+        """Return whether a machine was a Ready node for so long that a look at the Nodes saw it."""
+        return self._longest.get(provider_id, 0.0) >= SIGHT_S
 
     def is_ready(self, provider_id: str) -> bool:
         """Return whether a machine is a Ready node of any cluster."""

@@ -285,9 +285,14 @@ class FleetMachine(RuleBasedStateMachine):
             case _:
                 machine.unjoined = not machine.unjoined
 
-    @rule(account=st.sampled_from("ab"), name=NAMES, older=st.booleans(), lag_s=LAG_S)
+    @rule(
+        account=st.sampled_from("ab"),
+        name=st.sampled_from(("g", "h", "k", "vps-trial-g")),
+        older=st.booleans(),
+        lag_s=LAG_S,
+    )
     def foreigner(self, *, account, name, older, lag_s):
-        """Another cluster of our name makes a machine, which is a node of it."""
+        """Another cluster of our name makes a machine, of a trial perhaps; it is a node of it."""
         cloud = self.there.skies[account]
         if sum(each.cluster == fake_cloud.THEIRS for each in self._machines()) > 5:
             return
@@ -442,7 +447,7 @@ class FleetMachine(RuleBasedStateMachine):
         create=CREATE,
         delete=DELETE,
         seconds=st.sampled_from((3.0, 40.0, 80.0)),
-        amid=st.sampled_from(("", "", "grow", "kill", "kill", "lost", "reconfigure")),
+        amid=st.sampled_from(("", "relabel", "grow", "kill", "kill", "lost", "reconfigure")),
         then_s=st.sampled_from((0.0, 12.0, 80.0)),
         ends=st.sampled_from((True, True, False)),
         lag_s=LAG_S,
@@ -450,11 +455,15 @@ class FleetMachine(RuleBasedStateMachine):
     def try_one(self, *, name, create, delete, seconds, amid, then_s, ends, lag_s):
         """Try a group; something happens meanwhile, a kill perhaps; then it is ended, or not."""
         there, fate = self.there, fates.Fate(create=create, delete=delete, lag_s=lag_s)
-        tries.start(there, name)
+        trial = tries.start(there, name)
         there.run(seconds, 2.0, fate)
         match amid:
             case "grow":
                 self._grow(name, 3)
+            case "relabel" if trial:
+                for machine in [each for each in self._machines() if not each.edited][:2]:
+                    if not tries.tried(machine):
+                        machine.group, machine.edited = trial, True
             case "kill" | "lost" if self.calm > 10:
                 self.calm = 0
                 there.kill_process(lost=amid == "lost")
@@ -467,6 +476,32 @@ class FleetMachine(RuleBasedStateMachine):
         if ends:
             tries.end(there)
             there.run(12.0, 4.0, fates.Fate(delete=delete, lag_s=lag_s))
+
+    @precondition(lambda self: self.calm > 10)
+    @rule(name=NAMES, kills=st.booleans(), delete=DELETE)
+    def strangers_beside_a_trial(self, *, name, kills, delete):
+        """Amid a trial one of ours is led into it, a stranger has one, and one is nobody's."""
+        there, cloud = self.there, self.there.skies["a"]
+        trial = tries.start(there, name)
+        there.run(40.0, 4.0, fates.GOOD)
+        for machine in [each for each in self._machines() if not each.edited][:1]:
+            if trial and not tries.tried(machine):
+                machine.group, machine.edited = trial, True
+        for group, identity, cluster in (
+            ("vps-trial-x", world.THEIRS, fake_cloud.THEIRS),
+            ("nobodys", there.identity, fake_cloud.OURS),
+        ):
+            if not any(each.made_for == group for each in self._machines()):
+                made = cloud.make(f"{group}-1", group, lag_s=0.0, identity=identity, joins=False)
+                made.cluster = cluster
+        if kills:
+            self.calm = 0
+            there.kill_process(lost=False)
+        there.run(40.0, 4.0, fates.GOOD)
+        tries.end(there)
+        for provider_id in sorted(there.fleet.index.by_provider_id):
+            tries.clear_one(there, provider_id)
+        there.run(12.0, 4.0, fates.Fate(delete=delete))
 
     @rule(which=INDEX, every=st.booleans())
     def clean(self, *, which, every):

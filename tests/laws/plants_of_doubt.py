@@ -134,7 +134,7 @@ PLANTS = (
     ),
     Plant(
         "order without the cluster's identity",
-        "externalgrpc/model/groups.py",
+        "externalgrpc/model/ordering.py",
         "        identity=identity,\n",
         '        identity="",\n',
     ),

@@ -44,7 +44,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "delete at a trial's end what somebody relabelled",
         f"{FLEET}/trials.py",
-        "return member.instance is None or proof.is_our_order(fleet, member.instance)",
+        "return member.instance is None or _ordered_for_a_trial(fleet, member.instance)",
         "return True",
     ),
     Plant(
@@ -103,7 +103,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         "clear a node that has no taint of a trial",
-        "externalgrpc/trial/controller.py",
+        "externalgrpc/trial/leftovers.py",
         "if its and not _tainted(node):",
         "if its and node.deleting:",
     ),
@@ -124,5 +124,17 @@ PLANTS: tuple[Plant, ...] = (
         "externalgrpc/trial/proofs.py",
         "                self._cluster.end_token(name)\n",
         "                pass\n",
+    ),
+    Plant(
+        "keep in quarantine what is of a group that was forgotten",
+        f"{FLEET}/configured.py",
+        "(shown := view.known(fleet, provider_id)) is None or shown.group in node_groups",
+        "(shown := view.known(fleet, provider_id)) is None or shown.group",
+    ),
+    Plant(
+        "delete at a trial's end what we ordered for a group",
+        f"{FLEET}/trials.py",
+        "return names.is_trial(instance.node_name) and proof.is_our_order(fleet, instance)",
+        "return proof.is_our_order(fleet, instance)",
     ),
 )

@@ -96,7 +96,7 @@ class Repairs:
         siblings = {
             each.provider_id: _is_ready(each.provider_id, nodes)
             for each in view.members(fleet, held.group)
-            if each.provider_id != provider_id and self._life.was_ready(each.provider_id)
+            if each.provider_id != provider_id and self._life.was_ready_long(each.provider_id)
         }
         laws.require(
             siblings and all(siblings.values()),
@@ -111,7 +111,7 @@ class Repairs:
             _is_ready(each.provider_id, nodes)
             for group in fleet.groups
             for each in view.members(fleet, group)
-            if each.instance is not None and self._life.was_ready(each.provider_id)
+            if each.instance is not None and self._life.was_ready_long(each.provider_id)
         ]
         laws.require(
             not vanishing.is_outage(were.count(False), len(were)),

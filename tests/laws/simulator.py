@@ -13,10 +13,10 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from externalgrpc.control import call, reconciler
+from externalgrpc.control import account_runtime, call, reconciler
 from externalgrpc.fleet import notnow, requests, state
 from externalgrpc.joining import registrar
-from externalgrpc.model import groups
+from externalgrpc.model import groups, ordering
 from externalgrpc.rpc import describe, service
 from providers import contract
 from providers.memory import datacenter
@@ -94,7 +94,7 @@ class Server:
         self._due = True
         self._pump_at = math.inf
         self._providers: dict[str, lanes.WatchedCloud] = {}
-        self._runtimes: dict[str, reconciler.AccountRuntime] = {}
+        self._runtimes: dict[str, account_runtime.AccountRuntime] = {}
         self.witness = witness.Witness()
         self.judge = life.Judge(setting.truth, setting.excused)
         self.caps = caps.Caps()
@@ -328,7 +328,7 @@ class Server:
                 said,
             )
 
-    def _runtime(self, name: str) -> reconciler.AccountRuntime:
+    def _runtime(self, name: str) -> account_runtime.AccountRuntime:
         login = contract.Login(account=name, cluster=CLUSTER, token="")
         made = lanes.OldCloud if self.setting.old else lanes.WatchedCloud
         made = made if self.setting.steps is None else lanes.SteppedCloud
@@ -338,7 +338,9 @@ class Server:
             cloud.cut_rate = self.setting.steps or 0.0
         self._providers[name] = cloud
         lane = WitnessedLane(self._sim, name, cloud, self)
-        return reconciler.AccountRuntime(account=self._account(name), provider=cloud, lane=lane)
+        return account_runtime.AccountRuntime(
+            account=self._account(name), provider=cloud, lane=lane
+        )
 
     def _account(self, name: str) -> groups.Account:
         return groups.Account(
@@ -350,7 +352,7 @@ class Server:
         )
 
     def _prepare(self, request: requests.Create) -> contract.Order:
-        return groups.order_for(
+        return ordering.order_for(
             request.group,
             cluster=CLUSTER,
             node_name=request.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from externalgrpc.fleet import state, trials, view
+from externalgrpc.fleet import keys, state, trials, view
 from externalgrpc.model import fleet_errors, groups, names
 from tests.laws import fake_cloud, laws, world
 
@@ -36,11 +36,16 @@ def clear(there: world.World, which: int) -> None:
 
     As the server does, not one whose Node lacks the taint of trials.
     """
-    before = there.fleet
-    listed = sorted(before.index.by_provider_id)
+    found = there.fleet.index.by_provider_id
+    listed = sorted(each for each in found if which % 3 or names.is_trial(found[each].group))
     if not listed:
         return
-    wanted = listed[which % len(listed)]
+    clear_one(there, listed[which % len(listed)])
+
+
+def clear_one(there: world.World, wanted: str) -> None:
+    """Have one machine deleted as what an earlier trial left, if it is."""
+    before = there.fleet
     machine = machines(there).get(wanted)
     if machine is None or (machine in there.joined() and not tried(machine)):
         return
@@ -67,7 +72,7 @@ def clear(there: world.World, which: int) -> None:
 def clear_all(there: world.World) -> None:
     """Have all that earlier trials left deleted, as ``try --clean`` does."""
     for left in trials.leftovers(there.fleet):
-        clear(there, sorted(there.fleet.index.by_provider_id).index(left.provider_id))
+        clear_one(there, left.provider_id)
 
 
 def tried(machine: fake_cloud.Machine) -> bool:
@@ -104,9 +109,9 @@ def _let_go(there: world.World, before: state.Fleet, trial: str) -> None:
     standing = machines(there)
     for key in there.fleet.retired.keys() - before.retired.keys():
         held = there.fleet.retired[key]
-        machine = standing.get(view.machine_of(there.fleet, held))
+        machine = standing.get(keys.machine_of(there.fleet, held))
         laws.require(
-            held.group == trial and (machine is None or machine.edited or tried(machine)),
+            held.group == trial and (machine is None or tried(machine)),
             "the end of a trial lets go what was ordered for it, and nothing else",
             held,
             machine,
@@ -116,7 +121,7 @@ def _let_go(there: world.World, before: state.Fleet, trial: str) -> None:
 
 def _note(there: world.World, held: state.Retirement) -> None:
     """Take a machine of a trial for drained: nobody's work was on it."""
-    there.truth.drained.add(view.machine_of(there.fleet, held))
+    there.truth.drained.add(keys.machine_of(there.fleet, held))
     there.asked |= {held.name, held.key, held.provider_id} - {""}
     there.witness.terminated |= {held.name, held.provider_id} - {""}
 

@@ -168,6 +168,7 @@ class Witness:
             laws.require(after == before, "a listing of an unknown account changes nothing")
             return
         self._spared(before, after)
+        self._repaired_no_more(before, after)
         if account.snapshot is None:
             own = {name for name, each in before.groups.items() if each.account == account.name}
             self.covered_since_start -= own
@@ -311,6 +312,16 @@ class Witness:
         for held in spared:
             self.terminated -= {held.key, held.name, held.provider_id}
         return spared
+
+    def _repaired_no_more(self, before: state.Fleet, after: state.Fleet) -> None:
+        """Take what was repaired, is shown again, and whose group asks for no repair by now."""
+        for provider_id, gone in before.gone.items():
+            shown = after.index.by_provider_id.get(provider_id)
+            if shown is None or not gone.terminated or not gone.repair or gone.drained:
+                continue
+            group = after.groups.get(shown.group)
+            if group is None or group.repair_after_s is None:
+                self.terminated -= {provider_id, shown.node_name}
 
     def reconfigured(self, before: state.Fleet, after: state.Fleet) -> None:
         """Check what a configuration changed: it loses no machine, and no group with machines."""

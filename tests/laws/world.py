@@ -23,7 +23,7 @@ from externalgrpc.fleet import (
     trials,
     view,
 )
-from externalgrpc.model import groups, names
+from externalgrpc.model import foreign_words, groups, names
 from providers import contract, errors
 from tests.laws import (
     caps,
@@ -619,6 +619,7 @@ class World:
             )
             for where, machine in machines
             if self.judge.decided(machine.provider_id) is None or machine.provider_id in owed
+            if not self._is_let_alone(before, machine)
         ]
         there += [
             _paid(flight.request)
@@ -632,6 +633,11 @@ class World:
             for pending in cloud.pending
         ]
         self.operator.allows(request, set(there), self.under_way, self.skies, self.prices)
+
+    def _is_let_alone(self, fleet: state.Fleet, machine: fake_cloud.Machine) -> bool:
+        """Return whether what is in doubt costs nothing of ours, by the operator's own word."""
+        said = self.words.get(machine.identity or foreign_words.NO_IDENTITY)
+        return machine.provider_id in fleet.quarantine and said in {"ignore", "gone"}
 
     def stands_still(self, group: str, account: str, *, own: bool = False) -> bool:
         """Return whether the operator paused something, as far as the server can know.

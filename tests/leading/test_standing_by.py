@@ -6,13 +6,16 @@ import pytest
 from click import testing
 
 from externalgrpc import cli
+from externalgrpc.control import metrics_server
 from externalgrpc.fleet import view
 from externalgrpc.kube import nodes
 from externalgrpc.model import fleet_errors
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.rpc import error_codes, service
 from tests import serving
+from tests.diagnosis import cluster as diagnosed
 from tests.joining import test_registrar as joining
+from tests.kube import apiserver
 
 WHY = "the Lease is held by pod-2"
 
@@ -86,6 +89,28 @@ def test_the_page_and_the_metric_say_so(up) -> None:
     assert registry.get_sample_value("vps_autoscaler_leader") == 0.0
     up.plant.reconciler.stand_by(WHY)
     assert up.show().orders_held == f"this server stands by: {WHY}"
+
+
+def test_the_metric_never_says_that_a_server_acts_which_has_not_read_the_lease(
+    tmp_path, monkeypatch
+) -> None:
+    """Not even in the moment in which its port is open and nothing else is."""
+    asked = []
+
+    def opens(_host, _port, metrics, *_) -> None:
+        asked.append(metrics.registry.get_sample_value("vps_autoscaler_leader"))
+        raise OSError("that is all")
+
+    monkeypatch.setattr(metrics_server, "MetricsServer", opens)
+    server = apiserver.FakeServer()
+    path = tmp_path / "pools.yaml"
+    path.write_text(serving.TWO_POOLS + f"kubernetes: {{kubeconfig: {tmp_path / 'kubeconfig'}}}\n")
+    diagnosed.kubeconfig(server, tmp_path)
+    words = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--no-live"]
+    testing.CliRunner().invoke(
+        cli.cli, ["serve", "--config", str(path), *words, "--leader-elect", "own"]
+    )
+    assert asked == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ import dataclasses
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests import serving
+
+PROGRAM = ("-m", "externalgrpc")
 
 
 @dataclasses.dataclass
@@ -41,12 +43,17 @@ class Served:
 
 @contextlib.contextmanager
 def served(
-    folder: Path, *, text: str = serving.TWO_POOLS, listen: str = "127.0.0.1:0"
+    folder: Path,
+    *,
+    text: str = serving.TWO_POOLS,
+    listen: str = "127.0.0.1:0",
+    program: Sequence[str] = PROGRAM,
+    more: Sequence[str] = (),
 ) -> Iterator[Served]:
     """Run the command on the memory cloud; its log goes to a file."""
     path, log = folder / "pools.yaml", folder / "serve.log"
     path.write_text(text)
-    command = [sys.executable, "-m", "externalgrpc", "serve", "--config", str(path)]
+    command = [sys.executable, *program, "serve", "--config", str(path), *more]
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [*command, "--listen", listen, "--no-live"],

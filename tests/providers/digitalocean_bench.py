@@ -5,19 +5,15 @@ Every exchange of every test goes through the vendor's OpenAPI document when it 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
-from typing import Any
 
-from providers import contract as cloud
 from providers.digitalocean import DigitalOceanCloud
 from providers.fakes import engine
 from providers.kit import marks
 from tests.fakes import digitalocean, spec
-from tests.providers import contract, steps, tearing
+from tests.providers import bench, contract, tearing
 
-CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
+CLUSTER, ACCOUNT, TOKEN = bench.CLUSTER, bench.ACCOUNT, bench.TOKEN
 IMAGE, TYPE, PLACE = "debian-12-x64", "s-2vcpu-4gb", "fra1"
 GPU_TYPE, GPU_PLACE = "gpu-h100x1-80gb", "tor1"
 
@@ -30,13 +26,9 @@ def document() -> spec.Document | None:
     return spec.load("digitalocean", KNOWN)
 
 
-def tags(*, cluster: str = CLUSTER, group: str = "web", node: str) -> list[str]:
-    """Return the tags of a machine, none of an empty mark."""
-    fields = {marks.CLUSTER: cluster, marks.GROUP: group, marks.NODE: node if cluster else ""}
-    return [prefix + name for prefix, name in fields.items() if name]
+class DigitalOceanControls(bench.Faults, contract.HTTPControls):
+    machines = "/droplets"
 
-
-class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
     def __init__(self, fake: digitalocean.DigitalOceanFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -47,9 +39,6 @@ class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
 
     def count(self) -> int:
         return len(self.fake.droplets)
-
-    def requests(self) -> int:
-        return len(self.fake.exchanges)
 
     def user_data(self, instance_id: str) -> bytes:
         return self.fake.droplets[int(instance_id)].user_data.encode()
@@ -87,20 +76,10 @@ class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
         )
         return text
 
-    def fail_page(self, number: int) -> None:
-        self.fake.fail(engine.FaultKind.CUT, method="GET", path="/droplets$", skip=number - 1)
-
-    def shorten_pages(self, rows: int) -> bool:
-        self.fake.max_per_page = rows
-        return True
-
     def vanish_before_page(self, number: int) -> None:
         tearing.before_page(
             self.fake, "/droplets", number, lambda: self.fake.droplets.pop(min(self.fake.droplets))
         )
-
-    def lose_reply(self, *, after_work: bool) -> None:
-        self.fake.fail(engine.FaultKind.LOST, method="POST", path="/droplets$", after=after_work)
 
     def labels(self, instance_id: str) -> set[str]:
         worn = self.fake.droplets[int(instance_id)].tags
@@ -115,74 +94,13 @@ class DigitalOceanControls(steps.Cutting, contract.HTTPControls):
     def add_beside(self) -> None:
         self.fake.tagged(["n:web-g1", "n:web-a11", "N:WEB-A1"])
 
-    def hang(self) -> None:
-        self.fake.fail(engine.FaultKind.HANG, times=None)
-
-    def babble(self, status: int) -> None:
-        self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
-
     def open_again(self) -> DigitalOceanCloud:
         return DigitalOceanCloud.open(login(self.fake))
 
-    def mend(self) -> None:
-        self.fake.faults.clear()
-        self.fake.release()
-        self.fake.token = self.token
 
-
-def login(fake: digitalocean.DigitalOceanFake, **changes: Any) -> cloud.Login:
-    """Make a login at a fake."""
-    fields: dict[str, Any] = {
-        "account": ACCOUNT,
-        "cluster": CLUSTER,
-        "token": fake.token,
-        "endpoint": fake.url,
-        "connect_timeout_s": 2.0,
-        "read_timeout_s": 10.0,
-    }
-    return cloud.Login(**{**fields, **changes})
-
-
-def machine_type(name: str = TYPE, **changes: Any) -> cloud.MachineType:
-    """Make a machine type as an order has it."""
-    fields: dict[str, Any] = {
-        "cpu_millis": 2000,
-        "memory_bytes": 4 * 1024**3,
-        "disk_bytes": 80 * 1000**3,
-    }
-    return cloud.MachineType(name=name, **{**fields, **changes})
-
-
-def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
-    """Make an order that the fake takes."""
-    fields: dict[str, Any] = {
-        "node_name": node_name,
-        "cluster": CLUSTER,
-        "group": "web",
-        "machine_type": machine_type(),
-        "location": PLACE,
-        "image": IMAGE,
-        "user_data": "#!/bin/sh\n",
-    }
-    return cloud.Order(**{**fields, **changes})
-
-
-@contextlib.contextmanager
-def serving(**fake_settings: Any) -> Iterator[digitalocean.DigitalOceanFake]:
-    """Run a fake; at the end hold all that went over the wire to the vendor's document."""
-    with digitalocean.DigitalOceanFake(**{"token": TOKEN, **fake_settings}) as fake:
-        yield fake
-    vendors = document()
-    if vendors is not None:
-        wrong = vendors.problems(fake.exchanges)
-        assert not wrong, "\n".join(wrong[:20])
-
-
-@contextlib.contextmanager
-def opened(fake: digitalocean.DigitalOceanFake, **changes: Any) -> Iterator[DigitalOceanCloud]:
-    """Open a login at a fake, and close it."""
-    provider = DigitalOceanCloud(login(fake, **changes))
-    try:
-        yield provider
-    finally:
-        provider.close()
+login = bench.login
+tags = bench.tags
+machine_type = bench.machine_type
+order = functools.partial(bench.order, machine_type=machine_type(TYPE), location=PLACE, image=IMAGE)
+serving = functools.partial(bench.serving, digitalocean.DigitalOceanFake, document)
+opened = functools.partial(bench.opened, DigitalOceanCloud)

@@ -5,18 +5,14 @@ Every exchange of every test goes through the vendor's OpenAPI document when it 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
-from typing import Any
 
-from providers import contract as cloud
 from providers.fakes import engine
 from providers.hetzner import HetznerCloud
 from tests.fakes import hetzner, spec
-from tests.providers import contract, steps, tearing
+from tests.providers import bench, contract, tearing
 
-CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
+CLUSTER, ACCOUNT, TOKEN = bench.CLUSTER, bench.ACCOUNT, bench.TOKEN
 IMAGE, TYPE, PLACE = "debian-13", "cx23", "nbg1"
 
 KNOWN = (
@@ -41,7 +37,9 @@ def document() -> spec.Document | None:
     return spec.load("hetzner", KNOWN)
 
 
-class HetznerControls(steps.Cutting, contract.Controls):
+class HetznerControls(bench.Faults, contract.Controls):
+    machines = "/servers"
+
     def __init__(self, fake: hetzner.HetznerFake, clock: engine.StoppedClock | None = None) -> None:
         self.fake = fake
         self.clock = clock or engine.StoppedClock()
@@ -54,9 +52,6 @@ class HetznerControls(steps.Cutting, contract.Controls):
 
     def count(self) -> int:
         return len(self.fake.servers)
-
-    def requests(self) -> int:
-        return len(self.fake.exchanges)
 
     def user_data(self, instance_id: str) -> bytes:
         return self.fake.servers[int(instance_id)].user_data.encode()
@@ -94,20 +89,10 @@ class HetznerControls(steps.Cutting, contract.Controls):
         )
         return text
 
-    def fail_page(self, number: int) -> None:
-        self.fake.fail(engine.FaultKind.CUT, method="GET", path="/servers$", skip=number - 1)
-
-    def shorten_pages(self, rows: int) -> bool:
-        self.fake.max_per_page = rows
-        return True
-
     def vanish_before_page(self, number: int) -> None:
         tearing.before_page(
             self.fake, "/servers", number, lambda: self.fake.servers.pop(min(self.fake.servers))
         )
-
-    def lose_reply(self, *, after_work: bool) -> None:
-        self.fake.fail(engine.FaultKind.LOST, method="POST", path="/servers$", after=after_work)
 
     def labels(self, instance_id: str) -> set[str]:
         labels = self.fake.servers[int(instance_id)].labels
@@ -137,56 +122,13 @@ class HetznerControls(steps.Cutting, contract.Controls):
     def open_again(self) -> HetznerCloud:
         return HetznerCloud(login(self.fake), clock=self.clock)
 
-    def mend(self) -> None:
-        self.fake.faults.clear()
-        self.fake.token = self.token
 
-
-def login(fake: hetzner.HetznerFake, **changes: Any) -> cloud.Login:
-    """Make a login at a fake."""
-    fields: dict[str, Any] = {
-        "account": ACCOUNT,
-        "cluster": CLUSTER,
-        "token": fake.token,
-        "endpoint": fake.url,
-        "connect_timeout_s": 2.0,
-        "read_timeout_s": 10.0,
-    }
-    return cloud.Login(**{**fields, **changes})
-
-
-def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
-    """Make an order that the fake takes."""
-    fields: dict[str, Any] = {
-        "node_name": node_name,
-        "cluster": CLUSTER,
-        "group": "web",
-        "machine_type": cloud.MachineType(
-            name=TYPE, cpu_millis=2000, memory_bytes=4 * 1024**3, disk_bytes=40 * 1000**3
-        ),
-        "location": PLACE,
-        "image": IMAGE,
-        "user_data": "#!/bin/sh\n",
-    }
-    return cloud.Order(**{**fields, **changes})
-
-
-@contextlib.contextmanager
-def serving(**fake_settings: Any) -> Iterator[hetzner.HetznerFake]:
-    """Run a fake; at the end hold all that went over the wire to the vendor's document."""
-    with hetzner.HetznerFake(**{"token": TOKEN, **fake_settings}) as fake:
-        yield fake
-    vendors = document()
-    if vendors is not None:
-        wrong = vendors.problems(fake.exchanges)
-        assert not wrong, "\n".join(wrong)
-
-
-@contextlib.contextmanager
-def opened(fake: hetzner.HetznerFake, **changes: Any) -> Iterator[HetznerCloud]:
-    """Open a login at a fake, and close it."""
-    provider = HetznerCloud(login(fake, **changes))
-    try:
-        yield provider
-    finally:
-        provider.close()
+login = bench.login
+order = functools.partial(
+    bench.order,
+    machine_type=bench.machine_type(TYPE, disk_bytes=40 * 1000**3),
+    location=PLACE,
+    image=IMAGE,
+)
+serving = functools.partial(bench.serving, hetzner.HetznerFake, document)
+opened = functools.partial(bench.opened, HetznerCloud)

@@ -5,19 +5,15 @@ Every exchange of every test goes through the vendor's OpenAPI document when it 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
-from typing import Any
 
-from providers import contract as cloud
 from providers.fakes import engine
 from providers.kit import marks
 from providers.linode import LinodeCloud
 from tests.fakes import linode, linode_orders, spec
-from tests.providers import contract, steps, tearing
+from tests.providers import bench, contract, tearing
 
-CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
+CLUSTER, ACCOUNT, TOKEN = bench.CLUSTER, bench.ACCOUNT, bench.TOKEN
 IMAGE, TYPE, PLACE = "linode/debian13", "g6-standard-2", "eu-central"
 INSTANCES = "/linode/instances$"
 
@@ -54,7 +50,9 @@ def document() -> spec.Document | None:
     return spec.load("linode", KNOWN)
 
 
-class LinodeControls(steps.Cutting, contract.HTTPControls):
+class LinodeControls(bench.Faults, contract.HTTPControls):
+    machines = "/linode/instances"
+
     def __init__(self, fake: linode.LinodeFake) -> None:
         self.fake = fake
         self.token = fake.token
@@ -69,9 +67,6 @@ class LinodeControls(steps.Cutting, contract.HTTPControls):
 
     def count(self) -> int:
         return len(self.fake.machines)
-
-    def requests(self) -> int:
-        return len(self.fake.exchanges)
 
     def user_data(self, instance_id: str) -> bytes:
         return self.fake.machines[int(instance_id)].user_data
@@ -107,13 +102,6 @@ class LinodeControls(steps.Cutting, contract.HTTPControls):
         self.fake.fail(engine.FaultKind.ERROR, status=500, message=text, times=None)
         return text
 
-    def fail_page(self, number: int) -> None:
-        self.fake.fail(engine.FaultKind.CUT, method="GET", path=INSTANCES, skip=number - 1)
-
-    def shorten_pages(self, rows: int) -> bool:
-        self.fake.max_per_page = rows
-        return True
-
     def vanish_before_page(self, number: int) -> None:
         tearing.before_page(
             self.fake,
@@ -121,9 +109,6 @@ class LinodeControls(steps.Cutting, contract.HTTPControls):
             number,
             lambda: self.fake.machines.pop(min(self.fake.machines)),
         )
-
-    def lose_reply(self, *, after_work: bool) -> None:
-        self.fake.fail(engine.FaultKind.LOST, method="POST", path=INSTANCES, after=after_work)
 
     def labels(self, instance_id: str) -> set[str]:
         worn = self.fake.machines[int(instance_id)].tags
@@ -134,48 +119,8 @@ class LinodeControls(steps.Cutting, contract.HTTPControls):
             engine.FaultKind.LOST, method="PUT", path="/linode/instances/", after=after_work
         )
 
-    def hang(self) -> None:
-        self.fake.fail(engine.FaultKind.HANG, times=None)
-
-    def babble(self, status: int) -> None:
-        self.fake.fail(engine.FaultKind.HTML, status=status, times=None)
-
     def open_again(self) -> LinodeCloud:
         return LinodeCloud.open(login(self.fake))
-
-    def mend(self) -> None:
-        self.fake.faults.clear()
-        self.fake.release()
-        self.fake.token = self.token
-
-
-def login(fake: linode.LinodeFake, **changes: Any) -> cloud.Login:
-    """Make a login at a fake."""
-    fields: dict[str, Any] = {
-        "account": ACCOUNT,
-        "cluster": CLUSTER,
-        "token": fake.token,
-        "endpoint": fake.url,
-        "connect_timeout_s": 2.0,
-        "read_timeout_s": 10.0,
-    }
-    return cloud.Login(**{**fields, **changes})
-
-
-def order(node_name: str = "web-a1", **changes: Any) -> cloud.Order:
-    """Make an order that the fake takes."""
-    fields: dict[str, Any] = {
-        "node_name": node_name,
-        "cluster": CLUSTER,
-        "group": "web",
-        "machine_type": cloud.MachineType(
-            name=TYPE, cpu_millis=2000, memory_bytes=4 * 1024**3, disk_bytes=80 * 1024**3
-        ),
-        "location": PLACE,
-        "image": IMAGE,
-        "user_data": "#!/bin/sh\n",
-    }
-    return cloud.Order(**{**fields, **changes})
 
 
 def tags(node_name: str, *, cluster: str = CLUSTER, group: str = "web") -> tuple[str, ...]:
@@ -183,22 +128,12 @@ def tags(node_name: str, *, cluster: str = CLUSTER, group: str = "web") -> tuple
     return marks.tags(cluster=cluster, group=group, node_name=node_name)
 
 
-@contextlib.contextmanager
-def serving(**fake_settings: Any) -> Iterator[linode.LinodeFake]:
-    """Run a fake; at the end hold all that went over the wire to the vendor's document."""
-    with linode.LinodeFake(**{"token": TOKEN, **fake_settings}) as fake:
-        yield fake
-    vendors = document()
-    if vendors is not None:
-        wrong = vendors.problems(fake.exchanges)
-        assert not wrong, "\n".join(wrong)
-
-
-@contextlib.contextmanager
-def opened(fake: linode.LinodeFake, **changes: Any) -> Iterator[LinodeCloud]:
-    """Open a login at a fake, and close it."""
-    provider = LinodeCloud(login(fake, **changes))
-    try:
-        yield provider
-    finally:
-        provider.close()
+login = bench.login
+order = functools.partial(
+    bench.order,
+    machine_type=bench.machine_type(TYPE, disk_bytes=80 * 1024**3),
+    location=PLACE,
+    image=IMAGE,
+)
+serving = functools.partial(bench.serving, linode.LinodeFake, document)
+opened = functools.partial(bench.opened, LinodeCloud)

@@ -139,7 +139,9 @@ def test_a_size_without_a_price_is_no_offer(
 
 
 def test_a_node_gets_what_the_vendors_controllers_set(provider: DigitalOceanCloud) -> None:
-    assert provider.node_labels(digitalocean_bench.machine_type(), "fra1") == {
+    assert provider.node_labels(
+        digitalocean_bench.machine_type(digitalocean_bench.TYPE), "fra1"
+    ) == {
         "topology.kubernetes.io/region": "fra1",
         "region": "fra1",
     }

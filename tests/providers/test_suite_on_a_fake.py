@@ -161,7 +161,7 @@ class DiskFirst(Toy):
         return super().create(order)
 
 
-class _Disks(toyapi.Api):  # type: ignore[misc]  # loaded from a path
+class _Disks(toyapi.Api):
     @engine.route("POST", "/disks")
     def _disk(self, request: engine.Request) -> engine.Reply:
         return engine.Reply(status=201, body={})
@@ -214,7 +214,7 @@ def test_a_bench_over_a_fake_opens_its_login_again() -> None:
         bench.provider.close()
 
 
-class NeverBoots(toyapi.Api):  # type: ignore[misc]  # loaded from a path
+class NeverBoots(toyapi.Api):
     def runs(self, machine):
         return False
 

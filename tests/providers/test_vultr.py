@@ -157,7 +157,7 @@ def test_a_price_may_only_be_monthly(fake: vultr.VultrFake, provider: VultrCloud
 
 
 def test_a_node_gets_what_the_vendors_controller_sets(provider: VultrCloud) -> None:
-    assert provider.node_labels(vultr_bench.machine_type(), "fra") == {
+    assert provider.node_labels(vultr_bench.machine_type(vultr_bench.TYPE), "fra") == {
         "topology.kubernetes.io/region": "fra"
     }
 

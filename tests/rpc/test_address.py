@@ -59,6 +59,8 @@ def test_what_is_wrong_is_said(text, listening):
         ("unix:///run/ca.sock", "unix:/run/ca.sock", True),
         ("unix:ca.sock", "unix:ca.sock", True),
         ("unix-abstract:ca", "unix-abstract:ca", True),
+        ("[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", True),
+        ("[::ffff:10.0.0.1]:1", "[::ffff:10.0.0.1]:1", False),
         ("0.0.0.0:8086", "0.0.0.0:8086", False),
         ("vps-autoscaler.kube-system.svc:8086", "vps-autoscaler.kube-system.svc:8086", False),
     ],

@@ -1,4 +1,4 @@
-"""Judge the API server's address as machines will see it, as far as that can be told from here."""
+"""Judge the API server's address as machines will see it, as far as that can be seen from here."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _private(address: Address) -> bool:
 
 
 def _inner(group: groups.NodeGroup) -> bool:
-    """Return whether a group's machines are on some private network, as far as we are told."""
+    """Return whether a group's machines are on some private network, as far as the file says."""
     return bool(group.networks or group.join_settings.private_subnet or _gateway(group))
 
 

@@ -45,7 +45,7 @@ JUDGES: Final = (
     stale_nodes.judge,
     blockers.judge,
 )
-"""In the order in which findings of one severity are told: what costs most comes first."""
+"""In the order in which findings of one severity are reported: what costs most comes first."""
 
 
 def judge(facts: Facts) -> Report:

@@ -94,7 +94,7 @@ def _unjoined(
             continue
         node = by_name.get(machine.node_name)
         if node is not None:
-            # Of two machines of a name it is the other's; that is told as what it is.
+            # Of two machines of a name it is the other's; that is reported as what it is.
             if node.provider_id not in shown:
                 yield from _misnamed(facts, machine, node)
             continue
@@ -114,7 +114,7 @@ def _unjoined(
 
 
 def _no_more(facts: Facts, machine: contract.Instance, group: groups.NodeGroup) -> Finding:
-    """Tell of one whose mark says that its Node was seen: it may well live."""
+    """Report a machine whose mark says that its Node was seen: it may well live."""
     return trouble(
         SUBJECT,
         f"{_described(machine, facts.now)} of group {group.name} was a node, and is none now",

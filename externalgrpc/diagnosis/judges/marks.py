@@ -1,4 +1,4 @@
-"""Find Nodes and machines that disagree about who is who, and marks that do not tell the truth."""
+"""Find Nodes and machines that disagree about who is who, and marks that do not say the truth."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _unmarked(
     known: Mapping[str, groups.NodeGroup],
     by_id: Mapping[str, list[nodes.Node]],
 ) -> Iterator[Finding]:
-    """Tell of machines that are nodes, and whose marks still say otherwise after a while."""
+    """Report machines that are nodes, and whose marks still say otherwise after a while."""
     own = facts.cluster.identity
     if not own or not listing.marking or facts.config.kubernetes is None:
         return

@@ -31,7 +31,7 @@ _ROOM_CURE: Final = {
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
-    """Judge what Fleet.Show told, and how servers are deployed."""
+    """Judge what Fleet.Show answered, and how servers are deployed."""
     if facts.silent:
         yield trouble(
             SUBJECT,

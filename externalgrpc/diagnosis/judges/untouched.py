@@ -78,7 +78,7 @@ def _quarantined(facts: Facts, server: pb.ShowResponse) -> Iterator[Finding]:
             found.setdefault(key, []).append(machine)
     for (doubt, identity, excused), machines in found.items():
         if doubt == state.Doubt.MISNAMED.value and facts.cluster.nodes is not None:
-            # The Nodes themselves tell it better.
+            # The Nodes themselves say it better.
             continue
         if excused:
             yield from _excused(facts, identity, machines)
@@ -120,7 +120,7 @@ def _cure(doubt: str, identity: str, machines: list[pb.Machine]) -> str:
 
 
 def _excused(facts: Facts, identity: str, machines: list[pb.Machine]) -> Iterator[Finding]:
-    """Tell of machines that the operator called gone and that are there."""
+    """Report machines that the operator called gone and that are there."""
     key = identity or foreign_words.NO_IDENTITY
     accounts = facts.config.accounts
     gone = [
@@ -140,7 +140,7 @@ def _excused(facts: Facts, identity: str, machines: list[pb.Machine]) -> Iterato
 
 
 def _foreign(facts: Facts) -> Iterator[Finding]:
-    """Tell of machines of another identity that no running server tells of."""
+    """Report machines of another identity that no running server reports."""
     found: dict[str, list[str]] = {}
     for listing in facts.listings:
         for machine in listing.machines:
@@ -172,7 +172,7 @@ def _strange(server: pb.ShowResponse) -> Iterator[Finding]:
 
 
 def _not_now(server: pb.ShowResponse) -> Iterator[Finding]:
-    """Tell where nothing is ordered for now, each reason once; a pause is somebody's word."""
+    """Report where nothing is ordered for now, each reason once; a pause is somebody's word."""
     places = {(notnow.PAUSED, server.paused): "at all"} if server.paused else {}
     for account in server.accounts:
         said = (account.not_now_code, account.not_now_reason)
@@ -201,7 +201,7 @@ def _resume(name: str) -> str:
 
 
 def _spending(server: pb.ShowResponse) -> Iterator[Finding]:
-    """Tell of caps under which nothing can be ordered, for nobody knows what is spent."""
+    """Report caps under which nothing can be ordered, for nobody knows what is spent."""
     for each in server.spending:
         of = "everything" if each.scope == "all" else f"{each.scope} {each.name}"
         if each.unknown:

@@ -72,7 +72,7 @@ def _policies(facts: Facts) -> Iterator[Finding]:
 
 
 def _tenants(facts: Facts) -> Iterator[Finding]:
-    """Tell of tenants whose apps go nowhere in particular, for the pool that they name is none."""
+    """Report tenants whose apps go nowhere in particular, for the pool that they name is none."""
     there = {each.name for each in facts.vps_nodes or ()}
     astray: dict[str, list[str]] = {}
     for namespace, pool in sorted(facts.tenants.items()):

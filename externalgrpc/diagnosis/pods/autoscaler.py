@@ -153,8 +153,8 @@ def _word(of: Mapping[str, Any], kind: str) -> str:
 def _backoff(scale_up: Mapping[str, Any]) -> str:
     if scale_up.get("status") != "Backoff":
         return ""
-    told = loose.mapping(scale_up.get("backoffInfo"))
-    said = (loose.text(told.get("errorCode")), loose.text(told.get("errorMessage")))
+    why = loose.mapping(scale_up.get("backoffInfo"))
+    said = (loose.text(why.get("errorCode")), loose.text(why.get("errorMessage")))
     return ": ".join(filter(None, said)) or "it does not say why"
 
 

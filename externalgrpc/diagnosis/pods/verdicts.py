@@ -67,11 +67,11 @@ def _words(status: autoscaler.Status | None, group: str) -> str:
     """Return what the autoscaler has against a group; "" for nothing, or where it says nothing."""
     if status is None or status.state != "Running":
         return ""
-    told = status.groups.get(group)
-    if told is None:
+    known = status.groups.get(group)
+    if known is None:
         return "does not list the group"
-    if told.scale_up == "Backoff":
-        return f"backs off from the group ({told.backoff})"
-    if told.health and told.health != "Healthy":
-        return f"calls the group {told.health}, and lets it grow no more"
+    if known.scale_up == "Backoff":
+        return f"backs off from the group ({known.backoff})"
+    if known.health and known.health != "Healthy":
+        return f"calls the group {known.health}, and lets it grow no more"
     return ""

@@ -16,7 +16,7 @@ class ClusterAnswer:
     """What was found out about the cluster; ``identity`` is "" where it has none to be read.
 
     ``join_credentials`` is what machines join with, under a token that opens nothing; None where
-    the cluster did not tell.
+    the cluster did not say.
     """
 
     findings: Sequence[Finding] = ()

@@ -124,7 +124,7 @@ def _group(
 
 
 def _ids(group: groups.NodeGroup, cloud: installed_clouds.Cloud) -> Iterator[Finding]:
-    """Tell of a cloud's class that does not say how a machine learns its id."""
+    """Report a cloud's class that does not say how a machine learns its id."""
     if group.join in joining.METHODS and not installed_clouds.says_ids(cloud):
         yield Finding(
             severity=Severity.WARNING,

@@ -101,7 +101,7 @@ def _ask_account(
     owners: dict[tuple[str, str], str],
     provider: contract.Provider,
 ) -> tuple[AccountReport, Market | None]:
-    """Ask what an account may do and can order; None for the market when it cannot be told."""
+    """Ask what an account may do and can order; None for the market when it cannot be had."""
     findings: list[Finding] = []
     machines = _ask("machines", provider.instances, findings)
     refused = any(finding.subject == "machines" for finding in findings)
@@ -153,7 +153,7 @@ def _refusal(about: str, error: errors.CloudError) -> Finding:
 
 
 def _ids(provider: contract.Provider, machines: Sequence[contract.Instance]) -> Iterator[Finding]:
-    """Tell of machines whose Nodes could not have the provider ids that the cloud shows."""
+    """Report machines whose Nodes could not have the provider ids that the cloud shows."""
     service = installed_clouds.metadata_service(provider)
     for each in machines:
         becomes = service.provider_id(provider.scheme, each.id)
@@ -170,7 +170,7 @@ def _ids(provider: contract.Provider, machines: Sequence[contract.Instance]) -> 
 
 
 def _orphans(machines: Sequence[contract.Instance], known: Sequence[str]) -> Iterator[Finding]:
-    """Tell of machines with our cluster's mark whose group is not in the configuration."""
+    """Report machines with our cluster's mark whose group is not in the configuration."""
     lost = sorted({machine.group for machine in machines if machine.group not in known})
     for name in lost:
         count = sum(machine.group == name for machine in machines)
@@ -196,7 +196,7 @@ def _shared(
     machines: Sequence[contract.Instance],
     owners: dict[tuple[str, str], str],
 ) -> Iterator[Finding]:
-    """Tell of machines that another account shows too, and note whose the others are."""
+    """Report machines that another account shows too, and note whose the others are."""
     before = {owners.get((account.endpoint, machine.provider_id)) for machine in machines}
     for other in sorted(name for name in before if name is not None):
         yield Finding(
@@ -279,7 +279,7 @@ def _ask_group(
 def _neighbours(
     account: groups.Account, provider: contract.Provider, cluster_name: str, identity: str
 ) -> Sequence[Finding]:
-    """Ask whose machines are in the project, where the cloud can tell."""
+    """Ask whose machines are in the project, where the cloud can say."""
     if not isinstance(provider, contract.Neighbourly):
         return ()
     try:

@@ -10,7 +10,7 @@ from externalgrpc.bootstrap import joining, machine, preview
 from externalgrpc.diagnosis.findings import Finding, Severity
 from externalgrpc.diagnosis.preflight import places
 from externalgrpc.diagnosis.preflight.report import CandidateReport
-from externalgrpc.model import credentials, groups, installed_clouds, names
+from externalgrpc.model import credentials, groups, installed_clouds, names, ordering
 from externalgrpc.nodes import pricing, successors, template
 from providers import contract
 
@@ -51,7 +51,7 @@ def identity(
     node_labels: Callable[[contract.MachineType, str], Mapping[str, str]],
     types: Mapping[str, contract.MachineType] | None,
 ) -> list[Finding]:
-    """Tell of labels that say of a machine what it is not; without types only where it is."""
+    """Report labels that say of a machine what it is not; without types only where it is."""
     found: dict[str, Finding] = {}
     for each in group.candidates:
         kind = (types or {}).get(each.machine_type)
@@ -107,7 +107,7 @@ def orders(
             refused[message] = Finding(severity=Severity.TROUBLE, subject="join", what=message)
             text = render()
         asked.append(
-            groups.order_for(
+            ordering.order_for(
                 group,
                 cluster=config.cluster,
                 node_name=name,
@@ -171,7 +171,7 @@ def _types(
     provider_name: str,
     money: successors.Money,
 ) -> Iterator[Finding]:
-    """Tell of types that are gone, going, or no whole card, and what could stand in."""
+    """Report types that are gone, going, or no whole card, and what could stand in."""
     names = dict.fromkeys(candidate.machine_type for candidate in group.candidates)
     where = list(dict.fromkeys(candidate.location for candidate in group.candidates))
     siblings = [types[name] for name in names if name in types]
@@ -210,7 +210,7 @@ def _places(
 
 
 def _offered(candidates: Sequence[CandidateReport]) -> Iterator[Finding]:
-    """Tell what is not offered, or sold out; stock is a hint that an order may disprove."""
+    """Report what is not offered, or sold out; stock is a hint that an order may disprove."""
     offered = [each for each in candidates if each.offer is not None]
     in_stock = [each for each in offered if each.offer is not None and each.offer.in_stock]
     for each in candidates:
@@ -232,7 +232,7 @@ def _offered(candidates: Sequence[CandidateReport]) -> Iterator[Finding]:
 def _shapes(
     group: groups.NodeGroup, types: Mapping[str, contract.MachineType]
 ) -> Iterator[Finding]:
-    """Tell how a group's types differ: the autoscaler is shown one shape for all of them."""
+    """Report how a group's types differ: the autoscaler is shown one shape for all of them."""
     names = dict.fromkeys(candidate.machine_type for candidate in group.candidates)
     known = [types[name] for name in names if name in types]
     for other in known[1:]:

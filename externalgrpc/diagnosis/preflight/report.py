@@ -57,7 +57,7 @@ class GroupReport:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything that a check found; ``online`` tells whether clouds and cluster were asked.
+    """Everything that a check found; ``online`` says whether clouds and cluster were asked.
 
     ``kubernetes`` is what was found out about the cluster that machines join.
     """

@@ -54,7 +54,7 @@ def _shake_hands(
             return refused
     except (OSError, ValueError) as error:
         return Answer(addresses=addresses, trouble=_reason(error))
-    # The name alone is wrong: look again, to tell which names would be right.
+    # The name alone is wrong: look again, to see which names would be right.
     try:
         seen = _answer(addresses, _certificate(host, port, ca_pem, timeout_s, named=False))
     except (OSError, ValueError):

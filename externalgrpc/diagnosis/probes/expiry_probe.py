@@ -17,6 +17,7 @@ from externalgrpc.diagnosis.facts import Certificate, Facts
 from externalgrpc.diagnosis.judges import expiry
 from externalgrpc.diagnosis.notes import Notes
 from externalgrpc.diagnosis.probes import package_key
+from externalgrpc.kube import connection
 from externalgrpc.model import credentials
 from externalgrpc.support import regular_files
 
@@ -30,7 +31,7 @@ _RENEW_CONFIG: Final = (
 
 
 def of_authority(ca_pem: str) -> Iterator[Certificate]:
-    """Tell when the certificates of the cluster's CA end; what cannot be read is passed over."""
+    """Return when the certificates of the cluster's CA end; what cannot be read is passed over."""
     for number, each in enumerate(_certificates(ca_pem)):
         yield Certificate(
             what="the cluster's CA" + (f" (certificate {number + 1})" if number else ""),
@@ -41,10 +42,10 @@ def of_authority(ca_pem: str) -> Iterator[Certificate]:
 
 
 def of_kubeconfig(path: str, context: str, notes: Notes) -> Iterator[Certificate]:
-    """Tell when the credentials of a kubeconfig's context end, where they say it."""
+    """Return when the credentials of a kubeconfig's context end, where they say it."""
     what = f"the credentials of {path}"
     try:
-        user, folder = _user(Path(path).expanduser(), context)
+        user, folder = _user(connection.at_home(path), context)
         certificate = _text_of(user, "client-certificate", folder)
         token = str(user.get("token") or "") or _text_of(user, "tokenFile", folder)
     except regular_files.Unreadable as error:
@@ -80,7 +81,7 @@ def token_ends_at(token: str) -> float:
 def of_packages(
     facts: Facts, client: httpx.Client, minor: int | None, notes: Notes
 ) -> Iterator[Certificate]:
-    """Fetch the keys that joins fetch, and tell when they end."""
+    """Fetch the keys that joins fetch, and read when they end."""
     for result, its in key_urls(facts).items():
         url = result.replace("{minor}", f"1.{minor}")
         what = f"the key at {url}"
@@ -99,7 +100,7 @@ def of_packages(
             notes.missed(what, f"{error or type(error).__name__}")
             continue
         notes.saw(what)
-        # One that never ends is told as far away, so that the date in the books is not told.
+        # One that never ends counts as far away, so that the date in the books is not reported.
         yield Certificate(
             what=f"{expiry.KEY} ({url}, groups {', '.join(its)})",
             ends_at=end if end is not None else float("inf"),
@@ -118,7 +119,7 @@ def key_urls(facts: Facts) -> dict[str, tuple[str, ...]]:
 
 
 def _certificates(pem: str) -> list[float]:
-    """Tell when each certificate of a PEM text ends, whatever else it holds; none if unreadable."""
+    """Return when each certificate of a PEM text ends; none where that is unreadable."""
     try:
         text = "\n".join(_BLOCK.findall(pem))
         return [each.not_valid_after_utc.timestamp() for each in credentials.certificates(text)]

@@ -38,7 +38,7 @@ def ask(of: cluster_probe.Reader, notes: Notes) -> tuple[objects.VpsNode, ...] |
     except errors.Unreachable:
         return None  # that nobody answers is said where the rest is asked
     except errors.KubeError as error:
-        # Who may not list them is told nothing else; that there is no such kind anybody may know.
+        # Who may not list them gets no other answer; that there is no such kind anybody may know.
         if not _is_served(of):
             return None
         notes.missed(WHAT, str(error))

@@ -56,7 +56,7 @@ class AccountState:
     only that one shows all that the process before us ordered. A ``departed`` account is no longer
     configured and is kept for what it still has.
 
-    ``marking`` tells whether the cloud can change the marks of a machine that stands, ``finishing``
+    ``marking`` says whether the cloud can change the marks of a machine that stands, ``finishing``
     whether it can finish one that a create left half made. ``foreign``
     is the operator's word on machines of our name by their identity (``none`` for those without):
     adopt, ignore or gone; ``believe_vanished`` his word that machines that vanished at large are

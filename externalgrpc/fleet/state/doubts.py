@@ -12,7 +12,7 @@ class Seen(NamedTuple):
 
     ``provider_id`` is empty where the Node names no machine. ``unready_since`` is when its Ready
     condition became False or Unknown, in Unix seconds of the API server's clock; 0 where it is
-    True, or where there is no such condition. ``left_alone`` tells that a person cordoned it or
+    True, or where there is no such condition. ``left_alone`` says that a person cordoned it or
     said by annotation to leave it alone.
     """
 

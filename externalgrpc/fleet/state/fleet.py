@@ -34,23 +34,23 @@ class Fleet:
     ``pending_at_start`` holds, for each group that a fresh CA has not grown yet, the names of the
     machines that were in the air when it started. ``gone`` remembers, for a while and by name and
     provider id, machines that were ours. ``unjoined`` are, by key, machines that did not become
-    nodes, and ``strikes`` counts those in a row by group. ``journeys`` tells, by key, how far
+    nodes, and ``strikes`` counts those in a row by group. ``journeys`` says, by key, how far
     machines have come. ``learned`` is what Nodes reported by the make of their machines, and
     ``kubelets`` the cluster's own kubelet-config, where it is known.
 
-    ``cluster`` is the name of our cluster, ``identity`` what tells it from others of its name:
+    ``cluster`` is the name of our cluster, ``identity`` distinguishes it from others of its name:
     None before it could be read, empty where there is none to be had. ``unmarked`` are machines
     that lack a mark, or have one too many, once a Node claims them. ``started_at`` is when this
     process started, in Unix seconds, 0 when nobody said. ``nodes`` are the cluster's Nodes by
     name, None where they are not known; with ``nodes_stale`` nobody has heard of them for so long
     that one may have come meanwhile. ``minted`` are the names that this process ordered and the
-    provider ids of the machines that came of them, empty while there is none. ``asked`` tells of
+    provider ids of the machines that came of them, empty while there is none. ``asked`` says of
     those that are in the air or listed when the autoscaler asked for them, in Unix seconds.
 
     ``quarantine`` holds, by provider id, machines of which we cannot be sure, ``accused`` those
     that CA called unregistered without proof, ``remarked`` those that a listing showed without
     ``unjoined`` and a later one with it: somebody put it on, and it proves nothing.
-    ``going`` tells since when listings show a machine as being deleted, ``mark_tries`` how often
+    ``going`` says since when listings show a machine as being deleted, ``mark_tries`` how often
     and until when a machine's marks were changed in vain, both by provider id.
     ``proved`` holds, by provider id, the beginning of the first of an unbroken row of listings that
     prove that a machine never was a node, ``doubled`` the same of second machines of our orders,

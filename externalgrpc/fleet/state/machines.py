@@ -42,7 +42,7 @@ class Step(enum.IntEnum):
 class Journey:
     """When a machine took which step, in Unix seconds; 0 for one not taken, or not seen.
 
-    ``watched`` tells that it was under our eyes from before it ran, so that its times are worth
+    ``watched`` says that it was under our eyes from before it ran, so that its times are worth
     telling; ``guessed`` that nobody saw it ready, and its Node looks as if it had been.
     ``provider_id`` is the machine's: keys may pass to another machine of the same name.
     """
@@ -81,7 +81,7 @@ class Strikes:
 
 
 class MachineProfile(NamedTuple):
-    """What makes two machines alike, as far as a Node tells: one teaches what the other has.
+    """What makes two machines alike, as far as a Node says: one teaches what the other has.
 
     By account, type and image, and by what decides what its kubelet keeps; ``options`` are the
     cloud's own of the group, where a disk may be one of them.
@@ -108,7 +108,7 @@ class Showing(enum.IntEnum):
 class Member:
     """A machine that counts: one that the cloud shows, or a launch of one.
 
-    ``name`` is the key under which it is let go. What has a ``failure`` is shown as CREATING,
+    ``name`` is the key under which it is retired. What has a ``failure`` is shown as CREATING,
     never as running: that is the worst combination CA can get.
     """
 

@@ -30,10 +30,10 @@ class Retirement:
     """A name that must not exist, or one machine of two that share a name (``surplus``).
 
     Kept until two listings that began after the settling time agree that it is gone. ``key`` is
-    the node name, or the provider id where the machine has no name of its own. ``drained`` tells
+    the node name, or the provider id where the machine has no name of its own. ``drained`` says
     that CA let its real Node go; without that it is spared should its Node come after all. ``own``
-    tells that it was let go on our own word, and not CA's: such wait while their group is paused.
-    ``repair`` tells that its Node was not ready for too long: it is spared should that end.
+    says that it was retired on our own word, and not CA's: such wait while their group is paused.
+    ``repair`` says that its Node was not ready for too long: it is spared should that end.
     ``candidate`` is what was ordered, as far as that is known, and ``asked_at`` when the create
     was sent whose machine nobody knows.
     """
