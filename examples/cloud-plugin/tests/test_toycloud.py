@@ -59,7 +59,7 @@ class ToyControls(conformance.FakeControls):
 class ToyBench(conformance.FakeBench):
     """One login at a fake of ours, for all of the suite."""
 
-    cloud = toycloud.ToyCloud
+    cloud: ClassVar[type[contract.Provider]] = toycloud.ToyCloud
     settings = toycloud.AccountOptions()
     machine_type, location, image = "small", "north", "debian-13"
     names_unique = False
