@@ -203,11 +203,11 @@ def _plain(text: str, depth: int) -> str:
         lambda found: found["head"] + keywords.MASK if keywords.betrays(found["key"]) else found[0],
         text,
     )
+    text = _SCHEME.sub(lambda found: found[0].replace(found[1], keywords.MASK), text)
     text = _blocks(text)
     text = _PAIR.sub(_flag, text)
     text = _again(_FLAG, _flag, text)
     text = _again(_SET, _set, text)
-    text = _SCHEME.sub(lambda found: found[0].replace(found[1], keywords.MASK), text)
     text = _USERS.sub(lambda found: f"{found['flag']}{found['gap']}{keywords.MASK}", text)
     return _SHORT.sub(
         lambda found: f"{found['head']}{found['flag']}{found['gap']}{keywords.MASK}", text

@@ -230,7 +230,7 @@ def _archived(root: yaml.SequenceNode) -> Iterator[Trouble]:
         if isinstance(item, yaml.MappingNode):
             fields = {str(key.value): value for key, value in item.value}
         content, said = fields.get("content"), fields.get("type")
-        if not isinstance(content, yaml.ScalarNode):
+        if not isinstance(content, yaml.ScalarNode) or content.tag.endswith(":binary"):
             continue
         kind = str(said.value).lower() if said is not None and said.value else ""
         if kind in _LOOKED_AT or (not kind and _kind(content.value)):

@@ -36,10 +36,12 @@ class Create(call.Call[requests.Create, contract.Instance]):
         return costs.create
 
     def not_wanted(self, fleet: state.Fleet) -> str:
-        """Say that the group was paused meanwhile, its VPSNode deleted, or a cap lowered."""
+        """Say that the group was paused or closed meanwhile, its VPSNode too, or a cap lowered."""
         group = fleet.groups.get(self.request.group.name, self.request.group)
         if group.deletion:
             return "its VPSNode is being deleted"
+        if group.closing:
+            return "its group is no longer configured"
         if group.hold:
             return group.hold
         return pausing.of_group(fleet, group.name, self.request.account) or spending.exceeded(

@@ -286,11 +286,11 @@ def doubles(fleet: state.Fleet, account: str, begun_at: float) -> dict[str, floa
     ``fleet`` still has the index of the listing before: what that showed and was no double is none,
     whatever name it bears now.
     """
-    held, known = fleet.accounts[account].snapshot, fleet.index.by_provider_id
+    held = fleet.accounts[account].snapshot
     return {
         instance.provider_id: fleet.doubled.get(instance.provider_id, begun_at)
         for instance in (held.instances if held is not None else ())
-        if (instance.provider_id in fleet.doubled or instance.provider_id not in known)
+        if (instance.provider_id in fleet.doubled or not _was_shown(fleet, instance))
         and instance.provider_id not in fleet.quarantine
         and is_double(fleet, instance, account)
     }

@@ -128,14 +128,16 @@ def end(fleet: state.Fleet, trial: str, *, now: float) -> state.Fleet:
 def clear(fleet: state.Fleet, provider_id: str, *, now: float) -> state.Fleet:
     """Delete a machine that a trial of another process left, when a person says so; idempotent.
 
-    Raises NotOurs for what does not carry this cluster's identity and the mark of a trial, StandsBy
-    where another server acts.
+    Raises NotOurs for what does not carry this cluster's identity, the mark of a trial, and a name
+    that was minted for one (one label alone may have been edited), StandsBy where another server
+    acts.
     """
     _acts(fleet)
     found = fleet.index.by_provider_id.get(provider_id)
     if found is None or keys.is_retired(fleet, found):
         return fleet
-    if found.group in fleet.groups or not names.is_trial(found.group):
+    renamed = found.node_name and not names.is_trial(found.node_name)
+    if found.group in fleet.groups or not names.is_trial(found.group) or renamed:
         raise fleet_errors.NotOurs(f"{provider_id} was not left by a trial: it is not touched")
     if not fleet.identity or found.identity != fleet.identity:
         whose = f"identity {found.identity}" if found.identity else "no identity"

@@ -77,11 +77,13 @@ def connect(
     settings.keep_alive = True
     try:
         if kubeconfig:
-            found = at_home(kubeconfig)
-            if not found.exists():
+            named = [at_home(each) for each in kubeconfig.split(os.pathsep) if each]
+            found = [each for each in named if each.exists()]
+            if not found:
                 raise CannotConnect(f"{where}: there is no such file")
-            path = str(found)
-            _only_regular(found)
+            path = os.pathsep.join(map(str, found))
+            for each in found:
+                _only_regular(each)
             config.load_kube_config(
                 config_file=path,
                 context=context or None,

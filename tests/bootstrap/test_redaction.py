@@ -128,6 +128,13 @@ def test_what_people_write(text: str) -> None:
     assert keywords.MASK in shown
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "basic", "Basic"])
+@pytest.mark.parametrize("key", ["AUTH_TOKEN=", "--token=", "PASSWORD="])
+@pytest.mark.parametrize("before", ["", "X_TOKEN=a ", "run --password b "])
+def test_a_secret_behind_its_scheme_is_masked(before: str, key: str, scheme: str) -> None:
+    assert SECRET not in redaction.mask(f"{before}{key}{scheme} {SECRET}")
+
+
 @pytest.mark.parametrize("second", ["TOKEN={}", "--token {}", "B_SECRET='{}'", 'c_key="{}"'])
 @pytest.mark.parametrize("first", ["TOKEN=a", "--token a", "A_PASSWORD='b c'", "--api-key=d"])
 @pytest.mark.parametrize("between", [" ", "; ", " && x ", " | y "])

@@ -111,6 +111,7 @@ def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, text: str) -> Non
         "#cloud-config-archive\n- type: text/x-shellscript\n",
         f"{ARCHIVE}- 'a: b'\n- '#!/bin/sh'\n- content: |\n    #cloud-config\n    a: b\n",
         "#cloud-config-archive\n- [a]\n- {type: text/x-shellscript, content: '#!/bin/sh'}\n",
+        f"{ARCHIVE}- content: !!binary |\n    I2Nsb3VkLWNvbmZpZwphOiBiCg==\n",
         "#part-handler\n",
     ],
 )

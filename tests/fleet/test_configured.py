@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from externalgrpc.control import cloud_calls
 from externalgrpc.fleet import catalogue, joins, listing, requests, state, view, wishes
 from externalgrpc.model import fleet_errors, groups
 from providers import errors
@@ -46,7 +47,7 @@ class TestGroups:
         assert "g" in scene.fleet.groups
         scene.now += SETTLE_S + 1
         scene.listed()
-        assert "g" not in scene.fleet.groups
+        assert scene.target() == 0
 
     def test_what_was_not_sent_is_withdrawn_and_what_was_stays(self):
         scene = Scene(accounts=(account(hands=1),))
@@ -233,3 +234,16 @@ def test_what_makes_no_other_machines_forgets_no_failed_joins(change) -> None:
     there.fleet = dataclasses.replace(there.fleet, strikes=strikes)
     there.configure(group(**change))
     assert joins.held_back(there.fleet, "g", there.now)
+
+
+def test_an_order_that_waits_for_its_turn_is_not_sent_once_its_group_is_gone() -> None:
+    scene = Scene(group("g"), group("h"))
+    scene.grow(1)
+    (create,) = scene.creates()
+    waiting = cloud_calls.of(create)
+    assert waiting.not_wanted(scene.fleet) == ""
+    scene.configure(group("h"))
+    assert waiting.not_wanted(scene.fleet) == "its group is no longer configured"
+    scene.ordered(create.name, errors.Throttled("not sent"))
+    scene.plan()
+    assert scene.target() == 0

@@ -134,8 +134,11 @@ def test_it_is_one_once_every_order_that_it_may_be_of_has_its_own() -> None:
     assert set(scene.fleet.retired) == {"sky://2"}, f"{third} was asked for later"
 
 
+@pytest.mark.parametrize("flickers", [False, True])
 @pytest.mark.parametrize("let_go", [False, True])
-def test_it_is_none_where_an_order_that_it_may_be_of_ends_without_a_machine(let_go) -> None:
+def test_it_is_none_where_an_order_that_it_may_be_of_ends_without_a_machine(
+    let_go, flickers
+) -> None:
     """Its answer was lost, and somebody gave its machine the name of another order."""
     scene = Scene(started_at=500.0)
     first, second = scene.grow(2)
@@ -154,6 +157,9 @@ def test_it_is_none_where_an_order_that_it_may_be_of_ends_without_a_machine(let_
     scene.looked_up(second, None)
     assert second not in scene.fleet.retired
     assert let_go or not scene.fleet.launches[second].may_land
+    if flickers:
+        scene.now += 5
+        scene.listed(one)
     for _ in range(3):
         scene.now += SETTLE_S + 1
         scene.listed(one, renamed)

@@ -317,6 +317,15 @@ def test_without_our_identity_and_the_mark_of_a_trial_nothing_is_cleared(marks):
         trials.clear(of.fleet, "sky://1", now=of.now)
 
 
+def test_a_machine_with_another_name_than_a_trials_is_not_cleared():
+    """One label was edited: the group's."""
+    of = scene.Scene(
+        identity=scene.IDENTITY, nodes={}, shown=(scene.machine(1, "g-bcdfgh", **LEFT),)
+    )
+    with pytest.raises(fleet_errors.NotOurs, match="not left by a trial"):
+        trials.clear(of.fleet, "sky://1", now=of.now)
+
+
 def test_where_no_identity_is_known_nothing_is_cleared():
     of = scene.Scene(shown=(scene.machine(1, NODE, group=TRIAL),))
     with pytest.raises(fleet_errors.NotOurs, match="nothing proves"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,27 @@ def test_a_wrong_kubeconfig_is_reported_without_its_secrets(tmp_path: Path, why:
 def test_a_missing_kubeconfig_is_reported(tmp_path: Path) -> None:
     with pytest.raises(connection.CannotConnect, match="there is no such file"):
         _connect(tmp_path / "none")
+
+
+def test_of_a_list_of_kubeconfigs_those_are_read_that_are_there(
+    server: apiserver.FakeServer, tmp_path: Path
+) -> None:
+    """As kubectl takes KUBECONFIG."""
+    path = tmp_path / "kubeconfig"
+    fields = {
+        "clusters": [{"name": "here", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": {"token": SECRET}}],
+        "contexts": [{"name": "a", "context": {"cluster": "here", "user": "u"}}],
+        "current-context": "a",
+    }
+    path.write_text(yaml.safe_dump(fields))
+    assert _connect(f"{tmp_path / 'none'}{os.pathsep}{path}").host == server.url
+    assert _connect(f"{path}{os.pathsep}{tmp_path / 'none'}{os.pathsep}").host == server.url
+    with pytest.raises(connection.CannotConnect, match="there is no such file"):
+        _connect(f"{tmp_path / 'none'}{os.pathsep}{tmp_path / 'neither'}")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(connection.CannotConnect, match="regular"):
+        _connect(f"{path}{os.pathsep}{tmp_path / 'pipe'}")
 
 
 def test_a_context_is_chosen(server: apiserver.FakeServer, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ PLANTS = (
     Plant(
         "take what was seen under another name for a double",
         f"{FLEET}/proof.py",
-        "(instance.provider_id in fleet.doubled or instance.provider_id not in known)",
+        "(instance.provider_id in fleet.doubled or not _was_shown(fleet, instance))",
         "instance.provider_id",
     ),
     Plant(

@@ -68,7 +68,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "clear what no trial left",
         f"{FLEET}/trials.py",
-        "if found.group in fleet.groups or not names.is_trial(found.group):",
+        "if found.group in fleet.groups or not names.is_trial(found.group) or renamed:",
         "if found.group in fleet.groups:",
     ),
     Plant(
