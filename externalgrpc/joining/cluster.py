@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from externalgrpc.kube import api, events, nodes, reflector
-from externalgrpc.model import credentials
-from externalgrpc.nodes import kubeletconfig
+if TYPE_CHECKING:
+    # A server without a cluster loads none of it.
+    from externalgrpc.kube import api, events, nodes, reflector
+    from externalgrpc.model import credentials
+    from externalgrpc.nodes import kubeletconfig
 
 
 class Cluster(Protocol):
