@@ -35,6 +35,12 @@ class Life:
         # Who is no longer ready was so until now: somebody looks whenever that changes.
         self._last_ready |= dict.fromkeys((*before, *provider_ids), now)
 
+    def forget(self, standing: Collection[str]) -> None:
+        """Forget the machines that do not stand any more."""
+        for held in (self._last_ready, self._longest):
+            for provider_id in held.keys() - set(standing):
+                del held[provider_id]
+
     def since(self, provider_id: str) -> float | None:
         """Tell since when a machine is a Ready node of some cluster; None when it is none."""
         found = [held[provider_id] for held in self._ready_since.values() if provider_id in held]

@@ -57,6 +57,7 @@ class Soak(history.History):
         standing = self.sides[0].by_id().keys()
         self.edited &= standing
         self.truth.drained &= standing
+        self.truth.forget(standing)
         for provider_id in self.unmarked.keys() - standing:
             del self.unmarked[provider_id]
         for one in self.sides:
