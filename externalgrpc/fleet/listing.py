@@ -222,11 +222,12 @@ def _missing(
         if provider_id not in shown
     }
     gone = dict(fleet.gone)
+    # By the cloud's id: a listing may have shown it by another name before its order was answered.
+    flying = {fleet.minted.get(name) for name in fleet.launches}
     for provider_id, instance in before.items():
         if provider_id in shown or provider_id in missing:
             continue
-        launch = fleet.launches.get(instance.node_name)
-        if launch is not None and fleet.minted.get(launch.name) == provider_id:
+        if provider_id in flying:
             continue
         if keys.is_retired(fleet, instance):
             continue

@@ -201,6 +201,18 @@ def test_what_was_seen_under_another_name_and_is_missing_counts_once_when_its_or
     )
 
 
+def test_what_was_seen_under_another_name_counts_once_when_it_is_missing_after_the_answer() -> None:
+    """A soak's second day: the listing came before the answer, and the next one lacked it."""
+    scene = Scene()
+    (name,) = scene.grow(1)
+    scene.creates()
+    made = machine(1, name, created_at=scene.now, state=CREATING)
+    scene.listed(dataclasses.replace(made, node_name="g-other"))
+    scene.ordered(name, made)
+    scene.listed()
+    assert [each.provider_id for each in view.members(scene.fleet, "g")] == ["sky://1"]
+
+
 def test_an_order_goes_with_its_machine_though_an_older_one_has_its_name_for_a_key() -> None:
     """Seed 902: the order stayed, and counted again when its machine was shown as going."""
     scene = Scene()

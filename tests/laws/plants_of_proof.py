@@ -71,8 +71,8 @@ PLANTS = (
     Plant(
         "leave a machine to the launch whose name it bears",
         f"{FLEET}/listing.py",
-        "if launch is not None and fleet.minted.get(launch.name) == provider_id:",
-        "if launch is not None:",
+        "if provider_id in flying:",
+        "if instance.node_name in fleet.launches:",
     ),
     Plant(
         "forget an account while its cloud still deletes machines",
