@@ -41,6 +41,7 @@ class Soak(history.History):
 
     def begin(self) -> None:
         """Set everything going."""
+        self._stood: frozenset[str] = frozenset()
         self._storm()
         self._run_everything()
         self._want()
@@ -54,7 +55,9 @@ class Soak(history.History):
         self.mishaps.mend()
         self._say_whose()
         self._storm()
-        standing = self.sides[0].by_id().keys()
+        # What vanished today may be asked for once more: it is forgotten a day later.
+        today = frozenset(self.sides[0].by_id())
+        standing, self._stood = today | self._stood, today
         self.edited &= standing
         self.truth.drained &= standing
         self.truth.forget(standing)
