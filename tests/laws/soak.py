@@ -41,7 +41,7 @@ class Soak(history.History):
 
     def begin(self) -> None:
         """Set everything going."""
-        self._stood: frozenset[str] = frozenset()
+        self._seen: frozenset[str] = frozenset()
         self._storm()
         self._run_everything()
         self._want()
@@ -56,8 +56,9 @@ class Soak(history.History):
         self._say_whose()
         self._storm()
         # What vanished today may be asked for once more: it is forgotten a day later.
-        today = frozenset(self.sides[0].by_id())
-        standing, self._stood = today | self._stood, today
+        seen = frozenset().union(*(one.kubernetes.ever for one in self.sides))
+        standing = frozenset(self.sides[0].by_id()) | (seen - self._seen)
+        self._seen = seen
         self.edited &= standing
         self.truth.drained &= standing
         self.truth.forget(standing)
