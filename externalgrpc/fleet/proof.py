@@ -154,7 +154,7 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     for instance in fresh:
         known = fleet.index.by_provider_id.get(instance.provider_id)
         renamed = known is not None and known.node_name != instance.node_name
-        if _was_let_go(fleet, instance.node_name):
+        if was_let_go(fleet, instance.node_name):
             ours = not _was_shown(fleet, instance) and looks_fresh(fleet, instance, account)
         else:
             ours = looks_fresh(fleet, instance, account) or claims.claimed(fleet, instance)
@@ -163,7 +163,8 @@ def bind(fleet: state.Fleet, account: str) -> dict[str, str]:
     return minted
 
 
-def _was_let_go(fleet: state.Fleet, name: str) -> bool:
+def was_let_go(fleet: state.Fleet, name: str) -> bool:
+    """Return whether the order of a name was retired, or its end was proved after that."""
     gone = fleet.gone.get(name)
     return name in fleet.retired or (gone is not None and gone.terminated)
 

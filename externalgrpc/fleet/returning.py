@@ -59,7 +59,7 @@ def doubles(fleet: state.Fleet, snapshot: state.Snapshot, *, now: float) -> stat
         account, name = snapshot.account, instance.node_name
         if instance.provider_id not in fleet.doubled or proof.may_be_anothers(fleet, instance):
             continue
-        over = name in fleet.retired or _was_terminated(fleet, name)
+        over = proof.was_let_go(fleet, name)
         if over or proof.double_settled(fleet, instance, snapshot):
             key = instance.provider_id
             own = not over or _was_own(fleet, name)

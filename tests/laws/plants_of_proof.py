@@ -113,7 +113,7 @@ PLANTS = (
     Plant(
         "bind a node to an order that was let go",
         f"{FLEET}/proof.py",
-        "        if _was_let_go(fleet, instance.node_name):\n",
+        "        if was_let_go(fleet, instance.node_name):\n",
         "        if not instance.node_name:\n",
     ),
     # 3. Caps and outages.
