@@ -379,11 +379,7 @@ def test_an_error_of_a_command_that_took_no_care():
 
 @pytest.fixture
 def logged():
-    root, stream = logging.getLogger(), io.StringIO()
-    kept, level = root.handlers[:], root.level
-    yield stream
-    root.handlers[:] = kept
-    root.setLevel(level)
+    return io.StringIO()
 
 
 @pytest.mark.parametrize("as_json", [False, True])

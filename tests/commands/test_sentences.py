@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import re
 import signal
 from pathlib import Path
@@ -111,20 +110,13 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(
         reconciler.Reconciler, "await_first_listings", lambda self, _seconds: waits(self, 0.1)
     )
-    root = logging.getLogger()
-    before = [(logger, logger.level) for logger in map(logging.getLogger, LOGGERS)]
-    handlers = root.handlers[:]
     signals = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, HUP)}
     yield tmp_path
-    root.handlers[:] = handlers
-    for logger, level in before:
-        logger.setLevel(level)
     for each, handler in signals.items():
         signal.signal(each, handler)
 
 
 HUP = signal.SIGHUP
-LOGGERS = ("", "vps_autoscaler", "providers")
 
 
 def takes_a_configuration(name: str) -> bool:

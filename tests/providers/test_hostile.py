@@ -7,7 +7,6 @@ import gzip
 import io
 import itertools
 import json
-import logging
 import time
 import tracemalloc
 import types
@@ -431,13 +430,10 @@ def test_what_a_cloud_echoes_reaches_nobody(place: places.Place, kind: str, stat
     for as_json in (False, True):
         log = io.StringIO()
         logs.set_up(level="debug", as_json=as_json, stream=log)
-        try:
-            with Hostile(lambda _asked: [result]) as cloud:
-                provider = opened(place, cloud.url)
-                seen = _created(place, provider)
-                provider.close()
-        finally:
-            logging.getLogger().handlers.clear()
+        with Hostile(lambda _asked: [result]) as cloud:
+            provider = opened(place, cloud.url)
+            seen = _created(place, provider)
+            provider.close()
         text = log.getvalue() + "".join(seen)
         assert "refused" in log.getvalue()
         assert "authenticate" in seen[0] or "bad user_data" in seen[0] or "parse" in seen[0]

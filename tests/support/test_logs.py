@@ -11,18 +11,13 @@ from externalgrpc.support import logs
 
 @pytest.fixture
 def logged():
-    root, stream = logging.getLogger(), io.StringIO()
-    kept, level = root.handlers[:], root.level
-    ours = logging.getLogger("vps_autoscaler").level
+    stream = io.StringIO()
 
     def set_up(*, as_json):
         logs.set_up(level="info", as_json=as_json, stream=stream)
         return stream
 
-    yield set_up
-    root.handlers[:] = kept
-    root.setLevel(level)
-    logging.getLogger("vps_autoscaler").setLevel(ours)
+    return set_up
 
 
 def test_an_event_is_one_line_whatever_a_cloud_says(logged):
