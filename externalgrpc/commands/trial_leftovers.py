@@ -31,12 +31,13 @@ def offer(
 ) -> None:
     """Show what earlier trials left; delete it if a person says so now."""
     left = _left(shown, say)
-    if not left:
+    ours = [each for each in left if not _doubt(each, shown)]
+    if not ours:
         return
     if yes or not sys.stdin.isatty():
         say("left alone; vps-autoscaler try --clean deletes what earlier trials left")
-    elif click.confirm(f"Delete what earlier trials left ({len(left)})?"):
-        _clear(server, left, shown, say)
+    elif click.confirm(f"Delete what earlier trials left ({len(ours)})?"):
+        _clear(server, ours, shown, say)
 
 
 def clean(
@@ -51,10 +52,11 @@ def clean(
     if not left:
         terminal.say("no trial has left anything")
         return
-    if not yes:
+    ours = [each for each in left if not _doubt(each, shown)]
+    if ours and not yes:
         if not sys.stdin.isatty():
             raise terminal.Failure("this is no terminal to ask at: add --yes to delete them")
-        click.confirm(f"Delete {len(left)} machines?", abort=True)
+        click.confirm(f"Delete {len(ours)} machines?", abort=True)
     _clear(server, left, shown, say)
 
 
@@ -63,16 +65,20 @@ def _left(shown: pb.ShowResponse, say: Callable[[str], None]) -> list[pb.Machine
     left = [each for each in shown.machines if each.phase == "trial"]
     for each in left:
         age = f"{each.age_seconds / 60:.0f} min old" if each.age_seconds >= 0 else "of unknown age"
-        whose = "ours" if _is_ours(each, shown) else "not proved to be ours"
         say(
-            f"left by a trial: {each.provider_id}  {each.name}  {each.group}  {age}  "
-            f"{each.identity or 'no identity'} ({whose})"
+            f"{'marked as' if _doubt(each, shown) else 'left by'} a trial: {each.provider_id}  "
+            f"{each.name}  {each.group}  {age}  {each.identity or 'no identity'} "
+            f"({_doubt(each, shown) or 'ours'})"
         )
     return left
 
 
-def _is_ours(machine: pb.Machine, shown: pb.ShowResponse) -> bool:
-    return bool(machine.identity) and machine.identity == shown.identity
+def _doubt(machine: pb.Machine, shown: pb.ShowResponse) -> str:
+    """Say why the server will not delete it; an older one does not say all of that."""
+    if machine.doubt_message:
+        return machine.doubt_message
+    is_ours = bool(machine.identity) and machine.identity == shown.identity
+    return "" if is_ours else "nothing proves that it is ours"
 
 
 def _clear(
@@ -86,8 +92,8 @@ def _clear(
     asked: set[str] = set()
     for each in left:
         line = by_hand.purge(each.provider_id)
-        if not _is_ours(each, shown):
-            refused.append(f"nothing proves that {each.provider_id} is ours; by hand: {line}")
+        if doubt := _doubt(each, shown):
+            refused.append(f"{each.provider_id}: {doubt}; by hand: {line}")
             continue
         try:
             server.clear(each.provider_id)

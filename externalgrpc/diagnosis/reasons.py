@@ -9,6 +9,7 @@ from typing import Final
 
 from externalgrpc.diagnosis.findings import Finding, Severity, age
 from externalgrpc.fleet import repair
+from externalgrpc.model import by_hand
 from externalgrpc.pb import fleet_pb2 as pb
 
 _SEVERITY: Final = {
@@ -29,7 +30,7 @@ _PHASES: Final = {
     "stopped": "The cloud says that it is stopped",
     "deleting": "It is being deleted",
     "orphan": "It has the cluster's mark and belongs to no group",
-    "trial": "A trial that was ended by force left it; vps-autoscaler try --clean deletes it",
+    "trial": "A trial that was ended by force left it",
 }
 _STEPS: Final = {
     "created": "it was made",
@@ -120,7 +121,13 @@ def _going(machine: pb.Machine) -> tuple[Severity, str, str] | None:
     if machine.phase not in ("deleting", "orphan", "trial", "stopped"):
         return None
     severity = Severity.NOTE if machine.phase == "deleting" else Severity.WARNING
-    return severity, f"{_PHASES[machine.phase]}.", ""
+    what, cure = _PHASES[machine.phase], ""
+    if machine.phase == "trial":
+        cure = "vps-autoscaler try --clean deletes it."
+        if machine.doubt_message:
+            what = f"It has the mark of a trial, and {_bare(machine.doubt_message)}"
+            cure = f"If it is yours and nobody needs it: {by_hand.purge(machine.provider_id)}"
+    return severity, f"{what}.", cure
 
 
 def _coming(shown: pb.ShowResponse, machine: pb.Machine) -> tuple[Severity, str, str]:

@@ -28,7 +28,7 @@ from externalgrpc.fleet import (
     view,
 )
 from externalgrpc.fleet import wishes as asked
-from externalgrpc.model import fleet_errors, groups, names
+from externalgrpc.model import by_hand, fleet_errors, groups, names
 from providers import contract
 
 TAINT = "vps-autoscaler/trial"
@@ -72,8 +72,8 @@ def start(
     left = [each for each in leftovers(fleet) if each.group == trial.name]
     if left:
         raise fleet_errors.OutOfBounds(
-            f"{group}: a trial that was ended by force left {left[0].provider_id} behind; delete "
-            "that first: vps-autoscaler try --clean"
+            f"{group}: {left[0].provider_id} has the mark of this group's trials and is of none "
+            f"that this server knows; delete it first: {cure(fleet, left[0])}"
         )
     if why := _unfit(fleet, base):
         raise fleet_errors.OutOfBounds(f"{group}: {why}")
@@ -136,19 +136,33 @@ def clear(fleet: state.Fleet, provider_id: str, *, now: float) -> state.Fleet:
     found = fleet.index.by_provider_id.get(provider_id)
     if found is None or keys.is_retired(fleet, found):
         return fleet
-    renamed = found.node_name and not names.is_trial(found.node_name)
-    if found.group in fleet.groups or not names.is_trial(found.group) or renamed:
+    if found.group in fleet.groups or not names.is_trial(found.group):
         raise fleet_errors.NotOurs(f"{provider_id} was not left by a trial: it is not touched")
-    if not fleet.identity or found.identity != fleet.identity:
-        whose = f"identity {found.identity}" if found.identity else "no identity"
-        raise fleet_errors.NotOurs(
-            f"{provider_id} carries {whose}, and this cluster's is "
-            f"{fleet.identity or 'not known'}: nothing proves that it is ours"
-        )
+    if why := unproved(fleet, found):
+        raise fleet_errors.NotOurs(f"{provider_id}: {why}")
     account = view.account_of(fleet, found)
     key = keys.key_of(fleet, found)
     owed = retired.owed(found, account, now, key=key, drained=True)
     return dataclasses.replace(fleet, retired={**fleet.retired, key: owed})
+
+
+def unproved(fleet: state.Fleet, found: contract.Instance) -> str:
+    """Say why :func:`clear` refuses what :func:`leftovers` lists; "" where it does not.
+
+    Whether a Node of it lacks the taint of trials is not asked here: that takes the cluster.
+    """
+    if found.node_name and not names.is_trial(found.node_name):
+        return (
+            f"its name {found.node_name} was minted for no trial, so its label may have been "
+            "edited: nothing proves that a trial left it"
+        )
+    if not fleet.identity or found.identity != fleet.identity:
+        whose = f"identity {found.identity}" if found.identity else "no identity"
+        return (
+            f"it carries {whose}, and this cluster's is {fleet.identity or 'not known'}: "
+            "nothing proves that it is ours"
+        )
+    return ""
 
 
 def under_way(fleet: state.Fleet) -> groups.NodeGroup | None:
@@ -176,6 +190,13 @@ def leftovers(fleet: state.Fleet) -> tuple[contract.Instance, ...]:
         and each.state is not contract.InstanceState.DELETING
         and not keys.is_retired(fleet, each)
     )
+
+
+def cure(fleet: state.Fleet, found: contract.Instance) -> str:
+    """Name the line that deletes what :func:`leftovers` lists."""
+    if unproved(fleet, found):
+        return by_hand.purge(found.provider_id)
+    return "vps-autoscaler try --clean"
 
 
 def clearing(fleet: state.Fleet) -> tuple[state.Retirement, ...]:

@@ -91,7 +91,9 @@ class Show:
         for orphan in view.orphans(fleet):
             reply.machines.append(_machine(fleet, orphan, "orphan", unix_now))
         for left in trials.leftovers(fleet):
-            reply.machines.append(_machine(fleet, left, "trial", unix_now))
+            shown = _machine(fleet, left, "trial", unix_now)
+            shown.doubt_message = plaintext.line(trials.unproved(fleet, left))
+            reply.machines.append(shown)
         for going in trials.clearing(fleet):
             reply.machines.append(_going(going))
         reply.accounts.extend(self._account(fleet, name, now) for name in fleet.accounts)

@@ -39,7 +39,8 @@ def machines(known: of.Known) -> Iterator[shape.Machine]:
         text = "it carries the cluster's mark and no group that is configured"
         yield _standing(known, instance, "orphan", "Orphan", text)
     for instance in trials.leftovers(fleet):
-        text = "a trial that was ended by force left it; vps-autoscaler try --clean deletes it"
+        why = trials.unproved(fleet, instance) or "a trial that was ended by force left it"
+        text = f"{why}; to delete it: {trials.cure(fleet, instance)}"
         yield _standing(known, instance, "trial", "Trial", text)
 
 

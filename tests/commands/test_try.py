@@ -12,6 +12,7 @@ import sys
 import pytest
 from prometheus_client import generate_latest
 
+from externalgrpc.diagnosis import reasons
 from externalgrpc.fleet import trials
 from externalgrpc.pb import fleet_pb2, fleet_pb2_grpc
 from externalgrpc.trial import controller
@@ -190,6 +191,29 @@ def test_what_is_not_proved_to_be_ours_is_left_with_the_line_against_it(tmp_path
         code, _out, err = said("--clean", "--address", up.address, "--yes")
         assert code == 1
         assert f"purge --config FILE --machine {left.provider_id}" in err
+        assert len(up.cloud.servers()) == 1
+
+
+def test_what_lists_and_what_deletes_say_the_same_of_a_name_that_no_trial_minted(tmp_path):
+    """A group's machine whose label somebody edited: every listing says what --clean will say."""
+    with server(tmp_path) as (up, _cluster, _):
+        left = leave(up, name="alpha-bbbbbb")
+        (shown,) = up.show().machines
+        assert "alpha-bbbbbb was minted for no trial" in shown.doubt_message
+        by_hand = f"purge --config FILE --machine {left.provider_id}"
+        (why,) = reasons.explain(up.show(), left.provider_id)
+        assert "minted for no trial" in why.what
+        assert by_hand in why.cure
+        assert "--clean" not in why.cure
+        code, _out, err = said("--clean", "--address", up.address)
+        assert code == 1
+        assert "--yes" not in err, "there is nothing to be asked about"
+        assert "(ours)" not in err
+        assert "minted for no trial" in err
+        assert by_hand in err
+        code, _out, err = said("alpha", "--address", up.address, "--yes")
+        assert code == 1
+        assert by_hand in err
         assert len(up.cloud.servers()) == 1
 
 

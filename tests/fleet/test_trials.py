@@ -289,6 +289,8 @@ def test_it_is_deleted_on_a_persons_word_and_keeps_another_trial_from_taking_it_
     of = left_behind()
     with pytest.raises(fleet_errors.OutOfBounds, match="--clean"):
         tried(of)
+    (shown,) = trials.leftovers(of.fleet)
+    assert trials.unproved(of.fleet, shown) == ""
     of.fleet = trials.clear(of.fleet, "sky://1", now=of.now)
     assert [each.instance_id for each in of.plan() if isinstance(each, requests.Delete)] == ["1"]
     assert trials.leftovers(of.fleet) == ()
@@ -322,8 +324,13 @@ def test_a_machine_with_another_name_than_a_trials_is_not_cleared():
     of = scene.Scene(
         identity=scene.IDENTITY, nodes={}, shown=(scene.machine(1, "g-bcdfgh", **LEFT),)
     )
-    with pytest.raises(fleet_errors.NotOurs, match="not left by a trial"):
+    (shown,) = trials.leftovers(of.fleet)
+    with pytest.raises(fleet_errors.NotOurs, match="minted for no trial") as refused:
         trials.clear(of.fleet, "sky://1", now=of.now)
+    assert str(refused.value) == f"sky://1: {trials.unproved(of.fleet, shown)}"
+    assert "purge --config FILE --machine sky://1" in trials.cure(of.fleet, shown)
+    with pytest.raises(fleet_errors.OutOfBounds, match="purge --config FILE --machine sky://1"):
+        tried(of)
 
 
 def test_where_no_identity_is_known_nothing_is_cleared():
