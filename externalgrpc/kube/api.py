@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import urllib3
 
-from externalgrpc.kube import errors
+from externalgrpc.kube import errors, fenced_pool
 from externalgrpc.support import clock
 
 Object = dict[str, Any]
@@ -92,8 +92,8 @@ class Api:
     Every method raises :class:`externalgrpc.kube.errors.KubeError`. ``authorization`` gives the
     value of that header, or "" where the connection itself says who we are; it may read files.
     ``silence_s`` is how long a watch may say nothing, ``read_s`` how long any other answer may
-    take. ``may_write`` is asked right before each request that is no GET: why it must not be sent
-    now, empty when it may.
+    take. ``may_write`` is asked before each request that is no GET, and again when its bytes go
+    out: why it must not be sent now, empty when it may. The pool is fresh, and this one's alone.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Api:
         self._read_s = read_s
         self._may_write = may_write
         self._silence_s = silence_s
+        fenced_pool.fence(pool, may_write)
         self._pool = pool
         self._host = host.rstrip("/")
         self._authorization = authorization
@@ -232,6 +233,8 @@ class Api:
                 redirect=False,
                 preload_content=False,
             )
+        except fenced_pool.Fenced as error:
+            raise errors.NotLeading(f"not sent: {error}", operation=operation) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise errors.Unreachable(_reason(error), operation=operation) from error
         self._note_time(reply.headers.get("Date", ""))

@@ -40,3 +40,30 @@ def test_it_is_not_sent(server: apiserver.FakeServer, tmp_path: Path, what: str)
 
 def test_what_waits_in_the_background_is_tried_again_when_it_may_be() -> None:
     assert errors.NotLeading in work_queue._TRANSIENT
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_it_is_asked_once_more_when_bytes_go_out(
+    server: apiserver.FakeServer, tmp_path: Path, what: str
+) -> None:
+    """To open a connection takes time, in which the Lease may be lost; an open one asks too."""
+    answers = [""]
+    server.link(tmp_path)
+    (kubeconfig,) = tmp_path.glob("*")
+    fenced = connection.connect(
+        kubeconfig=str(kubeconfig),
+        time_source=clock.SystemClock(),
+        may_write=lambda: answers.pop() if answers else "another leads",
+    ).api
+    server.put(PATH, {"metadata": {}})
+    with pytest.raises(errors.NotLeading, match=r"configmaps/pools: not sent: another leads"):
+        WRITES[what](fenced)
+    fenced.get(PATH)
+    answers[:] = [""]
+    with pytest.raises(errors.NotLeading, match="not sent: another leads"):
+        WRITES[what](fenced)
+    fenced.get(PATH)
+    assert server.asked == [f"GET {PATH}"] * 2
+    answers[:] = [""] * 10
+    fenced.patch(PATH, {})
+    assert server.asked[-1] == f"PATCH {PATH}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ import grpc
 import pytest
 import yaml
 
+from externalgrpc.kube import connection, errors
 from externalgrpc.pb import externalgrpc_pb2 as pb
 from externalgrpc.pb import externalgrpc_pb2_grpc
+from externalgrpc.support import clock
 from tests.e2e import cloud, leaders, server, service, waiting
 from tests.kube import plane as planes
 
@@ -282,6 +285,58 @@ def orders(of: cloud.Cloud) -> list[str]:
         for each in of.log()
         if each["method"] == "POST" and each["path"].endswith("/servers")
     ]
+
+
+def test_a_lease_lost_while_a_connection_is_opened_sends_nothing(plane: planes.Plane) -> None:
+    """The wire takes its time after the first question, as a process does that is stopped there."""
+    asked: list[float] = []
+    carries = threading.Event()
+    lost = threading.Event()
+
+    def may_write() -> str:
+        asked.append(time.monotonic())
+        return "another leads" if lost.is_set() else ""
+
+    def slowly() -> str:
+        carries.wait(30.0)
+        return "api"
+
+    port = int(plane.url.rpartition(":")[2])
+    wire = service.Service(slowly, {"api": port})
+    path = f"/api/v1/namespaces/{planes.NAMESPACE}/configmaps"
+    made = {"metadata": {"name": "late"}, "apiVersion": "v1", "kind": "ConfigMap"}
+    text = plane.kubeconfig.read_text().replace(plane.url, f"https://{wire.address}")
+    kubeconfig = plane.folder / "slow"
+    kubeconfig.write_text(text)
+    found: list[BaseException] = []
+
+    def post() -> None:
+        link = connection.connect(
+            kubeconfig=str(kubeconfig), time_source=clock.SystemClock(), may_write=may_write
+        )
+        try:
+            link.api.post(path, made)
+        except errors.KubeError as error:
+            found.append(error)
+
+    sender = threading.Thread(target=post)
+    try:
+        sender.start()
+        waiting.until(lambda: asked, "the first question")
+        lost.set()
+        carries.set()
+        sender.join(30.0)
+        assert isinstance(found[0], errors.NotLeading)
+        with plane.client() as admin:
+            assert admin.get(f"{path}/late").status_code == 404
+        lost.clear()
+        post()
+        with plane.client() as admin:
+            assert admin.delete(f"{path}/late").is_success, "the same, while it leads"
+    finally:
+        carries.set()
+        sender.join(30.0)
+        wire.stop()
 
 
 def test_the_rights_of_the_manifest_are_what_it_takes(pair: Pair) -> None:
