@@ -64,3 +64,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.filename is not None or error.errno not in terminal.TAKES_NOTHING:
+            raise
+        terminal.mute()
+        sys.stderr.write(f"Error: what it has to say cannot be written: {error.strerror}\n")
+        sys.exit(1)
