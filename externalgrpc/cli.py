@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -55,8 +56,17 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every expected error is one sentence and exit code 1 or 2."""
     terminal.harmless_tracebacks()
+    # grpc's C library writes a line for every odd header that anybody sends, without end and not as
+    # our log does. What callers do wrong the server counts and says itself.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         cli(prog_name="vps-autoscaler")
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is not None or error.errno not in terminal.TAKES_NOTHING:
+            raise
+        terminal.mute()
+        sys.stderr.write(f"Error: what it has to say cannot be written: {error.strerror}\n")
         sys.exit(1)

@@ -101,8 +101,8 @@ def run(
     plant.reconciler.await_first_listings(serving.first_listing_s)
     grpc_server.start()
     seat.start(plant.reconciler, lambda: signals.put(_LOST))
-    on_ready(grpc_server.address, watcher.config)
     try:
+        on_ready(grpc_server.address, watcher.config)
         with screen.showing(fleet_view) if screen is not None else contextlib.nullcontext():
             _watch(watcher, plant, stop, signals)
         seat.check()

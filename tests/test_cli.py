@@ -289,3 +289,51 @@ def test_either_signal_stops_with_exit_code_zero(number):
     with served(EXAMPLE) as (process, _):
         process.send_signal(number)
         assert process.wait(timeout=40) == 0
+
+
+@pytest.mark.parametrize("command", ["check", "offers", "schema"])
+def test_what_cannot_be_written_ends_in_a_sentence(command):
+    arguments = [command] if command == "schema" else [command, "--config", str(EXAMPLE)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "externalgrpc", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            cwd=ROOT,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "Error: what it has to say cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_server_that_nobody_listens_to_serves(tmp_path, full):
+    config, log = pools(tmp_path / "pools.yaml", "one"), tmp_path / "log"
+    closed, end = os.pipe()
+    os.close(closed)
+    sink = os.open("/dev/full", os.O_WRONLY) if full else end
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [*(sys.executable, "-m", "externalgrpc", "serve", "--config", str(config)),
+             "--listen", f"unix:{tmp_path}/s"],
+            stdout=sink,
+            stderr=errors,
+            cwd=ROOT,
+        )  # fmt: skip
+    try:
+        serving.until(lambda: "served without it" in log.read_text(), timeout_s=40)
+        assert groups_of(f"unix:{tmp_path}/s") == ["one"]
+        process.terminate()
+        assert process.wait(timeout=40) == 0
+        assert "Traceback" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+        for each in {sink, end}:
+            os.close(each)
+
+
+def test_a_terminal_without_a_width_is_no_reason_to_say_nothing():
+    done = run_process("check", "--config", EXAMPLE, COLUMNS="0")
+    assert "cluster demo: nothing is wrong" in done.stdout

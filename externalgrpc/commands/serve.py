@@ -192,12 +192,17 @@ def serve(
     )
 
     def on_ready(address: str, in_force: groups.Config) -> None:
-        running.announce(address, in_force)
-        if reflection and tls is None:
-            terminal.say("Try:")
-            for shows, line in serving.try_lines(address, in_force).items():
-                terminal.say(f"  # {shows}")
-                terminal.say(f"  {line}")
+        try:
+            running.announce(address, in_force)
+            if reflection and tls is None:
+                terminal.say("Try:")
+                for shows, line in serving.try_lines(address, in_force).items():
+                    terminal.say(f"  # {shows}")
+                    terminal.say(f"  {line}")
+        except OSError as error:
+            # Who closes the pipe, or fills the disk, does not stop what looks after machines.
+            terminal.mute()
+            _LOG.warning("standard output takes nothing: served without it", reason=error.strerror)
 
     running.run(lambda: serving.run(what, on_ready, screen=screen))
 

@@ -7,13 +7,15 @@ texts pass :mod:`externalgrpc.support.plaintext` and the consoles read no markup
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +23,13 @@ from externalgrpc.support import plaintext
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+TAKES_NOTHING: Final = frozenset(
+    {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+)
+"""What a write to an output gives that is closed, full or gone."""
+
+_USUAL_WIDTH: Final = 80
 
 
 class Failure(click.ClickException):
@@ -83,7 +92,18 @@ def console(*, stderr: bool = False) -> Console:
     """Make a console for tables: no markup, no emoji codes, no guessed colours."""
     from rich.console import Console  # noqa: PLC0415 - a short start-up is felt
 
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if made.width < 1:
+        # COLUMNS=0, as some consoles and CI set it: nobody knows how wide, and not: nothing fits.
+        made.width = _USUAL_WIDTH
+    return made
+
+
+def mute() -> None:
+    """Let standard output lead nowhere from now on: it takes nothing, not even at our end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 @contextlib.contextmanager

@@ -189,9 +189,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     words = sorted(known)
     lowered = {each.lower(): each for each in words}
     close = difflib.get_close_matches(word.lower()[:80], lowered, n=1, cutoff=0.6)
+    if not close:
+        # rates for exchangeRates: a part of one of our words, and of no other.
+        whole = [key for key, each in lowered.items() if word.lower() in _words(each)]
+        close = whole if len(whole) == 1 else []
     if close:
         return f"Did you mean {lowered[close[0]]}?"
     return f"Known: {', '.join(words)}" if words else "There are none to choose from"
+
+
+def _words(key: str) -> list[str]:
+    return [each.lower() for each in re.findall(r"[A-Z]*[a-z0-9]+|[A-Z]+", key)]
 
 
 def _known_keys(model: type[pydantic.BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -112,6 +112,10 @@ def connect(
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         # Named by its kind only: the message may quote the file, and the file holds secrets.
         raise CannotConnect(f"{where} cannot be used ({type(error).__name__})") from None
+    if wrong := rules.api_server(settings.host):
+        # The address itself is not shown: it may hold a password.
+        pool.clear()
+        raise CannotConnect(f"{where}: its server {wrong}")
     if wrong := rules.plain_http(settings.host):
         pool.clear()
         raise CannotConnect(f"{where}: its server {wrong}, the credentials with it")
@@ -159,8 +163,10 @@ def _only_regular(path: Path) -> None:
     What is no kubeconfig the client reports by itself.
     """
     loaded = yaml.safe_load(regular_files.text(path))
+    if not isinstance(loaded, dict):
+        raise regular_files.Unreadable("is no kubeconfig: it holds no mapping")
     for entries, kind in (("users", "user"), ("clusters", "cluster")):
-        for entry in (loaded.get(entries) or ()) if isinstance(loaded, dict) else ():
+        for entry in loaded.get(entries) or ():
             of = entry.get(kind) or {}
             for key in _FILES:
                 named = path.parent / str(of[key]) if of.get(key) else None

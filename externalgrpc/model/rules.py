@@ -145,6 +145,20 @@ def http_address(address: str) -> str:
     return "" if whole else cure
 
 
+def api_server(address: str) -> str:
+    """Judge the address of a Kubernetes API server."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urllib.parse.SplitResult("", "", "", "", "")
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", host):
+        return "is no address as https://host:6443"
+    if parts.username is not None:
+        return "holds a user name: credentials belong under users:"
+    return ""
+
+
 def plain_http(address: str) -> str:
     """Judge whether an address is asked in the clear by a network: http:// off loopback.
 

@@ -265,6 +265,8 @@ TOP = [
     ("exchangeRates: {USD: much}\n" + group(), '1:22 exchangeRates.USD: must be a number, not "mu'),
     ("coverForgottenMachines: 1\n" + group(), "1:25 coverForgottenMachines: must be true or false"),
     ("node: 1\n" + group(), "1:1 node: is not a known key. Did you mean nodes?"),
+    ("rates: {USD: 1}\n" + group(), "1:1 rates: is not a known key. Did you mean exchangeRates?"),
+    ("max: 1\n" + group(), "1:1 max: is not a known key. Known: accounts, appPools, "),
     ("accounts: {}\n" + group(), "1:11 accounts: must be a list, not a mapping"),
     ("accounts: [{provider: dream}]\n" + group(), "1:12 accounts[0].name: is missing"),
     ("accounts: [{name: x}]\n" + group(), "1:12 accounts[0].provider: is missing"),

@@ -38,8 +38,10 @@ def test_in_a_pod_without_account_it_says_so(tmp_path: Path) -> None:
 WRONG = {
     "is not YAML": f"users: [{{token: '{SECRET}'",
     "line 3": f"a: 1\nb: 2\nuser: {SECRET}: {SECRET}\n",
-    "Invalid kube-config": "",
-    "cannot be used": f"- {SECRET}\n",
+    "is no kubeconfig: it holds no mapping": "",
+    "is no kubeconfig": f"- {SECRET}\n",
+    "no mapping": SECRET,
+    "cannot be used": f"users: {SECRET}\n",
     "current-context": f"users: [{{name: u, user: {{token: {SECRET}}}}}]\n",
     "Expected": yaml.safe_dump(
         {
@@ -60,6 +62,34 @@ def test_a_wrong_kubeconfig_is_reported_without_its_secrets(tmp_path: Path, why:
         _connect(path)
     assert SECRET not in str(value.value)
     assert "kubeconfig" in str(value.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("", "is no address"),
+        ("ftp://127.0.0.1:1", "is no address"),
+        ("not a url", "is no address"),
+        ("127.0.0.1:6443", "is no address"),
+        ("https://a b:6443", "is no address"),
+        ("https://127.0.0.1:999999", "is no address"),
+        (f"https://bob:{SECRET}@127.0.0.1:1", "credentials belong under users:"),
+    ],
+)
+def test_an_address_that_is_none_is_said_before_it_is_asked(
+    tmp_path: Path, address: str, why: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    given = {
+        "clusters": [{"name": "c", "cluster": {"server": address}}],
+        "users": [{"name": "u", "user": {"token": SECRET}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(given))
+    with pytest.raises(connection.CannotConnect, match=f"its server .*{why}") as value:
+        _connect(path)
+    assert SECRET not in str(value.value)
 
 
 def test_a_missing_kubeconfig_is_reported(tmp_path: Path) -> None:

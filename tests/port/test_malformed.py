@@ -137,3 +137,25 @@ def test_memory_does_not_grow_with_malformed_requests(tmp_path):
         assert grown < 2048 + ROUNDS * 0.2
         assert len(up.logged("malformed request")) <= 1 + (time.monotonic() - began) / 60
         assert not up.logged("Traceback")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("grpc-timeout", "x"), ("grpc-encoding", "zzz"), ("te", "zz")]
+)
+def test_odd_headers_write_no_line_each(tmp_path, name, value):
+    with process.served(tmp_path) as up:
+        for _ in range(5):
+            caller = frames.Connection(up.address)
+            streams = [caller.stream() for _ in range(20)]
+            for each in streams:
+                caller.send(frames.headers(each, RPCS[0], extra={name: value}))
+            answered = set()
+            while len(answered) < len(streams) and (got := caller.read()) is not None:
+                if got[0] in (frames.HEADERS, frames.RST_STREAM):
+                    answered.add(got[2])
+            caller.socket.close()
+        with grpc.insecure_channel(up.address) as channel:
+            assert channel.unary_unary(RPCS[0], None, None)(b"", timeout=10)
+        lines = up.log.read_text().splitlines()
+    assert len(lines) <= 3, lines[:5]
+    assert all(each.startswith("20") for each in lines), lines[:5]
