@@ -253,7 +253,11 @@ def _tidy(fleet: state.Fleet) -> state.Fleet:
     fleet = configured.prune(fleet)
     known = fleet.index.by_provider_id.keys() | fleet.missing.keys()
     known |= {held.instance.provider_id for held in fleet.launches.values() if held.instance}
-    known |= {each for each in fleet.registered if sparing.may_come_back(fleet, each)}
+    known |= {
+        each
+        for each, name in fleet.registered.items()
+        if sparing.may_come_back(fleet, each) or sparing.may_come_back(fleet, name)
+    }
     known |= keys.retired_names(fleet).keys()
     gone = fleet.gone
     excess = len(gone) - GONE_REMEMBERED

@@ -96,6 +96,8 @@ def _is_news(fleet: state.Fleet, provider_id: str, name: str, *, fits: bool) -> 
         # The machine of an order whose id we do not know yet.
         or name in fleet.launches
         or name in fleet.retired
+        # Or of one that was let go since, and was never shown.
+        or sparing.may_come_back(fleet, name)
         or provider_id in keys.retired_names(fleet)
         or view.whose(fleet, provider_id) is not None
     )

@@ -54,9 +54,12 @@ def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
     return held.deletion is state.Deletion.OWED or held.provider_id in after.index.by_provider_id
 
 
-def may_come_back(fleet: state.Fleet, provider_id: str) -> bool:
-    """Return whether a machine is gone that was retired, and not drained: its Node is news."""
-    gone = fleet.gone.get(provider_id)
+def may_come_back(fleet: state.Fleet, key: str) -> bool:
+    """Return whether a machine is gone that was retired, and not drained: its Node is news.
+
+    ``key`` is its provider id, or the name of an order that was let go with no machine to be seen.
+    """
+    gone = fleet.gone.get(key)
     return gone is not None and gone.terminated and not gone.drained
 
 

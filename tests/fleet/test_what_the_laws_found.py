@@ -148,6 +148,35 @@ def test_a_node_of_an_order_is_remembered_before_its_machine_is_listed():
     assert not any(isinstance(each, asked.Delete) for each in there.plan())
 
 
+@pytest.mark.parametrize("joins", ["before it is let go", "after it was let go"])
+def test_an_order_that_ca_let_go_and_whose_machine_is_a_node_stays(joins):
+    """Without ``kubernetes:``, in an empty project: look-ups deny it, and it is not sent again."""
+    there = Scene(started_at=900.0)
+    name = asked_for(there)
+    there.ordered(name, errors.Unreachable("cut"))
+    if joins == "before it is let go":
+        there.register("sky://7", name=name)
+    there.now += scene.SETTLE_S + 1
+    there.listed()
+    there.plan()
+    there.looked_up(name, None)
+    there.now += 300
+    assert [each.name for each in there.creates()] == [name]
+    there.ordered(name, errors.QuotaExceeded("this project may have no machines"))
+    there.retire(placeholder(name))
+    there.listed()
+    if joins == "after it was let go":
+        assert registering.claim(there.fleet, "sky://7", name).news
+        there.register("sky://7", name=name)
+    assert not registering.claim(there.fleet, "sky://7", name).news
+    for _ in range(2):
+        there.now += 40
+        there.listed()
+    there.listed(machine(7, name, created_at=1001.0, unjoined=True))
+    assert keys(there) == {"sky://7": name}
+    assert not any(isinstance(each, asked.Delete) for each in there.plan())
+
+
 def test_what_was_a_node_is_not_ordered_anew_when_a_cloud_no_longer_knows_it():
     there = Scene(started_at=900.0)
     name = asked_for(there)

@@ -44,6 +44,10 @@ class Autoscaler:
         self._mismatch: dict[str, float] = {}
         self._failed: set[str] = set()
 
+    def forget(self) -> None:
+        """Forget which failures it backed off for: what is still shown makes it do so once more."""
+        self._failed.clear()
+
     def loop(self, server: simulator.Server) -> None:
         """Run once, as ``RunOnce`` does; a server that is down ends the loop at once."""
         if not server.alive:

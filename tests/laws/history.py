@@ -238,6 +238,7 @@ class History:
                 self.sim.run(60.0)
                 if not rest.restless(self.sides, self.node_groups):
                     return
+            self._say_what_is_adopted()
         laws.require(
             not rest.restless(self.sides, self.node_groups),
             "a history comes to rest",
@@ -263,6 +264,21 @@ class History:
             }
             one.setting.believe_vanished = True
             one.configure(self.node_groups)
+
+    def _say_what_is_adopted(self) -> None:
+        """Have the operator ignore the rest of an identity once all that is own is adopted.
+
+        Until then the rest, if another cluster lives, counts against maxSize (seed 1347).
+        """
+        for one in self.sides:
+            said = one.setting.words
+            one.setting.words = {
+                name: {**words, **self._words(one, self.clouds[name], set())}
+                for name, words in said.items()
+            }
+            if one.setting.words != said:
+                self.sim.record(f"THE OPERATOR OF {one.name} IS DONE WITH ADOPTING")
+                one.configure(self.node_groups)
 
     def _words(
         self, one: side.Side, cloud: datacenter.Datacenter, others: set[str]

@@ -105,6 +105,7 @@ class WatchedCloud(memory.MemoryCloud):
 
         def land() -> None:
             self.landing[name] -= 1
+            self.landing += collections.Counter()  # what has landed is nobody's to remember
             made = self._sim.begun(self._sim.now, lambda: self._made(order))
             self._sim.record(f"{name} landed late: {type(made).__name__}")
 

@@ -237,6 +237,18 @@ PLANTS = (
         "since = now if launch.outcome_unknown and another else launch.doubtful_since",
         "since = launch.doubtful_since",
     ),
+    Plant(
+        "take the Node of an order that was let go for no news",
+        f"{FLEET}/registering.py",
+        "        or sparing.may_come_back(fleet, name)\n",
+        "",
+    ),
+    Plant(
+        "forget the Node of an order that was let go before its machine is shown",
+        f"{FLEET}/listing.py",
+        " or sparing.may_come_back(fleet, name)\n",
+        "\n",
+    ),
     # 7. The configuration.
     Plant(
         "take another cluster's name at a reload",

@@ -96,10 +96,13 @@ class Repairs:
         siblings = {
             each.provider_id: _is_ready(each.provider_id, nodes)
             for each in view.members(fleet, held.group)
-            if each.provider_id != provider_id and self._life.was_ready_long(each.provider_id)
+            if each.provider_id != provider_id
         }
+        # One that joined this instant is a witness (seed 1373); that one which was ready for less
+        # than a look and is no more was ever a node, no look need have seen.
+        seen = [well or not self._life.was_ready_long(each) for each, well in siblings.items()]
         laws.require(
-            siblings and all(siblings.values()),
+            any(siblings.values()) and all(seen),
             "who is absent is repaired only while its siblings are ready",
             held,
             siblings,

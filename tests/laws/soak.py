@@ -42,6 +42,7 @@ class Soak(history.History):
     def begin(self) -> None:
         """Set everything going."""
         self._seen: frozenset[str] = frozenset()
+        self._asked: dict[str, frozenset[str]] = {}
         self._storm()
         self._run_everything()
         self._want()
@@ -59,13 +60,23 @@ class Soak(history.History):
         seen = frozenset().union(*(one.kubernetes.ever for one in self.sides))
         standing = frozenset(self.sides[0].by_id()) | (seen - self._seen)
         self._seen = seen
+        names = {machine.name for _, machine in self.sides[0].standing()}
         self.edited &= standing
         self.truth.drained &= standing
         self.truth.forget(standing)
         for provider_id in self.unmarked.keys() - standing:
             del self.unmarked[provider_id]
+        for cloud in self.clouds.values():
+            # The data centre knows every order that it took and that failed later, for its receipt.
+            for order in list(cloud.sales.failed)[:-REMEMBERED]:
+                del cloud.sales.failed[order]
         for one in self.sides:
             one.kubernetes.forget(standing)
+            one.autoscaler.forget()
+            # What CA let go today may be deleted late: that too is forgotten a day later.
+            lately = one.setting.asked - self._asked.get(one.name, frozenset())
+            one.setting.asked &= lately | standing | names
+            self._asked[one.name] = frozenset(one.setting.asked)
             one.server.witness = witness.Witness()
             one.server.judge = life.Judge(self.truth)
             one.server.judge.follow(one.server.fleet)
