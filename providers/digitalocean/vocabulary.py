@@ -2,7 +2,8 @@
 
 Error ids are those of the API's documentation, texts those of replies seen in the wild: the id
 ``unprocessable_entity`` stands for a wrong order, a sold-out size, a full account and a busy
-droplet alike, so its text decides. A word that is not here is not guessed at.
+droplet alike, so its text decides. Of other texts only plain English is believed
+(:mod:`providers.kit.plain_words`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from providers import contract, errors, rest
+from providers.kit import plain_words
 
 NOT_FOUND = "not_found"
 ERRORED = "errored"
@@ -66,11 +68,17 @@ def error_class(status: int, code: str, message: str) -> type[errors.CloudError]
             if text in message.lower():
                 return sense
     known = IDS.get(code.lower())
+    by_status = {
+        401: errors.BadCredentials,
+        408: errors.Unreachable,  # too late: nobody knows what became of it
+        429: errors.Throttled,
+    }
+    if known is None:
+        known = by_status.get(status)
+    if known in (None, errors.BadOrder) and code and status in _CLIENT_ERRORS:
+        known = plain_words.meaning(message) or known
     if known is not None:
         return known
-    by_status = {401: errors.BadCredentials, 429: errors.Throttled}
-    if status in by_status:
-        return by_status[status]
     return errors.BadOrder if code and status in _CLIENT_ERRORS else errors.Unreachable
 
 

@@ -109,7 +109,11 @@ def error_class(status: int, code: str, message: str) -> type[errors.CloudError]
     known = CODES.get(code)
     if known is not None:
         return known
-    by_status = {401: errors.BadCredentials, 429: errors.Throttled}
+    by_status = {
+        401: errors.BadCredentials,
+        408: errors.Unreachable,  # too late: nobody knows what became of it
+        429: errors.Throttled,
+    }
     if status in by_status:
         return by_status[status]
     return errors.BadOrder if code and status < _SERVER_FAULT else errors.Unreachable

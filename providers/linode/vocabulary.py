@@ -1,8 +1,8 @@
 """Define Linode's own words and what each means to us: states, errors.
 
 Linode's errors have no codes: a status, and sentences that may change. Those below were seen in
-replies of the live API or stand in its documentation. A sentence that is not here is not guessed
-at: see :func:`error_class`.
+replies of the live API or stand in its documentation. Of other sentences only plain English is
+believed (:mod:`providers.kit.plain_words`): see :func:`error_class`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from providers import contract, errors
+from providers.kit import plain_words
 
 STATES: Mapping[str, contract.InstanceState] = MappingProxyType(
     {
@@ -65,6 +66,8 @@ NOT_FOUND = 404
 _GONE = "not found"
 _UNIQUE = "must be unique"
 _CLIENT_ERRORS = range(400, 500)
+_NO_RIGHT = 403
+"""It says as little as 400: Linode's own word for a sold-out plan comes with it."""
 
 
 def error_class(status: int, sentences: Iterable[str]) -> type[errors.CloudError]:
@@ -79,7 +82,10 @@ def error_class(status: int, sentences: Iterable[str]) -> type[errors.CloudError
     for text, sense in TEXTS:
         if any(text in sentence for sentence in lowered):
             return sense
-    return STATUSES.get(status, errors.BadOrder)
+    if status in STATUSES and status != _NO_RIGHT:
+        return STATUSES[status]
+    plain = next(filter(None, map(plain_words.meaning, lowered)), None)
+    return plain or STATUSES.get(status, errors.BadOrder)
 
 
 def quota_scope(sentences: Iterable[str]) -> errors.Scope:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from providers import rest
@@ -28,7 +28,8 @@ def translated(
 ) -> list[T]:
     """Read a whole list in the API's order, or raise NoAnswerError; see :func:`paging.whole`.
 
-    Pages are linked by cursors; "" ends the list.
+    Pages are linked by cursors. "", null or no cursor at all ends the list: the document requires
+    none, and that a list ended too early shows in the total that each page states.
     """
 
     def read(cursor: str) -> paging.Page:
@@ -36,13 +37,16 @@ def translated(
         response = connection.get(path, per_page=PER_PAGE, **params, **at)
         meta = response["meta"]
         return paging.Page(
-            rows=response[key], total=int(meta["total"]), following=_cursor(meta["links"]["next"])
+            rows=response[key], total=int(meta["total"]), following=_cursor(meta.get("links"))
         )
 
     return paging.whole(path, read, first="", keep=keep)
 
 
-def _cursor(value: object) -> str:
+def _cursor(links: Mapping[str, object] | None) -> str:
+    value = None if links is None else links.get("next")
+    if value is None:
+        return ""
     if not isinstance(value, str):
         raise TypeError(f"a cursor is a {type(value).__name__}, not a text")
     return value

@@ -2,7 +2,8 @@
 
 Vultr's errors have a status and a sentence, no code; so sentences decide where a status stands
 for several things (400 for a wrong order, a sold-out plan and a full account alike, 500 for a
-locked machine). The sentences are those of replies seen in the wild; others are not guessed at.
+locked machine). The sentences are those of replies seen in the wild; of others only plain English
+is believed (:mod:`providers.kit.plain_words`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from providers import contract, errors, rest
+from providers.kit import plain_words
 
 SECOND_S = 1.0
 """What to wait after a 429, whose answer does not say: the limit is one of each second."""
@@ -60,6 +62,7 @@ STATUS: Mapping[int, type[errors.CloudError]] = MappingProxyType(
         # A missing right, or an address that the key's access list does not hold.
         403: errors.BadCredentials,
         404: errors.BadOrder,
+        408: errors.Unreachable,  # too late: nobody knows what became of it
         422: errors.BadOrder,
         429: errors.Throttled,
         500: errors.Unreachable,
@@ -131,6 +134,8 @@ def error_class(status: int, text: str) -> type[errors.CloudError]:
         if part in text.lower():
             return sense
     known = STATUS.get(status)
+    if known in (None, errors.BadOrder) and not rest.server_fault(status):
+        known = plain_words.meaning(text) or known
     if known is not None:
         return known
     return errors.Unreachable if rest.server_fault(status) else errors.BadOrder

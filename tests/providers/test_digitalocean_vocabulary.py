@@ -49,6 +49,9 @@ ROWS: tuple[Row, ...] = (
 STRANGE: tuple[Row, ...] = (
     (418, "teapot", "short and stout", errors.BadOrder),
     (422, "brand_new", "This size is currently restricted.", errors.BadOrder),
+    (422, INVALID, "This size is sold out in fra1.", errors.OutOfStock),
+    (422, "brand_new", "You have reached your account's limit.", errors.QuotaExceeded),
+    (408, "request_timeout", "too slow", errors.Unreachable),
     (401, "token_expired", "too old", errors.BadCredentials),
     (429, "slow_down", "slow down", errors.Throttled),
     (500, "meltdown", "Region is not available", errors.Unreachable),

@@ -53,6 +53,7 @@ STRANGE: tuple[Row, ...] = (
     (409, "robot_unavailable", errors.BadOrder),
     (423, "sleeping", errors.BadOrder),
     (401, "token_expired", errors.BadCredentials),
+    (408, "too_slow", errors.Unreachable),
     (429, "slow_down", errors.Throttled),
     (500, "meltdown", errors.Unreachable),
     (599, "meltdown", errors.Unreachable),

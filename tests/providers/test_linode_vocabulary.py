@@ -48,6 +48,11 @@ ROWS: tuple[Row, ...] = (
 STRANGE: tuple[Row, ...] = (
     (400, "The moon is in the wrong phase", errors.BadOrder),
     (402, "Payment required", errors.BadOrder),
+    (400, "This plan is out of stock", errors.OutOfStock),
+    (403, "The type is not available in this region", errors.OutOfStock),
+    (400, "You have exceeded your account's limit of Linodes", errors.QuotaExceeded),
+    (401, "No capacity", errors.BadCredentials),
+    (500, "No capacity", errors.Unreachable),
     (404, "Not found", errors.BadOrder),
     (404, "There never was such a thing", errors.BadOrder),
     (405, "Method not allowed", errors.BadOrder),

@@ -33,6 +33,7 @@ ROWS: tuple[Row, ...] = (
     (403, "Unauthorized IP address: 203.0.113.7", errors.BadCredentials),
     (403, "Forbidden", errors.BadCredentials),
     (404, "Invalid VPC.", errors.BadOrder),
+    (408, "Request timeout", errors.Unreachable),
     (422, "Invalid per_page.", errors.BadOrder),
     (429, "rate limit exceeded", errors.Throttled),
     (500, vultr.LOCKED, errors.Throttled),
@@ -41,6 +42,10 @@ ROWS: tuple[Row, ...] = (
 )
 STRANGE: tuple[Row, ...] = (
     (402, "pay first", errors.BadOrder),
+    (400, "The plan vc2-2c-4gb is sold out.", errors.OutOfStock),
+    (412, "Instance limit reached", errors.QuotaExceeded),
+    (403, "This plan is not available to your user", errors.BadCredentials),
+    (500, "No capacity", errors.Unreachable),
     (409, "brand new", errors.BadOrder),
     (418, "short and stout", errors.BadOrder),
     (502, "meltdown", errors.Unreachable),
