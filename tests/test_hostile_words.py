@@ -1,4 +1,4 @@
-"""A cloud, a cluster and a server that tell hostile words, through every command and every log."""
+"""A cloud, a cluster and a server that send hostile text, through every command and every log."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def evil_reply():
 
 @contextlib.contextmanager
 def evil_server(answer):
-    """Answer Show as told: a reply, or the words of a refusal."""
+    """Answer Show with a reply, or with the details of an error."""
 
     class Evil(fleet_pb2_grpc.FleetServicer):
         def Show(self, _request, context):  # noqa: N802

@@ -1,4 +1,4 @@
-"""Every rule of the file, one row each: what is written, and what a person is told."""
+"""Every rule of the file, one row each: what is written, and the message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from externalgrpc import config
-from externalgrpc.config import mistakes as telling
+from externalgrpc.config.mistakes import MAX_REPORTED
 from tests.config import fake_clouds
 from tests.config.test_loading import BARE, SEED, load, mistakes
 
@@ -32,7 +32,7 @@ def test_the_group_that_the_rows_start_from_is_right(tmp_path: Path) -> None:
 
 
 ROWS = [
-    # what is in a group, and what is told about it
+    # what is in a group, and the message about it
     ({"minsize": "1"}, "7:3 nodes[0].minsize: is not a known key. Did you mean minSize?"),
     ({"zzz": "1"}, "7:3 nodes[0].zzz: is not a known key. Known: account, anyNodeName,"),
     ({"name": None}, "2:3 nodes[0].name: is missing. Give the group a name"),
@@ -518,7 +518,7 @@ def test_a_flood_of_mistakes_is_cut(tmp_path: Path) -> None:
     text = group() + "".join(f"  k{number}: 1\n" for number in range(2000))
     with pytest.raises(config.ConfigError) as caught:
         load(tmp_path, text)
-    assert len(caught.value.mistakes) == telling.MAX_REPORTED
+    assert len(caught.value.mistakes) == MAX_REPORTED
     assert str(caught.value).endswith("... and more")
 
 

@@ -75,7 +75,7 @@ def scene(
     binary: Path,
     tmp_path: Path,
 ) -> Iterator[world.World]:
-    """Give a scenario its world, and tell its timings."""
+    """Give a scenario its world, and print its timings."""
     built = world.World(tmp_path, plane, binary)
     with _reported(request, built):
         yield built
@@ -89,7 +89,7 @@ def pair(
     binary: Path,
     tmp_path: Path,
 ) -> Iterator[tuple[world.World, world.World]]:
-    """Give a scenario the worlds of two clusters; the first one's timings are told."""
+    """Give a scenario the worlds of two clusters; the first one's timings are printed."""
     first = world.World(tmp_path / "a", plane, binary, "a")
     second = world.World(tmp_path / "b", other_plane, binary, "b")
     with _reported(request, first, second):

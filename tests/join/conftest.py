@@ -91,7 +91,7 @@ def scene(
     source: mirror.Mirror,
     tmp_path: Path,
 ) -> Iterator[world.World]:
-    """Give a scenario its world, and tell its timings; a scenario may name the cloud."""
+    """Give a scenario its world, and print its timings; a scenario may name the cloud."""
     sky = fake_metadata.ALL[getattr(request, "param", fake_metadata.HETZNER.vendor.name)]
     built = world.World(tmp_path, image, control, source, sky)
     request.node.stash[_worlds] = built

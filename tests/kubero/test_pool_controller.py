@@ -120,7 +120,7 @@ def test_what_is_refused_is_tried_again_after_a_while(
     stub.have(app(autoScaling=MUCH), app("sign"))
     steps(controller, 0.0, 60.0)
     said = [each for each in caplog.records if "not looked after" in each.getMessage()]
-    assert len(said) == 2, "one of each kind: to tell, and to write"
+    assert len(said) == 2, "one of each kind: for the Event, and for the object"
     stub.refuses = None
     steps(controller, 60.0, 200.0)
     assert stub.told == [("shop/web", pools.LIMIT)]
