@@ -1,4 +1,4 @@
-"""The one place with worker threads: an eye, a reader, several hands an account.
+"""Run an account's requests on threads: one lists, one reads what is sold, several write.
 
 Jobs block; the reconciler never waits for one, it is called back. Reads leave a reserve of the
 budget to creates and deletes, and pass below it slowly: a server that cannot see helps nobody.
