@@ -466,20 +466,20 @@ def test_reports_and_deals(word):
         ),
         kubernetes=(finding,),
     )
-    screen_given = drawn(tables.report(report))
+    shown = drawn(tables.report(report))
     deal = price_list.Deal(account=word, machine_type=kind, offer=offer, price=None)
-    screen_given += drawn(tables.deals([deal], currency="EUR"))
+    shown += drawn(tables.deals([deal], currency="EUR"))
     sick = findings.Report(
         cluster=word,
         findings=(findings.trouble(word, word, word, word),),
         looked_at=(word,),
         not_looked_at=(findings.Unseen(what=word, because=word),),
     )
-    screen_given += drawn(screen.draw(sick))
-    assert zoo.raw(screen_given, styled=True) == []
-    assert "\U0001f480" not in screen_given, "an emoji code was read"
+    shown += drawn(screen.draw(sick))
+    assert zoo.raw(shown, styled=True) == []
+    assert "\U0001f480" not in shown, "an emoji code was read"
     if word in zoo.MARKUP:
-        assert screen_given.count(word) > 8
+        assert shown.count(word) > 8
 
 
 def test_the_live_table_and_the_demo(monkeypatch):

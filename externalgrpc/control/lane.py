@@ -239,7 +239,7 @@ class ThreadLane:
     def _await_budget(self, operation: str, cost: int, reserve: float) -> bool:
         """Wait for the budget to allow a request; False when the lane closes first."""
         with self._free:
-            value = False
+            warned = False
             while not self._closed or operation == "delete":
                 now = self._clock.monotonic()
                 wait_s = self._bucket.wait_s(now, cost, reserve)
@@ -250,8 +250,8 @@ class ThreadLane:
                     if operation == "create" and self._creates is not None:
                         self._creates.take(now)
                     return True
-                if wait_s > 1 and not value:
-                    value = True
+                if wait_s > 1 and not warned:
+                    warned = True
                     _LOG.warning(
                         "budget spent", account=self.account, operation=operation, wait_s=wait_s
                     )

@@ -452,13 +452,13 @@ def test_a_missing_file_is_reported_with_its_path(tmp_path: Path) -> None:
 def test_no_error_and_no_repr_shows_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{fake_clouds.TOKEN}\n{fake_clouds.TOKEN}\n")
     head = "accounts: [{name: x, provider: plain, tokenFile: token}]\n"
-    mistakes_given = mistakes(tmp_path, head + group())
-    assert mistakes_given[0].startswith("1:50 accounts[0].tokenFile: the token file ")
-    assert mistakes_given[0].endswith("holds more than a token. Keep the token as its only line")
-    mistakes_given += mistakes(
+    messages = mistakes(tmp_path, head + group())
+    assert messages[0].startswith("1:50 accounts[0].tokenFile: the token file ")
+    assert messages[0].endswith("holds more than a token. Keep the token as its only line")
+    messages += mistakes(
         tmp_path, group(provider="plain"), environ={"PLAIN_TOKEN": "a b" + fake_clouds.TOKEN}
     )
-    assert fake_clouds.TOKEN not in "".join(mistakes_given)
+    assert fake_clouds.TOKEN not in "".join(messages)
     (tmp_path / "token").write_text(fake_clouds.TOKEN)
     loaded = load(tmp_path, head + group(provider="plain", account="x"))
     assert loaded.accounts["x"].token == fake_clouds.TOKEN
@@ -481,8 +481,8 @@ def test_a_missing_token_is_reported_with_its_variable(tmp_path: Path) -> None:
 
 def test_user_data_over_the_clouds_limit_is_reported(tmp_path: Path) -> None:
     (tmp_path / "join").write_text("x" * 990 + "@@NODE_NAME@@")
-    mistakes_given = mistakes(tmp_path, group(provider="plain", userDataFile="join"))
-    assert mistakes_given == [
+    messages = mistakes(tmp_path, group(provider="plain", userDataFile="join"))
+    assert messages == [
         "7:17 nodes[0].userDataFile: becomes 1053 bytes of user-data; plain takes 1000. "
         "Shorten it, or fetch the larger part at boot"
     ]

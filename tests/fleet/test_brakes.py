@@ -107,8 +107,8 @@ class TestNeighbours:
         scene.fleet = dataclasses.replace(scene.fleet, cluster="prod")
         return scene
 
-    def read(self, scene: Scene, *neighbours_given: contract.Neighbour) -> None:
-        scene.fleet = neighbours.read(scene.fleet, "a", neighbours_given, now=scene.now)
+    def read(self, scene: Scene, *found: contract.Neighbour) -> None:
+        scene.fleet = neighbours.read(scene.fleet, "a", found, now=scene.now)
 
     def test_they_are_asked_for_once_and_orders_wait_for_it(self):
         scene = self.scene()
