@@ -1,4 +1,4 @@
-"""What holds for all tests: properties are judged without a clock; what is left out is listed."""
+"""What holds for all tests: which are left out, properties without deadlines, clean logging."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def pytest_addoption(parser: Any) -> None:
 def pytest_configure(config: Any) -> None:
     if config.getoption("--pure"):
         purity.enforce()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what needs built programs only where the marker is named: pytest -m e2e tests/kube."""
+    if "e2e" in config.option.markexpr:
+        return
+    left = [item for item in items if item.get_closest_marker("e2e")]
+    if left:
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

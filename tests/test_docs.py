@@ -9,7 +9,7 @@ import click
 import pytest
 import yaml
 
-from externalgrpc import cli, config
+from externalgrpc import cli, config, fleet
 from externalgrpc.config import schema
 from externalgrpc.model import installed_clouds
 from externalgrpc.rpc import polling
@@ -48,6 +48,11 @@ def test_a_configuration_in_the_docs_loads(tmp_path, page, block):
 
 def test_there_are_configurations_in_the_docs():
     assert len(BLOCKS) >= 4
+
+
+def test_every_module_of_the_fleet_is_in_the_rooms_list():
+    modules = {path.stem for path in (ROOT / "externalgrpc" / "fleet").glob("[!_]*")}
+    assert set(re.findall(r"``(\w+)``", fleet.__doc__)) == modules
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""A cloud, a cluster and a server that tell hostile words, through every command and every log."""
+"""A cloud, a cluster and a server that send hostile text, through every command and every log."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def evil_reply():
 
 @contextlib.contextmanager
 def evil_server(answer):
-    """Answer Show as told: a reply, or the words of a refusal."""
+    """Answer Show with a reply, or with the details of an error."""
 
     class Evil(fleet_pb2_grpc.FleetServicer):
         def Show(self, _request, context):  # noqa: N802
@@ -466,20 +466,20 @@ def test_reports_and_deals(word):
         ),
         kubernetes=(finding,),
     )
-    screen_given = drawn(tables.report(report))
+    shown = drawn(tables.report(report))
     deal = price_list.Deal(account=word, machine_type=kind, offer=offer, price=None)
-    screen_given += drawn(tables.deals([deal], currency="EUR"))
+    shown += drawn(tables.deals([deal], currency="EUR"))
     sick = findings.Report(
         cluster=word,
         findings=(findings.trouble(word, word, word, word),),
         looked_at=(word,),
         not_looked_at=(findings.Unseen(what=word, because=word),),
     )
-    screen_given += drawn(screen.draw(sick))
-    assert zoo.raw(screen_given, styled=True) == []
-    assert "\U0001f480" not in screen_given, "an emoji code was read"
+    shown += drawn(screen.draw(sick))
+    assert zoo.raw(shown, styled=True) == []
+    assert "\U0001f480" not in shown, "an emoji code was read"
     if word in zoo.MARKUP:
-        assert screen_given.count(word) > 8
+        assert shown.count(word) > 8
 
 
 def test_the_live_table_and_the_demo(monkeypatch):

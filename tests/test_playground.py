@@ -35,7 +35,7 @@ KWOK = "https://github.com/kubernetes-sigs/kwok/releases/download/v0.8.0"
 
 STAND_IN = """\
 #!{python}
-# Writes down what it is called with, and keeps the names of clusters; fails, or waits, where told.
+# Writes down what it is called with, and keeps the names of clusters; fails or waits if asked to.
 import json, os, pathlib, sys, time
 name, argv = os.path.basename(sys.argv[0]), sys.argv[1:]
 home = pathlib.Path(__file__).parent.parent

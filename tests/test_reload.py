@@ -1,4 +1,4 @@
-"""An account that cannot be opened is told in a sentence, and takes nothing else with it."""
+"""An account that cannot be opened is reported in a sentence, and breaks nothing else."""
 
 from __future__ import annotations
 

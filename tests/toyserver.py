@@ -23,7 +23,7 @@ STATE = wire.InstanceStatus.InstanceState
 
 
 class Time:
-    """A clock that moves when told."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -63,31 +63,29 @@ def patch(
     All that is reserved counts as the system's, so the cluster's kubeReserved goes. Thresholds
     are named all or none where the cluster names none: a kubelet takes the others for zero.
     """
-    reservations_given = reservations(kept)
+    promised = reservations(kept)
     whole = cluster is None
     patch: dict[str, object] = {}
     if whole or "max_pods" in kept.given:
-        patch |= {"maxPods": reservations_given.max_pods, "podsPerCore": None}
+        patch |= {"maxPods": promised.max_pods, "podsPerCore": None}
     if whole or kept.given & _RESERVED:
-        patch |= {"kubeReserved": None, "systemReserved": dict(reservations_given.system_reserved)}
+        patch |= {"kubeReserved": None, "systemReserved": dict(promised.system_reserved)}
     thresholds = {key for figure, key in _THRESHOLDS.items() if figure in kept.given}
     if cluster is None or (thresholds and not cluster.names_thresholds):
-        patch["evictionHard"] = dict(reservations_given.eviction_hard)
+        patch["evictionHard"] = dict(promised.eviction_hard)
     elif thresholds:
-        patch["evictionHard"] = {key: reservations_given.eviction_hard[key] for key in thresholds}
+        patch["evictionHard"] = {key: promised.eviction_hard[key] for key in thresholds}
     return patch
 
 
-def arguments(reservations_given: Reservations) -> dict[str, str]:
+def arguments(promised: Reservations) -> dict[str, str]:
     """Return the same as a kubelet's flags, for where there is no configuration to patch."""
     return {
-        "max-pods": str(reservations_given.max_pods),
+        "max-pods": str(promised.max_pods),
         "system-reserved": ",".join(
-            f"{key}={each}" for key, each in reservations_given.system_reserved.items()
+            f"{key}={each}" for key, each in promised.system_reserved.items()
         ),
-        "eviction-hard": ",".join(
-            f"{key}<{each}" for key, each in reservations_given.eviction_hard.items()
-        ),
+        "eviction-hard": ",".join(f"{key}<{each}" for key, each in promised.eviction_hard.items()),
     }
 
 

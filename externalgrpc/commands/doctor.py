@@ -48,7 +48,7 @@ def doctor(
     """Find what is wrong with an installation, why it matters, and what to do about it.
 
     Asks the clouds for machines with the cluster's mark, the running server for what it shows, and
-    the cluster's API server; each as far as it can be asked. What could not be looked at is told,
+    the cluster's API server; each as far as it can be asked. What could not be looked at is listed,
     with the reason. It changes nothing, anywhere.
 
     Looks for: machines that no group claims, that never joined or are there twice; Nodes without

@@ -103,12 +103,10 @@ def _config(source: Source, seen: files.Files, findings: validate.Findings) -> g
     )
     kubernetes = None
     if file.kubernetes is not None:
-        settings_given = options.read(
+        described = options.read(
             groups.Kubernetes, file.kubernetes, ("kubernetes",), findings, resolve=around.resolve
         )
-        kubernetes = (
-            settings_given if isinstance(settings_given, groups.Kubernetes) else groups.Kubernetes()
-        )
+        kubernetes = described if isinstance(described, groups.Kubernetes) else groups.Kubernetes()
     reader = nodes.Reader(
         cluster=cluster,
         logins=logins,

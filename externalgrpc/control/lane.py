@@ -1,4 +1,4 @@
-"""The one place with worker threads: an eye, a reader, several hands an account.
+"""Run an account's requests on threads: one lists, one reads what is sold, several write.
 
 Jobs block; the reconciler never waits for one, it is called back. Reads leave a reserve of the
 budget to creates and deletes, and pass below it slowly: a server that cannot see helps nobody.
@@ -239,7 +239,7 @@ class ThreadLane:
     def _await_budget(self, operation: str, cost: int, reserve: float) -> bool:
         """Wait for the budget to allow a request; False when the lane closes first."""
         with self._free:
-            value = False
+            warned = False
             while not self._closed or operation == "delete":
                 now = self._clock.monotonic()
                 wait_s = self._bucket.wait_s(now, cost, reserve)
@@ -250,8 +250,8 @@ class ThreadLane:
                     if operation == "create" and self._creates is not None:
                         self._creates.take(now)
                     return True
-                if wait_s > 1 and not value:
-                    value = True
+                if wait_s > 1 and not warned:
+                    warned = True
                     _LOG.warning(
                         "budget spent", account=self.account, operation=operation, wait_s=wait_s
                     )

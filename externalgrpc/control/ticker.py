@@ -1,4 +1,4 @@
-"""Beat: run the reconciler's pump whenever something has changed or falls due."""
+"""Run the reconciler's pump whenever something has changed or falls due."""
 
 from __future__ import annotations
 

@@ -1,16 +1,24 @@
 """THE state: one frozen value, and pure functions over it.
 
-``state`` holds the values, ``wishes`` the way down (grow, retire, shrink), ``listing`` and
-``answers`` the way up, ``landing`` what a listing means for orders, ``registering`` which Nodes
-there are, ``joins`` who became one, ``observed_capacity`` what they have, ``repair`` who no longer
-is of use, ``retired`` what must not exist, ``sparing`` what may after all,
-``returning`` what comes back,
-``stock`` what clouds said no to, ``plan`` what is due,
-``claims``, ``proof`` and ``quarantine`` what may be believed of a machine, ``vanishing`` of many,
-``succession`` what a server keeps that takes over from another,
-``configured``, ``pausing`` and ``spending`` what the operator asks for, ``view`` what is read,
-``keys`` which machine a name means, ``memo`` what was derived. Time, randomness and I/O are handed
-in: a whole history replays from a seed.
+Time, randomness and I/O are handed in: a whole history replays from a seed. By what they do:
+
+* hold: ``state`` the values, ``requests`` what can be asked of a cloud, ``identity`` and ``keys``
+  names, ``index`` and ``memo`` what is derived;
+* take wishes: ``wishes`` those of CA (grow, retire, shrink), ``configured``, ``pausing`` and
+  ``trials`` those of the operator, ``succession`` what is kept when another server acts;
+* decide what is due: ``plan``, ``dispatch`` for launches, ``stock`` where to order, ``notnow``,
+  ``surge`` and ``spending`` what forbids it;
+* take answers: ``answers`` and ``finished`` to one request, ``catalogue`` and ``neighbours``,
+  ``listing`` and what it means for orders (``landing``) and for retired names (``returning``);
+* doubt: ``claims`` who claims a machine, ``proof`` that it never was a node, ``quarantine`` what is
+  unsure, ``vanishing`` what is believed gone;
+* follow nodes: ``registering`` which there are, ``joins`` and ``journeys`` how far machines are,
+  ``verdicts`` which may be shown as failed, ``repair`` which are not ready for long,
+  ``observed_capacity`` what they have;
+* end: ``retired`` what must not exist, ``sparing`` what may after all, ``finishing`` what a create
+  left half made, ``marking`` and ``tidying`` what is on and beside machines;
+* read: ``view`` members and targets, ``explanation`` why there is no node, ``ways`` and ``history``
+  what happened lately.
 """
 
 from externalgrpc.fleet.answers import looked_up, missing_looked_up, ordered

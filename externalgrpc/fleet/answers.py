@@ -1,4 +1,4 @@
-"""The way up: what the cloud answered to one order or one look-up.
+"""Take what the cloud answered to one order or one look-up.
 
 An answer may come late, after CA let the launch go or a listing showed its machine; each function
 looks at what the fleet says now, not at what it said when the request was sent.

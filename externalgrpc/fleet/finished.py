@@ -1,4 +1,4 @@
-"""The way up: what a cloud answered when a machine was to be finished."""
+"""Take what a cloud answered when a machine was to be finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Name machines: one name from launch to deletion, and the id of what has no machine yet."""
+"""Name machines, by node name or provider id, and by a placeholder id what has no machine yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Name machines: under which key each stands, and which of them were retired."""
+"""Find retired machines: by name, or by provider id where two machines share a name."""
 
 from __future__ import annotations
 

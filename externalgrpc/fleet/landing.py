@@ -1,4 +1,4 @@
-"""Bring orders down by a listing: what it shows of them, what it lacks, and what that means."""
+"""Decide by a listing what became of orders: shown, lacking, or not to be known yet."""
 
 from __future__ import annotations
 

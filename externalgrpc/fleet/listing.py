@@ -1,4 +1,4 @@
-"""The way up: what a complete listing proves, and what it does not.
+"""Take a complete listing: what it proves, and what it does not.
 
 A listing is evidence, not proof: clouds list late. What it shows is there; what it lacks is
 looked up by id before it is believed gone, and not before the cloud's settling time is over.

@@ -1,4 +1,4 @@
-"""The way down: what CA asks for.
+"""Grow, retire and shrink groups, as CA asks for.
 
 Each function refuses with an error of :mod:`externalgrpc.model.fleet_errors` or returns the next
 Fleet; none of them talks to a cloud.

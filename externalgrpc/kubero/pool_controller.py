@@ -35,13 +35,13 @@ class Timing:
     """How long things take, in seconds; tests hand in shorter ones.
 
     ``apart_s`` lies between the two looks at an app, ``retry_s`` between two tries of what failed.
-    ``told`` is how often Events are written, ``written`` how often pools are made and changed.
+    ``events`` is how often Events are written, ``written`` how often pools are made and changed.
     """
 
     tick_s: float = 1.0
     apart_s: float = proof.APART_S
     retry_s: float = 30.0
-    told: pace.Pace = dataclasses.field(
+    events: pace.Pace = dataclasses.field(
         default_factory=lambda: pace.Pace(object_s=60.0, a_minute=30.0, burst=20)
     )
     written: pace.Pace = dataclasses.field(default_factory=pace.Pace)
@@ -79,9 +79,9 @@ class Controller:
         self._proof = proof.Proof()
         self._outage = ""
         self.counts: Mapping[str, int] = {}
-        self._events = pace.Budget(self._timing.told)
+        self._events = pace.Budget(self._timing.events)
         self._writes = pace.Budget(self._timing.written)
-        self._told: dict[str, tuple[str, float]] = {}
+        self._reported: dict[str, tuple[str, float]] = {}
         self._failed_at: dict[str, float] = {}
         self._logged: set[str] = set()
         self._due = threading.Event()
@@ -206,18 +206,18 @@ class Controller:
 
     def _tell(self, app: apps.App, refusal: pools.Refused, now: float) -> None:
         """Write an Event on an app, once for each reason, and again when Events are forgotten."""
-        said, at = self._told.get(app.name, ("", now))
+        said, at = self._reported.get(app.name, ("", now))
         text = f"{app.uid} {refusal.reason} {refusal}"
         if (said == text and now - at < _AGAIN_S) or not self._events.may(app.uid, now):
             return
         self._events.wrote(app.uid, now, counts=True)
-        tell = functools.partial(self._writer.tell, app, refusal.reason, str(refusal))
-        if self._try(f"tell {app.name}", tell, now):
-            self._told[app.name] = (text, now)
+        write = functools.partial(self._writer.write_event, app, refusal.reason, str(refusal))
+        if self._try(f"tell {app.name}", write, now):
+            self._reported[app.name] = (text, now)
             _LOG.info("app gets no pool", app=app.name, reason=refusal.reason)
 
     def _forget(self, refused: set[str], uids: set[str], names: set[str], now: float) -> None:
-        self._told = {name: said for name, said in self._told.items() if name in refused}
+        self._reported = {name: said for name, said in self._reported.items() if name in refused}
         self._events.forget(uids)
         self._writes.forget(names)
         lately = now - self._timing.retry_s

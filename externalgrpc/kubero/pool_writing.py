@@ -1,4 +1,4 @@
-"""Write apps' pools, look apps up, and tell their owners; every method blocks."""
+"""Write apps' pools, look apps up, and write Events on apps; every method blocks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Writer:
             raise errors.Invalid("the answer is no KuberoApp", operation=f"GET {namespace}/{app}")
         return found
 
-    def tell(self, app: apps.App, reason: str, note: str) -> None:
+    def write_event(self, app: apps.App, reason: str, note: str) -> None:
         """Write an Event on an app; raises KubeError."""
         regarding = events.Regarding(
             kind=apps.KIND,

@@ -78,9 +78,9 @@ class Calls:
                 reply = method(request)
             except Exception as error:  # noqa: BLE001 - the table decides, INTERNAL is for the rest
                 self._fail(rpc, error, context)
-            data_given = reply if isinstance(reply, bytes) else reply.SerializeToString()
-            self._callers.replying(context, len(data_given))
-            return data_given
+            serialized = reply if isinstance(reply, bytes) else reply.SerializeToString()
+            self._callers.replying(context, len(serialized))
+            return serialized
 
         def at_once(data: bytes, context: grpc.ServicerContext) -> bytes | None:
             assert quick is not None  # noqa: S101 - see below

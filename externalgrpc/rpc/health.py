@@ -90,23 +90,23 @@ class Health:
                 raise TooManyWatchers(f"{WATCHERS} callers watch our health already: use Check")
             self._watchers += 1
         try:
-            value = None
+            sent = None
             while context.add_callback(self._wake):
-                status = self._next(context, value, known=request.service in self._names)
+                status = self._next(context, sent, known=request.service in self._names)
                 if status is None:
                     return
                 yield _Response(status=status)
-                value = status
+                sent = status
         finally:
             with self._changed:
                 self._watchers -= 1
 
-    def _next(self, context: grpc.ServicerContext, value: Any, *, known: bool) -> Any:  # noqa: ANN401
+    def _next(self, context: grpc.ServicerContext, sent: Any, *, known: bool) -> Any:  # noqa: ANN401
         """Wait for a status that was not sent yet; None at the end."""
         with self._calls.watching(context, math.inf), self._changed:
             while context.is_active():
                 status = self._status if known else _Response.SERVICE_UNKNOWN
-                if status != value:
+                if status != sent:
                     return status
                 if self._ended:
                     return None

@@ -43,7 +43,7 @@ Calls = list[tuple[str, bytes]]
 
 @dataclasses.dataclass
 class Took:
-    """What one server took for the rounds: seconds of the clock, and of its processor."""
+    """The seconds of one server for the rounds: of the clock, and of its processor."""
 
     loop_s: list[float] = dataclasses.field(default_factory=list)
     cpu_s: list[float] = dataclasses.field(default_factory=list)

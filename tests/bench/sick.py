@@ -101,7 +101,7 @@ class Bench:
         self.recovered_s[condition].append(time.monotonic() - began)
 
     def suffers(self, sick: str, condition: troubles.Trouble) -> bool:
-        """Tell whether the server has met the trouble; what hangs is not told before a time-out."""
+        """Return whether the server has met the trouble; a hang shows only after its time-out."""
         if condition is troubles.Trouble.HANGS:
             return self.fakes[sick].exchanges[-1].fault is engine.FaultKind.HANG
         return bool(self.trouble(sick))

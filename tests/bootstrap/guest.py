@@ -49,7 +49,7 @@ CONTAINERD_1_7 = (
 
 
 class Guest:
-    """One machine below ``folder``; Debian 12 with a fresh image unless told otherwise."""
+    """One machine below ``folder``; Debian 12 with a fresh image unless another is given."""
 
     def __init__(self, folder: Path, *, os_release: str = "debian-12") -> None:
         self.root = folder / "root"

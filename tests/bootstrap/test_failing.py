@@ -1,4 +1,4 @@
-"""What fails is tried again, told, wiped and switched off; and the lines of users."""
+"""What fails is tried again, reported, wiped and switched off; and the lines of users."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_a_private_network_that_never_comes_ends_the_join(baked: Guest) -> None:
     why = baked.read("/var/lib/vps-autoscaler/failed").splitlines()
     assert why[0] == "workers-x7k2pq"
     assert why[1].startswith("network: error: no address in 10.0.0.0/16 after 30s")
-    assert "eth0 203.0.113.7/32" in why[1], "it tells what is there instead"
+    assert "eth0 203.0.113.7/32" in why[1], "it says what is there instead"
     assert baked.secrets(orders.TOKEN) == []
 
 

@@ -94,7 +94,7 @@ def machine_of(group: groups.NodeGroup, prospect: template.Prospect, join: str) 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reported:
-    """What the machine's kubelet is told, read back from the user-data."""
+    """The machine's kubelet configuration, read back from the user-data."""
 
     labels: dict[str, str]
     taints: list[tuple[str, str, str]]
@@ -137,7 +137,7 @@ def told_by_k3s(of: machine.Machine) -> Reported:
 
 
 def kubelets_own(kind: contract.MachineType) -> dict[str, str]:
-    """What a kubelet puts on its node without being told, as a real one's Node shows it."""
+    """What a kubelet puts on its node by itself, as a real one's Node shows it."""
     return {
         "kubernetes.io/hostname": HOST,
         "kubernetes.io/os": "linux",
@@ -183,7 +183,7 @@ def test_what_is_promised_is_what_is_ordered(
 def check_resources(
     seen: Reported, prospect: template.Prospect, group: groups.NodeGroup, promised: core.Node
 ) -> None:
-    """Do the kubelet's subtraction with what it is told, and compare with the template's."""
+    """Do the kubelet's subtraction with its configuration, and compare with the template's."""
     capacity, _ = template.resources(prospect, group.reserve)
     assert seen.max_pods == quantity.units(promised.status.allocatable["pods"].string)
     cpu = capacity.cpu_millis - quantity.millis(seen.reserved["cpu"])

@@ -1,10 +1,8 @@
-"""Leave out what there is no tool for, with one reason; the cluster only when it is asked for."""
+"""Skip what needs helm where there is none; run an API server for the rest."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,45 +10,31 @@ from pathlib import Path
 import pytest
 
 from tests.chart import helm, installing
+from tests.e2e import programs
 from tests.kube import plane as planes
 
 HERE = Path(__file__).parent
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what needs an API server (pytest -m e2e), skip what needs helm."""
-    here = [item for item in items if item.path.parent == HERE]
-    if "e2e" not in config.option.markexpr:
-        left = [item for item in here if item.get_closest_marker("e2e")]
-        if left:
-            items[:] = [item for item in items if item not in left]
-            config.hook.pytest_deselected(items=left)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs helm."""
     try:
         found = helm.find()
     except LookupError as wrong:
         raise pytest.UsageError(str(wrong)) from wrong
     if found is None:
-        for item in here:
-            if item.get_closest_marker("helm"):
+        for item in items:
+            if item.path.parent == HERE and item.get_closest_marker("helm"):
                 item.add_marker(pytest.mark.skip(reason=helm.REASON))
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[installing.Plane]:
     """Run a real API server; its programs are built when they are not there."""
-    build = helm.ROOT / "tests" / "e2e" / "tools" / "build"
-    built = subprocess.run(
-        [sys.executable, str(build), *planes.PROGRAMS], stdout=subprocess.PIPE, check=True
-    )
-    running = installing.Plane(
-        Path(built.stdout.decode().strip()), tmp_path_factory.mktemp("plane") / "c"
-    )
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    folder = tmp_path_factory.mktemp("plane") / "c"
+    with programs.running(installing.Plane(programs.built(*planes.PROGRAMS), folder)) as plane:
+        yield plane
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What a demonstration on the memory cloud lacks: VPSNodes, pools of apps, kept room, halves.
 
-Each is what the server has of it, run beside the demonstration's, and tells a registry of its own.
+Each is what the server has of it, run beside the demonstration's, and has a registry of its own.
 """
 
 from __future__ import annotations

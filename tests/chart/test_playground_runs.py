@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import yaml
 from tests.chart import helm, rendered_pod
 from tests.chart.installing import autoscalers
 from tests.chart.test_real_autoscaler import REFUSED, minor
-from tests.e2e import binaries, controlplane, kwok, waiting
+from tests.e2e import binaries, controlplane, kwok, programs, waiting
 
 pytestmark = [
     pytest.mark.e2e,
@@ -130,14 +129,9 @@ class Plane(controlplane.ControlPlane):
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """Run the control plane."""
-    build = helm.ROOT / "tests" / "e2e" / "tools" / "build"
-    built = subprocess.run([sys.executable, str(build), *TOOLS], stdout=subprocess.PIPE, check=True)
-    running = Plane(Path(built.stdout.decode().strip()), tmp_path_factory.mktemp("plane") / "c")
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    folder = tmp_path_factory.mktemp("plane") / "c"
+    with programs.running(Plane(programs.built(*TOOLS), folder)) as plane:
+        yield plane
 
 
 def installed(plane: Plane) -> list[helm.Object]:

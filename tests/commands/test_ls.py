@@ -136,7 +136,7 @@ def test_the_second_of_a_name_in_quarantine_too(tmp_path):
         serving.until(lambda: phase(up, second.provider_id) == "quarantine")
         names = {each.provider_id: each.name for each in up.show().machines}
         assert names[second.provider_id] == second.provider_id
-        # A living machine of our own identity: the account goes on, and tells.
+        # A living machine of our own identity: the account goes on, and shows it.
         assert up.show().accounts[0].not_now_code == ""
 
 

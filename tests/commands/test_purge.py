@@ -1,4 +1,4 @@
-"""A purge deletes what is this cluster's, or exactly what it was told; it never guesses."""
+"""A purge deletes what is this cluster's, or exactly what was named; it never guesses."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_with_kubernetes_only_our_own_and_the_unmarked_go(sky, kube):
     assert sky.names() == ["db-theirs", "web-theirs"]
     again = purge(sky, "--yes")
     assert "no machine carries the mark of cluster test that this would delete" in again
-    # The line that was told does what it says.
+    # The line that was printed does what it says.
     assert "[2/2]" in purge(sky, "--identity", OTHERS, "--yes")
     assert sky.names() == []
     assert cluster.only_read(kube)

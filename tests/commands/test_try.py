@@ -80,13 +80,13 @@ def test_through_a_server_to_a_ready_node_and_back(tmp_path):
         made = joined(up, cluster, labels=promised(template))
         code, out, err = ended(process)
         assert code == 0, err
-        told = json.loads(out)
-        assert told["ready"]
-        assert told["machine"]["name"] == made.node_name
-        assert [step["name"] for step in told["steps"]][-1] == "nothing left"
-        assert told["left"] == []
-        assert told["machine"].keys() == {"name", "providerID", "instanceType", "region"}
-        assert len(told["proofs"]) == 4
+        report = json.loads(out)
+        assert report["ready"]
+        assert report["machine"]["name"] == made.node_name
+        assert [step["name"] for step in report["steps"]][-1] == "nothing left"
+        assert report["left"] == []
+        assert report["machine"].keys() == {"name", "providerID", "instanceType", "region"}
+        assert len(report["proofs"]) == 4
         assert "EUR an hour" in err
         for step in ("order accepted", "machine running", "node ready", "machine gone"):
             assert step in err
@@ -306,8 +306,8 @@ def test_without_a_server_it_orders_from_here_and_says_so(tmp_path):
     code, out, err = said("workers", *environ, "--yes", "-o", "json")
     assert code == 0, err
     assert "ordered from here" in err
-    told = json.loads(out)
-    assert (told["ready"], told["watched"], told["left"]) == (True, False, [])
+    report = json.loads(out)
+    assert (report["ready"], report["watched"], report["left"]) == (True, False, [])
     code, _out, err = said("nope", *environ, "--yes")
     assert code == 1
     assert "there are: workers" in err

@@ -32,13 +32,13 @@ def machine(phase, **fields):
     return pb.Machine(name="web-1", group="web", phase=phase, **fields)
 
 
-def told(before, after):
+def lines(before, after):
     return list(watching.changes(before, after))
 
 
 def test_the_first_answer_is_all_news():
     shown = show(machine("creating", machine_type="small", location="north"))
-    assert told(pb.ShowResponse(), shown) == [
+    assert lines(pb.ShowResponse(), shown) == [
         "group web: target 1, of 0 to 3",
         "machine web-1: creating, small in north",
     ]
@@ -46,31 +46,31 @@ def test_the_first_answer_is_all_news():
 
 def test_each_change_is_a_line():
     creating, runs = show(machine("creating")), show(machine("running"))
-    assert told(creating, runs) == ["machine web-1: creating -> running"]
-    assert told(runs, show(machine("running", registered=True))) == [
+    assert lines(creating, runs) == ["machine web-1: creating -> running"]
+    assert lines(runs, show(machine("running", registered=True))) == [
         "machine web-1: running -> running/node"
     ]
-    assert told(runs, show()) == ["machine web-1: running -> gone"]
+    assert lines(runs, show()) == ["machine web-1: running -> gone"]
     failed = show(machine("failed", error_code="OutOfStock", error_message="none left"))
-    assert told(creating, failed)[1:] == ["machine web-1: OutOfStock: none left"]
+    assert lines(creating, failed)[1:] == ["machine web-1: OutOfStock: none left"]
     grown = pb.ShowResponse(groups=[pb.Group(id="web", target=2, min=0, max=3)])
-    assert told(show(), grown) == [
+    assert lines(show(), grown) == [
         "group web: target 1, of 0 to 3 -> target 2, of 0 to 3",
     ]
-    assert told(show(), pb.ShowResponse()) == ["group web: gone"]
+    assert lines(show(), pb.ShowResponse()) == ["group web: gone"]
 
 
 def test_trouble_and_its_end():
     sick = show(accounts=[pb.Account(name="a", trouble="no route")], outage="3 of 4 are lost")
     well = show(accounts=[pb.Account(name="a")])
-    assert told(well, sick) == ["account a: no route", "outage: 3 of 4 are lost"]
-    assert told(sick, well) == ["account a: well again", "outage: over"]
+    assert lines(well, sick) == ["account a: no route", "outage: 3 of 4 are lost"]
+    assert lines(sick, well) == ["account a: well again", "outage: over"]
 
 
 def test_time_that_passes_is_no_change():
     one = show(machine("running", age_seconds=1.0), uptime_seconds=1)
     two = show(machine("running", age_seconds=9.0, step_seconds_ago=3.0), uptime_seconds=9)
-    assert told(one, two) == []
+    assert lines(one, two) == []
 
 
 @pytest.mark.parametrize("word", zoo.ENCODABLE)
@@ -81,7 +81,7 @@ def test_hostile_words_stay_on_their_line(word):
         accounts=[pb.Account(name="a", trouble=word)],
         outage=word,
     )
-    for line in told(pb.ShowResponse(), evil):
+    for line in lines(pb.ShowResponse(), evil):
         assert zoo.raw(line) == []
 
 

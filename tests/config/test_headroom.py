@@ -65,8 +65,8 @@ def test_a_label_of_its_own_is_needed(tmp_path: Path, other: str) -> None:
 
 def test_a_prometheus_is_an_address(tmp_path: Path) -> None:
     text = FILE % ("labels: {pool: web}, targetCPU: 70", "labels: {pool: batch}")
-    told = text.replace("kubernetes: {}", "kubernetes: {prometheus: 'http://prometheus:9090'}")
-    config = load(tmp_path, told)
+    named = text.replace("kubernetes: {}", "kubernetes: {prometheus: 'http://prometheus:9090'}")
+    config = load(tmp_path, named)
     assert config.kubernetes is not None
     assert config.kubernetes.prometheus == "http://prometheus:9090"
     assert config.kubernetes.prometheus_query == groups.NODE_CPU_QUERY

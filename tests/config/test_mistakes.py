@@ -1,4 +1,4 @@
-"""Every rule of the file, one row each: what is written, and what a person is told."""
+"""Every rule of the file, one row each: what is written, and the message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from externalgrpc import config
-from externalgrpc.config import mistakes as telling
+from externalgrpc.config.mistakes import MAX_REPORTED
 from tests.config import fake_clouds
 from tests.config.test_loading import BARE, SEED, load, mistakes
 
@@ -32,7 +32,7 @@ def test_the_group_that_the_rows_start_from_is_right(tmp_path: Path) -> None:
 
 
 ROWS = [
-    # what is in a group, and what is told about it
+    # what is in a group, and the message about it
     ({"minsize": "1"}, "7:3 nodes[0].minsize: is not a known key. Did you mean minSize?"),
     ({"zzz": "1"}, "7:3 nodes[0].zzz: is not a known key. Known: account, anyNodeName,"),
     ({"name": None}, "2:3 nodes[0].name: is missing. Give the group a name"),
@@ -454,13 +454,13 @@ def test_a_missing_file_is_reported_with_its_path(tmp_path: Path) -> None:
 def test_no_error_and_no_repr_shows_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{fake_clouds.TOKEN}\n{fake_clouds.TOKEN}\n")
     head = "accounts: [{name: x, provider: plain, tokenFile: token}]\n"
-    mistakes_given = mistakes(tmp_path, head + group())
-    assert mistakes_given[0].startswith("1:50 accounts[0].tokenFile: the token file ")
-    assert mistakes_given[0].endswith("holds more than a token. Keep the token as its only line")
-    mistakes_given += mistakes(
+    messages = mistakes(tmp_path, head + group())
+    assert messages[0].startswith("1:50 accounts[0].tokenFile: the token file ")
+    assert messages[0].endswith("holds more than a token. Keep the token as its only line")
+    messages += mistakes(
         tmp_path, group(provider="plain"), environ={"PLAIN_TOKEN": "a b" + fake_clouds.TOKEN}
     )
-    assert fake_clouds.TOKEN not in "".join(mistakes_given)
+    assert fake_clouds.TOKEN not in "".join(messages)
     (tmp_path / "token").write_text(fake_clouds.TOKEN)
     loaded = load(tmp_path, head + group(provider="plain", account="x"))
     assert loaded.accounts["x"].token == fake_clouds.TOKEN
@@ -483,8 +483,8 @@ def test_a_missing_token_is_reported_with_its_variable(tmp_path: Path) -> None:
 
 def test_user_data_over_the_clouds_limit_is_reported(tmp_path: Path) -> None:
     (tmp_path / "join").write_text("x" * 990 + "@@NODE_NAME@@")
-    mistakes_given = mistakes(tmp_path, group(provider="plain", userDataFile="join"))
-    assert mistakes_given == [
+    messages = mistakes(tmp_path, group(provider="plain", userDataFile="join"))
+    assert messages == [
         "7:17 nodes[0].userDataFile: becomes 1053 bytes of user-data; plain takes 1000. "
         "Shorten it, or fetch the larger part at boot"
     ]
@@ -520,7 +520,7 @@ def test_a_flood_of_mistakes_is_cut(tmp_path: Path) -> None:
     text = group() + "".join(f"  k{number}: 1\n" for number in range(2000))
     with pytest.raises(config.ConfigError) as caught:
         load(tmp_path, text)
-    assert len(caught.value.mistakes) == telling.MAX_REPORTED
+    assert len(caught.value.mistakes) == MAX_REPORTED
     assert str(caught.value).endswith("... and more")
 
 

@@ -85,7 +85,7 @@ def test_after_a_429_a_listing_passes_soon(
         step_s = min(wait_s, 1.0)
         now += step_s
         if busy and now >= NOW + pause_s and bucket.wait_s(now, 1, 0.0) <= 0:
-            # creates and deletes take all there is, and are told each time that it is nothing
+            # creates and deletes take all there is, and read each time that nothing is left
             bucket.take(now, 1, 0.0)
             bucket.correct(now, reported(0 if remaining == 0 else remaining, limit, now))
         assert now <= latest + 1e-6

@@ -68,7 +68,7 @@ def refuse() -> None:
     [
         # the limit of creates holds up creates, and nothing else
         (CREATES, PLENTY, "create", "create", "delete"),
-        # a limit that the budget does not tell of holds up all
+        # a limit that the budget does not show holds up all
         (None, PLENTY, "create", "instances", ""),
         (None, None, "create", "create", ""),
         # a machine that is busy holds up nothing

@@ -22,7 +22,7 @@ GROUP = scene.group("g", "a", candidates=(scene.NORTH, scene.SOUTH), max_size=6)
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -114,7 +114,7 @@ class Plant:
         self.woken += 1
 
     def run(self, seconds: float = 0.0) -> list[str]:
-        """Let time pass, and everything that is due be done; tell the operations."""
+        """Let time pass, and everything that is due be done; return the operations."""
         done: list[str] = []
         until = self.clock.now + seconds
         while True:
@@ -420,7 +420,7 @@ class TestErrands:
 
 
 @pytest.mark.parametrize(
-    ("told", "change"),
+    ("logged", "change"),
     [
         ("learned", lambda made: made.learn({})),
         ("departed", lambda made: made.configure((GROUP,), {}, {}, cluster="c")),
@@ -428,7 +428,7 @@ class TestErrands:
         ("standing", lambda made: made.pump()),
     ],
 )
-def test_a_difference_that_is_told_is_not_another_threads(plant, monkeypatch, told, change):
+def test_a_logged_difference_holds_no_other_threads_change(plant, monkeypatch, logged, change):
     """Another thread changes the fleet right before the lock is had."""
     plant.reconciler.identified("before")
     plant.clock.now += 1000.0
@@ -445,7 +445,7 @@ def test_a_difference_that_is_told_is_not_another_threads(plant, monkeypatch, to
         def __exit__(self, *raised):
             return lock.__exit__(*raised)
 
-    monkeypatch.setattr(audit_log, told, lambda *pair: differences.append(pair))
+    monkeypatch.setattr(audit_log, logged, lambda *pair: differences.append(pair))
     plant.reconciler._lock = Late()
     change(plant.reconciler)
     assert plant.reconciler.fleet.identity == "meanwhile"
@@ -453,7 +453,7 @@ def test_a_difference_that_is_told_is_not_another_threads(plant, monkeypatch, to
 
 
 def test_an_hours_limit_that_planning_reaches_is_told(plant, caplog):
-    """Whatever changes the fleet, what it brought is told: planning is a change as well."""
+    """Every change of the fleet is logged, also that of a plan."""
     account = groups.Account(name="a", provider="memory", max_orders_per_hour=1)
     runtime = dataclasses.replace(plant.runtime, account=account)
     plant.reconciler.configure((GROUP,), {"a": runtime}, {}, cluster="c")
@@ -470,12 +470,12 @@ def test_what_enters_quarantine_is_told_with_the_line_that_deletes_it(caplog):
     there.listed(scene.machine(1, "g-1", identity="ffffffffff"))
     with caplog.at_level(logging.WARNING, logger="vps_autoscaler.reconciler"):
         audit_log.standing(before, there.fleet)
-    (told,) = [each for each in caplog.records if "in quarantine" in each.getMessage()]
-    assert told.fields["code"] == "Foreign"
-    assert told.fields["name"] == "g-1"
-    assert "ffffffffff" in told.fields["why"]
-    assert "purge" in told.fields["delete_by_hand"]
-    assert "sky://1" in told.fields["delete_by_hand"]
+    (record,) = [each for each in caplog.records if "in quarantine" in each.getMessage()]
+    assert record.fields["code"] == "Foreign"
+    assert record.fields["name"] == "g-1"
+    assert "ffffffffff" in record.fields["why"]
+    assert "purge" in record.fields["delete_by_hand"]
+    assert "sky://1" in record.fields["delete_by_hand"]
 
 
 def test_writers_from_many_threads_lose_nothing():

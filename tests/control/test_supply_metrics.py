@@ -99,8 +99,8 @@ def test_what_may_be_anothers_costs_us_nothing() -> None:
 
 
 def test_budgets_are_those_that_clouds_told() -> None:
-    told = contract.Budget(limit=3600, remaining=12, reset_at=1.0, seen_at=1.0)
-    scrape = Scrape(Scene(), budgets={"a": told, "silent": None})
+    budget = contract.Budget(limit=3600, remaining=12, reset_at=1.0, seen_at=1.0)
+    scrape = Scrape(Scene(), budgets={"a": budget, "silent": None})
     assert scrape["request_budget_remaining"] == {("a",): 12.0}
     assert scrape["request_budget_limit"] == {("a",): 3600.0}
 

@@ -98,7 +98,7 @@ class Autoscaler:
 
 
 def _written_at(line: str) -> float:
-    """Read when a line was logged, in Unix seconds; the logs tell no year."""
+    """Read when a line was logged, in Unix seconds; the logs have no year."""
     now = datetime.datetime.now(datetime.UTC)
     stamp = f"{now.year} {line[1:21]} +0000"
     return datetime.datetime.strptime(stamp, "%Y %m%d %H:%M:%S.%f %z").timestamp()

@@ -42,7 +42,7 @@ def find(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def labels(paths: tuple[Path, ...]) -> tuple[str, ...]:
-    """Return each path a short name for reports: what tells it from the others."""
+    """Return each path a short name for reports: what distinguishes it from the others."""
     short = tuple(each.name.removeprefix(f"{NAME}-") for each in paths)
     if len(set(short)) == len(paths):
         return short

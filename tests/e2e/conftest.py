@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import binaries, controlplane, world
+from tests.e2e import binaries, controlplane, programs, world
 
-HERE = Path(__file__).parent
 ASK = "run tests/e2e/run (or pytest -m e2e) for the end-to-end tests"
 
 Wrapped = Generator[None, pytest.TestReport, pytest.TestReport]
@@ -30,13 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the scenarios out unless they were asked for, and refuse to run without a binary."""
+    """Refuse to run scenarios without a binary."""
     scenarios = [item for item in items if item.get_closest_marker("e2e")]
-    if not scenarios:
-        return
-    if "e2e" not in config.option.markexpr:
-        items[:] = [item for item in items if item not in scenarios]
-        config.hook.pytest_deselected(items=scenarios)
+    if not scenarios or "e2e" not in config.option.markexpr:
         return
     try:
         binaries.find(os.environ)
@@ -60,29 +54,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[controlplane.ControlPlane]:
     """Run a control plane for all scenarios; its programs are built when they are not there."""
-    with _control_plane(tmp_path_factory.mktemp("plane")) as running:
-        yield running
+    yield from _control_plane(tmp_path_factory.mktemp("plane"))
 
 
 @pytest.fixture(scope="session")
 def other_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[controlplane.ControlPlane]:
     """Run the control plane of another cluster."""
-    with _control_plane(tmp_path_factory.mktemp("other")) as running:
-        yield running
+    yield from _control_plane(tmp_path_factory.mktemp("other"))
 
 
-@contextlib.contextmanager
 def _control_plane(folder: Path) -> Iterator[controlplane.ControlPlane]:
-    built = subprocess.run(
-        [sys.executable, str(HERE / "tools" / "build")], stdout=subprocess.PIPE, check=True
-    )
-    tools = Path(built.stdout.decode().strip())
-    running = controlplane.ControlPlane(tools, folder / "control")
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    with programs.running(controlplane.ControlPlane(programs.built(), folder / "control")) as plane:
+        yield plane
 
 
 @pytest.fixture
@@ -92,7 +75,7 @@ def scene(
     binary: Path,
     tmp_path: Path,
 ) -> Iterator[world.World]:
-    """Give a scenario its world, and tell its timings."""
+    """Give a scenario its world, and print its timings."""
     built = world.World(tmp_path, plane, binary)
     with _reported(request, built):
         yield built
@@ -106,7 +89,7 @@ def pair(
     binary: Path,
     tmp_path: Path,
 ) -> Iterator[tuple[world.World, world.World]]:
-    """Give a scenario the worlds of two clusters; the first one's timings are told."""
+    """Give a scenario the worlds of two clusters; the first one's timings are printed."""
     first = world.World(tmp_path / "a", plane, binary, "a")
     second = world.World(tmp_path / "b", other_plane, binary, "b")
     with _reported(request, first, second):

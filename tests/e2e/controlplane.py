@@ -160,10 +160,13 @@ class ControlPlane:
         (self._folder / "scheduler.yaml").write_text(yaml.safe_dump(fields))
 
 
-def _ready(api: httpx.Client) -> bool:
+def answers(api: httpx.Client, path: str = "/readyz") -> bool:
+    """Return whether an API server answers OK; by itself it does when it is ready."""
     try:
-        if api.get("/readyz").status_code != httpx.codes.OK:
-            return False
-        return api.get("/api/v1/namespaces/default").status_code == httpx.codes.OK
+        return api.get(path).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
+
+
+def _ready(api: httpx.Client) -> bool:
+    return answers(api) and answers(api, "/api/v1/namespaces/default")

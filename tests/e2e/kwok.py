@@ -52,13 +52,13 @@ def build() -> Path:
     subprocess.run(
         ["go", "install", f"{MODULE}/cmd/kwok@{version()}"], check=True, env=surroundings
     )
-    told = subprocess.run(
+    module = subprocess.run(
         ["go", "mod", "download", "-json", f"{MODULE}@{version()}"],
         check=True,
         env=surroundings,
         stdout=subprocess.PIPE,
     )
-    parts = Path(json.loads(told.stdout)["Dir"]) / "kustomize"
+    parts = Path(json.loads(module.stdout)["Dir"]) / "kustomize"
     # The manifests of a release, as far as they can be without its image: kinds, and stages.
     kinds = _joined([parts / "crd" / "bases"], "CustomResourceDefinition")
     (there / "kwok.yaml").write_text(kinds)

@@ -28,7 +28,7 @@ exec kubelet --hostname-override=@@NODE_NAME@@ --node-labels='@@NODE_LABELS@@' \
 --register-with-taints='@@TAINTS@@' \
 --provider-id="@@PROVIDER_ID_SCHEME@@://$(curl -s http://169.254.169.254/instance-id)"
 """
-"""What a group's machines are told: enough of a kubelet's command line to read back."""
+"""What a group's user-data says: enough of a kubelet's command line to read back."""
 
 
 class Machines:

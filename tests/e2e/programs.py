@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from tests.e2e import waiting
+
+BUILD = Path(__file__).parent / "tools" / "build"
 
 
 class DiedError(AssertionError):
     """A program ended that should be running."""
+
+
+class Startable(Protocol):
+    """What :func:`running` starts and stops."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+S = TypeVar("S", bound=Startable)
+
+
+@contextlib.contextmanager
+def running(made: S) -> Iterator[S]:
+    """Start something, and stop it at the end, also when it did not start wholly."""
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def built(*names: str) -> Path:
+    """Return the folder of the programs (without names: of all); builds those that are missing."""
+    done = subprocess.run([sys.executable, str(BUILD), *names], stdout=subprocess.PIPE, check=True)
+    return Path(done.stdout.decode().strip())
+
+
+def output(program: Path, *argv: str, stdin: str | None = None) -> str:
+    """Run a program to its end and return what it printed; it must succeed."""
+    done = subprocess.run(
+        [str(program), *argv], input=stdin, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{program} {' '.join(argv)}:\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def free_port() -> int:

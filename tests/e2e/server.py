@@ -73,7 +73,7 @@ class Server:
     ``endpoints`` are by the cloud's name, one account each. ``rates`` are exchange rates into
     euros. ``options`` are every account's, as the configuration file spells them. ``kubeconfig``
     is what ``kubernetes:`` finds in the server's home, beside what ``kubernetes`` says; ``stamp``
-    is added to what machines are told. ``vps_nodes`` are the defaults of VPSNodes, by cloud;
+    is added to what machines get. ``vps_nodes`` are the defaults of VPSNodes, by cloud;
     ``more`` are keys at the top of the file. ``module`` is what is run, ``flags`` are further ones
     of ``serve``.
     """

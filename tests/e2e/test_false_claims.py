@@ -51,7 +51,7 @@ def test_a_node_that_claims_a_sibling_harms_and_stops_nobody(scene: World, *, kn
     scene.note("grown")
     for owner in ("web", "more", "lie"):
         scene.cluster.delete_pods(owner)
-    scene.until(lambda: {each.id for each in scene.servers()} <= liars, "all others are let go")
+    scene.until(lambda: {each.id for each in scene.servers()} <= liars, "all others are deleted")
     assert honest <= scene.cloud.deletions()
     assert not scene.autoscaler.given_up()
     scene.note("shrunk")

@@ -40,7 +40,7 @@ def buffers(plane: ControlPlane, binary: Path) -> Iterator[None]:
         absent.skip(absent.Need.SHARED)
     release = re.search(r"1\.(\d+)", binary.name)
     if release is not None and int(release[1]) < 36:
-        pytest.skip("this release is not told of CapacityBuffers of v1beta1")
+        pytest.skip("this release knows no CapacityBuffers of v1beta1")
     definition = yaml.safe_load(CRD.read_text())
     # What the API server asks of a group of *.k8s.io.
     definition["metadata"]["annotations"]["api-approved.kubernetes.io"] = "unapproved, for a test"

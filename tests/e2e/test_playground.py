@@ -5,7 +5,6 @@ The configuration, the Deployment and the rights are those of examples/kind and 
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ from tests.kube import plane as planes
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 KIND = planes.ROOT / "examples" / "kind"
-BUILD = Path(__file__).parent / "tools" / "build"
 NODES = "/api/v1/nodes"
 MARK = "vps-autoscaler/fake-node"
 
@@ -59,17 +57,9 @@ class Plane(planes.Plane):
 def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """Run the control plane."""
     wanted = [*planes.PROGRAMS, "kube-controller-manager"]
-    built = subprocess.run(
-        [sys.executable, str(BUILD), *wanted], stdout=subprocess.PIPE, check=True
-    )
-    running = Plane(
-        Path(built.stdout.decode().strip()), tmp_path_factory.mktemp("plane") / "control"
-    )
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    folder = tmp_path_factory.mktemp("plane") / "control"
+    with programs.running(Plane(programs.built(*wanted), folder)) as plane:
+        yield plane
 
 
 class Server:

@@ -49,7 +49,7 @@ def test_a_machine_whose_node_stays_away_is_replaced(scene: World) -> None:
     scene.until(
         lambda: scene.cloud.deletions() == gone, "both machines are deleted", within_s=WITHIN_S
     )
-    scene.note("let go")
+    scene.note("deleted")
     left = {"web": 1, "base": 2}
     scene.until(
         lambda: scene.server.targets() == left and len(scene.cluster.nodes()) == 3,

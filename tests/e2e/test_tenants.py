@@ -196,8 +196,8 @@ def test_an_app_with_a_pool_of_its_own_brings_it_and_takes_it_away(
     assert scene.alive() == {}, "no pod, no machine"
 
     requests = spec["resources"]["requests"]
-    told = {"selector": spec["nodeSelector"], "tolerations": spec["tolerations"], **requests}
-    scene.want("own", 1, **told)
+    wanted = {"selector": spec["nodeSelector"], "tolerations": spec["tolerations"], **requests}
+    scene.want("own", 1, **wanted)
     # Another's pod, with the namespace's pool alone.
     scene.want("cron", 1, cpu="100m", memory="64Mi")
     scene.scheduled("both have nodes")

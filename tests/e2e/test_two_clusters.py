@@ -57,7 +57,7 @@ def test_a_copied_config_harms_neither_cluster(pair: tuple[World, World]) -> Non
     ours.want("more", 1)
     ours.scheduled("grown beside them")
     ours.cluster.delete_pods("more")
-    ours.until(lambda: ours.alive() == {"web": 2}, "one machine is let go")
+    ours.until(lambda: ours.alive() == {"web": 2}, "one machine is deleted")
     provision_time_passes(theirs)
     assert len(ours.cloud.deletions()) == 1
     assert theirs.alive() == {}
@@ -106,7 +106,7 @@ def test_without_a_cluster_to_ask_the_autoscaler_is_the_witness(pair: tuple[Worl
     stranger = {each.provider_id: "Unregistered" for each in theirs.servers()}
     ours.until(lambda: ours.server.doubts() == stranger, "we call theirs unregistered")
     strange = [each.provider_id for each in ours.server.show().machines if each.strange]
-    assert strange == list(stranger), "a second server is told"
+    assert strange == list(stranger), "a second server is reported"
     assert ours.cloud.deletions() == set()
     assert (ours.alive(), theirs.alive()) == ({"web": 6}, {"web": 1})
     ours.note("they are quarantined")

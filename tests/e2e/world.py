@@ -214,7 +214,7 @@ class World:
             program.check()
 
     def note(self, what: str) -> None:
-        """Keep how long it took until now, since the autoscaler started or the last note."""
+        """Keep the time until now, since the autoscaler started or the last note."""
         now = time.monotonic()
         self.timings.append(f"{what} {now - self._began:.1f} s")
         self._began = now

@@ -1,4 +1,4 @@
-"""Hold what the fake Linode sells: types, regions, images, and what is told of stock.
+"""Hold what the fake Linode sells: types, regions, images, and the stock it reports.
 
 The reference catalogue beside the repository is used where it lies; a checkout alone has the few
 rows below, which suffice for every test. Prices are USD of 2025.

@@ -187,7 +187,7 @@ class Orders(linode_account.Account):
         status: int = 403,
         text: str = SOLD_OUT,
     ) -> None:
-        """Have none left ("*" for any); ``listed`` says whether the availability list tells."""
+        """Have none left ("*" for any); ``listed`` says whether the availability list shows it."""
         self.sold_out[kind, place] = status, text
         if listed:
             self.availability.append({"plan": kind, "region": place, "available": False})

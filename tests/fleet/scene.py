@@ -76,7 +76,7 @@ def unjoined(number: int | str, name: str, **fields) -> contract.Instance:
 
 
 class Scene:
-    """A fleet at an instant; verbs change it, and time moves only when told to."""
+    """A fleet at an instant; verbs change it, and a test moves its time."""
 
     def __init__(
         self,

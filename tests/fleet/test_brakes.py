@@ -107,15 +107,15 @@ class TestNeighbours:
         scene.fleet = dataclasses.replace(scene.fleet, cluster="prod")
         return scene
 
-    def tell(self, scene: Scene, *neighbours_given: contract.Neighbour) -> None:
-        scene.fleet = neighbours.read(scene.fleet, "a", neighbours_given, now=scene.now)
+    def read(self, scene: Scene, *found: contract.Neighbour) -> None:
+        scene.fleet = neighbours.read(scene.fleet, "a", found, now=scene.now)
 
     def test_they_are_asked_for_once_and_orders_wait_for_it(self):
         scene = self.scene()
         scene.grow(1)
         assert requests.ReadNeighbours("a") in scene.plan()
         assert scene.creates() == []
-        self.tell(scene, contract.Neighbour(cluster="else", identity=IDENTITY[::-1], count=3))
+        self.read(scene, contract.Neighbour(cluster="else", identity=IDENTITY[::-1], count=3))
         assert len(scene.creates()) == 1
         scene.now += 99_999
         assert requests.ReadNeighbours("a") not in scene.plan()
@@ -132,7 +132,7 @@ class TestNeighbours:
     def test_our_own_identity_under_another_name_means_renamed(self):
         scene = self.scene()
         scene.plan()
-        self.tell(scene, contract.Neighbour(cluster="production", identity=IDENTITY, count=7))
+        self.read(scene, contract.Neighbour(cluster="production", identity=IDENTITY, count=7))
         said = notnow.why(scene.fleet, "g")
         assert said.code == "ClusterRenamed"
         assert "production" in said.reason
@@ -168,7 +168,7 @@ class TestTidying:
         assert self.tidy(scene) == []
 
     def test_what_a_server_that_died_did_not_clear_is_found(self):
-        """No machine of it was ever seen by this process: the cloud's own listing tells."""
+        """No machine of it was ever seen by this process: the cloud's own listing shows it."""
         scene = Scene(accounts=(account(tidying=True, leaving=True),), shown=(machine(1, "g-1"),))
         assert requests.ReadLeftovers("a") in scene.plan()
         assert requests.ReadLeftovers("a") not in scene.plan(), "it is under way"

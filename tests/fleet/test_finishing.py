@@ -1,4 +1,4 @@
-"""Machines that a create left half made are finished, or let go, and nothing is guessed."""
+"""Machines that a create left half made are finished or deleted, and nothing is guessed."""
 
 from __future__ import annotations
 

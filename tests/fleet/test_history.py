@@ -16,10 +16,11 @@ def test_happenings_are_numbered_without_gaps_the_latest_first():
     at = Seen()
     running(at)
     at.register("sky://7")
-    told = at.look().happenings
-    assert [each.number for each in told] == list(range(len(told), 0, -1))
-    assert [each.at for each in told] == sorted((each.at for each in told), reverse=True)
-    assert told[-1].text == "the autoscaler asked g for a machine"
+    happenings = at.look().happenings
+    assert [each.number for each in happenings] == list(range(len(happenings), 0, -1))
+    times = [each.at for each in happenings]
+    assert times == sorted(times, reverse=True)
+    assert happenings[-1].text == "the autoscaler asked g for a machine"
 
 
 def test_a_look_at_the_same_says_nothing():

@@ -41,7 +41,7 @@ def test_unjoined_goes_when_the_node_comes_and_not_before() -> None:
     assert there.marks() == [], "it is under way"
     there.answer(mark)
     there.now += 100
-    assert there.marks() == [], "the next listing tells whether it still is to be done"
+    assert there.marks() == [], "the next listing shows whether it is still to be done"
 
 
 @pytest.mark.parametrize("claim", [{"g_2": "sky://1"}, {"g_1": "sky://9"}, {"g_1": ""}])

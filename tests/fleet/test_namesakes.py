@@ -244,7 +244,7 @@ def test_without_a_cluster_what_ca_shows_of_an_unlisted_order_that_was_let_go_is
 
 
 def test_all_that_was_let_go_and_is_shown_again_under_one_name_goes_again() -> None:
-    """A soak's fourth day: one of them was let go again, the others were members."""
+    """A soak's fourth day: one of them was retired again, the others were members."""
     scene = known(shown=tuple(machine(each, f"g-{each}", identity=IDENTITY) for each in (1, 2, 3)))
     scene.register("sky://1", name="g-1")
     scene.register("sky://2", name="g-2")

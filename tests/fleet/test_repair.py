@@ -512,8 +512,8 @@ def test_it_happens_under_peoples_eyes() -> None:
     there.pass_(AFTER_S)
     before = there.fleet
     there.pass_(5.0)
-    told = history.record(history.History(), before, there.fleet, now=there.now, unix_now=there.now)
-    assert [each.text for each in told.happenings if each.weight is history.Weight.WARNING] == [
+    past = history.record(history.History(), before, there.fleet, now=there.now, unix_now=there.now)
+    assert [each.text for each in past.happenings if each.weight is history.Weight.WARNING] == [
         "g-1 is let go: its Node is not ready for longer than repair allows"
     ]
 

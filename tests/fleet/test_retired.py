@@ -23,7 +23,7 @@ DELETION = state.Deletion
 
 
 def one_sent() -> tuple[Scene, str]:
-    """A launch whose create is under way, let go."""
+    """A retired launch whose create is under way."""
     scene = Scene()
     (name,) = scene.grow(1)
     scene.plan()

@@ -1,4 +1,4 @@
-"""What was let go because it never was a node is spared once it is one; siblings cannot lie."""
+"""What was retired because it never was a node is spared once it is one."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_what_comes_back_as_a_node_stays() -> None:
         scene.listed()
     scene.see(**{name: "sky://1"})
     scene.listed(made)
-    assert scene.names() == [name], "not for a moment is it let go"
+    assert scene.names() == [name], "it is not retired again"
     assert scene.deletes() == []
 
 

@@ -222,7 +222,7 @@ def test_its_end_leaves_nobody_in_quarantine_whose_group_is_gone():
     of.creates()
     made = scene.machine(1, NODE, group=TRIAL, identity=scene.IDENTITY)
     of.ordered(NODE, made)
-    # Somebody took its name away; whose machine it is nobody can tell.
+    # Somebody removed its name; nobody can know whose machine it is.
     nameless = dataclasses.replace(made, node_name="", identity="ffffffffff")
     of.listed(nameless)
     assert nameless.provider_id in of.fleet.quarantine

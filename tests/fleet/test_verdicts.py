@@ -89,7 +89,7 @@ def test_one_of_a_group_goes_in_ten_minutes() -> None:
     there = Late(*many(30))
     assert there.judge() == ["g-1"]
     assert there.why("g-2") == verdicts.CAPPED
-    assert there.fleet.strikes["g"].count == 30, "the row is told in full"
+    assert there.fleet.strikes["g"].count == 30, "the row is counted in full"
     there.now += LONG_S - 1
     assert there.judge() == ["g-1"]
     there.now += 2

@@ -176,7 +176,7 @@ class Stage:
 
 
 def group(**fields: Any) -> groups.NodeGroup:
-    """Make a group that asks for a target, unless it is told otherwise."""
+    """Make a group that asks for a target, unless another number is given."""
     asks = {"target_cpu": 70} if not fields.keys() & {"target_cpu", "headroom"} else {}
     return scene.group(labels={"pool": "g"}, **asks, **fields)
 

@@ -65,7 +65,7 @@ class Rack:
                 machine.kill()
 
     def guests(self) -> list[metadata.Guest]:
-        """Return the metadata service what to tell whom."""
+        """Return what the metadata service is to say to each machine."""
         return [
             metadata.Guest(
                 pid=machine.pid,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import programs
 from tests.join import fake_metadata, metadata, mirror, plane, world
 from tests.join import image as images
 
-HERE = Path(__file__).parent
 ASK = "run tests/join/run (make e2e-join)"
 NEEDED = ("qemu-system-x86_64", "debugfs", "e2fsck", "gpg", "dpkg-deb")
 
@@ -64,8 +63,7 @@ def image() -> Path:
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """Return the folder of the built programs."""
-    argv = [sys.executable, str(HERE.parent / "e2e" / "tools" / "build"), *plane.PROGRAMS]
-    return Path(subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout.decode().strip())
+    return programs.built(*plane.PROGRAMS)
 
 
 @pytest.fixture(scope="session")
@@ -81,12 +79,8 @@ def source(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[mi
 def control(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[plane.Plane]:
     """Run a control plane."""
     folder = tmp_path_factory.mktemp("plane") / "control"
-    running = plane.Plane(tools, folder, mirror.version_of(tools))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    with programs.running(plane.Plane(tools, folder, mirror.version_of(tools))) as control:
+        yield control
 
 
 @pytest.fixture
@@ -97,7 +91,7 @@ def scene(
     source: mirror.Mirror,
     tmp_path: Path,
 ) -> Iterator[world.World]:
-    """Give a scenario its world, and tell its timings; a scenario may name the cloud."""
+    """Give a scenario its world, and print its timings; a scenario may name the cloud."""
     sky = fake_metadata.ALL[getattr(request, "param", fake_metadata.HETZNER.vendor.name)]
     built = world.World(tmp_path, image, control, source, sky)
     request.node.stash[_worlds] = built

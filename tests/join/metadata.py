@@ -1,7 +1,7 @@
 """Be the clouds' metadata service: 169.254.169.254, port 80, on this network of the test's own.
 
-Which machine asks is told by the connection: it belongs to the process that emulates the machine.
-What a machine is told is what its cloud tells, in that cloud's words; cloud-init of the image reads
+The connection shows which machine asks: it belongs to the process that emulates the machine.
+A machine gets what its cloud gives, in that cloud's words; cloud-init of the image reads
 it with the same code as on the real cloud.
 """
 

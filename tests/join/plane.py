@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import ssl
-import subprocess
 from pathlib import Path
 
 import httpx
 import yaml
 
-from tests.e2e import programs, waiting
+from tests.e2e import controlplane, programs, waiting
 
 ROOT = Path(__file__).parents[2]
 HOST = "10.0.2.2"
@@ -85,7 +84,9 @@ class Plane:
         etcd.start()
         apiserver.start()
         with self.client() as api:
-            waiting.until(lambda: _ready(api), "kube-apiserver is ready", meanwhile=self.check)
+            waiting.until(
+                lambda: controlplane.answers(api), "kube-apiserver is ready", meanwhile=self.check
+            )
         for program in others:
             program.start()
         admin = f"--kubeconfig={self.kubeconfig}"
@@ -201,19 +202,4 @@ class Plane:
         self._run("kubeadm", "init", "phase", *phase, f"--config={self._config}")
 
     def _run(self, program: str, *argv: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [str(self._tools / program), *argv],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"{program} {' '.join(argv)}:\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-
-def _ready(api: httpx.Client) -> bool:
-    try:
-        return api.get("/readyz").status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
+        return programs.output(self._tools / program, *argv, stdin=stdin)

@@ -1,4 +1,4 @@
-"""A machine that cannot join says why, goes off, and is let go without anybody's help."""
+"""A machine that cannot join says why, switches off, and is deleted without anybody's help."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_a_machine_that_distrusts_the_cluster(scene: world.World, tmp_path: Path
     def failed() -> pb.Instance | None:
         return next((i for i in server.instances() if i.status.errorInfo.errorCode), None)
 
-    shown = scene.until(failed, "CA is told", within_s=90.0)
+    shown = scene.until(failed, "CA is shown the failure", within_s=90.0)
     assert shown.id == f"hcloud://{number}"
     assert shown.status.instanceState == pb.InstanceStatus.InstanceState.instanceCreating
     assert shown.status.errorInfo.errorCode == "JoinFailed"
     assert f"{machine.name} went off before it became a node" in shown.status.errorInfo.errorMessage
     scene.until(lambda: not scene.tokens(), "its token is revoked", within_s=30.0)
 
-    gone = "without CA, it is let go by us"
+    gone = "without CA, we delete it"
     scene.until(lambda: not scene.cloud.servers, gone, within_s=GIVEN_UP_S)
     scene.until(lambda: not server.instances(), "nothing is left of it", within_s=90.0)
     assert server.target() == 0

@@ -40,12 +40,12 @@ def test_a_group_is_tried_with_a_real_machine(scene: world.World) -> None:
             command.kill()
             command.communicate()
     assert command.returncode == 0, err
-    told = json.loads(out)
-    assert told["ready"]
-    assert told["compared"]
-    assert [each for each in told["differences"] if each["wrong"]] == []
-    assert told["left"] == []
-    assert [each["name"] for each in told["steps"]] == [
+    report = json.loads(out)
+    assert report["ready"]
+    assert report["compared"]
+    assert [each for each in report["differences"] if each["wrong"]] == []
+    assert report["left"] == []
+    assert [each["name"] for each in report["steps"]] == [
         "asked",
         "order sent",
         "order accepted",
@@ -58,7 +58,8 @@ def test_a_group_is_tried_with_a_real_machine(scene: world.World) -> None:
         "machine gone",
         "nothing left",
     ]
-    scene.note("try: " + ", ".join(f"{s['name']} {s['afterSeconds']:.0f} s" for s in told["steps"]))
+    steps = (f"{step['name']} {step['afterSeconds']:.0f} s" for step in report["steps"])
+    scene.note(f"try: {', '.join(steps)}")
     assert machine.is_off, "the cloud has no such server"
     assert scene.node(name) is None
     assert not scene.tokens()

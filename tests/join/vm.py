@@ -17,7 +17,7 @@ _KILL_S = 10.0
 class Machine:
     """An emulated machine that boots a copy of the image; stopped by its own process.
 
-    ``smbios`` is what its firmware calls the system: cloud-init tells clouds apart by it. ``drive``
+    ``smbios`` is what its firmware calls the system: cloud-init knows clouds by it. ``drive``
     holds the files of a second disk, labelled as OpenStack's configuration drives are. The
     network is the emulator's own: it leads to this host (10.0.2.2, and every address that this
     host reaches) and gives out one address by DHCP.

@@ -134,7 +134,7 @@ class FakeServer:
             self.changed.notify_all()
 
     def bookmark(self) -> None:
-        """Let the version move on, and tell every watch."""
+        """Raise the version, and wake every watch."""
         with self.changed:
             self.version += 1
         self.publish("BOOKMARK", {"metadata": {"resourceVersion": str(self.version)}})

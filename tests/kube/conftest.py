@@ -1,46 +1,24 @@
-"""Leave the tests with a real API server out unless asked for, and run one for all of them."""
+"""Run one real API server for all tests that need it; and a small one in memory for others."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from externalgrpc.kube import api
+from tests.e2e import programs
 from tests.kube import apiserver
 from tests.kube import plane as planes
-
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run what needs built programs only when it is asked for: pytest -m e2e tests/kube."""
-    if "e2e" in config.option.markexpr:
-        return
-    left = [item for item in items if item.get_closest_marker("e2e") and item.path.parent == HERE]
-    if left:
-        items[:] = [item for item in items if item not in left]
-        config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[planes.Plane]:
     """Run a real API server; its programs are built when they are not there."""
-    build = HERE.parent / "e2e" / "tools" / "build"
-    built = subprocess.run(
-        [sys.executable, str(build), *planes.PROGRAMS], stdout=subprocess.PIPE, check=True
-    )
     folder = tmp_path_factory.mktemp("plane") / "control"
-    running = planes.Plane(Path(built.stdout.decode().strip()), folder)
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
+    with programs.running(planes.Plane(programs.built(*planes.PROGRAMS), folder)) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +48,8 @@ def _applied(
 @pytest.fixture
 def server() -> Iterator[apiserver.FakeServer]:
     """Run a small API server in memory."""
-    running = apiserver.FakeServer()
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+    with programs.running(apiserver.FakeServer()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from externalgrpc.support import clock
 
 
 def wait(of: cluster.Cluster | work_queue.WorkQueue, within_s: float) -> bool:
-    """Wait until nothing is waiting or under way; tell whether that came to be.
+    """Wait until nothing is waiting or under way; return whether that came to be.
 
     One thread does all jobs in the order in which they are due: when one of ours was done,
     whatever was due before it is done too.

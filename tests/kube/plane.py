@@ -7,7 +7,6 @@ rights of joining machines.
 from __future__ import annotations
 
 import base64
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -72,7 +71,9 @@ class Plane(controlplane.ControlPlane):
         self.apiserver.kill()
         self.apiserver.start()
         with self.client() as api:
-            waiting.until(lambda: _answers(api), "the API server is back", meanwhile=self.check)
+            waiting.until(
+                lambda: controlplane.answers(api), "the API server is back", meanwhile=self.check
+            )
 
     def kubectl(self, *argv: str, stdin: str | None = None) -> str:
         """Run kubectl as the administrator."""
@@ -165,22 +166,7 @@ class Plane(controlplane.ControlPlane):
             assert done.is_success, done.text
 
     def _run(self, program: str, *argv: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [str(self._tools / program), *argv],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"{program} {' '.join(argv)}:\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-
-def _answers(api: httpx.Client) -> bool:
-    try:
-        return api.get("/readyz").status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
+        return programs.output(self._tools / program, *argv, stdin=stdin)
 
 
 def opaque(name: str = "some-secret") -> Object:

@@ -153,7 +153,7 @@ def test_three_keys_are_a_join_and_a_fourth_is_not(
         asked.append(attacker.ask(requests.pem(NAME, key=key)))
         await_approved(server, *asked)
     fourth = attacker.ask(requests.pem(NAME))
-    waiting.until(lambda: left_alone(caplog), "told", within_s=20)
+    waiting.until(lambda: left_alone(caplog), "it is logged", within_s=20)
     assert fourth.rpartition("/")[2] in left_alone(caplog)[0]
     assert conditions(server, fourth) == []
     side.cluster.stop()

@@ -23,7 +23,7 @@ CA = credentials.example().ca_pem
 
 
 class Side:
-    """The Kubernetes side on a small server, and what it told."""
+    """The Kubernetes side on a small server, and its callbacks' arguments."""
 
     def __init__(self, server: apiserver.FakeServer, folder: Path) -> None:
         self.asking: list[str] = []
@@ -199,7 +199,7 @@ def test_a_request_that_somebody_decided_is_left_alone(
 def test_nodes_are_reported_and_kept(server: apiserver.FakeServer, side: Side) -> None:
     waiting.until(lambda: side.cluster.node_list.complete, "listed", within_s=20)
     server.put(f"{nodes.PATH}/pool-aaaaaa", {"spec": {"providerID": "memory://1"}})
-    waiting.until(lambda: side.seen == ["pool-aaaaaa"], "told", within_s=20)
+    waiting.until(lambda: side.seen == ["pool-aaaaaa"], "the callback", within_s=20)
     assert side.cluster.node_list.complete
     assert side.cluster.node_list.items["pool-aaaaaa"].provider_id == "memory://1"
 
@@ -207,7 +207,7 @@ def test_nodes_are_reported_and_kept(server: apiserver.FakeServer, side: Side) -
 def test_a_node_job_survives_an_outage(server: apiserver.FakeServer, side: Side) -> None:
     path = f"{nodes.PATH}/pool-aaaaaa"
     server.put(path, {"spec": {}})
-    waiting.until(lambda: side.seen, "told", within_s=20)
+    waiting.until(lambda: side.seen, "the callback", within_s=20)
     node = side.cluster.node_list.items["pool-aaaaaa"]
     server.fail("PATCH", apiserver.LOST, after=True)
     side.cluster.adopt(node, "memory://7")
@@ -263,7 +263,7 @@ def test_a_cluster_that_does_not_answer_is_let_go_in_the_time_given(
 
 
 def test_events_say_which_server_wrote_them(server: apiserver.FakeServer, tmp_path: Path) -> None:
-    """Two servers of one cluster are told apart by the machine or pod that each runs in."""
+    """Two servers of one cluster are distinguished by the machine or pod that each runs in."""
     path = tmp_path / "kubeconfig"
     fields = {
         "clusters": [{"name": "c", "cluster": {"server": server.url}}],

@@ -108,7 +108,7 @@ class World:
                 tick_s=0.1,
                 apart_s=self.apart_s,
                 retry_s=0.5,
-                told=FAST,
+                events=FAST,
                 written=FAST,
                 reflector=reflector.Timing(pause_s=0.1, longest_pause_s=0.5),
             ),

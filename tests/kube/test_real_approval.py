@@ -23,7 +23,7 @@ USAGES = ["digital signature", "client auth"]
 
 
 class Side:
-    """Our Kubernetes side with its own approval, and what it told."""
+    """Our Kubernetes side with its own approval, and its callbacks' arguments."""
 
     def __init__(self, plane: planes.Plane) -> None:
         self.expected: set[str] = set()
@@ -98,7 +98,7 @@ def test_a_machine_of_ours_is_approved_and_reported(approving: planes.Plane, sid
     token = side.token("pool-aaaaaa")
     made = ask(approving, token, "pool-aaaaaa").json()["metadata"]["name"]
     waiting.until(lambda: conditions(approving, made) == ["Approved"], "approved")
-    waiting.until(lambda: side.asking == ["pool-aaaaaa"], "told")
+    waiting.until(lambda: side.asking == ["pool-aaaaaa"], "the callback")
 
 
 def test_a_token_does_not_open_another_name(approving: planes.Plane, side: Side) -> None:
@@ -179,14 +179,14 @@ def test_four_keys_and_a_restart_are_three_certificates(
         tries.append(made(ask(approving, token, name)))
         waiting.until(lambda: conditions(approving, tries[-1]) == ["Approved"], "approved")
     fourth = made(ask(approving, token, name))
-    waiting.until(lambda: "certificate request left alone" in caplog.text, "told")
+    waiting.until(lambda: "certificate request left alone" in caplog.text, "it is logged")
     side.cluster.stop()
     caplog.clear()
     after = Side(approving)
     after.expected.add(name)
     after.cluster.start()
     try:
-        waiting.until(lambda: "certificate request left alone" in caplog.text, "told again")
+        waiting.until(lambda: "certificate request left alone" in caplog.text, "it is logged again")
         fifth = made(ask(approving, token, name))
         other = made(ask(approving, after.token("pool-kkkkkk"), "pool-kkkkkk"))
         waiting.until(lambda: conditions(approving, other) == ["Approved"], "another machine's")

@@ -36,7 +36,7 @@ class Holder:
             kubeconfig=str(plane.kubeconfig), time_source=clock.SystemClock(), read_s=1.0
         )
         store = lease.Store(link.api, namespace=planes.NAMESPACE, name=LEASE)
-        # The holder's identity of client-go: the host, and what tells processes apart.
+        # The holder's identity of client-go: the host, and what distinguishes processes.
         self._holds = election.Hold(store, f"{host}_{random.random()}", LASTS_S)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -8,8 +8,6 @@ table, and changes with this file.
 from __future__ import annotations
 
 import base64
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,8 +17,8 @@ import pytest
 from externalgrpc.kube import approval, csr, nodes
 from externalgrpc.rpc.service import FAKE_NODE
 from tests.e2e import programs, waiting
-from tests.kube import conftest, requests
 from tests.kube import plane as planes
+from tests.kube import requests
 
 pytestmark = pytest.mark.e2e
 
@@ -227,21 +225,15 @@ def test_after_somebody_deleted_its_node_it_comes_back_as_any_machine(
 def collector(plane: planes.Plane) -> Iterator[programs.Program]:
     """Run the garbage collector of a real controller manager."""
     name = "kube-controller-manager"
-    build = conftest.HERE.parent / "e2e" / "tools" / "build"
-    built = subprocess.run([sys.executable, str(build), name], stdout=subprocess.PIPE, check=True)
     argv = [
-        f"{built.stdout.decode().strip()}/{name}",
+        str(programs.built(name) / name),
         f"--kubeconfig={plane.kubeconfig}",
         "--controllers=garbage-collector-controller",
         "--leader-elect=false",
         "--secure-port=0",
     ]
-    running = programs.Program(name, argv, plane.folder)
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+    with programs.running(programs.Program(name, argv, plane.folder)) as collector:
+        yield collector
 
 
 def test_by_an_owner_that_it_deletes_it_goes_when_it_likes_and_comes_back_as_any_machine(

@@ -126,7 +126,7 @@ def test_from_the_order_to_the_end_of_its_node(
     waiting.until(
         lambda: template(house).allocatable["memory"].string == "1234000Ki", "the template learns"
     )
-    waiting.until(lambda: ("Joined", name) in events(approving, EVENTS), "people are told")
+    waiting.until(lambda: ("Joined", name) in events(approving, EVENTS), "its Event is written")
     node = pb.ExternalGrpcNode(name=name, providerID=f"memory://{server.id}")
     house.stub.NodeGroupDeleteNodes(pb.NodeGroupDeleteNodesRequest(id="pool", nodes=[node]))
     with approving.client() as admin:
@@ -151,4 +151,4 @@ def test_a_machine_that_never_asks_is_reported_and_loses_its_token(
     )
     waiting.until(lambda: not minted(approving, token), "its token is revoked")
     value = ("JoinTimeout", "vps-autoscaler")
-    waiting.until(lambda: value in events(approving, OURS), "people are told on the ConfigMap")
+    waiting.until(lambda: value in events(approving, OURS), "the ConfigMap's Event is written")

@@ -205,7 +205,7 @@ def test_of_two_that_live_one_acts_through_every_take_over(pair: Pair) -> None:
                 case "pause":
                     leader.program.signal(signal.SIGSTOP)
                 case "cut":
-                    # It lives and asks for its Lease, and hears nothing of the other that took it.
+                    # It lives and asks for its Lease, and hears nothing of the other that has it.
                     pair.wires[pair.servers.index(leader)].cut.set()
                 case "steal":
                     with pair.plane.client() as api:
@@ -235,12 +235,12 @@ def test_kill_and_stop(pair: Pair) -> None:
     leader = pair.await_acting()
     assert grow(leader) == grpc.StatusCode.OK
     pair.created(1)
-    told = []
+    times = []
 
     began = time.monotonic()
     leader.program.kill()
     leader, gone = pair.await_acting([pair.other(leader)]), leader
-    told.append(f"SIGKILL {time.monotonic() - began:.1f} s")
+    times.append(f"SIGKILL {time.monotonic() - began:.1f} s")
     gone.start()
     assert grow(leader) == grpc.StatusCode.OK
     pair.created(2)
@@ -248,7 +248,7 @@ def test_kill_and_stop(pair: Pair) -> None:
     began = time.monotonic()
     leader.program.stop()
     leader, gone = pair.await_acting([pair.other(leader)]), leader
-    told.append(f"SIGTERM {time.monotonic() - began:.1f} s")
+    times.append(f"SIGTERM {time.monotonic() - began:.1f} s")
     gone.start()
     assert grow(leader) == grpc.StatusCode.OK
     pair.created(3)
@@ -260,7 +260,7 @@ def test_kill_and_stop(pair: Pair) -> None:
     began = time.monotonic()
     leader.program.signal(signal.SIGSTOP)
     paused, leader = leader, pair.await_acting([pair.other(leader)])
-    told.append(f"SIGSTOP {time.monotonic() - began:.1f} s")
+    times.append(f"SIGSTOP {time.monotonic() - began:.1f} s")
     before = {each.id for each in pair.cloud.servers()}
     sent = len(orders(pair.cloud))
     assert paused.program.ended() is None
@@ -276,7 +276,7 @@ def test_kill_and_stop(pair: Pair) -> None:
     pair.created(sent + 1)
     waiting.until(lambda: leader.targets() == {"web": sent + 1}, "all of them count")
     assert not leader.doubts()
-    sys.stdout.write(f"\ntake-overs with a Lease of {LASTS_S:.0f} s: {', '.join(told)}\n")
+    sys.stdout.write(f"\ntake-overs with a Lease of {LASTS_S:.0f} s: {', '.join(times)}\n")
 
 
 def orders(of: cloud.Cloud) -> list[str]:

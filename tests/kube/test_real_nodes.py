@@ -1,4 +1,4 @@
-"""Nodes, Events and what the cluster tells of itself, on a real API server, as our account."""
+"""Nodes, Events and what the cluster says of itself, on a real API server, as our account."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EVENTS = "/apis/events.k8s.io/v1/namespaces"
 
 
 class Seen:
-    """A cluster side that keeps what it was told of Nodes."""
+    """A cluster side that keeps what it saw of Nodes."""
 
     def __init__(self, plane: planes.Plane) -> None:
         self.reported: list[tuple[str, bool, bool]] = []

@@ -33,7 +33,7 @@ def read(obj: api.Object) -> Thing | None:
 
 
 class Follower:
-    """A reflector and everything it told."""
+    """A reflector and everything that it passed on."""
 
     def __init__(self, link: api.Api, timing: reflector.Timing = QUICK) -> None:
         self.reported: list[tuple[Thing | None, Thing | None]] = []
@@ -59,7 +59,7 @@ class Follower:
         return {name: each.colour for name, each in self.reflector.listing.items.items()}
 
     def replayed(self) -> dict[str, Thing]:
-        """Make the copy anew from what was told; each step must go on from the last."""
+        """Make the copy anew from what was passed on; each step must go on from the last."""
         held: dict[str, Thing] = {}
         for before, after in list(self.reported):
             which = after or before
@@ -302,7 +302,7 @@ def test_watches_that_end_at_once_are_not_opened_in_a_loop(
     follower.reflector.start()
     try:
         waiting.until(lambda: server.count("WATCH") == 4, "watched four times", within_s=20)
-        # Each pause is longer than the one before: four watches took at least these.
+        # Each pause is longer than the one before: four watches last at least these.
         heard = follower.reflector.listing
         passed_s = clock.SystemClock().monotonic() - heard.listed_at
         assert passed_s >= 0.5 * (0.2 + 0.4 + 0.8)
@@ -340,7 +340,7 @@ def test_a_right_that_is_missing_is_asked_for_again(
     server.put(f"{PATH}/a", _thing("red"))
     follower.reflector.start()
     _until(follower, {"a": "red"})
-    assert caplog.text.count("watch interrupted") == 2  # the first is told as information only
+    assert caplog.text.count("watch interrupted") == 2  # the first is logged as information only
 
 
 STEPS = strategies.lists(

@@ -25,15 +25,15 @@ class Stub:
         self.fleet = state.Fleet()
         self.seen: Mapping[str, apps.App] | None = {}
         self.nodes: dict[str, objects.VpsNode] = {}
-        self.told: list[tuple[str, str]] = []
+        self.events: list[tuple[str, str]] = []
         self.applied: list[str] = []
         self.looked: list[str] = []
         self.deleted: list[str] = []
         self.refuses: errors.KubeError | None = None
 
-    def tell(self, of: apps.App, reason: str, _note: str) -> None:
+    def write_event(self, of: apps.App, reason: str, _note: str) -> None:
         self._asked()
-        self.told.append((of.name, reason))
+        self.events.append((of.name, reason))
 
     def apply(self, pool: Mapping[str, Any], _found: objects.VpsNode | None) -> None:
         self._asked()
@@ -88,9 +88,9 @@ def test_a_reason_is_said_once_and_again_when_events_are_forgotten(
 ) -> None:
     stub.have(app(autoScaling=MUCH))
     steps(controller, 0.0, 3600.0)
-    assert stub.told == [("shop/web", pools.LIMIT)]
+    assert stub.events == [("shop/web", pools.LIMIT)]
     steps(controller, 3600.0, 3700.0)
-    assert len(stub.told) == 2
+    assert len(stub.events) == 2
 
 
 def test_who_changes_his_mind_all_the_time_is_answered_once_a_minute(
@@ -100,7 +100,7 @@ def test_who_changes_his_mind_all_the_time_is_answered_once_a_minute(
         odd = {"enabled": True, "maxNodes": -1 if now % 10 else 9}
         stub.have(app(autoScaling=odd))
         controller._step(float(now))
-    assert len(stub.told) <= 11
+    assert len(stub.events) <= 11
 
 
 def test_a_hundred_refused_apps_are_no_hundred_events_a_minute(
@@ -108,9 +108,9 @@ def test_a_hundred_refused_apps_are_no_hundred_events_a_minute(
 ) -> None:
     stub.have(*(app(f"a{n}", autoScaling=MUCH) for n in range(100)))
     steps(controller, 0.0, 60.0)
-    assert 20 <= len(stub.told) <= 20 + 30
+    assert 20 <= len(stub.events) <= 20 + 30
     steps(controller, 60.0, 300.0)
-    assert len({name for name, _ in stub.told}) == 100, "each hears of it"
+    assert len({name for name, _ in stub.events}) == 100, "each hears of it"
 
 
 def test_what_is_refused_is_tried_again_after_a_while(
@@ -120,10 +120,10 @@ def test_what_is_refused_is_tried_again_after_a_while(
     stub.have(app(autoScaling=MUCH), app("sign"))
     steps(controller, 0.0, 60.0)
     said = [each for each in caplog.records if "not looked after" in each.getMessage()]
-    assert len(said) == 2, "one of each kind: to tell, and to write"
+    assert len(said) == 2, "one of each kind: for the Event, and for the object"
     stub.refuses = None
     steps(controller, 60.0, 200.0)
-    assert stub.told == [("shop/web", pools.LIMIT)]
+    assert stub.events == [("shop/web", pools.LIMIT)]
     assert pools.name_of("shop", "sign") in stub.applied
 
 
@@ -171,7 +171,7 @@ def test_what_is_not_known_yet_changes_nothing(
         stub.have(app("sign"))
         stub.nodes = None  # type: ignore[assignment]
     steps(controller, 0.0, 900.0)
-    assert (stub.applied, stub.looked, stub.deleted, stub.told) == ([], [], [], [])
+    assert (stub.applied, stub.looked, stub.deleted, stub.events) == ([], [], [], [])
 
 
 def test_a_server_that_stands_by_looks_at_nothing(
@@ -181,7 +181,7 @@ def test_a_server_that_stands_by_looks_at_nothing(
     stub.have(app("sign"))
     stub.fleet = state.Fleet(standby="server-b leads")
     steps(controller, 0.0, 900.0)
-    assert (stub.applied, stub.looked, stub.deleted, stub.told) == ([], [], [], [])
+    assert (stub.applied, stub.looked, stub.deleted, stub.events) == ([], [], [], [])
     stub.fleet = state.Fleet()
     steps(controller, 900.0, 910.0)
     assert stub.applied

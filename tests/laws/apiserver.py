@@ -18,7 +18,7 @@ class ApiServer:
     :class:`externalgrpc.joining.cluster.Cluster`.
 
     While it is ``away``, nothing is heard; what was heard before is remembered. ``terminated``
-    tells which machines the server has let go.
+    returns which machines the server has retired.
     """
 
     home = events.Regarding(kind="ConfigMap", name="pools", namespace="ours")
@@ -76,7 +76,7 @@ class ApiServer:
         ready = there.ready and self._life.is_ready(there.provider_id)
         laws.require(
             not ready or self.terminated(there.provider_id),
-            "no Node of a ready machine is removed, but of one that was let go",
+            "no Node of a ready machine is removed, but of one that was retired",
             there,
         )
         self._sim.record(f"Node {node.name} of cluster {self.of.key} is removed")

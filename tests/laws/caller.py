@@ -168,7 +168,7 @@ def shrink(there: world.World, name: str, delta: int) -> None:
 def _ask(
     there: world.World, nodes: Sequence[fleets.NodeRef], chosen: Iterable[view.Member]
 ) -> None:
-    """Remember what CA let go, by every name that it has."""
+    """Remember what CA deleted, by every name that it has."""
     for node in nodes:
         there.asked |= {node.name, node.provider_id, node.provider_id.rpartition("/")[2]}
     for member in chosen:

@@ -14,7 +14,7 @@ class Caps:
         self._verdicts: list[state.Verdict] = []
 
     def repaired(self, fleet: state.Fleet, held: state.Retirement, now: float) -> None:
-        """Take a machine that is let go for a repair: the limits are those of failures."""
+        """Take a machine that is deleted for a repair: the limits are those of failures."""
         self._verdicts = [each for each in self._verdicts if each.at > now - fleet.limits.within_s]
         self._verdicts.append(state.Verdict(now, held.group, held.account))
         self._hold(fleet, held.group, held.account)

@@ -143,7 +143,7 @@ class Kubernetes:
         return self._joining[provider_id] <= self._sim.now
 
     def _report(self, machine: _Machine) -> None:
-        """Do what a kubelet does: keep its Node there, and say what it is told to say."""
+        """Do what a kubelet does: keep its Node there, and report what the scenario sets."""
         name, now = machine.name, self._sim.now
         claim = self.usurped.get(name, machine.provider_id)
         node = self.nodes.get(name)

@@ -72,13 +72,13 @@ def memos_are_true(fleet: state.Fleet) -> None:
     """Check that what was derived earlier is what would be derived now."""
     fresh = dataclasses.replace(fleet)
     for name in fleet.groups:
-        require(view.members(fleet, name) == view.members(fresh, name), "memos tell what is")
-        require(view.target(fleet, name) == view.target(fresh, name), "memos tell what is")
-        require(notnow.bounds(fleet, name) == notnow.bounds(fresh, name), "memos tell what is")
-    require(view.served(fleet) == view.served(fresh), "memos tell what is")
+        require(view.members(fleet, name) == view.members(fresh, name), "memos are true")
+        require(view.target(fleet, name) == view.target(fresh, name), "memos are true")
+        require(notnow.bounds(fleet, name) == notnow.bounds(fresh, name), "memos are true")
+    require(view.served(fleet) == view.served(fresh), "memos are true")
     for name in fleet.accounts:
         said = notnow.why_account(fleet, name)
-        require(said == notnow.why_account(fresh, name), "memos tell what is")
+        require(said == notnow.why_account(fresh, name), "memos are true")
 
 
 def _of_a_group(fleet: state.Fleet, name: str, seen_ids: set[str]) -> None:

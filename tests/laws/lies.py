@@ -16,7 +16,7 @@ BLINDING = frozenset({"one name", "one group", "empty", "all deleting"})
 
 @dataclasses.dataclass
 class Liar:
-    """What one project's API says at the moment; ``kind`` is empty while it tells the truth."""
+    """What one project's API says at the moment; ``kind`` is empty while it answers truly."""
 
     kind: str = ""
     value: str = ""

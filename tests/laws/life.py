@@ -66,7 +66,7 @@ class Life:
 class Judge:
     """Note when one process decided to delete which machine, and hold its deletions to the law.
 
-    ``excused`` names machines of which nothing could tell this process that they are nodes, as it
+    ``excused`` names machines of which nothing shows this process that they are nodes, as it
     decided, if there are any such.
     """
 
@@ -78,7 +78,7 @@ class Judge:
         self._seen: object = None
 
     def follow(self, fleet: state.Fleet) -> None:
-        """Note the machines that were let go since."""
+        """Note the machines that were retired since."""
         if fleet.retired is self._seen:
             return
         self._seen = fleet.retired
@@ -90,7 +90,7 @@ class Judge:
                     self._pardoned.add(provider_id)
 
     def decided(self, provider_id: str) -> float | None:
-        """Return when a machine was let go."""
+        """Return when a machine was retired."""
         return self._decided.get(provider_id)
 
     def deletes(self, provider_id: str) -> None:
@@ -103,5 +103,5 @@ class Judge:
             decided is not None and decided < since + SIGHT_S,
             "no machine that is a Ready node anywhere is deleted but by a CA that drained it",
             provider_id,
-            f"ready since {since}, let go at {decided}",
+            f"ready since {since}, retired at {decided}",
         )

@@ -332,7 +332,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((4.0, 12.0, 40.0, 100.0)), lag_s=LAG_S)
     def pass_well(self, *, seconds, lag_s):
-        """Let time pass with clouds that do as they are told."""
+        """Let time pass with clouds that do what is asked."""
         self.there.run(seconds, 2.0, fates.Fate(lag_s=lag_s))
 
     @precondition(lambda self: self.there is not None and self.there.flights)

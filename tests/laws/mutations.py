@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def attack(plant: plants.Plant) -> tuple[str, float]:
-    """Plant one mistake in a fresh copy; tell what caught it, empty for nothing, and the time."""
+    """Plant one mistake in a fresh copy; return what caught it, empty for nothing, and seconds."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         copy = Path(folder)

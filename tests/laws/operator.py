@@ -103,7 +103,7 @@ class Operator:
             return
         one_project = skies["a"] is skies["b"]
         if one_project:
-            # Both logins show it: whose it is nobody can tell.
+            # Both logins show it: nobody can know whose it is.
             there = {each._replace(account="") for each in there}
 
         def price(of: Paid) -> int:

@@ -104,7 +104,7 @@ PLANTS: tuple[Plant, ...] = (
         "own = False",
     ),
     Plant(
-        "paused: forget whose word let a machine go that comes back",
+        "paused: forget on whose word a machine was retired that comes back",
         f"{FLEET}/returning.py",
         "own, repair = why is not None and why.own, why is not None and why.repair",
         "own, repair = False, why is not None and why.repair",
@@ -128,7 +128,7 @@ PLANTS: tuple[Plant, ...] = (
         "return dataclasses.replace(fleet, annotation=said)",
     ),
     Plant(
-        "paused: let go what CA left",
+        "paused: terminate what CA left",
         f"{FLEET}/joins.py",
         "        and not pausing.own_word(fleet, name, account)\n",
         "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.laws.plant import FLEET, Plant
 
 PLANTS = (
-    # 1. Quarantine: it is told.
+    # 1. Quarantine: it is reported.
     Plant(
         "say nothing of what goes into quarantine",
         "externalgrpc/control/audit_log.py",
@@ -35,7 +35,7 @@ PLANTS = (
         "pass",
     ),
     Plant(
-        "take a double for one once the order that was let go is forgotten",
+        "take a double for one once the retired order is forgotten",
         f"{FLEET}/retired.py",
         "return _forget(proof.never_shown(fleet, retirement), retirement)",
         "return _forget(fleet, retirement)",
@@ -159,7 +159,7 @@ PLANTS = (
     ),
     # 6. Two machines of one name.
     Plant(
-        "let one go again of several that come back under one name",
+        "retire one again of several that come back under one name",
         f"{FLEET}/returning.py",
         "            if key in again:",
         "            if False:",

@@ -79,7 +79,7 @@ PLANTS = (
         "    return answers.relaunch(fleet, launch, error, mint, now)",
     ),
     Plant(
-        "finish what was let go while it waited for the budget",
+        "finish what was retired while it waited for the budget",
         "externalgrpc/control/writes.py",
         "if finishing.wants(fleet, self.request.instance.provider_id) is None:",
         "if not self.request.account:",

@@ -111,7 +111,7 @@ PLANTS = (
         "    if not fleet.accounts:",
     ),
     Plant(
-        "bind a node to an order that was let go",
+        "bind a node to a retired order",
         f"{FLEET}/proof.py",
         "        if was_let_go(fleet, instance.node_name):\n",
         "        if not instance.node_name:\n",
@@ -295,7 +295,7 @@ PLANTS = (
         "if elder is not None and elder.group == member.provider_id:",
     ),
     Plant(
-        "lose sight of what was let go when its label is edited",
+        "lose sight of a retired machine when its label is edited",
         f"{FLEET}/keys.py",
         "    return bool(fleet.retired) and instance.provider_id in retired_names(fleet)\n",
         "    return instance.node_name in fleet.retired and "

@@ -241,7 +241,7 @@ PLANTS: tuple[Plant, ...] = (
         "if retirement.repair and fleet.nodes is None:",
     ),
     Plant(
-        "repair: forget for what a machine was let go that comes back",
+        "repair: forget why a machine was retired that comes back",
         f"{FLEET}/retired.py",
         "                repair=retirement.repair,\n",
         "",

@@ -84,7 +84,7 @@ PLANTS: tuple[Plant, ...] = (
         "        if not group.name:\n",
     ),
     Plant(
-        "let a trial go at a reload",
+        "delete a trial at a reload",
         f"{FLEET}/configured.py",
         "    wanted |= _trials(fleet, wanted)\n",
         "",

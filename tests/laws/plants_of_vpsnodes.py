@@ -74,27 +74,27 @@ PLANTS = (
         "if group.deletion == ORPHAN and not fleet.groups:",
     ),
     Plant(
-        "let an object go before its account was listed",
+        "release an object before its account was listed",
         f"{ROOM}/status.py",
         "    if not all(account.settled for account in asked) or fleet.awaited:\n",
         "    if fleet.awaited:\n",
     ),
     Plant(
-        "let an object go with a machine that a listing lacks",
+        "release an object with a machine that a listing lacks",
         f"{ROOM}/status.py",
         "    if any(each.instance.group == name for each in fleet.missing.values()):\n"
         "        return False\n",
         "",
     ),
     Plant(
-        "let an object go with a deletion that is owed",
+        "release an object with a deletion that is owed",
         f"{ROOM}/status.py",
         "    if any(each.group == name for each in fleet.retired.values()):\n"
         "        return False\n",
         "",
     ),
     Plant(
-        "let an object go with an order in the air",
+        "release an object with an order in the air",
         f"{ROOM}/status.py",
         "    if any(each.group == name for each in fleet.launches.values()):\n"
         "        return False\n"

@@ -31,7 +31,7 @@ class Side:
 
     ``with_nodes`` says whether its server has ``kubernetes:``, ``old`` that it is of a version
     without identities. ``edited`` names the machines whose labels somebody changed, ``unmarked``
-    tells when machines were first seen without ``unjoined``.
+    returns when machines were first seen without ``unjoined``.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class Side:
     def _nobody_could_tell(self, provider_id: str) -> bool:
         """Excuse what cannot be bounded: without Nodes, a young node of another such cluster.
 
-        Whoever sees its Node takes ``unjoined`` off; until that is listed, nothing tells the
+        Whoever sees its Node takes ``unjoined`` off; until that is listed, nothing shows the
         server that it is not a machine which the process before it ordered.
         """
         if self.with_nodes or provider_id in self.kubernetes.ever:

@@ -43,9 +43,9 @@ class Setting:
     ``api`` is the way to the cluster with ``kubernetes:``, None without. ``key`` names the cluster
     that raw machines are made for. ``words`` is what the operator says of foreign machines, by
     account. ``order`` is asked about each order that reaches a cloud, ``excused`` about deletions
-    of which nothing could tell that they kill a node. ``old`` stands for a version without marks.
+    of which nothing shows that they kill a node. ``old`` stands for a version without marks.
     ``steps`` is how often a create of several requests stops between two; None: it is one request.
-    ``operator`` says what is paused, ``asked`` holds the names and ids of what CA let go.
+    ``operator`` says what is paused, ``asked`` holds the names and ids of what CA deleted.
     """
 
     clouds: Mapping[str, datacenter.Datacenter]

@@ -112,7 +112,7 @@ def _let_go(there: world.World, before: state.Fleet, trial: str) -> None:
         machine = standing.get(keys.machine_of(there.fleet, held))
         laws.require(
             held.group == trial and (machine is None or tried(machine)),
-            "the end of a trial lets go what was ordered for it, and nothing else",
+            "the end of a trial deletes what was ordered for it, and nothing else",
             held,
             machine,
         )

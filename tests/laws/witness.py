@@ -25,7 +25,7 @@ class Witness:
             for member in view.members(fleet, name):
                 laws.require(
                     not self._was_terminated(fleet, member),
-                    "what was let go never comes back",
+                    "what was terminated never comes back",
                     member,
                 )
                 if member.failure is not None and member.instance is None:
@@ -36,10 +36,10 @@ class Witness:
                     )
 
     def _was_terminated(self, fleet: state.Fleet, member: view.Member) -> bool:
-        """Return whether a member is what was let go: the machine, or the order that it came of.
+        """Return whether a member was terminated: the machine, or the order that it came of.
 
-        Another machine may bear the name: labels can be edited. And an order that was let go
-        before anybody knew its machine stays let go only as long as that is no node.
+        Another machine may bear the name: labels can be edited. And an order that was withdrawn
+        before anybody knew its machine stays so only as long as that is no node.
         """
         if member.provider_id in self.terminated:
             return True
@@ -50,7 +50,7 @@ class Witness:
         return ordered and not laws.lives(fleet, member)
 
     def _lets_go(self, fleet: state.Fleet, name: str, provider_id: str) -> None:
-        """Note a member that was let go: its machine, and the order, if it came of that."""
+        """Note a member that was terminated: its machine, and the order, if it came of that."""
         self.terminated.add(provider_id)
         if fleet.minted.get(name, provider_id) in ("", provider_id):
             self.terminated.add(name)
@@ -122,7 +122,7 @@ class Witness:
         )
         lost = laws.ids(before, group) - laws.ids(after, group)
         laws.require(
-            lost == set(named.values()) | put, "a retire lets go what it says", lost, going
+            lost == set(named.values()) | put, "a retire removes what it says", lost, going
         )
         for key in after.retired.keys() - before.retired.keys():
             laws.require(
@@ -303,7 +303,7 @@ class Witness:
         self.withdrawn(before, after)
 
     def _spared(self, before: state.Fleet, after: state.Fleet) -> list[state.Retirement]:
-        """Take what is no longer let go since it became a node: CA had not drained it."""
+        """Take what is no longer retired since it became a node: CA had not drained it."""
         spared = [
             held
             for key, held in before.retired.items()
@@ -345,7 +345,7 @@ class Witness:
         self.terminated |= before.launches.keys() - after.launches.keys()
 
     def _renamed(self, before: state.Fleet, after: state.Fleet) -> None:
-        """Take a relaunch: its old name is let go, or its machine stays in quarantine."""
+        """Take a relaunch: its old name is retired, or its machine stays in quarantine."""
         for name in before.launches.keys() - after.launches.keys():
             doubted = before.minted.get(name) in after.quarantine
             laws.require(doubted or name in after.retired, "a relaunch retires the old name", name)
@@ -389,7 +389,7 @@ def _stay_after_all(before: state.Fleet, after: state.Fleet, name: str) -> int:
 
 
 def _lost(before: state.Fleet, after: state.Fleet, name: str) -> list[view.Member]:
-    """List members of a group that a listing took from it."""
+    """List members of a group that a listing removed."""
     names = {member.name for member in view.members(after, name)}
     ids = laws.ids(after, name)
     return [

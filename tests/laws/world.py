@@ -93,8 +93,8 @@ class World:
     takes several requests, ``capped`` whether it bounds what machines cost, ``repairs`` whether
     groups ask for repair. ``skew_s`` is how far the API server's clock is ahead of ours. ``words``
     are the operator's, ``operator`` is what he pauses. ``asked`` are the names and provider ids of
-    what CA let go.
-    ``terminated`` are the names that this process let go, for whoever names them again;
+    what CA deleted.
+    ``terminated`` are the names that this process terminated;
     ``promised`` what was in the air when the autoscaler started, by group.
     """
 
@@ -369,9 +369,9 @@ class World:
             self.step(flight, fates.GOOD)
 
     def may_exist(self, name: str) -> bool:
-        """Tell, by what clouds and wires know, whether a machine of a name is or may come.
+        """Return whether a machine of a name exists or may come, by what clouds and wires know.
 
-        Whose label was edited no longer tells: an order is known by the name that it carried.
+        A machine whose label was edited does not count: an order is known by the name it carried.
         """
         flying = any(
             isinstance(flight.request, requests.Create) and flight.request.name == name
@@ -404,7 +404,7 @@ class World:
                 held
                 for provider_id, held in self.fleet.finishes.items()
                 # What is in doubt is neither finished nor given up, by the law of proof: it stays
-                # half made for as long as it is told as such.
+                # half made for as long as it is reported so.
                 if held.failure is None and provider_id not in self.fleet.quarantine
             ),
         ]
@@ -422,7 +422,7 @@ class World:
         return held is not None and held.failure is not None
 
     def cloud_equals_members(self) -> None:
-        """Check the law of rest: every machine is a member or told as an orphan, once."""
+        """Check the law of rest: every machine is a member or reported as an orphan, once."""
         there: dict[str, list[str]] = {}
         for cloud in self._known_skies():
             for machine in cloud.standing():
@@ -440,7 +440,7 @@ class World:
             each.provider_id for each in (*view.orphans(self.fleet), *trials.leftovers(self.fleet))
         )
         left = sorted(each for group_ids in there.values() for each in group_ids)
-        laws.require(orphans == left, "at rest what has no group is told", orphans, left)
+        laws.require(orphans == left, "at rest what has no group is reported", orphans, left)
 
     def _configure(self) -> None:
         wanted = self.operator.groups(CONFIGURATIONS[self.configuration])
@@ -551,7 +551,9 @@ class World:
         laws.require(not request.group.departed, "a departed group orders nothing", request)
         vps_nodes.may_order(before, request)
         laws.require(request.account == request.group.account, "orders go to the group's account")
-        laws.require(request.name not in self.witness.terminated, "what was let go is not ordered")
+        laws.require(
+            request.name not in self.witness.terminated, "what was terminated is not ordered"
+        )
 
     def _surge_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
         """Check what exists of a group at once, the order included; labels may have been edited."""
@@ -726,10 +728,12 @@ class World:
             for machine in cloud.standing():
                 if not machine.half or machine.group not in self.fleet.groups:
                     continue
-                value = machine.provider_id in self.fleet.quarantine or any(
+                reported = machine.provider_id in self.fleet.quarantine or any(
                     each.provider_id == machine.provider_id for each in self.fleet.unjoined.values()
                 )
-                laws.require(value, "what is half made is finished, deleted or told", machine)
+                laws.require(
+                    reported, "what is half made is finished, deleted or reported", machine
+                )
 
     def _mark_is_lawful(self, request: requests.Mark) -> None:
         laws.require(request.provider_id in self.ever, "only nodes of ours are marked", request)

@@ -59,7 +59,7 @@ def calls(channel: grpc.Channel, count: int, *, pause_s: float = 0.005) -> Taken
 def in_turns(
     channel: grpc.Channel, count: int, held: Callable[[], AbstractContextManager[object]]
 ) -> tuple[Taken, Taken]:
-    """Call alone, beside those who hold on, and so on; gives what calls took alone and beside."""
+    """Call alone and beside those who hold on, by turns; return the seconds of both."""
     alone, beside = calls(channel, count), Taken()
     for _ in range(3):
         with held():

@@ -265,22 +265,22 @@ def test_watchers_and_untaken_replies_are_bounded():
 
 def test_lines_are_counted_when_they_are_too_many():
     hand, lines = Hand(), []
-    sparing_given = sparing.Sparing(2, hand)
+    limited = sparing.Sparing(2, hand)
     for _ in range(5):
-        sparing_given.log(("a",), lines.append)
-    sparing_given.log(("b",), lines.append)
+        limited.log(("a",), lines.append)
+    limited.log(("b",), lines.append)
     assert lines == [0, 0, 0]
     flushed = []
-    sparing_given.flush(lambda kind, count: flushed.append((kind, count)))
+    limited.flush(lambda kind, count: flushed.append((kind, count)))
     assert flushed == []
     hand.now += sparing.MINUTE_S
-    sparing_given.flush(lambda kind, count: flushed.append((kind, count)))
+    limited.flush(lambda kind, count: flushed.append((kind, count)))
     assert flushed == [(("a",), 3)]
     hand.now += sparing.MINUTE_S
     for _ in range(4):
-        sparing_given.log(("a",), lines.append)
+        limited.log(("a",), lines.append)
     hand.now += sparing.MINUTE_S
-    sparing_given.log(("a",), lines.append)
+    limited.log(("a",), lines.append)
     assert lines == [0, 0, 0, 0, 0, 2]
 
 

@@ -31,7 +31,7 @@ def handed_on(house, monkeypatch):
     tasks = []
     pool = house.server._workers
     submit = pool.submit
-    monkeypatch.setattr(pool, "submit", lambda *told: tasks.append(told) or submit(*told))
+    monkeypatch.setattr(pool, "submit", lambda *args: tasks.append(args) or submit(*args))
     return tasks
 
 
@@ -96,7 +96,7 @@ def test_a_reply_is_held_until_it_is_taken(house, monkeypatch):
     held = []
     replying = house.server._callers.replying
     monkeypatch.setattr(
-        house.server._callers, "replying", lambda *told: held.append(told[1]) or replying(*told)
+        house.server._callers, "replying", lambda *args: held.append(args[1]) or replying(*args)
     )
     assert [len(answer(house, "NodeGroupTargetSize", target()))] == held
     serving.until(lambda: not house.server._callers._unsent)

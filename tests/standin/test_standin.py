@@ -22,7 +22,7 @@ Kind = standin.Kind
 
 
 class Stage:
-    """A stand-in, the server that it drives, and what it told."""
+    """A stand-in, the server that it drives, and its events."""
 
     def __init__(self, toy: toyserver.ToyServer, channel: grpc.Channel, **settings) -> None:
         self.toy = toy
@@ -47,7 +47,7 @@ class Stage:
         return self.toy.rpcs(before)
 
     def until(self, kind: Kind, most: int = 30) -> standin.Event:
-        """Run loops until an event of a kind is told."""
+        """Run loops until an event of a kind comes."""
         before = len(self.events)
         for _ in range(most):
             self.loop()

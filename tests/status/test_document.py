@@ -180,9 +180,9 @@ def test_an_account_has_its_budget_and_the_age_of_its_listing():
 def test_troubles_of_the_whole():
     at = Seen()
     at.fleet = dataclasses.replace(at.fleet, outage="all nodes are gone")
-    told = of(at, dry_run=True).troubles
-    assert told[0] == "Dry run: nothing is created or deleted."
-    assert "all nodes are gone" in told[1]
+    troubles = of(at, dry_run=True).troubles
+    assert troubles[0] == "Dry run: nothing is created or deleted."
+    assert "all nodes are gone" in troubles[1]
 
 
 def test_it_is_a_pure_function():

@@ -219,7 +219,7 @@ def test_a_leftover_that_may_be_a_node_is_not_cleared(tmp_path, unknown):
             cluster.silent_s = 3600.0
             serving.until(lambda: plant.fleet.nodes_stale)
         else:
-            # Its kubelet says no providerID, and a person took the taint off.
+            # Its kubelet says no providerID, and a person removed the taint.
             cluster.adopt = lambda *_: None
             cluster.nodes[name] = nodes.Node(name=name, uid="u", provider_id="", ready=True)
         with pytest.raises(fleet_errors.FleetError):

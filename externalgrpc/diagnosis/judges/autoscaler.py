@@ -153,8 +153,8 @@ def _times(facts: Facts, of: flags.Autoscaler) -> Iterator[Finding]:
     deaf = of.minor is not None and of.minor <= 28
     short: list[groups.NodeGroup] = []
     for group in facts.config.groups:
-        value = group.overrides.max_node_provision_time_s is not None and not deaf
-        given_s = group.provision_timeout_s if value else flag_s
+        heeded = group.overrides.max_node_provision_time_s is not None and not deaf
+        given_s = group.provision_timeout_s if heeded else flag_s
         if given_s < group.provision_timeout_s:
             short.append(group)
         yield from _too_short(group, given_s)

@@ -113,10 +113,7 @@ def _holds_off(taint: groups.Taint, known: tuple[str, ...]) -> bool:
         and bool(_STARTING.search(taint.key))
         and not taint.key.startswith(_PREFIXES)
         and taint.key not in known
-        and not any(
-            taint_given.endswith("*") and taint.key.startswith(taint_given[:-1])
-            for taint_given in known
-        )
+        and not any(prefix.endswith("*") and taint.key.startswith(prefix[:-1]) for prefix in known)
     )
 
 

@@ -260,7 +260,7 @@ DIGEST = "mirror/cluster-autoscaler@sha256:0123"
 def test_a_release_that_is_not_known_is_not_judged() -> None:
     assert given.judged(with_flags(image=DIGEST)) == []
     assert given.judged(with_flags(image=DIGEST, its=(patient(),))) == []
-    # Whether it knows the flag is not known: better told.
+    # Whether it knows the flag is not known: it is reported.
     result = given.warning(with_flags(without="force-delete", its=(FLOOR,), image=DIGEST))
     assert "--force-delete-unregistered-nodes" in result.cure
 

@@ -1,4 +1,4 @@
-"""Nodes and machines that disagree, and marks that do not tell the truth."""
+"""Nodes and machines that disagree, and marks that are wrong."""
 
 from __future__ import annotations
 

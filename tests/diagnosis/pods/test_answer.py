@@ -166,11 +166,11 @@ def test_one_that_begins_is_not_said_to_pass_over_groups() -> None:
 
 
 def test_an_event_says_how_old_it_is() -> None:
-    told = autoscaler.Event(
+    event = autoscaler.Event(
         reason="FailedScheduling", message="0/1 nodes", source="default-scheduler", at=NOW - 300
     )
     pod = dataclasses.replace(POD, unschedulable="the same in the condition")
-    of = dataclasses.replace(seen(pod, web="NotAsked"), events=(told,))
+    of = dataclasses.replace(seen(pod, web="NotAsked"), events=(event,))
     assert "event FailedScheduling: 0/1 nodes (5m ago)" in said(of)
     assert "the same in the condition" not in said(of)
 

@@ -1,4 +1,4 @@
-"""What a cap leaves of a group is told before anything is started."""
+"""`check` reports what a cap leaves of a group before anything is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A maxSize far above what stands is told, with the money that it may cost."""
+"""`check` reports a maxSize far above what stands, with the money that it may cost."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_machines_of_several_identities_are_strangers_whoever_we_are() -> None:
 
 
 class Deaf(Vendor):
-    """A cloud that does not tell whose machines there are."""
+    """A cloud that does not show whose machines there are."""
 
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Refuse."""
