@@ -231,14 +231,9 @@ def _named(node: NodeRef) -> str:
 
 
 def _contradicts(fleet: state.Fleet, node: NodeRef) -> bool:
-    """Return whether a real Node bears another name than the machine that it claims, or none.
-
-    Whatever CA sends has a name: what has none is no Node, and an id alone drains nobody.
-    """
-    if node.fake or (node.name and node.name == node.provider_id):
+    """Return whether a real Node bears another name than the machine that it claims."""
+    if node.fake or node.name in ("", node.provider_id):
         return False
-    if not node.name:
-        return True
     return registering.contradicts(fleet, node.provider_id, node.name)
 
 

@@ -288,14 +288,6 @@ class TestRetire:
         with pytest.raises(fleet_errors.NotOurs):
             scene.retire(node(2, "g-bcdfgh"))
 
-    @pytest.mark.parametrize("of", [group(), group(any_node_name=True)])
-    def test_an_id_without_a_name_is_no_node(self, of):
-        scene = Scene(of, shown=(machine(1, "g-bcdfgh"), machine(2, "g-dfghjk")))
-        with pytest.raises(fleet_errors.NotOurs, match="sky://1"):
-            scene.retire(node(1))
-        assert scene.target() == 2
-        assert not scene.fleet.retired
-
     def test_one_stranger_saves_the_whole_batch(self):
         scene = Scene(shown=(machine(1, "g-1"),))
         before = scene.fleet
