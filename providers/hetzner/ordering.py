@@ -9,7 +9,7 @@ from hcloud.helpers import labels as label_rules
 
 from providers import contract
 from providers.hetzner import reading, resolver
-from providers.kit import marks
+from providers.kit import marks, naming
 
 USER_DATA_LIMIT_BYTES = 32 * 1024
 RESERVED_PREFIX = "hetzner.cloud/"
@@ -48,7 +48,7 @@ def body(order: contract.Order, resolver: resolver.Resolver) -> dict[str, Any]:
     if order.user_data:
         fields["user_data"] = order.user_data
     if order.ssh_keys:
-        fields["ssh_keys"] = [resolver.ssh_key(key) for key in order.ssh_keys]
+        fields["ssh_keys"] = [int(key) if naming.is_number(key) else key for key in order.ssh_keys]
     if order.networks:
         fields["networks"] = [resolver.network(name) for name in order.networks]
     if order.firewalls:

@@ -34,29 +34,18 @@ class Resolver:
         self._connection = connection
         self._kept = cache.Kept(clock)
 
-    def image(self, name: str, architecture: str) -> str:
-        """Find an image for an architecture of ours ("amd64", ...); return what an order calls it.
+    def image(self, name: str, architecture: str) -> int:
+        """Find an image for an architecture of ours ("amd64", ...).
 
         ``name`` is a name, an id, or a label selector or a description, which find the newest
         snapshot that has them: snapshots have no names. One name stands for one image an
-        architecture, the server type's, and outlives its id. An id is sent as text: by the API's
-        document an order's image is a string, "ID or name".
+        architecture.
         """
         if not name:
             raise errors.BadOrder("no image is configured")
         return self._kept.once(
             ("image", name, architecture), lambda: self._image(name, architecture)
         )
-
-    def ssh_key(self, name: str) -> str:
-        """Find what an order calls a key: its name. Costs a request where ``name`` is an id.
-
-        By the document's schema an order's keys are strings, by its text ids are integers; a name
-        is right by both.
-        """
-        if not naming.is_number(name):
-            return name
-        return self._kept.once(("ssh_key", name), lambda: str(self._row("ssh_key", name)["name"]))
 
     def network(self, name: str) -> int:
         """Find a network by name or id."""
@@ -126,7 +115,7 @@ class Resolver:
             raise
         return row
 
-    def _image(self, name: str, architecture: str) -> str:
+    def _image(self, name: str, architecture: str) -> int:
         theirs = _ARCHITECTURES.get(architecture, architecture)
         if naming.is_number(name):
             row = self._by_id("image", name)
@@ -138,10 +127,9 @@ class Resolver:
                 )
             if row["status"] != "available":
                 raise errors.BadOrder(f"image {name} is {row['status']}, not available")
-            return str(int(row["id"]))
+            return int(row["id"])
         if named := _newest(row for row in self._images(theirs, name=name) if row["name"] == name):
-            # One that is deprecated may not be found by its name any more.
-            return str(int(named["id"])) if named.get("deprecated") else name
+            return int(named["id"])
         labelled = None
         if _SELECTS.fullmatch(name):
             labelled = _newest(self._images(theirs, type="snapshot", label_selector=name))
@@ -152,7 +140,7 @@ class Resolver:
         newest = labelled or described
         if newest is None:
             raise errors.BadOrder(f"there is no image {name!r} for {theirs}")
-        return str(int(newest["id"]))
+        return int(newest["id"])
 
     def _images(self, theirs: str, **about: str) -> list[Row]:
         """List the images of an architecture of theirs that can be ordered."""
