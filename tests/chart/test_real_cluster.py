@@ -50,6 +50,7 @@ def test_a_restricted_namespace_takes_its_pods(plane: Plane, name: str) -> None:
         plane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_it_is_installed_upgraded_and_leaves_nothing(plane: Plane) -> None:
     said = plane.helm("install", RELEASE, str(helm.CHART), values=JOINING)
     try:
@@ -79,6 +80,7 @@ spec: {provider: hetzner, region: fsn1, instanceType: cx23}
 """
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_vpsnodes_outlive_the_release(plane: Plane) -> None:
     """And the CRD is taken over again by a release of that name."""
     try:
@@ -93,6 +95,7 @@ def test_vpsnodes_outlive_the_release(plane: Plane) -> None:
         plane.kubectl("delete", "--ignore-not-found", "crd", "vpsnodes.kubero.dev")
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_a_crd_that_is_there_is_taken_over_when_it_is_said(plane: Plane) -> None:
     if not SEEDS_CRD.exists():
         absent.skip(absent.Need.SHARED)
@@ -102,7 +105,7 @@ def test_a_crd_that_is_there_is_taken_over_when_it_is_said(plane: Plane) -> None
         plane.kubectl("apply", "-f", "-", stdin=NODE)
         with pytest.raises(AssertionError, match="invalid ownership metadata"):
             plane.helm("install", RELEASE, str(helm.CHART), values=JOINING)
-        taken = ("--take-ownership", "--force-conflicts")
+        taken = ["--take-ownership", *(["--force-conflicts"] if helm.major() > 3 else [])]
         plane.helm("install", RELEASE, str(helm.CHART), *taken, values=JOINING)
         plane.kubectl("get", "vps", "pool")
         plane.helm("uninstall", RELEASE)
@@ -110,6 +113,7 @@ def test_a_crd_that_is_there_is_taken_over_when_it_is_said(plane: Plane) -> None
         plane.kubectl("delete", "--ignore-not-found", "crd", "vpsnodes.kubero.dev")
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_the_next_command_makes_the_secret_that_is_missing(plane: Plane) -> None:
     values = yaml.safe_load(helm.file_of("default").read_text())
     said = plane.helm("install", RELEASE, str(helm.CHART), values=values)
@@ -124,6 +128,8 @@ def test_the_next_command_makes_the_secret_that_is_missing(plane: Plane) -> None
         assert key
     finally:
         plane.helm("uninstall", RELEASE)
+        secret = ("secret", "vps-autoscaler-tokens", "--ignore-not-found")
+        plane.kubectl("-n", NAMESPACE, "delete", *secret)
 
 
 def test_the_fences_hold_for_this_account_alone(plane: Plane, installed: helm.Object) -> None:

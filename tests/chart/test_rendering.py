@@ -315,6 +315,18 @@ def test_two_pods_beside_it_hold_a_lease_and_their_service_leads_to_one() -> Non
     assert not [each for each in here["args"] if "follow" in each]
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_every_helm_renders_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *others = helm.every()
+    if not others:
+        pytest.skip("there is one Helm here: make chart-versions has Helm 3 too")
+    monkeypatch.setenv("HELM", first)
+    wanted = helm.objects(name)
+    for each in others:
+        monkeypatch.setenv("HELM", each)
+        assert helm.objects(name) == wanted
+
+
 def test_by_default_nothing_of_others_is_needed() -> None:
     apis = {each["apiVersion"] for each in helm.objects("default")}
     assert not apis & set(helm.FOREIGN)
