@@ -12,7 +12,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-versions chart-files kubero-files plots bench laws machine soak mutations fuzz stubs stubs-check lock schema status-picture release release-test version image sizes clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-versions chart-files kubero-files plots bench laws machine soak mutations fuzz stubs stubs-check lock schema status-picture release release-test version image image-test sizes clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -120,6 +120,10 @@ version: ## Write VERSION=0.2.0 everywhere it stands.
 
 image: ## Build the image with buildah or docker, whichever is there (IMAGE=vps-autoscaler:VERSION).
 	@$(PYTHON) deploy/release/image.py $(IMAGE)
+
+image-test: $(VENV)/.dev image ## Run the image that was built: its version, user, demo and server (needs Go for grpcurl).
+	@IMAGE=$(or $(IMAGE),vps-autoscaler:$$($(BIN)/python -c 'from tests.release import program; print(program.load("version").current())')) \
+	$(BIN)/python -m pytest -m "e2e or not e2e" tests/release/test_image_runs.py
 
 sizes: ## Print the image's size by part: what its steps install, compressed.
 	@$(PYTHON) deploy/release/sizes.py
