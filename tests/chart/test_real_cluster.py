@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,27 @@ def test_it_is_installed_upgraded_and_leaves_nothing(plane: Plane) -> None:
     finally:
         plane.helm("uninstall", RELEASE)
     assert plane.ours() == []
+
+
+@pytest.mark.usefixtures("each_helm")
+def test_the_pages_one_line_makes_two_of_what_runs(plane: Plane, installed: helm.Object) -> None:
+    """docs/high-availability.md: the values that a release was made with stay as they are."""
+    page = (helm.ROOT / "docs" / "high-availability.md").read_text()
+    (line,) = (each for each in page.splitlines() if each.startswith("helm upgrade"))
+    said = shlex.split(line)[3:]  # helm upgrade RELEASE
+    where, space = said.index("deploy/chart"), said.index("-n")
+    flags = [each for at, each in enumerate(said) if at not in {where, space, space + 1}]
+    plane.helm("upgrade", RELEASE, str(helm.CHART), *flags)
+    get = ("-n", NAMESPACE, "get", "-o=json")
+    made = json.loads(plane.kubectl(*get, "deployment", FULL))["spec"]
+    assert made["replicas"] == 2
+    (server,) = (
+        each for each in made["template"]["spec"]["containers"] if each["name"] == "vps-autoscaler"
+    )
+    assert "--leader-elect=follow" in server["args"]
+    assert json.loads(plane.kubectl(*get, "poddisruptionbudgets"))["items"]
+    config = json.loads(plane.kubectl(*get, "configmap", FULL))["data"]["config"]
+    assert yaml.safe_load(config)["nodes"] == installed["config"]["nodes"]
 
 
 SEEDS_CRD = helm.ROOT.parent / "shared" / "seed" / "blocks" / "05-vpsnode.kubero.dev.yaml"
