@@ -30,6 +30,10 @@ class Need(enum.Enum):
     SHELLCHECK = "shellcheck, installed"
     HELM = "helm: make chart builds it; or on PATH, or its path in HELM"
     KUBERO = "a checkout of kubero-dev/kubero-operator, its path in KUBERO_OPERATOR"
+    UPSTREAM_CHART = (
+        "the autoscaler's own chart, its folder in UPSTREAM_CHART: "
+        "cluster-autoscaler/charts/cluster-autoscaler of kubernetes/autoscaler"
+    )
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
     CHROMIUM = "Chromium and chromedriver, installed, or their paths in CHROMIUM and CHROMEDRIVER"
