@@ -11,6 +11,7 @@ import yaml
 
 from externalgrpc import config
 from externalgrpc.model import installed_clouds
+from tests import absent
 from tests.chart import helm
 
 pytestmark = pytest.mark.helm
@@ -319,7 +320,7 @@ def test_two_pods_beside_it_hold_a_lease_and_their_service_leads_to_one() -> Non
 def test_every_helm_renders_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first, *others = helm.every()
     if not others:
-        pytest.skip("there is one Helm here: make chart-versions has Helm 3 too")
+        absent.skip(absent.Need.HELM_3)
     monkeypatch.setenv("HELM", first)
     wanted = helm.objects(name)
     for each in others:

@@ -10,14 +10,14 @@ import copy
 import pytest
 import yaml
 
+from tests import absent
 from tests.chart import helm, validating
 
 MINORS = [
     pytest.param(
         each,
-        marks=pytest.mark.skipif(
-            validating.find() is None or not validating.schemas(each).exists(),
-            reason=f"no {validating.PROGRAM}, or no schemas of {each}: make chart-versions",
+        marks=absent.unless(
+            validating.find() and validating.schemas(each).exists(), absent.Need.VALIDATE
         ),
     )
     for each in validating.RELEASES

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from externalgrpc.rpc import client
+from tests import absent
 from tests.release import program
 
 ROOT = program.ROOT
@@ -30,7 +31,7 @@ SERVICE = "clusterautoscaler.cloudprovider.v1.externalgrpc.CloudProvider"
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(not IMAGE, reason="IMAGE names no image: make image-test"),
+    absent.unless(IMAGE, absent.Need.IMAGE),
 ]
 
 
