@@ -12,7 +12,7 @@ STUBS := externalgrpc fleet k8s_core_v1
 PROTOC = $(BIN)/python -m grpc_tools.protoc -Iexternalgrpc/pb=proto
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-files kubero-files plots bench laws machine soak mutations fuzz stubs stubs-check lock schema status-picture release release-test version image sizes clean
+.PHONY: help run demo test quick lint types floors unit e2e e2e-cluster e2e-join chart chart-versions chart-files kubero-files plots bench laws machine soak mutations fuzz stubs stubs-check lock schema status-picture release release-test version image image-test sizes clean
 
 help: ## Show this list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -55,6 +55,11 @@ chart: $(VENV)/.dev ## Lint the Helm chart, install it on a real kube-apiserver,
 	@$(BIN)/python -m tests.chart.helm
 	@$(BIN)/python -m tests.chart.prometheus || echo "tests that want Prometheus say what they left out"
 	@$(BIN)/python -m pytest -m "e2e or not e2e" tests/chart
+
+chart-versions: $(VENV)/.dev ## Hold the chart to Helm 3 as well as 4, and to the schemas of Kubernetes 1.31 to 1.37 (needs Go; minutes, once).
+	@$(BIN)/python -m tests.chart.helm 3
+	@$(BIN)/python -m tests.chart.validating
+	@$(BIN)/python -m pytest -m "e2e or not e2e" tests/chart/test_validated.py tests/chart/test_rendering.py tests/chart/test_real_cluster.py
 
 chart-files: $(VENV)/.dev schema ## Regenerate the chart's values.schema.json, README.md, dashboard and copy of the CRD.
 	@$(BIN)/python deploy/chart/generate.py
@@ -115,6 +120,10 @@ version: ## Write VERSION=0.2.0 everywhere it stands.
 
 image: ## Build the image with buildah or docker, whichever is there (IMAGE=vps-autoscaler:VERSION).
 	@$(PYTHON) deploy/release/image.py $(IMAGE)
+
+image-test: $(VENV)/.dev image ## Run the image that was built: its version, user, demo and server (needs Go for grpcurl).
+	@IMAGE=$(or $(IMAGE),vps-autoscaler:$$($(BIN)/python -c 'from tests.release import program; print(program.load("version").current())')) \
+	$(BIN)/python -m pytest -m "e2e or not e2e" tests/release/test_image_runs.py
 
 sizes: ## Print the image's size by part: what its steps install, compressed.
 	@$(PYTHON) deploy/release/sizes.py

@@ -30,6 +30,13 @@ class Need(enum.Enum):
     SHELLCHECK = "shellcheck, installed"
     HELM = "helm: make chart builds it; or on PATH, or its path in HELM"
     KUBERO = "a checkout of kubero-dev/kubero-operator, its path in KUBERO_OPERATOR"
+    HELM_3 = "Helm 3 beside Helm 4: make chart-versions builds it"
+    VALIDATE = "kubectl-validate and the schemas of a Kubernetes release: make chart-versions"
+    IMAGE = "an image that an engine built here, its name in IMAGE: make image-test"
+    UPSTREAM_CHART = (
+        "the autoscaler's own chart, its folder in UPSTREAM_CHART: "
+        "cluster-autoscaler/charts/cluster-autoscaler of kubernetes/autoscaler"
+    )
     CLOUD_INIT = "cloud-init's own schema: the package cloud-init, or its path in CLOUD_INIT_SCHEMA"
     KUBEADM = "kubeadm: tests/e2e/tools/build kubeadm makes one"
     CHROMIUM = "Chromium and chromedriver, installed, or their paths in CHROMIUM and CHROMEDRIVER"

@@ -29,6 +29,11 @@ class _Fence(_Base):
     _ask: Callable[[], str]
     _method = "GET"
 
+    def connect(self) -> None:
+        """Connect; what a proxy is asked for that is no request of ours, whatever went before."""
+        self._method = "GET"
+        super().connect()
+
     def putrequest(
         self,
         method: str,
@@ -44,8 +49,8 @@ class _Fence(_Base):
 
     def send(self, data: object) -> None:
         """Connect where that was not done, ask, send; raises Fenced."""
-        if self.sock is None:  # what a proxy is asked while connecting is no request of ours
-            method, self._method = self._method, "GET"
+        if self.sock is None:
+            method = self._method
             self.connect()
             self._method = method
         if self._method not in _READS and (why := self._ask()):

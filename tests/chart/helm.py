@@ -23,6 +23,7 @@ FOREIGN = ("monitoring.coreos.com/v1", "cert-manager.io/v1")
 """Kinds of others that our templates ask for."""
 
 VERSION = "v4.3.1"
+VERSION_3 = "v3.22.0"
 REASON = "no helm: 'make chart' builds it with Go; or put it on PATH, or name it in HELM"
 
 Object = dict[str, Any]
@@ -38,6 +39,21 @@ def find() -> str | None:
         return found
     built = folder() / "helm"
     return shutil.which("helm") or (str(built) if built.exists() else None)
+
+
+def every() -> list[str]:
+    """Name all that are here: what is found, and Helm 3 where it was built; may be none."""
+    found = [find(), _helm_3() if Path(_helm_3()).exists() else None]
+    return list(dict.fromkeys(each for each in found if each))
+
+
+def _helm_3() -> str:
+    return str(folder() / "helm3" / "helm")
+
+
+def major() -> int:
+    """Return of which major version the helm is that is run."""
+    return int(run("version", "--template={{.Version}}").stdout.removeprefix("v").partition(".")[0])
 
 
 def run(*argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -96,17 +112,26 @@ def kind(of: Iterable[Object], name: str) -> list[Object]:
 
 def build() -> None:
     """Build helm into our folder unless one is found; raises CalledProcessError."""
-    if find() is not None:
-        return
+    if find() is None:
+        go_install(f"helm.sh/helm/v4/cmd/helm@{VERSION}", folder())
+
+
+def build_3() -> None:
+    """Build Helm 3 beside it, likewise."""
+    if not Path(_helm_3()).exists():
+        go_install(f"helm.sh/helm/v3/cmd/helm@{VERSION_3}", Path(_helm_3()).parent)
+
+
+def go_install(what: str, to: Path) -> None:
+    """Build a program with Go; raises CalledProcessError."""
     if shutil.which("go") is None:
-        sys.exit("helm is not here, and neither is Go to build it with")
-    sys.stderr.write(f"building helm {VERSION}: minutes, once\n")
-    subprocess.run(
-        ["go", "install", f"helm.sh/helm/v4/cmd/helm@{VERSION}"],
-        check=True,
-        env={**os.environ, "CGO_ENABLED": "0", "GOBIN": str(folder()), "GOWORK": "off"},
-    )
+        sys.exit(f"{what} is not here, and neither is Go to build it with")
+    sys.stderr.write(f"building {what}: minutes, once\n")
+    environ = {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(to), "GOWORK": "off"}
+    subprocess.run(["go", "install", what], check=True, env=environ)
 
 
 if __name__ == "__main__":
     build()
+    if "3" in sys.argv[1:]:
+        build_3()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,7 @@ def test_a_restricted_namespace_takes_its_pods(plane: Plane, name: str) -> None:
         plane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_it_is_installed_upgraded_and_leaves_nothing(plane: Plane) -> None:
     said = plane.helm("install", RELEASE, str(helm.CHART), values=JOINING)
     try:
@@ -70,6 +73,27 @@ def test_it_is_installed_upgraded_and_leaves_nothing(plane: Plane) -> None:
     assert plane.ours() == []
 
 
+@pytest.mark.usefixtures("each_helm")
+def test_the_pages_one_line_makes_two_of_what_runs(plane: Plane, installed: helm.Object) -> None:
+    """docs/high-availability.md: the values that a release was made with stay as they are."""
+    page = (helm.ROOT / "docs" / "high-availability.md").read_text()
+    (line,) = (each for each in page.splitlines() if each.startswith("helm upgrade"))
+    said = shlex.split(line)[3:]  # helm upgrade RELEASE
+    where, space = said.index("deploy/chart"), said.index("-n")
+    flags = [each for at, each in enumerate(said) if at not in {where, space, space + 1}]
+    plane.helm("upgrade", RELEASE, str(helm.CHART), *flags)
+    get = ("-n", NAMESPACE, "get", "-o=json")
+    made = json.loads(plane.kubectl(*get, "deployment", FULL))["spec"]
+    assert made["replicas"] == 2
+    (server,) = (
+        each for each in made["template"]["spec"]["containers"] if each["name"] == "vps-autoscaler"
+    )
+    assert "--leader-elect=follow" in server["args"]
+    assert json.loads(plane.kubectl(*get, "poddisruptionbudgets"))["items"]
+    config = json.loads(plane.kubectl(*get, "configmap", FULL))["data"]["config"]
+    assert yaml.safe_load(config)["nodes"] == installed["config"]["nodes"]
+
+
 SEEDS_CRD = helm.ROOT.parent / "shared" / "seed" / "blocks" / "05-vpsnode.kubero.dev.yaml"
 NODE = """
 apiVersion: kubero.dev/v1alpha1
@@ -79,6 +103,7 @@ spec: {provider: hetzner, region: fsn1, instanceType: cx23}
 """
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_vpsnodes_outlive_the_release(plane: Plane) -> None:
     """And the CRD is taken over again by a release of that name."""
     try:
@@ -93,6 +118,7 @@ def test_vpsnodes_outlive_the_release(plane: Plane) -> None:
         plane.kubectl("delete", "--ignore-not-found", "crd", "vpsnodes.kubero.dev")
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_a_crd_that_is_there_is_taken_over_when_it_is_said(plane: Plane) -> None:
     if not SEEDS_CRD.exists():
         absent.skip(absent.Need.SHARED)
@@ -102,7 +128,7 @@ def test_a_crd_that_is_there_is_taken_over_when_it_is_said(plane: Plane) -> None
         plane.kubectl("apply", "-f", "-", stdin=NODE)
         with pytest.raises(AssertionError, match="invalid ownership metadata"):
             plane.helm("install", RELEASE, str(helm.CHART), values=JOINING)
-        taken = ("--take-ownership", "--force-conflicts")
+        taken = ["--take-ownership", *(["--force-conflicts"] if helm.major() > 3 else [])]
         plane.helm("install", RELEASE, str(helm.CHART), *taken, values=JOINING)
         plane.kubectl("get", "vps", "pool")
         plane.helm("uninstall", RELEASE)
@@ -110,6 +136,7 @@ def test_a_crd_that_is_there_is_taken_over_when_it_is_said(plane: Plane) -> None
         plane.kubectl("delete", "--ignore-not-found", "crd", "vpsnodes.kubero.dev")
 
 
+@pytest.mark.usefixtures("each_helm")
 def test_the_next_command_makes_the_secret_that_is_missing(plane: Plane) -> None:
     values = yaml.safe_load(helm.file_of("default").read_text())
     said = plane.helm("install", RELEASE, str(helm.CHART), values=values)
@@ -124,6 +151,8 @@ def test_the_next_command_makes_the_secret_that_is_missing(plane: Plane) -> None
         assert key
     finally:
         plane.helm("uninstall", RELEASE)
+        secret = ("secret", "vps-autoscaler-tokens", "--ignore-not-found")
+        plane.kubectl("-n", NAMESPACE, "delete", *secret)
 
 
 def test_the_fences_hold_for_this_account_alone(plane: Plane, installed: helm.Object) -> None:

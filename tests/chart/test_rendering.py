@@ -11,6 +11,7 @@ import yaml
 
 from externalgrpc import config
 from externalgrpc.model import installed_clouds
+from tests import absent
 from tests.chart import helm
 
 pytestmark = pytest.mark.helm
@@ -313,6 +314,18 @@ def test_two_pods_beside_it_hold_a_lease_and_their_service_leads_to_one() -> Non
     (alone,) = helm.kind(helm.objects({**values, "replicas": 1}), "Service")
     assert alone["spec"]["selector"]
     assert not [each for each in here["args"] if "follow" in each]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_helm_renders_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *others = helm.every()
+    if not others:
+        absent.skip(absent.Need.HELM_3)
+    monkeypatch.setenv("HELM", first)
+    wanted = helm.objects(name)
+    for each in others:
+        monkeypatch.setenv("HELM", each)
+        assert helm.objects(name) == wanted
 
 
 def test_by_default_nothing_of_others_is_needed() -> None:

@@ -1,6 +1,6 @@
 """deploy/upstream-values.yaml: the server as a sidecar in the autoscaler's own chart.
 
-Where UPSTREAM_CHART names that chart's folder (charts/cluster-autoscaler of
+Where UPSTREAM_CHART names that chart's folder (cluster-autoscaler/charts/cluster-autoscaler of
 kubernetes/autoscaler), it is rendered and given to the API server; the rest needs neither.
 """
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from externalgrpc import cli
+from tests import absent
 from tests.chart import helm
 from tests.chart.installing import NAMESPACE, Plane
 
@@ -57,7 +58,7 @@ def test_the_account_is_that_of_the_manifests() -> None:
 
 @pytest.mark.e2e
 @pytest.mark.helm
-@pytest.mark.skipif(not UPSTREAM, reason="UPSTREAM_CHART names no chart of the autoscaler's")
+@absent.unless(UPSTREAM, absent.Need.UPSTREAM_CHART)
 def test_upstreams_chart_renders_it_and_the_api_server_takes_it(plane: Plane) -> None:
     where = ["cluster-autoscaler", str(Path(UPSTREAM)), f"--namespace={NAMESPACE}"]
     done = helm.run("template", *where, "--kube-version=1.36", f"--values={VALUES}")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import urllib3
 
-from externalgrpc.kube import api, connection, errors, work_queue
+from externalgrpc.kube import api, connection, errors, fenced_pool, work_queue
 from externalgrpc.support import clock
 from tests.kube import apiserver
 
@@ -36,6 +37,20 @@ def test_it_is_not_sent(server: apiserver.FakeServer, tmp_path: Path, what: str)
         WRITES[what](fenced)
     fenced.get(PATH)
     assert server.asked == [f"GET {PATH}"]
+
+
+def test_what_opens_a_connection_again_is_no_write(server: apiserver.FakeServer) -> None:
+    """One that was closed after a write asks its proxy for another, for a read perhaps."""
+    asked: list[str] = []
+    pool = urllib3.ProxyManager(server.url)
+    fenced_pool.fence(pool, lambda: asked.append("") or "")
+    with pool.connection_from_url("https://api.invalid") as of:
+        line = of._get_conn()
+        line._method = "PATCH"  # what it sent last
+        line.set_tunnel("api.invalid", 443)
+        with pytest.raises(OSError, match="Tunnel"):
+            line.connect()
+    assert asked == []
 
 
 def test_what_waits_in_the_background_is_tried_again_when_it_may_be() -> None:

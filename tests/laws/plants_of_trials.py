@@ -68,8 +68,14 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         "clear what no trial left",
         f"{FLEET}/trials.py",
-        "if found.group in fleet.groups or not names.is_trial(found.group) or renamed:",
+        "if found.group in fleet.groups or not names.is_trial(found.group):",
         "if found.group in fleet.groups:",
+    ),
+    Plant(
+        "clear what has a name that no trial minted",
+        f"{FLEET}/trials.py",
+        "if found.node_name and not names.is_trial(found.node_name):",
+        "if False:",
     ),
     Plant(
         "try beside a leftover of the same name",

@@ -50,6 +50,11 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- regexFind "^[0-9]+" (toString .Capabilities.KubeVersion.Minor) -}}
 {{- end }}
 
+{{/* A map of the values file would be merged with a person's: neither {} nor other labels could leave the control plane. */}}
+{{- define "vps.nodeSelector" -}}
+{{- if kindIs "map" .Values.nodeSelector }}{{ toYaml .Values.nodeSelector }}{{ else }}node-role.kubernetes.io/control-plane: ""{{ end }}
+{{- end }}
+
 {{/* For each minor, a release that is there; patches since then: autoscaler.image.tag. */}}
 {{- define "vps.autoscalerTags" -}}
 "28": v1.28.7
