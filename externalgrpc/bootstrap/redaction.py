@@ -16,7 +16,7 @@ from typing import Final
 
 import yaml
 
-from externalgrpc.bootstrap import cloudconfig, joining, keywords, packed
+from externalgrpc.bootstrap import behind, cloudconfig, joining, keywords, packed
 from providers import masking
 
 _FORMS: Final = re.compile(
@@ -27,14 +27,16 @@ _FORMS: Final = re.compile(
     r"|\b(?:dop_v1_|doo_v1_|dor_v1_|gh[pousr]_|github_pat_|glpat-|tskey-|xox[a-z]-|AKIA|hvs\.|sk-)"
     r"[\w-]{8,}"
     r"|\$(?:1|2[abxy]|5|6|7|y|gy|argon2[a-z]*)\$[\w./$=,+-]{8,}"
+    r"|(?<=hooks\.slack\.com/services/)[\w/-]+|(?<=api\.telegram\.org/bot)[\w:-]+"
+    r"|(?<=/api/webhooks/)[\w/-]+"
     r"|(?<![a-z0-9])[a-z0-9]{6}\.[a-z0-9]{16}(?![a-z0-9])",
     re.DOTALL,
 )
 _IN_URL: Final = re.compile(r"(?<=://)[^/\s@\"'<>]+(?=@)")
 _SCHEME: Final = re.compile(r"(?i:\b(?:bearer|basic)\s+)([^\s\"',;]{6,})")
 
-_KEY: Final = r"(?<![\w.$-])(?P<key>[\w.$-]{1,120})"
-_QUOTED: Final = r"\\?\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\n]|'')*'|`[^`\n]*`"
+_KEY: Final = behind.KEY
+_QUOTED: Final = behind.QUOTED
 _SET: Final = re.compile(
     _KEY + r"(?P<gap>\\?[\"']?[ \t]*(?:=>|:=|\?=|\+=|=(?!=)|:(?!//|:))[ \t]*)"
     r"(?P<value>" + _QUOTED + r"|[^\s\"'][^\n]*|\"[^\n]*|'[^\n]*)"
@@ -56,8 +58,11 @@ _USERS: Final = re.compile(
     r"(?<![\w-])(?P<flag>-u|--user|--proxy-user)(?P<gap>[ \t=]*)(?P<value>[^\s:]+:\S+)"
 )
 _SHORT: Final = re.compile(
-    r"(?P<head>\b(?:sshpass|login|mysql\w*|redis-cli|useradd|usermod|openssl|smbclient)\b[^\n|;]*?"
-    r"[ \t])(?P<flag>-[pa])(?P<gap>[ \t]*)(?P<value>[^\s-]\S*)"
+    r"(?P<head>\b(?:(?:sshpass|login|mysql\w*|redis-cli|useradd|usermod|smbclient)\b[^\n|;]*?[ \t]"
+    r"(?=-[pa])|ldap\w+\b[^\n|;]*?[ \t](?=-w)|ssh-keygen\b[^\n|;]*?[ \t](?=-[NP])"
+    r"|(?:openssl|netbird)\b[^\n|;]*?[ \t](?=-k)|(?:k3s|rke2|doctl)\b[^\n|;]*?[ \t](?=-t)"
+    r"|gitlab-runner\b[^\n|;]*?[ \t](?=-r)))"
+    r"(?P<flag>-\w)(?P<gap>[ \t]*)(?P<value>[^\s-]\S*)"
 )
 _SAID: Final = re.compile(
     r"(?P<head>\b(?:echo|printf)\b[ \t]+)(?P<value>[^\n|>]+?)(?P<tail>[ \t]*[|>][^\n]*)"
@@ -113,6 +118,8 @@ def _structured(text: str, documents: list[yaml.Node], depth: int) -> str:
     for each in documents:
         for node, whole in walk.scalars(each, secret=False):
             start, end = node.start_mark.index, node.end_mark.index
+            if (start, end) in places and not whole:
+                continue
             shown = _whole(text[start:end]) if whole else walk.inside(node)
             if shown is not None:
                 places[start, end] = shown
@@ -127,13 +134,14 @@ class _Walk:
     def __init__(self, text: str, depth: int) -> None:
         self._text = text
         self._depth = depth
-        self._seen: set[int] = set()
+        self._seen: set[tuple[int, bool]] = set()
 
     def scalars(self, node: yaml.Node, *, secret: bool) -> Iterator[tuple[yaml.ScalarNode, bool]]:
         """Give every scalar, and whether all of it is secret."""
-        if id(node) in self._seen or len(self._seen) > _MOST_NODES:
+        # An alias may be named a secret where its anchor is not.
+        if (id(node), secret) in self._seen or len(self._seen) > _MOST_NODES:
             return
-        self._seen.add(id(node))
+        self._seen.add((id(node), secret))
         if isinstance(node, yaml.ScalarNode):
             yield node, secret and not keywords.innocent(node.value)
         elif isinstance(node, yaml.SequenceNode):
@@ -209,9 +217,10 @@ def _plain(text: str, depth: int) -> str:
     text = _again(_FLAG, _flag, text)
     text = _again(_SET, _set, text)
     text = _USERS.sub(lambda found: f"{found['flag']}{found['gap']}{keywords.MASK}", text)
-    return _SHORT.sub(
+    text = _SHORT.sub(
         lambda found: f"{found['head']}{found['flag']}{found['gap']}{keywords.MASK}", text
     )
+    return behind.mask(text)
 
 
 def _again(pattern: re.Pattern[str], change: Callable[[re.Match[str]], str], text: str) -> str:
@@ -238,6 +247,8 @@ def _set(found: re.Match[str]) -> str:
         mark = value[0] if value[0] != "\\" else '\\"'
         close = value[-1] if value[0] != "\\" else '\\"'
         return f"{found['key']}{found['gap']}{mark}{keywords.MASK}{close}"
+    if value[0] == "(":
+        return f"{found['key']}{found['gap']}({keywords.MASK}){value.partition(')')[2]}"
     if value[0] in "[{":
         return f"{found['key']}{found['gap']}{_INSIDE.sub(keywords.MASK, value)}"
     tail = ""

@@ -61,6 +61,9 @@ _PACKERS: Final = {
 """How files of other packers begin."""
 
 
+_SHOWN: Final = 60
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """What is wrong with user-data, and where; ``line`` and ``column`` count from 1.
@@ -254,6 +257,8 @@ def _keys(root: yaml.Node) -> Iterator[Trouble]:
         if id(node) in seen or isinstance(node, yaml.ScalarNode):
             continue
         seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield from _twice(node)
         for each in node.value:
             if not isinstance(each, tuple):
                 left.append(each)
@@ -325,3 +330,21 @@ def _as_base64(text: str) -> str | None:
     if not re.fullmatch(r"[A-Za-z0-9+/\s]{16,}={0,2}\s*", text):
         return None
     return packed.opened(text)
+
+
+def _twice(node: yaml.MappingNode) -> Iterator[Trouble]:
+    """Find keys that a mapping gives again: the last one counts, what the first says is lost."""
+    first: dict[str, int] = {}
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
+            continue
+        mark = key.start_mark
+        if key.value in first:
+            yield Trouble(
+                line=mark.line + 1,
+                column=mark.column + 1,
+                message=f"{key.value[:_SHOWN]} is given twice, and cloud-init takes the last: what "
+                f"line {first[key.value] + 1} says of it is lost",
+                cure="Put both into one",
+            )
+        first[key.value] = mark.line

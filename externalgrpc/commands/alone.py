@@ -21,6 +21,13 @@ from externalgrpc.support import clock, version
 
 GRACE_S = 20.0
 FIRST_LISTING_S = 30.0
+LOOK_S = 0.2
+FAILING_S = 5.0
+"""How long a cloud may refuse to be listed before a person is not kept waiting for it."""
+
+
+class NotSeen(Exception):
+    """Say why nobody could see what an account holds; nothing was ordered."""
 
 
 def configuration(loaded: groups.Config, group: groups.NodeGroup) -> groups.Config:
@@ -49,7 +56,7 @@ def serving(
     """Serve a trial of a group while the context lasts; gives a channel and where it leads.
 
     What the trial left when the context ends is deleted, as far as the cloud takes it in
-    :data:`GRACE_S`. Raises NoCluster, BrokenCloud, CloudError or CannotListen.
+    :data:`GRACE_S`. Raises NoCluster, BrokenCloud, CloudError, CannotListen or NotSeen.
     """
     plant = assembly.Assembly(configuration(loaded, group), installed, parts or assembly.Parts())
     shown = fleet_service.Show(
@@ -67,10 +74,26 @@ def serving(
         running = server.Server(listening, offered, shown)
         plant.start()
         try:
-            plant.reconciler.await_first_listings(FIRST_LISTING_S)
+            _look(plant)
             running.start()
             with grpc.insecure_channel(where, options=[address.DIRECT]) as channel:
                 yield channel, "this process"
         finally:
             plant.stop(GRACE_S)
             running.stop(1.0)
+
+
+def _look(plant: assembly.Assembly) -> None:
+    """Await the first listings; raises NotSeen where a cloud gives none."""
+    now = clock.SystemClock().monotonic
+    began = now()
+    while not plant.reconciler.await_first_listings(LOOK_S):
+        late_s = now() - began
+        for name, account in plant.reconciler.fleet.accounts.items():
+            if account.snapshot is not None or late_s < FAILING_S:
+                continue
+            if account.failures or late_s > FIRST_LISTING_S:
+                why = account.trouble or f"no answer in {late_s:.0f} s"
+                raise NotSeen(f"account {name} could not be listed, nothing was ordered: {why}")
+        if late_s > FIRST_LISTING_S:
+            return

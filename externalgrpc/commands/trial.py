@@ -135,6 +135,7 @@ def _alone(config_path: Path, cluster: str, name: str) -> Iterator[tuple[grpc.Ch
         installed_clouds.BrokenCloud,
         errors.CloudError,
         server.CannotListen,
+        alone.NotSeen,
     ) as error:
         raise parameters.failure(error) from error
 

@@ -17,6 +17,9 @@ from providers.kit import marks
 LONGEST_NAME: Final = 63
 
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_QUOTED_TOKEN = re.compile(r"([\"'`]).*\1|\w*TOKEN=.*", re.DOTALL)
+_MORE = "quotes or a name around the token, and the cloud would be sent them"
+_BARE = "Write the token alone, as the cloud shows it"
 _LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,}", re.ASCII)
 
 
@@ -199,6 +202,9 @@ def _token(
         findings.add(path, f"there is no token for {entry.provider}", cure)
     elif not _TOKEN.fullmatch(token):
         findings.add(path, f"{of.token_variable} does not hold a token", cure)
+    elif _QUOTED_TOKEN.fullmatch(token):
+        # docker's --env-file and a Secret take what a shell would take off for a part of it.
+        findings.add(path, f"{of.token_variable} holds {_MORE}", _BARE)
     return token
 
 
@@ -220,6 +226,8 @@ def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate
         findings.add(at, f"{message} is empty", "Write the token into it")
     elif not _TOKEN.fullmatch(token):
         findings.add(at, f"{message} holds more than a token", "Keep the token as its only line")
+    elif _QUOTED_TOKEN.fullmatch(token):
+        findings.add(at, f"{message} holds {_MORE}", _BARE)
     return token
 
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import yaml
 
-from externalgrpc.kube import api, errors
+from externalgrpc.kube import api, errors, plugin
 from externalgrpc.model import rules
 from externalgrpc.support import clock, regular_files
 
@@ -58,12 +58,14 @@ def connect(
     account: Path = _OUR_ACCOUNT,
     read_s: float = api.READ_S,
     may_write: Callable[[], str] = lambda: "",
+    plugin_s: float = plugin.WAIT_S,
 ) -> Connection:
     """Load credentials; nothing is sent yet. Raises CannotConnect.
 
     Without a kubeconfig the service account of our pod is used, which is mounted at ``account``.
     Its token is read again every minute, that of a kubeconfig's ``exec`` plugin when it runs out;
-    a kubeconfig is never written to. ``read_s`` and ``may_write`` are as in :class:`api.Api`.
+    a kubeconfig is never written to. ``read_s`` and ``may_write`` are as in :class:`api.Api`;
+    such a plugin is waited for ``plugin_s`` at most.
     """
     if not kubeconfig and _IN_POD not in environ:
         raise CannotConnect("this is no pod of a cluster: name a kubeconfig")
@@ -75,6 +77,7 @@ def connect(
     settings = client.Configuration()
     settings.connection_pool_maxsize = _CONNECTIONS
     settings.keep_alive = True
+    within: Callable[[Callable[[], str]], str] = _at_once
     try:
         if kubeconfig:
             named = [at_home(each) for each in kubeconfig.split(os.pathsep) if each]
@@ -82,15 +85,20 @@ def connect(
             if not found:
                 raise CannotConnect(f"{where}: there is no such file")
             path = os.pathsep.join(map(str, found))
-            for each in found:
-                _only_regular(each)
-            config.load_kube_config(
-                config_file=path,
-                context=context or None,
-                client_configuration=settings,
-                persist_config=False,
-            )
-            namespace = _context_namespace(config, path, context)
+            run_plugins = [_runs_a_plugin(each) for each in found]
+            if any(run_plugins):
+                within = plugin.Plugin(plugin_s).run
+
+            def load() -> str:
+                config.load_kube_config(
+                    config_file=path,
+                    context=context or None,
+                    client_configuration=settings,
+                    persist_config=False,
+                )
+                return _context_namespace(config, path, context)
+
+            namespace = within(load)
         else:
             in_pod = importlib.import_module("kubernetes.config.incluster_config")
             in_pod.InClusterConfigLoader(
@@ -105,6 +113,8 @@ def connect(
         ca_pem = _read(Path(settings.ssl_ca_cert)) if settings.ssl_ca_cert else ""
     except regular_files.Unreadable as error:
         raise CannotConnect(f"{where} {error}") from None
+    except plugin.TimedOut as error:
+        raise CannotConnect(f"{where}: {error}") from None
     except config.ConfigException as error:
         raise CannotConnect(f"{where}: {error}") from error
     except yaml.YAMLError as error:
@@ -123,7 +133,7 @@ def connect(
         api=api.Api(
             pool,
             settings.host,
-            authorization=lambda: _authorization(settings, where),
+            authorization=lambda: _authorization(settings, where, within),
             time_source=time_source,
             read_s=read_s,
             may_write=may_write,
@@ -135,12 +145,23 @@ def connect(
     )
 
 
-def _authorization(settings: _Settings, where: str) -> str:
+def _at_once(work: Callable[[], str]) -> str:
+    return work()
+
+
+def _authorization(
+    settings: _Settings, where: str, within: Callable[[Callable[[], str]], str] = _at_once
+) -> str:
+    def ask() -> str:
+        return str(settings.get_api_key_with_prefix("BearerToken", alias="authorization") or "")
+
     try:
-        header = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+        header = within(ask)
+    except plugin.TimedOut as error:
+        raise errors.Denied(f"{where}: {error}") from None
     except Exception as error:  # a plugin of the user's runs here and may fail in any way
         raise errors.Denied(f"{where} gives no credentials ({type(error).__name__})") from error
-    return str(header or "").strip()
+    return header.strip()
 
 
 def _context_namespace(config: ModuleType, path: str, context: str) -> str:
@@ -157,10 +178,11 @@ def at_home(name: str) -> Path:
         return Path(name)
 
 
-def _only_regular(path: Path) -> None:
-    """Refuse a kubeconfig that is a pipe or a device, or names one: the client would wait for it.
+def _runs_a_plugin(path: Path) -> bool:
+    """Return whether a kubeconfig may run a program.
 
-    What is no kubeconfig the client reports by itself.
+    Refuses one that is a pipe or a device, or names one: the client would wait for it. What else is
+    wrong with it the client reports by itself.
     """
     loaded = yaml.safe_load(regular_files.text(path))
     if not isinstance(loaded, dict):
@@ -176,6 +198,7 @@ def _only_regular(path: Path) -> None:
                     except regular_files.Unreadable as error:
                         message = f"names {key} {named}, which {error}"
                         raise regular_files.Unreadable(message) from None
+    return any((entry.get("user") or {}).get("exec") for entry in loaded.get("users") or ())
 
 
 def _read(path: Path) -> str:

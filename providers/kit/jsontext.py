@@ -45,7 +45,11 @@ def read_object(content: bytes, *, hide: str = "") -> dict[str, Any]:
         if hidden and hide in text:
             text = text.replace(hide, masking.TOKEN)
         parsed = json.loads(
-            text, parse_int=_integer, parse_float=_number, parse_constant=_no_constant
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_no_constant,
         )
     except NotReadable:
         raise
@@ -74,6 +78,14 @@ def _check_shape(content: bytes) -> None:
                 raise NotReadable(f"JSON that is more than {DEEPEST} deep")
         elif mark in b"]}":
             depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse what can be read in two ways: a list of machines and, by the same name, none."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise NotReadable("JSON that gives a key twice")
+    return fields
 
 
 def _integer(text: str) -> int:

@@ -119,6 +119,55 @@ def test_key_words_in_every_spelling_shape_and_nesting(shape: str) -> None:
         "env TOKEN='a b' PASSWORD='{} x' C_KEY=z run",
         "cmd --token a --password {} --api-key=b",
         "wg set wg0 private-key <(echo {})",
+        "psk {}",
+        "password {};",
+        "requirepass {}",
+        "bindpw\t{}",
+        "ENV API_TOKEN {}",
+        "setenv API_TOKEN {}",
+        "set -x API_TOKEN '{}'",
+        "machine a.example login me password {}",
+        "#cloud-config\nwrite_files:\n- path: /root/.netrc\n  content: |\n    machine a login b "
+        "password {}\n",
+        "nmcli device wifi connect home password {}",
+        "kubeadm token create {}",
+        "#cloud-config\nruncmd:\n- [kubeadm, token, create, {}]\n",
+        "#cloud-config\nruncmd:\n- [mysqladmin, -u, root, password, {}]\n",
+        "vault operator unseal {}",
+        "kubectl create secret generic x --from-literal=a={}",
+        "mysql -e \"ALTER USER x IDENTIFIED BY '{}'\"",
+        "psql -c \"ALTER USER postgres PASSWORD '{}'\"",
+        "INSERT INTO users(password) VALUES ('{}')",
+        "aws configure set aws_secret_access_key {}",
+        "echo -n {} | cryptsetup luksOpen /dev/sda x -",
+        "<password>{}</password>",
+        "<key>password</key><string>{}</string>",
+        'os.environ["API_TOKEN"] = "{}"',
+        'Token: []byte("{}"),',
+        'set_password("{}")',
+        '[[ $TOKEN == "{}" ]]',
+        '1.2.3.4 : PSK "{}"',
+        'key "x" {{ algorithm hmac-md5; secret "{}"; }};',
+        "auth_token {};",
+        "jq --arg token {} .",
+        "mysql-server mysql-server/root_password password {}",
+        "ngrok config add-authtoken {}",
+        "TOKENS=(a {} b)",
+        "# the token is {}",
+        "| token | {} |",
+        "ldapadd -D cn=admin -w {}",
+        "ssh-keygen -N {} -f x",
+        "netbird up -k {}",
+        "k3s agent -t {} -s https://a.example",
+        "subscription-manager register --activationkey={} --org=1",
+        "curl 'https://a.example/?X-Amz-Signature={}'",
+        "curl https://hooks.slack.com/services/T0/B0/{}",
+        "curl https://api.telegram.org/bot{}/sendMessage",
+        "#cloud-config\nx: &p {}\npassword: *p\n",
+        "#cloud-config\nx: &p {{a: {}}}\npassword: *p\n",
+        "KENNWORT={}",
+        "\u043f\u0430\u0440\u043e\u043b\u044c={}",
+        "\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44={}",
     ],
 )  # fmt: skip
 def test_what_people_write(text: str) -> None:
@@ -187,6 +236,10 @@ def test_what_is_no_secret_is_left() -> None:
         "runcmd:\n"
         "- [kubeadm, join, --config, /etc/join.yaml]\n"
         "- curl -fsSL https://pkgs.example/Release.key | gpg --dearmor\n"
+        "- apt-get install -y linux-image-6.1.0-18-amd64\n"
+        "- sysctl -w net.ipv4.ip_forward=1\n"
+        "# see https://kubernetes.io/docs/setup/v1.31/ for more\n"
+        "- kubeadm init phase bootstrap-token --config /etc/kubeadm1/init.yaml\n"
         "taints: [{key: dedicated, value: web}]\n"
     )
     assert redaction.mask(text) == text

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from prometheus_client import generate_latest
@@ -311,6 +312,21 @@ def test_without_a_server_it_orders_from_here_and_says_so(tmp_path):
     code, _out, err = said("nope", *environ, "--yes")
     assert code == 1
     assert "there are: workers" in err
+
+
+def test_a_cloud_that_is_dead_is_said_soon(tmp_path, monkeypatch):
+    monkeypatch.setenv("HCLOUD_TOKEN", "a" * 64)
+    path = tmp_path / "pools.yaml"
+    path.write_text(
+        "cluster: prod\naccounts:\n"
+        "- {name: h, provider: hetzner, endpoint: 'http://127.0.0.1:9'}\nnodes:\n"
+        "- {name: workers, account: h, instanceType: cx23, region: fsn1, maxSize: 3, join: image}\n"
+    )
+    began = time.monotonic()
+    code, _out, err = said("workers", "--config", str(path), "--yes", "--no-taint")
+    assert code == 1
+    assert "account h could not be listed, nothing was ordered: " in err
+    assert time.monotonic() - began < 20, "it was 30 s, and went on"
 
 
 def test_ctrl_c_without_a_server_deletes_too(tmp_path):

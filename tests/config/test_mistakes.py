@@ -476,6 +476,18 @@ def test_an_empty_token_file_is_reported_with_its_path(tmp_path: Path, content: 
     assert result.endswith("is empty. Write the token into it")
 
 
+@pytest.mark.parametrize("around", ['"{}"', "'{}'", "PLAIN_TOKEN={}", 'PLAIN_TOKEN="{}"'])
+def test_what_a_shell_would_take_off_is_no_part_of_a_token(tmp_path: Path, around: str) -> None:
+    given = around.format(fake_clouds.TOKEN)
+    (tmp_path / "token").write_text(f"{given}\n")
+    head = "accounts: [{name: x, provider: plain, tokenFile: token}]\n"
+    (of_file,) = mistakes(tmp_path, head + group())
+    (of_variable,) = mistakes(tmp_path, group(provider="plain"), environ={"PLAIN_TOKEN": given})
+    for result in (of_file, of_variable):
+        assert "holds quotes or a name around the token" in result
+        assert fake_clouds.TOKEN not in result
+
+
 def test_a_missing_token_is_reported_with_its_variable(tmp_path: Path) -> None:
     (result,) = mistakes(tmp_path, group(provider="plain"), environ={})
     assert result.startswith("5:13 nodes[0].provider: there is no token for plain. Set PLAIN_TOKEN")

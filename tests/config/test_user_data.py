@@ -143,6 +143,22 @@ def test_what_nobody_runs_is_a_warning_with_its_place(tmp_path: Path, data: str,
     assert warnings(tmp_path, data, more=", userDataFormat: other") == []
 
 
+@pytest.mark.parametrize(
+    ("more", "place", "key"),
+    [
+        ("write_files: []\nruncmd: [b]\n", "5:1", "runcmd is given twice"),
+        ("users: [{name: a, sudo: x, name: b}]\n", "4:28", "name is given twice"),
+        ("write_files:\n- path: /a\n  path: /b\n", "6:3", "path is given twice"),
+    ],
+)
+def test_a_key_that_is_given_twice_loses_what_the_first_says(
+    tmp_path: Path, more: str, place: str, key: str
+) -> None:
+    (found,) = warnings(tmp_path, CONFIG + more)
+    assert found.startswith(f"join:{place}: {key}, and cloud-init takes the last: what line ")
+    assert not warnings(tmp_path, CONFIG + "a: {b: 1}\nc: {b: 1}\nd: {<<: {b: 2}, <<: {e: 3}}\n")
+
+
 def test_base64_of_a_whole_file_is_looked_into_where_the_cloud_decodes_it(tmp_path: Path) -> None:
     data = b64(CONFIG)
     assert warnings(tmp_path, data, "hetzner") == []

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,49 @@ def test_a_plugin_that_fails_is_no_crash(server: apiserver.FakeServer, tmp_path:
     server.fail("GET", 401)
     with pytest.raises(errors.Denied):
         link.api.get("/version")
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_plugin_that_hangs_is_waited_for_within_bounds(
+    server: apiserver.FakeServer, tmp_path: Path, good: int
+) -> None:
+    """At the start and, after ``good`` answers that have run out, at a renewal."""
+    path, plugin, runs = tmp_path / "kubeconfig", tmp_path / "plugin", tmp_path / "runs"
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": SECRET, "expirationTimestamp": "2001-01-01T00:00:00Z"},
+    }
+    plugin.write_text(
+        f"#!/bin/sh\necho x >>{runs}\n"
+        f"[ $(wc -l <{runs}) -gt {good} ] && exec sleep 60\necho '{json.dumps(credential)}'\n"
+    )
+    plugin.chmod(0o700)
+    of = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(plugin),
+        "interactiveMode": "Never",
+    }
+    given = {
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": {"exec": of}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(given))
+    began = time.monotonic()
+    if good == 0:
+        with pytest.raises(connection.CannotConnect, match="no credentials within 1 s: run it"):
+            connection.connect(kubeconfig=str(path), time_source=clock.SystemClock(), plugin_s=1.0)
+    else:
+        link = connection.connect(
+            kubeconfig=str(path), time_source=clock.SystemClock(), plugin_s=1.0
+        )
+        for _ in range(2):
+            with pytest.raises(errors.Denied, match="no credentials within 1 s"):
+                link.api.get("/version")
+    assert time.monotonic() - began < 20
+    assert len(runs.read_text().splitlines()) == good + 1, "one at a time"
 
 
 def test_a_pod_asks_no_proxy_for_its_own_cluster(

@@ -273,7 +273,8 @@ def _prices(
             severity=Severity.WARNING,
             subject="prices",
             what=f"prices are in {code}, and there is no rate to {currency}",
-            cure=f"Add exchangeRates with what one {code} is worth in {currency}",
+            cure=f"Add exchangeRates with what one {code} is worth in {currency}"
+            + (f"; it has {', '.join(sorted(rates))} only" if rates else ""),
         )
     for each in candidates:
         offer = each.offer

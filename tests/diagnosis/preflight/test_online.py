@@ -233,6 +233,8 @@ def test_prices_need_a_rate_to_our_currency(tmp_path: Path) -> None:
         each.startswith("WARNING prices: prices are in USD, and there is no rate to EUR")
         for each in reported(report)
     )
+    mistyped = checked(tmp_path, "exchangeRates: {UDS: 0.5}\n" + group(), currency="USD")
+    assert any(each.endswith("is worth in EUR; it has UDS only") for each in reported(mistyped))
     rated = checked(
         tmp_path, "exchangeRates: {USD: 0.5}\n" + group(publicIPv4="false"), currency="USD"
     )
