@@ -47,5 +47,6 @@ def operation(
     except network.NoAnswerError as error:
         raise errors.Unreachable(str(error), account=account, operation=name) from error
     except broken as error:
-        message = masking.one_line(f"the answer could not be read: {error!r}", LONGEST_SENTENCE)
+        why = f"it lacks {error}" if isinstance(error, KeyError) else repr(error)
+        message = masking.one_line(f"the answer could not be read: {why}", LONGEST_SENTENCE)
         raise errors.Unreachable(message, account=account, operation=name) from error
