@@ -156,10 +156,11 @@ class DigitalOceanCloud:
     def _accepted(self, order: contract.Order, answer: Row) -> contract.Instance:
         row = answer["droplet"]
         number = reading.identity(row)
-        worn = row.get("tags") or ()
-        if not marks.is_fresh(worn, order):
+        if not marks.is_fresh(row.get("tags") or (), order):
             if row.get("name") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another droplet, {number}")
+            row = self._second_look(number) or row
+        if not marks.is_fresh(row.get("tags") or (), order):
             self._unmarked.delete(number, order)
             raise errors.BadOrder(
                 f"droplet {number} was made without its tags and is being deleted again: the "
@@ -169,6 +170,17 @@ class DigitalOceanCloud:
         made = (answer.get("links") or {}).get("actions") or ()
         action = next((each["id"] for each in made if each.get("rel") == "create"), "")
         return self._instance(row, receipt=str(action))
+
+    def _second_look(self, number: str) -> Row | None:
+        """Read a new droplet again whose create was answered without its tags.
+
+        They may be put on a moment later. None where it cannot be read: then the create's own
+        answer counts.
+        """
+        try:
+            return self._by_id(number)
+        except (rest.SaidNoError, rest.NoAnswerError, LookupError, TypeError, ValueError):
+            return None
 
     def look_up(
         self, *, node_name: str, instance_id: str, receipt: str

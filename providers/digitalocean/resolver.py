@@ -129,7 +129,7 @@ class Resolver:
             raise errors.BadOrder(f"image {wanted!r} is {status}, not available")
         if row.get("slug") == wanted:
             return wanted
-        if not row.get("public") and location not in row["regions"]:
+        if not row.get("public") and not _is_in(row, location):
             places = ", ".join(sorted(map(str, row["regions"]))) or "no region"
             raise errors.BadOrder(
                 f"image {wanted!r} is in {places}, not in {location}: transfer it"
@@ -153,9 +153,15 @@ def _newest(rows: list[Row], location: str) -> Row | None:
     return max(
         rows,
         key=lambda row: (
-            location in row["regions"],
+            _is_in(row, location),
             row.get("status") == "available",
             str(row.get("created_at", "")),
         ),
         default=None,
     )
+
+
+def _is_in(row: Row, location: str) -> bool:
+    """Return whether an image is in a region; where it does not say, the order will."""
+    regions = row.get("regions")
+    return regions is None or location in regions

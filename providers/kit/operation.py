@@ -47,12 +47,6 @@ def operation(
     except network.NoAnswerError as error:
         raise errors.Unreachable(str(error), account=account, operation=name) from error
     except broken as error:
-        message = masking.one_line(f"the answer could not be read: {_why(error)}", LONGEST_SENTENCE)
+        why = f"it lacks {error}" if isinstance(error, KeyError) else repr(error)
+        message = masking.one_line(f"the answer could not be read: {why}", LONGEST_SENTENCE)
         raise errors.Unreachable(message, account=account, operation=name) from error
-
-
-def _why(error: Exception) -> str:
-    """Say what is wrong with an answer, for a person: what it lacks rather than a KeyError."""
-    if isinstance(error, KeyError):
-        return f"it has no field {str(error.args[0]) if error.args else '?'!r}"
-    return repr(error)

@@ -148,15 +148,27 @@ class VultrCloud:
 
     def _accepted(self, order: contract.Order, row: Row) -> contract.Instance:
         number = reading.identity(row)
-        worn = row.get("tags") or ()
-        if not marks.is_fresh(worn, order):
+        if not marks.is_fresh(row.get("tags") or (), order):
             if row.get("label") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another instance, {number}")
+            row = self._second_look(number) or row
+        if not marks.is_fresh(row.get("tags") or (), order):
             self._unmarked.delete(number, order)
             raise errors.BadOrder(
                 f"instance {number} was made without its tags and is being deleted again"
             )
         return self._instance(row)
+
+    def _second_look(self, number: str) -> Row | None:
+        """Read a new instance again whose create was answered without its tags.
+
+        They may be put on a moment later. None where it cannot be read: then the create's own
+        answer counts.
+        """
+        try:
+            return self._by_id(number)
+        except (rest.SaidNoError, rest.NoAnswerError, LookupError, TypeError, ValueError):
+            return None
 
     def look_up(
         self,

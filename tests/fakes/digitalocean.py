@@ -124,7 +124,7 @@ class DigitalOceanFake(digitalocean_account.Account):
             self.refuse_with(422, "You specified an invalid image for Droplet creation.")
         region = self._region(payload.get("region", ""))
         self._check_stock(size, region)
-        if not image["public"] and region["slug"] not in image["regions"]:
+        if not image["public"] and region["slug"] not in image.get("regions", [region["slug"]]):
             self.refuse_with(
                 422,
                 "The image you specified is not available in the selected region, "

@@ -264,6 +264,16 @@ def test_an_image_by_id_name_or_tag_is_the_newest_in_the_region(
     assert len(fake.droplets) == 4
 
 
+def test_an_image_that_does_not_say_where_it_is_is_ordered(
+    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
+) -> None:
+    # The document requires no field of an image: what is not said is no reason to refuse.
+    silent = fake.add_image("golden")
+    del silent["regions"]
+    provider.create(digitalocean_bench.order("web-1", image="golden"))
+    assert sent(fake)["image"] == silent["id"]
+
+
 def test_an_image_that_vanished_is_looked_for_again(
     fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
 ) -> None:
@@ -355,10 +365,13 @@ def test_a_group_without_ssh_keys_is_reported_once(
 # Tags that did not stick.
 
 
+@pytest.mark.parametrize("status", [0, 404, 500])
 @pytest.mark.parametrize("reason", ["dropped", "capitals"])
 def test_a_droplet_without_its_tags_is_not_left_behind(
-    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud, reason: str
+    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud, reason: str, status: int
 ) -> None:
+    if status:
+        fake.fail(KIND.ERROR, method="GET", path="/droplets/", status=status)
     if reason == "dropped":
         fake.drops_tags = True
     else:
@@ -368,6 +381,21 @@ def test_a_droplet_without_its_tags_is_not_left_behind(
     fake.advance(fake.delete_s)
     assert fake.droplets == {}
     assert [each.request.method for each in fake.log("DELETE")] == ["DELETE"]
+
+
+def test_tags_that_are_shown_a_moment_after_the_create_are_believed(
+    fake: digitalocean.DigitalOceanFake, provider: DigitalOceanCloud
+) -> None:
+    def bare(reply: engine.Reply) -> engine.Reply:
+        answer = reply.json()
+        answer["droplet"]["tags"] = []
+        return dataclasses.replace(reply, body=answer)
+
+    fake.fail(KIND.CHANGED, method="POST", change=bare)
+    made = provider.create(digitalocean_bench.order())
+    assert (made.node_name, made.group) == ("web-a1", "web")
+    assert made.receipt
+    assert fake.log("DELETE") == []
 
 
 def test_an_untagged_droplet_is_deleted_until_it_is_gone(

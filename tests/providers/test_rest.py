@@ -403,7 +403,7 @@ def test_what_our_own_code_raises_gets_its_place() -> None:
     assert str(caught.value) == "the-account create: no image is configured"
     with pytest.raises(errors.Unreachable) as unread, talk.operation("instances"):
         raise KeyError("droplets")
-    assert "could not be read: it has no field 'droplets'" in str(unread.value)
+    assert "could not be read: it lacks 'droplets'" in str(unread.value)
 
 
 def test_the_token_is_never_reported(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -363,6 +364,20 @@ def test_an_instance_without_its_tags_is_deleted_until_it_is_gone(
     assert [each.reply.status for each in fake.log("DELETE")] == [500, 204]
     provider.instances()
     assert len(fake.log("DELETE")) == 2, "gone is gone"
+
+
+def test_tags_that_are_shown_a_moment_after_the_create_are_believed(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    def bare(reply: engine.Reply) -> engine.Reply:
+        answer = reply.json()
+        answer["instance"]["tags"] = []
+        return dataclasses.replace(reply, body=answer)
+
+    fake.fail(KIND.CHANGED, method="POST", change=bare)
+    made = provider.create(vultr_bench.order())
+    assert (made.node_name, made.group) == ("web-a1", "web")
+    assert fake.log("DELETE") == []
 
 
 def test_what_somebody_took_over_meanwhile_is_not_deleted(

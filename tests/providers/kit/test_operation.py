@@ -54,8 +54,9 @@ def test_an_answer_that_cannot_be_read_is_unreachable(raised: Exception) -> None
     assert error.__cause__ is raised
 
 
-def test_a_field_that_is_not_there_is_named_in_words() -> None:
-    assert ended(KeyError("next")).message == "the answer could not be read: it has no field 'next'"
+def test_a_field_that_an_answer_lacks_is_named() -> None:
+    error = ended(KeyError("droplets"))
+    assert error.message == "the answer could not be read: it lacks 'droplets'"
 
 
 def test_no_answer_and_what_an_sdk_raises_are_unreachable() -> None:
