@@ -37,8 +37,9 @@ class Ground(abc.ABC):
     cloud refuses two machines of one name. ``page_size`` is how many machines a page of the
     listing holds as the provider asks for it; 0 where the listing is one answer. ``region`` is what
     the region label of a machine in ``location`` says, "" where that is the location itself;
-    ``zone`` is what its zone label says, "" where the cloud's controllers set none. Have both from
-    a Node of a cluster that runs the vendor's controller manager, not from your provider.
+    ``zone`` is what its zone label says, "" where the cloud's controllers set none; ``provider_id``
+    is how its ``spec.providerID`` looks, with ``{}`` in place of the id ("" asks nothing). Have all
+    three from a Node of a cluster with the vendor's controller manager, not from your provider.
     ``shows_deleting`` is False where the API goes on showing a deleted machine as it was, without a
     word for its being on the way out.
     """
@@ -51,6 +52,7 @@ class Ground(abc.ABC):
     page_size: int = 50
     region: str = ""
     zone: str = ""
+    provider_id: str = ""
     shows_deleting: bool = True
 
     cluster = "blue"

@@ -46,6 +46,10 @@ class Living(ground.Ground):
             listed.provider_id == made.provider_id == service.provider_id(provider.scheme, made.id)
         ), "<scheme>://<prefix><id>, as metadata_service says: a Node gets that for ever"
         assert service.problem(made.id) == "", "a machine would refuse its own id"
+        if self.provider_id:
+            assert made.provider_id == self.provider_id.format(made.id), (
+                "not as Nodes there have it"
+            )
         assert (listed.node_name, listed.group) == ("web-a1", "web")
         assert (listed.machine_type, listed.location) == (self.machine_type, self.location)
         assert listed.state is contract.InstanceState.RUNNING

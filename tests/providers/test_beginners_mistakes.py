@@ -61,6 +61,10 @@ class LearnsAnotherId(Toy):
     metadata_service = dataclasses.replace(Toy.metadata_service, id="{machine.cpus}")
 
 
+class NamesItselfOtherwise(Toy):
+    metadata_service = dataclasses.replace(Toy.metadata_service, prefix="zone/")
+
+
 class HidesTheStopped(Toy):
     def instances(self):
         stopped = contract.InstanceState.STOPPED
@@ -125,6 +129,7 @@ NAIVE: tuple[tuple[Any, str], ...] = (
     (LosesTheBudget, "test_the_budget_is_reported_truly_or_not_at_all"),
     (LosesAHeaderOfTheMetadata, "test_a_machine_learns_its_own_id"),
     (LearnsAnotherId, "test_a_machine_learns_its_own_id"),
+    (NamesItselfOtherwise, "test_a_machine_from_order_to_gone"),
     (HidesTheStopped, "test_a_machine_that_is_off_is_listed_as_stopped"),
     (TakesTheStoppedForRunning, "test_a_machine_that_is_off_is_listed_as_stopped"),
     (TakesTheBootingForRunning, "test_a_machine_that_boots_does_not_run_yet"),

@@ -63,7 +63,7 @@ class ToyBench(conformance.FakeBench):
     cloud: ClassVar[type[contract.Provider]] = toycloud.ToyCloud
     settings = toycloud.AccountOptions()
     machine_type, location, image = "small", "north", "debian-13"
-    names_unique = False
+    names_unique, provider_id = False, "toycloud://{}"
     page_size = toycloud.PER_PAGE
 
     def begin(self, *, token: str, clock: Callable[[], float]) -> ToyControls:
