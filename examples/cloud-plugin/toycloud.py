@@ -80,6 +80,7 @@ class ToyCloud:
     joins_by_itself: ClassVar[bool] = False
     metadata_service: ClassVar[metadata.Service] = metadata.Service(
         url="http://169.254.169.254/toycloud/v1.json",
+        headers=("X-Toy-Metadata: yes",),
         id="{machine.id}",
         pattern="m-[0-9]+",
         cloud_init=False,  # whose instance-id is another number here

@@ -178,6 +178,16 @@ def _heard(before: state.Fleet, after: state.Fleet, account: str) -> None:
         _catalogue(after, account)
     if held.neighbours is not known.neighbours:
         _neighbours(after, account)
+    for spare in held.spares:
+        if spare not in known.spares:
+            _LOG.warning(
+                "spare beside a machine that stands: it is paid for, used by nothing, and not "
+                "deleted by itself; delete it in the cloud's console if nobody knows it",
+                account=account,
+                name=spare.node_name,
+                group=spare.group,
+                spare=str(spare),
+            )
 
 
 def _unfinished(before: state.Fleet, after: state.Fleet) -> None:

@@ -201,7 +201,7 @@ class ReadLeftovers(call.Call[requests.ReadLeftovers, tuple[contract.Leftover, .
         at: call.Moment,
     ) -> state.Fleet:
         """Take what lies there."""
-        found = () if isinstance(answer, errors.CloudError) else answer
+        found = None if isinstance(answer, errors.CloudError) else answer
         return tidying.found(fleet, self.request.account, found, now=at.now)
 
     def line(self, answer: tuple[contract.Leftover, ...] | errors.CloudError) -> call.Line | None:

@@ -45,6 +45,7 @@ class SupplyCollector(registry.Collector):
         fleet, now = self._sources.fleet(), self._clock.monotonic()
         yield _build()
         yield from _costs(fleet, self._sources.prices(fleet))
+        yield from _spares(fleet)
         yield from _budgets(self._sources.budgets())
         yield from _hindrances(fleet, now)
 
@@ -132,6 +133,20 @@ def _budgets(budgets: Mapping[str, contract.Budget | None]) -> Iterator[core.Met
         "Requests that the cloud takes in its window, as its last answer said.",
         ("account",),
         (((name,), budget.limit) for name, budget in known.items()),
+    )
+
+
+def _spares(fleet: state.Fleet) -> Iterator[core.Metric]:
+    """Count what is paid for beside machines, and used by nothing, by account and kind."""
+    counts = Counter(
+        (name, spare.kind) for name, held in fleet.accounts.items() for spare in held.spares
+    )
+    yield gauge(
+        "spare_leftovers",
+        "Volumes and the like that cost money, are used by nothing, and bear the name of a machine "
+        "that stands: nothing deletes them by itself.",
+        ("account", "kind"),
+        counts.items(),
     )
 
 

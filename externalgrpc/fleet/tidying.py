@@ -59,9 +59,11 @@ def plan(fleet: state.Fleet, agenda: requests.Agenda) -> state.Fleet:
 
 
 def found(
-    fleet: state.Fleet, account: str, values: tuple[contract.Leftover, ...], *, now: float
+    fleet: state.Fleet, account: str, values: tuple[contract.Leftover, ...] | None, *, now: float
 ) -> state.Fleet:
     """Take what lies beside machines: what belongs to none that stands is noted to be cleared.
+
+    None where the cloud could not be asked: nothing is learned by that.
 
     Only now, after the listing that showed it: whoever ordered it has a launch by this time, or a
     machine. What nobody here can own is cleared by :func:`plan`, which asks the cloud once more.
@@ -69,6 +71,10 @@ def found(
     held = fleet.accounts.get(account)
     if held is None:
         return fleet
+    if values is None:
+        held = dataclasses.replace(held, leftovers_at=now + LOOK_S)
+        return dataclasses.replace(fleet, accounts={**fleet.accounts, account: held})
+    spares = _spares(fleet, values)
     standing = {each.node_name for each in fleet.index.by_provider_id.values()}
     standing |= {*fleet.launches, *(each.name for each in fleet.retired.values())}
     owners = {(each.group, each.node_name) for each in values}
@@ -77,7 +83,9 @@ def found(
         for group, node in owners
         if (node not in standing if node else group and _is_empty(fleet, group))
     }
-    held = dataclasses.replace(held, untidy=held.untidy | orphans, leftovers_at=now + LOOK_S)
+    held = dataclasses.replace(
+        held, untidy=held.untidy | orphans, spares=spares, leftovers_at=now + LOOK_S
+    )
     return dataclasses.replace(fleet, accounts={**fleet.accounts, account: held})
 
 
@@ -98,6 +106,19 @@ def tidied(
         )
         account = dataclasses.replace(account, untidy=left, tidy_at=state.NEVER)
     return dataclasses.replace(fleet, accounts={**fleet.accounts, account.name: account})
+
+
+def _spares(
+    fleet: state.Fleet, values: tuple[contract.Leftover, ...]
+) -> tuple[contract.Leftover, ...]:
+    """Return what costs money, is used by nothing, and belongs to a machine that stands.
+
+    Not where an order or a deletion of that name is open: it may be used in a moment, or goes.
+    """
+    settled = {each.node_name for each in fleet.index.by_provider_id.values()}
+    settled -= {*fleet.launches, *(each.name for each in fleet.retired.values())}
+    found = (each for each in values if each.unused and each.node_name in settled)
+    return tuple(sorted(found, key=lambda each: (each.node_name, each.kind, each.id)))
 
 
 def _in_the_air(fleet: state.Fleet) -> set[str]:

@@ -151,7 +151,7 @@ class Adopting(ground.Ground):
         cloud = self.adopter(bench)
         number = bench.controls.add(cluster="", group="", node_name=OLD_NAME)
         cloud.mark(number, put=self.adoption())
-        cloud.delete(number)
+        self.delete(bench, number)
         bench.controls.settle()
         assert cloud.instances() == ()
         assert bench.controls.count() == 0

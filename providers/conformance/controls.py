@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from providers import contract
 
@@ -96,13 +96,28 @@ class Controls(abc.ABC):
 
     # What is worth having, and not asked for.
 
-    def metadata(self, instance_id: str) -> str:
-        """Return what ``metadata_service`` of the class answers that machine; "" where unknown.
+    shows_budget: bool = False
+    """Whether the vendor's answers bear headers that show the rate budget."""
 
-        The suite reads it as the machine would, and compares the id.
+    def metadata(self, instance_id: str, headers: Mapping[str, str]) -> str | None:
+        """Return what the vendor's metadata service answers that machine; None where unknown.
+
+        ``headers``, by lower-case names, are all that ``metadata_service`` of the class sends, for
+        a token too; the token is in them where the class asks for one. "" where the service would
+        refuse that: a header that it demands is missing. The suite reads the answer as the machine
+        would, and compares the id.
         """
+        del instance_id, headers
+        return None
+
+    def running(self, instance_id: str) -> bool | None:
+        """Return whether a machine that stands has booted; None where the fake cannot say."""
         del instance_id
-        return ""
+        return None
+
+    def power_off(self, instance_id: str) -> None:
+        """Switch a machine off that runs, as people do in consoles."""
+        raise NotImplementedError(f"power_off({instance_id!r}) is not there")
 
     def shorten_pages(self, rows: int) -> bool:
         """Let the listing give no more than so many rows a page, whatever it is asked for.
@@ -132,10 +147,6 @@ class Controls(abc.ABC):
         """Open the same login once more, as a new process does: it knows nothing."""
         raise NotImplementedError("a create of several requests needs open_again()")
 
-    def power_off(self, instance_id: str) -> None:
-        """Switch a machine off that runs, as people do in consoles."""
-        raise NotImplementedError(f"a cloud with finish() needs power_off({instance_id!r})")
-
     # What only clouds with an optional method need.
 
     def labels(self, instance_id: str) -> Collection[str]:
@@ -150,11 +161,12 @@ class Controls(abc.ABC):
         raise NotImplementedError(f"a cloud with mark() needs lose_mark_reply({after_work})")
 
     def beside(self) -> Collection[str]:
-        """Name everything there is of the kind that ``tidy`` deletes, everybody's.
+        """Name everything there is beside machines that an order may make, everybody's.
 
-        For clouds with ``tidy``: placement groups, resources of tags.
+        Volumes, addresses; for a cloud with ``tidy``, all of the kind that it deletes: placement
+        groups, resources of tags. Where there is no ``tidy``, all of it must go with its machine.
         """
-        raise NotImplementedError("a cloud with tidy() needs beside()")
+        return ()
 
     def add_beside(self) -> None:
         """Put somebody else's empty things of that kind there, as like to ours as they can be.

@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 from providers import contract
@@ -28,11 +28,13 @@ class FakeControls(HTTPControls, behind.HistoryControls):
 
     ``marking`` is the method and the path of the request that changes a machine's marks, both
     regular expressions, for a cloud with ``mark``. ``says`` are words of the fake's that must be
-    found in our errors: for "sold_out", "quota", "throttled" and "bad_token".
+    found in our errors: for "sold_out", "quota", "throttled" and "bad_token". ``off`` is its word
+    for a machine that is switched off.
     """
 
     marking: ClassVar[tuple[str, str]] = ("PUT|PATCH", "")
     says: ClassVar[Mapping[str, str]] = {}
+    off: ClassVar[str] = ""
 
     fake: machines.Cloud
     opening: Callable[[], contract.Provider]
@@ -69,6 +71,11 @@ class FakeControls(HTTPControls, behind.HistoryControls):
     def running(self, instance_id: str) -> bool:
         return self.fake.runs(self.fake.machines[instance_id])
 
+    def power_off(self, instance_id: str) -> None:
+        if not self.off:
+            raise NotImplementedError("say the vendor's word for a machine that is off, as `off`")
+        self.fake.machines[instance_id].word = self.off
+
     def vanish(self, instance_id: str) -> None:
         del self.fake.machines[instance_id]
 
@@ -91,7 +98,16 @@ class FakeControls(HTTPControls, behind.HistoryControls):
         self.fake.limit = self.count()
         return self.says.get("quota", "")
 
+    def beside(self) -> Collection[str]:
+        return tuple(self.fake.beside)
+
     # Requests, and what befalls them.
+
+    @property
+    def shows_budget(self) -> bool:  # type: ignore[override]
+        """Return whether the fake's answers show a rate budget."""
+        counted = self.fake.limits(engine.Request(method="GET", path=self.fake.prefix))
+        return bool(counted and self.fake.rate_headers(counted[0], self.fake.now()))
 
     def requests(self) -> int:
         return len(self.fake.exchanges)

@@ -8,18 +8,22 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from providers import contract, errors
 from providers.conformance.controls import Bench
 
+T = TypeVar("T")
+_PATIENCE = 4
+
 OPERATIONS = (
     *("create", "instances", "look_up", "delete", "mark"),
     *("neighbours", "tidy", "leftovers", "finish", "candidates"),
 )
 REGION_LABEL = "topology.kubernetes.io/region"
+ZONE_LABEL = "topology.kubernetes.io/zone"
 GROUP_SETTINGS = frozenset(
     {"networks", "firewalls", "placement_group", "public_ipv4", "public_ipv6", "ssh_keys"}
 )
@@ -32,7 +36,10 @@ class Ground(abc.ABC):
     sells and has in stock; ``bad_image`` is one that it has not. ``names_unique`` says that the
     cloud refuses two machines of one name. ``page_size`` is how many machines a page of the
     listing holds as the provider asks for it; 0 where the listing is one answer. ``region`` is what
-    the region label of a machine in ``location`` says, "" where that is the location itself.
+    the region label of a machine in ``location`` says, "" where that is the location itself;
+    ``zone`` is what its zone label says, "" where the cloud's controllers set none; ``provider_id``
+    is how its ``spec.providerID`` looks, with ``{}`` in place of the id ("" asks nothing). Have all
+    three from a Node of a cluster with the vendor's controller manager, not from your provider.
     ``shows_deleting`` is False where the API goes on showing a deleted machine as it was, without a
     word for its being on the way out.
     """
@@ -44,6 +51,8 @@ class Ground(abc.ABC):
     names_unique: bool = True
     page_size: int = 50
     region: str = ""
+    zone: str = ""
+    provider_id: str = ""
     shows_deleting: bool = True
 
     cluster = "blue"
@@ -79,6 +88,22 @@ class Ground(abc.ABC):
             user_data="#!/bin/sh\necho hello\n",
         )
         return dataclasses.replace(order, **changes)
+
+    def ask_again(self, bench: Bench, call: Callable[[], T]) -> T:
+        """Make a call as the server does: who is asked to come again comes a little later.
+
+        So a machine can be locked for a moment, or be stopped before it is deleted.
+        """
+        for _ in range(_PATIENCE):
+            try:
+                return call()
+            except errors.Throttled:
+                bench.controls.settle()
+        return call()
+
+    def delete(self, bench: Bench, instance_id: str) -> None:
+        """Delete a machine, as often as the cloud asks for."""
+        self.ask_again(bench, lambda: bench.provider.delete(instance_id))
 
     def marks(self, bench: Bench) -> set[tuple[str, str]]:
         """List (node name, group) of everything that is ours."""

@@ -219,7 +219,7 @@ class Marking(ground.Ground):
     def test_a_machine_that_is_gone_gets_no_mark(self, bench: Bench) -> None:
         provider = self.marking(bench)
         ours = self.standing(bench)
-        bench.provider.delete(ours)
+        self.delete(bench, ours)
         bench.controls.settle()
         for lost in (ours, "no id at all"):
             with pytest.raises(errors.BadOrder) as caught:
@@ -274,7 +274,7 @@ class Marking(ground.Ground):
         assert made, "leaves_beside says how to order so that something is left"
         assert provider.tidy(groups=("web",), nodes=("web-a1",)) == (), "a machine is there yet"
         assert set(bench.controls.beside()) == before | made
-        bench.provider.delete(ours)
+        self.delete(bench, ours)
         bench.controls.forget()
         result = provider.tidy(groups=("web", "never-was"), nodes=("web-a1", "never-was-1"))
         assert result
@@ -309,7 +309,7 @@ class Marking(ground.Ground):
         before = set(bench.controls.beside())
         ours = self.standing(bench, "web-a1", **self.leaves_beside)
         assert {each.group for each in provider.leftovers()} == {"web"}, "in use, and listed"
-        bench.provider.delete(ours)
+        self.delete(bench, ours)
         bench.controls.forget()
         assert bench.again is not None, "a cloud with leftovers() needs a bench with again"
         later = bench.again()

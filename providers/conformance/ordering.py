@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 
 import pytest
 
@@ -31,6 +32,23 @@ class Ordering(ground.Ground):
         assert second.id == first.id
         assert (second.node_name, second.group) == ("web-a1", "web")
         assert bench.controls.count() == 1
+
+    def test_a_machine_is_made_where_and_as_it_was_ordered(self, bench: Bench) -> None:
+        """In another location than the others, and of another type: each where there is one."""
+        here = self.order(bench, "web-a1")
+        types = {one.name: one for one in bench.provider.machine_types()}
+        sold = {(one.machine_type, one.location) for one in bench.provider.offers() if one.in_stock}
+        elsewhere = {place for kind, place in sold if kind == self.machine_type} - {self.location}
+        others = {kind for kind, place in sold if place == self.location} - {self.machine_type}
+        wanted = [(self.machine_type, place) for place in sorted(elsewhere)[:1]]
+        wanted += [(kind, self.location) for kind in sorted(others)[:1]]
+        if not wanted:
+            pytest.skip("the fake sells one machine type in one location")
+        for number, (kind, place) in enumerate(wanted):
+            order = dataclasses.replace(here, machine_type=types[kind], location=place)
+            order = dataclasses.replace(order, node_name=f"web-b{number}")
+            made = bench.provider.create(order)
+            assert (made.machine_type, made.location) == (kind, place)
 
     def test_a_stranger_with_our_name_is_not_taken_for_ours(self, bench: Bench) -> None:
         stranger = bench.controls.add(cluster="green", group="web", node_name="web-a1")

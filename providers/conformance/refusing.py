@@ -66,7 +66,7 @@ class Refusing(ground.Ground):
         self.check_error(caught.value, operation, words)
         assert bench.controls.count() == 1
         bench.controls.mend()
-        call()
+        self.ask_again(bench, call)
 
     @pytest.mark.parametrize("operation", ground.OPERATIONS)
     def test_a_revoked_token(self, bench: Bench, operation: str) -> None:
@@ -78,7 +78,7 @@ class Refusing(ground.Ground):
         self.check_error(caught.value, operation, words)
         assert bench.controls.count() == 1
         bench.controls.mend()
-        call()
+        self.ask_again(bench, call)
 
     @pytest.mark.parametrize("operation", ground.OPERATIONS)
     def test_a_cloud_that_is_down(self, bench: Bench, operation: str) -> None:
@@ -92,7 +92,7 @@ class Refusing(ground.Ground):
         assert bench.controls.requests() == before + 1, "nothing below the caller may try again"
         assert bench.controls.count() == 1
         bench.controls.mend()
-        call()
+        self.ask_again(bench, call)
 
     # Secrets, and the end.
 

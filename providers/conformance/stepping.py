@@ -78,7 +78,7 @@ class Stepping(ground.Ground):
     def test_a_finish_of_what_is_gone_is_a_bad_order(self, bench: Bench) -> None:
         provider = self._finishing(bench)
         made = bench.provider.create(self.order(bench, "web-a1"))
-        bench.provider.delete(made.id)
+        self.delete(bench, made.id)
         bench.controls.settle()
         with pytest.raises(errors.BadOrder) as caught:
             provider.finish(self.order(bench, "web-a1"), made)
@@ -180,7 +180,7 @@ class Stepping(ground.Ground):
 
     def _gone(self, bench: Bench, instance_id: str) -> None:
         bench.controls.run(instance_id)
-        bench.provider.delete(instance_id)
+        self.delete(bench, instance_id)
         bench.controls.settle()
         assert bench.controls.count() == 0
 

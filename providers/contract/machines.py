@@ -162,6 +162,9 @@ class Leftover:
     """A thing beside machines that carries our cluster's mark: ``kind`` says what, for a person.
 
     It belongs to the machine of ``node_name``, or where that is empty to the whole ``group``.
+    ``unused`` says that it costs money and that the cloud shows it in nobody's use. While its
+    machine stands the server deletes no such thing, for an order may be about to use it: it is
+    reported.
     """
 
     kind: str
@@ -169,6 +172,7 @@ class Leftover:
     name: str
     group: str = ""
     node_name: str = ""
+    unused: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} ({self.id})" if self.id else f"{self.kind} {self.name}"

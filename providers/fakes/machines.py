@@ -48,6 +48,8 @@ class Cloud(engine.Fake):
     ``lag_s`` how late lists show a new one (a look at one machine shows it at once). ``limit`` is
     the quota, None for none; ``sold_out`` holds (machine type, location). ``most_a_page`` is how
     many rows :meth:`page` gives at most, None for as many as asked; ``pages`` says that it is used.
+    ``beside`` is for what costs money beside machines, by id (volumes, addresses): the suite wants
+    it as it was before, once a machine is gone.
     """
 
     boot_s: float = 30.0
@@ -63,6 +65,7 @@ class Cloud(engine.Fake):
         self.limit: int | None = None
         self.most_a_page: int | None = None
         self.pages = False
+        self.beside: dict[str, Any] = {}
         self._numbers = itertools.count(1)
 
     def new_id(self) -> str:

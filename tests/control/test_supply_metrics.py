@@ -9,7 +9,7 @@ import prometheus_client
 import pytest
 
 from externalgrpc.control import metrics, supply_metrics
-from externalgrpc.fleet import joins, state, stock
+from externalgrpc.fleet import joins, state, stock, tidying
 from externalgrpc.model import fleet_errors
 from externalgrpc.nodes import pricing
 from providers import contract, errors
@@ -96,6 +96,17 @@ def test_what_may_be_anothers_costs_us_nothing() -> None:
     scene = Scene(shown=shown, identity=ours, nodes={})
     assert scene.fleet.quarantine.keys() == {"sky://2"}
     assert Scrape(scene)["cost_per_hour"] == {("g", "EUR"): 0.75}
+
+
+def test_a_spare_beside_a_machine_that_stands_is_counted() -> None:
+    scene = Scene(shown=(machine(1, "g-1"),))
+    assert Scrape(scene)["spare_leftovers"] == {}
+    spares = tuple(
+        contract.Leftover(kind="volume", id=key, name=key, node_name="g-1", unused=True)
+        for key in "12"
+    )
+    scene.fleet = tidying.found(scene.fleet, "a", spares, now=scene.now)
+    assert Scrape(scene)["spare_leftovers"] == {("a", "volume"): 2.0}
 
 
 def test_budgets_are_those_that_clouds_told() -> None:

@@ -190,6 +190,26 @@ class TestTidying:
         scene.now += 1
         assert requests.ReadLeftovers("a") in scene.plan()
 
+    def test_a_spare_of_a_machine_that_stands_is_reported_and_stays(self):
+        scene = Scene(
+            accounts=(account(tidying=True, leaving=True),),
+            shown=(machine(1, "g-1"), machine(2, "g-2")),
+        )
+        (flying,) = scene.grow(1)
+        scene.retire(node(2, "g-2"))
+        volume = {"kind": "volume", "group": "g", "unused": True}
+        named = [("1", "g-1"), ("2", flying), ("3", "g-2"), ("4", "old-7")]
+        found = [contract.Leftover(id=key, name=key, node_name=of, **volume) for key, of in named]
+        used = dataclasses.replace(found[0], id="5", unused=False)
+        scene.fleet = tidying.found(scene.fleet, "a", (*found, used), now=scene.now)
+        held = scene.fleet.accounts["a"]
+        assert held.spares == (found[0],), "an order may want its own, a deletion takes it along"
+        assert held.untidy == {("g", "old-7")}
+        scene.fleet = tidying.found(scene.fleet, "a", None, now=scene.now)
+        assert scene.fleet.accounts["a"].spares == held.spares, "who cannot ask learns nothing"
+        scene.fleet = tidying.found(scene.fleet, "a", (used,), now=scene.now)
+        assert scene.fleet.accounts["a"].spares == ()
+
     def test_what_lies_beside_is_not_asked_for_before_listings_can_be_trusted(self):
         scene = Scene(accounts=(account(tidying=True, leaving=True),), settled=False)
         scene.listed()

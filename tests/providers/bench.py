@@ -7,13 +7,15 @@ vendor's OpenAPI document when it is there.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from providers import contract as cloud
 from providers.fakes import engine
 from providers.kit import marks
 from tests.fakes import spec
+from tests.join import fake_metadata
 from tests.providers import steps
 
 CLUSTER, ACCOUNT, TOKEN = "blue", "the-account", "tok-3nS3cret4711"
@@ -24,7 +26,25 @@ class Faults(steps.Cutting):
     """The hooks that are the same at every fake; ``machines`` is the path of its list."""
 
     machines: ClassVar[str]
+    sky: ClassVar[fake_metadata.Sky]
+    cloud: ClassVar[type[cloud.Provider]]
     token: str
+
+    @property
+    def shows_budget(self) -> bool:
+        """Return whether the fake's answers show a rate budget, as the vendor's do."""
+        counted = self.fake.limits(engine.Request(method="GET", path=self.fake.prefix))
+        return bool(counted and self.fake.rate_headers(counted[0], self.fake.now()))
+
+    def metadata(self, instance_id: str, headers: Mapping[str, str]) -> str:
+        """Answer as the vendor's service answers a machine: only to the headers that it demands."""
+        of = fake_metadata.Identity(id=instance_id, name="n", mac="", location="", user_data="")
+        answers, (name, value) = self.sky.answers(of), self.sky.header
+        if "PUT /v1/token" in answers:
+            value = "a-token" if "metadata-token-expiry-seconds" in headers else ""
+        if name and (not value or headers.get(name.lower()) != value):
+            return ""
+        return answers[f"GET {urllib.parse.urlsplit(self.cloud.metadata_service.url).path}"]
 
     def requests(self) -> int:
         return len(self.fake.exchanges)

@@ -11,6 +11,7 @@ from providers.digitalocean import DigitalOceanCloud
 from providers.fakes import engine
 from providers.kit import marks
 from tests.fakes import digitalocean, spec
+from tests.join import fake_metadata
 from tests.providers import bench, contract, tearing
 
 CLUSTER, ACCOUNT, TOKEN = bench.CLUSTER, bench.ACCOUNT, bench.TOKEN
@@ -28,6 +29,7 @@ def document() -> spec.Document | None:
 
 class DigitalOceanControls(bench.Faults, contract.HTTPControls):
     machines = "/droplets"
+    sky, cloud = fake_metadata.DIGITALOCEAN, DigitalOceanCloud
 
     def __init__(self, fake: digitalocean.DigitalOceanFake) -> None:
         self.fake = fake
@@ -48,7 +50,13 @@ class DigitalOceanControls(bench.Faults, contract.HTTPControls):
 
     def run(self, instance_id: str) -> None:
         self.fake.advance(self.fake.boot_s)
-        assert self.fake.droplets[int(instance_id)].status(self.fake.now()) == "active"
+        assert self.running(instance_id)
+
+    def running(self, instance_id: str) -> bool:
+        return self.fake.droplets[int(instance_id)].status(self.fake.now()) == "active"
+
+    def power_off(self, instance_id: str) -> None:
+        self.fake.droplets[int(instance_id)].power = "off"
 
     def settle(self) -> None:
         self.fake.advance(max(self.fake.delete_s, self.fake.lag_s) + 0.1)

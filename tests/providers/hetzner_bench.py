@@ -10,6 +10,7 @@ import functools
 from providers.fakes import engine
 from providers.hetzner import HetznerCloud
 from tests.fakes import hetzner, spec
+from tests.join import fake_metadata
 from tests.providers import bench, contract, tearing
 
 CLUSTER, ACCOUNT, TOKEN = bench.CLUSTER, bench.ACCOUNT, bench.TOKEN
@@ -39,6 +40,7 @@ def document() -> spec.Document | None:
 
 class HetznerControls(bench.Faults, contract.Controls):
     machines = "/servers"
+    sky, cloud = fake_metadata.HETZNER, HetznerCloud
 
     def __init__(self, fake: hetzner.HetznerFake, clock: engine.StoppedClock | None = None) -> None:
         self.fake = fake
@@ -61,7 +63,13 @@ class HetznerControls(bench.Faults, contract.Controls):
 
     def run(self, instance_id: str) -> None:
         self.fake.advance(self.fake.create_s + self.fake.boot_s)
-        assert self.fake.servers[int(instance_id)].status(self.fake.now()) == "running"
+        assert self.running(instance_id)
+
+    def running(self, instance_id: str) -> bool:
+        return self.fake.servers[int(instance_id)].status(self.fake.now()) == "running"
+
+    def power_off(self, instance_id: str) -> None:
+        self.fake.servers[int(instance_id)].power = "off"
 
     def settle(self) -> None:
         self.fake.advance(self.fake.delete_s + 0.1)

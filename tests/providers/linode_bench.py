@@ -11,6 +11,7 @@ from providers.fakes import engine
 from providers.kit import marks
 from providers.linode import LinodeCloud
 from tests.fakes import linode, linode_orders, spec
+from tests.join import fake_metadata
 from tests.providers import bench, contract, tearing
 
 CLUSTER, ACCOUNT, TOKEN = bench.CLUSTER, bench.ACCOUNT, bench.TOKEN
@@ -52,6 +53,7 @@ def document() -> spec.Document | None:
 
 class LinodeControls(bench.Faults, contract.HTTPControls):
     machines = "/linode/instances"
+    sky, cloud = fake_metadata.LINODE, LinodeCloud
 
     def __init__(self, fake: linode.LinodeFake) -> None:
         self.fake = fake
@@ -76,7 +78,13 @@ class LinodeControls(bench.Faults, contract.HTTPControls):
 
     def run(self, instance_id: str) -> None:
         self.fake.advance(self.fake.create_s + self.fake.boot_s)
-        assert self.fake.machines[int(instance_id)].status(self.fake.now()) == "running"
+        assert self.running(instance_id)
+
+    def running(self, instance_id: str) -> bool:
+        return self.fake.machines[int(instance_id)].status(self.fake.now()) == "running"
+
+    def power_off(self, instance_id: str) -> None:
+        self.fake.power_off(self.fake.machines[int(instance_id)])
 
     def settle(self) -> None:
         self.fake.advance(self.fake.delete_s + 0.1)

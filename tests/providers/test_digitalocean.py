@@ -31,6 +31,7 @@ class TestContract(contract.HTTPContract):
     )
     names_unique = False
     page_size = 200
+    provider_id = "digitalocean://{}"
     shows_deleting = False  # the vendor has no word for it
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:

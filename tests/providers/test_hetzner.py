@@ -39,6 +39,7 @@ class TestContract(contract.ProviderContract):
         hetzner_bench.IMAGE,
     )
     leaves_beside: ClassVar[Mapping[str, Any]] = {"placement_group": "spread"}
+    zone, provider_id = "nbg1-dc3", "hcloud://{}"
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with hetzner_bench.serving(token=token) as fake:

@@ -46,6 +46,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq ops@example.com"
 class TestContract(contract.HTTPContract):
     machine_type, location, image = linode_bench.TYPE, linode_bench.PLACE, linode_bench.IMAGE
     page_size = 500
+    provider_id = "linode://{}"
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:
         with linode_bench.serving(token=token) as fake:

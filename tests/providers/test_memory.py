@@ -63,6 +63,9 @@ class MemoryControls(contract.Controls):
     def run(self, instance_id: str) -> None:
         self.time.pass_by(self.center.options.boot_time_s)
 
+    def power_off(self, instance_id: str) -> None:
+        self.center.power_off(instance_id)
+
     def settle(self) -> None:
         self.time.pass_by(60)
 

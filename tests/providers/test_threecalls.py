@@ -31,9 +31,6 @@ class Controls(test_memory.MemoryControls):
     def open_again(self) -> cloud.Provider:
         return self.made(test_memory.login(account="the-account"), cloud=self.center)
 
-    def power_off(self, instance_id: str) -> None:
-        self.center.power_off(instance_id)
-
 
 class TestThreeCalls(contract.ProviderContract):
     machine_type, location, image = "small", "north", "debian-13"

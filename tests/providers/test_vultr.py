@@ -35,6 +35,7 @@ class TestContract(contract.HTTPContract):
     )
     names_unique = False
     page_size = 500
+    provider_id = "vultr://{}"
     shows_deleting = False  # the vendor has no word for it
 
     def make(self, *, cluster: str, account: str, token: str) -> Iterator[contract.Bench]:

@@ -11,6 +11,7 @@ from providers.fakes import engine
 from providers.kit import marks
 from providers.vultr import VultrCloud
 from tests.fakes import spec, vultr
+from tests.join import fake_metadata
 from tests.providers import bench, contract, tearing
 
 CLUSTER, ACCOUNT, TOKEN = bench.CLUSTER, bench.ACCOUNT, bench.TOKEN
@@ -41,6 +42,7 @@ def document() -> spec.Document | None:
 
 class VultrControls(bench.Faults, contract.HTTPControls):
     machines = "/instances"
+    sky, cloud = fake_metadata.VULTR, VultrCloud
 
     def __init__(self, fake: vultr.VultrFake) -> None:
         self.fake = fake
@@ -61,8 +63,13 @@ class VultrControls(bench.Faults, contract.HTTPControls):
 
     def run(self, instance_id: str) -> None:
         self.fake.advance(self.fake.create_s + self.fake.boot_s)
-        result = self.fake.instances[instance_id].status(self.fake.now())
-        assert result["server_status"] == "ok"
+        assert self.running(instance_id)
+
+    def running(self, instance_id: str) -> bool:
+        return self.fake.instances[instance_id].status(self.fake.now())["server_status"] == "ok"
+
+    def power_off(self, instance_id: str) -> None:
+        self.fake.instances[instance_id].power = "stopped"
 
     def settle(self) -> None:
         self.fake.advance(max(self.fake.delete_s, self.fake.lag_s) + 0.1)

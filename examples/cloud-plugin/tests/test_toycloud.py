@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -21,7 +21,7 @@ class ToyControls(conformance.FakeControls):
     """How to bring things about at the fake, as far as the engine does not know."""
 
     creates = lists = "/machines$"
-    marking = ("PUT", "/tags$")
+    marking, off = ("PUT", "/tags$"), "stopped"
     says: ClassVar = {
         "sold_out": "is sold out",
         "quota": "may not have more machines",
@@ -41,8 +41,9 @@ class ToyControls(conformance.FakeControls):
         assert isinstance(user_data_given, bytes)
         return user_data_given
 
-    def metadata(self, instance_id: str) -> str:
-        return json.dumps({"machine": {"id": instance_id, "cpus": 2}})
+    def metadata(self, instance_id: str, headers: Mapping[str, str]) -> str:
+        answer = json.dumps({"machine": {"id": instance_id, "cpus": 2}})
+        return answer if headers.get("x-toy-metadata") == "yes" else ""
 
     def labels(self, instance_id: str) -> set[str]:
         worn = self.fake.machines[instance_id].asked["tags"]
@@ -62,7 +63,7 @@ class ToyBench(conformance.FakeBench):
     cloud: ClassVar[type[contract.Provider]] = toycloud.ToyCloud
     settings = toycloud.AccountOptions()
     machine_type, location, image = "small", "north", "debian-13"
-    names_unique = False
+    names_unique, provider_id = False, "toycloud://{}"
     page_size = toycloud.PER_PAGE
 
     def begin(self, *, token: str, clock: Callable[[], float]) -> ToyControls:

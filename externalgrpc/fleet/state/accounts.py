@@ -64,7 +64,8 @@ class AccountState:
     ``paused`` and ``cap`` are the operator's words on all groups of the account.
     ``neighbours`` are the clusters in the project, None before they were asked for. ``untidy`` are
     machines, by group and name, that are gone and may have left something beside them; the name is
-    empty for what a group left. The cloud is asked for such at ``leftovers_at``.
+    empty for what a group left. The cloud is asked for such at ``leftovers_at``. ``spares`` are the
+    things that cost money, are used by nothing, and belong to a machine that stands.
     """
 
     name: str
@@ -107,4 +108,5 @@ class AccountState:
     untidy: frozenset[tuple[str, str]] = frozenset()
     tidy_at: float = NEVER
     leaving: bool = False
+    spares: tuple[contract.Leftover, ...] = ()
     leftovers_at: float = NEVER
