@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from externalgrpc.fleet import plan, view
 from externalgrpc.model import foreign_words
-from tests.laws import caller, fake_cloud, fates, laws, operator, simulation, tries, world
+from tests.laws import caller, fake_cloud, fates, laws, operator, pools, simulation, tries, world
 
 NAMES = st.sampled_from("ghk")
 INDEX = st.integers(0, 30)
@@ -371,7 +371,7 @@ class FleetMachine(RuleBasedStateMachine):
     # ---- what operators do -------------------------------------------------------------------
 
     @precondition(lambda self: self.calm > 6)
-    @rule(which=st.sampled_from(sorted(world.CONFIGURATIONS)))
+    @rule(which=st.sampled_from(sorted(pools.CONFIGURATIONS)))
     def reconfigure(self, *, which):
         self.calm = 0
         self.there.reconfigure(which)
@@ -469,7 +469,7 @@ class FleetMachine(RuleBasedStateMachine):
                 there.kill_process(lost=amid == "lost")
             case "reconfigure" if self.calm > 6:
                 self.calm = 0
-                there.reconfigure(sorted(world.CONFIGURATIONS)[0])
+                there.reconfigure(sorted(pools.CONFIGURATIONS)[0])
             case _:
                 pass
         there.run(then_s, 4.0, fates.Fate(lag_s=lag_s))

@@ -23,15 +23,16 @@ from externalgrpc.fleet import (
     trials,
     view,
 )
-from externalgrpc.model import foreign_words, groups, names
-from providers import contract, errors
+from providers import errors
 from tests.laws import (
     caps,
     fake_cloud,
     fates,
+    lawful,
     laws,
     life,
     operator,
+    pools,
     repairs,
     simulation,
     vps_nodes,
@@ -41,44 +42,9 @@ from tests.laws import (
 HANDS = 3
 
 
-def group(name: str, account: str, low: int, high: int) -> groups.NodeGroup:
-    return groups.NodeGroup(
-        name=name,
-        account=account,
-        candidates=fates.CANDIDATES,
-        min_size=low,
-        max_size=high,
-        overrides=groups.AutoscalingOverrides(max_node_provision_time_s=300.0),
-    )
-
-
-CONFIGURATIONS: dict[str, tuple[groups.NodeGroup, ...]] = {
-    "as it was": (group("g", "a", 1, 6), group("h", "a", 0, 4), group("k", "b", 0, 5)),
-    "h is gone": (group("g", "a", 1, 6), group("k", "b", 0, 5)),
-    "h moved": (group("g", "a", 1, 6), group("h", "b", 0, 4), group("k", "b", 0, 5)),
-    "b is gone": (group("g", "a", 1, 6), group("h", "a", 0, 4)),
-    "g is smaller": (group("g", "a", 2, 3), group("h", "a", 0, 4), group("k", "b", 0, 5)),
-    # As vpsnodes/composing makes them of a VPSNode that is being deleted, and of a new one.
-    "g is being deleted": (
-        dataclasses.replace(group("g", "a", 0, 6), deletion="WaitForEmpty", vps_node=True),
-        group("h", "a", 0, 4),
-        group("k", "b", 0, 5),
-    ),
-    "g is held": (
-        dataclasses.replace(group("g", "a", 1, 6), hold="no finalizer yet", vps_node=True),
-        group("h", "a", 0, 4),
-        group("k", "b", 0, 5),
-    ),
-}
-
-
-REPAIR_AFTER_S = {"g": 60.0, "k": 20.0}
-"""The groups that ask for repair, where any does; h never."""
-
 IDENTITY = "0123456789"
 THEIRS = "fedcba9876"
 SWEEP_S = 4.0
-STUCK_S = 600.0
 BRAKE = 12
 NOTHING_MADE = (errors.Throttled, errors.NoCapacity, errors.Refused)
 """What a cloud says when an order certainly made nothing."""
@@ -162,17 +128,17 @@ class World:
         self.flights: list[fates.Flight] = []
         self.terminated: list[str] = []
         self.promised: dict[str, frozenset[str]] = {}
-        self._listings: dict[str, list[float]] = {}
+        self.listings: dict[str, list[float]] = {}
         self._configure()
         self.pump()
 
     def kill_process(self, *, lost: bool) -> None:
         """Kill the server: what is under way is ``lost`` or lands, nobody hears of it."""
         self.under_way.update(
-            base(pending.group) for cloud in self._every_sky() for pending in cloud.pending
+            pools.base(pending.group) for cloud in self.every_sky() for pending in cloud.pending
         )
         self.under_way.update(
-            base(flight.request.group.name)
+            pools.base(flight.request.group.name)
             for flight in self.flights
             if isinstance(flight.request, requests.Create) and flight.stage != "done"
         )
@@ -245,7 +211,7 @@ class World:
 
     def joined(self) -> Iterator[fake_cloud.Machine]:
         """Give the machines that have a Node in their cluster."""
-        for cloud in self._every_sky():
+        for cloud in self.every_sky():
             for machine in cloud.standing():
                 if machine.joins_at <= self.now and not machine.lost:
                     yield machine
@@ -328,13 +294,13 @@ class World:
         laws.require(planned.wake_at > self.now, "what is due was planned", planned.wake_at)
         for request in planned.requests:
             if isinstance(request, requests.Create):
-                self._create_is_lawful(before, request)
+                lawful.create(self, before, request)
             if isinstance(request, requests.Delete):
-                self._is_sent_lawfully(self.skies[request.account], request)
+                lawful.sent(self, self.skies[request.account], request)
             if isinstance(request, requests.Mark):
-                self._mark_is_lawful(request)
+                lawful.mark(self, request)
             if isinstance(request, requests.Finish):
-                self._finish_is_lawful(before, request)
+                lawful.finish(self, before, request)
             identity = self.fleet.identity or ""
             self.flights.append(fates.Flight(request, identity=identity, several=self.several))
         for name in self.fleet.accounts:
@@ -355,7 +321,7 @@ class World:
                 if why := cloud_calls.of(flight.request).not_wanted(self.fleet):
                     flight.stage, flight.answer = "done", errors.Throttled(f"not sent: {why}")
                     return
-                self._is_sent_lawfully(cloud, flight.request)
+                lawful.sent(self, cloud, flight.request)
                 if isinstance(flight.request, requests.Delete) and fate.delete.endswith("done"):
                     self.deletes(cloud, flight.request.instance_id)
                 flight.do(cloud, fate)
@@ -443,10 +409,10 @@ class World:
         laws.require(orphans == left, "at rest what has no group is reported", orphans, left)
 
     def _configure(self) -> None:
-        wanted = self.operator.groups(CONFIGURATIONS[self.configuration])
+        wanted = self.operator.groups(pools.CONFIGURATIONS[self.configuration])
         if self.repairs:
             wanted = tuple(
-                dataclasses.replace(each, repair_after_s=REPAIR_AFTER_S.get(each.name))
+                dataclasses.replace(each, repair_after_s=pools.REPAIR_AFTER_S.get(each.name))
                 for each in wanted
             )
         accounts = [
@@ -506,7 +472,7 @@ class World:
     def _listed(self, before: state.Fleet, snapshot: state.Snapshot) -> None:
         self.witness.listed(before, self.fleet, snapshot)
         held = before.accounts.get(snapshot.account)
-        self._listings.setdefault(snapshot.account, []).append(snapshot.begun_at)
+        self.listings.setdefault(snapshot.account, []).append(snapshot.begun_at)
         if held is not None and held.snapshot is None:
             for name, each in self.fleet.groups.items():
                 if each.account == snapshot.account:
@@ -519,135 +485,13 @@ class World:
                 if name in air:
                     self.promised[group_name] = air - {name} | fresh
 
-    def _create_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
-        laws.require(
-            before.identity == self.identity,
-            "no order is sent before the cluster is known",
-            request,
-        )
-        said = notnow.why_account(before, request.account)
-        laws.require(
-            said is None or said.code == "OrderRate", "nothing is ordered where it is not now", said
-        )
-        sent = self.orders.setdefault(request.account, [])
-        sent.append((request.name, self.now))
-        lately = sum(1 for _, at in sent if at > self.now - 3600.0)
-        most = notnow.most_orders(before, before.accounts[request.account])
-        laws.require(lately <= most, "the brake bounds the orders an hour", lately, most)
-        self._surge_is_lawful(before, request)
-        self._spending_is_lawful(before, request)
-        laws.require(
-            not self.may_exist(request.name),
-            "a create is not sent while the first of its name may still land",
-            request.name,
-        )
-        seen = self._listings.get(request.account, [])
-        laws.require(
-            seen and max(seen) >= min(seen) + fake_cloud.SETTLE_S,
-            "orders are held until a listing after the settling time was seen",
-            request.account,
-            seen,
-        )
-        laws.require(not request.group.departed, "a departed group orders nothing", request)
-        vps_nodes.may_order(before, request)
-        laws.require(request.account == request.group.account, "orders go to the group's account")
-        laws.require(
-            request.name not in self.witness.terminated, "what was terminated is not ordered"
-        )
-
-    def _surge_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
-        """Check what exists of a group at once, the order included; labels may have been edited."""
-        group = base(request.group.name)
-        machines = [
-            machine
-            for cloud in self._every_sky()
-            for machine in cloud.standing()
-            if counts_in(before, machine.made_for) == group and machine.cluster == fake_cloud.OURS
-        ]
-        if any(machine.edited for machine in machines):
-            return
-        there = 1 + sum(
-            1
-            for machine in machines
-            if (decided := self.judge.decided(machine.provider_id)) is None
-            or self.now - decided <= STUCK_S
-        )
-        there += sum(
-            1
-            for flight in self.flights
-            if isinstance(flight.request, requests.Create)
-            and flight.stage != "done"
-            and base(flight.request.group.name) == group
-        )
-        there += sum(
-            1
-            for flight in self.flights
-            if flight.lands is not None and base(flight.lands.group) == group
-        )
-        there += sum(
-            1
-            for cloud in self._every_sky()
-            for pending in cloud.pending
-            if counts_in(before, pending.group) == group
-        )
-        most = max(each.most_machines for each in CONFIGURATIONS["as it was"] if each.name == group)
-        laws.require(
-            there <= most + self.under_way[group],
-            "what exists of a group never exceeds maxSize and surge, and what each kill left",
-            group,
-            there,
-            most,
-            self.under_way[group],
-        )
-
-    def _spending_is_lawful(self, before: state.Fleet, request: requests.Create) -> None:
-        """Check what exists within each cap, the order included, at the prices read last."""
-        machines = [
-            (where, machine)
-            for where, cloud in self.skies.items()
-            for machine in cloud.standing()
-            if machine.cluster == fake_cloud.OURS
-        ]
-        if any(machine.edited for _, machine in machines):
-            return
-        owed = {
-            held.provider_id
-            for held in before.retired.values()
-            if held.deletion in (state.Deletion.OWED, state.Deletion.SENT)
-        }
-        there = [
-            operator.Paid(
-                where, counts_in(before, machine.made_for), machine.provider_id, machine.location
-            )
-            for where, machine in machines
-            if self.judge.decided(machine.provider_id) is None or machine.provider_id in owed
-            if not self._is_let_alone(before, machine)
-        ]
-        there += [
-            _paid(flight.request)
-            for flight in self.flights
-            if isinstance(flight.request, requests.Create) and flight.stage != "done"
-        ]
-        there += [_paid(flight.request) for flight in self.flights if flight.lands is not None]
-        there += [
-            operator.Paid(where, counts_in(before, pending.group), pending.name, pending.location)
-            for where, cloud in self.skies.items()
-            for pending in cloud.pending
-        ]
-        self.operator.allows(request, set(there), self.under_way, self.skies, self.prices)
-
-    def _is_let_alone(self, fleet: state.Fleet, machine: fake_cloud.Machine) -> bool:
-        """Return whether what is in doubt costs nothing of ours, by the operator's own word."""
-        said = self.words.get(machine.identity or foreign_words.NO_IDENTITY)
-        return machine.provider_id in fleet.quarantine and said in {"ignore", "gone"}
-
     def stands_still(self, group: str, account: str, *, own: bool = False) -> bool:
         """Return whether the operator paused something, as far as the server can know.
 
         A group and an account that are configured no more are paused by nobody. While a server
         does not know yet, it does nothing of its ``own``.
         """
-        wanted = CONFIGURATIONS[self.configuration]
+        wanted = pools.CONFIGURATIONS[self.configuration]
         return self.operator.stands_still(
             group if any(each.name == group for each in wanted) else "",
             account if any(each.account == account for each in wanted) else "",
@@ -669,59 +513,6 @@ class World:
                     member,
                 )
 
-    def _is_sent_lawfully(self, cloud: fake_cloud.Sky, request: requests.Request) -> None:
-        """Hold what reaches a cloud to the operator's word as it is by then."""
-        match request:
-            case requests.Create():
-                still = self.stands_still(base(request.group.name), request.account)
-                laws.require(not still, "paused: no order is sent", request)
-                vps_nodes.may_order(self.fleet, request)
-            case requests.Delete():
-                machine = cloud.machines.get(request.instance_id)
-                if machine is None or machine.deleted_at is not None or machine.edited:
-                    return
-                ours = not {machine.hostname, machine.provider_id} & self.asked
-                still = ours and self.stands_still(machine.group, request.account, own=True)
-                law = "paused: nothing is deleted but what CA asked for"
-                laws.require(not still, law, machine, request)
-            case _:
-                pass
-
-    def _finish_is_lawful(self, before: state.Fleet, request: requests.Finish) -> None:
-        """Check that a machine is finished that is ours, counts, and whose create is at its end."""
-        name, provider_id = request.order.name, request.instance.provider_id
-        laws.require(self.several, "what nobody left half made is not finished", request)
-        laws.require(
-            request.instance.identity == self.identity, "only our own is finished", request
-        )
-        laws.require(
-            request.instance.unjoined or not self.marking,
-            "what was a node is not finished",
-            request,
-        )
-        laws.require(provider_id not in self.ever, "what was a node is not finished", request)
-        owner = view.whose(before, provider_id)
-        laws.require(owner == (request.order.group.name, name), "what is finished counts", owner)
-        laws.require(not request.order.group.departed, "a departed group finishes nothing", request)
-        still = self.stands_still(request.order.group.name, request.account)
-        laws.require(not still, "paused: nothing is finished", request)
-        said = notnow.why_account(before, request.account)
-        laws.require(
-            said is None or said.code == "OrderRate",
-            "nothing is finished where it is not now",
-            said,
-        )
-        flying = any(
-            isinstance(flight.request, requests.Create) and flight.request.name == name
-            for flight in self.flights
-        )
-        landing = any(cloud.may_land(name) for cloud in self._every_sky())
-        laws.require(
-            not flying and not landing, "nothing is finished while its create may land", request
-        )
-        tries = self.tries[provider_id] = self.tries.get(provider_id, 0) + 1
-        laws.require(tries <= 60, "a machine is not tried to be finished for ever", request, tries)
-
     def nothing_is_left_half_made(self) -> None:
         """Check that at rest what is half made is given up, in doubt, or nobody's."""
         for cloud in self._known_skies():
@@ -735,22 +526,13 @@ class World:
                     reported, "what is half made is finished, deleted or reported", machine
                 )
 
-    def _mark_is_lawful(self, request: requests.Mark) -> None:
-        laws.require(request.provider_id in self.ever, "only nodes of ours are marked", request)
-        allowed = request.put.keys() <= {contract.Mark.IDENTITY}
-        allowed = allowed and request.remove <= {contract.Mark.UNJOINED}
-        laws.require(allowed, "only two of the marks are changed", request)
-        laws.require(
-            set(request.put.values()) <= {self.identity}, "no identity but ours is put", request
-        )
-
     def _nobody_could_tell(self, provider_id: str) -> bool:
         """Excuse what cannot be bounded: no Nodes, no marks, and another cluster's machine."""
         if self.with_nodes or self.marking:
             return False
         return any(
             machine.provider_id == provider_id and machine.cluster == fake_cloud.THEIRS
-            for cloud in self._every_sky()
+            for cloud in self.every_sky()
             for machine in cloud.standing()
         )
 
@@ -763,7 +545,7 @@ class World:
             location=request.candidate.location,
         )
 
-    def _every_sky(self) -> Iterator[fake_cloud.Sky]:
+    def every_sky(self) -> Iterator[fake_cloud.Sky]:
         yield from simulation.once(self.skies.values())
 
     def _land(self, cloud: fake_cloud.Sky, pending: fake_cloud.Pending, delay_s: float) -> None:
@@ -783,21 +565,3 @@ class World:
             (each.provider_id, each.node_name, each.group)
             for each in self.fleet.index.by_provider_id.values()
         }
-
-
-def _paid(request: requests.Create) -> operator.Paid:
-    group = base(request.group.name)
-    return operator.Paid(request.account, group, request.name, request.candidate.location)
-
-
-def base(group: str) -> str:
-    """Return the group that is tried, of a trial's; any other is its own."""
-    return group.removeprefix(names.TRIAL_PREFIX)
-
-
-def counts_in(fleet: state.Fleet, mark: str) -> str:
-    """Return the group under whose bounds a machine with a group's mark is: of a trial the tried.
-
-    What a trial of an earlier process left is no group's (docs/try.md).
-    """
-    return base(mark) if mark in fleet.groups else mark
