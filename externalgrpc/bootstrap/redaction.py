@@ -60,7 +60,7 @@ _USERS: Final = re.compile(
 _SHORT: Final = re.compile(
     r"(?P<head>\b(?:(?:sshpass|login|mysql\w*|redis-cli|useradd|usermod|smbclient)\b[^\n|;]*?[ \t]"
     r"(?=-[pa])|ldap\w+\b[^\n|;]*?[ \t](?=-w)|ssh-keygen\b[^\n|;]*?[ \t](?=-[NP])"
-    r"|(?:openssl|netbird)\b[^\n|;]*?[ \t](?=-k)|(?:k3s|rke2|doctl)\b[^\n|;]*?[ \t](?=-t)"
+    r"|(?:openssl|netbird)\b[^\n|;]*?[ \t](?=-k)|(?:k3s|rke2)\b[^\n|;]*?[ \t](?=-t)"
     r"|gitlab-runner\b[^\n|;]*?[ \t](?=-r)))"
     r"(?P<flag>-\w)(?P<gap>[ \t]*)(?P<value>[^\s-]\S*)"
 )
