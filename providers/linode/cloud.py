@@ -254,7 +254,12 @@ class LinodeCloud:
         """Count the account's machines by cluster and identity; one request for each 500."""
         with self._connection.operation("neighbours"):
             return marks.neighbours(
-                listing.translated(self._connection, _INSTANCES, reading.tags, filters=_BY_ID)
+                listing.translated(
+                    self._connection,
+                    _INSTANCES,
+                    lambda row: reading.tags(reading.whosever(row)),
+                    filters=_BY_ID,
+                )
             )
 
     def candidates(self) -> tuple[contract.Candidate, ...]:
@@ -264,12 +269,13 @@ class LinodeCloud:
                 listing.translated(
                     self._connection,
                     _INSTANCES,
-                    lambda row: marks.candidate(
-                        self._read(row), str(row["label"]), reading.tags(row)
-                    ),
+                    lambda row: self._candidate(reading.whosever(row)),
                     filters=_BY_ID,
                 )
             )
+
+    def _candidate(self, row: wire.Row) -> contract.Candidate:
+        return marks.candidate(self._read(row), str(row.get("label") or ""), reading.tags(row))
 
     def budget(self) -> contract.Budget | None:
         """Return the budget of listings as the last one's headers showed it."""

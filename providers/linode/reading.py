@@ -42,6 +42,14 @@ def tags(row: Row) -> frozenset[str]:
     return frozenset(shown_tags)
 
 
+def whosever(row: Row) -> Row:
+    """Return a machine of whomever for what only counts or shows it: no tags are none.
+
+    The document requires none in an answer. Of one that may be ours :func:`tags` is asked as it is.
+    """
+    return row if row.get("tags") is not None else {**row, "tags": []}
+
+
 def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instance:
     """Read a machine; an unknown state is passed to ``unknown_state`` and means RUNNING."""
     number = str(int(row["id"]))
@@ -51,6 +59,8 @@ def instance(row: Row, unknown_state: Callable[[str], None]) -> contract.Instanc
     if state is None:
         unknown_state(word)
         state = contract.InstanceState.RUNNING
+    if word == vocabulary.BUSY and found_marks.unjoined:
+        state = contract.InstanceState.CREATING
     created = row.get("created")
     return contract.Instance(
         id=number,
@@ -114,7 +124,8 @@ def offers(
 
     Every type is offered in every region that has machines; ``availability`` and the regions'
     capabilities say where limited plans cannot be had now. The public IPv4 is in the price. A
-    price of zero is what the API shows for some plans: it means that the price is unknown.
+    price of zero is what the API shows for some plans: it means that the price is unknown, as none
+    does: one such type must not hide the others.
     """
     stock = {(str(row["plan"]), str(row["region"])): bool(row["available"]) for row in availability}
     places = [row for row in regions if _LINODES in (row.get("capabilities") or ())]
@@ -123,6 +134,7 @@ def offers(
     for kind in types:
         name = str(kind["id"])
         needed = _CAPABILITIES.get(str(kind.get("class")), "")
+        usual = (kind.get("price") or {}).get("hourly")
         extra = {str(row["id"]): row.get("hourly") for row in kind.get("region_prices") or ()}
         for place in places:
             location = str(place["id"])
@@ -131,7 +143,7 @@ def offers(
             yield contract.Offer(
                 machine_type=name,
                 location=location,
-                price_per_hour=_price(extra.get(location, kind["price"]["hourly"])),
+                price_per_hour=_price(extra.get(location, usual)),
                 currency=CURRENCY,
                 in_stock=sold and open_now and stock.get((name, location), True),
             )

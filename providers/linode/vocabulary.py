@@ -34,6 +34,10 @@ STATES: Mapping[str, contract.InstanceState] = MappingProxyType(
     }
 )
 
+BUSY = "busy"
+"""A job runs: of a machine whose Node was never seen it may be the one that makes it, before its
+first start. Taken for one that ran, it would be offline a moment later and have failed to join."""
+
 PLAN_LIMIT = "limit on your account is preventing the deployment of the selected linode plan"
 """A plan of which this account may not have more: another one may do."""
 

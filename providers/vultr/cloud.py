@@ -123,7 +123,7 @@ class VultrCloud:
     def _is_ours(self, row: Row) -> bool:
         return marks.is_ours(reading.tags(row), self._login.cluster)
 
-    def _instance(self, row: Row) -> contract.Instance:
+    def _instance(self, row: reading.Row) -> contract.Instance:
         return reading.instance(row, marks.read(reading.tags(row)), self._log.unknown_state)
 
     def create(self, order: contract.Order) -> contract.Instance:
@@ -287,7 +287,9 @@ class VultrCloud:
     def neighbours(self) -> tuple[contract.Neighbour, ...]:
         """Count the account's instances by cluster and identity; one request for each 500."""
         with self._connection.operation("neighbours"):
-            rows = listing.translated(self._connection, *_INSTANCES, reading.tags)
+            rows = listing.translated(
+                self._connection, *_INSTANCES, lambda row: reading.tags(reading.whosever(row))
+            )
             return marks.neighbours(rows)
 
     def candidates(self) -> tuple[contract.Candidate, ...]:
@@ -297,11 +299,12 @@ class VultrCloud:
                 listing.translated(
                     self._connection,
                     *_INSTANCES,
-                    lambda row: marks.candidate(
-                        self._instance(row), str(row["label"]), reading.tags(row)
-                    ),
+                    lambda row: self._candidate(reading.whosever(row)),
                 )
             )
+
+    def _candidate(self, row: reading.Row) -> contract.Candidate:
+        return marks.candidate(self._instance(row), str(row.get("label") or ""), reading.tags(row))
 
     def budget(self) -> contract.Budget | None:
         """Return None: Vultr's answers do not say what is left."""

@@ -52,6 +52,14 @@ def tags(row: Row) -> tuple[str, ...]:
     return tuple(str(tag) for tag in shown_tags)
 
 
+def whosever(row: Row) -> Row:
+    """Return an instance of whomever for what only counts or shows it: no tags are none.
+
+    The document requires none in an answer. Of one that may be ours :func:`tags` is asked as it is.
+    """
+    return row if row.get("tags") is not None else {**row, "tags": []}
+
+
 def instance(
     row: Row, mark: marks.Marks, unknown_state: Callable[[str], None]
 ) -> contract.Instance:
@@ -100,7 +108,7 @@ def machine_type(row: Row) -> contract.MachineType:
         name=str(row["id"]),
         cpu_millis=int(row["vcpu_count"]) * 1000,
         memory_bytes=int(row["ram"]) * _MIB,
-        disk_bytes=int(row["disk"]) * _GB,
+        disk_bytes=int(row["disk"] or 0) * _GB,  # null or 0: it has no disk of its own
         arch="arm64" if row.get("cpu_vendor") == "Ampere" else "amd64",
         gpus=memory_gb // card_gb if card_gb and memory_gb % card_gb == 0 else 0,
         gpu_model=model,
@@ -110,12 +118,12 @@ def machine_type(row: Row) -> contract.MachineType:
 def offers(plans: Iterable[Row], regions: Iterable[Row]) -> Iterator[contract.Offer]:
     """Yield an offer for each plan in each region, sold out where the plan does not name it.
 
-    An empty list of locations is a plan that is sold out everywhere. Some regions have a price of
-    their own. A plan without a price is no offer.
+    An empty list of locations, or null, is a plan that is sold out everywhere. Some regions have a
+    price of their own. A plan without a price is no offer.
     """
     places = [str(region["id"]) for region in regions]
     for plan in plans:
-        here = set(plan["locations"])
+        here = set(plan["locations"] or ())
         special = plan.get("location_cost") or {}
         for place in places:
             price = _price(special.get(place) or {}) or _price(plan)

@@ -18,6 +18,7 @@ SECOND_S = 1.0
 """What to wait after a 429, whose answer does not say: the limit is one of each second."""
 
 _STATE = contract.InstanceState
+_BEGINS = _STATE.CREATING
 
 STATUSES: Mapping[str, contract.InstanceState | None] = MappingProxyType(
     {
@@ -88,6 +89,8 @@ def state(row: Mapping[str, object]) -> tuple[contract.InstanceState, str]:
 
     An unknown word is RUNNING; so is a missing one.
     """
+    if row.get("status") == "active" and SERVERS.get(str(row.get("server_status"))) is _BEGINS:
+        return _BEGINS, ""  # an install turns the power off and on: it is not over yet
     table: Mapping[str, contract.InstanceState | None]
     for field, table in (
         ("status", STATUSES),

@@ -571,6 +571,18 @@ def test_every_state_of_the_vendor(
     assert not caplog.records
 
 
+@pytest.mark.parametrize(("joined", "state"), [("", CREATING), ("vps-unjoined", RUNNING)])
+def test_a_job_on_a_machine_that_was_never_a_node_makes_it(
+    fake: linode.LinodeFake, provider: LinodeCloud, joined: str, state: cloud.InstanceState
+) -> None:
+    """One that is busy before its first start has not run; off then, it has not failed."""
+    made = provider.create(linode_bench.order())
+    machine = fake.machines[int(made.id)]
+    machine.word = "busy"
+    machine.tags = [tag for tag in machine.tags if tag != joined]
+    assert [each.state for each in provider.instances()] == [state]
+
+
 def test_the_states_are_those_of_the_document() -> None:
     assert set(vocabulary.STATES) == set(STATES)
     document = linode_bench.document()

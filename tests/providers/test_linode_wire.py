@@ -508,3 +508,63 @@ def test_every_known_error_of_the_document_is_still_one(fake: linode.LinodeFake)
         provider.check_order(linode_bench.order(placement_group="4711"))
     assert document.problems(fake.exchanges) == []
     assert set(linode_bench.KNOWN) <= document.used
+
+
+@pytest.mark.parametrize("how", ["no field", "null"])
+def test_a_stranger_without_tags_hides_nobody_and_one_of_ours_is_an_error(
+    fake: linode.LinodeFake, provider: LinodeCloud, how: str
+) -> None:
+    """The document requires no tags: where machines are only counted or shown, none is none."""
+    ours = fake.add("web-a1", linode_bench.tags("web-a1"))
+    stranger = fake.add("mail")
+
+    def bare(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        for row in body["data"]:
+            if row["id"] == stranger.id:
+                if how == "null":
+                    row["tags"] = None
+                else:
+                    del row["tags"], row["label"]
+        return dataclasses.replace(reply, body=body)
+
+    fake.fail(KIND.CHANGED, method="GET", times=None, change=bare)
+    assert [each.count for each in provider.neighbours()] == [1]
+    found = {each.instance.id: each for each in provider.candidates()}
+    assert set(found) == {str(ours.id), str(stranger.id)}
+    assert found[str(stranger.id)].cluster == ""
+    assert [each.id for each in provider.instances()] == [str(ours.id)]
+
+    def torn_off(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        for row in body["data"]:
+            row["tags"] = None
+        return dataclasses.replace(reply, body=body)
+
+    fake.faults.clear()
+    fake.fail(KIND.CHANGED, method="GET", times=None, change=torn_off)
+    with pytest.raises(errors.Unreachable):
+        provider.instances()
+
+
+def test_a_type_without_a_price_hides_no_other(
+    fake: linode.LinodeFake, provider: LinodeCloud
+) -> None:
+    whole = {(each.machine_type, each.location): each for each in provider.offers()}
+    first, second = (fake.catalogue["types"][number]["id"] for number in (0, 1))
+
+    def priceless(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        for row in body["data"]:
+            if row["id"] == first:
+                row["price"], row["region_prices"] = None, None
+            if row["id"] == second:
+                del row["price"], row["region_prices"]
+        return dataclasses.replace(reply, body=body)
+
+    fake.fail(KIND.CHANGED, method="GET", path="/linode/types", change=priceless)
+    found = {(each.machine_type, each.location): each for each in provider.offers()}
+    assert set(found) == set(whole)
+    for key, offer in found.items():
+        unknown = key[0] in (first, second)
+        assert offer.price_per_hour == (0 if unknown else whole[key].price_per_hour)

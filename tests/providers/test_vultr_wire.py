@@ -395,3 +395,64 @@ def test_a_torn_catalogue_is_an_error_or_whole(
 
 
 # Threads and secrets.
+
+
+@pytest.mark.parametrize("how", ["no field", "null"])
+def test_a_stranger_without_tags_hides_nobody_and_one_of_ours_is_an_error(
+    fake: vultr.VultrFake, provider: VultrCloud, how: str
+) -> None:
+    """The document requires no tags: where machines are only counted or shown, none is none."""
+    ours = fake.add("web-a1", vultr_bench.tags(node="web-a1"))
+    stranger = fake.add("mail")
+
+    def bare(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        for row in body["instances"]:
+            if row["id"] == stranger.id:
+                if how == "null":
+                    row["tags"] = None
+                else:
+                    del row["tags"], row["label"]
+        return dataclasses.replace(reply, body=body)
+
+    fake.fail(KIND.CHANGED, method="GET", times=None, change=bare)
+    assert [each.count for each in provider.neighbours()] == [1]
+    found = {each.instance.id: each for each in provider.candidates()}
+    assert set(found) == {str(ours.id), str(stranger.id)}
+    assert found[str(stranger.id)].cluster == ""
+    assert [each.id for each in provider.instances()] == [str(ours.id)]
+
+    def torn_off(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        for row in body["instances"]:
+            row["tags"] = None
+        return dataclasses.replace(reply, body=body)
+
+    fake.faults.clear()
+    fake.fail(KIND.CHANGED, method="GET", times=None, change=torn_off)
+    with pytest.raises(errors.Unreachable):
+        provider.instances()
+
+
+def test_a_plan_with_null_for_disk_and_places_hides_no_other(
+    fake: vultr.VultrFake, provider: VultrCloud
+) -> None:
+    """It has no disk of its own, and is sold out everywhere."""
+    whole = provider.offers()
+    first = fake.catalogue["plans"][0]["id"]
+
+    def bare(reply: engine.Reply) -> engine.Reply:
+        body = reply.json()
+        for row in body["plans"]:
+            if row["id"] == first:
+                row["disk"] = row["locations"] = None
+        return dataclasses.replace(reply, body=body)
+
+    fake.fail(KIND.CHANGED, method="GET", path="/plans", times=None, change=bare)
+    types = {each.name: each for each in provider.machine_types()}
+    assert len(types) == len(fake.catalogue["plans"])
+    assert types[first].disk_bytes == 0
+    found = provider.offers()
+    assert len(found) == len(whole)
+    assert not any(each.in_stock for each in found if each.machine_type == first)
+    assert any(each.in_stock for each in found)
