@@ -254,7 +254,7 @@ def test_kill_and_stop(pair: Pair) -> None:
     pair.created(3)
 
     # Orders that are asked for and not sent when the process is paused: they take their time.
-    pair.cloud.turn("latency", seconds=1.0, method="POST", path="/servers$")
+    pair.cloud.turn("latency", seconds=3.0, method="POST", path="/servers$")
     assert grow(leader, 6) == grpc.StatusCode.OK
     waiting.until(lambda: "asked" in leader.phases(), "the first are under way")
     began = time.monotonic()
