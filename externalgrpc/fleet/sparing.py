@@ -55,12 +55,14 @@ def was_spared(after: state.Fleet, held: state.Retirement) -> bool:
 
 
 def may_come_back(fleet: state.Fleet, key: str) -> bool:
-    """Return whether a machine is gone that was retired, and not drained: its Node is news.
+    """Return whether a machine is gone that CA did not drain: that it was a node is remembered.
 
-    ``key`` is its provider id, or the name of an order that was let go with no machine to be seen.
+    Whether it was retired or is just no longer shown: a cloud may show it again, and its Node is
+    news. ``key`` is its provider id, or the name of an order that was let go with no machine to be
+    seen.
     """
     gone = fleet.gone.get(key)
-    return gone is not None and gone.terminated and not gone.drained
+    return gone is not None and not gone.drained
 
 
 def _may_be_withdrawn(fleet: state.Fleet, held: state.Retirement) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from externalgrpc.fleet import marking, registering, state, view
+from externalgrpc.fleet import marking, proof, registering, state, view
 from externalgrpc.fleet import requests as asked
 from providers import contract, errors
 from tests.fleet import scene
@@ -315,3 +315,25 @@ def test_a_machine_that_bears_the_name_of_a_launch_which_means_another_is_looked
     there.listed()
     assert there.fleet.missing.keys() == {"sky://1"}
     assert there.target() == 2
+
+
+def test_what_was_a_node_is_no_newcomer_when_a_cloud_shows_it_again():
+    """Its Node lost, its machine denied and shown again, with the mark that nobody took off yet."""
+    there = Scene(started_at=900.0, identity=IDENTITY, nodes={})
+    name = asked_for(there)
+    made = machine(7, name, identity=IDENTITY, unjoined=True, created_at=1000.0)
+    there.ordered(name, made)
+    there.listed(made)
+    assert proof.never_joined(there.fleet, made, "a")
+    see(there, seen(made))
+    see(there, {})
+    there.now += 60
+    there.listed()
+    for _ in range(3):
+        there.now += 300
+        there.missing_looked_up("sky://7", None)
+        there.listed()
+    assert "sky://7" in there.fleet.gone
+    there.now += 30
+    there.listed(made)
+    assert not proof.never_joined(there.fleet, made, "a")

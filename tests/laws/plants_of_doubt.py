@@ -249,6 +249,12 @@ PLANTS = (
         " or sparing.may_come_back(fleet, name)\n",
         "\n",
     ),
+    Plant(
+        "forget that what a cloud shows no more was a node",
+        f"{FLEET}/sparing.py",
+        "return gone is not None and not gone.drained",
+        "return gone is not None and gone.terminated and not gone.drained",
+    ),
     # 7. The configuration.
     Plant(
         "take another cluster's name at a reload",
