@@ -37,6 +37,7 @@ COUNTS = {
     "request_budget_limit",
     "not_now",
     "orphans",
+    "spare_leftovers",
     "quarantined",
     "strange_machines",
     "unready_machines",

@@ -396,13 +396,30 @@ class TestRegister:
         assert scene.fleet.registered == {"sky://1": "g-1"}
         assert view.members(scene.fleet, "g") is members
 
-    def test_ids_that_mean_nothing_any_more_are_forgotten(self):
+    def test_what_ca_drained_is_forgotten_once_it_is_gone(self):
         scene = Scene(shown=(machine(1, "g-1"),))
         scene.register("sky://1")
         scene.listed()
         assert scene.fleet.registered == {"sky://1": "g-1"}
+        (key,) = scene.retire(node(1, "g-1"))
+        scene.plan()
+        scene.deleted(key)
+        for _ in range(4):
+            scene.now += SETTLE_S + 1
+            scene.listed()
+        assert "sky://1" in scene.fleet.gone
+        assert not scene.fleet.registered
+
+    def test_what_is_only_not_shown_any_more_was_a_node_as_long_as_it_is_known(self, monkeypatch):
+        scene = Scene(shown=(machine(1, "g-1"),))
+        scene.register("sky://1")
+        scene.listed()
         scene.plan()
         scene.missing_looked_up("sky://1", None)
+        scene.listed()
+        assert scene.fleet.registered == {"sky://1": "g-1"}
+        monkeypatch.setattr(listing, "GONE_REMEMBERED", 0)
+        scene.listed()
         scene.listed()
         assert not scene.fleet.registered
 

@@ -307,13 +307,15 @@ def test_a_machine_made_without_one_of_its_marks_is_deleted_again(name: str, mis
                 lambda value, honest=honest: [tag for tag in honest(value) if tag != missing],
             )
         if name == "vultr":
-            fake.fail(
-                engine.FaultKind.CHANGED,
-                method="POST",
-                change=lambda reply: engine.Reply(
+
+            def lose(reply: engine.Reply) -> engine.Reply:
+                made = fake.instances[reply.json()["instance"]["id"]]
+                made.tags.remove(missing)
+                return engine.Reply(
                     status=202, body={"instance": _without(reply.json()["instance"], missing)}
-                ),
-            )
+                )
+
+            fake.fail(engine.FaultKind.CHANGED, method="POST", change=lose)
         with pytest.raises(errors.BadOrder, match=r"without (its|our) tags"):
             provider.create(case.bench.order(identity=OURS))
         fake.advance(5)
