@@ -137,16 +137,13 @@ def _budgets(budgets: Mapping[str, contract.Budget | None]) -> Iterator[core.Met
 
 
 def _spares(fleet: state.Fleet) -> Iterator[core.Metric]:
-    """Count what is paid for beside machines, and used by nothing, by account and kind."""
-    counts = Counter(
-        (name, spare.kind) for name, held in fleet.accounts.items() for spare in held.spares
-    )
+    """Count what is paid for beside an account's machines, and used by nothing."""
     yield gauge(
         "spare_leftovers",
         "Volumes and the like that cost money, are used by nothing, and bear the name of a machine "
         "that stands: nothing deletes them by itself.",
-        ("account", "kind"),
-        counts.items(),
+        ("account",),
+        (((name,), len(held.spares)) for name, held in fleet.accounts.items()),
     )
 
 

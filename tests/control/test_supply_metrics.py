@@ -100,13 +100,13 @@ def test_what_may_be_anothers_costs_us_nothing() -> None:
 
 def test_a_spare_beside_a_machine_that_stands_is_counted() -> None:
     scene = Scene(shown=(machine(1, "g-1"),))
-    assert Scrape(scene)["spare_leftovers"] == {}
+    assert Scrape(scene)["spare_leftovers"] == {("a",): 0.0}
     spares = tuple(
         contract.Leftover(kind="volume", id=key, name=key, node_name="g-1", unused=True)
         for key in "12"
     )
     scene.fleet = tidying.found(scene.fleet, "a", spares, now=scene.now)
-    assert Scrape(scene)["spare_leftovers"] == {("a", "volume"): 2.0}
+    assert Scrape(scene)["spare_leftovers"] == {("a",): 2.0}
 
 
 def test_budgets_are_those_that_clouds_told() -> None:
