@@ -84,8 +84,9 @@ def choose(before: Choice, buffers: Mapping[str, Buffer] | None, *, now: float) 
     if now - since < PATIENCE_S:
         return dataclasses.replace(before, waiting_since=since)
     why = (
-        "no autoscaler takes up our CapacityBuffers: it needs 1.36 or newer, "
-        "--capacity-buffer-controller-enabled and --capacity-buffer-pod-injection-enabled"
+        "no autoscaler takes up our CapacityBuffers: it needs 1.35 or newer, "
+        "--capacity-buffer-controller-enabled and --capacity-buffer-pod-injection-enabled, "
+        "and as 1.35 --kube-api-content-type=application/json"
     )
     return Choice(by=By.PODS, why=why, waiting_since=since, served_at=before.served_at)
 

@@ -122,8 +122,8 @@ REFUSED = {
     "a cluster from later": (SMALL, {"kube": "1.38"}, "Set autoscaler.image.tag"),
     "buffers of an old autoscaler": (
         with_(autoscaler={"capacityBuffers": {"enabled": True}}),
-        {"kube": "1.35"},
-        "needs Cluster Autoscaler 1.36",
+        {"kube": "1.34"},
+        "needs Cluster Autoscaler 1.35",
     ),
 }
 
@@ -158,6 +158,14 @@ def test_the_autoscaler_is_of_the_clusters_minor(minor: int) -> None:
     assert tag.startswith(f"v1.{minor}.")
     assert ("force-delete-unregistered-nodes" in flags(made)) is (minor >= 32)
     assert flags(made)["enforce-node-group-min-size"] == "true"
+
+
+@pytest.mark.parametrize("minor", [35, 36, 37])
+def test_buffers_are_served_with_json_where_the_release_does_not_ask_for_it(minor: int) -> None:
+    more = {"autoscaler": {"capacityBuffers": {"enabled": True}}}
+    made = flags(helm.objects(with_(**more), kube=f"1.{minor}"))
+    assert made["capacity-buffer-controller-enabled"] == "true"
+    assert made.get("kube-api-content-type") == ("application/json" if minor == 35 else None)
 
 
 def test_a_tag_of_ones_own_decides_about_flags() -> None:

@@ -106,6 +106,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "vps.account" . }}
 {{- if .Values.autoscaler.capacityBuffers.enabled -}}
 {{- $_ := set $flags "capacity-buffer-controller-enabled" "true" -}}
 {{- $_ := set $flags "capacity-buffer-pod-injection-enabled" "true" -}}
+{{- if eq $minor 35 -}}{{- $_ := set $flags "kube-api-content-type" "application/json" -}}{{- end -}}
 {{- end -}}
 {{- $flags = mergeOverwrite $flags .Values.autoscaler.extraArgs -}}
 {{- range $name, $value := $flags }}

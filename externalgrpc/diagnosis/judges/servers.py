@@ -23,7 +23,7 @@ _ROOM_CURE: Final = {
     "NoMetrics": "Install metrics-server, or name a Prometheus in kubernetes.prometheus",
     "SomeMetrics": "See why those nodes are not measured: kubectl top nodes",
     "NoRequests": "kubectl apply -f deploy/headroom.yaml",
-    "NotServed": "Give the autoscaler 1.36 or newer its two flags, or kubectl apply -f "
+    "NotServed": "Give the autoscaler 1.35 or newer its flags, or kubectl apply -f "
     "deploy/headroom-pods.yaml",
     "Refused": "kubectl apply -f deploy/headroom.yaml",
     "AtMaximum": "Raise maxSize or targetCPU, or lower headroom",
