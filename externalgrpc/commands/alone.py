@@ -92,7 +92,7 @@ def _look(plant: assembly.Assembly) -> None:
         for name, account in plant.reconciler.fleet.accounts.items():
             if account.snapshot is not None or late_s < FAILING_S:
                 continue
-            if account.failures or late_s > FIRST_LISTING_S:
+            if account.failures > 1 or late_s > FIRST_LISTING_S:
                 why = account.trouble or f"no answer in {late_s:.0f} s"
                 raise NotSeen(f"account {name} could not be listed, nothing was ordered: {why}")
         if late_s > FIRST_LISTING_S:

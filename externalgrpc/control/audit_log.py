@@ -178,7 +178,7 @@ def _heard(before: state.Fleet, after: state.Fleet, account: str) -> None:
         _catalogue(after, account)
     if held.neighbours is not known.neighbours:
         _neighbours(after, account)
-    for spare in held.spares:
+    for spare in held.spares if held.spares is not known.spares else ():
         if spare not in known.spares:
             _LOG.warning(
                 "spare beside a machine that stands: it is paid for, used by nothing, and not "

@@ -27,11 +27,11 @@ class _Fence(_Base):
     """Before a connection's class: asks in the instant in which bytes of a request are sent."""
 
     _ask: Callable[[], str]
-    _method = "GET"
+    _fenced_method = "GET"
 
     def connect(self) -> None:
         """Connect; what a proxy is asked for that is no request of ours, whatever went before."""
-        self._method = "GET"
+        self._fenced_method = "GET"
         super().connect()
 
     def putrequest(
@@ -42,7 +42,7 @@ class _Fence(_Base):
         skip_accept_encoding: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         """Remember what is sent; nothing is yet."""
-        self._method = method.upper()
+        self._fenced_method = method.upper()
         super().putrequest(
             method, url, skip_host=skip_host, skip_accept_encoding=skip_accept_encoding
         )
@@ -50,10 +50,10 @@ class _Fence(_Base):
     def send(self, data: object) -> None:
         """Connect where that was not done, ask, send; raises Fenced."""
         if self.sock is None:
-            method = self._method
+            method = self._fenced_method
             self.connect()
-            self._method = method
-        if self._method not in _READS and (why := self._ask()):
+            self._fenced_method = method
+        if self._fenced_method not in _READS and (why := self._ask()):
             raise Fenced(why)
         super().send(data)  # type: ignore[arg-type]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,8 @@ T = TypeVar("T")
 
 WAIT_S: Final = 20.0
 """Less than the grace of a stop, of which the start of a server may need some, too."""
+AGAIN_S: Final = 300.0
+"""After so long a plugin that hangs is run beside itself: a lost connection hangs only once."""
 
 
 class TimedOut(Exception):
@@ -23,23 +26,30 @@ class TimedOut(Exception):
 
 
 class Plugin:
-    """Run one thing at a time; who comes while it runs gets what it gives. Safe between threads."""
+    """Run one thing at a time; who comes while it runs gets what it gives. Safe between threads.
 
-    def __init__(self, wait_s: float = WAIT_S) -> None:
+    The wait counts from the run's begin: who comes to one that hangs is refused at once.
+    """
+
+    def __init__(self, wait_s: float = WAIT_S, again_s: float = AGAIN_S) -> None:
         self._wait_s = wait_s
+        self._again_s = again_s
         self._lock = threading.Lock()
         self._running: concurrent.futures.Future[Any] | None = None
+        self._began_at = 0.0
 
     def run(self, work: Callable[[], T]) -> T:
         """Return what the work gives, or raise what it raises; TimedOut when it takes too long."""
         with self._lock:
-            running = self._running
-            if running is None or running.done():
+            running, now = self._running, time.monotonic()
+            if running is None or running.done() or now - self._began_at >= self._again_s:
                 running = self._running = concurrent.futures.Future()
+                self._began_at = now
                 threading.Thread(
                     target=_do, args=(work, running), name="kubeconfig-plugin", daemon=True
                 ).start()
-        finished, _ = concurrent.futures.wait([running], self._wait_s)
+            left_s = self._began_at + self._wait_s - now
+        finished, _ = concurrent.futures.wait([running], max(0.0, left_s))
         if not finished:
             raise TimedOut(
                 f"its exec plugin gave no credentials within {self._wait_s:g} s: "

@@ -39,7 +39,13 @@ class Ordering(ground.Ground):
         types = {one.name: one for one in bench.provider.machine_types()}
         sold = {(one.machine_type, one.location) for one in bench.provider.offers() if one.in_stock}
         elsewhere = {place for kind, place in sold if kind == self.machine_type} - {self.location}
-        others = {kind for kind, place in sold if place == self.location} - {self.machine_type}
+        # The image fits the type that is ordered: others of its architecture, and as many GPUs.
+        like = (here.machine_type.arch, here.machine_type.gpus)
+        others = {
+            kind
+            for kind, place in sold
+            if place == self.location and (types[kind].arch, types[kind].gpus) == like
+        } - {self.machine_type}
         wanted = [(self.machine_type, place) for place in sorted(elsewhere)[:1]]
         wanted += [(kind, self.location) for kind in sorted(others)[:1]]
         if not wanted:

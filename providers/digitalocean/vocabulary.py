@@ -54,6 +54,7 @@ TEXTS: tuple[tuple[str, type[errors.CloudError]], ...] = (
 """Texts of a 4xx that say more than its id does: the first one found in a message decides."""
 
 _CLIENT_ERRORS = range(400, 500)
+_GONE = 404
 
 
 def error_class(status: int, code: str, message: str) -> type[errors.CloudError]:
@@ -75,7 +76,7 @@ def error_class(status: int, code: str, message: str) -> type[errors.CloudError]
     }
     if known is None:
         known = by_status.get(status)
-    if known in (None, errors.BadOrder) and code and status in _CLIENT_ERRORS:
+    if known in (None, errors.BadOrder) and code and status in _CLIENT_ERRORS and status != _GONE:
         known = plain_words.meaning(message) or known
     if known is not None:
         return known

@@ -3,8 +3,9 @@
 Vendors that have sentences and no codes change them, and what stands in front of an API (a proxy, a
 reseller, another fake) has its own. A sentence that says outright that a machine type is sold out,
 or that an account may have no more machines, is believed: the next candidate is tried, and the
-autoscaler takes another group. What it would cost to be wrong is one more request, for the sentence
-is shown all the same. Anything less plain stays our mistake (BadOrder).
+autoscaler takes another group. A quota holds up every group of the account for a while, so a
+sentence that may be about anything else stays our mistake (BadOrder), as does anything less plain.
+The sentence is shown all the same.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ _STOCK = re.compile(
 _LIMIT = re.compile(r"\b(limits?|quota|maximum)\b")
 _OVER = re.compile(r"\b(reach|reached|exceed|exceeds|exceeded|hit)\b")
 _MACHINES = re.compile(
-    r"\b(accounts?|instances?|servers?|machines?|vms?|linodes?|droplets?|vcpus?|services)\b"
+    r"\b(instances?|servers?|machines?|vms?|linodes?|droplets?|vcpus?|services)\b"
+    r"|\baccount('s)? (limit|quota)\b|\b(limit|quota) (of|on|for) (your|this|the) account\b"
 )
 _OF_SOMETHING_ELSE = re.compile(
     r"\b(images?|snapshots?|keys?|tags?|labels?|rate|requests?|bytes|characters|user.?data|metadata"
-    r"|networks?|subnets?|vpcs?|firewalls?|volumes?|disks?|placement|backups?)\b"
+    r"|networks?|subnets?|vpcs?|firewalls?|volumes?|disks?|placement|backups?|length|long|names?"
+    r"|hostnames?|passwords?|scripts?|ips?|ipv[46]|addresses|sessions?|api|calls?|isos?|users?"
+    r"|verified|exist|exists|invalid|valid)\b"
 )
 
 

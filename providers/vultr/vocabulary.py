@@ -137,7 +137,7 @@ def error_class(status: int, text: str) -> type[errors.CloudError]:
         if part in text.lower():
             return sense
     known = STATUS.get(status)
-    if known in (None, errors.BadOrder) and not rest.server_fault(status):
+    if known in (None, errors.BadOrder) and status != 404 and not rest.server_fault(status):
         known = plain_words.meaning(text) or known
     if known is not None:
         return known

@@ -32,7 +32,7 @@ FLAGS = (
     "--capacity-buffer-pod-injection-enabled",
 )
 JSON = "--kube-api-content-type=application/json"
-"""What 1.35 needs besides: it sends protobuf else, which no API server takes for a custom resource."""
+"""What 1.35 needs besides: it sends protobuf, which no API server takes for a custom resource."""
 WEB = {"pool": "web"}
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
