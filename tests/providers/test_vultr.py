@@ -15,6 +15,7 @@ import pytest
 from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
+from providers.kit import marks
 from providers.vultr import AccountOptions, VultrCloud, vocabulary
 from tests import absent
 from tests.fakes import spec, vultr
@@ -406,8 +407,8 @@ def test_what_somebody_took_over_meanwhile_is_not_deleted(
         (("pending", "running", "none"), CREATING),
         (("active", "running", "none"), CREATING),
         (("active", "running", "installingbooting"), CREATING),
-        (("active", "stopped", "installingbooting"), CREATING),
-        (("active", "stopped", "none"), CREATING),
+        (("active", "stopped", "installingbooting"), STOPPED),
+        (("active", "stopped", "none"), STOPPED),
         (("suspended", "stopped", "none"), STOPPED),
         (("active", "running", "ok"), RUNNING),
         (("active", "running", "locked"), RUNNING),
@@ -430,6 +431,16 @@ def test_three_words_make_a_state(
     fake.add("a", vultr_bench.tags(node="a"), words=said)
     assert [each.state for each in provider.instances()] == [state]
     assert [r for r in caplog.records if r.name.startswith("providers.")] == []
+
+
+@pytest.mark.parametrize("power", ["running", "stopped"])
+@pytest.mark.parametrize("server", ["none", "installingbooting"])
+def test_an_install_that_turns_the_power_off_is_not_over_before_it_joined(
+    fake: vultr.VultrFake, provider: VultrCloud, power: str, server: str
+) -> None:
+    words = {"status": "active", "power_status": power, "server_status": server}
+    fake.add("a", (*vultr_bench.tags(node="a"), marks.UNJOINED), words=words)
+    assert [each.state for each in provider.instances()] == [CREATING]
 
 
 def test_the_words_are_those_of_the_document() -> None:
