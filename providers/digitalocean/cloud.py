@@ -76,7 +76,11 @@ class DigitalOceanCloud:
         self._finder = resolver.Resolver(self._connection, clock)
         self._gpus = gpus.Watch(clock)
         self._unmarked = leftovers.Unmarked(
-            login.account, is_ours=self._is_still_unmarked, delete=self._scrap
+            login.account,
+            read=self._looked_at,
+            tags=reading.tags,
+            name="name",
+            delete=self._scrap,
         )
         self._log = logs.AccountLog("providers.digitalocean", login.account)
 
@@ -135,7 +139,8 @@ class DigitalOceanCloud:
 
         Usually one request; the first of a group also asks for the ids of what it names. The same
         order twice makes two droplets: after an Unreachable look its node name up first. A
-        droplet that came without its marks is deleted again, and BadOrder raised.
+        droplet that came without its marks is deleted again, and BadOrder raised; Unreachable where
+        it cannot be read, and then it is looked at again before the next listings.
         """
         with self._connection.operation("create", orders=True):
             for problem in ordering.impossible(order):
@@ -159,28 +164,17 @@ class DigitalOceanCloud:
         if not marks.is_fresh(row.get("tags") or (), order):
             if row.get("name") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another droplet, {number}")
-            row = self._second_look(number) or row
-        if not marks.is_fresh(row.get("tags") or (), order):
-            self._unmarked.delete(number, order)
-            raise errors.BadOrder(
-                f"droplet {number} was made without its tags and is being deleted again: the "
-                "token needs the scopes tag:create and tag:read, and tags keep the capitals of "
-                "their first use"
-            )
+            shown = self._unmarked.second_look(number, order)
+            if shown is None:
+                raise errors.BadOrder(
+                    f"droplet {number} was made without its tags and is being deleted again: the "
+                    "token needs the scopes tag:create and tag:read, and tags keep the capitals of "
+                    "their first use"
+                )
+            row = shown
         made = (answer.get("links") or {}).get("actions") or ()
         action = next((each["id"] for each in made if each.get("rel") == "create"), "")
         return self._instance(row, receipt=str(action))
-
-    def _second_look(self, number: str) -> Row | None:
-        """Read a new droplet again whose create was answered without its tags.
-
-        They may be put on a moment later. None where it cannot be read: then the create's own
-        answer counts.
-        """
-        try:
-            return self._by_id(number)
-        except (rest.SaidNoError, rest.NoAnswerError, LookupError, TypeError, ValueError):
-            return None
 
     def look_up(
         self, *, node_name: str, instance_id: str, receipt: str
@@ -277,13 +271,12 @@ class DigitalOceanCloud:
             return True
         return False
 
-    def _is_still_unmarked(self, instance_id: str, order: contract.Order) -> bool | None:
+    def _looked_at(self, instance_id: str) -> Row | None:
         with self._connection.operation("delete"):
             row = self._by_id(instance_id)
-            if row is None:
-                return None
-            worn = reading.tags(row)
-            return row.get("name") == order.node_name and not marks.is_fresh(worn, order)
+            if row is not None:
+                reading.tags(row)  # without them it cannot be judged
+            return row
 
     def _scrap(self, instance_id: str) -> bool:
         with self._connection.operation("delete"):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from providers import contract, errors, metadata
-from providers.kit import logs, marks, naming, options
+from providers.kit import leftovers, logs, marks, naming, options
 from providers.linode import listing, ordering, reading, resolver, vocabulary, wire
 from providers.linode.options import AccountOptions, GroupOptions
 
@@ -61,6 +61,13 @@ class LinodeCloud:
         self._login = login
         self._connection = wire.Connection(login, hands=settings.hands, clock=clock)
         self._finder = resolver.Resolver(self._connection, clock)
+        self._unmarked = leftovers.Unmarked(
+            login.account,
+            read=self._looked_at,
+            tags=reading.tags,
+            name="label",
+            delete=self._scrap,
+        )
         self._log = logs.AccountLog("providers.linode", login.account)
 
     @classmethod
@@ -95,6 +102,7 @@ class LinodeCloud:
     def instances(self) -> tuple[contract.Instance, ...]:
         """List every machine of our cluster; one request for each 500, any failed one fails all."""
         with self._connection.operation("instances"):
+            self._unmarked.sweep()
             tag = marks.cluster_tag(self._login.cluster)
             filters = {"tags": tag, **_BY_ID}
             return tuple(
@@ -146,19 +154,24 @@ class LinodeCloud:
     def _second_look(self, order: contract.Order, row: wire.Row) -> wire.Row:
         """Look at a machine again that was made but not shown with our tags.
 
-        One that has none indeed is deleted: nobody would ever find it, and it costs money.
+        One that has none indeed is deleted: nobody would ever find it, and it costs money. Of one
+        that cannot be read nobody knows: it is looked at again before the next listings.
         """
-        path = f"{_INSTANCES}/{int(row['id'])}"
-        again = self._connection.get(path)
-        if marks.is_fresh(reading.tags(again), order):
-            return again
-        if again["label"] != order.node_name:
-            raise wire.NoAnswerError(f"a create was answered with another machine, {row['id']}")
-        self._connection.delete(path)
-        raise errors.BadOrder(
-            f"machine {row['id']} was made without our tags, and deleted again: "
-            "may the token's user put tags on machines?"
-        )
+        number = str(int(row["id"]))
+        shown = self._unmarked.second_look(number, order)
+        if shown is None:
+            raise errors.BadOrder(
+                f"machine {number} was made without our tags and is being deleted again: "
+                "may the token's user put tags on machines?"
+            )
+        return shown
+
+    def _looked_at(self, instance_id: str) -> wire.Row | None:
+        with self._connection.operation("delete", certain=False):
+            row = self._connection.maybe(f"{_INSTANCES}/{instance_id}")
+            if row is not None:
+                reading.tags(row)  # without them it cannot be judged
+            return row
 
     def _mind_watchdog(self, order: contract.Order, row: wire.Row) -> None:
         """Switch the watchdog off where the group wants that; a failure is logged, not raised.
@@ -218,11 +231,21 @@ class LinodeCloud:
         with self._connection.operation("delete"):
             if not naming.is_number(instance_id):
                 raise errors.BadOrder(f"{instance_id!r} is no id of a Linode")
-            try:
-                self._connection.delete(f"{_INSTANCES}/{instance_id}")
-            except wire.SaidNoError as error:
-                if not error.means_gone:
-                    raise
+            self._delete(instance_id)
+
+    def _delete(self, instance_id: str) -> bool:
+        """Ask for a deletion; return whether it was gone already."""
+        try:
+            self._connection.delete(f"{_INSTANCES}/{instance_id}")
+        except wire.SaidNoError as error:
+            if not error.means_gone:
+                raise
+            return True
+        return False
+
+    def _scrap(self, instance_id: str) -> bool:
+        with self._connection.operation("delete"):
+            return self._delete(instance_id)
 
     def mark(
         self,

@@ -67,7 +67,11 @@ class VultrCloud:
         )
         self._finder = resolver.Resolver(self._connection, clock)
         self._unmarked = leftovers.Unmarked(
-            login.account, is_ours=self._is_still_unmarked, delete=self._scrap
+            login.account,
+            read=self._looked_at,
+            tags=reading.tags,
+            name="label",
+            delete=self._scrap,
         )
         self._log = logs.AccountLog("providers.vultr", login.account)
         self._whole = False
@@ -131,7 +135,8 @@ class VultrCloud:
 
         Usually one request; the first of a group also asks for the ids of what it names. The same
         order twice makes two: after an Unreachable look its node name up first. An instance that
-        came without its marks is deleted again, and BadOrder raised. Deleted instances count
+        came without its marks is deleted again, and BadOrder raised; Unreachable where it cannot be
+        read, and then it is looked at again before the next listings. Deleted instances count
         against the account's limit for some two minutes, so QuotaExceeded may pass by itself.
         """
         with self._connection.operation("create", orders=True):
@@ -151,24 +156,13 @@ class VultrCloud:
         if not marks.is_fresh(row.get("tags") or (), order):
             if row.get("label") != order.node_name:
                 raise rest.NoAnswerError(f"a create was answered with another instance, {number}")
-            row = self._second_look(number) or row
-        if not marks.is_fresh(row.get("tags") or (), order):
-            self._unmarked.delete(number, order)
-            raise errors.BadOrder(
-                f"instance {number} was made without its tags and is being deleted again"
-            )
+            shown = self._unmarked.second_look(number, order)
+            if shown is None:
+                raise errors.BadOrder(
+                    f"instance {number} was made without its tags and is being deleted again"
+                )
+            row = shown
         return self._instance(row)
-
-    def _second_look(self, number: str) -> Row | None:
-        """Read a new instance again whose create was answered without its tags.
-
-        They may be put on a moment later. None where it cannot be read: then the create's own
-        answer counts.
-        """
-        try:
-            return self._by_id(number)
-        except (rest.SaidNoError, rest.NoAnswerError, LookupError, TypeError, ValueError):
-            return None
 
     def look_up(
         self,
@@ -243,13 +237,12 @@ class VultrCloud:
                 raise
         return False
 
-    def _is_still_unmarked(self, instance_id: str, order: contract.Order) -> bool | None:
+    def _looked_at(self, instance_id: str) -> Row | None:
         with self._connection.operation("delete"):
             row = self._shown(instance_id)
-            if row is None:
-                return None
-            worn = reading.tags(row)
-            return row.get("label") == order.node_name and not marks.is_fresh(worn, order)
+            if row is not None:
+                reading.tags(row)  # without them it cannot be judged
+            return row
 
     def _scrap(self, instance_id: str) -> bool:
         with self._connection.operation("delete"):

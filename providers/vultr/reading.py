@@ -65,7 +65,7 @@ def instance(
 ) -> contract.Instance:
     """Read an instance of ours; an unknown state is passed to ``unknown_state``."""
     number = identity(row)
-    state, unknown = vocabulary.state(row)
+    state, unknown = vocabulary.state(row, unjoined=mark.unjoined)
     if unknown:
         unknown_state(unknown)
     created = row.get("date_created")

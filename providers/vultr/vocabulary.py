@@ -84,13 +84,16 @@ CARDS_GB: Mapping[str, int] = MappingProxyType(
 four cards of 16 GB."""
 
 
-def state(row: Mapping[str, object]) -> tuple[contract.InstanceState, str]:
+def state(row: Mapping[str, object], *, unjoined: bool) -> tuple[contract.InstanceState, str]:
     """Return an instance's state, and the word that has no meaning here ("" when all have).
 
-    An unknown word is RUNNING; so is a missing one.
+    An unknown word is RUNNING; so is a missing one. ``unjoined`` is whether no Node of it was seen:
+    its first install turns the power off and on, and is not over while it is off. One that ran
+    before, reinstalled and off, does not come up by itself for sure.
     """
-    if row.get("status") == "active" and SERVERS.get(str(row.get("server_status"))) is _BEGINS:
-        return _BEGINS, ""  # an install turns the power off and on: it is not over yet
+    begins = SERVERS.get(str(row.get("server_status"))) is _BEGINS
+    if unjoined and row.get("status") == "active" and begins:
+        return _BEGINS, ""
     table: Mapping[str, contract.InstanceState | None]
     for field, table in (
         ("status", STATUSES),

@@ -15,6 +15,7 @@ import pytest
 from providers import contract as cloud
 from providers import errors
 from providers.fakes import engine
+from providers.kit import marks
 from providers.vultr import AccountOptions, VultrCloud, vocabulary
 from tests import absent
 from tests.fakes import spec, vultr
@@ -367,15 +368,72 @@ def test_an_instance_without_its_tags_is_deleted_until_it_is_gone(
     assert len(fake.log("DELETE")) == 2, "gone is gone"
 
 
+UNREAD: dict[str, dict[str, Any]] = {
+    "not there": {"kind": KIND.ERROR, "status": 404, "message": "Invalid instance."},
+    "error": {"kind": KIND.ERROR, "status": 503},
+    "lost": {"kind": KIND.LOST},
+    "garbage": {"kind": KIND.CHANGED, "change": lambda reply: dataclasses.replace(reply, body={})},
+}
+
+
+@pytest.mark.parametrize("fault", UNREAD.values(), ids=UNREAD)
+def test_an_instance_without_its_tags_that_cannot_be_read_is_deleted_later(
+    fake: vultr.VultrFake, provider: VultrCloud, fault: dict[str, Any]
+) -> None:
+    fake.drops_tags = True
+    fake.fail(method="GET", path="/instances/", **fault)
+    contract.refused(lambda: provider.create(vultr_bench.order()), errors.Unreachable, "create")
+    assert fake.log("DELETE") == [], "nobody saw that it has none"
+    assert len(fake.instances) == 1
+    provider.instances()
+    fake.advance(fake.delete_s)
+    provider.instances()
+    assert fake.instances == {}
+    assert len(fake.log("DELETE")) == 1
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("fault", UNREAD.values(), ids=UNREAD)
+def test_an_instance_whose_tags_nobody_could_see_is_found_by_them_and_kept(
+    fake: vultr.VultrFake,
+    provider: VultrCloud,
+    fault: dict[str, Any],
+    joined: bool,  # noqa: FBT001
+) -> None:
+    fake.fail(KIND.CHANGED, method="POST", change=_bare)
+    fake.fail(method="GET", path="/instances/", **fault)
+    contract.refused(lambda: provider.create(vultr_bench.order()), errors.Unreachable, "create")
+    found = provider.look_up(node_name="web-a1", instance_id="", receipt="")
+    assert found is not None
+    if joined:  # it may have, before anybody can look again
+        provider.mark(found.id, put={}, remove=frozenset({cloud.Mark.UNJOINED}))
+    for _ in range(2):
+        assert [each.id for each in provider.instances()] == [found.id]
+    assert fake.log("DELETE") == []
+
+
+def test_our_own_new_instance_is_not_called_one_without_our_mark(
+    fake: vultr.VultrFake, provider: VultrCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.drops_tags = True
+    with pytest.raises(errors.BadOrder, match="made without its tags"):
+        provider.create(vultr_bench.order())
+    provider.instances()
+    values = [r.getMessage() for r in caplog.records if r.name.startswith("providers.")]
+    assert "unmarked machine deleted" in values
+    assert "machine without our mark" not in values
+
+
+def _bare(reply: engine.Reply) -> engine.Reply:
+    answer = reply.json()
+    answer["instance"]["tags"] = []
+    return dataclasses.replace(reply, body=answer)
+
+
 def test_tags_that_are_shown_a_moment_after_the_create_are_believed(
     fake: vultr.VultrFake, provider: VultrCloud
 ) -> None:
-    def bare(reply: engine.Reply) -> engine.Reply:
-        answer = reply.json()
-        answer["instance"]["tags"] = []
-        return dataclasses.replace(reply, body=answer)
-
-    fake.fail(KIND.CHANGED, method="POST", change=bare)
+    fake.fail(KIND.CHANGED, method="POST", change=_bare)
     made = provider.create(vultr_bench.order())
     assert (made.node_name, made.group) == ("web-a1", "web")
     assert fake.log("DELETE") == []
@@ -406,8 +464,8 @@ def test_what_somebody_took_over_meanwhile_is_not_deleted(
         (("pending", "running", "none"), CREATING),
         (("active", "running", "none"), CREATING),
         (("active", "running", "installingbooting"), CREATING),
-        (("active", "stopped", "installingbooting"), CREATING),
-        (("active", "stopped", "none"), CREATING),
+        (("active", "stopped", "installingbooting"), STOPPED),
+        (("active", "stopped", "none"), STOPPED),
         (("suspended", "stopped", "none"), STOPPED),
         (("active", "running", "ok"), RUNNING),
         (("active", "running", "locked"), RUNNING),
@@ -430,6 +488,16 @@ def test_three_words_make_a_state(
     fake.add("a", vultr_bench.tags(node="a"), words=said)
     assert [each.state for each in provider.instances()] == [state]
     assert [r for r in caplog.records if r.name.startswith("providers.")] == []
+
+
+@pytest.mark.parametrize("power", ["running", "stopped"])
+@pytest.mark.parametrize("server", ["none", "installingbooting"])
+def test_an_install_that_turns_the_power_off_is_not_over_before_it_joined(
+    fake: vultr.VultrFake, provider: VultrCloud, power: str, server: str
+) -> None:
+    words = {"status": "active", "power_status": power, "server_status": server}
+    fake.add("a", (*vultr_bench.tags(node="a"), marks.UNJOINED), words=words)
+    assert [each.state for each in provider.instances()] == [CREATING]
 
 
 def test_the_words_are_those_of_the_document() -> None:
