@@ -16,7 +16,7 @@ from typing import Final
 
 import yaml
 
-from externalgrpc.bootstrap import behind, cloudconfig, joining, keywords, packed
+from externalgrpc.bootstrap import behind, cloudconfig, joining, keywords, packed, shortflags
 from providers import masking
 
 _FORMS: Final = re.compile(
@@ -57,15 +57,9 @@ _INSIDE: Final = re.compile(
 _USERS: Final = re.compile(
     r"(?<![\w-])(?P<flag>-u|--user|--proxy-user)(?P<gap>[ \t=]*)(?P<value>[^\s:]+:\S+)"
 )
-_SHORT: Final = re.compile(
-    r"(?P<head>\b(?:(?:sshpass|login|mysql\w*|redis-cli|useradd|usermod|smbclient)\b[^\n|;]*?[ \t]"
-    r"(?=-[pa])|ldap\w+\b[^\n|;]*?[ \t](?=-w)|ssh-keygen\b[^\n|;]*?[ \t](?=-[NP])"
-    r"|(?:openssl|netbird)\b[^\n|;]*?[ \t](?=-k)|(?:k3s|rke2)\b[^\n|;]*?[ \t](?=-t)"
-    r"|gitlab-runner\b[^\n|;]*?[ \t](?=-r)))"
-    r"(?P<flag>-\w)(?P<gap>[ \t]*)(?P<value>[^\s-]\S*)"
-)
 _SAID: Final = re.compile(
-    r"(?P<head>\b(?:echo|printf)\b[ \t]+)(?P<value>[^\n|>]+?)(?P<tail>[ \t]*[|>][^\n]*)"
+    # Matches without a tail, too: else each echo of a line would look through all of it.
+    r"(?P<head>\b(?:echo|printf)\b[ \t]+)(?P<value>[^\n|>]++)(?P<tail>[|>][^\n]*)?"
 )
 _SUBSTITUTED: Final = re.compile(
     r"(?P<head>(?<![\w.-])(?P<key>[\w.-]{1,120})[ \t=]+<\([ \t]*(?:echo|printf)\b[ \t]+)"
@@ -217,10 +211,7 @@ def _plain(text: str, depth: int) -> str:
     text = _again(_FLAG, _flag, text)
     text = _again(_SET, _set, text)
     text = _USERS.sub(lambda found: f"{found['flag']}{found['gap']}{keywords.MASK}", text)
-    text = _SHORT.sub(
-        lambda found: f"{found['head']}{found['flag']}{found['gap']}{keywords.MASK}", text
-    )
-    return behind.mask(text)
+    return behind.mask(shortflags.mask(text))
 
 
 def _again(pattern: re.Pattern[str], change: Callable[[re.Match[str]], str], text: str) -> str:
@@ -297,8 +288,10 @@ def _takes(line: str) -> bool:
 
 
 def _said(found: re.Match[str]) -> str:
-    if _takes(found["tail"]) and not keywords.innocent(found["value"]):
-        return f"{found['head']}{keywords.MASK}{found['tail']}"
+    value, tail = found["value"], found["tail"]
+    if tail and _takes(tail) and not keywords.innocent(value):
+        blanks = value[len(value.rstrip(" \t")) :]
+        return f"{found['head']}{keywords.MASK}{blanks}{tail}"
     return found[0]
 
 

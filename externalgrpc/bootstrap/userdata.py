@@ -334,17 +334,18 @@ def _as_base64(text: str) -> str | None:
 
 def _twice(node: yaml.MappingNode) -> Iterator[Trouble]:
     """Find keys that a mapping gives again: the last one counts, what the first says is lost."""
-    first: dict[str, int] = {}
+    first: dict[tuple[str, str], int] = {}
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag.endswith(":merge"):
             continue
         mark = key.start_mark
-        if key.value in first:
+        given = (key.tag, key.value)  # 1 and "1" are two keys
+        if given in first:
             yield Trouble(
                 line=mark.line + 1,
                 column=mark.column + 1,
-                message=f"{key.value[:_SHOWN]} is given twice, and cloud-init takes the last: what "
-                f"line {first[key.value] + 1} says of it is lost",
+                message=f"{key.value[:_SHOWN] or 'an empty key'} is given twice, and cloud-init "
+                f"takes the last: what line {first[given] + 1} says of it is lost",
                 cure="Put both into one",
             )
-        first[key.value] = mark.line
+        first[given] = mark.line

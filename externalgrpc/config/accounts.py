@@ -193,22 +193,39 @@ def _token(
     """Find an account's token: its file, else the cloud's variable; never say what it is."""
     at = (*path, "tokenFile")
     if entry.token_file is not None:
-        return _token_in_file(entry.token_file, at, around, findings)
+        return _token_in_file(entry.token_file, of, at, around, findings)
     if findings.tree.has(at) or not of.token_variable:
         return ""
     token = around.environ.get(of.token_variable, "").strip()
     cure = f"Set {of.token_variable}, or give the account a tokenFile"
     if not token:
         findings.add(path, f"there is no token for {entry.provider}", cure)
+    elif _holds_more(token, of):
+        findings.add(path, f"{of.token_variable} holds {_MORE}", _BARE)
     elif not _TOKEN.fullmatch(token):
         findings.add(path, f"{of.token_variable} does not hold a token", cure)
-    elif _QUOTED_TOKEN.fullmatch(token):
-        # docker's --env-file and a Secret take what a shell would take off for a part of it.
-        findings.add(path, f"{of.token_variable} holds {_MORE}", _BARE)
     return token
 
 
-def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate.Findings) -> str:
+def _holds_more(token: str, of: installed_clouds.Cloud) -> bool:
+    """Return whether a token has around it what a shell would take off: quotes, or its variable.
+
+    docker's --env-file and a Secret take that for a part of it.
+    """
+    if "\n" in token:
+        return False
+    bare = re.sub(r"\Aexport\s+", "", token)
+    named = bool(of.token_variable) and bare.startswith(of.token_variable + "=")
+    return named or bool(_QUOTED_TOKEN.fullmatch(bare))
+
+
+def _token_in_file(
+    name: str,
+    of: installed_clouds.Cloud,
+    at: Path,
+    around: Surroundings,
+    findings: validate.Findings,
+) -> str:
     where = around.resolve(name)
     message = f"the token file {mistakes.file_name(where)}"
     try:
@@ -224,10 +241,10 @@ def _token_in_file(name: str, at: Path, around: Surroundings, findings: validate
         return ""
     if not token:
         findings.add(at, f"{message} is empty", "Write the token into it")
+    elif _holds_more(token, of):
+        findings.add(at, f"{message} holds {_MORE}", _BARE)
     elif not _TOKEN.fullmatch(token):
         findings.add(at, f"{message} holds more than a token", "Keep the token as its only line")
-    elif _QUOTED_TOKEN.fullmatch(token):
-        findings.add(at, f"{message} holds {_MORE}", _BARE)
     return token
 
 

@@ -198,7 +198,9 @@ def _runs_a_plugin(path: Path) -> bool:
                     except regular_files.Unreadable as error:
                         message = f"names {key} {named}, which {error}"
                         raise regular_files.Unreadable(message) from None
-    return any((entry.get("user") or {}).get("exec") for entry in loaded.get("users") or ())
+    users = [entry.get("user") or {} for entry in loaded.get("users") or ()]
+    # auth-provider is exec's elder: it runs a program or asks another server, without a bound too.
+    return any(user.get("exec") or user.get("auth-provider") for user in users)
 
 
 def _read(path: Path) -> str:

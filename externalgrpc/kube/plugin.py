@@ -1,8 +1,8 @@
 """Run what may run somebody else's program, and wait for it within bounds.
 
-A kubeconfig's ``exec`` plugin may wait for ever: for a person, for a network. The client that runs
-it sets no bound, so it is run beside: whoever needs credentials gets an error in time, and a signal
-stops the process whatever the plugin does.
+A kubeconfig's ``exec`` plugin, or its elder ``auth-provider``, may wait for ever: for a person, for
+a network. The client that runs it sets no bound, so it is run beside: whoever needs credentials
+gets an error in time, and a signal stops the process whatever the plugin does.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Plugin:
         finished, _ = concurrent.futures.wait([running], max(0.0, left_s))
         if not finished:
             raise TimedOut(
-                f"its exec plugin gave no credentials within {self._wait_s:g} s: "
+                f"its exec plugin or auth-provider gave no credentials within {self._wait_s:g} s: "
                 "run it once by hand, it may wait for a login"
             )
         result: T = running.result()

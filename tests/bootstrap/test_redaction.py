@@ -6,6 +6,7 @@ import base64
 import gzip
 import itertools
 import json
+import time
 
 import pytest
 import yaml
@@ -157,6 +158,19 @@ def test_key_words_in_every_spelling_shape_and_nesting(shape: str) -> None:
         "| token | {} |",
         "ldapadd -D cn=admin -w {}",
         "ssh-keygen -N {} -f x",
+        'ssh-keygen -P "" -N {} -f x',
+        "openssl enc -aes-256-cbc -k {} -in /etc/a",
+        "openssl req -keyout /etc/key.pem -k\t{}",
+        "k3s agent " + "--node-label a=b " * 200 + "-t {}",
+        "true; k3s agent -t a; k3s agent -t {}",
+        "k3s agent -t 'a;{}'",
+        "# password {}",
+        "# token of node {}",
+        "# token web-a1b2c3d4-{}",
+        "PRIVATE_PSK {}",
+        "passwd {}",
+        "sig {}",
+        "cookie {}",
         "netbird up -k {}",
         "k3s agent -t {} -s https://a.example",
         "subscription-manager register --activationkey={} --org=1",
@@ -215,6 +229,63 @@ def test_the_second_secret_of_a_line_is_masked_as_well(
 def test_forms_that_are_secrets_whatever_they_are_called(text: str) -> None:
     for whole in (text, f"run it with {text} now", f"a: {json.dumps(text)}"):
         assert text not in redaction.mask(whole)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "openssl req -x509 -newkey rsa:2048 -keyout /etc/ssl/key.pem -out /etc/ssl/cert.pem",
+        'ssh-keygen -t ed25519 -N "" -f /etc/ssh/a',
+        "ssh-keygen -q -N '' -f /etc/ssh/a",
+        "# password below",
+        "    # The password above.\n    # see the secret below",
+        "PRIVATE_NET 10.0.0.0/16",
+        "private_ip 10.0.0.7",
+        "export PRIVATE_NET fd00:1::/48",
+        "sig TERM",
+        "cookie session",
+        "passwd ubuntu",
+        "# token of node web-a1b2c3d4",
+        "# the token for the node web-a1b2c3d4 and its life",
+    ],
+)
+def test_harmless_text_is_left(text: str) -> None:
+    for whole in (text, f"#!/bin/sh\n{text}\nexit 0\n"):
+        assert redaction.mask(whole) == whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# password hunter2",
+        "# password: hunter2",
+        "# password swordfish",
+        "password below",
+        "passwd hunter",
+        "password ubuntu",
+        "psk 12345678",
+        "token of node web-a1b2c3d4",
+        "# token web-a1b2c3d4",
+        "# token of node Web4a1b2c3d4",
+    ],
+)
+def test_what_may_be_a_secret_is_masked(text: str) -> None:
+    assert keywords.MASK in redaction.mask(text)
+    assert text.rsplit(maxsplit=1)[-1] not in redaction.mask(text)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "k3s ", "k3s;", "k3s -t a ", "sshpass -p -x ", 'ssh-keygen -N "" ', "mysqlx ", "ldapx ",
+        "login -", "openssl ", "echo ", "echo a|", "passwd ", "# password ", "# token of node ",
+    ],
+)  # fmt: skip
+def test_a_long_line_is_masked_soon(word: str) -> None:
+    line = (word * 64_000)[:64_000]
+    began = time.process_time()
+    redaction.mask(line)
+    assert time.process_time() - began < 2
 
 
 def test_what_is_no_secret_is_left() -> None:

@@ -488,6 +488,29 @@ def test_what_a_shell_would_take_off_is_no_part_of_a_token(tmp_path: Path, aroun
         assert fake_clouds.TOKEN not in result
 
 
+@pytest.mark.parametrize("around", ["VULTR_API_KEY={}", "export VULTR_API_KEY={}", "export '{}'"])
+def test_a_clouds_own_variable_is_no_part_of_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str
+) -> None:
+    monkeypatch.setattr(fake_clouds.Plain, "token_variable", "VULTR_API_KEY")
+    given = around.format(fake_clouds.TOKEN)
+    (tmp_path / "token").write_text(f"{given}\n")
+    head = "accounts: [{name: x, provider: plain, tokenFile: token}]\n"
+    (of_file,) = mistakes(tmp_path, head + group())
+    (of_variable,) = mistakes(tmp_path, group(provider="plain"), environ={"VULTR_API_KEY": given})
+    for result in (of_file, of_variable):
+        assert "holds quotes or a name around the token" in result
+        assert fake_clouds.TOKEN not in result
+
+
+@pytest.mark.parametrize("token", ["PVEAPIToken=user@pve!id=1-2", "OTHER_API_KEY=x", "a=b=="])
+def test_a_token_may_hold_what_looks_like_another_name(tmp_path: Path, token: str) -> None:
+    (tmp_path / "token").write_text(f"{token}\n")
+    head = "accounts: [{name: x, provider: plain, tokenFile: token}]\n"
+    loaded = load(tmp_path, head + group(provider="plain", account="x"))
+    assert loaded.accounts["x"].token == token
+
+
 def test_a_missing_token_is_reported_with_its_variable(tmp_path: Path) -> None:
     (result,) = mistakes(tmp_path, group(provider="plain"), environ={})
     assert result.startswith("5:13 nodes[0].provider: there is no token for plain. Set PLAIN_TOKEN")

@@ -149,6 +149,8 @@ def test_what_nobody_runs_is_a_warning_with_its_place(tmp_path: Path, data: str,
         ("write_files: []\nruncmd: [b]\n", "5:1", "runcmd is given twice"),
         ("users: [{name: a, sudo: x, name: b}]\n", "4:28", "name is given twice"),
         ("write_files:\n- path: /a\n  path: /b\n", "6:3", "path is given twice"),
+        ("b: {'': 1, \"\": 2}\n", "4:12", "an empty key is given twice"),
+        ("b: {1: 1, '1': 2, 1: 3}\n", "4:19", "1 is given twice"),
     ],
 )
 def test_a_key_that_is_given_twice_loses_what_the_first_says(
@@ -157,6 +159,7 @@ def test_a_key_that_is_given_twice_loses_what_the_first_says(
     (found,) = warnings(tmp_path, CONFIG + more)
     assert found.startswith(f"join:{place}: {key}, and cloud-init takes the last: what line ")
     assert not warnings(tmp_path, CONFIG + "a: {b: 1}\nc: {b: 1}\nd: {<<: {b: 2}, <<: {e: 3}}\n")
+    assert not warnings(tmp_path, CONFIG + "a: {1: x, '1': y, true: x, 'true': y}\n")
 
 
 def test_base64_of_a_whole_file_is_looked_into_where_the_cloud_decodes_it(tmp_path: Path) -> None:

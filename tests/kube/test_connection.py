@@ -229,6 +229,24 @@ def test_a_plugin_that_hangs_is_waited_for_within_bounds(
     assert len(runs.read_text().splitlines()) == good + 1, "one at a time"
 
 
+def test_an_auth_provider_that_hangs_is_waited_for_within_bounds(
+    server: apiserver.FakeServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "kubeconfig"
+    of = {"name": "gcp", "config": {"cmd-path": "/bin/sleep", "cmd-args": "15"}}
+    given = {
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": {"auth-provider": of}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path.write_text(yaml.safe_dump(given))
+    began = time.monotonic()
+    with pytest.raises(connection.CannotConnect, match="no credentials within 1 s: run it"):
+        connection.connect(kubeconfig=str(path), time_source=clock.SystemClock(), plugin_s=1.0)
+    assert time.monotonic() - began < 10
+
+
 def test_a_pod_asks_no_proxy_for_its_own_cluster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

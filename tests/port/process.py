@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import subprocess
 import sys
 import threading
@@ -60,6 +61,7 @@ def served(
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
+            env={key: value for key, value in os.environ.items() if key != "GRPC_VERBOSITY"},
         )
     assert process.stdout is not None
     try:
