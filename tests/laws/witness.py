@@ -184,7 +184,8 @@ class Witness:
         arrivals = [
             instance
             for instance in snapshot.instances
-            if instance.provider_id not in self.seen
+            # What was taken for gone may be back.
+            if (instance.provider_id not in self.seen or instance.provider_id in before.gone)
             and instance.node_name not in self.ordered
             and instance.group in before.groups
         ]
