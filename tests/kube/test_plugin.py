@@ -13,18 +13,18 @@ from externalgrpc.kube import plugin
 
 
 def test_who_comes_while_it_runs_gets_what_it_gives() -> None:
-    go, runs = threading.Event(), []
+    go, begun, runs = threading.Event(), threading.Event(), []
 
     def work() -> str:
         runs.append(1)
+        begun.set()
         go.wait(10)
         return "a token"
 
     shared = plugin.Plugin(10.0)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(shared.run, work) for _ in range(4)]
-        while not runs:
-            time.sleep(0.001)
+        assert begun.wait(10)
         go.set()
         assert [each.result() for each in asked] == ["a token"] * 4
 
